@@ -1,0 +1,122 @@
+use std::collections::BTreeMap;
+
+use haggle_model::{Span, Timestamp};
+
+use crate::ReplicaStatus;
+
+/// The replicas of one service over time.
+///
+/// What happens at the same moment happens in this order: replicas become ready, replicas fail, an
+/// order is carried out.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    startup: Span,
+    clock: Timestamp,
+    ready: u32,
+    starting: u32,
+    /// How many of the starting ones become ready when.
+    due: BTreeMap<Timestamp, u32>,
+    /// How many replicas fail when.
+    failures: BTreeMap<Timestamp, u32>,
+}
+
+impl Fleet {
+    pub(crate) fn new(now: Timestamp, startup: Span, ready: u32) -> Self {
+        let (due, failures) = (BTreeMap::new(), BTreeMap::new());
+        Self { startup, clock: now, ready, starting: 0, due, failures }
+    }
+
+    pub(crate) fn clock(&self) -> Timestamp {
+        self.clock
+    }
+
+    /// How long replicas that start from now on take.
+    pub(crate) fn set_startup(&mut self, startup: Span) {
+        self.startup = startup;
+    }
+
+    pub(crate) fn status(&self) -> ReplicaStatus {
+        let Self { ready, starting, .. } = *self;
+        ReplicaStatus { desired: starting + ready, starting, ready }
+    }
+
+    /// When something changes next by itself.
+    pub(crate) fn next_event(&self) -> Option<Timestamp> {
+        let next = |events: &BTreeMap<Timestamp, u32>| events.keys().next().copied();
+        next(&self.due).into_iter().chain(next(&self.failures)).min()
+    }
+
+    /// Lets time pass until `now`; nothing happens where that lies in the past.
+    pub(crate) fn advance(&mut self, now: Timestamp) {
+        while let Some(at) = self.next_event().filter(|at| *at <= now) {
+            self.clock = self.clock.max(at);
+            self.settle(at);
+            for _ in 0..self.failures.remove(&at).unwrap_or(0) {
+                self.fail(at);
+            }
+            // A start-up that takes no time ends within the moment.
+            self.settle(at);
+        }
+        self.clock = self.clock.max(now);
+    }
+
+    /// Brings the fleet to `replicas`. New ones start now. Of those that go, the ones that have only
+    /// begun to start go first, then ready ones, at once.
+    pub(crate) fn resize(&mut self, now: Timestamp, replicas: u32) {
+        let desired = self.starting + self.ready;
+        if replicas > desired {
+            self.start(now, replicas - desired);
+            self.settle(now);
+            return;
+        }
+        let mut surplus = desired - replicas;
+        while surplus > 0
+            && let Some(mut last) = self.due.last_entry()
+        {
+            let gone = surplus.min(*last.get());
+            surplus -= gone;
+            self.starting -= gone;
+            *last.get_mut() -= gone;
+            if *last.get() == 0 {
+                last.remove();
+            }
+        }
+        self.ready -= surplus;
+    }
+
+    /// Makes a replica fail at `at`, or now where that is past.
+    pub(crate) fn schedule_failure(&mut self, at: Timestamp) {
+        *self.failures.entry(at.max(self.clock)).or_insert(0) += 1;
+    }
+
+    /// A ready replica fails, or the one that has started last where none is ready; another one starts
+    /// in its place.
+    fn fail(&mut self, at: Timestamp) {
+        if self.ready > 0 {
+            self.ready -= 1;
+        } else if let Some(mut last) = self.due.last_entry() {
+            self.starting -= 1;
+            *last.get_mut() -= 1;
+            if *last.get() == 0 {
+                last.remove();
+            }
+        } else {
+            return;
+        }
+        self.start(at, 1);
+    }
+
+    fn start(&mut self, at: Timestamp, count: u32) {
+        *self.due.entry(at + self.startup).or_insert(0) += count;
+        self.starting += count;
+    }
+
+    /// Those that are due become ready.
+    fn settle(&mut self, at: Timestamp) {
+        while let Some(first) = self.due.first_entry().filter(|first| *first.key() <= at) {
+            let count = first.remove();
+            self.starting -= count;
+            self.ready += count;
+        }
+    }
+}

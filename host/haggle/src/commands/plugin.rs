@@ -1,0 +1,113 @@
+//! `haggle plugin`
+
+mod inspect;
+mod load;
+mod show;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use haggle_model::Name;
+use haggle_server::PluginView;
+use serde::Deserialize;
+
+use crate::{client::Remote, output};
+
+pub(crate) use inspect::Inspect;
+pub(crate) use load::Load;
+
+/// Load, list, inspect, roll back and delete the policies of a host
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(crate) enum Plugin {
+    Load(Load),
+    List(List),
+    Inspect(Inspect),
+    Rollback(Rollback),
+    Delete(Delete),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  haggle plugin load mine target/policy.wasm
+  haggle plugin load mine policy.wasm --configuration '{\"damping\": 0.9}'
+  haggle plugin list
+  haggle plugin inspect target/policy.wasm
+  haggle plugin inspect mine
+  haggle plugin rollback mine
+  haggle plugin delete mine";
+
+/// List the policies of a host
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Print them as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// Go back to the generation that decided before
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    /// The plugin
+    name: Name,
+    /// Print the plugin as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// Delete a policy that nothing uses
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    /// The plugin
+    name: Name,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// What a host answers for a collection.
+#[derive(Debug, Deserialize)]
+struct Items<T> {
+    items: Vec<T>,
+}
+
+impl Plugin {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Load(load) => load.run(),
+            Self::List(list) => list.run(),
+            Self::Inspect(inspect) => inspect.run(),
+            Self::Rollback(rollback) => rollback.run(),
+            Self::Delete(delete) => delete.run(),
+        }
+    }
+}
+
+impl List {
+    fn run(self) -> anyhow::Result<()> {
+        let Items { items } = self.remote.connect().get::<Items<PluginView>>("/v1/plugins")?;
+        if self.json { output::json(&items) } else { output::line(show::table(&items)) }
+    }
+}
+
+impl Rollback {
+    fn run(self) -> anyhow::Result<()> {
+        let path = format!("{}/rollback", path(&self.name));
+        let plugin: PluginView = self.remote.connect().post(&path).context("nothing was changed")?;
+        if self.json { output::json(&plugin) } else { output::line(show::line(&plugin)) }
+    }
+}
+
+impl Delete {
+    fn run(self) -> anyhow::Result<()> {
+        self.remote.connect().delete(&path(&self.name))?;
+        output::line(format_args!("plugin {} deleted", self.name))
+    }
+}
+
+/// Where a host has a plugin.
+fn path(name: &Name) -> String {
+    format!("/v1/plugins/{name}")
+}

@@ -1,0 +1,137 @@
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, anyhow, bail};
+use clap::Args;
+use haggle_model::Name;
+use haggle_sandbox::Limits;
+use haggle_server::{LoadState, PluginView};
+use serde_json::Value;
+
+use super::{path, show};
+use crate::{
+    client::{Client, Remote},
+    output,
+    progress::Progress,
+};
+
+/// Load a policy into a running host, or a new generation of it
+///
+/// The host checks, compiles and tries it out; then it decides, from one call to the next. What the host
+/// refuses changes nothing.
+#[derive(Debug, Args)]
+pub(crate) struct Load {
+    /// The name that policies and providers refer to it by
+    name: Name,
+    /// The component: the .wasm file that your toolchain built
+    file: PathBuf,
+    /// What every call passes to it: a JSON object, or @FILE that holds one
+    #[arg(long, value_name = "JSON|@FILE")]
+    configuration: Option<String>,
+    /// Print the plugin as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// How long the upload itself waits; more than the built-in policies take.
+const WAIT: &str = "1s";
+
+/// Between two looks at what becomes of an upload.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// A host stops a compilation on its own well before.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+impl Load {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let bytes = fs::read(&self.file)
+            .with_context(|| format!("{} cannot be read", self.file.display()))?;
+        let configuration = self.configuration.as_deref().map(configuration).transpose()?;
+        // What is no policy at all need not be sent; how large it may be is the host's own choice.
+        let limits = Limits { upload_bytes: usize::MAX, ..Limits::default() };
+        haggle_sandbox::inspect(&bytes, &limits)
+            .with_context(|| format!("{} is no policy", self.file.display()))?;
+        let client = self.remote.connect();
+        let plugin = {
+            let progress = Progress::spinner(format!("loading {}", self.name));
+            self.upload(&client, &bytes, configuration.as_deref(), &progress)?
+        };
+        if self.json { output::json(&plugin) } else { output::line(show::line(&plugin)) }
+    }
+
+    fn upload(
+        &self,
+        client: &Client,
+        bytes: &[u8],
+        configuration: Option<&str>,
+        progress: &Progress,
+    ) -> anyhow::Result<PluginView> {
+        let parameters: Vec<(&str, &str)> = std::iter::once(("wait", WAIT))
+            .chain(configuration.map(|text| ("configuration", text)))
+            .collect();
+        if let Some(plugin) = client.upload(&path(&self.name), &parameters, bytes)? {
+            return Ok(plugin);
+        }
+        progress.say(format!("compiling {} on the host", self.name));
+        self.outcome(client)
+    }
+
+    /// Waits for what becomes of an upload.
+    fn outcome(&self, client: &Client) -> anyhow::Result<PluginView> {
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
+            let plugin: PluginView = client.get(&path(&self.name))?;
+            let load = plugin.load.clone();
+            match load.as_ref().map(|load| load.status) {
+                Some(LoadState::Compiling) => std::thread::sleep(PAUSE),
+                Some(LoadState::Ready) => return Ok(plugin),
+                Some(LoadState::Failed) => {
+                    bail!(load.and_then(|load| load.error).unwrap_or_else(|| {
+                        format!("plugin {} was not loaded, and the host does not say why", self.name)
+                    }))
+                }
+                None => bail!("the host was restarted while it compiled {}: load it again", self.name),
+            }
+        }
+        Err(anyhow!("plugin {} is still being compiled: look with `haggle plugin inspect`", self.name))
+    }
+}
+
+/// A configuration as it is sent: a JSON object, written on the command line or in a file.
+pub(crate) fn configuration(text: &str) -> anyhow::Result<String> {
+    let (text, place) = match text.strip_prefix('@') {
+        Some(file) => {
+            let text = fs::read_to_string(Path::new(file))
+                .with_context(|| format!("the configuration {file} cannot be read"))?;
+            (text, format!("the configuration {file}"))
+        }
+        None => (text.to_owned(), "--configuration".to_owned()),
+    };
+    match serde_json::from_str(&text) {
+        Ok(Value::Object(object)) => Ok(Value::Object(object).to_string()),
+        Ok(_) => bail!("{place} is not a JSON object: write e.g. {{\"damping\": 0.9}}"),
+        Err(error) => bail!("{place} is not JSON: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::configuration;
+
+    #[test]
+    fn a_configuration_is_an_object_here_or_in_a_file() {
+        assert_eq!(configuration(" {\"a\": 1}").unwrap(), "{\"a\":1}");
+        for wrong in ["", "[1]", "{a: 1}", "@/no/such/file"] {
+            assert!(configuration(wrong).is_err(), "{wrong}");
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "{\n  \"a\": }").unwrap();
+        let error = configuration(&format!("@{}", file.path().display())).unwrap_err().to_string();
+        assert!(error.contains("line 2") && error.contains(file.path().to_str().unwrap()), "{error}");
+    }
+}

@@ -1,0 +1,111 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Name, Quantities, Timestamp, Window};
+
+/// Identifies a lease across hosts.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
+#[serde(transparent)]
+pub struct LeaseId(pub String);
+
+/// Whose capacity is leased.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Owner {
+    /// A service's capacity to carry load.
+    Service(Name),
+    /// A provider's compute units of one kind.
+    Unit {
+        /// The provider.
+        provider: Name,
+        /// The compute unit.
+        unit: Name,
+    },
+}
+
+/// A line of the capacity ledger: one owner's capacity.
+pub type Account = Owner;
+
+/// Capacity reserved for somebody over a window. It is held first, then confirmed or released, and is
+/// over at the end of its window by itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Lease {
+    /// Its identity.
+    pub id: LeaseId,
+    /// The negotiation it came from.
+    pub negotiation: String,
+    /// The service that it was made for.
+    pub holder: Name,
+    /// Whose capacity it is.
+    pub owner: Owner,
+    /// How much.
+    pub amounts: Quantities,
+    /// How many replicas of the holder it places; 0 where it promises load.
+    pub replicas: u32,
+    /// What it costs in all, per hour.
+    pub price_per_hour: f64,
+    /// When.
+    pub window: Window,
+    /// Where it stands.
+    pub state: LeaseState,
+    /// When a hold ends by itself; of no meaning once confirmed.
+    pub held_until: Timestamp,
+}
+
+/// Where a lease stands.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum LeaseState {
+    /// Reserved until the negotiation ends or the hold runs out.
+    Held,
+    /// Agreed.
+    Confirmed,
+    /// Given back.
+    Released,
+    /// Over.
+    Expired,
+}
+
+impl Lease {
+    /// Whether it takes capacity at that moment or later.
+    #[must_use]
+    pub fn is_active(&self, now: Timestamp) -> bool {
+        match self.state {
+            LeaseState::Held => now < self.held_until && now < self.window.end,
+            LeaseState::Confirmed => now < self.window.end,
+            LeaseState::Released | LeaseState::Expired => false,
+        }
+    }
+}
+
+impl fmt::Display for LeaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(name) => write!(f, "service {name}"),
+            Self::Unit { provider, unit } => write!(f, "provider {provider}, unit {unit}"),
+        }
+    }
+}

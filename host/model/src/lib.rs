@@ -1,0 +1,31 @@
+//! The nouns of Haggle: resources, services, providers, the dependency graph, policies, leases and
+//! decisions. Everything here is plain data with its invariants; nothing does I/O or reads a clock.
+//!
+//! JSON and YAML use `snake_case` for fields and values; WIT writes the same words with hyphens.
+
+mod decision;
+mod document;
+mod graph;
+mod lease;
+mod name;
+mod policy;
+mod provider;
+mod quantity;
+mod series;
+mod service;
+mod time;
+
+pub use decision::{Bound, Decision, ScalingReason};
+pub use document::{DependencyDocument, Document};
+pub use graph::{Dependency, DependencyGraph, GraphError, Strength};
+pub use lease::{Account, Lease, LeaseId, LeaseState, Owner};
+pub use name::{InvalidName, Name};
+pub use policy::{
+    Alternative, BiddingPolicy, FailurePolicy, ForecastPolicy, NegotiationPolicy, PolicyError,
+    ScalingLimits, ScalingPolicy, TieringPolicy,
+};
+pub use provider::{ComputeUnit, Provider, ProviderError};
+pub use quantity::{InvalidQuantity, Quantities, Resource};
+pub use series::Series;
+pub use service::{Objective, Replica, Replicas, Service, ServiceError, Tier};
+pub use time::{InvalidTime, Span, Timestamp, Window};

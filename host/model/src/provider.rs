@@ -1,0 +1,193 @@
+use serde::{Deserialize, Serialize};
+
+use crate::{Name, Quantities, Resource, Span};
+
+/// Somebody who has compute units to give: a cloud, a cluster, a rack.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// Its name.
+    pub name: Name,
+    /// Where it is.
+    #[serde(default)]
+    pub location: String,
+    /// The plugin that bids for it; the buyer's own where none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bidding: Option<Name>,
+    /// What it has.
+    pub units: Vec<ComputeUnit>,
+}
+
+/// A kind of machine and how many of it there are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ComputeUnit {
+    /// Unique within its provider.
+    pub id: Name,
+    /// How many there are.
+    #[serde(default = "one_unit")]
+    pub count: u32,
+    /// What one of them has.
+    pub has: Quantities,
+    /// The kind of its accelerators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_type: Option<String>,
+    /// What one of them costs.
+    pub cost_per_hour: f64,
+    /// Its speed relative to a reference unit, which has 1.
+    #[serde(default = "one")]
+    pub performance: f64,
+    /// The probability that one is taken back within an hour, 0 to 1.
+    #[serde(default)]
+    pub interruption_rate: f64,
+    /// How long before that it is announced.
+    #[serde(default)]
+    pub interruption_notice: Span,
+}
+
+/// Why a provider is refused.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ProviderError {
+    /// Two compute units share an id.
+    #[error("provider {provider}: two units have the id {unit}: rename one")]
+    DuplicateUnit {
+        /// The provider.
+        provider: Name,
+        /// The id.
+        unit: Name,
+    },
+    /// A number is out of its range.
+    #[error("provider {provider}, unit {unit}: {field} is {value}: it must lie {range}")]
+    Range {
+        /// The provider.
+        provider: Name,
+        /// The unit's id.
+        unit: Name,
+        /// The field.
+        field: &'static str,
+        /// What was given.
+        value: f64,
+        /// What would do.
+        range: &'static str,
+    },
+    /// A unit without anything in it.
+    #[error(
+        "provider {provider}, unit {unit}: `has` names no amount above 0: say what one unit has, e.g. cpu_cores: 4"
+    )]
+    EmptyUnit {
+        /// The provider.
+        provider: Name,
+        /// The unit's id.
+        unit: Name,
+    },
+}
+
+impl Provider {
+    /// Checks what the types alone do not.
+    ///
+    /// # Errors
+    /// [`ProviderError`] naming unit and field.
+    pub fn validate(&self) -> Result<(), ProviderError> {
+        for (i, unit) in self.units.iter().enumerate() {
+            if self.units.iter().take(i).any(|earlier| earlier.id == unit.id) {
+                return Err(ProviderError::DuplicateUnit {
+                    provider: self.name.clone(),
+                    unit: unit.id.clone(),
+                });
+            }
+            self.validate_unit(unit)?;
+        }
+        Ok(())
+    }
+
+    /// The compute unit of that id.
+    #[must_use]
+    pub fn unit(&self, id: &str) -> Option<&ComputeUnit> {
+        self.units.iter().find(|unit| unit.id.as_str() == id)
+    }
+
+    fn validate_unit(&self, unit: &ComputeUnit) -> Result<(), ProviderError> {
+        if unit.has.is_zero() {
+            return Err(ProviderError::EmptyUnit {
+                provider: self.name.clone(),
+                unit: unit.id.clone(),
+            });
+        }
+        let fields = [
+            ("count", f64::from(unit.count), 0.0, 1e6, "between 0 and 1000000"),
+            ("cost_per_hour", unit.cost_per_hour, 0.0, 1e9, "between 0 and 1e9"),
+            ("performance", unit.performance, 1e-6, 1e6, "between 1e-6 and 1e6"),
+            ("interruption_rate", unit.interruption_rate, 0.0, 1.0, "between 0 and 1"),
+        ];
+        for (field, value, least, most, range) in fields {
+            if !(value >= least && value <= most) {
+                return Err(ProviderError::Range {
+                    provider: self.name.clone(),
+                    unit: unit.id.clone(),
+                    field,
+                    value,
+                    range,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ComputeUnit {
+    /// What all of them have together.
+    #[must_use]
+    pub fn total(&self) -> Quantities {
+        self.has.scaled(f64::from(self.count))
+    }
+
+    /// How many replicas fit into one unit; 0 where none does.
+    #[must_use]
+    pub fn fits(&self, replica: &Quantities) -> u32 {
+        let fits = replica
+            .iter()
+            .filter(|(_, amount)| *amount > 0.0)
+            .map(|(resource, amount)| (self.has.get(resource) / amount + 1e-9).floor())
+            .fold(f64::INFINITY, f64::min);
+        if fits.is_finite() { fits.min(f64::from(u32::MAX)) as u32 } else { u32::MAX }
+    }
+
+    /// The share of one unit that a replica takes: that of the resource it takes most of.
+    #[must_use]
+    pub fn dominant_share(&self, replica: &Quantities) -> f64 {
+        Resource::ALL
+            .iter()
+            .filter(|resource| replica.get(**resource) > 0.0)
+            .map(|resource| replica.get(*resource) / self.has.get(*resource))
+            .fold(0.0, f64::max)
+    }
+}
+
+const fn one() -> f64 {
+    1.0
+}
+
+const fn one_unit() -> u32 {
+    1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Provider, ProviderError};
+
+    #[test]
+    fn says_which_unit_and_field_is_wrong() {
+        let json = r#"{"name": "alder", "units": [{"id": "m", "has": {"cpu_cores": 4}, "cost_per_hour": 0.2}]}"#;
+        let mut alder: Provider = serde_json::from_str(json).unwrap();
+        assert_eq!(alder.validate(), Ok(()));
+        let unit = alder.units[0].clone();
+        alder.units.push(unit);
+        assert!(matches!(alder.validate(), Err(ProviderError::DuplicateUnit { .. })));
+        alder.units.pop();
+        alder.units[0].cost_per_hour = f64::NAN;
+        assert!(matches!(
+            alder.validate(),
+            Err(ProviderError::Range { field: "cost_per_hour", .. })
+        ));
+    }
+}

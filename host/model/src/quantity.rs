@@ -1,0 +1,367 @@
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+/// What can be asked for, offered and reserved.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Resource {
+    /// Processor cores.
+    #[serde(alias = "cpu-cores")]
+    CpuCores,
+    /// Memory in bytes.
+    #[serde(alias = "memory-bytes")]
+    MemoryBytes,
+    /// Whole accelerators.
+    #[serde(alias = "gpu-count")]
+    GpuCount,
+    /// Network bandwidth in bits per second.
+    #[serde(alias = "network-bits-per-second")]
+    NetworkBitsPerSecond,
+    /// Disk operations per second.
+    #[serde(alias = "disk-iops")]
+    DiskIops,
+    /// Storage in bytes.
+    #[serde(alias = "storage-bytes")]
+    StorageBytes,
+    /// Requests per second that a service answers.
+    #[serde(alias = "requests-per-second")]
+    RequestsPerSecond,
+}
+
+impl Resource {
+    /// All of them, in their order.
+    pub const ALL: [Self; 7] = [
+        Self::CpuCores,
+        Self::MemoryBytes,
+        Self::GpuCount,
+        Self::NetworkBitsPerSecond,
+        Self::DiskIops,
+        Self::StorageBytes,
+        Self::RequestsPerSecond,
+    ];
+
+    /// The name in JSON, YAML and messages.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CpuCores => "cpu_cores",
+            Self::MemoryBytes => "memory_bytes",
+            Self::GpuCount => "gpu_count",
+            Self::NetworkBitsPerSecond => "network_bits_per_second",
+            Self::DiskIops => "disk_iops",
+            Self::StorageBytes => "storage_bytes",
+            Self::RequestsPerSecond => "requests_per_second",
+        }
+    }
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Amounts by resource. Every amount is finite, not negative and at most [`Quantities::MAX`]. Text has
+/// an amount as a number or with a suffix as Kubernetes writes it: `500m`, `2k`, `512Mi`, `4G`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Quantities(BTreeMap<Resource, f64>);
+
+/// Why a number or text is not an amount.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum InvalidQuantity {
+    /// Not a number with an optional suffix.
+    #[error(
+        "{0:?} is not an amount: use a number, with m, k, M, G, T, Ki, Mi, Gi or Ti behind it if you like"
+    )]
+    Text(String),
+    /// Negative, not finite, or absurdly large.
+    #[error("{0} is not an amount: it must lie between 0 and {max:e}", max = Quantities::MAX)]
+    Range(f64),
+}
+
+impl Quantities {
+    /// The largest amount that is believed, in any unit.
+    pub const MAX: f64 = 1e15;
+
+    /// No amounts.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    /// A single amount.
+    ///
+    /// # Errors
+    /// [`InvalidQuantity::Range`] where the amount is none.
+    pub fn of(resource: Resource, amount: f64) -> Result<Self, InvalidQuantity> {
+        let mut all = Self::new();
+        all.set(resource, amount)?;
+        Ok(all)
+    }
+
+    /// Several amounts; the last one counts where a resource comes twice.
+    ///
+    /// # Errors
+    /// [`InvalidQuantity::Range`] where an amount is none.
+    pub fn from_pairs(
+        pairs: impl IntoIterator<Item = (Resource, f64)>,
+    ) -> Result<Self, InvalidQuantity> {
+        let mut all = Self::new();
+        for (resource, amount) in pairs {
+            all.set(resource, amount)?;
+        }
+        Ok(all)
+    }
+
+    /// The amount of a resource; 0 where it is not named.
+    #[must_use]
+    pub fn get(&self, resource: Resource) -> f64 {
+        self.0.get(&resource).copied().unwrap_or(0.0)
+    }
+
+    /// Whether the resource is named, be its amount 0.
+    #[must_use]
+    pub fn names(&self, resource: Resource) -> bool {
+        self.0.contains_key(&resource)
+    }
+
+    /// Sets one amount.
+    ///
+    /// # Errors
+    /// [`InvalidQuantity::Range`] where the amount is none.
+    pub fn set(&mut self, resource: Resource, amount: f64) -> Result<(), InvalidQuantity> {
+        if (0.0..=Self::MAX).contains(&amount) {
+            self.0.insert(resource, amount);
+            Ok(())
+        } else {
+            Err(InvalidQuantity::Range(amount))
+        }
+    }
+
+    /// The amounts in the order of the resources.
+    pub fn iter(&self) -> impl Iterator<Item = (Resource, f64)> + '_ {
+        self.0.iter().map(|(resource, amount)| (*resource, *amount))
+    }
+
+    /// Whether no resource is named.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether no amount is above 0.
+    #[must_use]
+    pub fn is_zero(&self) -> bool {
+        self.0.values().all(|amount| *amount == 0.0)
+    }
+
+    /// Each amount times `factor`, kept within the range of an amount.
+    #[must_use]
+    pub fn scaled(&self, factor: f64) -> Self {
+        self.map(|_, amount| amount * factor)
+    }
+
+    /// Amounts added up, kept within the range of an amount.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        self.merged(other, |a, b| a + b)
+    }
+
+    /// The larger amount of each resource.
+    #[must_use]
+    pub fn max(&self, other: &Self) -> Self {
+        self.merged(other, f64::max)
+    }
+
+    /// For each resource named here, what is left after `other`, at least 0.
+    #[must_use]
+    pub fn minus(&self, other: &Self) -> Self {
+        self.map(|resource, amount| amount - other.get(resource))
+    }
+
+    /// Whether each amount named in `need` is covered here, but for rounding (one part in 10⁹).
+    #[must_use]
+    pub fn covers(&self, need: &Self) -> bool {
+        need.iter().all(|(resource, amount)| self.get(resource) >= amount * (1.0 - 1e-9))
+    }
+
+    /// The largest share of `need`, between 0 and 1, that is covered here.
+    #[must_use]
+    pub fn share_of(&self, need: &Self) -> f64 {
+        need.iter()
+            .filter(|(_, amount)| *amount > 0.0)
+            .map(|(resource, amount)| self.get(resource) / amount)
+            .fold(1.0, f64::min)
+    }
+
+    fn map(&self, f: impl Fn(Resource, f64) -> f64) -> Self {
+        Self(self.iter().map(|(r, amount)| (r, into_range(f(r, amount)))).collect())
+    }
+
+    fn merged(&self, other: &Self, f: impl Fn(f64, f64) -> f64) -> Self {
+        let mut all = self.0.clone();
+        for (resource, amount) in other.iter() {
+            let here = all.entry(resource).or_insert(0.0);
+            *here = into_range(f(*here, amount));
+        }
+        Self(all)
+    }
+}
+
+fn into_range(amount: f64) -> f64 {
+    if amount.is_nan() { 0.0 } else { amount.clamp(0.0, Quantities::MAX) }
+}
+
+impl fmt::Display for Quantities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("nothing");
+        }
+        for (i, (resource, amount)) in self.iter().enumerate() {
+            let separator = if i == 0 { "" } else { ", " };
+            let rounded = (amount * 1000.0).round() / 1000.0;
+            write!(f, "{separator}{rounded} {resource}")?;
+        }
+        Ok(())
+    }
+}
+
+/// An amount as text or number; the step between what people write and [`Quantities`].
+struct Amount(f64);
+
+impl FromStr for Amount {
+    type Err = InvalidQuantity;
+
+    fn from_str(text: &str) -> Result<Self, InvalidQuantity> {
+        let text = text.trim();
+        let digits = text.find(|c: char| c.is_ascii_alphabetic() && c != 'e').unwrap_or(text.len());
+        let (number, suffix) = text.split_at(digits);
+        let factor = match suffix {
+            "" => 1.0,
+            "m" => 1e-3,
+            "k" => 1e3,
+            "M" => 1e6,
+            "G" => 1e9,
+            "T" => 1e12,
+            "Ki" => 1024.0,
+            "Mi" => 1_048_576.0,
+            "Gi" => 1_073_741_824.0,
+            "Ti" => 1_099_511_627_776.0,
+            _ => f64::NAN,
+        };
+        let amount = number.trim().parse::<f64>().unwrap_or(f64::NAN) * factor;
+        if amount.is_nan() {
+            return Err(InvalidQuantity::Text(text.chars().take(80).collect()));
+        }
+        Ok(Self(amount))
+    }
+}
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Amount;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an amount such as 0.5, 500m or 512Mi")
+            }
+
+            fn visit_f64<E: de::Error>(self, amount: f64) -> Result<Amount, E> {
+                Ok(Amount(amount))
+            }
+
+            fn visit_u64<E: de::Error>(self, amount: u64) -> Result<Amount, E> {
+                Ok(Amount(amount as f64))
+            }
+
+            fn visit_i64<E: de::Error>(self, amount: i64) -> Result<Amount, E> {
+                Ok(Amount(amount as f64))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Amount, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        if deserializer.is_human_readable() {
+            deserializer.deserialize_any(Visitor)
+        } else {
+            deserializer.deserialize_f64(Visitor)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Quantities {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut all = Self::new();
+        for (resource, Amount(amount)) in BTreeMap::<Resource, Amount>::deserialize(deserializer)? {
+            all.set(resource, amount)
+                .map_err(|error| de::Error::custom(format!("{resource}: {error}")))?;
+        }
+        Ok(all)
+    }
+}
+
+impl utoipa::PartialSchema for Quantities {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        use utoipa::openapi::schema::{ObjectBuilder, Type};
+        let amount = || ObjectBuilder::new().schema_type(Type::Number).minimum(Some(0)).build();
+        Resource::ALL
+            .iter()
+            .fold(ObjectBuilder::new(), |object, resource| {
+                object.property(resource.as_str(), amount())
+            })
+            .description(Some(
+                "Amounts by resource; also as text with a suffix, such as 500m or 512Mi",
+            ))
+            .into()
+    }
+}
+
+impl utoipa::ToSchema for Quantities {}
+
+#[cfg(test)]
+mod tests {
+    use super::{Quantities, Resource};
+
+    #[test]
+    fn reads_numbers_and_suffixes() {
+        let text = r#"{"cpu_cores": "500m", "memory-bytes": "512Mi", "requests_per_second": 2e3}"#;
+        let all: Quantities = serde_json::from_str(text).unwrap();
+        assert_eq!(all.get(Resource::CpuCores), 0.5);
+        assert_eq!(all.get(Resource::MemoryBytes), 536_870_912.0);
+        assert_eq!(all.get(Resource::RequestsPerSecond), 2000.0);
+    }
+
+    #[test]
+    fn refuses_what_is_no_amount() {
+        for bad in ["-1", "\"-1\"", "\"1x\"", "\"\"", "\"NaN\"", "1e300", "null", "\"inf\""] {
+            let text = format!(r#"{{"cpu_cores": {bad}}}"#);
+            assert!(serde_json::from_str::<Quantities>(&text).is_err(), "{bad}");
+        }
+        assert!(serde_json::from_str::<Quantities>(r#"{"cores": 1}"#).is_err());
+    }
+
+    #[test]
+    fn arithmetic_stays_in_range() {
+        let most = Quantities::of(Resource::DiskIops, Quantities::MAX).unwrap();
+        assert_eq!(most.plus(&most), most);
+        assert!(most.scaled(f64::NAN).is_zero());
+        assert!(most.minus(&most).is_zero());
+        assert!((most.share_of(&most.scaled(2.0)) - 1.0).abs() < 1e-12);
+    }
+}

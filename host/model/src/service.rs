@@ -1,0 +1,277 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Name, Quantities, Resource, Span};
+
+/// A service that scales by replicas.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// Its name.
+    pub name: Name,
+    /// What one replica is.
+    pub replica: Replica,
+    /// How many there may be.
+    #[serde(default)]
+    pub replicas: Replicas,
+    /// The scaling policy it follows.
+    #[serde(default = "default_policy")]
+    pub policy: Name,
+    /// Its standing until a tier policy says otherwise.
+    #[serde(default)]
+    pub tier: Tier,
+    /// What it has promised its users.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objective: Option<Objective>,
+    /// What it is worth relative to other services.
+    #[serde(default = "one")]
+    pub weight: f64,
+    /// Where its replicas must be; anywhere if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// The accelerator its replicas need.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_type: Option<String>,
+}
+
+/// One replica: what it takes and what it gives.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Replica {
+    /// What it takes from a provider.
+    #[serde(default)]
+    pub uses: Quantities,
+    /// What it gives: the load that one replica can carry at most, `requests_per_second` above all.
+    pub serves: Quantities,
+    /// How long it takes from the decision until it serves.
+    #[serde(default)]
+    pub startup: Span,
+}
+
+/// Bounds on the number of replicas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Replicas {
+    /// At least so many.
+    #[serde(default = "one_replica")]
+    pub min: u32,
+    /// At most so many.
+    #[serde(default = "many_replicas")]
+    pub max: u32,
+}
+
+/// The standing of a service, best first.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Tier {
+    /// Served first.
+    Gold,
+    /// The usual one.
+    #[default]
+    Silver,
+    /// Served from what is left.
+    Bronze,
+}
+
+/// A service level objective.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Objective {
+    /// The share of requests that must be good, strictly between 0 and 1.
+    pub target: f64,
+    /// The time over which it is counted.
+    #[serde(default = "a_day")]
+    pub window: Span,
+}
+
+/// Why a service is refused.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ServiceError {
+    /// It serves nothing.
+    #[error(
+        "service {0}: replica.serves names no amount above 0: say what one replica carries, e.g. requests_per_second: 100"
+    )]
+    ServesNothing(Name),
+    /// The bounds are the wrong way round or out of range.
+    #[error("service {name}: replicas.min {min} and replicas.max {max}: they must be ascending and at most {most}", most = Replicas::MOST)]
+    Bounds {
+        /// The service.
+        name: Name,
+        /// The lower bound.
+        min: u32,
+        /// The upper bound.
+        max: u32,
+    },
+    /// An objective that cannot be kept or cannot be missed.
+    #[error("service {name}: objective.target is {target}: it must lie strictly between 0 and 1")]
+    Target {
+        /// The service.
+        name: Name,
+        /// What was given.
+        target: f64,
+    },
+    /// Not a weight.
+    #[error("service {name}: weight is {weight}: it must be above 0 and at most 1000000")]
+    Weight {
+        /// The service.
+        name: Name,
+        /// What was given.
+        weight: f64,
+    },
+}
+
+impl Service {
+    /// Checks what the types alone do not.
+    ///
+    /// # Errors
+    /// [`ServiceError`] naming the field.
+    pub fn validate(&self) -> Result<(), ServiceError> {
+        let name = || self.name.clone();
+        if self.replica.serves.is_zero() {
+            return Err(ServiceError::ServesNothing(name()));
+        }
+        let Replicas { min, max } = self.replicas;
+        if min > max || max > Replicas::MOST {
+            return Err(ServiceError::Bounds { name: name(), min, max });
+        }
+        if !(self.weight > 0.0 && self.weight <= 1e6) {
+            return Err(ServiceError::Weight { name: name(), weight: self.weight });
+        }
+        match self.objective {
+            Some(Objective { target, .. }) if !(target > 0.0 && target < 1.0) => {
+                Err(ServiceError::Target { name: name(), target })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How many replicas carry `load`, each used up to `utilization` (0 to 1) of what it serves: within
+    /// the bounds of the service. Resources that a replica does not serve are left out.
+    #[must_use]
+    pub fn replicas_for(&self, load: &Quantities, utilization: f64) -> u32 {
+        let needed = self
+            .replica
+            .serves
+            .iter()
+            .filter(|(_, amount)| *amount > 0.0)
+            // A hair below the ceiling: 300.0000001 of 100 a replica are three, not four.
+            .map(|(resource, serves)| (load.get(resource) / (serves * utilization) - 1e-9).ceil())
+            .fold(0.0, f64::max);
+        let needed =
+            if needed.is_finite() { needed.min(f64::from(u32::MAX)) as u32 } else { u32::MAX };
+        needed.clamp(self.replicas.min, self.replicas.max)
+    }
+
+    /// What `replicas` of it carry together.
+    #[must_use]
+    pub fn carries(&self, replicas: u32) -> Quantities {
+        self.replica.serves.scaled(f64::from(replicas))
+    }
+
+    /// The resource by which its load is counted: requests per second where it serves them, otherwise
+    /// the first that it serves.
+    #[must_use]
+    pub fn load_resource(&self) -> Resource {
+        let serves = &self.replica.serves;
+        if serves.get(Resource::RequestsPerSecond) > 0.0 {
+            return Resource::RequestsPerSecond;
+        }
+        serves
+            .iter()
+            .find(|(_, amount)| *amount > 0.0)
+            .map_or(Resource::RequestsPerSecond, |(resource, _)| resource)
+    }
+}
+
+impl Replicas {
+    /// More than this is taken for a mistake.
+    pub const MOST: u32 = 1_000_000;
+}
+
+impl Default for Replicas {
+    fn default() -> Self {
+        Self { min: one_replica(), max: many_replicas() }
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Gold => "gold",
+            Self::Silver => "silver",
+            Self::Bronze => "bronze",
+        })
+    }
+}
+
+fn default_policy() -> Name {
+    crate::ScalingPolicy::default().name
+}
+
+const fn one() -> f64 {
+    1.0
+}
+
+const fn one_replica() -> u32 {
+    1
+}
+
+const fn many_replicas() -> u32 {
+    100
+}
+
+const fn a_day() -> Span {
+    Span::from_mins(24 * 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Service, ServiceError};
+    use crate::{Quantities, Resource};
+
+    fn service(json: &str) -> Service {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn rps(amount: f64) -> Quantities {
+        Quantities::of(Resource::RequestsPerSecond, amount).unwrap()
+    }
+
+    #[test]
+    fn counts_replicas_within_its_bounds() {
+        let shop = service(
+            r#"{"name": "shop", "replica": {"serves": {"requests_per_second": 100}}, "replicas": {"min": 2, "max": 9}}"#,
+        );
+        assert_eq!(shop.replicas_for(&rps(0.0), 1.0), 2);
+        assert_eq!(shop.replicas_for(&rps(300.0), 1.0), 3);
+        assert_eq!(shop.replicas_for(&rps(300.0), 0.75), 4);
+        assert_eq!(shop.replicas_for(&rps(1e12), 1.0), 9);
+        assert_eq!(shop.replicas_for(&rps(1.0), 0.0), 9);
+    }
+
+    #[test]
+    fn says_which_field_is_wrong() {
+        let mut shop = service(r#"{"name": "shop", "replica": {"serves": {}}}"#);
+        assert!(matches!(shop.validate(), Err(ServiceError::ServesNothing(_))));
+        shop.replica.serves = rps(10.0);
+        assert_eq!(shop.validate(), Ok(()));
+        shop.replicas.min = 101;
+        assert!(matches!(shop.validate(), Err(ServiceError::Bounds { .. })));
+        let typo = r#"{"name": "shop", "replica": {"serves": {}}, "replcas": {}}"#;
+        assert!(serde_json::from_str::<Service>(typo).unwrap_err().to_string().contains("replcas"));
+    }
+}

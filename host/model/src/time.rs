@@ -1,0 +1,373 @@
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A moment: milliseconds since the Unix epoch, UTC. Text (JSON, YAML, CSV) has it as RFC 3339; a
+/// number of milliseconds is read too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(u64);
+
+/// A length of time in milliseconds. Text has it as `90s`, `15m`, `1h 30m`, `2d`; a number of
+/// milliseconds is read too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span(u64);
+
+/// A stretch of time: from `start`, which belongs to it, to `end`, which does not.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
+pub struct Window {
+    /// The first moment inside.
+    pub start: Timestamp,
+    /// The first moment outside.
+    pub end: Timestamp,
+}
+
+/// Why a text is not a time or a length of time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidTime {
+    /// Not a moment.
+    #[error("{0:?} is not a time: use RFC 3339 such as 2026-01-31T12:00:00Z, from 1970 to 9999")]
+    Timestamp(String),
+    /// Not a length of time.
+    #[error("{0:?} is not a length of time: use 250ms, 90s, 15m, 1h 30m or 2d")]
+    Span(String),
+}
+
+impl Timestamp {
+    /// From milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// The time from `earlier` to this; zero if it lies after this.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Span {
+        Span(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The moment `span` before this; the epoch at the earliest.
+    #[must_use]
+    pub const fn before(self, span: Span) -> Self {
+        Self(self.0.saturating_sub(span.0))
+    }
+
+    /// The last multiple of `step` that is not after this.
+    #[must_use]
+    pub const fn floor(self, step: Span) -> Self {
+        match self.0.checked_rem(step.0) {
+            Some(rest) => Self(self.0 - rest),
+            None => self,
+        }
+    }
+}
+
+impl std::ops::Add<Span> for Timestamp {
+    type Output = Self;
+
+    fn add(self, span: Span) -> Self {
+        Self(self.0.saturating_add(span.0))
+    }
+}
+
+impl std::ops::Add for Span {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl Span {
+    /// No time at all.
+    pub const ZERO: Self = Self(0);
+
+    /// From milliseconds.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// From seconds.
+    #[must_use]
+    pub const fn from_secs(seconds: u64) -> Self {
+        Self(seconds.saturating_mul(1000))
+    }
+
+    /// From minutes.
+    #[must_use]
+    pub const fn from_mins(minutes: u64) -> Self {
+        Self(minutes.saturating_mul(60_000))
+    }
+
+    /// In milliseconds.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// In seconds.
+    #[must_use]
+    pub fn as_secs_f64(self) -> f64 {
+        self.0 as f64 / 1000.0
+    }
+
+    /// In hours.
+    #[must_use]
+    pub fn as_hours(self) -> f64 {
+        self.0 as f64 / 3_600_000.0
+    }
+
+    /// Whether it is no time at all.
+    #[must_use]
+    pub const fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+
+    /// How many steps it takes to cover this, at least one; one where `step` is zero.
+    #[must_use]
+    pub const fn steps(self, step: Self) -> u64 {
+        match self.0.checked_div(step.0) {
+            Some(whole) => {
+                let partial = !self.0.is_multiple_of(step.0);
+                let steps = whole + partial as u64;
+                if steps == 0 { 1 } else { steps }
+            }
+            None => 1,
+        }
+    }
+}
+
+impl From<Span> for std::time::Duration {
+    fn from(span: Span) -> Self {
+        Self::from_millis(span.0)
+    }
+}
+
+impl Window {
+    /// From `start` on, `length` long.
+    #[must_use]
+    pub fn new(start: Timestamp, length: Span) -> Self {
+        Self { start, end: start + length }
+    }
+
+    /// Whether the moment lies inside.
+    #[must_use]
+    pub fn contains(&self, at: Timestamp) -> bool {
+        self.start <= at && at < self.end
+    }
+
+    /// Whether some moment lies inside both.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.start < other.end && other.start < self.end
+    }
+
+    /// Its length.
+    #[must_use]
+    pub fn length(&self) -> Span {
+        self.end.since(self.start)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let moment =
+            i64::try_from(self.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+        match moment {
+            Some(moment) => write!(f, "{moment}"),
+            None => write!(f, "{} ms", self.0),
+        }
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = InvalidTime;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTime> {
+        text.parse::<jiff::Timestamp>()
+            .ok()
+            .and_then(|moment| u64::try_from(moment.as_millisecond()).ok())
+            .map(Self)
+            .ok_or_else(|| InvalidTime::Timestamp(text.chars().take(80).collect()))
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 {
+            return f.write_str("0s");
+        }
+        let parts = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms")];
+        let mut rest = self.0;
+        let mut separator = "";
+        for (length, unit) in parts {
+            let count = rest / length;
+            rest %= length;
+            if count > 0 {
+                write!(f, "{separator}{count}{unit}")?;
+                separator = " ";
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Span {
+    type Err = InvalidTime;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTime> {
+        let invalid = || InvalidTime::Span(text.chars().take(80).collect());
+        let mut total = 0_u64;
+        let mut rest = text.trim();
+        if rest.is_empty() {
+            return Err(invalid());
+        }
+        while !rest.is_empty() {
+            let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(invalid)?;
+            let (count, tail) = rest.split_at(digits);
+            let letters = tail.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(tail.len());
+            let (unit, tail) = tail.split_at(letters);
+            let length = match unit {
+                "d" => 86_400_000,
+                "h" => 3_600_000,
+                "m" | "min" => 60_000,
+                "s" => 1000,
+                "ms" => 1,
+                _ => return Err(invalid()),
+            };
+            total = count
+                .parse::<u64>()
+                .ok()
+                .and_then(|count| count.checked_mul(length))
+                .and_then(|part| total.checked_add(part))
+                .ok_or_else(invalid)?;
+            rest = tail.trim_start();
+        }
+        Ok(Self(total))
+    }
+}
+
+/// Serde for a type over milliseconds: text where a person reads, the bare number elsewhere.
+macro_rules! serde_as_text_or_millis {
+    ($type:ident, $expecting:literal, $example:literal) => {
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                if serializer.is_human_readable() {
+                    serializer.collect_str(self)
+                } else {
+                    serializer.serialize_u64(self.0)
+                }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Visitor;
+                impl de::Visitor<'_> for Visitor {
+                    type Value = $type;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str($expecting)
+                    }
+
+                    fn visit_u64<E: de::Error>(self, millis: u64) -> Result<$type, E> {
+                        Ok($type(millis))
+                    }
+
+                    fn visit_i64<E: de::Error>(self, millis: i64) -> Result<$type, E> {
+                        u64::try_from(millis)
+                            .map($type)
+                            .map_err(|_| E::invalid_value(de::Unexpected::Signed(millis), &self))
+                    }
+
+                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$type, E> {
+                        text.parse().map_err(E::custom)
+                    }
+                }
+                if deserializer.is_human_readable() {
+                    deserializer.deserialize_any(Visitor)
+                } else {
+                    deserializer.deserialize_u64(Visitor)
+                }
+            }
+        }
+
+        impl utoipa::PartialSchema for $type {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                utoipa::openapi::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::schema::Type::String)
+                    .description(Some($expecting))
+                    .examples([$example])
+                    .into()
+            }
+        }
+
+        impl utoipa::ToSchema for $type {}
+    };
+}
+
+serde_as_text_or_millis!(
+    Timestamp,
+    "a time in RFC 3339, or milliseconds since the Unix epoch",
+    "2026-01-31T12:00:00Z"
+);
+serde_as_text_or_millis!(Span, "a length of time such as 90s or 1h 30m, or milliseconds", "15m");
+
+#[cfg(test)]
+mod tests {
+    use super::{Span, Timestamp, Window};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_span_reads_back_as_it_was_written(millis in 0_u64..10_000_000_000) {
+            let span = Span::from_millis(millis);
+            prop_assert_eq!(span.to_string().parse::<Span>(), Ok(span));
+        }
+
+        #[test]
+        fn a_timestamp_reads_back_as_it_was_written(millis in 0_u64..250_000_000_000_000) {
+            let moment = Timestamp::from_millis(millis);
+            let text = serde_json::to_string(&moment).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Timestamp>(&text).unwrap(), moment);
+        }
+    }
+
+    #[test]
+    fn reads_what_people_write() {
+        assert_eq!("1h 30m".parse(), Ok(Span::from_mins(90)));
+        assert_eq!("250ms".parse(), Ok(Span::from_millis(250)));
+        for bad in ["", "15", "m", "-5s", "5 m", "5y", "99999999999999999999d"] {
+            assert!(bad.parse::<Span>().is_err(), "{bad:?}");
+        }
+        for bad in ["", "yesterday", "1969-12-31T00:00:00Z"] {
+            assert!(bad.parse::<Timestamp>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_window_does_not_contain_its_end() {
+        let window = Window::new(Timestamp::from_millis(10), Span::from_millis(5));
+        assert!(window.contains(Timestamp::from_millis(10)));
+        assert!(!window.contains(window.end));
+        assert!(!window.overlaps(&Window::new(window.end, Span::from_millis(1))));
+    }
+}

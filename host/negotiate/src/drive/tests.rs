@@ -1,0 +1,396 @@
+use haggle_model::{LeaseState, Strength};
+
+use crate::{
+    Answer, Body, DemandError, Edge, Negotiated, Offer, Outcome, Performative, SpreadError,
+    negotiate,
+    testing::{Fixture, at, counter, name, rps},
+};
+
+use Strength::{BestEffort, Mandatory, Optional};
+
+mod random;
+
+const CHAIN: &[(&str, &str, f64, Strength)] =
+    &[("web", "cart", 1.0, Mandatory), ("cart", "db", 2.0, Mandatory)];
+
+fn fraction(negotiated: &Negotiated) -> f64 {
+    negotiated.outcome.agreement().unwrap_or_else(|| panic!("{:?}", negotiated.outcome)).fraction
+}
+
+fn reasons(negotiated: &Negotiated) -> String {
+    let all: Vec<_> = negotiated.outcome.reasons().iter().map(ToString::to_string).collect();
+    all.join("\n")
+}
+
+fn is_failed(negotiated: &Negotiated) -> bool {
+    matches!(negotiated.outcome, Outcome::Failed { .. })
+}
+
+fn nothing_left(fixture: &Fixture) -> bool {
+    let leases = fixture.ledger.leases().count();
+    leases == 0 && fixture.ledger.owners().all(|o| fixture.ledger.overcommitted(o).is_empty())
+}
+
+#[test]
+fn everybody_accepts() {
+    let mut shop = Fixture::new(CHAIN);
+    let demand = shop.demand("web", 300.0);
+    let done = shop.run(demand);
+    let agreement = done.outcome.agreement().unwrap();
+    assert_eq!((agreement.fraction, agreement.reduced, agreement.rounds), (1.0, false, 1));
+    assert_eq!((shop.agreed("web", "cart"), shop.agreed("web", "db")), (300.0, 600.0));
+    assert_eq!(agreement.services[&name("db")].replicas, 6);
+    let asked: Vec<_> = shop.parties.asked.iter().map(|i| i.proposal.service.as_str()).collect();
+    assert_eq!(asked, ["db", "cart"], "leaves first");
+    assert_eq!(shop.parties.persisted.len(), 2);
+    assert!(shop.parties.persisted.iter().all(|lease| lease.state == LeaseState::Confirmed));
+    let acts: Vec<_> = done.transcript.messages.iter().map(|m| m.performative).collect();
+    use Performative::{AcceptProposal, Cfp, Confirm, Inform, Propose};
+    let wanted = [Cfp, Propose, Cfp, Propose, AcceptProposal, Confirm, Confirm, Confirm, Inform];
+    assert_eq!(acts, wanted);
+    let json = serde_json::to_string(&done.transcript).unwrap();
+    assert_eq!(serde_json::from_str::<crate::Transcript>(&json).unwrap(), done.transcript);
+}
+
+#[test]
+fn a_bottleneck_scales_the_whole_plan() {
+    let mut shop = Fixture::new(CHAIN);
+    shop.answer("db", counter(rps(300.0)));
+    let demand = shop.demand("web", 300.0);
+    let done = shop.run(demand);
+    assert_eq!(fraction(&done), 0.5);
+    assert_eq!((shop.agreed("web", "cart"), shop.agreed("web", "db")), (150.0, 300.0));
+    assert!(done.outcome.agreement().unwrap().reduced);
+    assert!(reasons(&done).contains("db: offers 300 requests_per_second of the 600"));
+    let cart = &shop.parties.asked[1];
+    assert_eq!(cart.position.sustainable, rps(150.0), "what its own dependency answered");
+    assert_eq!(done.outcome.agreement().unwrap().rounds, 2);
+}
+
+#[test]
+fn the_last_round_takes_what_was_offered() {
+    let mut shop = Fixture::new(CHAIN);
+    shop.answer("db", counter(rps(300.0)));
+    let mut demand = shop.demand("web", 300.0);
+    demand.policy.max_rounds = 1;
+    assert_eq!(fraction(&shop.run(demand)), 0.5);
+    let mut demand = shop.demand("web", 400.0);
+    demand.policy.alternatives.clear();
+    shop.answer("db", counter(rps(310.0)));
+    let done = shop.run(demand);
+    assert!(is_failed(&done) && reasons(&done).contains("db: offers"));
+    assert_eq!(shop.agreed("web", "db"), 300.0, "what was agreed before stays");
+}
+
+#[test]
+fn a_mandatory_refusal_fails_and_leaves_nothing() {
+    let mut shop = Fixture::new(CHAIN);
+    shop.answer("db", Answer::Reject("backup tonight".into()));
+    let demand = shop.demand("web", 300.0);
+    let done = shop.run(demand);
+    assert!(
+        is_failed(&done)
+            && reasons(&done).contains("db: refuses 600 requests_per_second: backup tonight")
+    );
+    assert!(nothing_left(&shop) && shop.parties.persisted.is_empty());
+    shop.parties.answers.insert(name("db"), Err("the policy trapped".into()));
+    let demand = shop.demand("web", 300.0);
+    let done = shop.run(demand);
+    assert!(is_failed(&done) && reasons(&done).contains("the policy trapped"));
+}
+
+#[test]
+fn an_optional_branch_is_dropped() {
+    let mut shop = Fixture::new(&[
+        ("web", "cart", 1.0, Mandatory),
+        ("web", "ads", 1.0, Optional),
+        ("ads", "model", 1.0, Mandatory),
+        ("ads", "db", 1.0, Mandatory),
+        ("cart", "db", 1.0, Mandatory),
+    ]);
+    shop.answer("model", counter(rps(30.0)));
+    let demand = shop.demand("web", 300.0);
+    let done = shop.run(demand);
+    let agreement = done.outcome.agreement().unwrap();
+    assert_eq!(agreement.fraction, 1.0);
+    assert_eq!(agreement.degraded, [Edge { from: name("web"), to: name("ads") }]);
+    assert_eq!((shop.agreed("web", "ads"), shop.agreed("web", "db")), (0.0, 300.0));
+    assert!(reasons(&done).contains("model: offers 30"));
+}
+
+#[test]
+fn an_optional_service_that_carries_the_reduced_plan_stays() {
+    let mut shop = Fixture::new(&[("web", "cart", 1.0, Mandatory), ("web", "ads", 1.0, Optional)]);
+    shop.answer("cart", counter(rps(100.0)));
+    shop.answer("ads", counter(rps(150.0)));
+    let demand = shop.demand("web", 300.0);
+    let done = shop.run(demand);
+    assert!((fraction(&done) - 1.0 / 3.0).abs() < 1e-9);
+    assert!(done.outcome.agreement().unwrap().degraded.is_empty());
+    assert!((shop.agreed("web", "ads") - 100.0).abs() < 1e-6);
+}
+
+#[test]
+fn best_effort_is_told_and_not_held() {
+    let mut shop = Fixture::new(&[
+        ("web", "log", 1.0, BestEffort),
+        ("log", "db", 9.0, Mandatory),
+        ("web", "db", 1.0, Mandatory),
+    ]);
+    let demand = shop.demand("web", 300.0);
+    let done = shop.run(demand);
+    assert_eq!(fraction(&done), 1.0);
+    let told: Vec<_> = shop.parties.told.iter().map(|i| i.proposal.service.as_str()).collect();
+    assert_eq!(told, ["log"]);
+    assert_eq!((shop.agreed("web", "log"), shop.agreed("web", "db")), (0.0, 300.0));
+}
+
+#[test]
+fn the_bounds_of_the_requester_limit_it() {
+    let mut shop = Fixture::new(CHAIN);
+    shop.service("web", 2);
+    let demand = shop.demand("web", 400.0);
+    let done = shop.run(demand);
+    assert_eq!((fraction(&done), shop.parties.asked.len()), (0.5, 2));
+    assert!(reasons(&done).contains("web: at most 2 replicas"));
+}
+
+#[test]
+fn a_shortage_of_machines_reduces() {
+    let mut shop = Fixture::new(CHAIN);
+    shop.provider("alder", 2, 1.0);
+    let demand = shop.demand("web", 300.0);
+    let done = shop.run(demand);
+    // 8 cores for 3 + 3 + 6 replicas wanted: cart and db come before web.
+    let agreement = done.outcome.agreement().unwrap();
+    assert!(agreement.fraction > 0.3 && agreement.fraction < 0.8, "{agreement:?}");
+    let placed = shop.placed("web") + shop.placed("cart") + shop.placed("db");
+    assert!(placed <= 8);
+    for service in ["web", "cart", "db"] {
+        let agreed = &agreement.services[&name(service)];
+        assert!(shop.placed(service) >= agreed.replicas, "{service}");
+    }
+    assert!(reasons(&done).contains("replicas it needs"));
+}
+
+#[test]
+fn several_providers_share_and_the_cheap_one_comes_first() {
+    let mut shop = Fixture::new(&[]);
+    shop.service("web", 10);
+    shop.provider("alder", 1, 2.0);
+    shop.provider("birch", 1, 1.0);
+    let demand = shop.demand("web", 600.0);
+    let done = shop.run(demand);
+    let agreement = done.outcome.agreement().unwrap();
+    assert_eq!((agreement.price_per_hour, shop.placed("web")), (8.0, 6));
+    // The same again: everything is there, nobody is asked.
+    let demand = shop.demand("web", 600.0);
+    let again = shop.run(demand);
+    assert_eq!(again.outcome.agreement().unwrap().leases.len(), 2);
+    assert!(again.changes.is_empty());
+}
+
+#[test]
+fn a_budget_reduces() {
+    let mut shop = Fixture::new(&[]);
+    shop.service("web", 10);
+    shop.provider("alder", 9, 2.0);
+    let mut demand = shop.demand("web", 600.0);
+    demand.budget_per_hour = Some(7.0);
+    let done = shop.run(demand);
+    assert_eq!((fraction(&done), shop.placed("web")), (0.5, 3));
+    assert!(
+        reasons(&done).contains("gets 3 of the 6 replicas it needs, which is what 7 per hour buys")
+    );
+}
+
+#[test]
+fn fewer_replicas_give_back_the_dearest() {
+    let mut shop = Fixture::new(CHAIN);
+    shop.provider("alder", 2, 2.0);
+    shop.provider("birch", 2, 1.0);
+    shop.service("db", 20);
+    let demand = shop.demand("web", 400.0);
+    assert_eq!(fraction(&shop.run(demand)), 1.0);
+    shop.parties.bids.insert(name("alder"), Err("down".into()));
+    shop.parties.bids.insert(name("birch"), Err("down".into()));
+    let asked = shop.parties.asked.len();
+    let demand = shop.demand("web", 100.0);
+    let done = shop.run(demand);
+    assert_eq!(fraction(&done), 1.0, "giving back needs nobody's consent");
+    assert_eq!(shop.parties.asked.len(), asked);
+    assert_eq!((shop.placed("web"), shop.agreed("web", "db")), (1, 200.0));
+    let demand = shop.demand("web", 0.0);
+    let none = shop.run(demand);
+    assert_eq!((shop.placed("web"), shop.agreed("web", "db")), (0, 0.0));
+    assert!(none.outcome.agreement().unwrap().leases.is_empty());
+}
+
+#[test]
+fn more_replaces_what_was_there() {
+    let mut shop = Fixture::new(CHAIN);
+    shop.provider("alder", 9, 1.0);
+    for load in [100.0, 300.0, 200.0, 500.0] {
+        let demand = shop.demand("web", load);
+        assert_eq!(fraction(&shop.run(demand)), 1.0);
+        assert_eq!(
+            (shop.agreed("web", "db"), shop.placed("web")),
+            (2.0 * load, (load / 100.0) as u32)
+        );
+        assert_eq!(shop.ledger.leases_of(&name("web")).count(), 3);
+    }
+    shop.now = 300;
+    let demand = shop.demand("web", 500.0);
+    assert_eq!(fraction(&shop.run(demand)), 1.0);
+    assert_eq!((shop.agreed("web", "db"), shop.placed("web")), (1000.0, 5), "renewed");
+    assert_eq!(shop.ledger.leases_of(&name("web")).count(), 3);
+}
+
+#[test]
+fn a_service_stays_bound_to_what_it_agreed_to() {
+    let mut shop = Fixture::new(CHAIN);
+    let demand = shop.demand("web", 200.0);
+    shop.run(demand);
+    shop.answer("db", Answer::Reject("no more".into()));
+    let demand = shop.demand("web", 400.0);
+    let done = shop.run(demand);
+    assert_eq!((fraction(&done), shop.agreed("web", "db")), (0.5, 400.0));
+    shop.now = 300;
+    let demand = shop.demand("web", 200.0);
+    assert!(is_failed(&shop.run(demand)), "not beyond its end");
+}
+
+#[test]
+fn grows_with_its_own_plans_and_promises() {
+    let mut shop = Fixture::new(&[("web", "db", 1.0, Mandatory), ("app", "db", 1.0, Mandatory)]);
+    let demand = shop.demand("web", 300.0);
+    shop.run(demand);
+    shop.standings.get_mut(&name("db")).unwrap().planned = rps(450.0);
+    let demand = shop.demand("app", 100.0);
+    let done = shop.run(demand);
+    assert_eq!(done.outcome.agreement().unwrap().services[&name("db")].replicas, 5);
+    let demand = shop.demand("app", 300.0);
+    let done = shop.run(demand);
+    assert_eq!(done.outcome.agreement().unwrap().services[&name("db")].replicas, 6);
+    let demand = shop.demand("db", 100.0);
+    let done = shop.run(demand);
+    assert_eq!(done.outcome.agreement().unwrap().services[&name("db")].replicas, 6, "promised");
+}
+
+#[test]
+fn answers_that_make_no_sense_are_refusals() {
+    let mut shop = Fixture::new(CHAIN);
+    shop.provider("alder", 9, 1.0);
+    let greedy = Offer { quantities: rps(1e6), reason: "greedy".into() };
+    shop.answer("db", Answer::Counter(greedy));
+    let demand = shop.demand("web", 300.0);
+    let done = shop.run(demand);
+    assert!(is_failed(&done) && reasons(&done).contains("db: offered 1000000"));
+    let faults = |done: &Negotiated| {
+        let acts = done.transcript.messages.iter();
+        acts.filter(|m| m.performative == Performative::NotUnderstood).count()
+    };
+    assert_eq!(faults(&done), 1);
+    shop.parties.answers.clear();
+    shop.parties.scores = Some(Ok(vec![f64::NAN]));
+    let demand = shop.demand("web", 300.0);
+    let done = shop.run(demand);
+    assert_eq!((fraction(&done), faults(&done)), (1.0, 3), "the cheapest bids win then");
+    assert!(
+        serde_json::from_str::<crate::Transcript>(
+            &serde_json::to_string(&done.transcript).unwrap()
+        )
+        .is_ok()
+    );
+    shop.parties.scores = None;
+    shop.parties.bids.insert(name("alder"), Err("the policy trapped".into()));
+    let demand = shop.demand("web", 400.0);
+    let done = shop.run(demand);
+    assert_eq!(fraction(&done), 0.75, "what it has it keeps");
+    assert!(reasons(&done).contains("the policy trapped"));
+}
+
+#[test]
+fn a_promise_beyond_what_is_free_is_cut() {
+    let mut shop = Fixture::new(&[("web", "db", 1.0, Mandatory), ("app", "db", 1.0, Mandatory)]);
+    let demand = shop.demand("app", 700.0);
+    shop.run(demand);
+    shop.answer("db", Answer::Accept);
+    let demand = shop.demand("web", 600.0);
+    let done = shop.run(demand);
+    assert_eq!((fraction(&done), shop.agreed("web", "db")), (0.5, 300.0));
+    assert!(reasons(&done).contains("only 300 requests_per_second that is not promised"));
+}
+
+#[test]
+fn what_cannot_be_kept_is_not_confirmed() {
+    let mut shop = Fixture::new(CHAIN);
+    shop.parties.refuse_to_persist = true;
+    let demand = shop.demand("web", 300.0);
+    let done = shop.run(demand);
+    assert!(is_failed(&done) && reasons(&done).contains("the disk is full"));
+    assert!(nothing_left(&shop));
+    assert!(done.changes.iter().all(|lease| lease.state == LeaseState::Released));
+}
+
+#[test]
+fn the_deadline_ends_it_wherever_it_stands() {
+    let mut ends = std::collections::BTreeSet::new();
+    for patience in 0..40 {
+        let mut shop = Fixture::new(CHAIN);
+        shop.provider("alder", 9, 1.0);
+        let demand = shop.demand("web", 300.0);
+        let mut looks = 0;
+        let mut clock = || {
+            looks += 1;
+            if looks > patience { at(1000) } else { at(0) }
+        };
+        let mut demand = demand;
+        demand.window.end = at(5000);
+        let done = shop.run_with(demand, &mut clock);
+        ends.insert(is_failed(&done));
+        if is_failed(&done) {
+            assert!(nothing_left(&shop), "after {patience} looks at the clock");
+            assert!(!reasons(&done).is_empty());
+        } else {
+            assert!(shop.ledger.leases().all(|lease| lease.state == LeaseState::Confirmed));
+        }
+    }
+    assert_eq!(ends.len(), 2);
+}
+
+#[test]
+fn demands_without_sense_are_refused_at_once() {
+    let mut shop = Fixture::new(&[
+        ("a", "b", 2.0, Mandatory),
+        ("b", "a", 1.0, Mandatory),
+        ("web", "db", 1.0, Mandatory),
+    ]);
+    let mut refused = |change: &dyn Fn(&mut crate::Demand)| {
+        let mut demand = shop.demand("web", 300.0);
+        change(&mut demand);
+        let world = crate::testing::Fixture::new(&[("web", "db", 1.0, Mandatory)]);
+        let both = if demand.requester == name("a") { shop.world() } else { world.world() };
+        let mut ledger = crate::Ledger::new();
+        let mut parties = crate::testing::Parties::default();
+        negotiate(demand, &both, &mut ledger, &mut parties, &mut || at(0)).unwrap_err()
+    };
+    use DemandError as E;
+    let divergent = refused(&|d| d.requester = name("a"));
+    assert!(matches!(divergent, E::Spread(SpreadError::Divergent { .. })));
+    let unknown = refused(&|d| d.requester = name("nobody"));
+    assert!(matches!(unknown, E::Spread(SpreadError::UnknownService(_))));
+    assert!(matches!(refused(&|d| d.load = crate::testing::cores(1.0)), E::NotServed { .. }));
+    assert!(matches!(refused(&|d| d.window.end = d.window.start), E::Window { .. }));
+    assert!(matches!(refused(&|d| d.target_utilization = 0.0), E::Range { .. }));
+    assert!(matches!(refused(&|d| d.budget_per_hour = Some(f64::NAN)), E::Range { .. }));
+}
+
+#[test]
+fn the_end_is_in_the_transcript() {
+    let mut shop = Fixture::new(CHAIN);
+    let demand = shop.demand("web", 300.0);
+    let done = shop.run(demand);
+    let last = done.transcript.messages.last().unwrap();
+    assert_eq!(last.body, Body::Outcome(done.outcome.clone()));
+}

@@ -1,0 +1,297 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use haggle_model::{
+    Lease, LeaseId, LeaseState, Name, Owner, Quantities, Resource, Timestamp, Window,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{calendar::Calendar, steps};
+
+mod entries;
+mod error;
+mod views;
+
+pub use error::LedgerError;
+pub use views::Overcommitment;
+
+/// Who has leased how much of whose capacity, when.
+///
+/// The invariant: held plus confirmed never exceeds capacity, for any owner, resource and moment. Where
+/// a hold is to replace older leases, the larger of both counts while both exist. Only two things may
+/// leave an owner overcommitted, and neither promises anything new: a capacity that is lowered below
+/// what is promised, and a restart with such a capacity; [`Ledger::overcommitted`] reports both.
+///
+/// Every operation may be repeated: the second time changes nothing. Operations that change leases
+/// return them as they now are, for whoever keeps them. What is over is remembered until its hold would
+/// have run out, so that a message that arrives late cannot bring it back.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    accounts: BTreeMap<Owner, Account>,
+    entries: BTreeMap<LeaseId, Entry>,
+    /// The leases by holder and owner; those that are over are not in it.
+    lines: BTreeMap<Name, BTreeMap<Owner, BTreeSet<LeaseId>>>,
+    /// When each entry ends or is forgotten.
+    due: BTreeSet<(Timestamp, LeaseId)>,
+}
+
+/// A lease to be held, and the leases that end when it is confirmed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Hold {
+    /// The new lease, in the state `held`.
+    pub lease: Lease,
+    /// Confirmed leases of the same holder on the same owner. They stay as they are until then.
+    pub replaces: Vec<LeaseId>,
+}
+
+/// What a session asks for at its end, as a whole or not at all.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Commitment {
+    /// Holds to be confirmed. What they replace ends where they begin.
+    pub confirm: Vec<LeaseId>,
+    /// Further leases that end.
+    pub end: Vec<LeaseId>,
+    /// When those end: at once, where this is in the past.
+    pub end_at: Timestamp,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Account {
+    /// In steps; none where the owner was removed and its leases are still running.
+    capacity: Option<BTreeMap<Resource, i128>>,
+    calendars: BTreeMap<Resource, Calendar>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    lease: Lease,
+    replaces: Vec<LeaseId>,
+    /// The hold that is to replace this one.
+    replaced_by: Option<LeaseId>,
+    /// What stands in the calendars because of it.
+    booked: Vec<(Resource, Window, i128)>,
+}
+
+impl Ledger {
+    /// A ledger without accounts.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets what an owner has, from now on. What is promised already stays promised: where that is more,
+    /// it is reported, and nothing more is promised until enough of it has ended.
+    pub fn set_capacity(&mut self, owner: &Owner, capacity: &Quantities) -> Vec<Overcommitment> {
+        let steps = capacity.iter().map(|(r, amount)| (r, steps::down(r, amount))).collect();
+        self.accounts.entry(owner.clone()).or_default().capacity = Some(steps);
+        self.overcommitted(owner)
+    }
+
+    /// Takes an owner out. Its leases run on until they end, and are reported as promised without
+    /// capacity.
+    pub fn remove_owner(&mut self, owner: &Owner) -> Vec<Overcommitment> {
+        if let Some(account) = self.accounts.get_mut(owner) {
+            account.capacity = None;
+        }
+        let overcommitted = self.overcommitted(owner);
+        self.drop_idle_account(owner);
+        overcommitted
+    }
+
+    /// Holds all of these or none, and returns those that were not held before.
+    ///
+    /// # Errors
+    /// [`LedgerError`] for the first that cannot be held; the ledger is then as it was.
+    pub fn hold(&mut self, holds: &[Hold], now: Timestamp) -> Result<Vec<Lease>, LedgerError> {
+        let mut held = Vec::new();
+        for hold in holds {
+            match self.hold_one(hold, now) {
+                Ok(true) => held.push(hold.lease.clone()),
+                Ok(false) => {}
+                Err(error) => {
+                    for lease in &held {
+                        self.forget(&lease.id);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(held)
+    }
+
+    /// What [`Ledger::confirm`] would change, so that it can be made durable before it counts.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if one of the holds is unknown or over.
+    pub fn prepare(
+        &self,
+        commitment: &Commitment,
+        now: Timestamp,
+    ) -> Result<Vec<Lease>, LedgerError> {
+        let mut changed = BTreeMap::new();
+        for id in &commitment.confirm {
+            let entry = self.entries.get(id).ok_or_else(|| LedgerError::Unknown(id.clone()))?;
+            let lease = &entry.lease;
+            match lease.state {
+                LeaseState::Confirmed => continue,
+                LeaseState::Held if lease.is_active(now) => {}
+                state => return Err(LedgerError::Over { id: id.clone(), state }),
+            }
+            changed.insert(id, Lease { state: LeaseState::Confirmed, ..lease.clone() });
+            for old in &entry.replaces {
+                changed.extend(self.ended(old, lease.window.start, now));
+            }
+        }
+        for id in &commitment.end {
+            changed.extend(self.ended(id, commitment.end_at, now));
+        }
+        Ok(changed.into_values().collect())
+    }
+
+    /// Confirms all of the holds or none, ends what they replace and what else is to end, and returns
+    /// every lease that changed.
+    ///
+    /// # Errors
+    /// As [`Ledger::prepare`]; the ledger is then as it was.
+    pub fn confirm(
+        &mut self,
+        commitment: &Commitment,
+        now: Timestamp,
+    ) -> Result<Vec<Lease>, LedgerError> {
+        let changed = self.prepare(commitment, now)?;
+        // What ends goes first, so that no moment counts both in full.
+        let new: BTreeSet<&LeaseId> = commitment.confirm.iter().collect();
+        let (confirmed, ended): (Vec<_>, Vec<_>) =
+            changed.iter().partition(|lease| new.contains(&lease.id));
+        for lease in ended.into_iter().chain(confirmed) {
+            self.update(lease);
+        }
+        Ok(changed)
+    }
+
+    /// Gives back what is held or confirmed of these, and returns it.
+    pub fn release(&mut self, ids: &[LeaseId]) -> Vec<Lease> {
+        let mut released = Vec::new();
+        for id in ids {
+            let Some(lease) = self.live(id) else { continue };
+            let lease = Lease { state: LeaseState::Released, ..lease.clone() };
+            self.update(&lease);
+            released.push(lease);
+        }
+        released
+    }
+
+    /// Ends what is over at `now`, and returns it.
+    pub fn expire(&mut self, now: Timestamp) -> Vec<Lease> {
+        let mut expired = Vec::new();
+        while let Some((at, id)) = self.due.first().cloned()
+            && at <= now
+        {
+            self.due.pop_first();
+            match self.live(&id) {
+                Some(lease) => {
+                    let lease = Lease { state: LeaseState::Expired, ..lease.clone() };
+                    self.update(&lease);
+                    self.forget_before(&lease.owner, now);
+                    expired.push(lease);
+                }
+                None => self.forget(&id),
+            }
+        }
+        expired
+    }
+
+    /// Books the leases of an earlier run, whatever the capacities are now, and returns those that
+    /// changed: a hold is released, since its session is gone, and what ended in between has expired.
+    pub fn restore(
+        &mut self,
+        leases: impl IntoIterator<Item = Lease>,
+        now: Timestamp,
+    ) -> Vec<Lease> {
+        let mut changed = Vec::new();
+        for mut lease in leases {
+            match lease.state {
+                LeaseState::Confirmed if lease.is_active(now) => {
+                    if !self.entries.contains_key(&lease.id) {
+                        self.insert(&Hold { lease, replaces: Vec::new() });
+                    }
+                    continue;
+                }
+                LeaseState::Confirmed => lease.state = LeaseState::Expired,
+                LeaseState::Held => lease.state = LeaseState::Released,
+                LeaseState::Released | LeaseState::Expired => continue,
+            }
+            changed.push(lease);
+        }
+        changed
+    }
+
+    /// Whether the hold is new.
+    fn hold_one(&mut self, hold: &Hold, now: Timestamp) -> Result<bool, LedgerError> {
+        let Hold { lease, replaces } = hold;
+        let id = || lease.id.clone();
+        if let Some(known) = self.entries.get(&lease.id) {
+            let state = known.lease.state;
+            let same = Lease { state: lease.state, ..known.lease.clone() } == *lease
+                && known.replaces == *replaces;
+            return match state {
+                _ if !same => Err(LedgerError::Different(id())),
+                LeaseState::Held | LeaseState::Confirmed => Ok(false),
+                LeaseState::Released | LeaseState::Expired => {
+                    Err(LedgerError::Over { id: id(), state })
+                }
+            };
+        }
+        let window = lease.window;
+        if lease.state != LeaseState::Held || !lease.is_active(now) || window.start >= window.end {
+            return Err(LedgerError::TooLate(id()));
+        }
+        for old in replaces {
+            self.check_replaced(old, lease)?;
+        }
+        self.forget_before(&lease.owner, now);
+        self.check_room(hold)?;
+        self.insert(hold);
+        Ok(true)
+    }
+
+    /// Leases that are over in the meantime may be named: they are worth nothing any more.
+    fn check_replaced(&self, old: &LeaseId, new: &Lease) -> Result<(), LedgerError> {
+        let Some(entry) = self.entries.get(old) else { return Ok(()) };
+        let wrong =
+            |rule| Err(LedgerError::CannotReplace { new: new.id.clone(), old: old.clone(), rule });
+        if entry.lease.owner != new.owner || entry.lease.holder != new.holder {
+            return wrong("it is of another owner or holder");
+        }
+        match (entry.lease.state, &entry.replaced_by) {
+            (LeaseState::Held, _) => wrong("it is not confirmed yet"),
+            (LeaseState::Confirmed, Some(_)) => wrong("another negotiation is replacing it"),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_room(&self, hold: &Hold) -> Result<(), LedgerError> {
+        let owner = &hold.lease.owner;
+        let unknown = || LedgerError::UnknownOwner(owner.clone());
+        let account = self.accounts.get(owner).ok_or_else(unknown)?;
+        let capacity = account.capacity.as_ref().ok_or_else(unknown)?;
+        for (resource, window, steps) in self.bookings(&hold.lease, &hold.replaces) {
+            let (peak, at) =
+                account.calendars.get(&resource).map_or((0, window.start), |c| c.peak(window));
+            let capacity = capacity.get(&resource).copied().unwrap_or(0);
+            if peak + steps > capacity {
+                return Err(LedgerError::Exceeds {
+                    id: hold.lease.id.clone(),
+                    owner: owner.clone(),
+                    resource,
+                    at,
+                    more: steps::amount(resource, steps),
+                    free: steps::amount(resource, (capacity - peak).max(0)),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

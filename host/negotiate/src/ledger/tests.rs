@@ -1,0 +1,192 @@
+use haggle_model::{Lease, LeaseId, LeaseState, Owner, Quantities, Window};
+
+use super::{Commitment, Hold, Ledger, LedgerError};
+use crate::testing::{at, cores, name, window};
+
+mod random;
+
+fn rack() -> Owner {
+    Owner::Unit { provider: name("alder"), unit: name("rack") }
+}
+
+fn id(text: &str) -> LeaseId {
+    LeaseId(text.into())
+}
+
+fn lease(text: &str, amount: f64, window: Window) -> Lease {
+    Lease {
+        id: id(text),
+        negotiation: "n".into(),
+        holder: name("web"),
+        owner: rack(),
+        amounts: cores(amount),
+        replicas: 1,
+        price_per_hour: 1.0,
+        window,
+        state: LeaseState::Held,
+        held_until: at(30),
+    }
+}
+
+fn hold(text: &str, amount: f64, window: Window, replaces: &[&str]) -> Hold {
+    Hold { lease: lease(text, amount, window), replaces: replaces.iter().map(|r| id(r)).collect() }
+}
+
+fn confirm(ids: &[&str]) -> Commitment {
+    Commitment { confirm: ids.iter().map(|i| id(i)).collect(), ..Commitment::default() }
+}
+
+fn ledger(capacity: f64) -> Ledger {
+    let mut ledger = Ledger::new();
+    assert!(ledger.set_capacity(&rack(), &cores(capacity)).is_empty());
+    ledger
+}
+
+fn free(ledger: &Ledger, from: u64, to: u64) -> f64 {
+    ledger.free(&rack(), window(from, to), &[]).get(haggle_model::Resource::CpuCores)
+}
+
+#[test]
+fn never_promises_twice() {
+    let mut ledger = ledger(10.0);
+    ledger.hold(&[hold("a", 6.0, window(0, 100), &[])], at(0)).unwrap();
+    let error = ledger.hold(&[hold("b", 6.0, window(50, 150), &[])], at(0)).unwrap_err();
+    assert!(matches!(error, LedgerError::Exceeds { free: 4.0, more: 6.0, .. }), "{error}");
+    ledger.hold(&[hold("c", 6.0, window(100, 150), &[])], at(0)).unwrap();
+    assert_eq!((free(&ledger, 0, 100), free(&ledger, 150, 200)), (4.0, 10.0));
+    let elsewhere = Owner::Service(name("db"));
+    let mut stray = hold("d", 1.0, window(0, 9), &[]);
+    stray.lease.owner = elsewhere.clone();
+    assert_eq!(ledger.hold(&[stray], at(0)), Err(LedgerError::UnknownOwner(elsewhere)));
+}
+
+#[test]
+fn holds_all_or_nothing() {
+    let mut ledger = ledger(10.0);
+    let both = [hold("a", 6.0, window(0, 100), &[]), hold("b", 6.0, window(0, 100), &[])];
+    assert!(ledger.hold(&both, at(0)).is_err());
+    assert_eq!((free(&ledger, 0, 100), ledger.leases().count()), (10.0, 0));
+}
+
+#[test]
+fn everything_may_happen_twice() {
+    let mut ledger = ledger(10.0);
+    let a = hold("a", 6.0, window(0, 100), &[]);
+    assert_eq!(
+        ledger.hold(std::slice::from_ref(&a), at(0)).unwrap(),
+        std::slice::from_ref(&a.lease)
+    );
+    assert_eq!(ledger.hold(std::slice::from_ref(&a), at(1)), Ok(vec![]));
+    let other = ledger.hold(&[hold("a", 5.0, window(0, 100), &[])], at(1));
+    assert_eq!(other, Err(LedgerError::Different(id("a"))));
+    assert_eq!(ledger.confirm(&confirm(&["a"]), at(2)).unwrap().len(), 1);
+    assert_eq!(ledger.confirm(&confirm(&["a"]), at(99)), Ok(vec![]));
+    assert_eq!(ledger.hold(std::slice::from_ref(&a), at(3)), Ok(vec![]));
+    assert_eq!(ledger.release(&[id("a")]).len(), 1);
+    assert!(ledger.release(&[id("a"), id("never")]).is_empty());
+    let late = ledger.hold(std::slice::from_ref(&a), at(4));
+    assert!(matches!(late, Err(LedgerError::Over { .. })), "a late copy brings nothing back");
+    ledger.expire(at(31));
+    assert_eq!(ledger.lease(&id("a")), None);
+    assert_eq!(ledger.hold(&[a], at(31)), Err(LedgerError::TooLate(id("a"))));
+    assert_eq!(free(&ledger, 31, 100), 10.0);
+}
+
+#[test]
+fn a_hold_runs_out_and_cannot_be_confirmed_then() {
+    let mut ledger = ledger(10.0);
+    let both = [hold("a", 6.0, window(0, 100), &[]), hold("b", 1.0, window(0, 100), &[])];
+    ledger.hold(&both, at(0)).unwrap();
+    ledger.confirm(&confirm(&["b"]), at(1)).unwrap();
+    assert!(matches!(ledger.confirm(&confirm(&["b", "a"]), at(30)), Err(LedgerError::Over { .. })));
+    let expired = ledger.expire(at(30));
+    assert_eq!(expired.len(), 1);
+    assert_eq!((expired[0].state, free(&ledger, 30, 100)), (LeaseState::Expired, 9.0));
+    assert_eq!(ledger.confirm(&confirm(&["x"]), at(30)), Err(LedgerError::Unknown(id("x"))));
+    assert_eq!(ledger.expire(at(100)).len(), 1);
+    assert!(ledger.due.is_empty() && ledger.entries.is_empty() && ledger.lines.is_empty());
+}
+
+#[test]
+fn the_larger_counts_while_both_exist() {
+    let mut ledger = ledger(10.0);
+    ledger.hold(&[hold("a", 6.0, window(0, 100), &[])], at(0)).unwrap();
+    ledger.confirm(&confirm(&["a"]), at(0)).unwrap();
+    ledger.hold(&[hold("b", 9.0, window(10, 200), &["a"])], at(10)).unwrap();
+    assert_eq!((free(&ledger, 10, 100), free(&ledger, 100, 200)), (1.0, 1.0));
+    let again = ledger.hold(&[hold("c", 1.0, window(10, 200), &["a"])], at(10));
+    assert!(matches!(again, Err(LedgerError::CannotReplace { .. })));
+    ledger.release(&[id("b")]);
+    assert_eq!(free(&ledger, 10, 200), 4.0, "the old one is as it was");
+    ledger.hold(&[hold("d", 2.0, window(10, 200), &["a"])], at(10)).unwrap();
+    assert_eq!(free(&ledger, 10, 100), 4.0, "a smaller one does not free anything yet");
+    let changed = ledger.confirm(&confirm(&["d"]), at(11)).unwrap();
+    assert_eq!(changed.len(), 2);
+    assert_eq!((free(&ledger, 11, 200), ledger.leases().count()), (8.0, 1));
+}
+
+#[test]
+fn what_begins_later_cuts_what_it_replaces() {
+    let mut ledger = ledger(10.0);
+    ledger.hold(&[hold("a", 6.0, window(0, 100), &[])], at(0)).unwrap();
+    ledger.confirm(&confirm(&["a"]), at(0)).unwrap();
+    ledger.hold(&[hold("b", 9.0, window(50, 200), &["a"])], at(10)).unwrap();
+    ledger.confirm(&confirm(&["b"]), at(10)).unwrap();
+    assert_eq!(ledger.lease(&id("a")).unwrap().window, window(0, 50));
+    let agreed = |from, to| ledger.agreed(&name("web"), &rack(), window(from, to));
+    assert_eq!((agreed(10, 200), agreed(60, 200)), (cores(6.0), cores(9.0)));
+    assert!(agreed(60, 201).is_zero());
+}
+
+#[test]
+fn further_leases_end_with_the_commitment() {
+    let mut ledger = ledger(10.0);
+    let all = [hold("a", 3.0, window(0, 100), &[]), hold("b", 3.0, window(0, 100), &[])];
+    ledger.hold(&all, at(0)).unwrap();
+    ledger.confirm(&confirm(&["a", "b"]), at(0)).unwrap();
+    let end = Commitment { confirm: vec![], end: vec![id("a")], end_at: at(40) };
+    assert_eq!(ledger.confirm(&end, at(10)).unwrap()[0].window, window(0, 40));
+    let end = Commitment { end_at: at(0), ..end };
+    assert_eq!(ledger.confirm(&end, at(10)).unwrap()[0].state, LeaseState::Released);
+    assert_eq!(free(&ledger, 10, 100), 7.0);
+}
+
+#[test]
+fn a_lowered_capacity_is_reported_and_never_promised_again() {
+    let mut ledger = ledger(10.0);
+    ledger.hold(&[hold("a", 6.0, window(0, 100), &[])], at(0)).unwrap();
+    ledger.confirm(&confirm(&["a"]), at(0)).unwrap();
+    let over = ledger.set_capacity(&rack(), &cores(4.0));
+    assert_eq!((over.len(), over[0].capacity, over[0].committed), (1, 4.0, 6.0));
+    assert_eq!(free(&ledger, 0, 100), 0.0);
+    assert!(ledger.hold(&[hold("b", 0.001, window(0, 9), &[])], at(0)).is_err());
+    ledger.hold(&[hold("c", 5.0, window(0, 100), &["a"])], at(0)).unwrap();
+    ledger.confirm(&confirm(&["c"]), at(0)).unwrap();
+    assert_eq!(ledger.overcommitted(&rack())[0].committed, 5.0, "a smaller one may still replace");
+    assert_eq!(ledger.remove_owner(&rack())[0].capacity, 0.0);
+    assert_eq!((ledger.owners().count(), ledger.leases().count()), (0, 1));
+    ledger.expire(at(100));
+    assert!(ledger.accounts.is_empty());
+}
+
+#[test]
+fn restarts_without_the_holds() {
+    let mut ledger = ledger(10.0);
+    let confirmed =
+        |text, to| Lease { state: LeaseState::Confirmed, ..lease(text, 7.0, window(0, to)) };
+    let kept = [
+        confirmed("a", 100),
+        confirmed("b", 5),
+        confirmed("c", 100),
+        lease("d", 1.0, window(0, 100)),
+    ];
+    let changed = ledger.restore(kept.clone(), at(10));
+    let states: Vec<_> = changed.iter().map(|l| (l.id.0.as_str(), l.state)).collect();
+    assert_eq!(states, [("b", LeaseState::Expired), ("d", LeaseState::Released)]);
+    assert_eq!(ledger.overcommitted(&rack())[0].committed, 14.0);
+    ledger.restore(kept, at(10));
+    assert_eq!(ledger.leases().count(), 2);
+    assert_eq!(ledger.committed(&rack(), window(10, 20), &[id("a")]), cores(7.0));
+    assert_eq!(ledger.committed(&rack(), window(100, 200), &[]), cores(0.0));
+    assert_eq!(ledger.free(&Owner::Service(name("x")), window(0, 1), &[]), Quantities::new());
+}

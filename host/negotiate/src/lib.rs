@@ -1,0 +1,37 @@
+//! Negotiation sessions, market clearing and the capacity ledger, without I/O, clocks or threads.
+//!
+//! - [`Spread`] runs a load down the dependency graph.
+//! - [`Ledger`] knows who has leased whose capacity, and never promises any of it twice.
+//! - [`clear`] determines the winners among the bids of providers.
+//! - [`Session`] is one negotiation: a state machine that takes in what has happened and says what is
+//!   to be done next.
+//! - [`negotiate`] runs a session to its end against parties that answer at once.
+
+mod calendar;
+mod cycle;
+mod demand;
+mod drive;
+mod ledger;
+mod market;
+mod outcome;
+mod protocol;
+mod session;
+mod spread;
+mod steps;
+#[cfg(test)]
+mod testing;
+mod transcript;
+mod world;
+
+pub use demand::{Demand, DemandError};
+pub use drive::{Counterparties, Negotiated, negotiate};
+pub use ledger::{Commitment, Hold, Ledger, LedgerError, Overcommitment};
+pub use market::{Allocation, Clearing, RefusedBid, ScoredBid, admit, clear, room};
+pub use outcome::{AgreedService, Agreement, Outcome, Reason};
+pub use protocol::{
+    Answer, Bid, Guarantees, Inquiry, InventoryUnit, Offer, Position, Proposal, Purpose, Request,
+};
+pub use session::{Fault, Input, MessageId, Output, Session};
+pub use spread::{Edge, Share, Spread, SpreadError};
+pub use transcript::{Body, Message, Party, Performative, Transcript};
+pub use world::{Context, Standing, World, leased_replicas, service_capacity};

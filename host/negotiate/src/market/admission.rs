@@ -1,0 +1,71 @@
+use serde::{Deserialize, Serialize};
+
+use super::room;
+use crate::{Bid, InventoryUnit, Request};
+
+/// A bid that was not admitted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RefusedBid {
+    /// The bid as it came.
+    pub bid: Bid,
+    /// Why, for the provider to mend it.
+    pub reason: String,
+}
+
+/// Sorts bids into those that can be ranked and those that cannot. A bid for more than is wanted or
+/// free is admitted for what is.
+#[must_use]
+pub fn admit(
+    request: &Request,
+    bids: Vec<Bid>,
+    inventory: &[InventoryUnit],
+) -> (Vec<Bid>, Vec<RefusedBid>) {
+    let mut admitted = Vec::new();
+    let mut refused = Vec::new();
+    for bid in bids {
+        match most(request, &bid, inventory) {
+            Ok(most) => admitted.push(Bid { count: bid.count.min(most), ..bid }),
+            Err(reason) => refused.push(RefusedBid { bid, reason }),
+        }
+    }
+    (admitted, refused)
+}
+
+/// How many replicas the bid may get at most; at least 1.
+fn most(request: &Request, bid: &Bid, inventory: &[InventoryUnit]) -> Result<u32, String> {
+    let Some(unit) = find(bid, inventory) else {
+        return Err(format!("provider {} has no unit {} on offer", bid.provider, bid.unit));
+    };
+    let guarantees = &bid.guarantees;
+    let numbers = [
+        ("price_per_hour", bid.price_per_hour, 1e12),
+        ("performance", bid.performance, 1e12),
+        ("guarantees.availability", guarantees.availability, 1.0),
+        ("guarantees.interruption_rate", guarantees.interruption_rate, 1.0),
+    ];
+    for (field, value, most) in numbers {
+        if !(0.0..=most).contains(&value) {
+            return Err(format!("{field} is {value}: it must lie between 0 and {most}"));
+        }
+    }
+    if bid.count == 0 {
+        return Err("count is 0: bid for at least one replica, or not at all".into());
+    }
+    if request.location.as_ref().is_some_and(|wanted| *wanted != unit.location) {
+        return Err(format!("the unit is in {:?}, which is not where it is wanted", unit.location));
+    }
+    if request.gpu_type.is_some() && request.gpu_type != unit.unit.gpu_type {
+        return Err("the unit has not the accelerator that is wanted".into());
+    }
+    match room(unit, &request.resources).min(request.count) {
+        0 => Err(format!("no replica with {} fits into what is free of it", request.resources)),
+        most => Ok(most),
+    }
+}
+
+/// The unit that the bid is about.
+pub(super) fn find<'a>(bid: &Bid, inventory: &'a [InventoryUnit]) -> Option<&'a InventoryUnit> {
+    inventory
+        .iter()
+        .find(|unit| unit.provider.as_str() == bid.provider && unit.unit.id.as_str() == bid.unit)
+}

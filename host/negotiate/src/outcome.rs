@@ -1,0 +1,91 @@
+use std::{collections::BTreeMap, fmt};
+
+use haggle_model::{LeaseId, Name, Quantities};
+use serde::{Deserialize, Serialize};
+
+use crate::Edge;
+
+/// How a negotiation ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Everything in it is confirmed.
+    Agreed(Agreement),
+    /// Nothing has changed.
+    Failed {
+        /// Why, by whoever could not or would not.
+        reasons: Vec<Reason>,
+        /// How many rounds it took.
+        rounds: u32,
+    },
+}
+
+/// What was agreed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Agreement {
+    /// The negotiation.
+    pub session: String,
+    /// The service that wanted it.
+    pub requester: Name,
+    /// How much of the demand, above 0 and at most 1.
+    pub fraction: f64,
+    /// Whether that is less than all.
+    pub reduced: bool,
+    /// Optional dependencies that the requester has to do without.
+    pub degraded: Vec<Edge>,
+    /// The services that take part, the requester included.
+    pub services: BTreeMap<Name, AgreedService>,
+    /// The confirmed leases that stand behind it, new and old.
+    pub leases: Vec<LeaseId>,
+    /// What the replicas cost that were bought or kept for it.
+    pub price_per_hour: f64,
+    /// How many rounds it took.
+    pub rounds: u32,
+    /// Why it is reduced or degraded.
+    pub reasons: Vec<Reason>,
+}
+
+/// The part of one service in an agreement.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AgreedService {
+    /// What it carries because of this agreement.
+    pub load: Quantities,
+    /// How many replicas it needs for all that it has promised and plans itself, this included. A
+    /// service other than the requester may have more.
+    pub replicas: u32,
+}
+
+/// What one party said or could not do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Reason {
+    /// The service or provider.
+    pub participant: Name,
+    /// A sentence that a person can act on.
+    pub text: String,
+}
+
+impl Outcome {
+    /// The agreement, if there is one.
+    #[must_use]
+    pub const fn agreement(&self) -> Option<&Agreement> {
+        match self {
+            Self::Agreed(agreement) => Some(agreement),
+            Self::Failed { .. } => None,
+        }
+    }
+
+    /// Why it failed, is reduced or degraded.
+    #[must_use]
+    pub fn reasons(&self) -> &[Reason] {
+        match self {
+            Self::Agreed(agreement) => &agreement.reasons,
+            Self::Failed { reasons, .. } => reasons,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.participant, self.text)
+    }
+}

@@ -1,0 +1,160 @@
+//! What the parties of a negotiation say to each other: the records of `wit/bidding.wit`.
+
+use haggle_model::{ComputeUnit, Name, Quantities, Span, Strength, Tier, Window};
+use serde::{Deserialize, Serialize};
+
+/// What a negotiation is for.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// Demand is forecast to change.
+    #[default]
+    Growth,
+    /// A failure is predicted.
+    #[serde(alias = "failure-avoidance")]
+    FailureAvoidance,
+    /// A tier was raised or lowered.
+    #[serde(alias = "tier-change")]
+    TierChange,
+    /// An agreement ends, or no longer fits.
+    Renegotiation,
+}
+
+/// A call for proposals: will you carry this over that time?
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Proposal {
+    /// The negotiation that asks.
+    pub session: String,
+    /// The round, from 1.
+    pub round: u32,
+    /// The service that is asked.
+    pub service: Name,
+    /// The service whose demand started it.
+    pub requester: Name,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// How much the requester depends on the answer.
+    pub strength: Strength,
+    /// The time in question.
+    pub window: Window,
+    /// The total that the service would have to carry for this requester, not the increase.
+    pub asks: Quantities,
+}
+
+/// Where the service stands that is asked. Each part names the same resources as the proposal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Position {
+    /// Its standing.
+    pub tier: Tier,
+    /// The most it can carry once it has grown to its bounds.
+    pub capacity: Quantities,
+    /// What others hold of it in the window, this requester's old agreement left out.
+    pub committed: Quantities,
+    /// What this requester holds of it already, throughout the window.
+    pub agreed: Quantities,
+    /// The most that its own dependencies can sustain, as far as they have answered this round; what is
+    /// asked for where none has.
+    pub sustainable: Quantities,
+}
+
+/// A proposal together with the position of the service that is asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Inquiry {
+    /// What is asked.
+    pub proposal: Proposal,
+    /// What the asked service knows of itself.
+    pub position: Position,
+}
+
+/// What a service would agree to instead.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Offer {
+    /// For each resource asked for, how much of it; never more than was asked.
+    pub quantities: Quantities,
+    /// For a person to read.
+    pub reason: String,
+}
+
+/// The answer to an inquiry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// All of it.
+    Accept,
+    /// No, and nothing less either; the text says why.
+    Reject(String),
+    /// Not all, but this.
+    Counter(Offer),
+}
+
+/// A kind of machine in a provider's inventory, and what is left of it for the buyer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct InventoryUnit {
+    /// Whose it is.
+    pub provider: Name,
+    /// Where it is.
+    pub location: String,
+    /// One of them.
+    pub unit: ComputeUnit,
+    /// What is free of all of them together throughout the window, what the buyer holds already
+    /// included.
+    pub free: Quantities,
+    /// How many of them have something free, if what is taken is packed tightly.
+    pub available: u32,
+}
+
+/// What a buyer wants: `count` replicas, each with these resources, over the window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Request {
+    /// Unique within its negotiation.
+    pub id: String,
+    /// The service whose replicas they are.
+    pub service: Name,
+    /// Its standing.
+    pub tier: Tier,
+    /// For one replica.
+    pub resources: Quantities,
+    /// How many in all, those that run already included.
+    pub count: u32,
+    /// The time in question.
+    pub window: Window,
+    /// The most the buyer pays for all replicas together, per hour.
+    pub budget_per_hour: Option<f64>,
+    /// Where it must be; anywhere if none.
+    pub location: Option<String>,
+    /// The accelerator it needs.
+    pub gpu_type: Option<String>,
+}
+
+/// What a provider stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Guarantees {
+    /// 0 to 1: the share of the window in which the unit is up.
+    pub availability: f64,
+    /// 0 to 1: the probability that one is taken back within an hour.
+    pub interruption_rate: f64,
+    /// How long before that it is announced.
+    pub interruption_notice: Span,
+}
+
+/// An offer of a provider: up to `count` replicas, each on its share of that compute unit. It comes from
+/// outside, so nothing in it is believed before the market has looked at it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Bid {
+    /// The compute unit that would be used.
+    pub unit: String,
+    /// Whose it is.
+    pub provider: String,
+    /// Where it is.
+    pub location: String,
+    /// How many replicas; at least 1.
+    pub count: u32,
+    /// For one replica.
+    pub price_per_hour: f64,
+    /// Speed relative to a reference unit, which has 1.
+    pub performance: f64,
+    /// What comes with it.
+    pub guarantees: Guarantees,
+}

@@ -1,0 +1,385 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use haggle_model::{Alternative, Name, Owner, Quantities, Strength, Timestamp};
+
+use crate::{
+    Context, Demand, DemandError, Edge, Outcome, Reason, Spread, Standing, service_capacity,
+};
+
+mod asking;
+mod buying;
+mod deal;
+mod message;
+mod placing;
+
+pub use message::{Fault, Input, MessageId, Output};
+
+use asking::Asking;
+use buying::Buying;
+use deal::Deal;
+
+/// One negotiation, from a demand to an agreement that is confirmed as a whole or to nothing at all.
+///
+/// It does nothing itself: [`Session::step`] takes what has happened and returns what is to be done. It
+/// sees services and dependencies as they were when it began, and providers and the ledger as they are
+/// at each step. It ends at its deadline at the latest, whatever is lost or repeated on the way.
+///
+/// A round asks the services leaves first, then buys what must grow. Whoever can do less than was asked
+/// lowers the fraction of the demand that the next round asks for; in the last round that fraction is
+/// taken as it is. The protocol is an iterated contract net (FIPA SC00030H).
+#[derive(Debug)]
+pub struct Session {
+    demand: Demand,
+    deadline: Timestamp,
+    standings: BTreeMap<Name, Standing>,
+    /// Over all dependencies.
+    whole: Spread,
+    /// Over those that are waited for, without what was dropped.
+    firm: Spread,
+    dropped: BTreeSet<Edge>,
+    /// How much of the demand this round is about.
+    fraction: f64,
+    /// From 1.
+    round: u32,
+    /// What each service can be counted on for, as far as it is known in this round.
+    granted: BTreeMap<Name, Quantities>,
+    /// What those said in this round that gave less than was asked.
+    said: BTreeMap<Name, String>,
+    reasons: Vec<Reason>,
+    last_message: u64,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Services of one wave are asked.
+    Asking(Asking),
+    /// Providers bid, or buyers rank.
+    Buying(Buying),
+    /// The ledger is to hold everything.
+    Holding(Deal),
+    /// The ledger is to confirm everything.
+    Confirming(Deal),
+    Finished,
+}
+
+/// What follows from the fraction that the parties can agree to.
+enum Next {
+    Proceed,
+    AnotherRound,
+    Fail,
+}
+
+/// Fractions that differ by less are the same; a smaller one is nothing.
+const CLOSE: f64 = 1e-9;
+
+impl Session {
+    /// Opens a session and says what is to be done first.
+    ///
+    /// # Errors
+    /// [`DemandError`] where the demand makes no sense in this world.
+    pub fn new(demand: Demand, cx: &Context<'_>) -> Result<(Self, Vec<Output>), DemandError> {
+        let utilization = demand.target_utilization;
+        check("target_utilization", utilization, utilization > 0.0 && utilization <= 1.0)?;
+        if let Some(budget) = demand.budget_per_hour {
+            check("budget_per_hour", budget, (0.0..=1e12).contains(&budget))?;
+        }
+        let window = demand.window;
+        if window.start >= window.end || window.end <= cx.now {
+            return Err(DemandError::Window { window, now: cx.now });
+        }
+        let whole = Spread::new(cx.world.graph(), &demand.requester, &demand.load)?;
+        let firm = whole.without(|_, _, d| d.strength == Strength::BestEffort)?;
+        let mut standings = BTreeMap::new();
+        for name in whole.shares().keys() {
+            let unknown = || DemandError::UnknownService(name.clone());
+            let mut standing = cx.world.standing(name).ok_or_else(unknown)?;
+            if *name == demand.requester {
+                standing.target_utilization = demand.target_utilization;
+                standing.budget_per_hour = demand.budget_per_hour;
+                let serves = &standing.service.replica.serves;
+                if !demand.load.iter().any(|(resource, _)| serves.get(resource) > 0.0) {
+                    return Err(DemandError::NotServed {
+                        service: name.clone(),
+                        load: demand.load.clone(),
+                        serves: serves.clone(),
+                    });
+                }
+            }
+            standings.insert(name.clone(), standing);
+        }
+        let mut session = Self {
+            deadline: demand.started_at + demand.policy.deadline,
+            demand,
+            standings,
+            whole,
+            firm,
+            dropped: BTreeSet::new(),
+            fraction: 1.0,
+            round: 0,
+            granted: BTreeMap::new(),
+            said: BTreeMap::new(),
+            reasons: Vec::new(),
+            last_message: 0,
+            state: State::Finished,
+        };
+        let mut out = Vec::new();
+        session.state = session.begin(cx, &mut out);
+        Ok((session, out))
+    }
+
+    /// Takes in what has happened and says what is to be done. An answer that nobody waits for, because
+    /// it is late, repeated or of an unknown message, changes nothing.
+    pub fn step(&mut self, input: Input, cx: &Context<'_>) -> Vec<Output> {
+        let mut out = Vec::new();
+        let state = std::mem::replace(&mut self.state, State::Finished);
+        self.state = self.next_state(state, input, cx, &mut out);
+        out
+    }
+
+    /// Whether it has ended.
+    #[must_use]
+    pub const fn is_finished(&self) -> bool {
+        matches!(self.state, State::Finished)
+    }
+
+    /// When it ends at the latest.
+    #[must_use]
+    pub const fn deadline(&self) -> Timestamp {
+        self.deadline
+    }
+
+    /// What it is about.
+    #[must_use]
+    pub const fn demand(&self) -> &Demand {
+        &self.demand
+    }
+
+    /// The round it is in, from 1.
+    #[must_use]
+    pub const fn round(&self) -> u32 {
+        self.round
+    }
+
+    fn next_state(
+        &mut self,
+        state: State,
+        input: Input,
+        cx: &Context<'_>,
+        out: &mut Vec<Output>,
+    ) -> State {
+        if matches!(state, State::Finished) {
+            return self.unexpected(state, &input, out);
+        }
+        if let Input::Cancel(why) = input {
+            return self.give_up(state, format!("cancelled: {why}"), cx, out);
+        }
+        if cx.now >= self.deadline {
+            let why = format!("no agreement by the deadline, {}", self.deadline);
+            return self.give_up(state, why, cx, out);
+        }
+        match (state, input) {
+            (State::Asking(asking), Input::Answers { message, answers })
+                if asking.message == message =>
+            {
+                self.answered(asking, answers, cx, out)
+            }
+            (State::Buying(buying), Input::Bids { message, bids }) if buying.bids_due(message) => {
+                self.bid(buying, message, bids, cx, out)
+            }
+            (State::Buying(buying), Input::Scores { message, scores })
+                if buying.scores_due(message) =>
+            {
+                self.scored(buying, message, scores, cx, out)
+            }
+            (State::Holding(deal), Input::Held { message, result }) if deal.message == message => {
+                self.held(deal, result, cx, out)
+            }
+            (State::Confirming(deal), Input::Confirmed { message, result })
+                if deal.message == message =>
+            {
+                self.confirmed(deal, result.map(|_| ()), out)
+            }
+            (state, input) => self.unexpected(state, &input, out),
+        }
+    }
+
+    /// Best-effort services are told; the bounds of the requester itself limit the first round.
+    fn begin(&mut self, cx: &Context<'_>, out: &mut Vec<Output>) -> State {
+        let told: Vec<Name> = self
+            .whole
+            .shares()
+            .keys()
+            .filter(|name| !self.firm.shares().contains_key(*name))
+            .cloned()
+            .collect();
+        let inquiries: Vec<_> =
+            told.iter().filter_map(|name| self.inquiry(&self.whole, name, cx)).collect();
+        if !inquiries.is_empty() {
+            out.push(Output::Inform { message: self.next_message(), inquiries });
+        }
+        let root = self.demand.requester.clone();
+        if let Some(standing) = self.standings.get(&root) {
+            let most = service_capacity(&standing.service, standing.target_utilization);
+            let need = self.share(&self.firm, &root);
+            let fraction = most.share_of(&need);
+            if fraction < 1.0 - CLOSE {
+                let replicas = standing.service.replicas.max;
+                self.reason(&root, format!("at most {replicas} replicas carry {most} of {need}"));
+                if matches!(self.decide(fraction), Next::Fail) {
+                    return self.fail(out);
+                }
+            }
+        }
+        self.next_round(cx, out)
+    }
+
+    /// What a service has to carry for the whole demand, in the resources that it serves.
+    fn share(&self, spread: &Spread, name: &Name) -> Quantities {
+        let load = spread.shares().get(name).map(|share| &share.load);
+        let serves = self.standings.get(name).map(|standing| &standing.service.replica.serves);
+        let Some((load, serves)) = load.zip(serves) else { return Quantities::new() };
+        let served = load.iter().filter(|(resource, _)| serves.get(*resource) > 0.0);
+        Quantities::from_pairs(served).unwrap_or_default()
+    }
+
+    /// The largest fraction that all mandatory services can carry, given the most that each can. Optional
+    /// ones that cannot carry as much are dropped, with all that fails with them and all that only they
+    /// led to; that leaves less for the others to carry, so it is looked at again.
+    fn settle(&mut self, most: impl Fn(&Self, &Name) -> f64) -> f64 {
+        loop {
+            let limits: Vec<(Name, Strength, f64)> = self
+                .firm
+                .shares()
+                .iter()
+                .map(|(name, share)| (name.clone(), share.strength, most(self, name)))
+                .collect();
+            let mandatory = |strength: Strength| strength == Strength::Mandatory;
+            let fraction = limits
+                .iter()
+                .filter(|(_, strength, _)| mandatory(*strength))
+                .map(|(.., limit)| *limit)
+                .fold(self.fraction, f64::min);
+            let enough = fraction * (1.0 - CLOSE);
+            let failed: BTreeSet<Name> = limits
+                .iter()
+                .filter(|(_, strength, limit)| !mandatory(*strength) && *limit < enough)
+                .map(|(name, ..)| name.clone())
+                .collect();
+            let lost = match self.firm.lost_with(&failed) {
+                Some(lost) if !lost.is_empty() => lost,
+                _ => {
+                    for (name, strength, limit) in limits {
+                        if mandatory(strength) && limit < self.fraction * (1.0 - CLOSE) {
+                            self.say_why(&name);
+                        }
+                    }
+                    return fraction;
+                }
+            };
+            failed.iter().for_each(|name| self.say_why(name));
+            let gone = |from: &Name, to: &Name| {
+                lost.contains(&Edge { from: from.clone(), to: to.clone() })
+            };
+            match self.firm.without(|from, to, _| gone(from, to)) {
+                Ok(firm) => self.firm = firm,
+                Err(error) => {
+                    let root = self.demand.requester.clone();
+                    self.reason(&root, error.to_string());
+                    return 0.0;
+                }
+            }
+            self.dropped.extend(lost);
+        }
+    }
+
+    /// Takes over the fraction that is possible, where the policy allows less than was asked.
+    fn decide(&mut self, fraction: f64) -> Next {
+        if fraction >= self.fraction * (1.0 - CLOSE) {
+            return Next::Proceed;
+        }
+        if fraction <= CLOSE || !self.demand.policy.alternatives.contains(&Alternative::Smaller) {
+            return Next::Fail;
+        }
+        self.fraction = fraction;
+        if self.round < self.demand.policy.max_rounds { Next::AnotherRound } else { Next::Proceed }
+    }
+
+    /// Ends whatever is under way. A confirmation whose answer got lost counts if the ledger has it.
+    fn give_up(
+        &mut self,
+        state: State,
+        why: String,
+        cx: &Context<'_>,
+        out: &mut Vec<Output>,
+    ) -> State {
+        let deal = match state {
+            State::Confirming(deal) if deal.is_committed(cx.ledger) => {
+                return self.confirmed(deal, Ok(()), out);
+            }
+            State::Holding(deal) | State::Confirming(deal) => Some(deal),
+            State::Asking(_) | State::Buying(_) | State::Finished => None,
+        };
+        if let Some(deal) = deal {
+            self.release(&deal, out);
+        }
+        let root = self.demand.requester.clone();
+        self.reason(&root, why);
+        self.fail(out)
+    }
+
+    fn fail(&mut self, out: &mut Vec<Output>) -> State {
+        let outcome = Outcome::Failed { reasons: self.reasons.clone(), rounds: self.round };
+        out.push(Output::Finished(outcome));
+        State::Finished
+    }
+
+    fn unexpected(&mut self, state: State, input: &Input, out: &mut Vec<Output>) -> State {
+        if let Some(message) = input.message() {
+            let text = match state {
+                State::Finished => "came after the end, and changed nothing",
+                _ => "answers nothing that is waited for, and changed nothing",
+            };
+            let participant = self.demand.requester.clone();
+            out.push(Output::Fault(Fault { message, participant, text: text.into() }));
+        }
+        state
+    }
+
+    fn fault(&self, message: MessageId, who: &Name, text: String, out: &mut Vec<Output>) {
+        out.push(Output::Fault(Fault { message, participant: who.clone(), text }));
+    }
+
+    fn say_why(&mut self, name: &Name) {
+        if let Some(text) = self.said.get(name).cloned() {
+            self.reason(name, text);
+        }
+    }
+
+    fn reason(&mut self, participant: &Name, text: String) {
+        let reason = Reason { participant: participant.clone(), text };
+        if !self.reasons.contains(&reason) {
+            self.reasons.push(reason);
+        }
+    }
+
+    fn next_message(&mut self) -> MessageId {
+        self.last_message += 1;
+        MessageId(self.last_message)
+    }
+
+    fn owner(name: &Name) -> Owner {
+        Owner::Service(name.clone())
+    }
+}
+
+fn check(field: &'static str, value: f64, valid: bool) -> Result<(), DemandError> {
+    let range = match field {
+        "target_utilization" => "above 0 and at most 1",
+        _ => "between 0 and 1e12",
+    };
+    if valid { Ok(()) } else { Err(DemandError::Range { field, value, range }) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! A round: the services are asked, leaves first.
+
+use haggle_model::{LeaseId, LeaseState, Name, Quantities, Strength};
+
+use super::{MessageId, Next, Output, Session, State};
+use crate::{Answer, Context, Inquiry, Position, Proposal, Spread};
+
+/// One wave has been asked.
+#[derive(Debug)]
+pub(super) struct Asking {
+    pub(super) message: MessageId,
+    wave: usize,
+    inquiries: Vec<Inquiry>,
+}
+
+impl Session {
+    pub(super) fn next_round(&mut self, cx: &Context<'_>, out: &mut Vec<Output>) -> State {
+        self.round += 1;
+        self.granted.clear();
+        self.said.clear();
+        self.ask_from(0, cx, out)
+    }
+
+    /// Asks the first wave from this one on in which anybody needs asking.
+    fn ask_from(&mut self, first: usize, cx: &Context<'_>, out: &mut Vec<Output>) -> State {
+        let mut wave = first;
+        while let Some(names) = self.firm.waves().get(wave).cloned() {
+            let mut inquiries = Vec::new();
+            for name in names.iter().filter(|name| **name != self.demand.requester) {
+                let Some(inquiry) = self.inquiry(&self.firm, name, cx) else { continue };
+                let Inquiry { proposal, position } = &inquiry;
+                if position.agreed.covers(&proposal.asks) {
+                    // What is agreed already needs no asking, and may be more than is asked for.
+                    self.granted.insert(name.clone(), position.agreed.clone());
+                } else {
+                    inquiries.push(inquiry);
+                }
+            }
+            if !inquiries.is_empty() {
+                let message = self.next_message();
+                out.push(Output::Ask { message, inquiries: inquiries.clone() });
+                return State::Asking(Asking { message, wave, inquiries });
+            }
+            wave += 1;
+        }
+        self.settle_answers(cx, out)
+    }
+
+    /// What a service is asked in this round, and where it stands.
+    pub(super) fn inquiry(
+        &self,
+        spread: &Spread,
+        name: &Name,
+        cx: &Context<'_>,
+    ) -> Option<Inquiry> {
+        let standing = self.standings.get(name)?;
+        let strength = spread.shares().get(name)?.strength;
+        let asks = self.share(spread, name).scaled(self.fraction);
+        let owner = Self::owner(name);
+        let Self { demand, .. } = self;
+        let (requester, window) = (&demand.requester, demand.window);
+        let capacity = cx.ledger.capacity(&owner).unwrap_or_default();
+        let committed = cx.ledger.committed(&owner, window, &self.promises(name, cx));
+        let agreed = cx.ledger.agreed(requester, &owner, window);
+        let sustainable = asks.scaled(self.sustained(name));
+        let position = Position {
+            tier: standing.tier,
+            capacity: like(&asks, &capacity),
+            committed: like(&asks, &committed),
+            agreed: like(&asks, &agreed),
+            sustainable,
+        };
+        let proposal = Proposal {
+            session: demand.session.clone(),
+            round: self.round.max(1),
+            service: name.clone(),
+            requester: requester.clone(),
+            purpose: demand.purpose,
+            strength,
+            window,
+            asks,
+        };
+        Some(Inquiry { proposal, position })
+    }
+
+    /// What the requester holds of a service in the window.
+    pub(super) fn promises(&self, service: &Name, cx: &Context<'_>) -> Vec<LeaseId> {
+        cx.ledger
+            .leases_between(&self.demand.requester, &Self::owner(service))
+            .filter(|l| l.state == LeaseState::Confirmed && l.window.overlaps(&self.demand.window))
+            .map(|lease| lease.id.clone())
+            .collect()
+    }
+
+    /// The share of what is asked of a service that those sustain that it cannot do without.
+    fn sustained(&self, name: &Name) -> f64 {
+        self.firm
+            .dependencies_of(name)
+            .filter(|(_, dependency)| dependency.strength == Strength::Mandatory)
+            .filter_map(|(to, _)| {
+                let asked = self.share(&self.firm, to).scaled(self.fraction);
+                Some(self.granted.get(to)?.share_of(&asked))
+            })
+            .fold(1.0, f64::min)
+    }
+
+    pub(super) fn answered(
+        &mut self,
+        asking: Asking,
+        answers: Vec<Result<Answer, String>>,
+        cx: &Context<'_>,
+        out: &mut Vec<Output>,
+    ) -> State {
+        let Asking { message, wave, inquiries } = asking;
+        let complete = answers.len() == inquiries.len();
+        let mut answers = answers.into_iter();
+        for inquiry in &inquiries {
+            let answer = match answers.next() {
+                Some(answer) if complete => answer,
+                _ => Err("the number of answers is not that of the questions".to_owned()),
+            };
+            self.note_answer(message, inquiry, answer, out);
+        }
+        self.ask_from(wave + 1, cx, out)
+    }
+
+    /// Keeps what one service can be counted on for. It stays bound to what it has agreed to before,
+    /// whatever it says now, and cannot promise what the ledger knows to be promised to others.
+    fn note_answer(
+        &mut self,
+        message: MessageId,
+        inquiry: &Inquiry,
+        answer: Result<Answer, String>,
+        out: &mut Vec<Output>,
+    ) {
+        let Inquiry { proposal: Proposal { service, asks, .. }, position } = inquiry;
+        let (offered, mut said) = match answer {
+            Ok(Answer::Accept) => (asks.clone(), None),
+            Ok(Answer::Counter(offer)) if asks.covers(&offer.quantities) => {
+                let quantities = like(asks, &offer.quantities);
+                let said = format!("offers {quantities} of the {asks} asked for: {}", offer.reason);
+                (quantities, Some(said))
+            }
+            Ok(Answer::Counter(offer)) => {
+                let said = format!("offered {} where {asks} was asked for", offer.quantities);
+                self.fault(message, service, format!("{said}; that is a refusal"), out);
+                (Quantities::new(), Some(said))
+            }
+            Ok(Answer::Reject(why)) => (Quantities::new(), Some(format!("refuses {asks}: {why}"))),
+            Err(why) => {
+                self.fault(message, service, format!("{why}; that is a refusal"), out);
+                (Quantities::new(), Some(format!("gave no answer to {asks}: {why}")))
+            }
+        };
+        let free = position.capacity.minus(&position.committed);
+        let possible = least(&offered, &free);
+        if !possible.covers(&offered) {
+            let text = format!("offers {offered} but has only {free} that is not promised");
+            self.fault(message, service, text.clone(), out);
+            said = Some(text);
+        }
+        let bound = least(asks, &position.agreed);
+        self.granted.insert(service.clone(), possible.max(&bound));
+        self.said.extend(said.map(|said| (service.clone(), said)));
+    }
+
+    fn settle_answers(&mut self, cx: &Context<'_>, out: &mut Vec<Output>) -> State {
+        let fraction = self.settle(|session, name| {
+            let granted = session.granted.get(name);
+            granted.map_or(1.0, |granted| granted.share_of(&session.share(&session.firm, name)))
+        });
+        match self.decide(fraction) {
+            Next::Proceed => self.call_for_bids(cx, out),
+            Next::AnotherRound => self.next_round(cx, out),
+            Next::Fail => self.fail(out),
+        }
+    }
+}
+
+/// The amounts of `all` for the resources that `asks` names.
+fn like(asks: &Quantities, all: &Quantities) -> Quantities {
+    Quantities::from_pairs(asks.iter().map(|(r, _)| (r, all.get(r)))).unwrap_or_default()
+}
+
+/// The smaller amount of each resource of `asks`.
+fn least(asks: &Quantities, all: &Quantities) -> Quantities {
+    let pairs = asks.iter().map(|(r, amount)| (r, amount.min(all.get(r))));
+    Quantities::from_pairs(pairs).unwrap_or_default()
+}

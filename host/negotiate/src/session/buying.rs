@@ -1,0 +1,237 @@
+//! Replicas that must be added are bought from the providers.
+
+use std::collections::BTreeMap;
+
+use haggle_model::{LeaseState, Name, Owner, Quantities, Resource};
+
+use super::{MessageId, Output, Session, State};
+use crate::{
+    Bid, Context, InventoryUnit, Request, ScoredBid, Standing, admit, leased_replicas, room,
+};
+
+/// Bids or scores are waited for.
+#[derive(Debug)]
+pub(super) struct Buying {
+    purchases: Vec<Purchase>,
+    /// By message: which purchase, and who.
+    due: BTreeMap<MessageId, (usize, Name)>,
+    ranking: bool,
+}
+
+/// What one service buys.
+#[derive(Debug)]
+pub(super) struct Purchase {
+    pub(super) request: Request,
+    pub(super) inventory: Vec<InventoryUnit>,
+    /// Of admitted bids; the scores come with the ranking.
+    pub(super) bids: Vec<ScoredBid>,
+    /// Replicas that its present leases place throughout the window.
+    pub(super) leased: u32,
+    /// What went wrong with providers.
+    pub(super) troubles: Vec<String>,
+}
+
+/// The most bids of one provider that are looked at.
+const MOST_BIDS: usize = 100;
+
+impl Buying {
+    pub(super) fn bids_due(&self, message: MessageId) -> bool {
+        !self.ranking && self.due.contains_key(&message)
+    }
+
+    pub(super) fn scores_due(&self, message: MessageId) -> bool {
+        self.ranking && self.due.contains_key(&message)
+    }
+}
+
+impl Session {
+    /// Calls for bids for every service that needs more replicas than it has leased.
+    pub(super) fn call_for_bids(&mut self, cx: &Context<'_>, out: &mut Vec<Output>) -> State {
+        let wanted: Vec<Purchase> =
+            self.firm.shares().keys().filter_map(|name| self.purchase(name, cx)).collect();
+        let mut buying = Buying { purchases: Vec::new(), due: BTreeMap::new(), ranking: false };
+        for purchase in wanted {
+            let mut providers: BTreeMap<Name, Vec<InventoryUnit>> = BTreeMap::new();
+            for unit in &purchase.inventory {
+                providers.entry(unit.provider.clone()).or_default().push(unit.clone());
+            }
+            for (provider, inventory) in providers {
+                let message = self.next_message();
+                buying.due.insert(message, (buying.purchases.len(), provider.clone()));
+                let request = purchase.request.clone();
+                out.push(Output::CallForBids { message, provider, request, inventory });
+            }
+            buying.purchases.push(purchase);
+        }
+        self.go_on_buying(buying, cx, out)
+    }
+
+    /// Whether the replicas of a service take up something that somebody provides.
+    fn is_metered(standing: &Standing, cx: &Context<'_>) -> bool {
+        !standing.service.replica.uses.is_zero() && !cx.world.providers().is_empty()
+    }
+
+    fn purchase(&self, name: &Name, cx: &Context<'_>) -> Option<Purchase> {
+        let standing = self.standings.get(name).filter(|s| Self::is_metered(s, cx))?;
+        let leased = leased_replicas(cx.ledger, &standing.service, self.demand.window);
+        let count = self.needed(name, self.fraction, cx);
+        if count <= leased {
+            return None;
+        }
+        let request = Request {
+            id: format!("{}-{}-{name}", self.demand.session, self.round),
+            service: name.clone(),
+            tier: standing.tier,
+            resources: standing.service.replica.uses.clone(),
+            count,
+            window: self.demand.window,
+            budget_per_hour: standing.budget_per_hour,
+            location: standing.service.location.clone(),
+            gpu_type: standing.service.gpu_type.clone(),
+        };
+        let inventory = self.inventory(&request, cx);
+        Some(Purchase { request, inventory, bids: Vec::new(), leased, troubles: Vec::new() })
+    }
+
+    /// The units on which at least one replica has room, as the buyer sees them: what it holds of them
+    /// itself counts as free, since it would be replaced.
+    fn inventory(&self, request: &Request, cx: &Context<'_>) -> Vec<InventoryUnit> {
+        let mut inventory = Vec::new();
+        for provider in cx.world.providers() {
+            if request.location.as_ref().is_some_and(|wanted| *wanted != provider.location) {
+                continue;
+            }
+            for unit in &provider.units {
+                if request.gpu_type.is_some() && request.gpu_type != unit.gpu_type {
+                    continue;
+                }
+                let owner = Owner::Unit { provider: provider.name.clone(), unit: unit.id.clone() };
+                let own: Vec<_> = cx
+                    .ledger
+                    .leases_between(&request.service, &owner)
+                    .filter(|l| l.state == LeaseState::Confirmed)
+                    .map(|lease| lease.id.clone())
+                    .collect();
+                let free = cx.ledger.free(&owner, request.window, &own);
+                let unit = InventoryUnit {
+                    provider: provider.name.clone(),
+                    location: provider.location.clone(),
+                    available: partly_free(&free, &unit.has).min(unit.count),
+                    unit: unit.clone(),
+                    free,
+                };
+                if room(&unit, &request.resources) > 0 {
+                    inventory.push(unit);
+                }
+            }
+        }
+        inventory
+    }
+
+    pub(super) fn bid(
+        &mut self,
+        mut buying: Buying,
+        message: MessageId,
+        bids: Result<Vec<Bid>, String>,
+        cx: &Context<'_>,
+        out: &mut Vec<Output>,
+    ) -> State {
+        let Some((place, provider)) = buying.due.remove(&message) else {
+            return State::Buying(buying);
+        };
+        if let Some(purchase) = buying.purchases.get_mut(place) {
+            match bids {
+                Ok(mut bids) => {
+                    if bids.len() > MOST_BIDS {
+                        let text = format!("{} bids; only {MOST_BIDS} are looked at", bids.len());
+                        self.fault(message, &provider, text, out);
+                        bids.truncate(MOST_BIDS);
+                    }
+                    let mut stock = purchase.inventory.clone();
+                    stock.retain(|unit| unit.provider == provider);
+                    let (admitted, refused) = admit(&purchase.request, bids, &stock);
+                    let unscored = |bid| ScoredBid { bid, score: 0.0 };
+                    purchase.bids.extend(admitted.into_iter().map(unscored));
+                    for refused in refused {
+                        let text = format!("a bid is refused: {}", refused.reason);
+                        self.fault(message, &provider, text.clone(), out);
+                        purchase.troubles.push(format!("{provider}: {text}"));
+                    }
+                }
+                Err(why) => {
+                    self.fault(message, &provider, format!("no bids: {why}"), out);
+                    purchase.troubles.push(format!("{provider} does not bid: {why}"));
+                }
+            }
+        }
+        self.go_on_buying(buying, cx, out)
+    }
+
+    pub(super) fn scored(
+        &mut self,
+        mut buying: Buying,
+        message: MessageId,
+        scores: Result<Vec<f64>, String>,
+        cx: &Context<'_>,
+        out: &mut Vec<Output>,
+    ) -> State {
+        let Some((place, buyer)) = buying.due.remove(&message) else {
+            return State::Buying(buying);
+        };
+        if let Some(purchase) = buying.purchases.get_mut(place) {
+            let valid = scores.and_then(|scores| {
+                if scores.len() != purchase.bids.len() {
+                    Err(format!("{} scores for {} bids", scores.len(), purchase.bids.len()))
+                } else if !scores.iter().all(|score| score.is_finite()) {
+                    Err("a score that is not finite".to_owned())
+                } else {
+                    Ok(scores)
+                }
+            });
+            let scores = valid.unwrap_or_else(|why| {
+                self.fault(message, &buyer, format!("{why}; the cheapest bids win"), out);
+                purchase.bids.iter().map(|scored| -scored.bid.price_per_hour).collect()
+            });
+            for (scored, score) in purchase.bids.iter_mut().zip(scores) {
+                scored.score = score;
+            }
+        }
+        self.go_on_buying(buying, cx, out)
+    }
+
+    /// Waits for what is due; then has the bids ranked, and then settles.
+    fn go_on_buying(
+        &mut self,
+        mut buying: Buying,
+        cx: &Context<'_>,
+        out: &mut Vec<Output>,
+    ) -> State {
+        if buying.due.is_empty() && !buying.ranking {
+            buying.ranking = true;
+            for (place, purchase) in buying.purchases.iter().enumerate() {
+                if !purchase.bids.is_empty() {
+                    let message = self.next_message();
+                    let Purchase { request, bids, .. } = purchase;
+                    buying.due.insert(message, (place, request.service.clone()));
+                    let request = request.clone();
+                    let bids = bids.iter().map(|scored| scored.bid.clone()).collect();
+                    out.push(Output::Rank { message, request, bids });
+                }
+            }
+        }
+        if buying.due.is_empty() {
+            return self.settle_purchases(buying.purchases, cx, out);
+        }
+        State::Buying(buying)
+    }
+}
+
+/// How many units have something free, if what is taken is packed tightly.
+fn partly_free(free: &Quantities, has: &Quantities) -> u32 {
+    let units = Resource::ALL
+        .iter()
+        .filter(|resource| has.get(**resource) > 0.0)
+        .map(|resource| (free.get(*resource) / has.get(*resource) - 1e-9).ceil())
+        .fold(f64::INFINITY, f64::min);
+    if units.is_finite() { units.max(0.0) as u32 } else { 0 }
+}

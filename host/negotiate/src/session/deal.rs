@@ -1,0 +1,271 @@
+//! What was agreed is held, and then confirmed as a whole.
+
+use std::collections::BTreeMap;
+
+use haggle_model::{Lease, LeaseId, LeaseState, Name, Owner, Quantities};
+
+use super::{MessageId, Output, Session, State, placing::Placement};
+use crate::{
+    AgreedService, Agreement, Commitment, Context, Hold, Ledger, Outcome, leased_replicas, steps,
+    world::placements,
+};
+
+/// An agreement on its way through the ledger.
+#[derive(Debug)]
+pub(super) struct Deal {
+    pub(super) message: MessageId,
+    agreement: Agreement,
+    commitment: Commitment,
+}
+
+/// The leases of a deal while they are put together.
+#[derive(Default)]
+struct Draft {
+    holds: Vec<Hold>,
+    end: Vec<LeaseId>,
+    kept: Vec<LeaseId>,
+    price: f64,
+}
+
+impl Deal {
+    /// Whether the ledger has carried it out.
+    pub(super) fn is_committed(&self, ledger: &Ledger) -> bool {
+        let Commitment { confirm, end, end_at } = &self.commitment;
+        let state = |id: &LeaseId| ledger.lease(id).map(|lease| lease.state);
+        let ended = |id: &LeaseId| {
+            ledger.lease(id).is_none_or(|lease| {
+                lease.state != LeaseState::Confirmed || lease.window.end <= *end_at
+            })
+        };
+        confirm.iter().all(|id| state(id) == Some(LeaseState::Confirmed)) && end.iter().all(ended)
+    }
+}
+
+impl Session {
+    /// Turns what was agreed into leases, and has them held.
+    pub(super) fn strike(
+        &mut self,
+        placements: BTreeMap<Name, Placement>,
+        cx: &Context<'_>,
+        out: &mut Vec<Output>,
+    ) -> State {
+        let mut draft = Draft::default();
+        let mut services = BTreeMap::new();
+        let names: Vec<Name> = self.firm.shares().keys().cloned().collect();
+        for name in &names {
+            let load = self.share(&self.firm, name).scaled(self.fraction);
+            let placement = placements.get(name);
+            let needed = self.needed(name, self.fraction, cx);
+            // Fewer only where it is not this demand that needs them all.
+            let replicas = placement.map_or(needed, |placed| placed.replicas().min(needed));
+            match placement {
+                Some(Placement::Anew(clearing)) => {
+                    draft.price += clearing.price_per_hour;
+                    self.draft_placement(&mut draft, name, clearing, cx);
+                }
+                _ if *name == self.demand.requester => self.draft_fewer(&mut draft, replicas, cx),
+                _ => {}
+            }
+            if *name != self.demand.requester {
+                self.draft_promise(&mut draft, name, &load, cx);
+            }
+            services.insert(name.clone(), AgreedService { load, replicas });
+        }
+        self.draft_departures(&mut draft, cx);
+
+        let confirm: Vec<LeaseId> = draft.holds.iter().map(|hold| hold.lease.id.clone()).collect();
+        let agreement = Agreement {
+            session: self.demand.session.clone(),
+            requester: self.demand.requester.clone(),
+            fraction: self.fraction,
+            reduced: self.fraction < 1.0,
+            degraded: self.dropped.iter().cloned().collect(),
+            services,
+            leases: confirm.iter().cloned().chain(draft.kept).collect(),
+            price_per_hour: draft.price,
+            rounds: self.round,
+            reasons: self.reasons.clone(),
+        };
+        let end_at = self.demand.window.start;
+        let commitment = Commitment { confirm, end: draft.end, end_at };
+        let deal = Deal { message: self.next_message(), agreement, commitment };
+        if draft.holds.is_empty() {
+            return self.commit(deal, out);
+        }
+        out.push(Output::Hold { message: deal.message, holds: draft.holds });
+        State::Holding(deal)
+    }
+
+    pub(super) fn held(
+        &mut self,
+        deal: Deal,
+        result: Result<(), String>,
+        cx: &Context<'_>,
+        out: &mut Vec<Output>,
+    ) -> State {
+        let Err(why) = result else {
+            let message = self.next_message();
+            return self.commit(Deal { message, ..deal }, out);
+        };
+        // Somebody else was faster: look at what is left and ask again.
+        let root = self.demand.requester.clone();
+        self.reason(&root, format!("what was agreed could not be held: {why}"));
+        self.release(&deal, out);
+        if self.round < self.demand.policy.max_rounds {
+            self.next_round(cx, out)
+        } else {
+            self.fail(out)
+        }
+    }
+
+    pub(super) fn confirmed(
+        &mut self,
+        deal: Deal,
+        result: Result<(), String>,
+        out: &mut Vec<Output>,
+    ) -> State {
+        if let Err(why) = result {
+            let root = self.demand.requester.clone();
+            self.reason(&root, format!("what was held could not be confirmed: {why}"));
+            self.release(&deal, out);
+            return self.fail(out);
+        }
+        out.push(Output::Finished(Outcome::Agreed(deal.agreement)));
+        State::Finished
+    }
+
+    pub(super) fn release(&mut self, deal: &Deal, out: &mut Vec<Output>) {
+        let leases = deal.commitment.confirm.clone();
+        if !leases.is_empty() {
+            out.push(Output::Release { message: self.next_message(), leases });
+        }
+    }
+
+    fn commit(&mut self, deal: Deal, out: &mut Vec<Output>) -> State {
+        if deal.commitment.confirm.is_empty() && deal.commitment.end.is_empty() {
+            return self.confirmed(deal, Ok(()), out);
+        }
+        let commitment = deal.commitment.clone();
+        out.push(Output::Confirm { message: deal.message, commitment });
+        State::Confirming(deal)
+    }
+
+    /// The promise of a service to carry its load for the requester.
+    fn draft_promise(&self, draft: &mut Draft, name: &Name, load: &Quantities, cx: &Context<'_>) {
+        let owner = Self::owner(name);
+        let old = self.promises(name, cx);
+        let agreed = cx.ledger.agreed(&self.demand.requester, &owner, self.demand.window);
+        if load.is_zero() {
+            draft.end.extend(old);
+        } else if steps::same(&agreed, load) {
+            draft.kept.extend(old);
+        } else {
+            let lease = self.lease(draft, &self.demand.requester, owner, load.clone(), 0, 0.0);
+            draft.holds.push(Hold { lease, replaces: old });
+        }
+    }
+
+    /// The replicas of a service on the units that have won, in place of all it had.
+    fn draft_placement(
+        &self,
+        draft: &mut Draft,
+        name: &Name,
+        clearing: &crate::Clearing,
+        cx: &Context<'_>,
+    ) {
+        let Some(standing) = self.standings.get(name) else { return };
+        let mut old: BTreeMap<&Owner, Vec<LeaseId>> = BTreeMap::new();
+        for lease in cx.ledger.leases_of(name).filter(|lease| {
+            matches!(lease.owner, Owner::Unit { .. })
+                && lease.state == LeaseState::Confirmed
+                && lease.window.overlaps(&self.demand.window)
+        }) {
+            old.entry(&lease.owner).or_default().push(lease.id.clone());
+        }
+        let mut won: BTreeMap<Owner, (u32, f64)> = BTreeMap::new();
+        for allocation in &clearing.allocations {
+            let (provider, unit) = (allocation.provider.clone(), allocation.unit.clone());
+            let (count, price) = won.entry(Owner::Unit { provider, unit }).or_default();
+            *count += allocation.count;
+            *price += f64::from(allocation.count) * allocation.price_per_hour;
+        }
+        for (owner, (count, price)) in won {
+            let replaces = old.remove(&owner).unwrap_or_default();
+            let amounts = standing.service.replica.uses.scaled(f64::from(count));
+            let lease = self.lease(draft, name, owner, amounts, count, price);
+            draft.holds.push(Hold { lease, replaces });
+        }
+        draft.end.extend(old.into_values().flatten());
+    }
+
+    /// The requester keeps what it has, or gives back the dearest of what it no longer needs.
+    fn draft_fewer(&self, draft: &mut Draft, needed: u32, cx: &Context<'_>) {
+        let root = &self.demand.requester;
+        let Some(standing) = self.standings.get(root) else { return };
+        let window = self.demand.window;
+        let mut leases: Vec<&Lease> = placements(cx.ledger, &standing.service, window).collect();
+        let cover =
+            |lease: &&Lease| lease.window.start <= window.start && lease.window.end >= window.end;
+        let mut surplus = match leases.iter().all(cover) {
+            true => leased_replicas(cx.ledger, &standing.service, window).saturating_sub(needed),
+            // Where leases take over from each other, none can be cut short without a gap.
+            false => 0,
+        };
+        let each = |lease: &Lease| lease.price_per_hour / f64::from(lease.replicas.max(1));
+        leases.sort_by(|a, b| each(b).total_cmp(&each(a)).then_with(|| a.id.cmp(&b.id)));
+        for lease in leases {
+            let less = surplus.min(lease.replicas);
+            surplus -= less;
+            let left = lease.replicas - less;
+            let price = each(lease) * f64::from(left);
+            draft.price += price;
+            if less == 0 {
+                draft.kept.push(lease.id.clone());
+            } else if left == 0 {
+                draft.end.push(lease.id.clone());
+            } else {
+                let amounts = standing.service.replica.uses.scaled(f64::from(left));
+                let new = self.lease(draft, root, lease.owner.clone(), amounts, left, price);
+                draft.holds.push(Hold { lease: new, replaces: vec![lease.id.clone()] });
+            }
+        }
+    }
+
+    /// Promises of services on which the requester no longer depends at all.
+    fn draft_departures(&self, draft: &mut Draft, cx: &Context<'_>) {
+        let gone = cx.ledger.leases_of(&self.demand.requester).filter(|lease| {
+            let reached = match &lease.owner {
+                Owner::Service(name) => self.whole.shares().contains_key(name),
+                Owner::Unit { .. } => true,
+            };
+            !reached
+                && lease.state == LeaseState::Confirmed
+                && lease.window.overlaps(&self.demand.window)
+        });
+        draft.end.extend(gone.map(|lease| lease.id.clone()));
+    }
+
+    fn lease(
+        &self,
+        draft: &Draft,
+        holder: &Name,
+        owner: Owner,
+        amounts: Quantities,
+        replicas: u32,
+        price_per_hour: f64,
+    ) -> Lease {
+        let Self { demand, round, .. } = self;
+        Lease {
+            id: LeaseId(format!("{}-{round}-{}", demand.session, draft.holds.len() + 1)),
+            negotiation: demand.session.clone(),
+            holder: holder.clone(),
+            owner,
+            amounts,
+            replicas,
+            price_per_hour,
+            window: demand.window,
+            state: LeaseState::Held,
+            held_until: self.deadline,
+        }
+    }
+}

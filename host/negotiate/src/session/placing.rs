@@ -1,0 +1,221 @@
+//! Who gets the replicas that were bid for, and how much of the demand they carry.
+
+use std::collections::BTreeMap;
+
+use haggle_model::{Name, Owner, Quantities, Strength};
+
+use super::{CLOSE, Next, Output, Session, State, buying::Purchase};
+use crate::{Clearing, Context, Request, clear};
+
+/// How the replicas of a service are placed.
+#[derive(Debug)]
+pub(super) enum Placement {
+    /// On what it has leased already, which is more than it was offered.
+    AsBefore(u32),
+    /// On what these bids have won, in place of everything before.
+    Anew(Clearing),
+}
+
+/// How often the range of fractions is halved: to one part in a billion.
+const BISECTIONS: usize = 30;
+
+impl Placement {
+    pub(super) fn replicas(&self) -> u32 {
+        match self {
+            Self::AsBefore(replicas) => *replicas,
+            Self::Anew(clearing) => clearing.count,
+        }
+    }
+}
+
+impl Session {
+    /// Determines the winners. Where not everything can be had, the next round asks for less; in the last
+    /// one the winners are determined again for what is then needed, until that can be had.
+    pub(super) fn settle_purchases(
+        &mut self,
+        mut purchases: Vec<Purchase>,
+        cx: &Context<'_>,
+        out: &mut Vec<Output>,
+    ) -> State {
+        loop {
+            // What others can be replaced by or dropped for comes last.
+            purchases
+                .sort_by_key(|p| (self.is_optional(&p.request.service), p.request.service.clone()));
+            let placements = self.place(&purchases, self.fraction, cx);
+            let short: Vec<&Purchase> = purchases
+                .iter()
+                .filter(|p| !self.is_enough(p, &placements, self.fraction, cx))
+                .collect();
+            for purchase in &short {
+                let name = &purchase.request.service;
+                let replicas = placements.get(name).map_or(0, Placement::replicas);
+                self.said.insert(name.clone(), purchase.shortage(replicas));
+            }
+            let possible = match short.iter().any(|p| !self.is_optional(&p.request.service)) {
+                true => self.largest_fraction(&purchases, cx),
+                false => self.fraction,
+            };
+            let (before, bought) = (self.fraction, purchases.len());
+            let fraction = self.settle(|session, name| {
+                match short.iter().any(|p| p.request.service == *name) {
+                    true if session.is_optional(name) => {
+                        let replicas = placements.get(name).map_or(0, Placement::replicas);
+                        session.carried_with(name, replicas, cx)
+                    }
+                    true => possible,
+                    false => 1.0,
+                }
+            });
+            match self.decide(fraction) {
+                Next::Proceed => {}
+                Next::AnotherRound => return self.next_round(cx, out),
+                Next::Fail => return self.fail(out),
+            }
+            purchases.retain(|p| self.firm.shares().contains_key(&p.request.service));
+            if self.fraction == before && purchases.len() == bought {
+                return self.strike(placements, cx, out);
+            }
+        }
+    }
+
+    fn is_optional(&self, name: &Name) -> bool {
+        let share = self.firm.shares().get(name);
+        share.is_none_or(|share| share.strength != Strength::Mandatory)
+    }
+
+    /// Whether that fraction of the demand does not lack replicas of this service. If it has too few for
+    /// what it plans itself, but enough for this, then so be it.
+    fn is_enough(
+        &self,
+        purchase: &Purchase,
+        placements: &BTreeMap<Name, Placement>,
+        fraction: f64,
+        cx: &Context<'_>,
+    ) -> bool {
+        let name = &purchase.request.service;
+        let replicas = placements.get(name).map_or(0, Placement::replicas);
+        replicas >= self.needed(name, fraction, cx)
+            || self.carried_with(name, replicas, cx) >= fraction * (1.0 - CLOSE)
+    }
+
+    /// The largest fraction for which all that must be bought can be had, services sharing what there is:
+    /// by bisection, then rounded up to what the replicas carry that it buys.
+    fn largest_fraction(&self, purchases: &[Purchase], cx: &Context<'_>) -> f64 {
+        let must: Vec<&Purchase> =
+            purchases.iter().filter(|p| !self.is_optional(&p.request.service)).collect();
+        let placed = |fraction: f64| {
+            let placements = self.place(must.iter().copied(), fraction, cx);
+            let enough = must.iter().all(|p| self.is_enough(p, &placements, fraction, cx));
+            enough.then_some(placements)
+        };
+        let (mut low, mut high) = (0.0, self.fraction);
+        for _ in 0..BISECTIONS {
+            let middle = f64::midpoint(low, high);
+            if placed(middle).is_some() { low = middle } else { high = middle }
+        }
+        let Some(placements) = placed(low) else { return 0.0 };
+        let carried = must.iter().map(|purchase| {
+            let name = &purchase.request.service;
+            let replicas = placements.get(name).map_or(0, Placement::replicas);
+            self.carried_with(name, replicas, cx)
+        });
+        let exact = carried.fold(self.fraction, f64::min);
+        if exact > low && placed(exact).is_some() { exact } else { low }
+    }
+
+    /// Where each service gets the replicas that it needs for that fraction. One after the other: what
+    /// one takes is not there for the next.
+    fn place<'a>(
+        &self,
+        purchases: impl IntoIterator<Item = &'a Purchase>,
+        fraction: f64,
+        cx: &Context<'_>,
+    ) -> BTreeMap<Name, Placement> {
+        let mut taken: BTreeMap<(Name, Name), Quantities> = BTreeMap::new();
+        let mut placements = BTreeMap::new();
+        for purchase in purchases {
+            let name = purchase.request.service.clone();
+            let count = self.needed(&name, fraction, cx);
+            let mut clearing = Clearing::default();
+            if count > purchase.leased {
+                let mut stock = purchase.inventory.clone();
+                for unit in &mut stock {
+                    if let Some(taken) = taken.get(&(unit.provider.clone(), unit.unit.id.clone())) {
+                        unit.free = unit.free.minus(taken);
+                    }
+                }
+                clearing =
+                    clear(&Request { count, ..purchase.request.clone() }, &purchase.bids, &stock);
+            }
+            if clearing.count <= purchase.leased {
+                placements.insert(name, Placement::AsBefore(purchase.leased));
+                continue;
+            }
+            let Request { resources, window, .. } = &purchase.request;
+            for won in &clearing.allocations {
+                let (provider, unit) = (won.provider.clone(), won.unit.clone());
+                let here = taken.entry((provider.clone(), unit.clone())).or_default();
+                let old = cx.ledger.agreed(&name, &Owner::Unit { provider, unit }, *window);
+                *here = here.plus(&resources.scaled(f64::from(won.count)).minus(&old));
+            }
+            placements.insert(name, Placement::Anew(clearing));
+        }
+        placements
+    }
+
+    /// How many replicas a service needs for what it plans itself and for all that it has promised, that
+    /// fraction of the present demand included.
+    pub(super) fn needed(&self, name: &Name, fraction: f64, cx: &Context<'_>) -> u32 {
+        let Some(standing) = self.standings.get(name) else { return 0 };
+        let load = self.share(&self.firm, name).scaled(fraction);
+        let others = self.promised_to_others(name, cx);
+        let total = if *name == self.demand.requester {
+            load.max(&others)
+        } else {
+            load.plus(&others).max(&standing.planned)
+        };
+        standing.service.replicas_for(&total, standing.target_utilization)
+    }
+
+    fn promised_to_others(&self, name: &Name, cx: &Context<'_>) -> Quantities {
+        let own = self.promises(name, cx);
+        cx.ledger.committed(&Self::owner(name), self.demand.window, &own)
+    }
+
+    /// The fraction of the demand that a service carries with so many replicas.
+    fn carried_with(&self, name: &Name, replicas: u32, cx: &Context<'_>) -> f64 {
+        let Some(standing) = self.standings.get(name) else { return 0.0 };
+        let carried = standing.service.carries(replicas).scaled(standing.target_utilization);
+        let share = self.share(&self.firm, name);
+        if *name == self.demand.requester {
+            return carried.share_of(&share);
+        }
+        carried.minus(&self.promised_to_others(name, cx)).share_of(&share)
+    }
+}
+
+impl Purchase {
+    /// Why it gets only so many replicas.
+    fn shortage(&self, replicas: u32) -> String {
+        let Request { count, resources, budget_per_hour, location, gpu_type, .. } = &self.request;
+        let unlimited = Request { budget_per_hour: None, ..self.request.clone() };
+        let broke = clear(&unlimited, &self.bids, &self.inventory).count > replicas
+            && clear(&self.request, &self.bids, &self.inventory).count <= replicas;
+        let mut text = format!("gets {replicas} of the {count} replicas it needs");
+        match budget_per_hour {
+            Some(budget) if broke => {
+                text.push_str(&format!(", which is what {budget} per hour buys"));
+            }
+            _ if self.inventory.is_empty() => {
+                text.push_str(&format!(": no provider has room for one with {resources}"));
+                text.extend(location.iter().map(|location| format!(" in {location}")));
+                text.extend(gpu_type.iter().map(|gpu| format!(" with {gpu}")));
+            }
+            _ => text.push_str(": the providers offer no more"),
+        }
+        if !self.troubles.is_empty() {
+            text.push_str(&format!(" ({})", self.troubles.join("; ")));
+        }
+        text
+    }
+}

@@ -1,0 +1,335 @@
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use haggle_model::{Dependency, DependencyGraph, GraphError, Name, Quantities, Resource, Strength};
+use petgraph::{algo::kosaraju_scc, graph::NodeIndex, visit::EdgeRef};
+use serde::{Deserialize, Serialize};
+
+use crate::cycle::Cycle;
+
+/// One dependency of one service on another, by name.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
+pub struct Edge {
+    /// The dependent.
+    pub from: Name,
+    /// The dependency.
+    pub to: Name,
+}
+
+/// What a load on one service asks of every service that it reaches over the dependency graph. Loads
+/// are proportional: a fraction of the load asks the same fraction of everybody.
+#[derive(Clone, Debug)]
+pub struct Spread {
+    root: Name,
+    load: Quantities,
+    /// The reached part of the graph.
+    graph: DependencyGraph,
+    shares: BTreeMap<Name, Share>,
+    waves: Vec<Vec<Name>>,
+}
+
+/// The part of one service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Share {
+    /// What it has to carry because of the load on the root: an absolute level.
+    pub load: Quantities,
+    /// How much the root needs it: as its strongest path, a path being as strong as its weakest edge.
+    pub strength: Strength,
+}
+
+/// Why a load cannot be spread.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum SpreadError {
+    /// The root is not in the graph.
+    #[error("there is no service {0} in the dependency graph: add it first")]
+    UnknownService(Name),
+    /// Services call each other in a circle that multiplies the load.
+    #[error(
+        "the {resource} of {cycle} grows without end: {gain:.3} units come back for each one that goes around; lower a ratio until that is below 1"
+    )]
+    Divergent {
+        /// `a -> b -> a`.
+        cycle: String,
+        /// What grows.
+        resource: Resource,
+        /// What comes back for each unit, over all ways around.
+        gain: f64,
+    },
+    /// Ratios multiply to something absurd.
+    #[error(
+        "the load on {service} would be {amount:e} {resource}: check the ratios on the way to it"
+    )]
+    TooLarge {
+        /// The service.
+        service: Name,
+        /// What is too much.
+        resource: Resource,
+        /// How much it would be.
+        amount: f64,
+    },
+    /// The graph contradicts itself.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+}
+
+impl Spread {
+    /// Runs `load` on `root` down the graph: for each resource by itself, a dependency carries its
+    /// ratio for each unit that the dependent carries, summed over all dependents. Takes time linear in
+    /// the reached part, cycles apart.
+    ///
+    /// # Errors
+    /// [`SpreadError`].
+    pub fn new(
+        graph: &DependencyGraph,
+        root: &Name,
+        load: &Quantities,
+    ) -> Result<Self, SpreadError> {
+        Self::over(graph, root, load, |_, _, _| true)
+    }
+
+    /// The same without some dependencies, and so without what only they led to.
+    ///
+    /// # Errors
+    /// None that the whole spread did not have.
+    pub fn without(
+        &self,
+        left_out: impl Fn(&Name, &Name, &Dependency) -> bool,
+    ) -> Result<Self, SpreadError> {
+        Self::over(&self.graph, &self.root, &self.load, |from, to, dependency| {
+            !left_out(from, to, dependency)
+        })
+    }
+
+    /// The service where the load begins.
+    #[must_use]
+    pub const fn root(&self) -> &Name {
+        &self.root
+    }
+
+    /// Every reached service by name, the root included. Where the root is part of a cycle, its load
+    /// here includes what comes back to it.
+    #[must_use]
+    pub const fn shares(&self) -> &BTreeMap<Name, Share> {
+        &self.shares
+    }
+
+    /// The reached services, leaves first: everything that a service depends on comes in an earlier
+    /// wave, but for members of one cycle, which share theirs.
+    #[must_use]
+    pub fn waves(&self) -> &[Vec<Name>] {
+        &self.waves
+    }
+
+    /// What a reached service depends on, in the order of the names.
+    pub fn dependencies_of(&self, name: &Name) -> impl Iterator<Item = (&Name, &Dependency)> {
+        self.graph.dependencies_of(name)
+    }
+
+    /// The dependencies that cannot be kept when these services fail: a service fails with what it
+    /// cannot do without, up to the edges that are not mandatory. None where the root itself would fail.
+    #[must_use]
+    pub fn lost_with(&self, failed: &BTreeSet<Name>) -> Option<BTreeSet<Edge>> {
+        let graph = self.graph.as_petgraph();
+        let mut lost = BTreeSet::new();
+        let mut failing: BTreeSet<Name> = failed.clone();
+        let mut queue: VecDeque<Name> = failed.iter().cloned().collect();
+        while let Some(name) = queue.pop_front() {
+            if name == self.root {
+                return None;
+            }
+            let Some(node) = self.graph.node(&name) else { continue };
+            for edge in graph.edges_directed(node, petgraph::Direction::Incoming) {
+                let Some(from) = graph.node_weight(edge.source()) else { continue };
+                if edge.weight().strength != Strength::Mandatory {
+                    lost.insert(Edge { from: from.clone(), to: name.clone() });
+                } else if failing.insert(from.clone()) {
+                    queue.push_back(from.clone());
+                }
+            }
+        }
+        Some(lost)
+    }
+
+    fn over(
+        graph: &DependencyGraph,
+        root: &Name,
+        load: &Quantities,
+        keep: impl Fn(&Name, &Name, &Dependency) -> bool,
+    ) -> Result<Self, SpreadError> {
+        if !graph.contains(root) {
+            return Err(SpreadError::UnknownService(root.clone()));
+        }
+        let reached = reached(graph, root, keep)?;
+        let components = kosaraju_scc(reached.as_petgraph());
+        let mut loads: BTreeMap<Name, Quantities> =
+            reached.services().map(|name| (name.clone(), Quantities::new())).collect();
+        for (resource, amount) in load.iter() {
+            for (node, amount) in flow(&reached, &components, root, resource, amount)? {
+                let Some(name) = reached.as_petgraph().node_weight(node) else { continue };
+                let Some(load) = loads.get_mut(name) else { continue };
+                load.set(resource, amount).map_err(|_| SpreadError::TooLarge {
+                    service: name.clone(),
+                    resource,
+                    amount,
+                })?;
+            }
+        }
+        let strengths = strengths(&reached, root);
+        let shares = loads
+            .into_iter()
+            .map(|(name, load)| {
+                let strength = strengths.get(&name).copied().unwrap_or_default();
+                (name, Share { load, strength })
+            })
+            .collect();
+        let waves = waves(&reached, &components);
+        Ok(Self { root: root.clone(), load: load.clone(), graph: reached, shares, waves })
+    }
+}
+
+impl std::fmt::Display for Edge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} -> {}", self.from, self.to)
+    }
+}
+
+/// The part of the graph that the root reaches over edges that are kept.
+fn reached(
+    graph: &DependencyGraph,
+    root: &Name,
+    keep: impl Fn(&Name, &Name, &Dependency) -> bool,
+) -> Result<DependencyGraph, GraphError> {
+    let mut part = DependencyGraph::new();
+    part.add_service(root);
+    let mut queue = VecDeque::from([root]);
+    while let Some(from) = queue.pop_front() {
+        for (to, dependency) in graph.dependencies_of(from) {
+            if keep(from, to, dependency) {
+                if !part.contains(to) {
+                    part.add_service(to);
+                    queue.push_back(to);
+                }
+                part.add(from, to, dependency.clone())?;
+            }
+        }
+    }
+    Ok(part)
+}
+
+/// The load of every node in one resource. `components` are strongly connected, leaves first.
+fn flow(
+    graph: &DependencyGraph,
+    components: &[Vec<NodeIndex>],
+    root: &Name,
+    resource: Resource,
+    amount: f64,
+) -> Result<Vec<(NodeIndex, f64)>, SpreadError> {
+    let inner = graph.as_petgraph();
+    let mut load = vec![0.0; inner.node_count()];
+    let add = |load: &mut [f64], node: NodeIndex, amount: f64| {
+        if let Some(here) = load.get_mut(node.index()) {
+            *here += amount;
+        }
+    };
+    if let Some(node) = graph.node(root) {
+        add(&mut load, node, amount);
+    }
+    for component in components.iter().rev() {
+        if component.len() > 1 {
+            let solved = circulate(graph, component, resource, &load)?;
+            for (node, amount) in component.iter().zip(solved) {
+                let before = load.get(node.index()).copied().unwrap_or(0.0);
+                add(&mut load, *node, amount - before);
+            }
+        }
+        let members: BTreeSet<NodeIndex> = component.iter().copied().collect();
+        for node in component {
+            let own = load.get(node.index()).copied().unwrap_or(0.0);
+            for edge in inner.edges(*node).filter(|edge| !members.contains(&edge.target())) {
+                add(&mut load, edge.target(), own * edge.weight().ratios.get(resource));
+            }
+        }
+    }
+    Ok(inner.node_indices().zip(load).collect())
+}
+
+/// The loads of one cycle, in the order of its nodes, given what flows into it.
+fn circulate(
+    graph: &DependencyGraph,
+    component: &[NodeIndex],
+    resource: Resource,
+    inflow: &[f64],
+) -> Result<Vec<f64>, SpreadError> {
+    let inner = graph.as_petgraph();
+    let places: BTreeMap<NodeIndex, usize> =
+        component.iter().enumerate().map(|(place, node)| (*node, place)).collect();
+    let mut cycle = Cycle::new(component.len());
+    for (node, from) in &places {
+        for edge in inner.edges(*node) {
+            if let Some(to) = places.get(&edge.target()) {
+                cycle.connect(*from, *to, edge.weight().ratios.get(resource));
+            }
+        }
+    }
+    let inflow: Vec<f64> =
+        component.iter().map(|node| inflow.get(node.index()).copied().unwrap_or(0.0)).collect();
+    cycle.solve(&inflow).map_err(|diverges| {
+        let names: Vec<&str> = diverges
+            .circle
+            .iter()
+            .filter_map(|place| inner.node_weight(*component.get(*place)?))
+            .map(Name::as_str)
+            .collect();
+        SpreadError::Divergent { cycle: names.join(" -> "), resource, gain: diverges.gain }
+    })
+}
+
+/// The strength of every service: first all that mandatory edges alone reach, then what optional ones
+/// add, then the rest.
+fn strengths(graph: &DependencyGraph, root: &Name) -> BTreeMap<Name, Strength> {
+    let mut strengths = BTreeMap::from([(root.clone(), Strength::Mandatory)]);
+    for strength in [Strength::Mandatory, Strength::Optional, Strength::BestEffort] {
+        let mut queue: VecDeque<Name> = strengths.keys().cloned().collect();
+        while let Some(from) = queue.pop_front() {
+            for (to, dependency) in graph.dependencies_of(&from) {
+                if dependency.strength >= strength && !strengths.contains_key(to) {
+                    strengths.insert(to.clone(), strength);
+                    queue.push_back(to.clone());
+                }
+            }
+        }
+    }
+    strengths
+}
+
+/// Each component one wave after the latest of what it depends on.
+fn waves(graph: &DependencyGraph, components: &[Vec<NodeIndex>]) -> Vec<Vec<Name>> {
+    let inner = graph.as_petgraph();
+    let mut wave_of: Vec<Option<usize>> = vec![None; inner.node_count()];
+    let mut waves: Vec<Vec<Name>> = Vec::new();
+    for component in components {
+        let wave = component
+            .iter()
+            .flat_map(|node| inner.edges(*node))
+            .filter_map(|edge| wave_of.get(edge.target().index()).copied().flatten())
+            .max()
+            .map_or(0, |latest| latest + 1);
+        for node in component {
+            if let Some(here) = wave_of.get_mut(node.index()) {
+                *here = Some(wave);
+            }
+        }
+        if waves.len() <= wave {
+            waves.resize_with(wave + 1, Vec::new);
+        }
+        if let Some(names) = waves.get_mut(wave) {
+            names.extend(component.iter().filter_map(|node| inner.node_weight(*node)).cloned());
+        }
+    }
+    waves.iter_mut().for_each(|names| names.sort());
+    waves
+}
+
+#[cfg(test)]
+mod tests;

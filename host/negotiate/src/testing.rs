@@ -1,0 +1,269 @@
+//! What the tests of several modules share.
+
+use std::collections::BTreeMap;
+
+use haggle_model::{
+    Dependency, DependencyGraph, Lease, Name, NegotiationPolicy, Owner, Provider, Quantities,
+    Resource, Span, Strength, Timestamp, Window,
+};
+
+use crate::{
+    Answer, Bid, Counterparties, Demand, Guarantees, Inquiry, InventoryUnit, Ledger, Negotiated,
+    Offer, Purpose, Request, Standing, World, leased_replicas, negotiate, service_capacity,
+};
+
+pub(crate) fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+pub(crate) fn rps(amount: f64) -> Quantities {
+    Quantities::of(Resource::RequestsPerSecond, amount).unwrap()
+}
+
+pub(crate) fn cores(amount: f64) -> Quantities {
+    Quantities::of(Resource::CpuCores, amount).unwrap()
+}
+
+pub(crate) fn calls(ratio: f64, strength: Strength) -> Dependency {
+    Dependency { strength, ratios: rps(ratio) }
+}
+
+/// A graph from (dependent, dependency, calls per request, strength).
+pub(crate) fn graph(edges: &[(&str, &str, f64, Strength)]) -> DependencyGraph {
+    let mut graph = DependencyGraph::new();
+    for (from, to, ratio, strength) in edges {
+        graph.add_service(&name(from));
+        graph.add_service(&name(to));
+        graph.add(&name(from), &name(to), calls(*ratio, *strength)).unwrap();
+    }
+    graph
+}
+
+pub(crate) fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_millis(0) + Span::from_secs(seconds)
+}
+
+pub(crate) fn window(start: u64, end: u64) -> Window {
+    Window { start: at(start), end: at(end) }
+}
+
+/// A small world with its ledger and parties that answer as they are told.
+pub(crate) struct Fixture {
+    pub(crate) graph: DependencyGraph,
+    pub(crate) standings: BTreeMap<Name, Standing>,
+    pub(crate) providers: Vec<Provider>,
+    pub(crate) ledger: Ledger,
+    pub(crate) parties: Parties,
+    pub(crate) now: u64,
+    sessions: u32,
+}
+
+/// Services accept unless told otherwise; providers bid all they have at cost; buyers want it cheap.
+#[derive(Default)]
+pub(crate) struct Parties {
+    pub(crate) answers: BTreeMap<Name, Result<Answer, String>>,
+    pub(crate) bids: BTreeMap<Name, Result<Vec<Bid>, String>>,
+    pub(crate) scores: Option<Result<Vec<f64>, String>>,
+    pub(crate) refuse_to_persist: bool,
+    pub(crate) asked: Vec<Inquiry>,
+    pub(crate) told: Vec<Inquiry>,
+    pub(crate) persisted: Vec<Lease>,
+}
+
+pub(crate) struct Services<'a> {
+    graph: &'a DependencyGraph,
+    standings: &'a BTreeMap<Name, Standing>,
+    providers: &'a [Provider],
+}
+
+impl World for Services<'_> {
+    fn graph(&self) -> &DependencyGraph {
+        self.graph
+    }
+
+    fn standing(&self, service: &Name) -> Option<Standing> {
+        self.standings.get(service).cloned()
+    }
+
+    fn providers(&self) -> Vec<&Provider> {
+        self.providers.iter().collect()
+    }
+}
+
+impl Fixture {
+    /// Services of 100 requests per second and 1 core a replica, 10 replicas at most, all of which are
+    /// planned with.
+    pub(crate) fn new(edges: &[(&str, &str, f64, Strength)]) -> Self {
+        let mut fixture = Self {
+            graph: graph(edges),
+            standings: BTreeMap::new(),
+            providers: Vec::new(),
+            ledger: Ledger::new(),
+            parties: Parties::default(),
+            now: 0,
+            sessions: 0,
+        };
+        let names: Vec<Name> = fixture.graph.services().cloned().collect();
+        for name in names {
+            fixture.service(name.as_str(), 10);
+        }
+        fixture
+    }
+
+    /// Adds a service, or sets how many replicas it may have.
+    pub(crate) fn service(&mut self, service: &str, most: u32) {
+        let json = format!(
+            r#"{{"name": "{service}", "replica": {{"uses": {{"cpu_cores": 1}}, "serves": {{"requests_per_second": 100}}}},
+                "replicas": {{"min": 0, "max": {most}}}}}"#
+        );
+        let service: haggle_model::Service = serde_json::from_str(&json).unwrap();
+        self.graph.add_service(&service.name);
+        let owner = Owner::Service(service.name.clone());
+        self.ledger.set_capacity(&owner, &service_capacity(&service, 1.0));
+        let standing = Standing {
+            tier: service.tier,
+            planned: Quantities::new(),
+            target_utilization: 1.0,
+            budget_per_hour: None,
+            service,
+        };
+        self.standings.insert(standing.service.name.clone(), standing);
+    }
+
+    /// Adds a provider with machines of 4 cores.
+    pub(crate) fn provider(&mut self, provider: &str, count: u32, cost_per_hour: f64) {
+        let json = format!(
+            r#"{{"name": "{provider}", "location": "here",
+                "units": [{{"id": "m", "count": {count}, "has": {{"cpu_cores": 4}}, "cost_per_hour": {cost_per_hour}}}]}}"#
+        );
+        let provider: Provider = serde_json::from_str(&json).unwrap();
+        let owner = Owner::Unit { provider: provider.name.clone(), unit: name("m") };
+        self.ledger.set_capacity(&owner, &cores(4.0 * f64::from(count)));
+        self.providers.push(provider);
+    }
+
+    /// `requester` wants to carry so much for ten minutes from now on.
+    pub(crate) fn demand(&mut self, requester: &str, load: f64) -> Demand {
+        self.sessions += 1;
+        Demand {
+            session: format!("n{}", self.sessions),
+            requester: name(requester),
+            load: rps(load),
+            purpose: Purpose::Growth,
+            window: window(self.now, self.now + 600),
+            policy: NegotiationPolicy::default(),
+            target_utilization: 1.0,
+            budget_per_hour: None,
+            started_at: at(self.now),
+        }
+    }
+
+    pub(crate) fn world(&self) -> Services<'_> {
+        let Self { graph, standings, providers, .. } = self;
+        Services { graph, standings, providers }
+    }
+
+    pub(crate) fn run(&mut self, demand: Demand) -> Negotiated {
+        let now = at(self.now);
+        self.run_with(demand, &mut || now)
+    }
+
+    pub(crate) fn run_with(
+        &mut self,
+        demand: Demand,
+        clock: &mut dyn FnMut() -> Timestamp,
+    ) -> Negotiated {
+        let Self { graph, standings, providers, ledger, parties, .. } = self;
+        let world = Services { graph, standings, providers };
+        negotiate(demand, &world, ledger, parties, clock).unwrap()
+    }
+
+    pub(crate) fn answer(&mut self, service: &str, answer: Answer) {
+        self.parties.answers.insert(name(service), Ok(answer));
+    }
+
+    /// What `holder` can count on of `service` for the next ten minutes.
+    pub(crate) fn agreed(&self, holder: &str, service: &str) -> f64 {
+        let owner = Owner::Service(name(service));
+        let window = window(self.now, self.now + 600);
+        self.ledger.agreed(&name(holder), &owner, window).get(Resource::RequestsPerSecond)
+    }
+
+    /// How many replicas of `service` are placed for the next ten minutes.
+    pub(crate) fn placed(&self, service: &str) -> u32 {
+        let service = &self.standings[&name(service)].service;
+        leased_replicas(&self.ledger, service, window(self.now, self.now + 600))
+    }
+}
+
+impl Counterparties for Parties {
+    fn respond(&mut self, inquiries: &[Inquiry]) -> Vec<Result<Answer, String>> {
+        self.asked.extend(inquiries.iter().cloned());
+        inquiries
+            .iter()
+            .map(|inquiry| {
+                let Inquiry { proposal, position } = inquiry;
+                let told = self.answers.get(&proposal.service).cloned();
+                let free = position.capacity.minus(&position.committed);
+                told.unwrap_or_else(|| {
+                    Ok(match free.share_of(&proposal.asks) {
+                        1.0 => Answer::Accept,
+                        0.0 => Answer::Reject("full".into()),
+                        share => counter(proposal.asks.scaled(share)),
+                    })
+                })
+                .map(|answer| match answer {
+                    // As any sensible service: not more than was asked.
+                    Answer::Counter(offer)
+                        if offer.quantities.covers(&proposal.asks) && offer.reason != "greedy" =>
+                    {
+                        Answer::Accept
+                    }
+                    answer => answer,
+                })
+            })
+            .collect()
+    }
+
+    fn bid(
+        &mut self,
+        provider: &Name,
+        request: &Request,
+        inventory: &[InventoryUnit],
+    ) -> Result<Vec<Bid>, String> {
+        self.bids.get(provider).cloned().unwrap_or_else(|| {
+            let bids = inventory.iter().map(|unit| Bid {
+                unit: unit.unit.id.to_string(),
+                provider: provider.to_string(),
+                location: unit.location.clone(),
+                count: request.count,
+                price_per_hour: unit.unit.cost_per_hour,
+                performance: 1.0,
+                guarantees: Guarantees {
+                    availability: 1.0,
+                    interruption_rate: 0.0,
+                    interruption_notice: Span::ZERO,
+                },
+            });
+            Ok(bids.collect())
+        })
+    }
+
+    fn rank(&mut self, _: &Request, bids: &[Bid]) -> Result<Vec<f64>, String> {
+        let cheap = || Ok(bids.iter().map(|bid| -bid.price_per_hour).collect());
+        self.scores.clone().unwrap_or_else(cheap)
+    }
+
+    fn persist(&mut self, leases: &[Lease]) -> Result<(), String> {
+        self.persisted.extend(leases.iter().cloned());
+        if self.refuse_to_persist { Err("the disk is full".into()) } else { Ok(()) }
+    }
+
+    fn inform(&mut self, inquiries: &[Inquiry]) {
+        self.told.extend(inquiries.iter().cloned());
+    }
+}
+
+pub(crate) fn counter(quantities: Quantities) -> Answer {
+    Answer::Counter(Offer { quantities, reason: "that is all".into() })
+}

@@ -1,0 +1,85 @@
+use haggle_model::{
+    DependencyGraph, Lease, LeaseState, Name, Owner, Provider, Quantities, Service, Tier,
+    Timestamp, Window,
+};
+
+use crate::Ledger;
+
+/// What a negotiation sees of the services and providers.
+pub trait World {
+    /// Who depends on whom.
+    fn graph(&self) -> &DependencyGraph;
+
+    /// Where a service stands; none where it does not exist.
+    fn standing(&self, service: &Name) -> Option<Standing>;
+
+    /// Everybody who has compute units. Where nobody has, replicas are not bought and not counted.
+    fn providers(&self) -> Vec<&Provider>;
+}
+
+/// Where a service stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing {
+    /// The service.
+    pub service: Service,
+    /// Its tier as of now.
+    pub tier: Tier,
+    /// The load that it plans for by itself, whatever it has promised.
+    pub planned: Quantities,
+    /// The share of a replica's capacity that it plans with, above 0 and at most 1.
+    pub target_utilization: f64,
+    /// The most that all its replicas may cost together, per hour.
+    pub budget_per_hour: Option<f64>,
+}
+
+/// What a session sees at one step.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The services and providers.
+    pub world: &'a dyn World,
+    /// The capacity that is promised.
+    pub ledger: &'a Ledger,
+    /// The present.
+    pub now: Timestamp,
+}
+
+/// What a service has to promise to others: what it carries with all the replicas it may have, each
+/// used up to `target_utilization`. This is its capacity in the ledger.
+#[must_use]
+pub fn service_capacity(service: &Service, target_utilization: f64) -> Quantities {
+    service.carries(service.replicas.max).scaled(target_utilization)
+}
+
+/// How many replicas of its present size `holder` can count on throughout the window, by the leases it
+/// has confirmed: the least at any moment of it. Leases of providers that are gone do not count.
+#[must_use]
+pub fn leased_replicas(ledger: &Ledger, service: &Service, window: Window) -> u32 {
+    let leases: Vec<&Lease> = placements(ledger, service, window).collect();
+    leases
+        .iter()
+        .flat_map(|lease| [lease.window.start, lease.window.end])
+        .filter(|at| window.contains(*at))
+        .chain([window.start])
+        .map(|at| {
+            let here = leases.iter().filter(|lease| lease.window.contains(at));
+            here.map(|lease| lease.replicas).sum()
+        })
+        .min()
+        .unwrap_or(0)
+}
+
+/// The confirmed leases that place replicas of the service within the window, in the size that a
+/// replica has now.
+pub(crate) fn placements<'a>(
+    ledger: &'a Ledger,
+    service: &'a Service,
+    window: Window,
+) -> impl Iterator<Item = &'a Lease> {
+    ledger.leases_of(&service.name).filter(move |lease| {
+        matches!(lease.owner, Owner::Unit { .. })
+            && lease.state == LeaseState::Confirmed
+            && lease.window.overlaps(&window)
+            && lease.amounts.covers(&service.replica.uses.scaled(f64::from(lease.replicas)))
+            && ledger.capacity(&lease.owner).is_some()
+    })
+}

@@ -1,0 +1,252 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use haggle_model::{Name, Series, Span, Timestamp};
+
+use crate::{DEFAULT_METRIC, Sample, SampleError, ring::Ring};
+
+/// The recent samples of every series, in memory and bounded.
+///
+/// Samples come at any times, late, twice and out of order: of the same time the last one counts, what
+/// is older than the history keeps is dropped, and what lies in the future is refused.
+#[derive(Debug)]
+pub struct History {
+    limits: HistoryLimits,
+    rings: BTreeMap<SeriesKey, Ring>,
+}
+
+/// What a history keeps. Full, it takes at most `series × points × 20` bytes and the keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistoryLimits {
+    /// How far back.
+    pub keep: Span,
+    /// The most points of a series; the oldest go first.
+    pub points: usize,
+    /// The most series.
+    pub series: usize,
+    /// How far ahead of the host's clock a sample's may be.
+    pub ahead: Span,
+}
+
+/// Names a series.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeriesKey {
+    /// The service.
+    pub service: Name,
+    /// The metric.
+    pub metric: String,
+    /// The replica, container or machine; the whole service if none.
+    pub subject: Option<String>,
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Accepted {
+    /// How many are kept.
+    pub stored: usize,
+    /// How many came too late to be kept.
+    pub stale: usize,
+}
+
+/// Why a batch is refused. Then none of it is kept.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PushError {
+    /// A sample is not valid.
+    #[error(transparent)]
+    Invalid(#[from] SampleError),
+    /// A sample of the future.
+    #[error(
+        "sample {index}: time is {time}, more than {ahead} after {now}: set the clock of its source, or leave the time out"
+    )]
+    Future {
+        /// Which of the batch, from 0.
+        index: usize,
+        /// Its time.
+        time: Timestamp,
+        /// The host's time.
+        now: Timestamp,
+        /// How far ahead it may be.
+        ahead: Span,
+    },
+    /// More series than the history keeps.
+    #[error(
+        "sample {index}: there are {limit} series already, the most that are kept: send fewer subjects or metrics, or raise the limit"
+    )]
+    TooManySeries {
+        /// Which of the batch, from 0.
+        index: usize,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+impl History {
+    /// An empty history.
+    #[must_use]
+    pub fn new(limits: HistoryLimits) -> Self {
+        Self { limits, rings: BTreeMap::new() }
+    }
+
+    /// Keeps one sample; see [`History::push_all`].
+    ///
+    /// # Errors
+    /// [`PushError`], with 0 as the index.
+    pub fn push(&mut self, now: Timestamp, sample: &Sample) -> Result<Accepted, PushError> {
+        self.push_all(now, std::slice::from_ref(sample))
+    }
+
+    /// Keeps a batch of samples, all or none. Those that come too late to be kept are not an error, for
+    /// whoever sends them again would fail for ever: they are counted.
+    ///
+    /// # Errors
+    /// [`PushError`] naming the sample and the field.
+    pub fn push_all(&mut self, now: Timestamp, samples: &[Sample]) -> Result<Accepted, PushError> {
+        self.check(now, samples)?;
+        let oldest = now.before(self.limits.keep);
+        let mut accepted = Accepted::default();
+        for sample in samples {
+            let time = sample.time.unwrap_or(now);
+            if time < oldest {
+                accepted.stale += 1;
+            } else {
+                let ring = self.rings.entry(SeriesKey::of(sample)).or_default();
+                ring.insert(time, sample.value, self.limits.points);
+                accepted.stored += 1;
+            }
+        }
+        Ok(accepted)
+    }
+
+    /// The series as a policy sees it: the last `length` whole steps before `now`, each the mean of the
+    /// samples that fall into it, NaN where there are none. Steps begin at multiples of `step` since the
+    /// epoch; the one that `now` falls into is not over yet and left out. The steps before the first
+    /// known value are left out too, so the series may be shorter, or empty.
+    #[must_use]
+    pub fn series(&self, key: &SeriesKey, now: Timestamp, step: Span, length: usize) -> Series {
+        let step = Span::from_millis(step.as_millis().max(1));
+        let end = now.floor(step);
+        let reach = Span::from_millis(step.as_millis().saturating_mul(length as u64));
+        let earliest = end.before(reach).floor(step);
+        let mut start = end;
+        let mut values: Vec<f64> = Vec::new();
+        let mut count = 0.0;
+        let points = self.rings.get(key).into_iter().flat_map(|ring| ring.between(earliest, end));
+        for (time, value) in points {
+            if values.is_empty() {
+                start = time.floor(step);
+                values.reserve_exact(slots(start, end, step));
+            }
+            let slot = slots(start, time, step);
+            if slot >= values.len() {
+                values.resize(slot, f64::NAN);
+                values.push(value);
+                count = 1.0;
+            } else if let Some(mean) = values.last_mut() {
+                count += 1.0;
+                *mean += (value - *mean) / count;
+            }
+        }
+        values.resize(slots(start, end, step), f64::NAN);
+        Series { start, step, values }
+    }
+
+    /// The newest sample of a series.
+    #[must_use]
+    pub fn latest(&self, key: &SeriesKey) -> Option<(Timestamp, f64)> {
+        self.rings.get(key)?.latest()
+    }
+
+    /// Every series there is, by service, metric and subject.
+    pub fn keys(&self) -> impl Iterator<Item = &SeriesKey> {
+        self.rings.keys()
+    }
+
+    /// The series of one service.
+    pub fn keys_of(&self, service: &Name) -> impl Iterator<Item = &SeriesKey> {
+        let first = SeriesKey { service: service.clone(), metric: String::new(), subject: None };
+        self.rings
+            .range(first..)
+            .map(|(key, _)| key)
+            .take_while(move |key| key.service.as_str() == service.as_str())
+    }
+
+    /// How many points there are in all.
+    #[must_use]
+    pub fn points(&self) -> usize {
+        self.rings.values().map(Ring::len).sum()
+    }
+
+    /// Drops what is older than the history keeps, and series that have nothing left.
+    pub fn prune(&mut self, now: Timestamp) {
+        let oldest = now.before(self.limits.keep);
+        self.rings.retain(|_, ring| {
+            ring.prune(oldest);
+            ring.len() > 0
+        });
+    }
+
+    /// Drops every series of a service.
+    pub fn forget(&mut self, service: &Name) {
+        self.rings.retain(|key, _| key.service != *service);
+    }
+
+    fn check(&self, now: Timestamp, samples: &[Sample]) -> Result<(), PushError> {
+        let latest = now + self.limits.ahead;
+        let oldest = now.before(self.limits.keep);
+        let mut added = BTreeSet::new();
+        for (index, sample) in samples.iter().enumerate() {
+            sample.validate(index)?;
+            let time = sample.time.unwrap_or(now);
+            if time > latest {
+                return Err(PushError::Future { index, time, now, ahead: self.limits.ahead });
+            }
+            let key = SeriesKey::of(sample);
+            if time >= oldest && !self.rings.contains_key(&key) {
+                added.insert(key);
+            }
+            if self.rings.len() + added.len() > self.limits.series {
+                return Err(PushError::TooManySeries { index, limit: self.limits.series });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How many whole steps lie between two times.
+fn slots(start: Timestamp, end: Timestamp, step: Span) -> usize {
+    let whole = end.since(start).as_millis().checked_div(step.as_millis()).unwrap_or(0);
+    usize::try_from(whole).unwrap_or(usize::MAX)
+}
+
+impl SeriesKey {
+    /// The load of a service as a whole.
+    #[must_use]
+    pub fn load(service: Name) -> Self {
+        Self { service, metric: DEFAULT_METRIC.to_owned(), subject: None }
+    }
+
+    /// The series that a sample belongs to.
+    #[must_use]
+    pub fn of(sample: &Sample) -> Self {
+        Self {
+            service: sample.service.clone(),
+            metric: sample.metric.clone(),
+            subject: sample.subject.clone(),
+        }
+    }
+}
+
+impl Default for HistoryLimits {
+    /// A day and an hour, 10,000 points a series, 200,000 series, and a minute of clock skew.
+    fn default() -> Self {
+        Self {
+            keep: Span::from_mins(25 * 60),
+            points: 10_000,
+            series: 200_000,
+            ahead: Span::from_mins(1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+use haggle_model::{Name, Span, Timestamp};
+use proptest::prelude::*;
+
+use super::{Accepted, History, HistoryLimits, PushError, SeriesKey};
+use crate::Sample;
+
+const STEP: Span = Span::from_secs(60);
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_millis(seconds * 1000)
+}
+
+fn sample(service: &str, seconds: u64, value: f64) -> Sample {
+    let key = SeriesKey::load(name(service));
+    let time = Some(at(seconds));
+    Sample { service: key.service, metric: key.metric, subject: None, time, value }
+}
+
+fn history() -> History {
+    let limits = HistoryLimits {
+        keep: Span::from_mins(60),
+        points: 100,
+        series: 3,
+        ahead: Span::from_secs(5),
+    };
+    History::new(limits)
+}
+
+#[test]
+fn a_step_is_the_mean_of_what_falls_into_it() {
+    let mut history = history();
+    let now = at(3600);
+    for (seconds, value) in [(3420, 5.0), (3310, 3.0), (3300, 1.0), (3359, 8.0), (3595, 100.0)] {
+        history.push(now, &sample("web", seconds, value)).unwrap();
+    }
+    let key = SeriesKey::load(name("web"));
+    let series = history.series(&key, now, STEP, 60);
+    assert_eq!(series.start, at(3300));
+    assert_eq!(format!("{:?}", series.values), "[4.0, NaN, 5.0, NaN, 100.0]");
+    assert_eq!(series.end(), now);
+    // The step that is not over yet is left out, and so is what lies before the length asked for.
+    let series = history.series(&key, at(3599), STEP, 2);
+    assert_eq!((series.start, format!("{:?}", series.values)), (at(3420), "[5.0, NaN]".to_owned()));
+    let unknown = history.series(&SeriesKey::load(name("nope")), now, STEP, 60);
+    assert_eq!((unknown.start, unknown.values.len()), (now, 0));
+    assert_eq!(history.series(&key, now, Span::ZERO, 3).step, Span::from_millis(1));
+}
+
+#[test]
+fn a_sample_that_comes_twice_counts_once() {
+    let mut history = history();
+    let batch = [sample("web", 600, 1.0), sample("web", 540, 2.0), sample("web", 600, 3.0)];
+    for _ in 0..2 {
+        let accepted = history.push_all(at(660), &batch).unwrap();
+        assert_eq!(accepted, Accepted { stored: 3, stale: 0 });
+    }
+    assert_eq!(history.points(), 2);
+    assert_eq!(history.latest(&SeriesKey::load(name("web"))), Some((at(600), 3.0)));
+}
+
+#[test]
+fn a_batch_is_kept_whole_or_not_at_all() {
+    let mut history = history();
+    let now = at(7200);
+    let future = [sample("web", 7200, 1.0), sample("web", 7206, 1.0)];
+    let error = history.push_all(now, &future).unwrap_err();
+    assert!(matches!(error, PushError::Future { index: 1, .. }), "{error}");
+    let invalid = [sample("web", 7200, 1.0), sample("web", 7200, f64::NAN)];
+    let error = history.push_all(now, &invalid).unwrap_err();
+    assert!(error.to_string().starts_with("sample 1: value is NaN"), "{error}");
+    let many: Vec<_> = ["a", "b", "a", "c", "d"].map(|s| sample(s, 7200, 1.0)).into();
+    let error = history.push_all(now, &many).unwrap_err();
+    assert_eq!(error, PushError::TooManySeries { index: 4, limit: 3 });
+    assert_eq!(history.keys().count(), 0);
+    let late = [sample("a", 3599, 1.0), sample("a", 7205, 1.0), sample("a", 3600, 1.0)];
+    assert_eq!(history.push_all(now, &late), Ok(Accepted { stored: 2, stale: 1 }));
+}
+
+#[test]
+fn forgets_what_is_old_or_gone() {
+    let mut history = history();
+    let now = at(3600);
+    let batch = [sample("a", 10, 1.0), sample("b", 10, 1.0), sample("b", 3000, 1.0)];
+    history.push_all(now, &batch).unwrap();
+    assert_eq!(history.keys_of(&name("b")).count(), 1);
+    history.prune(at(3700));
+    assert_eq!(history.keys().collect::<Vec<_>>(), [&SeriesKey::load(name("b"))]);
+    assert_eq!(history.points(), 1);
+    history.forget(&name("b"));
+    assert_eq!(history.keys().count(), 0);
+}
+
+#[test]
+fn takes_the_host_s_time_where_a_sample_has_none() {
+    let mut history = history();
+    let timeless = Sample { time: None, ..sample("web", 0, 2.0) };
+    history.push(at(90), &timeless).unwrap();
+    assert_eq!(history.latest(&SeriesKey::load(name("web"))), Some((at(90), 2.0)));
+}
+
+proptest! {
+    #[test]
+    fn a_series_keeps_the_sum_of_what_it_saw(
+        points in prop::collection::btree_map(0_u64..3600, 0.0..100.0, 0..60),
+        now in 0_u64..3700,
+        length in 0_usize..70,
+    ) {
+        let mut history = history();
+        // Newest first: the order must not matter.
+        for (seconds, value) in points.iter().rev() {
+            history.push(at(3600), &sample("web", *seconds, *value)).unwrap();
+        }
+        let key = SeriesKey::load(name("web"));
+        let series = history.series(&key, at(now), STEP, length);
+        prop_assert!(series.values.len() <= length);
+        prop_assert_eq!(series.end(), at(now).floor(STEP));
+        prop_assert!(series.values.first().is_none_or(|first| first.is_finite()));
+        let first = (now / 60).saturating_sub(length as u64);
+        for minute in first..now / 60 {
+            let inside: Vec<f64> =
+                points.range(minute * 60..minute * 60 + 60).map(|(_, value)| *value).collect();
+            let offset = minute.checked_sub(series.start.as_millis() / 60_000);
+            let value = offset.and_then(|i| series.values.get(i as usize)).copied();
+            if inside.is_empty() {
+                prop_assert!(value.is_none_or(f64::is_nan));
+            } else {
+                let mean = inside.iter().sum::<f64>() / inside.len() as f64;
+                prop_assert!(value.is_some_and(|value| (value - mean).abs() < 1e-9));
+            }
+        }
+    }
+}

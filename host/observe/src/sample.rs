@@ -1,0 +1,115 @@
+use haggle_model::{Name, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// The metric of a sample that names none: the load of a service.
+pub const DEFAULT_METRIC: &str = "requests_per_second";
+
+/// One measurement.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sample {
+    /// The service it was taken of.
+    pub service: Name,
+    /// What was measured: 1 to 128 of letters, digits and `_ . : / -`, beginning with a letter or `_`.
+    #[serde(default = "default_metric")]
+    #[schema(default = "requests_per_second")]
+    pub metric: String,
+    /// The replica, container or machine it was taken on; the whole service if none. 1 to 253
+    /// characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// When; the time it arrives if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Timestamp>,
+    /// A finite number, in the unit of the metric.
+    pub value: f64,
+}
+
+/// Why a sample is refused.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("sample {index}: {field} is {value}: it must {rule}")]
+pub struct SampleError {
+    /// Which of the batch, from 0.
+    pub index: usize,
+    /// Which field.
+    pub field: &'static str,
+    /// What was given, shortened.
+    pub value: String,
+    /// What is asked of it.
+    pub rule: &'static str,
+}
+
+impl Sample {
+    /// Checks what the types alone do not. `index` is its place in its batch, for the error.
+    ///
+    /// # Errors
+    /// [`SampleError`] naming the place and the field.
+    pub fn validate(&self, index: usize) -> Result<(), SampleError> {
+        let wrong = |field, value, rule| Err(SampleError { index, field, value, rule });
+        if !is_metric(&self.metric) {
+            let rule = "be 1 to 128 letters, digits and _ . : / -, beginning with a letter or _";
+            return wrong("metric", quoted(&self.metric), rule);
+        }
+        if let Some(subject) = &self.subject
+            && !is_subject(subject)
+        {
+            let rule = "be 1 to 253 characters, none of them a control character";
+            return wrong("subject", quoted(subject), rule);
+        }
+        if !self.value.is_finite() {
+            return wrong("value", self.value.to_string(), "be finite");
+        }
+        Ok(())
+    }
+}
+
+fn is_metric(text: &str) -> bool {
+    text.len() <= 128
+        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.:/-".contains(c))
+}
+
+fn is_subject(text: &str) -> bool {
+    (1..=253).contains(&text.chars().count()) && !text.contains(char::is_control)
+}
+
+fn quoted(text: &str) -> String {
+    format!("{:?}", text.chars().take(80).collect::<String>())
+}
+
+fn default_metric() -> String {
+    DEFAULT_METRIC.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DEFAULT_METRIC, Sample};
+
+    #[test]
+    fn reads_what_is_left_out() {
+        let sample: Sample = serde_json::from_str(r#"{"service": "web", "value": 12}"#).unwrap();
+        assert_eq!((sample.metric.as_str(), sample.subject.as_ref()), (DEFAULT_METRIC, None));
+        assert_eq!((sample.time, sample.value), (None, 12.0));
+        assert_eq!(sample.validate(0), Ok(()));
+        let typo = r#"{"service": "web", "vlaue": 12}"#;
+        assert!(serde_json::from_str::<Sample>(typo).unwrap_err().to_string().contains("vlaue"));
+    }
+
+    #[test]
+    fn says_which_and_where() {
+        let good: Sample = serde_json::from_str(r#"{"service": "web", "value": 1}"#).unwrap();
+        let bad = [
+            ("metric", Sample { metric: "1st".into(), ..good.clone() }),
+            ("metric", Sample { metric: "x".repeat(129), ..good.clone() }),
+            ("metric", Sample { metric: String::new(), ..good.clone() }),
+            ("subject", Sample { subject: Some(String::new()), ..good.clone() }),
+            ("subject", Sample { subject: Some("a\nb".into()), ..good.clone() }),
+            ("value", Sample { value: f64::NAN, ..good.clone() }),
+            ("value", Sample { value: f64::NEG_INFINITY, ..good }),
+        ];
+        for (field, sample) in bad {
+            let error = sample.validate(7).unwrap_err();
+            assert_eq!((error.index, error.field), (7, field), "{error}");
+        }
+    }
+}

@@ -1,0 +1,290 @@
+use std::collections::VecDeque;
+
+use haggle_model::{
+    Bound, Quantities, ScalingPolicy, ScalingReason, Service, Span, Timestamp, Window,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::Outlook;
+
+/// What is known of a service when its need is worked out.
+#[derive(Clone, Debug)]
+pub struct Standing<'a> {
+    /// The service.
+    pub service: &'a Service,
+    /// The policy it follows.
+    pub policy: &'a ScalingPolicy,
+    /// Now.
+    pub now: Timestamp,
+    /// How long until the next decision.
+    pub interval: Span,
+    /// How many replicas there are, starting ones included.
+    pub replicas: u32,
+    /// The load that was last observed, in the service's load resource.
+    pub observed: Option<f64>,
+    /// What is forecast; none where nobody could say.
+    pub outlook: Option<&'a Outlook>,
+    /// The probability that it fails soon, where anybody could say.
+    pub risk: Option<f64>,
+    /// What it has promised to others.
+    pub promised: &'a Quantities,
+}
+
+/// What a service needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Need {
+    /// The load to plan for.
+    pub load: Quantities,
+    /// The replicas that carry it.
+    pub replicas: u32,
+    /// Why.
+    pub reason: ScalingReason,
+    /// What kept it from being less or more.
+    pub bound: Option<Bound>,
+    /// For a person to read.
+    pub explanation: String,
+}
+
+/// What a service needed a short while ago: it is scaled in to the highest of it only.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Recent(VecDeque<(Timestamp, u32)>);
+
+impl Recent {
+    /// Adds a need and forgets what is older than `window`.
+    pub fn push(&mut self, now: Timestamp, replicas: u32, window: Span) {
+        // A need that a later and higher one outlives will never be the highest again.
+        while self.0.back().is_some_and(|(_, earlier)| *earlier <= replicas) {
+            self.0.pop_back();
+        }
+        self.0.push_back((now, replicas));
+        self.forget(now, window);
+    }
+
+    /// The highest need within `window` before `now`.
+    #[must_use]
+    pub fn highest(&self, now: Timestamp, window: Span) -> Option<u32> {
+        let recent = |at: Timestamp| now.since(at) <= window;
+        self.0.iter().find(|(at, _)| recent(*at)).map(|(_, replicas)| *replicas)
+    }
+
+    fn forget(&mut self, now: Timestamp, window: Span) {
+        while self.0.front().is_some_and(|(at, _)| now.since(*at) > window) {
+            self.0.pop_front();
+        }
+    }
+}
+
+/// Works out what a service needs until a decision taken at the next turn could be in effect: the upper
+/// bound of its forecast, more of it when it is likely to fail, and never less than it has promised. A
+/// service is not scaled in when the forecast is missing or its confidence low, nor below what it needed
+/// within the policy's stabilization window.
+#[must_use]
+pub fn need(standing: &Standing<'_>, recent: &mut Recent) -> Need {
+    let Standing { service, policy, now, replicas, .. } = *standing;
+    let scaling = &policy.scaling;
+    let (mut load, mut reason, mut explanation) = forecast_load(standing);
+    if let Some(risk) = standing.risk.filter(|risk| *risk >= policy.failure.threshold) {
+        load *= 1.0 + policy.failure.headroom;
+        reason = ScalingReason::FailureRisk;
+        explanation = format!(
+            "a failure within {} has probability {risk:.2}, so {:.0}% are added; {explanation}",
+            policy.failure.horizon,
+            policy.failure.headroom * 100.0,
+        );
+    }
+    let resource = service.load_resource();
+    let own = Quantities::of(resource, load).unwrap_or_default();
+    let load = own.max(standing.promised);
+    if standing.promised.get(resource) > own.get(resource) {
+        reason = ScalingReason::Dependency;
+        explanation = format!("promised {} to others; {explanation}", standing.promised);
+    }
+    let unbounded = unbounded_replicas(service, &load, scaling.target_utilization);
+    let wanted = service.replicas_for(&load, scaling.target_utilization);
+    let mut bound = (unbounded != u64::from(wanted)).then_some(Bound::Replicas);
+    recent.push(now, wanted, scaling.stabilization);
+    let mut target = wanted;
+    if wanted < replicas {
+        let confidence = standing.outlook.map(|outlook| outlook.confidence);
+        if confidence.is_none_or(|confidence| confidence < scaling.min_confidence) {
+            target = replicas.min(service.replicas.max);
+            bound = Some(Bound::Confidence);
+        } else if let Some(highest) = recent.highest(now, scaling.stabilization)
+            && highest > wanted
+        {
+            target = highest.min(replicas);
+            bound = Some(Bound::Stabilization);
+        }
+    }
+    Need { load, replicas: target, reason, bound, explanation }
+}
+
+/// The load to plan for by the forecast; what was observed where there is none.
+fn forecast_load(standing: &Standing<'_>) -> (f64, ScalingReason, String) {
+    let Standing { service, policy, now, interval, .. } = *standing;
+    let lead =
+        Span::from_millis(service.replica.startup.as_millis().saturating_add(interval.as_millis()));
+    let window = Window { start: now, end: now + lead + interval };
+    let level = policy.scaling.level;
+    let observed = standing.observed.unwrap_or(0.0).max(0.0);
+    match standing.outlook.and_then(|outlook| outlook.peak(level, window)) {
+        Some(peak) => {
+            let load = peak.max(0.0);
+            let text = format!(
+                "{:.1} {} are forecast at most ({:.0}% interval) within {lead}",
+                load,
+                service.load_resource(),
+                level * 100.0,
+            );
+            (load, ScalingReason::Forecast, text)
+        }
+        None => {
+            let text =
+                format!("no forecast; {observed:.1} {} were observed", service.load_resource());
+            (observed, ScalingReason::Forecast, text)
+        }
+    }
+}
+
+fn unbounded_replicas(service: &Service, load: &Quantities, utilization: f64) -> u64 {
+    let mut unbounded = service.clone();
+    unbounded.replicas = haggle_model::Replicas { min: 0, max: u32::MAX };
+    u64::from(unbounded.replicas_for(load, utilization))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Recent, Standing, need};
+    use crate::{Interval, Outlook};
+    use haggle_model::{
+        Bound, Name, Quantities, Replica, Replicas, Resource, ScalingPolicy, ScalingReason,
+        Service, Span, Tier, Timestamp,
+    };
+    use proptest::prelude::*;
+
+    fn service() -> Service {
+        Service {
+            name: Name::new("shop").unwrap(),
+            replica: Replica {
+                uses: Quantities::new(),
+                serves: Quantities::of(Resource::RequestsPerSecond, 10.0).unwrap(),
+                startup: Span::from_secs(60),
+            },
+            replicas: Replicas { min: 1, max: 50 },
+            policy: Name::new("default").unwrap(),
+            tier: Tier::Silver,
+            objective: None,
+            weight: 1.0,
+            location: None,
+            gpu_type: None,
+        }
+    }
+
+    fn outlook(upper: f64, confidence: f64) -> Outlook {
+        Outlook {
+            start: Timestamp::from_millis(0),
+            step: Span::from_mins(1),
+            mean: vec![upper / 2.0; 15],
+            intervals: vec![Interval { level: 0.95, lower: vec![0.0; 15], upper: vec![upper; 15] }],
+            confidence,
+        }
+    }
+
+    fn policy() -> ScalingPolicy {
+        let mut policy = ScalingPolicy::default();
+        policy.scaling.target_utilization = 1.0;
+        policy
+    }
+
+    fn standing<'a>(
+        service: &'a Service,
+        policy: &'a ScalingPolicy,
+        outlook: Option<&'a Outlook>,
+        replicas: u32,
+        promised: &'a Quantities,
+    ) -> Standing<'a> {
+        Standing {
+            service,
+            policy,
+            now: Timestamp::from_millis(0),
+            interval: Span::from_mins(1),
+            replicas,
+            observed: Some(20.0),
+            outlook,
+            risk: None,
+            promised,
+        }
+    }
+
+    #[test]
+    fn plans_for_the_upper_bound_and_for_what_was_promised() {
+        let (service, policy) = (service(), policy());
+        let ahead = outlook(101.0, 0.9);
+        let nothing = Quantities::new();
+        let now = standing(&service, &policy, Some(&ahead), 3, &nothing);
+        let found = need(&now, &mut Recent::default());
+        assert_eq!((found.replicas, found.reason), (11, ScalingReason::Forecast));
+        let promised = Quantities::of(Resource::RequestsPerSecond, 200.0).unwrap();
+        let now = standing(&service, &policy, Some(&ahead), 3, &promised);
+        let found = need(&now, &mut Recent::default());
+        assert_eq!((found.replicas, found.reason), (20, ScalingReason::Dependency));
+    }
+
+    #[test]
+    fn a_likely_failure_adds_headroom() {
+        let (service, policy, nothing) = (service(), policy(), Quantities::new());
+        let ahead = outlook(100.0, 0.9);
+        let mut now = standing(&service, &policy, Some(&ahead), 3, &nothing);
+        now.risk = Some(0.9);
+        let found = need(&now, &mut Recent::default());
+        assert_eq!((found.replicas, found.reason), (13, ScalingReason::FailureRisk));
+    }
+
+    #[test]
+    fn scales_in_only_when_sure_and_when_nothing_more_was_needed_lately() {
+        let (service, policy, nothing) = (service(), policy(), Quantities::new());
+        let unsure = outlook(50.0, 0.0);
+        let now = standing(&service, &policy, Some(&unsure), 9, &nothing);
+        assert_eq!(need(&now, &mut Recent::default()).bound, Some(Bound::Confidence));
+        let now = standing(&service, &policy, None, 9, &nothing);
+        assert_eq!(need(&now, &mut Recent::default()).replicas, 9);
+        let sure = outlook(50.0, 1.0);
+        let now = standing(&service, &policy, Some(&sure), 9, &nothing);
+        assert_eq!(need(&now, &mut Recent::default()).replicas, 5);
+        let mut recent = Recent::default();
+        recent.push(Timestamp::from_millis(0), 7, Span::from_mins(5));
+        let found = need(&now, &mut recent);
+        assert_eq!((found.replicas, found.bound), (7, Some(Bound::Stabilization)));
+    }
+
+    proptest! {
+        #[test]
+        fn stays_within_the_bounds_of_the_service(
+            upper in 0.0..1e12_f64, replicas in 0_u32..200, confidence in 0.0..1.0_f64,
+        ) {
+            let (service, policy, nothing) = (service(), policy(), Quantities::new());
+            let ahead = outlook(upper, confidence);
+            let now = standing(&service, &policy, Some(&ahead), replicas, &nothing);
+            let found = need(&now, &mut Recent::default());
+            prop_assert!((1..=50).contains(&found.replicas));
+        }
+
+        #[test]
+        fn the_highest_recent_need_is_remembered_until_it_is_old(
+            needs in prop::collection::vec((0_u64..10, 0_u32..20), 1..40),
+        ) {
+            let window = Span::from_millis(20);
+            let mut recent = Recent::default();
+            let mut all = Vec::new();
+            let mut now = 0;
+            for (pause, replicas) in needs {
+                now += pause;
+                let at = Timestamp::from_millis(now);
+                recent.push(at, replicas, window);
+                all.push((at, replicas));
+                let expected = all.iter().filter(|(t, _)| at.since(*t) <= window).map(|(_, r)| *r).max();
+                prop_assert_eq!(recent.highest(at, window), expected);
+            }
+        }
+    }
+}

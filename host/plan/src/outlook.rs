@@ -1,0 +1,89 @@
+use haggle_model::{Span, Timestamp, Window};
+use serde::{Deserialize, Serialize};
+
+/// A forecast of one service's load. All lists have a value a step; every number is finite.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Outlook {
+    /// When the first step begins.
+    pub start: Timestamp,
+    /// How long a step is.
+    pub step: Span,
+    /// The expected values.
+    pub mean: Vec<f64>,
+    /// Central prediction intervals, narrowest first.
+    pub intervals: Vec<Interval>,
+    /// 0 to 1, as the policy gave it.
+    pub confidence: f64,
+}
+
+/// A central prediction interval for every step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Interval {
+    /// The share of outcomes it holds, between 0 and 1.
+    pub level: f64,
+    /// The lower bounds.
+    pub lower: Vec<f64>,
+    /// The upper bounds.
+    pub upper: Vec<f64>,
+}
+
+impl Outlook {
+    /// The highest upper bound at `level` over the steps that touch the window; that of the widest
+    /// interval where no interval has the level, the highest mean where there is none. `None` where no
+    /// step touches the window.
+    #[must_use]
+    pub fn peak(&self, level: f64, window: Window) -> Option<f64> {
+        let at_level = self.intervals.iter().find(|interval| interval.level == level);
+        let bounds = at_level.or(self.intervals.last()).map_or(&self.mean, |found| &found.upper);
+        self.over(bounds, window)
+    }
+
+    /// The highest expected value over the steps that touch the window.
+    #[must_use]
+    pub fn mean_peak(&self, window: Window) -> Option<f64> {
+        self.over(&self.mean, window)
+    }
+
+    fn over(&self, values: &[f64], window: Window) -> Option<f64> {
+        let step_of = |i: usize| {
+            let offset = self.step.as_millis().saturating_mul(i as u64);
+            Window::new(self.start + Span::from_millis(offset), self.step)
+        };
+        values
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| step_of(*i).overlaps(&window))
+            .map(|(_, value)| *value)
+            .reduce(f64::max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Interval, Outlook};
+    use haggle_model::{Span, Timestamp, Window};
+
+    #[test]
+    fn looks_at_the_steps_that_touch_the_window() {
+        let outlook = Outlook {
+            start: Timestamp::from_millis(100),
+            step: Span::from_millis(10),
+            mean: vec![1.0, 5.0, 3.0],
+            intervals: vec![Interval {
+                level: 0.8,
+                lower: vec![0.0; 3],
+                upper: vec![2.0, 9.0, 4.0],
+            }],
+            confidence: 1.0,
+        };
+        let window = |from, to| Window {
+            start: Timestamp::from_millis(from),
+            end: Timestamp::from_millis(to),
+        };
+        assert_eq!(outlook.peak(0.8, window(0, 110)), Some(2.0));
+        assert_eq!(outlook.peak(0.8, window(0, 111)), Some(9.0));
+        assert_eq!(outlook.peak(0.5, window(125, 500)), Some(4.0));
+        assert_eq!(outlook.mean_peak(window(0, 500)), Some(5.0));
+        assert_eq!(outlook.peak(0.8, window(0, 100)), None);
+    }
+}

@@ -1,0 +1,132 @@
+use std::collections::VecDeque;
+
+use haggle_model::{Objective, Quantities, Service, Span, Timestamp};
+
+use crate::Outlook;
+
+/// How much of everything a group of services may have together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pool {
+    /// The load that all replicas at their upper bounds would carry, in requests per second or whatever
+    /// the services count their load by.
+    pub capacity: f64,
+}
+
+/// Where a member of the pool stands: loads as shares of the pool, 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PoolMember {
+    /// What it carries now.
+    pub current: f64,
+    /// The highest load expected over the horizon.
+    pub forecast_mean: f64,
+    /// The upper bound of it.
+    pub forecast_upper: f64,
+    /// As in the outlook.
+    pub confidence: f64,
+}
+
+impl Pool {
+    /// The pool that these services make up.
+    #[must_use]
+    pub fn of<'a>(services: impl IntoIterator<Item = &'a Service>) -> Self {
+        let load =
+            |service: &Service| service.carries(service.replicas.max).get(service.load_resource());
+        Self { capacity: services.into_iter().map(load).sum() }
+    }
+
+    /// Where a service stands in it.
+    #[must_use]
+    pub fn member(
+        &self,
+        observed: Option<f64>,
+        outlook: Option<&Outlook>,
+        level: f64,
+        now: Timestamp,
+        horizon: Span,
+    ) -> PoolMember {
+        let share = |load: f64| {
+            if self.capacity > 0.0 { (load / self.capacity).clamp(0.0, 1.0) } else { 0.0 }
+        };
+        let window = haggle_model::Window::new(now, horizon);
+        let current = observed.unwrap_or(0.0);
+        let mean = outlook.and_then(|outlook| outlook.mean_peak(window)).unwrap_or(current);
+        let upper = outlook.and_then(|outlook| outlook.peak(level, window)).unwrap_or(current);
+        PoolMember {
+            current: share(current),
+            forecast_mean: share(mean),
+            forecast_upper: share(upper.max(mean)),
+            confidence: outlook.map_or(0.0, |outlook| outlook.confidence),
+        }
+    }
+}
+
+/// How a service keeps its objective: a turn is good when its replicas could carry what came.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Compliance {
+    /// The latest turns as (when, requests, requests beyond capacity).
+    turns: VecDeque<(Timestamp, f64, f64)>,
+    requests: f64,
+    beyond: f64,
+}
+
+impl Compliance {
+    /// Counts a turn of the length `interval` in which `load` came and `ready` could be carried.
+    pub fn record(
+        &mut self,
+        now: Timestamp,
+        interval: Span,
+        load: f64,
+        ready: &Quantities,
+        service: &Service,
+        objective: &Objective,
+    ) {
+        let seconds = interval.as_secs_f64();
+        let requests = load.max(0.0) * seconds;
+        let beyond = (load - ready.get(service.load_resource())).max(0.0) * seconds;
+        self.turns.push_back((now, requests, beyond));
+        self.requests += requests;
+        self.beyond += beyond;
+        while let Some((at, requests, beyond)) = self.turns.front().copied()
+            && now.since(at) > objective.window
+        {
+            self.turns.pop_front();
+            self.requests = (self.requests - requests).max(0.0);
+            self.beyond = (self.beyond - beyond).max(0.0);
+        }
+    }
+
+    /// The share of requests that could be carried, 0 to 1; 1 where none came.
+    #[must_use]
+    pub fn share(&self) -> f64 {
+        if self.requests > 0.0 { (1.0 - self.beyond / self.requests).clamp(0.0, 1.0) } else { 1.0 }
+    }
+
+    /// How fast the error budget is used up: 1 uses it up exactly (Google's SRE workbook, "Alerting on
+    /// SLOs").
+    #[must_use]
+    pub fn burn_rate(&self, objective: &Objective) -> f64 {
+        (1.0 - self.share()) / (1.0 - objective.target)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Compliance;
+    use haggle_model::{Objective, Quantities, Resource, Service, Span, Timestamp};
+
+    #[test]
+    fn the_error_budget_burns_with_what_could_not_be_carried_and_recovers() {
+        let json = r#"{"name": "shop", "replica": {"serves": {"requests_per_second": 1}}}"#;
+        let service: Service = serde_json::from_str(json).unwrap();
+        let objective = Objective { target: 0.9, window: Span::from_secs(100) };
+        let ready = Quantities::of(Resource::RequestsPerSecond, 8.0).unwrap();
+        let mut compliance = Compliance::default();
+        let step = Span::from_secs(10);
+        compliance.record(Timestamp::from_millis(0), step, 10.0, &ready, &service, &objective);
+        assert!((compliance.share() - 0.8).abs() < 1e-12);
+        assert!((compliance.burn_rate(&objective) - 2.0).abs() < 1e-9);
+        let later = Timestamp::from_millis(200_000);
+        compliance.record(later, step, 5.0, &ready, &service, &objective);
+        assert_eq!(compliance.share(), 1.0);
+    }
+}

@@ -1,0 +1,108 @@
+//! Compiled code on disk, so that a policy is compiled once.
+//!
+//! Loading compiled code is running it, so nothing but what this host compiled itself is ever loaded: the
+//! folder is private to the user, no request can name a file in it, and each file's name carries the
+//! digest of its content, which is checked before it is loaded.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use cap_std::{
+    ambient_authority,
+    fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt},
+};
+use wasmtime::Engine;
+
+use crate::digest::Digest;
+
+/// The private folder of compiled code.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    dir: Dir,
+    path: PathBuf,
+    /// Stands for the compiler's version and configuration.
+    compatibility: u64,
+}
+
+impl Cache {
+    pub(crate) fn open(path: &Path, engine: &Engine) -> io::Result<Self> {
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(0o700);
+        let parent = path.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(parent)?;
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        Dir::open_ambient_dir(parent, ambient_authority())?.create_dir_with(name, &builder)?;
+        let dir = Dir::open_ambient_dir(path, ambient_authority())?;
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        Ok(Self { dir, path: path.to_owned(), compatibility: hasher.finish() })
+    }
+
+    /// The file with the code compiled from a component, once its content is proven to be what was
+    /// stored.
+    pub(crate) fn find(&self, component: &Digest) -> Option<PathBuf> {
+        let prefix = self.prefix(component);
+        for entry in self.dir.entries().ok()?.flatten() {
+            let name = entry.file_name();
+            let Some(content) = name
+                .to_str()
+                .and_then(|name| name.strip_prefix(&prefix))
+                .and_then(|rest| rest.strip_suffix(".cwasm"))
+            else {
+                continue;
+            };
+            let intact = self
+                .dir
+                .read(&name)
+                .is_ok_and(|bytes| Digest::of(&bytes).to_string() == content);
+            if intact {
+                return Some(self.path.join(name));
+            }
+            tracing::warn!(file = ?name, "compiled code is damaged; compiling again");
+            // Failing to remove it only means being warned again.
+            drop(self.dir.remove_file(&name));
+        }
+        None
+    }
+
+    /// Stores code compiled from a component and returns its file.
+    pub(crate) fn insert(&self, component: &Digest, compiled: &[u8]) -> io::Result<PathBuf> {
+        let name = format!("{}{}.cwasm", self.prefix(component), Digest::of(compiled));
+        let temporary = format!("{name}.{}.new", std::process::id());
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = self.dir.open_with(&temporary, &options)?;
+        file.write_all(compiled)?;
+        file.sync_all()?;
+        self.dir.rename(&temporary, &self.dir, &name)?;
+        Ok(self.path.join(name))
+    }
+
+    fn prefix(&self, component: &Digest) -> String {
+        format!("{component}-{:016x}-", self.compatibility)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cache;
+    use crate::{digest::Digest, engine::compiling_engine};
+
+    #[test]
+    fn finds_what_it_stored_unless_it_was_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache =
+            Cache::open(&folder.path().join("cache"), &compiling_engine().unwrap()).unwrap();
+        let component = Digest::of(b"component");
+        assert_eq!(cache.find(&component), None);
+        let file = cache.insert(&component, b"compiled").unwrap();
+        assert_eq!(cache.find(&component), Some(file.clone()));
+        assert_eq!(cache.find(&Digest::of(b"another")), None);
+        std::fs::write(&file, b"damaged!").unwrap();
+        assert_eq!(cache.find(&component), None);
+        assert!(!file.exists());
+    }
+}

@@ -1,0 +1,218 @@
+use std::{
+    future::Future,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    thread::Thread,
+    time::{Duration, Instant},
+};
+
+use wasmtime::{
+    Engine, Store, Trap,
+    component::{Instance, Linker},
+};
+
+use crate::{
+    contract::log,
+    engine,
+    error::{CallError, Cause},
+    functions::Function,
+    generation::{Exports, Generation},
+    limits::Limits,
+    metadata::Description,
+    semaphore::Semaphore,
+    state::{LogLine, State},
+    types::Fault,
+    wasi::{self, VirtualWasi},
+};
+
+/// How much fuel a call burns before the clock is looked at: some milliseconds' worth.
+const SLICE: u64 = 10_000_000;
+
+/// What all generations share.
+pub(crate) struct Runtime {
+    pub(crate) engine: Engine,
+    pub(crate) limits: Limits,
+    instances: Semaphore,
+    /// With `log` alone.
+    pure: Linker<State>,
+    /// With the virtual WASI as well.
+    wasi: Linker<State>,
+}
+
+/// An answer and what it took.
+#[derive(Debug)]
+pub struct Called<T> {
+    /// The answer, checked.
+    pub answer: T,
+    /// The fuel it used.
+    pub fuel: u64,
+    /// What the plugin left for the operator.
+    pub log: Vec<LogLine>,
+    /// How many lines more there were.
+    pub log_dropped: usize,
+}
+
+impl Runtime {
+    pub(crate) fn new(limits: Limits) -> wasmtime::Result<Self> {
+        let engine = engine::engine(&limits)?;
+        let mut pure = Linker::new(&engine);
+        log::add_to_linker::<State, State>(&mut pure, |state| state)?;
+        let mut with_wasi = Linker::new(&engine);
+        log::add_to_linker::<State, State>(&mut with_wasi, |state| state)?;
+        wasi::link(&mut with_wasi)?;
+        let instances = Semaphore::new(limits.instances.max(1));
+        Ok(Self { engine, limits, instances, pure, wasi: with_wasi })
+    }
+
+    pub(crate) const fn linker(&self, wasi: bool) -> &Linker<State> {
+        if wasi { &self.wasi } else { &self.pure }
+    }
+}
+
+impl Generation {
+    /// Calls a function of the plugin in a fresh instance, on the calling thread, which it may keep for up
+    /// to the deadline.
+    ///
+    /// # Errors
+    /// [`CallError`] when there is no answer, or one that makes no sense.
+    pub fn call<F: Function>(&self, function: &F) -> Result<Called<F::Answer>, CallError> {
+        let failed = |cause| self.error(F::NAME, cause);
+        if !self.roles.contains(&F::ROLE) {
+            return Err(failed(Cause::NoRole(F::ROLE)));
+        }
+        let context = function.context();
+        let wasi = self.wasi.then_some((context.now, context.seed));
+        let (answer, mut store) = self
+            .run(wasi, async |store, instance, exports| {
+                function.invoke(store, instance, exports).await
+            })
+            .map_err(failed)?;
+        let mut answer = answer.map_err(|fault: Fault| failed(Cause::Fault(fault)))?;
+        function.check(&mut answer).map_err(failed)?;
+        let fuel = self.runtime.limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
+        let state = store.data_mut();
+        let log = std::mem::take(&mut state.log);
+        Ok(Called { answer, fuel, log, log_dropped: state.log_dropped })
+    }
+
+    /// Asks the plugin who it is.
+    pub(crate) fn describe(&self) -> Result<Description, CallError> {
+        let wasi = self.wasi.then_some((0, 0));
+        self.run(wasi, async |store, instance, exports| {
+            exports.metadata.load(&mut *store, instance)?.call_describe(store).await
+        })
+        .map(|(description, _)| description)
+        .map_err(|cause| self.error("metadata.describe", cause))
+    }
+
+    fn error(&self, function: &'static str, cause: Cause) -> CallError {
+        CallError { plugin: self.plugin.clone(), generation: self.number, function, cause }
+    }
+
+    /// Runs something in a fresh instance, within the limits.
+    fn run<T>(
+        &self,
+        wasi: Option<(u64, u64)>,
+        guest: impl AsyncFnOnce(&mut Store<State>, &Instance, &Exports) -> wasmtime::Result<T>,
+    ) -> Result<(T, Store<State>), Cause> {
+        let Runtime { engine, limits, instances, .. } = self.runtime.as_ref();
+        let instantiate = |error: wasmtime::Error| Cause::Instantiate(format!("{error:#}"));
+        let _permit = instances.acquire(limits.wait()).ok_or(Cause::Busy(limits.wait()))?;
+        let wasi = wasi
+            .map(|(now, seed)| VirtualWasi::new(now, seed, &self.grants))
+            .transpose()
+            .map_err(instantiate)?;
+        let mut store = Store::new(engine, State::new(*limits, wasi));
+        store.limiter(|state| state);
+        store.set_hostcall_fuel(limits.answer_bytes);
+        store.set_fuel(limits.fuel).map_err(instantiate)?;
+        store.fuel_async_yield_interval(Some(SLICE)).map_err(instantiate)?;
+        let outcome = {
+            let call = async {
+                let instance = match self.pre.instantiate_async(&mut store).await {
+                    Ok(instance) => instance,
+                    Err(error) => return Err((true, error)),
+                };
+                guest(&mut store, &instance, &self.exports).await.map_err(|error| (false, error))
+            };
+            block_on(call, limits.deadline())
+        };
+        match outcome {
+            Some(Ok(answer)) => Ok((answer, store)),
+            Some(Err((instantiating, error))) => {
+                Err(cause(&error, instantiating, store.data().memory_refused, limits))
+            }
+            None => Err(Cause::Deadline(limits.deadline())),
+        }
+    }
+}
+
+fn cause(
+    error: &wasmtime::Error,
+    instantiating: bool,
+    memory_refused: bool,
+    limits: &Limits,
+) -> Cause {
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => Cause::Fuel(limits.fuel),
+        Some(Trap::StackOverflow) => Cause::Stack,
+        // A guest that gets no memory gives up in its own way, mostly by a trap.
+        _ if memory_refused => Cause::Memory(limits.memory_bytes),
+        Some(trap) => Cause::Trap(trap.to_string()),
+        None => {
+            let text = format!("{error:#}");
+            if text.contains("hostcall") {
+                Cause::AnswerSize(limits.answer_bytes)
+            } else if instantiating {
+                Cause::Instantiate(text)
+            } else {
+                Cause::Trap(text)
+            }
+        }
+    }
+}
+
+/// Wakes the thread that drives a call.
+struct Unpark {
+    thread: Thread,
+    woken: AtomicBool,
+}
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::Release);
+        self.thread.unpark();
+    }
+}
+
+/// Drives a future on this thread until it is done, or drops it when the time is up.
+fn block_on<T>(future: impl Future<Output = T>, limit: Duration) -> Option<T> {
+    let mut future = pin!(future);
+    let wake = Arc::new(Unpark { thread: std::thread::current(), woken: AtomicBool::new(false) });
+    let waker = Waker::from(Arc::clone(&wake));
+    let mut context = Context::from_waker(&waker);
+    let deadline = Instant::now().checked_add(limit);
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
+            return Some(value);
+        }
+        // Without a deadline that the clock can hold, one hour at a time is as good as forever.
+        let left = deadline.map_or(Duration::from_secs(3600), |deadline| {
+            deadline.saturating_duration_since(Instant::now())
+        });
+        if left.is_zero() {
+            return None;
+        }
+        if !wake.woken.swap(false, Ordering::Acquire) {
+            std::thread::park_timeout(left);
+        }
+    }
+}

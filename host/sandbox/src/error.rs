@@ -1,0 +1,139 @@
+use std::time::Duration;
+
+use crate::{functions::Role, types::Fault};
+
+/// Why an upload was not taken. Nothing has changed then.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// More bytes than an upload may have.
+    #[error("{actual} bytes are more than an upload may have ({limit}): strip debug information, or raise limits.upload_bytes")]
+    TooLarge {
+        /// What came.
+        actual: usize,
+        /// What may come.
+        limit: usize,
+    },
+    /// Not WebAssembly at all.
+    #[error("this is not WebAssembly: {0}. Upload the .wasm file that your toolchain built; precompiled code is not accepted")]
+    NotWasm(String),
+    /// WebAssembly that does not validate.
+    #[error("the bytes do not validate: {0}. The file is damaged or needs a WebAssembly feature that is off; build it again")]
+    Invalid(String),
+    /// A core module without component type information, or with wrong one.
+    #[error("this is a core module that cannot be made a component: {0}. Build it with the SDK, or encode it with `wasm-tools component new`")]
+    NotEncodable(String),
+    /// No role at all.
+    #[error("the component exports none of the roles {roles}; it exports: {found}", roles = Role::list())]
+    NoRole {
+        /// What it exports instead.
+        found: String,
+    },
+    /// A role without `metadata`, or of a version that this host does not know.
+    #[error("the component exports {export}, and this host knows {known}: build it against the wit/ folder of this version")]
+    Version {
+        /// What it exports.
+        export: String,
+        /// What would fit.
+        known: String,
+    },
+    /// It does not say who it is.
+    #[error("the component does not export haggle:policy/metadata@0.1.0: every plugin says who it is")]
+    NoMetadata,
+    /// Imports that nobody granted.
+    #[error("the component imports {0}, which a policy may not have: a policy gets `haggle:policy/log` and a virtual WASI 0.2 without network")]
+    Import(String),
+    /// Types that differ from the contract.
+    #[error("role {role} does not match the contract: {cause}. Build it against the wit/ folder of this version")]
+    Mismatch {
+        /// Which role.
+        role: Role,
+        /// What differs.
+        cause: String,
+    },
+    /// Compiling took too long.
+    #[error("compiling took longer than {limit:?} and was stopped: make the component smaller, or raise limits.compile_ms")]
+    CompileTime {
+        /// What it may take.
+        limit: Duration,
+    },
+    /// Compiling failed.
+    #[error("compiling failed: {0}")]
+    Compile(String),
+    /// It compiled, but does not behave.
+    #[error("the conformance check failed: {0}")]
+    Conformance(#[from] CallError),
+    /// A granted directory cannot be opened.
+    #[error("the granted directory {path} cannot be opened: {cause}")]
+    Grant {
+        /// Which.
+        path: String,
+        /// Why.
+        cause: String,
+    },
+    /// The host's own trouble: disk, processes.
+    #[error("the host cannot load plugins: {0}")]
+    Host(String),
+}
+
+/// Why a call gave no answer.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("plugin {plugin} generation {generation}, {function}: {cause}")]
+pub struct CallError {
+    /// The plugin's name.
+    pub plugin: String,
+    /// Its generation.
+    pub generation: u64,
+    /// The function that was called, as in `forecasting.forecast`.
+    pub function: &'static str,
+    /// What happened.
+    pub cause: Cause,
+}
+
+/// What happened to a call.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// It computed too long.
+    #[error("used up its fuel ({0}): an endless loop, or a batch too large for limits.fuel")]
+    Fuel(u64),
+    /// It waited too long.
+    #[error("did not answer within {0:?}")]
+    Deadline(Duration),
+    /// It wanted too much memory.
+    #[error("wanted more memory than it may have ({0} bytes)")]
+    Memory(usize),
+    /// It called itself too deeply.
+    #[error("overflowed its stack: unbounded recursion?")]
+    Stack,
+    /// Its answer is too large.
+    #[error("answered with more than {0} bytes")]
+    AnswerSize(usize),
+    /// It trapped.
+    #[error("trapped: {0}")]
+    Trap(String),
+    /// No instance could be made.
+    #[error("could not be instantiated: {0}")]
+    Instantiate(String),
+    /// The answer breaks the contract as a whole.
+    #[error("answered what the contract does not allow: {0}")]
+    Nonsense(String),
+    /// It answered a fault where the whole call has one answer.
+    #[error("declined: {0}")]
+    Fault(#[from] Fault),
+    /// It has no such role.
+    #[error("has no {0} role")]
+    NoRole(Role),
+    /// All instances are taken.
+    #[error("waited {0:?} for an instance: all are busy")]
+    Busy(Duration),
+}
+
+impl Cause {
+    /// Whether the same call would end the same way again, so that trying another generation, not the
+    /// same one once more, is what helps.
+    #[must_use]
+    pub const fn is_deterministic(&self) -> bool {
+        !matches!(self, Self::Deadline(_) | Self::Busy(_) | Self::Instantiate(_))
+    }
+}

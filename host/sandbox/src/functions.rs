@@ -1,0 +1,313 @@
+//! The functions that a policy exports, each as a value that can be called, kept and called again.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use wasmtime::{Store, component::Instance};
+
+use crate::{
+    bidding, check,
+    contract::types::{Context, Duration, Event, Fault},
+    error::{CallError, Cause},
+    failure_prediction as failure, forecasting,
+    generation::{Exports, Generation},
+    state::State,
+    tiering,
+};
+
+/// What a component can decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Demand ahead.
+    Forecasting,
+    /// Failures ahead.
+    FailurePrediction,
+    /// Answers, bids and ranks in negotiations.
+    Bidding,
+    /// Tiers.
+    Tiering,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::Forecasting, Self::FailurePrediction, Self::Bidding, Self::Tiering];
+
+    /// The interface in `wit/`.
+    #[must_use]
+    pub const fn interface(self) -> &'static str {
+        match self {
+            Self::Forecasting => "forecasting",
+            Self::FailurePrediction => "failure-prediction",
+            Self::Bidding => "bidding",
+            Self::Tiering => "tiering",
+        }
+    }
+
+    pub(crate) fn list() -> String {
+        Self::ALL.map(|role| format!("haggle:policy/{}@0.1.0", role.interface())).join(", ")
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.interface())
+    }
+}
+
+/// One call of a policy: its arguments. It can be stored, and called again later.
+pub trait Function: Serialize + DeserializeOwned {
+    /// As in `forecasting.forecast`.
+    const NAME: &'static str;
+    /// The role it belongs to.
+    const ROLE: Role;
+    /// What is answered, once it was checked.
+    type Answer: Serialize + DeserializeOwned + PartialEq + fmt::Debug;
+
+    /// What the policy is told of the world.
+    fn context(&self) -> &Context;
+
+    /// Gives the policy another configuration.
+    fn configure(&mut self, configuration: &str);
+
+    /// Leaves out what another plugin has learnt and this one could not read.
+    fn forget_models(&mut self) {}
+
+    /// Calls the guest.
+    #[doc(hidden)]
+    #[allow(async_fn_in_trait, reason = "driven on the calling thread; Send is not wanted")]
+    async fn invoke(
+        &self,
+        store: &mut Store<State>,
+        instance: &Instance,
+        exports: &Exports,
+    ) -> wasmtime::Result<Result<Self::Answer, Fault>>;
+
+    /// Checks the answer against the contract; an item that breaks it becomes a fault.
+    #[doc(hidden)]
+    fn check(&self, answer: &mut Self::Answer) -> Result<(), Cause>;
+}
+
+/// A function: its arguments, which role's guest it calls and how, and how its answer is checked.
+macro_rules! function {
+    (
+        $(#[$doc:meta])*
+        $name:ident = $wit:literal, $role:ident . $exports:ident
+        { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }
+        -> $answer:ty,
+        |$this:ident, $guest:ident, $store:ident| $call:expr,
+        check: $check:expr,
+        forget: $forget:expr
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Serialize, Deserialize)]
+        pub struct $name {
+            /// What the policy is told of the world.
+            pub context: Context,
+            $($(#[$field_doc])* pub $field: $type,)*
+        }
+
+        impl Function for $name {
+            const NAME: &'static str = $wit;
+            const ROLE: Role = Role::$role;
+            type Answer = $answer;
+
+            fn context(&self) -> &Context {
+                &self.context
+            }
+
+            fn configure(&mut self, configuration: &str) {
+                configuration.clone_into(&mut self.context.configuration);
+            }
+
+            fn forget_models(&mut self) {
+                let forget: fn(&mut Self) = $forget;
+                forget(self);
+            }
+
+            async fn invoke(
+                &self,
+                $store: &mut Store<State>,
+                instance: &Instance,
+                exports: &Exports,
+            ) -> wasmtime::Result<Result<$answer, Fault>> {
+                let missing = || wasmtime::format_err!("no {} role", Role::$role);
+                let $guest = exports.$exports.as_ref().ok_or_else(missing)?.load(&mut *$store, instance)?;
+                let $this = self;
+                $call
+            }
+
+            fn check(&self, answer: &mut $answer) -> Result<(), Cause> {
+                let check: fn(&Self, &mut $answer) -> Result<(), String> = $check;
+                check(self, answer).map_err(Cause::Nonsense)
+            }
+        }
+    };
+}
+
+function! {
+    /// Fits models to a panel of series.
+    Fit = "forecasting.fit", Forecasting.forecasting
+    {
+        /// The series, fitted together.
+        panel: forecasting::Panel,
+        /// What the last fit returned.
+        previous: Option<forecasting::Fitted>,
+    }
+    -> forecasting::Fitted,
+    |this, guest, store| {
+        guest.call_fit(store, &this.context, &this.panel, this.previous.as_ref()).await
+    },
+    check: |this, answer| check::fitted(&this.panel, answer),
+    forget: |this| this.previous = None
+}
+
+function! {
+    /// Forecasts a batch of series.
+    Forecast = "forecasting.forecast", Forecasting.forecasting
+    {
+        /// The model that the series share.
+        shared: Option<Vec<u8>>,
+        /// One for each series.
+        tasks: Vec<forecasting::Task>,
+        /// Events that fall into the histories or horizons.
+        events: Vec<Event>,
+    }
+    -> Vec<Result<forecasting::Outlook, Fault>>,
+    |this, guest, store| {
+        let shared = this.shared.as_deref();
+        Ok(Ok(guest.call_forecast(store, &this.context, shared, &this.tasks, &this.events).await?))
+    },
+    check: |this, answer| check::outlooks(&this.tasks, answer),
+    forget: |this| {
+        this.shared = None;
+        this.tasks.iter_mut().for_each(|task| task.model = None);
+    }
+}
+
+function! {
+    /// Learns from examples whose outcome is known.
+    Learn = "failure-prediction.learn", FailurePrediction.failure_prediction
+    {
+        /// What was learnt before.
+        model: Option<Vec<u8>>,
+        /// How far ahead the outcomes look, in milliseconds.
+        horizon: Duration,
+        /// The examples.
+        examples: Vec<failure::Example>,
+    }
+    -> Vec<u8>,
+    |this, guest, store| {
+        guest.call_learn(store, &this.context, this.model.as_deref(), this.horizon, &this.examples).await
+    },
+    check: |_, _| Ok(()),
+    forget: |this| this.model = None
+}
+
+function! {
+    /// Assesses a batch of subjects.
+    Assess = "failure-prediction.assess", FailurePrediction.failure_prediction
+    {
+        /// What was learnt.
+        model: Option<Vec<u8>>,
+        /// How far ahead to look, in milliseconds.
+        horizon: Duration,
+        /// One for each subject.
+        subjects: Vec<failure::Vitals>,
+    }
+    -> Vec<Result<failure::Risk, Fault>>,
+    |this, guest, store| {
+        let model = this.model.as_deref();
+        Ok(Ok(guest.call_assess(store, &this.context, model, this.horizon, &this.subjects).await?))
+    },
+    check: |this, answer| check::risks(&this.subjects, answer),
+    forget: |this| this.model = None
+}
+
+function! {
+    /// Answers inquiries on behalf of services.
+    Respond = "bidding.respond", Bidding.bidding
+    {
+        /// One for each service that is asked.
+        inquiries: Vec<bidding::Inquiry>,
+    }
+    -> Vec<Result<bidding::Answer, Fault>>,
+    |this, guest, store| Ok(Ok(guest.call_respond(store, &this.context, &this.inquiries).await?)),
+    check: |this, answer| check::answers(&this.inquiries, answer),
+    forget: |_| {}
+}
+
+function! {
+    /// Bids on behalf of a provider.
+    MakeBids = "bidding.make-bids", Bidding.bidding
+    {
+        /// What is wanted.
+        request: bidding::Request,
+        /// What the provider has.
+        inventory: Vec<bidding::ComputeUnit>,
+    }
+    -> Vec<bidding::Bid>,
+    |this, guest, store| {
+        guest.call_make_bids(store, &this.context, &this.request, &this.inventory).await
+    },
+    check: |this, answer| check::bids(&this.inventory, answer),
+    forget: |_| {}
+}
+
+function! {
+    /// Ranks bids on behalf of the buyer.
+    Rank = "bidding.rank", Bidding.bidding
+    {
+        /// What is wanted.
+        request: bidding::Request,
+        /// What was offered.
+        bids: Vec<bidding::Bid>,
+    }
+    -> Vec<f64>,
+    |this, guest, store| guest.call_rank(store, &this.context, &this.request, &this.bids).await,
+    check: |this, answer| check::scores(&this.bids, answer),
+    forget: |_| {}
+}
+
+function! {
+    /// Assigns tiers and shares of a pool.
+    Assign = "tiering.assign", Tiering.tiering
+    {
+        /// The APIs that share the pool.
+        apis: Vec<tiering::ApiState>,
+    }
+    -> Vec<tiering::Assignment>,
+    |this, guest, store| guest.call_assign(store, &this.context, &this.apis).await,
+    check: |this, answer| check::assignments(&this.apis, answer),
+    forget: |_| {}
+}
+
+/// Calls a function again from its stored arguments and returns the stored form of the answer. `None` is
+/// a function of that name that this host does not know, or arguments that it cannot read.
+#[must_use]
+pub fn replay(
+    generation: &Generation,
+    function: &str,
+    input: &[u8],
+) -> Option<Result<Vec<u8>, CallError>> {
+    fn run<F: Function>(generation: &Generation, input: &[u8]) -> Option<Result<Vec<u8>, CallError>> {
+        let function: F = postcard::from_bytes(input).ok()?;
+        Some(match generation.call(&function) {
+            Ok(called) => Ok(postcard::to_stdvec(&called.answer).ok()?),
+            Err(error) => Err(error),
+        })
+    }
+    let run: fn(&Generation, &[u8]) -> _ = match function {
+        Fit::NAME => run::<Fit>,
+        Forecast::NAME => run::<Forecast>,
+        Learn::NAME => run::<Learn>,
+        Assess::NAME => run::<Assess>,
+        Respond::NAME => run::<Respond>,
+        MakeBids::NAME => run::<MakeBids>,
+        Rank::NAME => run::<Rank>,
+        Assign::NAME => run::<Assign>,
+        _ => return None,
+    };
+    run(generation, input)
+}

@@ -1,0 +1,152 @@
+use std::{collections::BTreeSet, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use wasmtime::component::{Component, InstancePre};
+
+use crate::{
+    bidding,
+    call::Runtime,
+    digest::Digest,
+    error::LoadError,
+    failure_prediction, forecasting,
+    functions::Role,
+    metadata::{self, Description},
+    state::State,
+    tiering,
+};
+
+/// A directory that the operator granted a plugin, for reading. Decisions of a plugin that reads files
+/// can be replayed as long as the files are the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grant {
+    /// The directory on the host.
+    pub host: String,
+    /// Its path in the guest.
+    pub guest: String,
+}
+
+/// One compiled upload of a plugin. It never changes; a new upload is a new generation.
+pub struct Generation {
+    pub(crate) plugin: String,
+    pub(crate) number: u64,
+    pub(crate) digest: Digest,
+    pub(crate) size: usize,
+    pub(crate) roles: BTreeSet<Role>,
+    pub(crate) description: Description,
+    pub(crate) configuration: String,
+    pub(crate) grants: Vec<Grant>,
+    pub(crate) wasi: bool,
+    pub(crate) pre: InstancePre<State>,
+    pub(crate) exports: Exports,
+    pub(crate) runtime: Arc<Runtime>,
+}
+
+/// Where each exported interface's functions are found.
+pub struct Exports {
+    pub(crate) metadata: metadata::GuestIndices,
+    pub(crate) forecasting: Option<forecasting::GuestIndices>,
+    pub(crate) failure_prediction: Option<failure_prediction::GuestIndices>,
+    pub(crate) bidding: Option<bidding::GuestIndices>,
+    pub(crate) tiering: Option<tiering::GuestIndices>,
+}
+
+impl Exports {
+    /// Looks up what the roles need and checks their types against the contract.
+    pub(crate) fn find(
+        pre: &InstancePre<State>,
+        roles: &BTreeSet<Role>,
+    ) -> Result<Self, LoadError> {
+        fn role<T>(
+            roles: &BTreeSet<Role>,
+            role: Role,
+            find: impl FnOnce() -> wasmtime::Result<T>,
+        ) -> Result<Option<T>, LoadError> {
+            let mismatch =
+                |error| LoadError::Mismatch { role, cause: format!("{error:#}") };
+            roles.contains(&role).then(find).transpose().map_err(mismatch)
+        }
+        Ok(Self {
+            metadata: metadata::GuestIndices::new(pre).map_err(|_| LoadError::NoMetadata)?,
+            forecasting: role(roles, Role::Forecasting, || forecasting::GuestIndices::new(pre))?,
+            failure_prediction: role(roles, Role::FailurePrediction, || {
+                failure_prediction::GuestIndices::new(pre)
+            })?,
+            bidding: role(roles, Role::Bidding, || bidding::GuestIndices::new(pre))?,
+            tiering: role(roles, Role::Tiering, || tiering::GuestIndices::new(pre))?,
+        })
+    }
+}
+
+impl Generation {
+    /// The plugin's name, as the operator gave it.
+    #[must_use]
+    pub fn plugin(&self) -> &str {
+        &self.plugin
+    }
+
+    /// Counts the plugin's uploads from 1.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Of the bytes that were uploaded.
+    #[must_use]
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// How many bytes were uploaded.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.size
+    }
+
+    /// What it can decide.
+    #[must_use]
+    pub const fn roles(&self) -> &BTreeSet<Role> {
+        &self.roles
+    }
+
+    /// What it says of itself.
+    #[must_use]
+    pub const fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// The configuration that every call is given: a JSON document.
+    #[must_use]
+    pub fn configuration(&self) -> &str {
+        &self.configuration
+    }
+
+    /// The directories it may read.
+    #[must_use]
+    pub fn grants(&self) -> &[Grant] {
+        &self.grants
+    }
+}
+
+impl std::fmt::Debug for Generation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Generation")
+            .field("plugin", &self.plugin)
+            .field("number", &self.number)
+            .field("digest", &self.digest)
+            .field("roles", &self.roles)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Links a component without running any of it.
+pub(crate) fn link(
+    runtime: &Runtime,
+    component: &Component,
+    wasi: bool,
+) -> Result<InstancePre<State>, LoadError> {
+    runtime
+        .linker(wasi)
+        .instantiate_pre(component)
+        .map_err(|error| LoadError::Import(format!("{error:#}")))
+}

@@ -1,0 +1,172 @@
+use std::{path::PathBuf, sync::Arc};
+
+use cap_std::{ambient_authority, fs::Dir};
+use wasmtime::component::Component;
+
+use crate::{
+    cache::Cache,
+    call::Runtime,
+    compile::Compiler,
+    conformance,
+    digest::Digest,
+    error::LoadError,
+    generation::{Exports, Generation, Grant, link},
+    inspect::inspect,
+    limits::Limits,
+    semaphore::Semaphore,
+    metadata::Description,
+};
+
+/// How a sandbox is set up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What plugins may use.
+    pub limits: Limits,
+    /// Where components are compiled.
+    pub compiler: Compiler,
+    /// The folder for compiled code, private to this user; nothing is kept where none is given.
+    pub cache: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { limits: Limits::default(), compiler: Compiler::InProcess, cache: None }
+    }
+}
+
+/// Loads plugins and owns what their instances run in.
+pub struct Sandbox {
+    runtime: Arc<Runtime>,
+    compiler: Compiler,
+    cache: Option<Cache>,
+    /// Compilers that run at the same time: a large upload must not keep the small ones waiting.
+    compiles: Semaphore,
+}
+
+/// What is loaded, and as what.
+#[derive(Clone, Copy, Debug)]
+pub struct Load<'a> {
+    /// The plugin's name.
+    pub plugin: &'a str,
+    /// The generation it would become.
+    pub generation: u64,
+    /// The component, or a core module with component type information.
+    pub bytes: &'a [u8],
+    /// A JSON document that every call is given.
+    pub configuration: &'a str,
+    /// The directories it may read.
+    pub grants: &'a [Grant],
+}
+
+impl Sandbox {
+    /// Sets up the engine, the pool and the cache.
+    ///
+    /// # Errors
+    /// [`LoadError::Host`] when the machine does not let it.
+    pub fn new(options: Options) -> Result<Self, LoadError> {
+        let Options { limits, compiler, cache } = options;
+        let runtime =
+            Runtime::new(limits).map_err(|error| LoadError::Host(format!("{error:#}")))?;
+        let cache = cache
+            .map(|path| Cache::open(&path, &runtime.engine))
+            .transpose()
+            .map_err(|error| LoadError::Host(format!("the cache cannot be opened: {error}")))?;
+        Ok(Self { runtime: Arc::new(runtime), compiler, cache, compiles: Semaphore::new(2) })
+    }
+
+    /// What plugins may use.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.runtime.limits
+    }
+
+    /// Parses, checks, compiles (or finds compiled) and tries out an upload. It may take many seconds and
+    /// belongs on a thread of its own.
+    ///
+    /// # Errors
+    /// [`LoadError`] saying what is wrong with it; nothing has changed then.
+    pub fn load(&self, load: Load<'_>) -> Result<Generation, LoadError> {
+        let limits = &self.runtime.limits;
+        let digest = Digest::of(load.bytes);
+        let (inspection, bytes) = inspect(load.bytes, limits)?;
+        load.grants.iter().try_for_each(check_grant)?;
+        let component = self.component(&digest, &bytes)?;
+        let pre = link(&self.runtime, &component, inspection.wasi)?;
+        let exports = Exports::find(&pre, &inspection.roles)?;
+        let mut generation = Generation {
+            plugin: load.plugin.to_owned(),
+            number: load.generation,
+            digest,
+            size: load.bytes.len(),
+            roles: inspection.roles,
+            description: Description {
+                name: String::new(),
+                version: String::new(),
+                summary: String::new(),
+                configuration_schema: String::new(),
+            },
+            configuration: load.configuration.to_owned(),
+            grants: load.grants.to_vec(),
+            wasi: inspection.wasi,
+            pre,
+            exports,
+            runtime: Arc::clone(&self.runtime),
+        };
+        generation.description = generation.describe()?;
+        conformance::check(&generation)?;
+        Ok(generation)
+    }
+
+    fn compile(&self, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
+        let limits = &self.runtime.limits;
+        let patience = limits.compile_time();
+        let _permit =
+            self.compiles.acquire(patience).ok_or(LoadError::CompileTime { limit: patience })?;
+        self.compiler.compile(bytes, limits)
+    }
+
+    fn component(&self, digest: &Digest, bytes: &[u8]) -> Result<Component, LoadError> {
+        let engine = &self.runtime.engine;
+        let unusable = |error: wasmtime::Error| LoadError::Compile(format!("{error:#}"));
+        let Some(cache) = &self.cache else {
+            let compiled = self.compile(bytes)?;
+            // SAFETY: the bytes are what this host's own compiler has just returned.
+            #[expect(unsafe_code)]
+            return unsafe { Component::deserialize(engine, compiled) }.map_err(unusable);
+        };
+        let file = match cache.find(digest) {
+            Some(file) => file,
+            None => {
+                let compiled = self.compile(bytes)?;
+                cache
+                    .insert(digest, &compiled)
+                    .map_err(|error| LoadError::Host(format!("the cache: {error}")))?
+            }
+        };
+        // SAFETY: the file lies in a folder that only this user can write, was written there by this
+        // host's own compiler, and its content has the digest it was stored under.
+        #[expect(unsafe_code)]
+        unsafe { Component::deserialize_file(engine, &file) }.map_err(unusable)
+    }
+}
+
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sandbox")
+            .field("limits", &self.runtime.limits)
+            .field("compiler", &self.compiler)
+            .field("cache", &self.cache)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A directory that is not there is found out when it is granted, not when it is needed.
+fn check_grant(grant: &Grant) -> Result<(), LoadError> {
+    let wrong = |cause: String| LoadError::Grant { path: grant.host.clone(), cause };
+    if !grant.guest.starts_with('/') {
+        return Err(wrong(format!("its path in the guest, {:?}, must begin with /", grant.guest)));
+    }
+    Dir::open_ambient_dir(&grant.host, ambient_authority())
+        .map(drop)
+        .map_err(|error| wrong(error.to_string()))
+}

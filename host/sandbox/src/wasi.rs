@@ -1,0 +1,151 @@
+//! A WASI 0.2 that is the same in every run: the clock stands at the time of the decision, randomness
+//! comes from the call's seed, there is no network, no environment, no arguments and no input, and no
+//! directory but those the operator granted.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use chacha20::{ChaCha8Rng, rand_core::SeedableRng};
+use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
+use wasmtime_wasi::{
+    FsPerms, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView,
+    p2::{self, DynPollable, Pollable, bindings::clocks::monotonic_clock, subscribe},
+};
+
+use crate::{generation::Grant, state::State};
+
+/// The WASI state of one call; made only for guests that import WASI.
+pub(crate) struct VirtualWasi {
+    table: ResourceTable,
+    ctx: WasiCtx,
+    clock: VirtualClock,
+}
+
+/// A monotonic clock that moves only when the guest sleeps.
+#[derive(Clone)]
+struct VirtualClock(Arc<AtomicU64>);
+
+struct FrozenWallClock(Duration);
+
+/// A sleep that is over at once: the clock has been moved instead.
+struct Elapsed;
+
+impl VirtualWasi {
+    /// For a guest that imports nothing of WASI: it is asked for by type, never used.
+    pub(crate) fn none() -> Self {
+        Self::with(WasiCtx::builder().build(), VirtualClock::new())
+    }
+
+    /// At `now` (milliseconds since the Unix epoch), with randomness from `seed`.
+    pub(crate) fn new(now: u64, seed: u64, grants: &[Grant]) -> wasmtime::Result<Self> {
+        let clock = VirtualClock::new();
+        let mut builder = WasiCtx::builder();
+        builder
+            .wall_clock(FrozenWallClock(Duration::from_millis(now)))
+            .monotonic_clock(clock.clone())
+            .secure_random(ChaCha8Rng::seed_from_u64(seed))
+            .insecure_random(ChaCha8Rng::seed_from_u64(seed ^ u64::MAX))
+            .insecure_random_seed(u128::from(seed))
+            .max_random_size(1 << 20)
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false)
+            // Calls run on threads of their own, so that a read need not hop to another one.
+            .allow_blocking_current_thread(true);
+        for Grant { host, guest } in grants {
+            builder.preopened_dir(PathBuf::from(host), guest, FsPerms::ReadOnly)?;
+        }
+        Ok(Self::with(builder.build(), clock))
+    }
+
+    pub(crate) fn view(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.ctx, table: &mut self.table }
+    }
+
+    fn with(ctx: WasiCtx, clock: VirtualClock) -> Self {
+        Self { table: ResourceTable::new(), ctx, clock }
+    }
+}
+
+/// Links WASI 0.2 with the virtual clock in place of the real one.
+pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    p2::add_to_linker_async(linker)?;
+    linker.allow_shadowing(true);
+    monotonic_clock::add_to_linker::<State, HasWasi>(linker, State::wasi)?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+struct HasWasi;
+
+impl HasData for HasWasi {
+    type Data<'a> = &'a mut VirtualWasi;
+}
+
+impl monotonic_clock::Host for VirtualWasi {
+    fn now(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.clock.nanos())
+    }
+
+    fn resolution(&mut self) -> wasmtime::Result<u64> {
+        Ok(1)
+    }
+
+    fn subscribe_instant(&mut self, when: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        self.clock.0.fetch_max(when, Ordering::Relaxed);
+        self.elapsed()
+    }
+
+    fn subscribe_duration(&mut self, duration: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        let when = self.clock.nanos().saturating_add(duration);
+        self.subscribe_instant(when)
+    }
+}
+
+impl VirtualWasi {
+    fn elapsed(&mut self) -> wasmtime::Result<Resource<DynPollable>> {
+        let elapsed = self.table.push(Elapsed)?;
+        subscribe(&mut self.table, elapsed)
+    }
+}
+
+impl VirtualClock {
+    fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    fn nanos(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl HostMonotonicClock for VirtualClock {
+    fn resolution(&self) -> u64 {
+        1
+    }
+
+    fn now(&self) -> u64 {
+        self.nanos()
+    }
+}
+
+impl HostWallClock for FrozenWallClock {
+    fn resolution(&self) -> Duration {
+        Duration::from_millis(1)
+    }
+
+    fn now(&self) -> Duration {
+        self.0
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for Elapsed {
+    async fn ready(&mut self) {}
+}

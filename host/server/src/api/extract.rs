@@ -1,0 +1,130 @@
+use axum::{
+    extract::{
+        FromRequest, FromRequestParts, Request,
+        rejection::{PathRejection, QueryRejection},
+    },
+    http::{HeaderMap, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use haggle_model::Name;
+use serde::de::DeserializeOwned;
+
+use super::{
+    Problem, ProblemKind,
+    body::{self, JSON_BYTES},
+    document,
+    problem::Answer,
+};
+
+/// What the path names.
+pub(super) struct Path<T>(pub(super) T);
+
+/// What the query says. Its type should deny unknown fields.
+pub(super) struct Query<T>(pub(super) T);
+
+/// A JSON body of at most `LIMIT` bytes.
+pub(super) struct Json<T, const LIMIT: usize = JSON_BYTES>(pub(super) T);
+
+/// A JSON body that describes what the path names, not yet read: the names in the path complete it.
+pub(super) struct Document(Vec<u8>);
+
+impl Document {
+    /// Reads it. Each of `names` is a field and what the path says of it: the body may leave the field
+    /// out, or must agree.
+    pub(super) fn named<T: DeserializeOwned>(self, names: &[(&'static str, &Name)]) -> Answer<T> {
+        document::named(&self.0, names)
+    }
+}
+
+impl<S, T> FromRequestParts<S> for Path<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned + Send,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Answer<Self> {
+        match axum::extract::Path::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(value)) => Ok(Self(value)),
+            Err(PathRejection::FailedToDeserializePathParams(error)) => {
+                Err(Problem::invalid(format!("in the path: {}", error.kind())))
+            }
+            Err(error) => Err(Problem::new(ProblemKind::Internal, error.body_text())),
+        }
+    }
+}
+
+impl<S, T> FromRequestParts<S> for Query<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned + Send,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Answer<Self> {
+        match axum::extract::Query::from_request_parts(parts, state).await {
+            Ok(axum::extract::Query(value)) => Ok(Self(value)),
+            Err(QueryRejection::FailedToDeserializeQueryString(error)) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                let cause = cause.unwrap_or_else(|| error.body_text());
+                Err(Problem::invalid(format!("in the query: {cause}")))
+            }
+            Err(error) => Err(Problem::invalid(error.body_text())),
+        }
+    }
+}
+
+impl<S, T, const LIMIT: usize> FromRequest<S> for Json<T, LIMIT>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Answer<Self> {
+        json(request, LIMIT).await.and_then(|bytes| document::parse(&bytes)).map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Document {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Answer<Self> {
+        json(request, JSON_BYTES).await.map(Self)
+    }
+}
+
+/// Refuses any query, for routes that take none: a parameter that does nothing is a mistake.
+pub(super) async fn refuse_parameters(request: Request, next: Next) -> Response {
+    match request.uri().query() {
+        None | Some("") => next.run(request).await,
+        Some(query) => {
+            let query: String = query.chars().take(80).collect();
+            let detail =
+                format!("in the query: {query:?} is not known: there are no parameters here");
+            Problem::invalid(detail).into_response()
+        }
+    }
+}
+
+async fn json(request: Request, limit: usize) -> Answer<Vec<u8>> {
+    if !is_json(request.headers()) {
+        let detail =
+            "the body must be JSON and say so: send the header `Content-Type: application/json`";
+        return Err(Problem::new(ProblemKind::UnsupportedMediaType, detail));
+    }
+    body::read(request, limit).await
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok())
+    else {
+        return false;
+    };
+    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.strip_prefix("application/") {
+        Some(subtype) => subtype == "json" || subtype.ends_with("+json"),
+        None => false,
+    }
+}

@@ -1,0 +1,49 @@
+use axum::{extract::State, http::StatusCode};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::SampleBatch;
+
+use super::{
+    body::SAMPLES_BYTES, extract::Json, openapi::SendProblems, problem::Answer, state::Api,
+};
+
+pub(super) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::default().routes(routes!(push))
+}
+
+/// What became of a batch.
+#[derive(Serialize, ToSchema)]
+struct Stored {
+    /// How many samples are kept.
+    stored: usize,
+    /// How many came too late to be kept.
+    stale: usize,
+}
+
+/// Send measurements
+///
+/// Up to 16 MiB of them at once. All are taken or, where one is refused, none.
+#[utoipa::path(
+    post,
+    path = "/v1/samples",
+    tag = "facts",
+    operation_id = "push_samples",
+    request_body(content = SampleBatch, example = json!({
+        "samples": [
+            {"service": "checkout", "time": "2026-01-31T12:00:00Z", "value": 312.5},
+            {"service": "checkout", "metric": "memory_bytes", "subject": "checkout-7", "value": 4.2e8}
+        ],
+        "failures": [{"service": "checkout", "subject": "checkout-3", "time": "2026-01-31T11:58:30Z"}]
+    })),
+    responses((status = 202, description = "They are taken", body = Stored), SendProblems)
+)]
+async fn push(
+    State(api): State<Api>,
+    Json(batch): Json<SampleBatch, SAMPLES_BYTES>,
+) -> Answer<(StatusCode, axum::Json<Stored>)> {
+    let accepted = api.ask(move |host| host.push_samples(batch)).await?;
+    let stored = Stored { stored: accepted.stored, stale: accepted.stale };
+    Ok((StatusCode::ACCEPTED, axum::Json(stored)))
+}

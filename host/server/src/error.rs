@@ -1,0 +1,162 @@
+use haggle_actuate::ActuateError;
+use haggle_model::{GraphError, InvalidName, PolicyError, ProviderError, ServiceError};
+use haggle_negotiate::DemandError;
+use haggle_observe::PushError;
+use haggle_sandbox::{LoadError, RegistryError};
+use haggle_store::StoreError;
+
+/// Why the host did not do what it was asked. Nothing has changed then.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HostError {
+    /// No such thing.
+    #[error("there is no {what} {name}")]
+    NotFound {
+        /// What was looked for: `service`, `plugin`...
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// The service has no forecast yet.
+    #[error("service {0} has no forecast yet: send samples, and wait for the next turn")]
+    NoForecast(String),
+    /// Something else still needs it.
+    #[error("{what} {name} is in use by {by}: change that first")]
+    InUse {
+        /// What was to be deleted.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// Who needs it.
+        by: String,
+    },
+    /// A document names something that is not there.
+    #[error("{what} {name}: {field} names {missing}, which does not exist: add it first")]
+    Missing {
+        /// The document's kind.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// The field.
+        field: &'static str,
+        /// What is not there.
+        missing: String,
+    },
+    /// A built-in plugin cannot be deleted.
+    #[error("plugin {0} is built in: load another generation over it, or name another plugin in your policies")]
+    BuiltIn(String),
+    /// A configuration that is not a JSON object.
+    #[error("the configuration of plugin {plugin} is not a JSON object: {cause}")]
+    Configuration {
+        /// The plugin.
+        plugin: String,
+        /// What is wrong.
+        cause: String,
+    },
+    /// A scaling request that asks for nothing, or for two things.
+    #[error("the scaling request is unclear: give either `replicas` or `load`, and a service that serves what it asks for")]
+    Unclear,
+    /// The journal is written for hosts with a data directory only.
+    #[error("{0} is not a data directory of this host")]
+    NoData(String),
+    /// Not a name.
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    /// A service that makes no sense.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// A provider that makes no sense.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// A policy that makes no sense.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// A change of the graph that makes no sense.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// Samples that make no sense.
+    #[error(transparent)]
+    Samples(#[from] PushError),
+    /// A plugin that is not taken.
+    #[error("plugin {plugin}: {cause}")]
+    Load {
+        /// The plugin.
+        plugin: String,
+        /// Why.
+        cause: LoadError,
+    },
+    /// A generation that is not there.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// A demand that cannot be negotiated.
+    #[error(transparent)]
+    Demand(#[from] DemandError),
+    /// An order that cannot be carried out.
+    #[error(transparent)]
+    Actuate(#[from] ActuateError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The sandbox cannot be set up.
+    #[error("the sandbox cannot be set up: {0}")]
+    Sandbox(LoadError),
+    /// A thread died.
+    #[error("an inner task ended without an answer: {0}")]
+    Task(String),
+}
+
+/// What kind of trouble it is, whoever carries it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Not there.
+    NotFound,
+    /// Asked for wrongly.
+    Invalid,
+    /// Asked for at the wrong time.
+    Conflict,
+    /// Too many bytes.
+    TooLarge,
+    /// Well-formed, and still not acceptable.
+    Unprocessable,
+    /// Try again later.
+    Busy,
+    /// The host's own trouble.
+    Internal,
+}
+
+impl HostError {
+    /// What kind of trouble it is.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotFound { .. }
+            | Self::NoForecast(_)
+            | Self::Graph(GraphError::NotFound { .. })
+            | Self::Registry(RegistryError::Unknown(_)) => ErrorKind::NotFound,
+            Self::InUse { .. }
+            | Self::BuiltIn(_)
+            | Self::Graph(
+                GraphError::UnknownService(_)
+                | GraphError::Duplicate { .. }
+                | GraphError::InUse { .. },
+            )
+            | Self::Missing { .. }
+            | Self::Registry(_) => ErrorKind::Conflict,
+            Self::Name(_)
+            | Self::Service(_)
+            | Self::Provider(_)
+            | Self::Policy(_)
+            | Self::Graph(_)
+            | Self::Samples(_)
+            | Self::Configuration { .. }
+            | Self::Unclear
+            | Self::NoData(_) => ErrorKind::Invalid,
+            Self::Load { cause: LoadError::TooLarge { .. }, .. } => ErrorKind::TooLarge,
+            Self::Load { cause: LoadError::Host(_), .. } => ErrorKind::Internal,
+            Self::Load { .. } | Self::Demand(_) => ErrorKind::Unprocessable,
+            Self::Actuate(_) | Self::Store(_) | Self::Sandbox(_) | Self::Task(_) => {
+                ErrorKind::Internal
+            }
+        }
+    }
+}

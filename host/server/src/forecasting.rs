@@ -1,0 +1,304 @@
+//! The first stages of a turn: fit where it is due, then forecast every service.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use haggle_model::{Name, ScalingPolicy, Series, Service, Span, Timestamp};
+use haggle_observe::SeriesKey;
+use haggle_plan::Outlook;
+use haggle_sandbox::{Digest, Fit, Forecast, Generation, Role, forecasting, types::Fault};
+use haggle_store::{Batch, FittedModel, Models};
+use rayon::prelude::*;
+
+use crate::{
+    catalog::Catalog, convert, counterparties::context, error::HostError, host::Host, state::Model,
+    views::ForecastView,
+};
+
+/// How many series a call takes: enough to make the instance worth it, few enough to spread over cores.
+const BATCH: usize = 64;
+
+/// One service on its way through the stages.
+struct Job {
+    service: Arc<Service>,
+    series: Series,
+    model: Option<Model>,
+}
+
+/// The services that one policy forecasts together.
+struct Group {
+    policy: Arc<ScalingPolicy>,
+    generation: Arc<Generation>,
+    jobs: Vec<Job>,
+}
+
+/// What came of the stages, for the report.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) fitted: usize,
+    pub(crate) forecast: usize,
+    pub(crate) unforecast: usize,
+}
+
+impl Host {
+    /// Fits and forecasts every service that has a history, and keeps what came of it.
+    pub(crate) fn forecast_all(
+        &self,
+        catalog: &Catalog,
+        now: Timestamp,
+    ) -> Result<Tally, HostError> {
+        let mut tally = Tally::default();
+        for mut group in self.groups(catalog, now)? {
+            tally.fitted += self.fit(&mut group, now)?;
+            let outlooks = self.forecast_group(&group, now);
+            let mut states = self.states();
+            for (job, outlook) in group.jobs.into_iter().zip(outlooks) {
+                let Some(state) = states.get_mut(&job.service.name) else { continue };
+                state.model = job.model;
+                match outlook {
+                    Ok((outlook, by)) => {
+                        tally.forecast += 1;
+                        state.forecast = Some(view(&job.service, &group.policy, outlook, &by, now));
+                    }
+                    Err(fault) => {
+                        tally.unforecast += 1;
+                        tracing::debug!(service = %job.service.name, %fault, "no forecast");
+                        state.forecast = None;
+                        if matches!(fault, Fault::IncompatibleModel(_)) {
+                            state.model = None;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(tally)
+    }
+
+    fn groups(&self, catalog: &Catalog, now: Timestamp) -> Result<Vec<Group>, HostError> {
+        let mut groups: BTreeMap<&Name, Group> = BTreeMap::new();
+        let states = self.states();
+        let history = self.history();
+        for service in catalog.services.values() {
+            let policy = catalog.policy_of(service);
+            let forecast = &policy.forecast;
+            let length = usize::try_from(forecast.history.steps(forecast.step)).unwrap_or(usize::MAX);
+            let key = SeriesKey { metric: service.load_resource().as_str().to_owned(), ..SeriesKey::load(service.name.clone()) };
+            let series = history.series(&key, now, forecast.step, length);
+            if series.values.is_empty() {
+                continue;
+            }
+            let group = match groups.entry(&service.policy) {
+                std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
+                std::collections::btree_map::Entry::Vacant(entry) => {
+                    let current = self.decider.current(&forecast.plugin, Role::Forecasting);
+                    let Some(generation) = current else { continue };
+                    entry.insert(Group { policy: Arc::clone(&policy), generation, jobs: Vec::new() })
+                }
+            };
+            let digest = group.generation.digest();
+            let kept = states.get(&service.name).and_then(|state| state.model.clone());
+            let model = match kept.filter(|model| model.digest == digest) {
+                Some(model) => Some(model),
+                None => self.stored_model(&digest, &service.name)?,
+            };
+            group.jobs.push(Job { service: Arc::clone(service), series, model });
+        }
+        Ok(groups.into_values().collect())
+    }
+
+    /// Fits the services whose model is missing or old; returns how many.
+    fn fit(&self, group: &mut Group, now: Timestamp) -> Result<usize, HostError> {
+        let Group { policy, generation, jobs } = group;
+        let digest = generation.digest();
+        let mut due: Vec<&mut Job> =
+            jobs.iter_mut().filter(|job| is_due(job, policy.forecast.refit, now)).collect();
+        let fitted: Vec<usize> = due
+            .par_chunks_mut(BATCH)
+            .map(|chunk| self.fit_chunk(policy, digest, chunk, now))
+            .collect();
+        let mut batch = Batch::new();
+        for job in &due {
+            // What a panel has learnt together is fitted again after a restart.
+            if let Some(model) = job.model.as_ref().filter(|model| model.fitted_at == now)
+                && model.shared.is_none()
+            {
+                let key = (stored_digest(&digest), model_key(&job.service.name));
+                let fitted = FittedModel { fitted_at: now, model: model.bytes.clone() };
+                if let Err(error) = batch.put::<Models>(&key, &fitted) {
+                    tracing::warn!(service = %job.service.name, %error, "the model is not kept");
+                }
+            }
+        }
+        if let Some(store) = self.persistence.store()
+            && !batch.is_empty()
+        {
+            store.commit_lazy(batch)?;
+        }
+        Ok(fitted.into_iter().sum())
+    }
+
+    fn fit_chunk(
+        &self,
+        policy: &ScalingPolicy,
+        digest: Digest,
+        chunk: &mut [&mut Job],
+        now: Timestamp,
+    ) -> usize {
+        let forecast = &policy.forecast;
+        let step = forecast.step;
+        let panel = forecasting::Panel {
+            series: chunk.iter().map(|job| task_series(job)).collect(),
+            horizon: steps(forecast.horizon, step),
+            seasons: forecast.seasons.iter().map(|season| steps(*season, step)).collect(),
+            events: Vec::new(),
+        };
+        let known = chunk.iter().any(|job| job.model.is_some());
+        let previous = known.then(|| forecasting::Fitted {
+            shared: chunk.iter().find_map(|job| job.model.as_ref()?.shared.as_deref().cloned()),
+            per_series: chunk
+                .iter()
+                .map(|job| Ok(job.model.as_ref().map(|model| model.bytes.clone()).unwrap_or_default()))
+                .collect(),
+        });
+        let call = Fit { context: context(now, now.as_millis()), panel, previous };
+        let decided = match self.decider.call(now, &forecast.plugin, call) {
+            Ok(decided) => decided,
+            Err(error) => {
+                tracing::debug!(?error, "nothing was fitted");
+                return 0;
+            }
+        };
+        // Models of a stand-in are of no use to the plugin itself.
+        if decided.by.digest() != digest {
+            return 0;
+        }
+        let shared = decided.answer.shared.map(Arc::new);
+        let mut fitted = 0;
+        for (job, bytes) in chunk.iter_mut().zip(decided.answer.per_series) {
+            match bytes {
+                Ok(bytes) => {
+                    fitted += 1;
+                    job.model = Some(Model { digest, fitted_at: now, bytes, shared: shared.clone() });
+                }
+                Err(fault) => {
+                    tracing::debug!(service = %job.service.name, %fault, "not fitted");
+                    job.model = None;
+                }
+            }
+        }
+        fitted
+    }
+
+    fn forecast_group(&self, group: &Group, now: Timestamp) -> Vec<Forecasted> {
+        group
+            .jobs
+            .chunk_by(|a, b| same_shared(a, b))
+            .flat_map(|jobs| jobs.chunks(BATCH))
+            .collect::<Vec<_>>()
+            .into_par_iter()
+            .flat_map_iter(|chunk| self.forecast_chunk(&group.policy, chunk, now))
+            .collect()
+    }
+
+    fn forecast_chunk(
+        &self,
+        policy: &ScalingPolicy,
+        chunk: &[Job],
+        now: Timestamp,
+    ) -> Vec<Forecasted> {
+        let forecast = &policy.forecast;
+        let horizon = steps(forecast.horizon, forecast.step);
+        let tasks = chunk.iter().map(|job| forecasting::Task {
+            series: task_series(job),
+            model: job.model.as_ref().map(|model| model.bytes.clone()),
+            horizon,
+            levels: forecast.levels.clone(),
+        });
+        let shared = chunk.first().and_then(|job| job.model.as_ref()?.shared.as_deref().cloned());
+        let call = Forecast {
+            context: context(now, now.as_millis()),
+            shared,
+            tasks: tasks.collect(),
+            events: Vec::new(),
+        };
+        match self.decider.call(now, &forecast.plugin, call) {
+            Ok(decided) => chunk
+                .iter()
+                .zip(decided.answer)
+                .map(|(job, outlook)| {
+                    let outlook = convert::outlook(&job.series, outlook?);
+                    Ok((outlook, Arc::clone(&decided.by)))
+                })
+                .collect(),
+            Err(error) => {
+                let text = error.map_or_else(|| "no plugin".to_owned(), |error| error.to_string());
+                chunk.iter().map(|_| Err(Fault::Internal(text.clone()))).collect()
+            }
+        }
+    }
+
+    fn stored_model(&self, digest: &Digest, service: &Name) -> Result<Option<Model>, HostError> {
+        let Some(store) = self.persistence.store() else { return Ok(None) };
+        let kept = store.get::<Models>(&(stored_digest(digest), model_key(service)))?;
+        Ok(kept.map(|FittedModel { fitted_at, model }| Model {
+            digest: *digest,
+            fitted_at,
+            bytes: model,
+            shared: None,
+        }))
+    }
+}
+
+type Forecasted = Result<(Outlook, Arc<Generation>), Fault>;
+
+/// Whether a job's model is missing or old. Ages differ a little from service to service, so that those
+/// that came together are not all fitted together for ever.
+fn is_due(job: &Job, refit: Span, now: Timestamp) -> bool {
+    let Some(model) = &job.model else { return true };
+    let spread = job.service.name.as_str().bytes().fold(7_u64, |hash, byte| {
+        hash.wrapping_mul(31).wrapping_add(u64::from(byte))
+    });
+    let age = refit.as_millis() - refit.as_millis() / 4 * (spread % 64) / 64;
+    now.since(model.fitted_at).as_millis() >= age
+}
+
+fn same_shared(a: &Job, b: &Job) -> bool {
+    let shared = |job: &Job| job.model.as_ref().and_then(|model| model.shared.clone());
+    match (shared(a), shared(b)) {
+        (None, None) => true,
+        (Some(a), Some(b)) => Arc::ptr_eq(&a, &b),
+        _ => false,
+    }
+}
+
+fn task_series(job: &Job) -> forecasting::Series {
+    convert::series(job.service.name.as_str(), &job.series)
+}
+
+fn steps(length: Span, step: Span) -> u32 {
+    u32::try_from(length.steps(step)).unwrap_or(u32::MAX)
+}
+
+fn model_key(service: &Name) -> String {
+    format!("service/{service}")
+}
+
+const fn stored_digest(digest: &Digest) -> haggle_store::Digest {
+    haggle_store::Digest::from_bytes(*digest.as_bytes())
+}
+
+fn view(
+    service: &Service,
+    policy: &ScalingPolicy,
+    outlook: Outlook,
+    by: &Generation,
+    now: Timestamp,
+) -> ForecastView {
+    ForecastView {
+        service: service.name.clone(),
+        resource: service.load_resource(),
+        at: now,
+        plugin: Name::new(by.plugin()).unwrap_or_else(|_| policy.forecast.plugin.clone()),
+        generation: by.number(),
+        outlook,
+    }
+}

@@ -1,0 +1,46 @@
+//! The host: the control loop and everything around it. [`Host`] is complete without a network; [`api`]
+//! puts it on HTTP.
+//!
+//! ```no_run
+//! use haggle_server::{Host, HostOptions};
+//!
+//! # fn main() -> Result<(), haggle_server::HostError> {
+//! let host = Host::open(HostOptions::default())?;
+//! let report = host.turn()?;
+//! assert!(report.services == 0);
+//! # Ok(()) }
+//! ```
+
+mod catalog;
+mod clock;
+mod convert;
+mod counterparties;
+mod decider;
+mod error;
+mod failures;
+mod forecasting;
+mod events;
+mod host;
+mod metrics;
+mod negotiating;
+mod persistence;
+mod plugins;
+mod replay;
+mod state;
+mod tiering;
+mod turn;
+mod views;
+
+pub mod api;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use error::{ErrorKind, HostError};
+pub use events::{Event, EventKind};
+pub use host::{Host, HostOptions};
+pub use plugins::PluginLoad;
+pub use replay::{Difference, ReplayReport, replay};
+pub use views::{
+    Accepted, FailureReport, ForecastView, GenerationView, GraphView, LoadState, LoadStatus,
+    PluginSettings, PluginView, Put, SampleBatch, ScalingRequest, ScalingVerdict, ServiceView,
+    TurnReport, Verdict,
+};

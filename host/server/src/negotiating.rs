@@ -1,0 +1,152 @@
+//! From a need to an agreement.
+
+use std::collections::BTreeMap;
+
+use haggle_model::{Lease, LeaseState, Name, Quantities, ScalingPolicy, Service, Timestamp, Window};
+use haggle_negotiate::{Demand, Ledger, Negotiated, Outcome, Purpose, negotiate};
+use haggle_store::{Batch, Leases, StoreError};
+use serde_json::{Value, json};
+
+use crate::{
+    catalog::Catalog,
+    counterparties::{InProcess, WorldView},
+    error::HostError,
+    events::EventKind,
+    host::Host,
+    persistence::negotiation_id,
+    state::ServiceState,
+};
+
+/// A negotiation that has ended, with its number and its record.
+pub(crate) struct Session {
+    pub(crate) id: String,
+    pub(crate) number: u64,
+    pub(crate) window: Window,
+    pub(crate) negotiated: Negotiated,
+    demand: Demand,
+}
+
+impl Host {
+    /// Negotiates for a service, on the ledger that it is given.
+    pub(crate) fn negotiate(
+        &self,
+        catalog: &Catalog,
+        states: &BTreeMap<Name, ServiceState>,
+        ledger: &mut Ledger,
+        service: &Service,
+        load: Quantities,
+        purpose: Purpose,
+        now: Timestamp,
+    ) -> Result<Session, HostError> {
+        let policy = catalog.policy_of(service);
+        let number = self.persistence.next_negotiation()?;
+        let demand = demand(service, &policy, negotiation_id(&self.id, number), load, purpose, now);
+        let (id, window) = (demand.session.clone(), demand.window);
+        let world = WorldView { catalog, states };
+        let mut counterparties = InProcess { decider: &self.decider, catalog, now, seed: number };
+        let mut clock = || now;
+        let negotiated =
+            negotiate(demand.clone(), &world, ledger, &mut counterparties, &mut clock)?;
+        Ok(Session { id, number, window, negotiated, demand })
+    }
+
+    /// Writes a negotiation and the leases it changed into a batch, counts it and tells of it.
+    pub(crate) fn keep_session(
+        &self,
+        batch: &mut Batch,
+        session: &Session,
+        now: Timestamp,
+    ) -> Result<(), HostError> {
+        keep_leases(batch, &session.negotiated.changes)?;
+        let record = session.record(now);
+        self.persistence.keep_negotiation(batch, &self.id, &session.id, session.number, record)?;
+        let outcome = session.outcome();
+        self.metrics.negotiation(outcome);
+        let requester = session.demand.requester.as_str();
+        let message = session.describe();
+        let detail = json!({ "negotiation": session.id, "outcome": outcome });
+        let failed = session.negotiated.outcome.agreement().is_none();
+        let kind = if failed { EventKind::Alert } else { EventKind::Negotiation };
+        self.emit(kind, requester, message, detail);
+        Ok(())
+    }
+}
+
+impl Session {
+    /// `won`, `reduced` or `failed`.
+    pub(crate) const fn outcome(&self) -> &'static str {
+        match &self.negotiated.outcome {
+            Outcome::Agreed(agreement) if agreement.reduced => "reduced",
+            Outcome::Agreed(_) => "won",
+            Outcome::Failed { .. } => "failed",
+        }
+    }
+
+    fn describe(&self) -> String {
+        let Demand { requester, load, .. } = &self.demand;
+        let reasons = self.negotiated.outcome.reasons();
+        let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
+        let because =
+            if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };
+        match &self.negotiated.outcome {
+            Outcome::Agreed(agreement) => format!(
+                "{requester} carries {} with {} service(s), {} round(s), {:.2} per hour{}{because}",
+                if agreement.reduced {
+                    format!("{:.0}% of {load}", agreement.fraction * 100.0)
+                } else {
+                    load.to_string()
+                },
+                agreement.services.len(),
+                agreement.rounds,
+                agreement.price_per_hour,
+                if agreement.degraded.is_empty() { "" } else { ", degraded" },
+            ),
+            Outcome::Failed { rounds, .. } => {
+                format!("{requester} cannot carry {load} after {rounds} round(s){because}")
+            }
+        }
+    }
+
+    fn record(&self, now: Timestamp) -> Value {
+        json!({
+            "id": self.id,
+            "at": now,
+            "outcome": self.outcome(),
+            "demand": self.demand,
+            "result": self.negotiated.outcome,
+            "transcript": self.negotiated.transcript,
+        })
+    }
+}
+
+/// Writes leases as they are now; those that are over are not kept.
+pub(crate) fn keep_leases(batch: &mut Batch, leases: &[Lease]) -> Result<(), StoreError> {
+    for lease in leases {
+        match lease.state {
+            LeaseState::Held | LeaseState::Confirmed => batch.put::<Leases>(&lease.id, lease)?,
+            LeaseState::Released | LeaseState::Expired => batch.delete::<Leases>(&lease.id)?,
+        };
+    }
+    Ok(())
+}
+
+fn demand(
+    service: &Service,
+    policy: &ScalingPolicy,
+    session: String,
+    load: Quantities,
+    purpose: Purpose,
+    now: Timestamp,
+) -> Demand {
+    Demand {
+        session,
+        requester: service.name.clone(),
+        load,
+        purpose,
+        window: Window::new(now, policy.negotiation.lease),
+        policy: policy.negotiation.clone(),
+        target_utilization: policy.scaling.target_utilization,
+        budget_per_hour: policy.bidding.budget_per_hour,
+        started_at: now,
+    }
+}

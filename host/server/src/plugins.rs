@@ -1,0 +1,412 @@
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, Receiver},
+    },
+    time::Duration,
+};
+
+use haggle_builtin::BUILTIN;
+use haggle_model::Name;
+use haggle_sandbox::{Generation, Grant, Load, Role, inspect};
+use haggle_store::{Batch, PluginGeneration, Plugins, Standing, StoreError};
+use serde_json::Value;
+
+use crate::{
+    catalog::not_found,
+    error::HostError,
+    events::EventKind,
+    host::Host,
+    views::{GenerationView, LoadState, LoadStatus, PluginSettings, PluginView},
+};
+
+/// The newest upload of each plugin since the host started, and the highest number given out.
+#[derive(Debug, Default)]
+pub(crate) struct Uploads {
+    numbers: BTreeMap<Name, u64>,
+    latest: BTreeMap<Name, LoadStatus>,
+}
+
+/// An upload that is being compiled and tried out.
+#[derive(Debug)]
+pub struct PluginLoad(Mutex<Receiver<Result<PluginView, HostError>>>);
+
+impl PluginLoad {
+    /// Waits for the outcome, at most so long; none while it is still being compiled. The outcome is
+    /// given once.
+    pub fn wait(&self, patience: Duration) -> Option<Result<PluginView, HostError>> {
+        let receiver = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match receiver.recv_timeout(patience) {
+            Ok(outcome) => Some(outcome),
+            Err(mpsc::RecvTimeoutError::Timeout) => None,
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                Some(Err(HostError::Task("the upload was not finished".to_owned())))
+            }
+        }
+    }
+}
+
+impl Host {
+    /// Takes an upload: checks the bytes at once, then compiles and tries them out on a thread of its own
+    /// and has the new generation decide. Nothing changes if any of that fails.
+    ///
+    /// # Errors
+    /// [`HostError`] saying what is wrong with name, configuration or bytes.
+    pub fn begin_plugin(
+        self: &Arc<Self>,
+        name: &Name,
+        bytes: Vec<u8>,
+        settings: PluginSettings,
+    ) -> Result<PluginLoad, HostError> {
+        let configuration = configuration(name, settings.configuration)?;
+        inspect(&bytes, self.sandbox.limits()).map_err(|cause| refused(name, cause))?;
+        let generation = self.next_generation(name);
+        self.set_load(name, generation, LoadState::Compiling, None);
+        let (sender, receiver) = mpsc::channel();
+        let (host, plugin) = (Arc::clone(self), name.clone());
+        let spawned = std::thread::Builder::new().name(format!("load {name}")).spawn(move || {
+            let outcome = host.load_plugin(&plugin, generation, &bytes, &configuration);
+            let error = outcome.as_ref().err().map(ToString::to_string);
+            let state = if error.is_some() { LoadState::Failed } else { LoadState::Ready };
+            host.set_load(&plugin, generation, state, error);
+            // Whoever uploaded may have gone away.
+            drop(sender.send(outcome));
+        });
+        spawned.map_err(|error| HostError::Task(error.to_string()))?;
+        Ok(PluginLoad(Mutex::new(receiver)))
+    }
+
+    /// The newest upload of a plugin since the host started.
+    #[must_use]
+    pub fn plugin_load(&self, name: &Name) -> Option<LoadStatus> {
+        self.uploads().latest.get(name).cloned()
+    }
+
+    /// A plugin.
+    ///
+    /// # Errors
+    /// [`HostError::NotFound`].
+    pub fn plugin(&self, name: &Name) -> Result<PluginView, HostError> {
+        let current = self.decider.registry.current(name.as_str());
+        let load = self.plugin_load(name);
+        if current.is_none() && load.is_none() {
+            return Err(not_found("plugin", name));
+        }
+        Ok(PluginView {
+            name: name.clone(),
+            built_in: is_built_in(name),
+            current: current.map(|generation| view(&generation)),
+            previous: self.decider.registry.previous(name.as_str()).map(|old| view(&old)),
+            load,
+        })
+    }
+
+    /// All plugins by name.
+    #[must_use]
+    pub fn plugins(&self) -> Vec<PluginView> {
+        let list = self.decider.registry.list();
+        let names = list.iter().filter_map(|(current, _)| Name::new(current.plugin()).ok());
+        names.filter_map(|name| self.plugin(&name).ok()).collect()
+    }
+
+    /// Has the generation before decide again.
+    ///
+    /// # Errors
+    /// [`HostError::Registry`] where there is none.
+    pub fn rollback_plugin(&self, name: &Name) -> Result<PluginView, HostError> {
+        let _changing = self.changing();
+        let back = self.decider.registry.rollback(name.as_str())?;
+        if let Err(error) = self.store_standings(name) {
+            // What is not durable must not decide.
+            drop(self.decider.registry.rollback(name.as_str()));
+            return Err(error);
+        }
+        let message = format!("plugin {name} is back at generation {}", back.number());
+        self.emit(EventKind::Plugin, name.as_str(), message, Value::Null);
+        self.plugin(name)
+    }
+
+    /// Deletes a plugin; a built-in one that was loaded over is back then.
+    ///
+    /// # Errors
+    /// [`HostError::NotFound`], [`HostError::InUse`] while a policy or provider names it,
+    /// [`HostError::BuiltIn`].
+    pub fn delete_plugin(&self, name: &Name) -> Result<(), HostError> {
+        let _changing = self.changing();
+        let current = self.decider.registry.current(name.as_str());
+        let current = current.ok_or_else(|| not_found("plugin", name))?;
+        let built_in = self.built_in(name);
+        match &built_in {
+            Some(built_in) if Arc::ptr_eq(built_in, &current) => {
+                return Err(HostError::BuiltIn(name.to_string()));
+            }
+            Some(_) => {}
+            None => self.check_unused(name)?,
+        }
+        if let Some(store) = self.persistence.store() {
+            let mut batch = Batch::new();
+            for record in records(store, name)? {
+                batch.delete::<Plugins>(&(name.clone(), record.generation))?;
+            }
+            self.persistence.commit(batch)?;
+        }
+        self.decider.registry.remove(name.as_str())?;
+        if let Some(built_in) = built_in {
+            self.decider.registry.restore(built_in, None);
+        }
+        self.uploads().latest.remove(name);
+        self.emit(EventKind::Plugin, name.as_str(), format!("plugin {name} deleted"), Value::Null);
+        Ok(())
+    }
+
+    /// Loads the built-in plugins, then what was uploaded before a restart. A plugin that does not load
+    /// any more is reported and left out: the host starts without it.
+    pub(crate) fn restore_plugins(&self) -> Result<(), HostError> {
+        let built_in: Vec<_> = {
+            use rayon::prelude::*;
+            BUILTIN.par_iter().map(|builtin| self.load_built_in(builtin)).collect()
+        };
+        for generation in built_in {
+            let generation = generation?;
+            for role in generation.roles() {
+                self.decider.set_fallback(*role, &generation);
+            }
+            self.decider.registry.restore(generation, None);
+        }
+        let Some(store) = self.persistence.store() else { return Ok(()) };
+        let mut uploaded: BTreeMap<Name, Vec<PluginGeneration>> = BTreeMap::new();
+        for entry in store.scan::<Plugins>() {
+            let (_, record) = entry?;
+            let mut uploads = self.uploads();
+            let highest = uploads.numbers.entry(record.plugin.clone()).or_default();
+            *highest = record.generation.max(*highest);
+            drop(uploads);
+            uploaded.entry(record.plugin.clone()).or_default().push(record);
+        }
+        for (name, records) in uploaded {
+            let find = |standing| records.iter().find(|record| record.standing == standing);
+            let active = find(Standing::Active).and_then(|record| self.restore_one(record));
+            let previous = find(Standing::Previous).and_then(|record| self.restore_one(record));
+            let built_in = self.decider.registry.current(name.as_str());
+            // A rollback to the built-in generation leaves no active record.
+            match (active, built_in) {
+                (Some(active), built_in) => {
+                    self.decider.registry.restore(active, previous.or(built_in));
+                }
+                (None, Some(built_in)) => self.decider.registry.restore(built_in, previous),
+                (None, None) => {
+                    if let Some(previous) = previous {
+                        self.decider.registry.restore(previous, None);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn restore_one(&self, record: &PluginGeneration) -> Option<Arc<Generation>> {
+        let store = self.persistence.store()?;
+        let outcome = store.artefacts().get(&record.digest).map_err(HostError::from).and_then(|bytes| {
+            let bytes = bytes.ok_or_else(|| not_found("artefact", record.digest))?;
+            let configuration = record.configuration.to_string();
+            self.load_generation(&record.plugin, record.generation, &bytes, &configuration)
+        });
+        match outcome {
+            Ok(generation) => Some(Arc::new(generation)),
+            Err(error) => {
+                let message = format!("generation {} cannot be restored: {error}", record.generation);
+                self.emit(EventKind::Alert, record.plugin.as_str(), message, Value::Null);
+                None
+            }
+        }
+    }
+
+    fn load_built_in(&self, builtin: &haggle_builtin::Builtin) -> Result<Arc<Generation>, HostError> {
+        let name = Name::new(builtin.name)?;
+        if let Some(store) = self.persistence.store() {
+            // A replay needs what decided, also after the host brings a newer one.
+            store.artefacts().put(builtin.bytes)?;
+        }
+        self.load_generation(&name, 1, builtin.bytes, "{}").map(Arc::new)
+    }
+
+    fn load_plugin(
+        &self,
+        name: &Name,
+        number: u64,
+        bytes: &[u8],
+        configuration: &str,
+    ) -> Result<PluginView, HostError> {
+        let generation = self.load_generation(name, number, bytes, configuration)?;
+        let _changing = self.changing();
+        if let Some(store) = self.persistence.store() {
+            store.artefacts().put(bytes)?;
+        }
+        let roles = list(generation.roles());
+        self.decider.registry.promote(generation)?;
+        if let Err(error) = self.store_standings(name) {
+            // What is not durable must not decide.
+            drop(self.decider.registry.rollback(name.as_str()));
+            return Err(error);
+        }
+        let message = format!("plugin {name} generation {number} decides: {roles}");
+        self.emit(EventKind::Plugin, name.as_str(), message, Value::Null);
+        self.plugin(name)
+    }
+
+    pub(crate) fn load_generation(
+        &self,
+        name: &Name,
+        number: u64,
+        bytes: &[u8],
+        configuration: &str,
+    ) -> Result<Generation, HostError> {
+        let none: Vec<Grant> = Vec::new();
+        let grants = self.grants.get(name).unwrap_or(&none);
+        let plugin = name.as_str();
+        self.sandbox
+            .load(Load { plugin, generation: number, bytes, configuration, grants })
+            .map_err(|cause| refused(name, cause))
+    }
+
+    /// Writes which generations decide and would decide after a rollback.
+    fn store_standings(&self, name: &Name) -> Result<(), HostError> {
+        let Some(store) = self.persistence.store() else { return Ok(()) };
+        let mut batch = Batch::new();
+        let mut records: BTreeMap<u64, PluginGeneration> =
+            records(store, name)?.into_iter().map(|record| (record.generation, record)).collect();
+        for record in records.values_mut() {
+            record.standing = Standing::Retired;
+        }
+        let current = self.decider.registry.current(name.as_str());
+        let previous = self.decider.registry.previous(name.as_str());
+        for (generation, standing) in
+            [(previous, Standing::Previous), (current, Standing::Active)]
+        {
+            let Some(generation) = generation.filter(|g| !self.is_the_built_in(name, g)) else { continue };
+            let record = records
+                .entry(generation.number())
+                .or_insert_with(|| self.record(name, &generation));
+            record.standing = standing;
+        }
+        for (number, record) in &records {
+            batch.put::<Plugins>(&(name.clone(), *number), record)?;
+        }
+        self.persistence.commit(batch)?;
+        Ok(())
+    }
+
+    fn record(&self, name: &Name, generation: &Generation) -> PluginGeneration {
+        PluginGeneration {
+            plugin: name.clone(),
+            generation: generation.number(),
+            digest: haggle_store::Digest::from_bytes(*generation.digest().as_bytes()),
+            size: generation.size() as u64,
+            loaded_at: self.clock.now(),
+            roles: generation.roles().iter().map(ToString::to_string).collect(),
+            configuration: serde_json::from_str(generation.configuration()).unwrap_or_default(),
+            standing: Standing::Active,
+            granted: Vec::new(),
+        }
+    }
+
+    fn is_the_built_in(&self, name: &Name, generation: &Arc<Generation>) -> bool {
+        self.built_in(name).is_some_and(|built_in| Arc::ptr_eq(&built_in, generation))
+    }
+
+    fn built_in(&self, name: &Name) -> Option<Arc<Generation>> {
+        self.decider.fallback_named(name.as_str())
+    }
+
+    fn check_unused(&self, name: &Name) -> Result<(), HostError> {
+        let catalog = self.catalog();
+        let by_policy = catalog.policies.values().find(|policy| {
+            [
+                &policy.forecast.plugin,
+                &policy.failure.plugin,
+                &policy.bidding.plugin,
+                &policy.tiering.plugin,
+            ]
+            .contains(&name)
+        });
+        let by_provider =
+            catalog.providers.values().find(|provider| provider.bidding.as_ref() == Some(name));
+        let by = by_policy
+            .map(|policy| format!("policy {}", policy.name))
+            .or_else(|| by_provider.map(|provider| format!("provider {}", provider.name)));
+        match by {
+            Some(by) => Err(HostError::InUse { what: "plugin", name: name.to_string(), by }),
+            None => Ok(()),
+        }
+    }
+
+    fn next_generation(&self, name: &Name) -> u64 {
+        let decides = self.decider.registry.current(name.as_str()).map_or(0, |g| g.number());
+        let mut uploads = self.uploads();
+        let highest = uploads.numbers.entry(name.clone()).or_default();
+        *highest = decides.max(*highest) + 1;
+        *highest
+    }
+
+    fn set_load(&self, name: &Name, generation: u64, status: LoadState, error: Option<String>) {
+        let mut uploads = self.uploads();
+        let newer = uploads.latest.get(name).is_some_and(|latest| latest.generation > generation);
+        if !newer {
+            uploads.latest.insert(name.clone(), LoadStatus { generation, status, error });
+        }
+    }
+}
+
+fn records(
+    store: &haggle_store::Store,
+    name: &Name,
+) -> Result<Vec<PluginGeneration>, StoreError> {
+    let mut found = Vec::new();
+    for entry in store.scan::<Plugins>() {
+        let (_, record) = entry?;
+        if record.plugin == *name {
+            found.push(record);
+        }
+    }
+    Ok(found)
+}
+
+fn configuration(plugin: &Name, given: Option<Value>) -> Result<String, HostError> {
+    match given {
+        None => Ok("{}".to_owned()),
+        Some(object @ Value::Object(_)) => Ok(object.to_string()),
+        Some(other) => Err(HostError::Configuration {
+            plugin: plugin.to_string(),
+            cause: format!("it is {other}"),
+        }),
+    }
+}
+
+fn is_built_in(name: &Name) -> bool {
+    BUILTIN.iter().any(|builtin| builtin.name == name.as_str())
+}
+
+fn refused(name: &Name, cause: haggle_sandbox::LoadError) -> HostError {
+    HostError::Load { plugin: name.to_string(), cause }
+}
+
+fn list(roles: &std::collections::BTreeSet<Role>) -> String {
+    roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn view(generation: &Generation) -> GenerationView {
+    let json = |text: &str| serde_json::from_str(text).unwrap_or(Value::Null);
+    let description = generation.description();
+    GenerationView {
+        generation: generation.number(),
+        digest: generation.digest().to_string(),
+        size: generation.size() as u64,
+        roles: generation.roles().iter().map(ToString::to_string).collect(),
+        name: description.name.clone(),
+        version: description.version.clone(),
+        summary: description.summary.clone(),
+        configuration_schema: json(&description.configuration_schema),
+        configuration: json(generation.configuration()),
+    }
+}

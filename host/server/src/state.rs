@@ -1,0 +1,97 @@
+use haggle_model::{Quantities, Service, Tier, Timestamp};
+use haggle_plan::{Compliance, Recent};
+use haggle_sandbox::Digest;
+use serde::{Deserialize, Serialize};
+
+use crate::views::ForecastView;
+
+/// What the host has found out about a service and decided for it.
+#[derive(Clone, Debug)]
+pub(crate) struct ServiceState {
+    /// How many replicas were ordered last.
+    pub(crate) replicas: u32,
+    pub(crate) tier: Tier,
+    pub(crate) tier_since: Timestamp,
+    /// The share of the pool that the tier policy gives it.
+    pub(crate) share: f64,
+    pub(crate) forecast: Option<ForecastView>,
+    pub(crate) model: Option<Model>,
+    /// The probability that it fails soon.
+    pub(crate) risk: Option<f64>,
+    pub(crate) recent: Recent,
+    pub(crate) compliance: Compliance,
+    /// The load it plans for by itself.
+    pub(crate) planned: Quantities,
+    /// What was last agreed for it, and until when.
+    pub(crate) agreed: Option<Agreed>,
+}
+
+/// What a plugin has learnt about a service.
+#[derive(Clone, Debug)]
+pub(crate) struct Model {
+    /// Of the plugin that fitted it: another one cannot read it.
+    pub(crate) digest: Digest,
+    pub(crate) fitted_at: Timestamp,
+    pub(crate) bytes: Vec<u8>,
+    /// What the plugin has learnt about the whole panel.
+    pub(crate) shared: Option<std::sync::Arc<Vec<u8>>>,
+}
+
+/// The load that was agreed for a service, and until when.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Agreed {
+    pub(crate) load: Quantities,
+    pub(crate) until: Timestamp,
+}
+
+/// The part of the state that outlives the process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StoredStanding {
+    pub(crate) replicas: u32,
+    pub(crate) tier: Tier,
+    pub(crate) tier_since: Timestamp,
+    pub(crate) planned: Quantities,
+    pub(crate) agreed: Option<Agreed>,
+}
+
+impl ServiceState {
+    pub(crate) fn new(service: &Service, now: Timestamp) -> Self {
+        Self {
+            replicas: service.replicas.min,
+            tier: service.tier,
+            tier_since: now,
+            share: 0.0,
+            forecast: None,
+            model: None,
+            risk: None,
+            recent: Recent::default(),
+            compliance: Compliance::default(),
+            planned: Quantities::new(),
+            agreed: None,
+        }
+    }
+
+    pub(crate) fn restored(
+        service: &Service,
+        standing: Option<StoredStanding>,
+        now: Timestamp,
+    ) -> Self {
+        let new = Self::new(service, now);
+        match standing {
+            Some(StoredStanding { replicas, tier, tier_since, planned, agreed }) => {
+                Self { replicas, tier, tier_since, planned, agreed, ..new }
+            }
+            None => new,
+        }
+    }
+
+    pub(crate) fn stored(&self) -> StoredStanding {
+        StoredStanding {
+            replicas: self.replicas,
+            tier: self.tier,
+            tier_since: self.tier_since,
+            planned: self.planned.clone(),
+            agreed: self.agreed.clone(),
+        }
+    }
+}

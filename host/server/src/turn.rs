@@ -1,0 +1,364 @@
+//! One turn of the control loop: observe, forecast, assess, assign tiers, work out needs, negotiate,
+//! commit, actuate.
+
+use haggle_actuate::ScaleOrder;
+use haggle_model::{
+    Bound, Decision, Name, Owner, Quantities, ScalingReason, Service, Timestamp, Window,
+};
+use haggle_negotiate::{Outcome, Purpose};
+use haggle_observe::SeriesKey;
+use haggle_plan::{Need, Standing, need};
+use haggle_store::Batch;
+use serde_json::json;
+
+use crate::{
+    catalog::Catalog,
+    error::HostError,
+    events::EventKind,
+    host::{Host, lock},
+    negotiating::{Session, keep_leases},
+    persistence::Standings,
+    state::Agreed,
+    views::{ScalingRequest, ScalingVerdict, TurnReport, Verdict},
+};
+
+/// An agreement is negotiated anew when the need has outgrown it by more than this.
+const TOLERANCE: f64 = 1.05;
+
+/// What a turn has decided and not yet committed.
+#[derive(Default)]
+struct Pending {
+    batch: Batch,
+    decisions: Vec<Decision>,
+}
+
+impl Host {
+    /// Takes one turn. Nothing is scaled before its negotiation is confirmed and written.
+    ///
+    /// # Errors
+    /// [`HostError`] where the store fails; nothing was scaled then. Plugins that fail are no error:
+    /// others decide in their place.
+    pub fn turn(&self) -> Result<TurnReport, HostError> {
+        let _turning = lock(&self.turning);
+        let started = std::time::Instant::now();
+        let now = self.clock.now();
+        let catalog = self.catalog();
+        let mut report =
+            TurnReport { at: now, services: catalog.services.len(), ..TurnReport::default() };
+        let mut pending = Pending::default();
+        report.expired = self.expire(&mut pending.batch, now)?;
+        self.count_compliance(&catalog, now);
+        let tally = self.forecast_all(&catalog, now)?;
+        (report.fitted, report.forecast, report.unforecast) =
+            (tally.fitted, tally.forecast, tally.unforecast);
+        report.at_risk = self.assess_all(&catalog, now)?;
+        self.assign_tiers(&catalog, now);
+        for service in dependents_first(&catalog) {
+            self.serve(&catalog, service, now, &mut pending, &mut report)?;
+        }
+        report.decisions = self.commit_and_actuate(&catalog, pending, now)?.len();
+        self.persistence.flush_journal()?;
+        self.history().prune(now);
+        self.metrics.turn(&report, started.elapsed().as_secs_f64());
+        Ok(report)
+    }
+
+    /// Answers a request to scale: negotiates, and scales what was agreed.
+    ///
+    /// # Errors
+    /// [`HostError`] where the request makes no sense. A denial is no error.
+    pub fn request_scaling(&self, request: ScalingRequest) -> Result<ScalingVerdict, HostError> {
+        let _turning = lock(&self.turning);
+        let now = self.clock.now();
+        let catalog = self.catalog();
+        let service = catalog.service(&request.service)?;
+        let mut policy = catalog.policy_of(service).as_ref().clone();
+        if let Some(lease) = request.lease {
+            policy.negotiation.lease = lease;
+            policy.negotiation.renew_before = policy.negotiation.renew_before.min(lease);
+        }
+        let load = requested_load(&request, service, policy.scaling.target_utilization)?;
+        let from = self.actuator().status(now, &service.name).unwrap_or_default().desired;
+        let mut states = self.states();
+        let mut ledger = self.ledger();
+        // A dry run negotiates on a copy.
+        let mut copy = request.dry_run.then(|| ledger.clone());
+        let on = copy.as_mut().unwrap_or(&mut ledger);
+        let purpose = Purpose::Growth;
+        let session = self.negotiate(&catalog, &states, on, service, load, purpose, now)?;
+        drop(ledger);
+        let outcome = session.negotiated.outcome.clone();
+        let agreed = outcome.agreement().and_then(|a| a.services.get(&service.name));
+        let to = agreed.map_or(from, |agreed| agreed.replicas);
+        let verdict = match &outcome {
+            Outcome::Agreed(agreement) if agreement.reduced => Verdict::Reduced,
+            Outcome::Agreed(_) => Verdict::Approved,
+            Outcome::Failed { .. } => Verdict::Denied,
+        };
+        let answer = ScalingVerdict {
+            verdict,
+            negotiation: session.id.clone(),
+            service: service.name.clone(),
+            from,
+            to,
+            window: session.window,
+            agreement: outcome.agreement().cloned(),
+            reasons: outcome.reasons().to_vec(),
+        };
+        if request.dry_run {
+            return Ok(answer);
+        }
+        let mut pending = Pending::default();
+        self.keep_session(&mut pending.batch, &session, now)?;
+        let asked = Asked {
+            wanted: to,
+            reason: ScalingReason::Request,
+            bound: None,
+            explanation: "asked for through the API".to_owned(),
+        };
+        self.apply(&session, service, asked, now, &mut states, &mut pending);
+        drop(states);
+        self.commit_and_actuate(&catalog, pending, now)?;
+        self.persistence.flush_journal()?;
+        Ok(answer)
+    }
+
+    /// Ends what is over.
+    fn expire(&self, batch: &mut Batch, now: Timestamp) -> Result<usize, HostError> {
+        let expired = self.ledger().expire(now);
+        keep_leases(batch, &expired)?;
+        for lease in &expired {
+            let message = format!("{} of {} is over", lease.amounts, lease.owner);
+            let detail = json!({ "lease": lease.id });
+            self.emit(EventKind::Lease, lease.holder.as_str(), message, detail);
+        }
+        Ok(expired.len())
+    }
+
+    /// Counts the turn that is over: what came, and what could be carried.
+    fn count_compliance(&self, catalog: &Catalog, now: Timestamp) {
+        let mut states = self.states();
+        let mut actuator = self.actuator();
+        let history = self.history();
+        for service in catalog.services.values() {
+            let Some(objective) = &service.objective else { continue };
+            let Some(state) = states.get_mut(&service.name) else { continue };
+            let Some((_, load)) = history.latest(&SeriesKey::load(service.name.clone())) else {
+                continue;
+            };
+            let ready = actuator.status(now, &service.name).unwrap_or_default().ready;
+            let carried = service.carries(ready);
+            state.compliance.record(now, self.interval, load, &carried, service, objective);
+        }
+    }
+
+    /// Works out what one service needs, and negotiates for it where that is not what it has.
+    fn serve(
+        &self,
+        catalog: &Catalog,
+        service: &Service,
+        now: Timestamp,
+        pending: &mut Pending,
+        report: &mut TurnReport,
+    ) -> Result<(), HostError> {
+        let policy = catalog.policy_of(service);
+        let utilization = policy.scaling.target_utilization;
+        let mut states = self.states();
+        let Some(state) = states.get_mut(&service.name) else { return Ok(()) };
+        let mut ledger = self.ledger();
+        let ahead = Window::new(now, service.replica.startup + self.interval + self.interval);
+        let owner = Owner::Service(service.name.clone());
+        let promised = ledger.committed(&owner, ahead, &[]);
+        let key = SeriesKey::load(service.name.clone());
+        let observed = self.history().latest(&key).map(|(_, value)| value);
+        let outlook = state.forecast.as_ref().map(|forecast| &forecast.outlook);
+        if observed.is_none() && outlook.is_none() && promised.is_zero() {
+            // Nothing is known of it, so nothing is decided for it.
+            return Ok(());
+        }
+        let confidence = outlook.map_or(0.0, |outlook| outlook.confidence);
+        let standing = Standing {
+            service,
+            policy: &policy,
+            now,
+            interval: self.interval,
+            replicas: state.replicas,
+            observed,
+            outlook,
+            risk: state.risk,
+            promised: &promised,
+        };
+        let needed = need(&standing, &mut state.recent);
+        let from = state.replicas;
+        state.planned = needed.load.clone();
+        let resource = service.load_resource();
+        self.metrics.planned(&service.name, observed, needed.load.get(resource), confidence);
+        // More replicas than the load needs are kept on purpose: they are part of what is asked for.
+        let load = if service.replicas_for(&needed.load, utilization) < needed.replicas {
+            needed.load.max(&service.carries(needed.replicas).scaled(utilization))
+        } else {
+            needed.load.clone()
+        };
+        let renew = state.agreed.as_ref().is_some_and(|agreed| {
+            agreed.until.before(policy.negotiation.renew_before) <= now
+        });
+        let depends = catalog.graph.dependencies_of(&service.name).next().is_some();
+        let outgrown = depends
+            && state.agreed.as_ref().is_none_or(|agreed| {
+                load.get(resource) > agreed.load.get(resource) * TOLERANCE
+            });
+        if needed.replicas == from && !renew && !outgrown {
+            return Ok(());
+        }
+        let purpose = match needed.reason {
+            _ if needed.replicas == from => Purpose::Renegotiation,
+            ScalingReason::FailureRisk => Purpose::FailureAvoidance,
+            ScalingReason::Tier => Purpose::TierChange,
+            _ => Purpose::Growth,
+        };
+        let session = match self.negotiate(catalog, &states, &mut ledger, service, load, purpose, now) {
+            Ok(session) => session,
+            Err(HostError::Demand(error)) => {
+                let message = format!("cannot be negotiated for: {error}");
+                self.emit(EventKind::Alert, service.name.as_str(), message, json!({}));
+                report.failed += 1;
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        drop(ledger);
+        match session.outcome() {
+            "won" => report.won += 1,
+            "reduced" => report.reduced += 1,
+            _ => report.failed += 1,
+        }
+        self.keep_session(&mut pending.batch, &session, now)?;
+        self.apply(&session, service, Asked::from(needed), now, &mut states, pending);
+        Ok(())
+    }
+
+    /// Turns an agreement into decisions about every service in it.
+    fn apply(
+        &self,
+        session: &Session,
+        requester: &Service,
+        asked: Asked,
+        now: Timestamp,
+        states: &mut std::collections::BTreeMap<Name, crate::state::ServiceState>,
+        pending: &mut Pending,
+    ) {
+        let Some(agreement) = session.negotiated.outcome.agreement() else { return };
+        for (name, agreed) in &agreement.services {
+            let Some(state) = states.get_mut(name) else { continue };
+            let own = *name == requester.name;
+            if own {
+                let until = session.window.end;
+                state.agreed = Some(Agreed { load: agreed.load.clone(), until });
+            }
+            // A dependency is raised to what it has promised; what it gives back it decides itself.
+            let to = if own { agreed.replicas } else { agreed.replicas.max(state.replicas) };
+            let from = std::mem::replace(&mut state.replicas, to);
+            if from == to {
+                continue;
+            }
+            let reduced = own && agreement.reduced;
+            let explanation = if own {
+                asked.explanation.clone()
+            } else {
+                format!("{} will ask for {}", requester.name, agreed.load)
+            };
+            pending.decisions.push(Decision {
+                sequence: 0,
+                at: now,
+                service: name.clone(),
+                from,
+                to,
+                wanted: if own { asked.wanted } else { agreed.replicas },
+                reason: if own { asked.reason } else { ScalingReason::Dependency },
+                load: agreed.load.clone(),
+                bound: if reduced { Some(Bound::Negotiation) } else { asked.bound.filter(|_| own) },
+                negotiation: Some(session.id.clone()),
+                explanation,
+            });
+        }
+    }
+
+    /// Writes what was decided, and only then carries it out.
+    fn commit_and_actuate(
+        &self,
+        catalog: &Catalog,
+        pending: Pending,
+        now: Timestamp,
+    ) -> Result<Vec<Decision>, HostError> {
+        let Pending { mut batch, mut decisions } = pending;
+        let states = self.states();
+        for decision in &decisions {
+            if let Some(state) = states.get(&decision.service) {
+                batch.put::<Standings>(&decision.service, &state.stored())?;
+            }
+        }
+        drop(states);
+        if batch.is_empty() && decisions.is_empty() {
+            return Ok(decisions);
+        }
+        self.persistence.decide(batch, &mut decisions)?;
+        for decision in &decisions {
+            let Decision { service, from, to, sequence, .. } = decision;
+            let order =
+                ScaleOrder { service: service.clone(), from: *from, to: *to, sequence: *sequence };
+            if let Err(error) = self.actuator().scale(now, &order) {
+                let message = format!("not scaled to {to}: {error}");
+                self.emit(EventKind::Alert, service.as_str(), message, json!({}));
+                continue;
+            }
+            self.metrics.decision(service, *to);
+            let message = format!("{from} -> {to} replicas: {}", decision.explanation);
+            let detail = serde_json::to_value(decision).unwrap_or_default();
+            self.emit(EventKind::Decision, service.as_str(), message, detail);
+        }
+        debug_assert!(decisions.iter().all(|d| catalog.services.contains_key(&d.service)));
+        Ok(decisions)
+    }
+}
+
+/// What was wanted of the requester, and why.
+struct Asked {
+    wanted: u32,
+    reason: ScalingReason,
+    bound: Option<Bound>,
+    explanation: String,
+}
+
+impl From<Need> for Asked {
+    fn from(need: Need) -> Self {
+        let Need { replicas, reason, bound, explanation, .. } = need;
+        Self { wanted: replicas, reason, bound, explanation }
+    }
+}
+
+/// The services in an order in which dependents come before what they depend on, as far as there are no
+/// cycles: what a dependent is promised is part of what its dependency needs.
+fn dependents_first(catalog: &Catalog) -> Vec<&Service> {
+    let graph = catalog.graph.as_petgraph();
+    let mut components = petgraph::algo::tarjan_scc(graph);
+    // Tarjan's components come dependencies first.
+    components.reverse();
+    components
+        .into_iter()
+        .flatten()
+        .filter_map(|node| graph.node_weight(node))
+        .filter_map(|name| catalog.services.get(name).map(AsRef::as_ref))
+        .collect()
+}
+
+fn requested_load(
+    request: &ScalingRequest,
+    service: &Service,
+    utilization: f64,
+) -> Result<Quantities, HostError> {
+    match (request.replicas, &request.load) {
+        (Some(replicas), None) => Ok(service.carries(replicas).scaled(utilization)),
+        (None, Some(load)) if !load.is_zero() => Ok(load.clone()),
+        _ => Err(HostError::Unclear),
+    }
+}

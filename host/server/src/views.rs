@@ -1,0 +1,261 @@
+//! What the host shows and takes, as JSON.
+
+use haggle_actuate::ReplicaStatus;
+use haggle_model::{
+    DependencyDocument, Name, Quantities, Service, Span, Tier, Timestamp, Window,
+};
+use haggle_negotiate::{Agreement, Reason};
+use haggle_observe::Sample;
+use haggle_plan::Outlook;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+pub use haggle_observe::Accepted;
+
+/// Whether a document was there before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It was not.
+    Created,
+    /// It was.
+    Updated,
+}
+
+/// A service and where it stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ServiceView {
+    /// The service as it was described.
+    #[serde(flatten)]
+    pub service: Service,
+    /// Where it stands.
+    pub status: ServiceStatus,
+}
+
+/// Where a service stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ServiceStatus {
+    /// Its replicas.
+    pub replicas: ReplicaStatus,
+    /// Its tier as of now.
+    pub tier: Tier,
+    /// The share of the pool that the tier policy gives it, 0 to 1.
+    pub share: f64,
+    /// The load that was last observed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<f64>,
+    /// The load it plans for.
+    pub planned: Quantities,
+    /// The probability that it fails soon, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<f64>,
+    /// The share of requests that could be carried over the objective's window, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compliance: Option<f64>,
+}
+
+/// The dependency graph.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GraphView {
+    /// The services by name.
+    pub services: Vec<Name>,
+    /// The dependencies.
+    pub dependencies: Vec<DependencyDocument>,
+}
+
+/// How a plugin is loaded.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PluginSettings {
+    /// What every call passes to it: a JSON object.
+    pub configuration: Option<Value>,
+}
+
+/// A plugin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PluginView {
+    /// Its name.
+    pub name: Name,
+    /// Whether the host brings it.
+    pub built_in: bool,
+    /// The generation that decides; none while the first upload is compiled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<GenerationView>,
+    /// The one before it, to which a rollback returns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<GenerationView>,
+    /// The newest upload, where there was one since the host started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadStatus>,
+}
+
+/// One generation of a plugin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GenerationView {
+    /// Counts the plugin's uploads from 1.
+    pub generation: u64,
+    /// SHA-256 of the uploaded bytes.
+    pub digest: String,
+    /// How many bytes.
+    pub size: u64,
+    /// What it can decide.
+    pub roles: Vec<String>,
+    /// What it calls itself.
+    pub name: String,
+    /// Its own version.
+    pub version: String,
+    /// What it says of itself.
+    pub summary: String,
+    /// JSON Schema of its configuration.
+    pub configuration_schema: Value,
+    /// Its configuration.
+    pub configuration: Value,
+}
+
+/// What became of an upload.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LoadStatus {
+    /// The generation it would become.
+    pub generation: u64,
+    /// Where it stands.
+    pub status: LoadState,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// Where an upload stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LoadState {
+    /// Being compiled and tried out.
+    Compiling,
+    /// It was refused.
+    Failed,
+    /// It decides.
+    Ready,
+}
+
+/// Facts that come in.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SampleBatch {
+    /// Measurements.
+    #[serde(default)]
+    pub samples: Vec<Sample>,
+    /// Failures that happened, to learn from.
+    #[serde(default)]
+    pub failures: Vec<FailureReport>,
+}
+
+/// A failure that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FailureReport {
+    /// The service.
+    pub service: Name,
+    /// The replica, container or machine; the whole service if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// When; now if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Timestamp>,
+}
+
+/// The latest forecast of a service's load.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ForecastView {
+    /// The service.
+    pub service: Name,
+    /// The resource that its load is counted in.
+    pub resource: haggle_model::Resource,
+    /// When it was made.
+    pub at: Timestamp,
+    /// By which plugin.
+    pub plugin: Name,
+    /// By which generation of it.
+    pub generation: u64,
+    /// What is forecast.
+    #[serde(flatten)]
+    pub outlook: Outlook,
+}
+
+/// A request to scale, from outside. Either `replicas` or `load` is given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScalingRequest {
+    /// The service.
+    pub service: Name,
+    /// How many replicas it should have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u32>,
+    /// What it should carry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<Quantities>,
+    /// For how long; the policy's lease if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Span>,
+    /// Negotiate and answer, but hold nothing and change nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// The answer to a scaling request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ScalingVerdict {
+    /// In a word.
+    pub verdict: Verdict,
+    /// The negotiation, to be looked up; a dry run leaves none.
+    pub negotiation: String,
+    /// The service.
+    pub service: Name,
+    /// How many replicas it had.
+    pub from: u32,
+    /// How many it has or gets.
+    pub to: u32,
+    /// Until when that is agreed.
+    pub window: Window,
+    /// What was agreed; none if it was denied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<Agreement>,
+    /// Why it is less than was asked for.
+    pub reasons: Vec<Reason>,
+}
+
+/// The answer to a scaling request in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// All of it.
+    Approved,
+    /// Part of it.
+    Reduced,
+    /// Nothing of it.
+    Denied,
+}
+
+/// What one turn of the control loop did.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TurnReport {
+    /// When.
+    pub at: Timestamp,
+    /// How many services there are.
+    pub services: usize,
+    /// How many were fitted anew.
+    pub fitted: usize,
+    /// How many got a forecast.
+    pub forecast: usize,
+    /// How many could not be forecast.
+    pub unforecast: usize,
+    /// How many are at risk.
+    pub at_risk: usize,
+    /// Negotiations that got all they asked for.
+    pub won: usize,
+    /// Negotiations that got part of it.
+    pub reduced: usize,
+    /// Negotiations that got nothing.
+    pub failed: usize,
+    /// Decisions to scale.
+    pub decisions: usize,
+    /// Leases that ended.
+    pub expired: usize,
+}

@@ -1,0 +1,112 @@
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use crate::StoreError;
+
+/// What became of a committed batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// The sequence numbers that its appended records and calls were given, in their order.
+    pub sequences: Vec<u64>,
+}
+
+/// The acknowledgement of a batch: a future, and something to wait for on a thread. It is ready once the
+/// batch is durable, or once it is known that it will not be. Dropping it does not take the batch back.
+#[must_use = "the batch is durable only once this says so"]
+#[derive(Debug)]
+pub struct Commit(Arc<Slot>);
+
+/// The other end of a [`Commit`]. Dropped without an answer it answers that the store is closed, so
+/// that nobody waits for ever.
+#[derive(Debug)]
+pub(crate) struct Acknowledge(Arc<Slot>);
+
+#[derive(Debug, Default)]
+struct Slot {
+    state: Mutex<State>,
+    ready: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    result: Option<Result<Receipt, StoreError>>,
+    waker: Option<Waker>,
+}
+
+impl Commit {
+    /// Blocks until the batch is durable.
+    ///
+    /// # Errors
+    /// Why it is not, and never will be: nothing of it was kept then, unless the error is of a failed
+    /// write ([`StoreError::Io`], [`StoreError::Poisoned`]), where only the next opening tells.
+    pub fn wait(self) -> Result<Receipt, StoreError> {
+        let mut state = self.0.lock();
+        loop {
+            if let Some(result) = state.result.take() {
+                return result;
+            }
+            state = self.0.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    pub(crate) fn new() -> (Self, Acknowledge) {
+        let slot = Arc::new(Slot::default());
+        (Self(Arc::clone(&slot)), Acknowledge(slot))
+    }
+
+    pub(crate) fn failed(error: StoreError) -> Self {
+        let (commit, acknowledge) = Self::new();
+        acknowledge.send(Err(error));
+        commit
+    }
+}
+
+impl Future for Commit {
+    type Output = Result<Receipt, StoreError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.0.lock();
+        match state.result.take() {
+            Some(result) => Poll::Ready(result),
+            None => {
+                state.waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Acknowledge {
+    pub(crate) fn send(self, result: Result<Receipt, StoreError>) {
+        self.0.fill(result);
+    }
+}
+
+impl Drop for Acknowledge {
+    fn drop(&mut self) {
+        self.0.fill(Err(StoreError::Closed));
+    }
+}
+
+impl Slot {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first answer stands. (The one that dropping adds after it has been fetched reaches nobody.)
+    fn fill(&self, result: Result<Receipt, StoreError>) {
+        let mut state = self.lock();
+        if state.result.is_none() {
+            state.result = Some(result);
+            self.ready.notify_all();
+            if let Some(waker) = state.waker.take() {
+                drop(state);
+                waker.wake();
+            }
+        }
+    }
+}

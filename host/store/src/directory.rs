@@ -1,0 +1,176 @@
+//! The data directory: private, locked, and marked as ours.
+//!
+//! ```text
+//! lock       held by whoever has the store open
+//! format     the schema's number; its presence says that `state` must not be empty
+//! state/     sled
+//! artefacts/ uploaded components
+//! ```
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{ErrorKind, Write},
+    path::{Path, PathBuf},
+};
+
+use crate::StoreError;
+
+/// The schema that this version writes.
+pub(crate) const SCHEMA: u32 = 1;
+
+/// A locked data directory; unlocked when dropped.
+pub(crate) struct Directory {
+    path: PathBuf,
+    /// The schema that was found, or `None` where the directory is new.
+    found: Option<u32>,
+    _lock: File,
+}
+
+impl Directory {
+    /// Creates the directory where it is missing, makes it private and locks it.
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        fs::create_dir_all(path).map_err(|e| StoreError::io("create", path, &e))?;
+        make_private(path)?;
+        let lock_path = path.join("lock");
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&lock_path)
+            .map_err(|e| StoreError::io("open", &lock_path, &e))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(path.to_owned())),
+            Err(TryLockError::Error(e)) => return Err(StoreError::io("lock", &lock_path, &e)),
+        }
+        let found = read_schema(path)?;
+        if let Some(found) = found.filter(|found| *found > SCHEMA) {
+            return Err(StoreError::NewerSchema { dir: path.to_owned(), found, supported: SCHEMA });
+        }
+        remove_unfinished_snapshots(&path.join("state"))?;
+        Ok(Self { path: path.to_owned(), found, _lock: lock })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn state(&self) -> PathBuf {
+        self.path.join("state")
+    }
+
+    /// Whether a store was completely set up in it before.
+    pub(crate) const fn is_set_up(&self) -> bool {
+        self.found.is_some()
+    }
+
+    /// Says that the store is completely set up.
+    pub(crate) fn mark(&self) -> Result<(), StoreError> {
+        let (draft, marker) = (self.path.join("format.new"), self.path.join("format"));
+        let write = || {
+            let mut file = File::create(&draft)?;
+            writeln!(file, "{SCHEMA}")?;
+            file.sync_all()?;
+            fs::rename(&draft, &marker)?;
+            File::open(self.state())?.sync_all()?;
+            File::open(&self.path)?.sync_all()
+        };
+        write().map_err(|e| StoreError::io("write", &marker, &e))
+    }
+}
+
+fn read_schema(path: &Path) -> Result<Option<u32>, StoreError> {
+    let marker = path.join("format");
+    match fs::read_to_string(&marker) {
+        Ok(text) => text
+            .trim()
+            .parse()
+            .map(Some)
+            .map_err(|_| StoreError::corrupt(marker.display(), "no number")),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) if e.kind() == ErrorKind::InvalidData => {
+            Err(StoreError::corrupt(marker.display(), "no text"))
+        }
+        Err(e) => Err(StoreError::io("read", &marker, &e)),
+    }
+}
+
+/// sled takes a snapshot while it opens, under a temporary name that it does not tell from a finished
+/// one afterwards: if the process ends just then, the next opening fails as corrupt. An unfinished
+/// snapshot is of no use, because sled computes it again from the previous one and the log.
+fn remove_unfinished_snapshots(state: &Path) -> Result<(), StoreError> {
+    let entries = match fs::read_dir(state) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(StoreError::io("read", state, &e)),
+    };
+    for entry in entries {
+        let path = entry.map_err(|e| StoreError::io("read", state, &e))?.path();
+        if path.extension().is_some_and(|extension| extension == "generating") {
+            fs::remove_file(&path).map_err(|e| StoreError::io("remove", &path, &e))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the directory accessible to its owner alone, unless it is somebody else's: `--data /tmp` must
+/// not close `/tmp`.
+#[cfg(unix)]
+fn make_private(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::PermissionsExt;
+
+    let look = |e: std::io::Error| StoreError::io("read", path, &e);
+    let mode = fs::metadata(path).map_err(look)?.permissions().mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    let ours = path.join("format").exists() || path.join("lock").exists();
+    if !ours && fs::read_dir(path).map_err(look)?.next().is_some() {
+        return Err(StoreError::NotPrivate(path.to_owned()));
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+        .map_err(|e| StoreError::io("make private", path, &e))
+}
+
+#[cfg(not(unix))]
+fn make_private(_: &Path) -> Result<(), StoreError> {
+    Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use super::Directory;
+    use crate::StoreError;
+
+    #[test]
+    fn a_new_directory_is_private() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("data");
+        let _directory = Directory::open(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn somebody_elses_directory_stays_as_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(root.path().join("thesis.txt"), "precious").unwrap();
+        assert!(matches!(Directory::open(root.path()), Err(StoreError::NotPrivate(_))));
+        assert_eq!(fs::metadata(root.path()).unwrap().permissions().mode() & 0o777, 0o755);
+    }
+
+    #[test]
+    fn an_unfinished_snapshot_goes() {
+        let root = tempfile::tempdir().unwrap();
+        drop(Directory::open(root.path()).unwrap());
+        let state = root.path().join("state");
+        fs::create_dir(&state).unwrap();
+        fs::write(state.join("snap.00AB.generating"), "half").unwrap();
+        fs::write(state.join("snap.00AA"), "whole").unwrap();
+        let _directory = Directory::open(root.path()).unwrap();
+        assert!(!state.join("snap.00AB.generating").exists());
+        assert!(state.join("snap.00AA").exists());
+    }
+}

@@ -1,0 +1,66 @@
+//! Durable state on sled: what is acknowledged survives the end of the process at any moment.
+//!
+//! Everything lies in one ordered keyspace, each kind under its own tag and tenant, so that one
+//! [`Batch`] spans kinds: the leases, the record and the decision of an agreement become durable
+//! together or not at all. One thread writes: it takes all batches that wait, applies them at once,
+//! flushes once and acknowledges them all.
+//!
+//! ```
+//! use haggle_store::{Batch, Negotiations, Store, StoreOptions};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! let store = Store::open(dir.path(), &StoreOptions::default())?;
+//! let mut batch = Batch::new();
+//! batch.put::<Negotiations>(&"n-1".to_owned(), &serde_json::json!({"state": "confirmed"}))?;
+//! store.commit(batch).wait()?; // or `.await`
+//! assert!(store.get::<Negotiations>(&"n-1".to_owned())?.is_some());
+//! # Ok(()) }
+//! ```
+//!
+//! # Limitations
+//!
+//! sled finds damage by checksums a page. Damage to the end of its log looks like a write that a crash
+//! cut short, and what lies behind it is dropped without an error.
+
+mod artefacts;
+mod batch;
+mod bytes;
+mod commit;
+mod digest;
+mod directory;
+mod engine;
+mod error;
+mod journal;
+mod key;
+mod kind;
+mod kinds;
+mod log;
+mod options;
+mod pages;
+mod queue;
+mod samples;
+mod sequences;
+mod store;
+mod view;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use artefacts::Artefacts;
+pub use batch::Batch;
+pub use commit::{Commit, Receipt};
+pub use digest::{Digest, InvalidDigest};
+pub use error::StoreError;
+pub use journal::{Blob, CallRecord, JournalSize};
+pub use key::Key;
+pub use kind::{Encoding, Entry, Kind};
+pub use kinds::{
+    Decisions, Dependencies, FittedModel, GrantedDirectory, Leases, Models, Negotiations, Outcome,
+    Outcomes, PluginGeneration, Plugins, Policies, Providers, Services, Standing,
+};
+pub use log::{Log, Numbered, Records};
+pub use options::{Durability, StoreOptions};
+pub use samples::{Sample, SeriesKey};
+pub use store::Store;

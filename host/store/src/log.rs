@@ -1,0 +1,207 @@
+//! Logs: records that are only ever appended, numbered without gaps from 1.
+//!
+//! What one group appends to a log is packed into as few sled records as fit, each under the number of
+//! its first: a decision a page would cost a tree insertion each, which is what limits sled.
+
+use std::{collections::BTreeMap, marker::PhantomData};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    Encoding, StoreError,
+    engine::Engine,
+    key::{self, Key},
+    pages::{self, PAGE},
+    view::{Values, View},
+};
+
+/// The number of the first record.
+pub(crate) const FIRST: u64 = 1;
+
+/// The tag under which the next number of each log is kept.
+const NEXT: u8 = 0x03;
+
+/// A kind of log.
+pub trait Log {
+    /// The first byte of its keys; no two kinds or logs share one.
+    const TAG: u8;
+    /// What one of its records is called in messages.
+    const NAME: &'static str;
+    /// How its records are written.
+    const ENCODING: Encoding = Encoding::Json;
+    /// The most bytes that an encoded record may have.
+    const MAX_BYTES: usize = 1 << 20;
+    /// What is appended.
+    type Record: Serialize + DeserializeOwned + Numbered;
+}
+
+/// A record that knows its place in its log.
+pub trait Numbered {
+    /// Tells it.
+    fn number(&mut self, sequence: u64);
+}
+
+/// The records of a log, read as they are asked for.
+pub struct Records<'a, L> {
+    raw: RawRecords<'a>,
+    log: PhantomData<L>,
+}
+
+/// The records of a log as bytes.
+pub(crate) struct RawRecords<'a> {
+    engine: &'a Engine,
+    blocks: Box<dyn Iterator<Item = Result<(sled::IVec, sled::IVec), StoreError>> + Send + 'a>,
+    tag: u8,
+    from: u64,
+    /// The first number not to be read.
+    end: u64,
+    /// What is left of the current block, last record first.
+    block: Vec<(u64, Vec<u8>)>,
+}
+
+pub(crate) fn encode_record<L: Log>(record: &L::Record) -> Result<Vec<u8>, StoreError> {
+    let bytes = L::ENCODING.encode(L::NAME, record)?;
+    if bytes.len() > L::MAX_BYTES {
+        let what = format!("a {}", L::NAME);
+        return Err(StoreError::TooLarge { what, bytes: bytes.len(), most: L::MAX_BYTES });
+    }
+    Ok(bytes)
+}
+
+/// The next number of every log.
+pub(crate) fn next_numbers(engine: &Engine) -> Result<BTreeMap<u8, u64>, StoreError> {
+    let mut numbers = BTreeMap::new();
+    for entry in engine.under(&key::prefix(NEXT)) {
+        let (key, record) = entry?;
+        let tag = key::decode::<u64>(NEXT, &key).and_then(|tag| u8::try_from(tag).ok());
+        let number =
+            pages::join(engine, &key, record)?.and_then(|value| u64::decode(&mut value.as_slice()));
+        let (tag, number) = tag
+            .zip(number)
+            .ok_or_else(|| StoreError::corrupt(pages::name(&key), "no sequence number"))?;
+        numbers.insert(tag, number);
+    }
+    Ok(numbers)
+}
+
+/// Packs records that get the numbers from `first` on; returns the number after them.
+pub(crate) fn stage(values: &mut Values, tag: u8, first: u64, records: &[Vec<u8>]) -> u64 {
+    let mut number = first;
+    let mut start = first;
+    let mut block = Vec::new();
+    for record in records {
+        if !block.is_empty() && block.len() + record.len() + LENGTH >= PAGE {
+            values.insert(key::of(tag, &start), Some(std::mem::take(&mut block)));
+            start = number;
+        }
+        // A record is far below 4 GiB: its kind bounds it.
+        block.extend_from_slice(&(record.len() as u32).to_be_bytes());
+        block.extend_from_slice(record);
+        number += 1;
+    }
+    if !block.is_empty() {
+        values.insert(key::of(tag, &start), Some(block));
+    }
+    let mut next = Vec::new();
+    number.encode(&mut next);
+    values.insert(key::of(NEXT, &u64::from(tag)), Some(next));
+    number
+}
+
+/// Deletes the blocks all of whose records come before that number.
+pub(crate) fn truncate(view: &mut View<'_>, tag: u8, before: u64) -> Result<(), StoreError> {
+    let mut earlier: Option<sled::IVec> = None;
+    for entry in view.engine.range(key::prefix(tag), key::of(tag, &before.saturating_add(1))) {
+        let (key, _) = entry?;
+        if let Some(earlier) = earlier.replace(key) {
+            view.delete(earlier.to_vec());
+        }
+    }
+    Ok(())
+}
+
+/// How many bytes stand before a record to say how long it is.
+const LENGTH: usize = 4;
+
+/// The records of a block.
+pub(crate) fn unpack(mut block: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let mut records = Vec::new();
+    while !block.is_empty() {
+        let (length, rest) = block.split_first_chunk::<LENGTH>()?;
+        let (record, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+        records.push(record.to_vec());
+        block = rest;
+    }
+    Some(records)
+}
+
+impl<'a> RawRecords<'a> {
+    /// The records from number `from` up to, not including, `end`.
+    pub(crate) fn new(
+        engine: &'a Engine,
+        tag: u8,
+        from: u64,
+        end: u64,
+    ) -> Result<Self, StoreError> {
+        let prefix = key::prefix(tag);
+        // The block that holds `from` begins at or before it.
+        let first = engine.last(&prefix, &key::of(tag, &from))?;
+        let start = first.map_or(prefix, |(key, _)| key.to_vec());
+        let blocks = Box::new(engine.range(start, key::of(tag, &end)));
+        Ok(Self { engine, blocks, tag, from, end, block: Vec::new() })
+    }
+
+    /// Reads the next block; `false` at the end.
+    fn advance(&mut self) -> Result<bool, StoreError> {
+        let Some((key, record)) = self.blocks.next().transpose()? else { return Ok(false) };
+        // Deleted while we were on our way: the log was truncated, and reading goes on behind it.
+        let Some(block) = pages::join(self.engine, &key, record)? else { return Ok(true) };
+        let damaged = || StoreError::corrupt(pages::name(&key), "no block of a log");
+        let first: u64 = key::decode(self.tag, &key).ok_or_else(damaged)?;
+        let records = unpack(&block).ok_or_else(damaged)?;
+        self.block = (first..)
+            .zip(records)
+            .filter(|(number, _)| (self.from..self.end).contains(number))
+            .collect();
+        self.block.reverse();
+        Ok(true)
+    }
+}
+
+impl Iterator for RawRecords<'_> {
+    type Item = Result<(u64, Vec<u8>), StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(record) = self.block.pop() {
+                return Some(Ok(record));
+            }
+            match self.advance() {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+impl<'a, L: Log> Records<'a, L> {
+    pub(crate) const fn new(raw: RawRecords<'a>) -> Self {
+        Self { raw, log: PhantomData }
+    }
+}
+
+impl<L: Log> Iterator for Records<'_, L> {
+    type Item = Result<L::Record, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.raw.next()?;
+        Some(next.and_then(|(number, bytes)| {
+            let mut record: L::Record = L::ENCODING.decode(&bytes).map_err(|detail| {
+                StoreError::corrupt(format_args!("{} {number}", L::NAME), detail)
+            })?;
+            record.number(number);
+            Ok(record)
+        }))
+    }
+}

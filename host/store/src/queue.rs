@@ -1,0 +1,137 @@
+use std::{
+    mem,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use crate::{Batch, Commit, StoreError, batch::Operation, commit::Acknowledge};
+
+/// Batches on their way to the writer, bounded by their bytes.
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    filled: Condvar,
+    emptied: Condvar,
+    most_bytes: usize,
+}
+
+/// A batch and who waits for it; nobody, where it was committed lazily.
+pub(crate) struct Submission {
+    pub(crate) operations: Vec<Operation>,
+    pub(crate) acknowledge: Option<Acknowledge>,
+}
+
+/// What the writer is to do next.
+pub(crate) enum Work {
+    Write(Vec<Submission>),
+    /// Nothing came for as long as lazy writes may wait.
+    Idle,
+    /// The store is closed and everything written.
+    End,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: Vec<Submission>,
+    bytes: usize,
+    closed: bool,
+    poisoned: Option<StoreError>,
+}
+
+impl Queue {
+    pub(crate) fn new(most_bytes: usize) -> Self {
+        Self {
+            state: Mutex::default(),
+            filled: Condvar::new(),
+            emptied: Condvar::new(),
+            most_bytes,
+        }
+    }
+
+    /// Hands a batch to the writer. Blocks while the queue is full.
+    pub(crate) fn commit(&self, batch: Batch) -> Commit {
+        let (commit, acknowledge) = Commit::new();
+        match self.submit(batch, Some(acknowledge)) {
+            Ok(()) => commit,
+            Err(error) => Commit::failed(error),
+        }
+    }
+
+    pub(crate) fn submit(
+        &self,
+        batch: Batch,
+        acknowledge: Option<Acknowledge>,
+    ) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        loop {
+            if let Some(error) = &state.poisoned {
+                return Err(error.clone());
+            }
+            if state.closed {
+                return Err(StoreError::Closed);
+            }
+            // A batch that is larger than the queue goes through alone.
+            if state.bytes == 0 || state.bytes + batch.bytes <= self.most_bytes {
+                break;
+            }
+            state = self.emptied.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.bytes += batch.bytes;
+        state.waiting.push(Submission { operations: batch.operations, acknowledge });
+        // The writer looks again by itself after every group, so it sleeps only where nothing waited.
+        if state.waiting.len() == 1 {
+            self.filled.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Everything that waits, in the order of submission.
+    pub(crate) fn take(&self, patience: Option<Duration>) -> Work {
+        let deadline = patience.map(|patience| Instant::now() + patience);
+        let mut state = self.lock();
+        while state.waiting.is_empty() {
+            if state.closed {
+                return Work::End;
+            }
+            state = match deadline
+                .map(|deadline| deadline.saturating_duration_since(Instant::now()))
+            {
+                Some(Duration::ZERO) => return Work::Idle,
+                Some(rest) => {
+                    self.filled.wait_timeout(state, rest).unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.filled.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+        state.bytes = 0;
+        self.emptied.notify_all();
+        Work::Write(mem::take(&mut state.waiting))
+    }
+
+    /// Refuses whatever is submitted from now on; what waits is still written.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.filled.notify_all();
+        self.emptied.notify_all();
+    }
+
+    /// Refuses whatever waits and is submitted from now on.
+    pub(crate) fn poison(&self, cause: &StoreError) {
+        let error = StoreError::Poisoned(cause.to_string());
+        let refused = {
+            let mut state = self.lock();
+            state.poisoned.get_or_insert_with(|| error.clone());
+            state.bytes = 0;
+            mem::take(&mut state.waiting)
+        };
+        self.emptied.notify_all();
+        for submission in refused {
+            if let Some(acknowledge) = submission.acknowledge {
+                acknowledge.send(Err(error.clone()));
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

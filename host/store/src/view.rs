@@ -1,0 +1,87 @@
+use std::collections::BTreeMap;
+
+use crate::{Receipt, StoreError, batch::Operation, engine::Engine, journal, log, pages, samples};
+
+/// Values (`None` is a deletion) that are to be written over what is there.
+pub(crate) type Values = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// Writes that are not applied yet.
+#[derive(Debug, Default)]
+pub(crate) struct Layer {
+    pub(crate) values: Values,
+    /// Records to append, by the tag of their log.
+    pub(crate) appended: BTreeMap<u8, Vec<Vec<u8>>>,
+}
+
+/// The state as one batch sees it: what is applied, under what the group has written so far, under what
+/// the batch itself has.
+pub(crate) struct View<'a> {
+    pub(crate) engine: &'a Engine,
+    /// The next sequence number of each log before this group.
+    next: &'a BTreeMap<u8, u64>,
+    below: &'a Layer,
+    top: Layer,
+}
+
+impl Layer {
+    /// Puts the writes of a batch over its own.
+    pub(crate) fn absorb(&mut self, top: Self) {
+        self.values.extend(top.values);
+        for (log, mut records) in top.appended {
+            self.appended.entry(log).or_default().append(&mut records);
+        }
+    }
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(engine: &'a Engine, next: &'a BTreeMap<u8, u64>, below: &'a Layer) -> Self {
+        Self { engine, next, below, top: Layer::default() }
+    }
+
+    /// What the batch has written.
+    pub(crate) fn into_layer(self) -> Layer {
+        self.top
+    }
+
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.top.values.get(key).or_else(|| self.below.values.get(key)) {
+            Some(value) => Ok(value.clone()),
+            None => pages::read(self.engine, key),
+        }
+    }
+
+    pub(crate) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.top.values.insert(key, Some(value));
+    }
+
+    pub(crate) fn delete(&mut self, key: Vec<u8>) {
+        self.top.values.insert(key, None);
+    }
+
+    /// Appends to a log and returns the number of the record.
+    pub(crate) fn append(&mut self, log: u8, record: Vec<u8>) -> u64 {
+        let pending = |layer: &Layer| layer.appended.get(&log).map_or(0, Vec::len) as u64;
+        let first = self.next.get(&log).copied().unwrap_or(log::FIRST);
+        let sequence = first + pending(self.below) + pending(&self.top);
+        self.top.appended.entry(log).or_default().push(record);
+        sequence
+    }
+
+    /// Carries a batch out.
+    pub(crate) fn run(&mut self, operations: Vec<Operation>) -> Result<Receipt, StoreError> {
+        let mut receipt = Receipt::default();
+        for operation in operations {
+            match operation {
+                Operation::Put { key, value } => self.put(key, value),
+                Operation::Delete { key } => self.delete(key),
+                Operation::Append { log, record } => {
+                    receipt.sequences.push(self.append(log, record));
+                }
+                Operation::Truncate { log, before } => log::truncate(self, log, before)?,
+                Operation::Samples { series, samples } => samples::merge(self, &series, samples)?,
+                Operation::Call(call) => receipt.sequences.push(journal::append(self, call)?),
+            }
+        }
+        Ok(receipt)
+    }
+}

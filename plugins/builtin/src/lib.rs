@@ -1,0 +1,88 @@
+//! The built-in policies as compiled components, ready to load. `plugins/build` makes them from the
+//! crates beside this one; the tests here fail when they are older than their sources.
+
+/// A compiled policy.
+#[derive(Clone, Copy, Debug)]
+pub struct Builtin {
+    /// The name of the plugin.
+    pub name: &'static str,
+    /// The roles it plays, as the contract names their interfaces: `forecasting`, `failure-prediction`,
+    /// `bidding`, `tiering`.
+    pub roles: &'static [&'static str],
+    /// The component.
+    pub bytes: &'static [u8],
+    /// The SHA-256 of the component, in hexadecimal.
+    pub sha256: &'static str,
+}
+
+macro_rules! component {
+    ($name:literal, $($role:literal),+) => {
+        Builtin {
+            name: $name,
+            roles: &[$($role),+],
+            bytes: include_bytes!(concat!("../../dist/", $name, ".wasm")),
+            sha256: include_str!(concat!("../../dist/", $name, ".sha256")),
+        }
+    };
+}
+
+/// The policies that every host starts with, one a role.
+pub const BUILTIN: &[Builtin] =
+    &[component!("price-performance", "bidding"), component!("slo-tiers", "tiering")];
+
+/// The example forecaster of `sdk/examples/rust`, for trying out how a policy is loaded into a running
+/// host.
+pub const EXAMPLE: Builtin = component!("example-forecaster", "forecasting");
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use haggle_policy_manifest::{COMPONENTS, Manifest, REBUILD, hex_sha256, source_digest};
+
+    use super::{BUILTIN, Builtin, EXAMPLE};
+
+    const MANIFEST: &str = include_str!("../../dist/manifest.json");
+
+    fn all() -> Vec<Builtin> {
+        BUILTIN.iter().copied().chain([EXAMPLE]).collect()
+    }
+
+    #[test]
+    fn every_component_is_here_once() {
+        let mut here: Vec<_> = all().iter().map(|builtin| builtin.name).collect();
+        here.sort_unstable();
+        let known: Vec<_> = COMPONENTS.iter().map(|component| component.name).collect();
+        assert_eq!(here, known);
+    }
+
+    #[test]
+    fn components_are_what_the_manifest_says() {
+        let manifest = Manifest::from_json(MANIFEST).unwrap();
+        for builtin in all() {
+            let name = builtin.name;
+            let record = manifest.get(name);
+            let record = record.unwrap_or_else(|| panic!("{name} has no entry: run `{REBUILD}`"));
+            let sha256 = hex_sha256(builtin.bytes);
+            assert_eq!(sha256, record.sha256, "{name} is not what was recorded: run `{REBUILD}`");
+            assert_eq!(sha256, builtin.sha256, "{name}.sha256 is stale: run `{REBUILD}`");
+            assert_eq!(builtin.bytes.len() as u64, record.bytes, "{name}");
+        }
+    }
+
+    #[test]
+    fn components_are_as_new_as_their_sources() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+        let manifest = Manifest::from_json(MANIFEST).unwrap();
+        for component in COMPONENTS {
+            let (name, record) = (component.name, manifest.get(component.name));
+            let recorded = record.map(|record| record.sources_sha256.clone());
+            let now = source_digest(root, component).unwrap();
+            assert_eq!(
+                recorded,
+                Some(now),
+                "the sources of {name} changed since it was compiled: run `{REBUILD}`"
+            );
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The smoothing recursions, in error-correction form:
+//!
+//! ```text
+//! e_t = y_t − (l + φb + ρa + s1 + s2)      the innovation
+//! l   ← l + φb + α e_t                     level
+//! b   ← φb + β e_t                         damped trend
+//! a   ← ρa + δ e_t                         what fades: a deviation that returns to the level by itself
+//! s_i ← s_i + γ_i (1 − α − δ) e_t          each season's profile, at its place
+//! ```
+//!
+//! With `δ = 0` and one season these are the additive Holt-Winters recursions with damped trend
+//! (Hyndman, Koehler, Ord & Snyder, "Forecasting with Exponential Smoothing", 2008, chapter 2); two
+//! seasons and an autoregressive correction are Taylor's ("Short-term electricity demand forecasting
+//! using double seasonal exponential smoothing", 2003), except that the correction has a weight of its
+//! own. Two additions make them robust: a seasonal gain is at least that of an average over the periods
+//! seen so far, and an innovation that is alone and far out is cut before it moves the state.
+
+/// The smoothing parameters. `level + transient` is at most 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Parameters {
+    /// α, 0 to 1.
+    pub level: f64,
+    /// β, 0 to 1.
+    pub trend: f64,
+    /// φ, 0 to 1.
+    pub damping: f64,
+    /// δ, 0 to 1.
+    pub transient: f64,
+    /// ρ, 0 to 1.
+    pub persistence: f64,
+    /// γ of each season, 0 to 1.
+    pub seasonal: [f64; 2],
+}
+
+/// The profile of one season.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Season {
+    /// One value for each step of a period.
+    pub profile: Vec<f64>,
+    /// The place of the next value within it.
+    pub position: usize,
+    /// How many values it was learnt from.
+    pub seen: u32,
+}
+
+/// What the recursions know after some values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    /// l.
+    pub level: f64,
+    /// b.
+    pub trend: f64,
+    /// a.
+    pub transient: f64,
+    /// At most two, the shortest first.
+    pub seasons: Vec<Season>,
+    /// A running mean of the innovations' magnitudes.
+    pub noise: f64,
+    /// The side on which the last innovation was cut: -1, 0 or 1.
+    pub cut: i8,
+}
+
+/// Innovations beyond so many usual ones are cut, once.
+const FAR_OUT: f64 = 6.0;
+/// How quickly the usual innovation is learnt.
+const NOISE_GAIN: f64 = 0.05;
+
+impl Season {
+    /// The profile's value `ahead` steps after the next.
+    fn at(&self, ahead: usize) -> f64 {
+        let length = self.profile.len().max(1);
+        let mut place = self.position + ahead;
+        // A division is dear in the innermost loop, and rarely needed.
+        if place >= length {
+            place -= length;
+            if place >= length {
+                place %= length;
+            }
+        }
+        self.profile.get(place).copied().unwrap_or(0.0)
+    }
+
+    fn learn(&mut self, correction: f64, gain: f64) {
+        let length = self.profile.len() as f64;
+        let gain = gain.max(length / (length + f64::from(self.seen)));
+        if let Some(value) = self.profile.get_mut(self.position) {
+            *value += gain * correction;
+        }
+        self.seen = self.seen.saturating_add(1);
+    }
+
+    fn advance(&mut self) {
+        self.position += 1;
+        if self.position >= self.profile.len() {
+            self.position = 0;
+        }
+    }
+}
+
+impl State {
+    /// Takes in the next value, or a missing one, and returns the innovation (NaN where it is missing).
+    pub fn update(&mut self, value: f64, parameters: &Parameters) -> f64 {
+        let trend = parameters.damping * self.trend;
+        let transient = parameters.persistence * self.transient;
+        let seasonal: f64 = self.seasons.iter().map(|season| season.at(0)).sum();
+        let innovation = value - (self.level + trend + transient + seasonal);
+        let known = if innovation.is_nan() { 0.0 } else { self.cut(innovation) };
+        self.level += trend + parameters.level * known;
+        self.trend = trend + parameters.trend * known;
+        self.transient = transient + parameters.transient * known;
+        let rest = (1.0 - parameters.level - parameters.transient) * known;
+        for (season, gain) in self.seasons.iter_mut().zip(parameters.seasonal) {
+            if !innovation.is_nan() {
+                season.learn(rest, gain);
+            }
+            season.advance();
+        }
+        innovation
+    }
+
+    /// The expected value `ahead + 1` steps after the last.
+    #[must_use]
+    pub fn expect(&self, ahead: usize, reach: &Reach) -> f64 {
+        let seasonal: f64 = self.seasons.iter().map(|season| season.at(ahead)).sum();
+        self.level + reach.trend * self.trend + reach.transient * self.transient + seasonal
+    }
+
+    /// An outlier is alone; two on the same side are a shift, which must get through.
+    fn cut(&mut self, innovation: f64) -> f64 {
+        let most = FAR_OUT * self.noise;
+        let magnitude = innovation.abs();
+        self.noise += NOISE_GAIN * (magnitude.min(most) - self.noise);
+        let side = if magnitude > most { innovation.signum() as i8 } else { 0 };
+        let alone = side != 0 && self.cut != side;
+        self.cut = side;
+        if alone { innovation.clamp(-most, most) } else { innovation }
+    }
+}
+
+/// How far trend and transient reach over some steps.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reach {
+    /// φ + φ² + … + φʰ.
+    pub trend: f64,
+    /// ρʰ.
+    pub transient: f64,
+}
+
+impl Reach {
+    /// Over one step, two, three and so on.
+    pub fn every(parameters: &Parameters) -> impl Iterator<Item = Self> + use<> {
+        let Parameters { damping, persistence, .. } = *parameters;
+        let mut reach = Self { trend: 0.0, transient: 1.0 };
+        let mut power = 1.0;
+        std::iter::repeat_with(move || {
+            power *= damping;
+            reach.trend += power;
+            reach.transient *= persistence;
+            reach
+        })
+    }
+}
+
+/// The standard deviation of the error over 1, 2, 3… steps relative to that of an innovation: the square
+/// root of `1 + Σ c_j²`, with `c_j = α + β(φ + … + φʲ) + δρʲ + γ_i(1 − α − δ)[m_i divides j]` (as Hyndman
+/// et al., 2008, chapter 6, for these recursions).
+pub fn deviations<'a>(
+    parameters: &'a Parameters,
+    seasons: &'a [usize],
+) -> impl Iterator<Item = f64> + use<'a> {
+    let rest = 1.0 - parameters.level - parameters.transient;
+    let weights = Reach::every(parameters).zip(1_usize..).map(move |(reach, step)| {
+        let due = seasons.iter().zip(parameters.seasonal);
+        let due = due.filter(|(length, _)| step.is_multiple_of(**length));
+        let seasonal: f64 = due.map(|(_, gain)| gain * rest).sum();
+        let trend = parameters.trend * reach.trend;
+        parameters.level + trend + parameters.transient * reach.transient + seasonal
+    });
+    let variances = weights.scan(1.0, |variance, weight: f64| {
+        let now: f64 = *variance;
+        *variance += weight * weight;
+        Some(now)
+    });
+    variances.map(f64::sqrt)
+}

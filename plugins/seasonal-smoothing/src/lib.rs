@@ -1,0 +1,35 @@
+//! Seasonal exponential smoothing with prediction intervals.
+//!
+//! For every series it chooses among level, damped trend, what fades, and up to two seasons by how well
+//! the past would have been forecast over the horizon, and takes its intervals from how far off those
+//! forecasts were. A fit is some hundred passes over the history; a forecast with a fitted model takes in
+//! what is new and no more. Each module says its sources.
+//!
+//! Limits: seasons must fit into the history twice; events are not learnt from.
+
+mod bytes;
+mod filter;
+mod initial;
+mod model;
+mod outlook;
+mod policy;
+mod quantiles;
+mod resume;
+mod scale;
+mod search;
+mod season;
+mod trial;
+
+pub use bytes::Unreadable;
+pub use filter::{Parameters, Reach, Season, State, deviations};
+pub use initial::{initial, warm_up};
+pub use model::{History, Model};
+pub use outlook::MOST_STEPS;
+pub use policy::SeasonalSmoothing;
+pub use quantiles::{PROBABILITIES, Quantiles, normal};
+pub use scale::Scale;
+pub use search::{Choice, search};
+pub use season::candidates;
+pub use trial::{Trial, anchors, run};
+
+haggle_sdk::export_forecaster!(SeasonalSmoothing);
