@@ -66,7 +66,8 @@ impl Client {
     /// Creates or changes a document.
     pub(crate) fn put(&self, path: &str, document: &impl Serialize) -> anyhow::Result<Put> {
         let response = self.reached(self.agent.put(self.at(path)).send_json(document))?;
-        let put = if response.status() == StatusCode::CREATED { Put::Created } else { Put::Updated };
+        let put =
+            if response.status() == StatusCode::CREATED { Put::Created } else { Put::Updated };
         self.accepted(response)?;
         Ok(put)
     }
@@ -106,7 +107,10 @@ impl Client {
         format!("{}{path}", self.base)
     }
 
-    fn reached(&self, response: Result<Response<Body>, ureq::Error>) -> anyhow::Result<Response<Body>> {
+    fn reached(
+        &self,
+        response: Result<Response<Body>, ureq::Error>,
+    ) -> anyhow::Result<Response<Body>> {
         response.with_context(|| {
             let base = &self.base;
             format!("no host answers at {base} (start one with `haggle serve`, or name another with --url)")
@@ -115,8 +119,9 @@ impl Client {
 
     fn document<T: DeserializeOwned>(&self, response: Response<Body>) -> anyhow::Result<T> {
         let bytes = self.accepted(response)?;
-        serde_json::from_slice(&bytes)
-            .with_context(|| format!("{} answered what this version does not understand", self.base))
+        serde_json::from_slice(&bytes).with_context(|| {
+            format!("{} answered what this version does not understand", self.base)
+        })
     }
 
     /// The body of an answer that is not a refusal.

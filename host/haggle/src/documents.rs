@@ -11,7 +11,6 @@ use anyhow::{Context, bail};
 use haggle_model::{Document, Name};
 
 pub(crate) use read::parse;
-pub(crate) use typed::Typed;
 
 /// A document and where it stands.
 #[derive(Debug)]
@@ -81,7 +80,10 @@ pub(crate) fn open(path: &Path) -> anyhow::Result<Vec<Placed>> {
         documents.extend(parse(&file.display().to_string(), &text)?);
     }
     if documents.is_empty() {
-        bail!("{} holds no documents: each begins with its kind, e.g. kind: service", path.display());
+        bail!(
+            "{} holds no documents: each begins with its kind, e.g. kind: service",
+            path.display()
+        );
     }
     ordered(documents)
 }
@@ -132,10 +134,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
         write("b.yml", "kind: policy\nname: careful\n");
-        write("a.yaml", concat!(
-            "kind: dependency\nfrom: web\nto: cart\nratios: {requests_per_second: 1}\n---\n",
-            "kind: service\nname: web\nreplica: {serves: {requests_per_second: 10}}\n",
-        ));
+        write(
+            "a.yaml",
+            concat!(
+                "kind: dependency\nfrom: web\nto: cart\nratios: {requests_per_second: 1}\n---\n",
+                "kind: service\nname: web\nreplica: {serves: {requests_per_second: 10}}\n",
+            ),
+        );
         write("notes.txt", "kind: nonsense");
         let documents = open(folder.path()).unwrap();
         let found: Vec<String> =

@@ -5,12 +5,12 @@ mod client;
 mod commands;
 mod documents;
 mod failure;
+mod hosting;
 mod logging;
 mod output;
 mod progress;
 mod settings;
 mod table;
-mod yaml;
 mod yaml;
 
 use std::process::ExitCode;

@@ -2,6 +2,7 @@
 
 use anyhow::anyhow;
 use serde::de::DeserializeOwned;
+use serde_saphyr::UserMessageFormatter;
 
 /// Reads one document, whose text begins on line `first` of the place that it is from.
 ///
@@ -10,14 +11,16 @@ use serde::de::DeserializeOwned;
 pub(crate) fn read<T: DeserializeOwned>(text: &str, place: &str, first: u64) -> anyhow::Result<T> {
     let options = serde_saphyr::options! { with_snippet: false };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let rendered = error.to_string();
-        eprintln!("{rendered} {:?}", error.location());
-        match error.location() {
-            Some(at) if at.line() > 0 => {
-                let (line, column) = (first + at.line() - 1, at.column());
-                anyhow!("{place}, line {line}, column {column}: {rendered}")
+        let what = error.render_with_formatter(&UserMessageFormatter);
+        match error.location().filter(|at| at.line() > 0) {
+            Some(at) => {
+                let (line, column) = (at.line(), at.column());
+                // The text counts lines from the beginning of the document, not of the file.
+                let behind = format!(" at line {line}, column {column}");
+                let what = what.strip_suffix(&behind).unwrap_or(&what);
+                anyhow!("{place}, line {}, column {column}: {what}", first + line - 1)
             }
-            _ => anyhow!("{place}: {rendered}"),
+            None => anyhow!("{place}: {what}"),
         }
     })
 }
@@ -25,26 +28,28 @@ pub(crate) fn read<T: DeserializeOwned>(text: &str, place: &str, first: u64) -> 
 #[cfg(test)]
 mod tests {
     use super::read;
-    use haggle_model::{Document, Service, ScalingPolicy, Provider};
+    use haggle_model::Service;
 
     #[test]
-    fn x() {
-        for text in [
-            "name: web\nreplica:\n  serves: {requests_per_second: -1}\n",
-            "name: web\nreplica:\n  serves: {requests_per_second: many}\n",
-            "name: Web\nreplica:\n  serves: {requests_per_second: 1}\n",
-            "name: web\nreplicca:\n  serves: {requests_per_second: 1}\n",
-            "name: web\nreplicas: {max: 3}\n",
-            "name: web\nreplica: [1\n",
-            "name: web\nreplica:\n  serves: {requests_per_second: 1}\n  startup: soon\n",
-            "name: web\nname: x\nreplica:\n  serves: {requests_per_second: 1}\n  startup: 1s\n",
-            "name: web\nreplica: 3\n",
-            "- 1\n",
-            "x: *a\n",
-            "name: web\n\treplica: 1\n",
+    fn an_error_says_where_it_is_in_the_file() {
+        for (text, said) in [
+            ("name: web\nreplicca:\n  serves: {}\n", "a.yaml, line 12, column 1: "),
+            (
+                "name: web\nreplica:\n  serves: {requests_per_second: many}\n",
+                "line 13, column 33: \"many\" is not an amount",
+            ),
+            (
+                "name: web\nreplica:\n  serves: {}\n  startup: soon\n",
+                "line 14, column 12: \"soon\" is not a length",
+            ),
+            ("name: Web\n", "line 11, column 7: \"Web\" is not a name"),
+            ("name: [web\n", "a.yaml, line 1"),
+            ("", "a.yaml"),
         ] {
-            println!("{}", read::<Service>(text, "a.yaml, document 2", 11).unwrap_err());
-            println!("{}", read::<crate::documents::Typed<Service>>(text, "a.yaml, document 2", 11).unwrap_err());
+            let error = read::<Service>(text, "a.yaml", 11).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+            assert!(!error.contains(" at line"), "{error}");
+            assert_eq!(error.lines().count(), 1, "{error}");
         }
     }
 }

@@ -64,6 +64,9 @@ struct Account {
 #[derive(Clone, Debug)]
 struct Entry {
     lease: Lease,
+    /// What it was said to replace when it was held.
+    asked: Vec<LeaseId>,
+    /// What of that still runs.
     replaces: Vec<LeaseId>,
     /// The hold that is to replace this one.
     replaced_by: Option<LeaseId>,
@@ -232,7 +235,7 @@ impl Ledger {
         if let Some(known) = self.entries.get(&lease.id) {
             let state = known.lease.state;
             let same = Lease { state: lease.state, ..known.lease.clone() } == *lease
-                && known.replaces == *replaces;
+                && known.asked == *replaces;
             return match state {
                 _ if !same => Err(LedgerError::Different(id())),
                 LeaseState::Held | LeaseState::Confirmed => Ok(false),

@@ -6,6 +6,15 @@
 //! - [`Session`] is one negotiation: a state machine that takes in what has happened and says what is
 //!   to be done next.
 //! - [`negotiate`] runs a session to its end against parties that answer at once.
+//!
+//! # Limitations
+//!
+//! - Capacity is a number until it is changed: an owner has the same at every moment ahead.
+//! - Replicas share the units of one kind as a pool. That they can be packed onto single machines is not
+//!   checked, except that each fits into one.
+//! - What an optional branch asks of a service that is needed anyway counts as needed: it may reduce
+//!   the plan where dropping the branch would have spared it.
+//! - The one alternative to the whole is less of it.
 
 mod calendar;
 mod cycle;

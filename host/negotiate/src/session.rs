@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use haggle_model::{Alternative, Name, Owner, Quantities, Strength, Timestamp};
 
 use crate::{
-    Context, Demand, DemandError, Edge, Outcome, Reason, Spread, Standing, service_capacity,
+    Context, Demand, DemandError, Edge, Outcome, Party, Reason, Spread, Standing, service_capacity,
 };
 
 mod asking;
@@ -26,7 +26,8 @@ use deal::Deal;
 ///
 /// A round asks the services leaves first, then buys what must grow. Whoever can do less than was asked
 /// lowers the fraction of the demand that the next round asks for; in the last round that fraction is
-/// taken as it is. The protocol is an iterated contract net (FIPA SC00030H).
+/// taken as it is. What flows over best-effort dependencies is told to those that only they lead to, and
+/// asked of nobody. The protocol is an iterated contract net (FIPA SC00030H).
 #[derive(Debug)]
 pub struct Session {
     demand: Demand,
@@ -340,14 +341,13 @@ impl Session {
                 State::Finished => "came after the end, and changed nothing",
                 _ => "answers nothing that is waited for, and changed nothing",
             };
-            let participant = self.demand.requester.clone();
-            out.push(Output::Fault(Fault { message, participant, text: text.into() }));
+            self.fault(message, Party::Session, text.into(), out);
         }
         state
     }
 
-    fn fault(&self, message: MessageId, who: &Name, text: String, out: &mut Vec<Output>) {
-        out.push(Output::Fault(Fault { message, participant: who.clone(), text }));
+    fn fault(&self, message: MessageId, participant: Party, text: String, out: &mut Vec<Output>) {
+        out.push(Output::Fault(Fault { message, participant, text }));
     }
 
     fn say_why(&mut self, name: &Name) {

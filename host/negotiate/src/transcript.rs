@@ -152,9 +152,8 @@ impl Transcript {
                 self.add((*message, at), session(Party::Ledger), P::Cancel, body);
             }
             Output::Fault(Fault { message, participant, text }) => {
-                let to = Party::Service(participant.clone());
                 let body = Body::Text(text.clone());
-                self.add((*message, at), session(to), P::NotUnderstood, body);
+                self.add((*message, at), session(participant.clone()), P::NotUnderstood, body);
             }
             Output::Finished(outcome) => {
                 let last = self.messages.last().map_or(MessageId(0), |message| message.id);

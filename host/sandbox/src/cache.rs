@@ -54,10 +54,8 @@ impl Cache {
             else {
                 continue;
             };
-            let intact = self
-                .dir
-                .read(&name)
-                .is_ok_and(|bytes| Digest::of(&bytes).to_string() == content);
+            let intact =
+                self.dir.read(&name).is_ok_and(|bytes| Digest::of(&bytes).to_string() == content);
             if intact {
                 return Some(self.path.join(name));
             }

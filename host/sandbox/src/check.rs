@@ -26,7 +26,9 @@ pub(crate) fn risks(subjects: &[Vitals], risks: &mut [Result<Risk, Fault>]) -> R
         if risk.drivers.len() > 10 {
             return Err(format!("{} drivers, at most 10", risk.drivers.len()));
         }
-        risk.drivers.iter().try_for_each(|driver| finite("a driver's contribution", driver.contribution))
+        risk.drivers
+            .iter()
+            .try_for_each(|driver| finite("a driver's contribution", driver.contribution))
     })
 }
 
@@ -48,7 +50,9 @@ pub(crate) fn answers(
                 // Rounding in the guest is no reason to refuse.
                 Some(asked) if offered.amount > asked.amount * (1.0 + 1e-9) => {
                     let (more, less) = (offered.amount, asked.amount);
-                    return Err(format!("{more} of {resource:?} is offered and {less} was asked for"));
+                    return Err(format!(
+                        "{more} of {resource:?} is offered and {less} was asked for"
+                    ));
                 }
                 Some(_) => {}
             }
@@ -60,7 +64,8 @@ pub(crate) fn answers(
 pub(crate) fn bids(inventory: &[ComputeUnit], bids: &[Bid]) -> Result<(), String> {
     for (i, bid) in bids.iter().enumerate() {
         let wrong = |what: String| format!("bid {i}: {what}");
-        let known = inventory.iter().any(|unit| unit.id == bid.unit && unit.provider == bid.provider);
+        let known =
+            inventory.iter().any(|unit| unit.id == bid.unit && unit.provider == bid.provider);
         if !known {
             return Err(wrong(format!("unit {:?} is not in the inventory", short(&bid.unit))));
         }
@@ -107,7 +112,10 @@ fn outlook(task: &Task, outlook: &Outlook) -> Result<(), String> {
             finite("a lower bound", *lower)?;
             finite("an upper bound", *upper)?;
             if lower > upper {
-                return Err(format!("interval {level}, step {}: {lower} to {upper} is the wrong way round", step + 1));
+                return Err(format!(
+                    "interval {level}, step {}: {lower} to {upper} is the wrong way round",
+                    step + 1
+                ));
             }
         }
         if inner.is_some_and(|inner| !encloses(interval, inner)) {
@@ -179,7 +187,8 @@ mod tests {
         let series =
             Series { id: String::new(), start: 0, step: 1, values: vec![1.0], non_negative: true };
         let task = Task { series, model: None, horizon: 1, levels: vec![0.8, 0.95] };
-        let interval = |i: usize, level| Interval { level, lower: vec![lower[i]], upper: vec![upper[i]] };
+        let interval =
+            |i: usize, level| Interval { level, lower: vec![lower[i]], upper: vec![upper[i]] };
         let intervals = vec![interval(0, 0.8), interval(1, 0.95)];
         let mut all = [Ok(Outlook { mean: vec![mean], intervals, confidence })];
         outlooks(&[task], &mut all).unwrap();

@@ -43,7 +43,8 @@ impl Compiler {
 /// # Errors
 /// A text for the operator.
 pub fn compile_worker(input: &Path, output: &Path) -> Result<(), String> {
-    let limit = rustix::process::Rlimit { current: Some(WORKER_MEMORY), maximum: Some(WORKER_MEMORY) };
+    let limit =
+        rustix::process::Rlimit { current: Some(WORKER_MEMORY), maximum: Some(WORKER_MEMORY) };
     rustix::process::setrlimit(rustix::process::Resource::As, limit)
         .map_err(|error| format!("cannot limit memory: {error}"))?;
     let component = std::fs::read(input).map_err(|error| error.to_string())?;

@@ -15,11 +15,8 @@ const NOW: u64 = 1_750_000_000_000;
 const MINUTE: u64 = 60_000;
 
 pub(crate) fn check(generation: &Generation) -> Result<(), CallError> {
-    let context = Context {
-        now: NOW,
-        seed: 1,
-        configuration: generation.configuration().to_owned(),
-    };
+    let context =
+        Context { now: NOW, seed: 1, configuration: generation.configuration().to_owned() };
     generation.roles().iter().try_for_each(|role| match role {
         Role::Forecasting => forecasting(generation, &context),
         Role::FailurePrediction => failure_prediction(generation, &context),
@@ -29,7 +26,10 @@ pub(crate) fn check(generation: &Generation) -> Result<(), CallError> {
 }
 
 /// Calls and lets a declined call pass.
-fn call<F: Function>(generation: &Generation, function: &F) -> Result<Option<F::Answer>, CallError> {
+fn call<F: Function>(
+    generation: &Generation,
+    function: &F,
+) -> Result<Option<F::Answer>, CallError> {
     match generation.call(function) {
         Ok(called) => Ok(Some(called.answer)),
         Err(CallError { cause: Cause::Fault(_), .. }) => Ok(None),
@@ -113,10 +113,10 @@ fn failure_prediction(generation: &Generation, context: &Context) -> Result<(), 
     };
     let examples =
         (0..16).map(|i| failure::Example { vitals: vitals(i), failed: i % 4 == 0 }).collect();
-    let model = call(generation, &Learn { context: context.clone(), model: None, horizon, examples })?;
+    let model =
+        call(generation, &Learn { context: context.clone(), model: None, horizon, examples })?;
     let subjects = (0..4).map(vitals).collect();
-    let answers =
-        call(generation, &Assess { context: context.clone(), model, horizon, subjects })?;
+    let answers = call(generation, &Assess { context: context.clone(), model, horizon, subjects })?;
     items(generation, Assess::NAME, answers)
 }
 

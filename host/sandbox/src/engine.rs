@@ -14,9 +14,7 @@ const TABLES: u32 = 16;
 /// Instances come from a pool, calls are metered by fuel, and nothing that could differ from run to run
 /// is on. The compiled code depends on this configuration: the cache and the compile worker share it.
 pub(crate) fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
-    Engine::new(
-        config().allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits))),
-    )
+    Engine::new(config().allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits))))
 }
 
 /// Compiles only: without a pool, whose address space a worker has no use for.

@@ -7,7 +7,9 @@ use crate::{functions::Role, types::Fault};
 #[non_exhaustive]
 pub enum LoadError {
     /// More bytes than an upload may have.
-    #[error("{actual} bytes are more than an upload may have ({limit}): strip debug information, or raise limits.upload_bytes")]
+    #[error(
+        "{actual} bytes are more than an upload may have ({limit}): strip debug information, or raise limits.upload_bytes"
+    )]
     TooLarge {
         /// What came.
         actual: usize,
@@ -15,13 +17,19 @@ pub enum LoadError {
         limit: usize,
     },
     /// Not WebAssembly at all.
-    #[error("this is not WebAssembly: {0}. Upload the .wasm file that your toolchain built; precompiled code is not accepted")]
+    #[error(
+        "this is not WebAssembly: {0}. Upload the .wasm file that your toolchain built; precompiled code is not accepted"
+    )]
     NotWasm(String),
     /// WebAssembly that does not validate.
-    #[error("the bytes do not validate: {0}. The file is damaged or needs a WebAssembly feature that is off; build it again")]
+    #[error(
+        "the bytes do not validate: {0}. The file is damaged or needs a WebAssembly feature that is off; build it again"
+    )]
     Invalid(String),
     /// A core module without component type information, or with wrong one.
-    #[error("this is a core module that cannot be made a component: {0}. Build it with the SDK, or encode it with `wasm-tools component new`")]
+    #[error(
+        "this is a core module that cannot be made a component: {0}. Build it with the SDK, or encode it with `wasm-tools component new`"
+    )]
     NotEncodable(String),
     /// No role at all.
     #[error("the component exports none of the roles {roles}; it exports: {found}", roles = Role::list())]
@@ -30,7 +38,9 @@ pub enum LoadError {
         found: String,
     },
     /// A role without `metadata`, or of a version that this host does not know.
-    #[error("the component exports {export}, and this host knows {known}: build it against the wit/ folder of this version")]
+    #[error(
+        "the component exports {export}, and this host knows {known}: build it against the wit/ folder of this version"
+    )]
     Version {
         /// What it exports.
         export: String,
@@ -38,13 +48,19 @@ pub enum LoadError {
         known: String,
     },
     /// It does not say who it is.
-    #[error("the component does not export haggle:policy/metadata@0.1.0: every plugin says who it is")]
+    #[error(
+        "the component does not export haggle:policy/metadata@0.1.0: every plugin says who it is"
+    )]
     NoMetadata,
     /// Imports that nobody granted.
-    #[error("the component imports {0}, which a policy may not have: a policy gets `haggle:policy/log` and a virtual WASI 0.2 without network")]
+    #[error(
+        "the component imports {0}, which a policy may not have: a policy gets `haggle:policy/log` and a virtual WASI 0.2 without network"
+    )]
     Import(String),
     /// Types that differ from the contract.
-    #[error("role {role} does not match the contract: {cause}. Build it against the wit/ folder of this version")]
+    #[error(
+        "role {role} does not match the contract: {cause}. Build it against the wit/ folder of this version"
+    )]
     Mismatch {
         /// Which role.
         role: Role,
@@ -52,7 +68,9 @@ pub enum LoadError {
         cause: String,
     },
     /// Compiling took too long.
-    #[error("compiling took longer than {limit:?} and was stopped: make the component smaller, or raise limits.compile_ms")]
+    #[error(
+        "compiling took longer than {limit:?} and was stopped: make the component smaller, or raise limits.compile_ms"
+    )]
     CompileTime {
         /// What it may take.
         limit: Duration,

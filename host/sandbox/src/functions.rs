@@ -291,7 +291,10 @@ pub fn replay(
     function: &str,
     input: &[u8],
 ) -> Option<Result<Vec<u8>, CallError>> {
-    fn run<F: Function>(generation: &Generation, input: &[u8]) -> Option<Result<Vec<u8>, CallError>> {
+    fn run<F: Function>(
+        generation: &Generation,
+        input: &[u8],
+    ) -> Option<Result<Vec<u8>, CallError>> {
         let function: F = postcard::from_bytes(input).ok()?;
         Some(match generation.call(&function) {
             Ok(called) => Ok(postcard::to_stdvec(&called.answer).ok()?),

@@ -62,8 +62,7 @@ impl Exports {
             role: Role,
             find: impl FnOnce() -> wasmtime::Result<T>,
         ) -> Result<Option<T>, LoadError> {
-            let mismatch =
-                |error| LoadError::Mismatch { role, cause: format!("{error:#}") };
+            let mismatch = |error| LoadError::Mismatch { role, cause: format!("{error:#}") };
             roles.contains(&role).then(find).transpose().map_err(mismatch)
         }
         Ok(Self {

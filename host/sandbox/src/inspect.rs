@@ -117,8 +117,7 @@ fn roles(exports: &[String]) -> Result<BTreeSet<Role>, LoadError> {
     let roles: BTreeSet<Role> =
         Role::ALL.into_iter().filter(|role| has(role.interface())).collect();
     if roles.is_empty() {
-        let found =
-            if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
+        let found = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
         return Err(LoadError::NoRole { found });
     }
     if !has("metadata") {
@@ -140,7 +139,10 @@ mod tests {
     fn says_what_is_wrong_with_the_bytes() {
         assert!(matches!(refused(b""), LoadError::NotWasm(_)));
         assert!(matches!(refused(b"#!/bin/sh\n"), LoadError::NotWasm(_)));
-        assert!(matches!(refused(b"\0asm\x01\0\0\0"), LoadError::NoRole { .. } | LoadError::NotEncodable(_)));
+        assert!(matches!(
+            refused(b"\0asm\x01\0\0\0"),
+            LoadError::NoRole { .. } | LoadError::NotEncodable(_)
+        ));
         let component = wat::parse_str("(component)").unwrap();
         assert!(matches!(refused(&component), LoadError::NoRole { .. }));
         let truncated = &haggle_builtin::BUILTIN[0].bytes[..1000];

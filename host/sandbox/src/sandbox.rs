@@ -13,8 +13,8 @@ use crate::{
     generation::{Exports, Generation, Grant, link},
     inspect::inspect,
     limits::Limits,
-    semaphore::Semaphore,
     metadata::Description,
+    semaphore::Semaphore,
 };
 
 /// How a sandbox is set up.

@@ -43,7 +43,9 @@ pub enum HostError {
         missing: String,
     },
     /// A built-in plugin cannot be deleted.
-    #[error("plugin {0} is built in: load another generation over it, or name another plugin in your policies")]
+    #[error(
+        "plugin {0} is built in: load another generation over it, or name another plugin in your policies"
+    )]
     BuiltIn(String),
     /// A configuration that is not a JSON object.
     #[error("the configuration of plugin {plugin} is not a JSON object: {cause}")]
@@ -54,7 +56,9 @@ pub enum HostError {
         cause: String,
     },
     /// A scaling request that asks for nothing, or for two things.
-    #[error("the scaling request is unclear: give either `replicas` or `load`, and a service that serves what it asks for")]
+    #[error(
+        "the scaling request is unclear: give either `replicas` or `load`, and a service that serves what it asks for"
+    )]
     Unclear,
     /// The journal is written for hosts with a data directory only.
     #[error("{0} is not a data directory of this host")]

@@ -9,7 +9,11 @@ use haggle_sandbox::{Assess, Digest, Learn, Role, failure_prediction as failure}
 use haggle_store::{Batch, FittedModel, Models};
 
 use crate::{
-    catalog::Catalog, counterparties::context, error::HostError, events::EventKind, host::{Host, lock},
+    catalog::Catalog,
+    counterparties::context,
+    error::HostError,
+    events::EventKind,
+    host::{Host, lock},
 };
 
 /// How many values of a metric a policy sees.
@@ -80,7 +84,10 @@ impl Failures {
         self.pending = waiting;
         learnt
             .into_iter()
-            .map(|pending| failure::Example { failed: self.failed(&pending), vitals: pending.vitals })
+            .map(|pending| failure::Example {
+                failed: self.failed(&pending),
+                vitals: pending.vitals,
+            })
             .collect()
     }
 }
@@ -208,7 +215,8 @@ impl Host {
         for owner in owners.iter().collect::<std::collections::BTreeSet<_>>() {
             let Some(state) = states.get_mut(owner) else { continue };
             let found = highest.get(owner);
-            let above = |risk: Option<f64>| risk.is_some_and(|risk| risk >= policy.failure.threshold);
+            let above =
+                |risk: Option<f64>| risk.is_some_and(|risk| risk >= policy.failure.threshold);
             let (before, after) = (state.risk, found.map(|(probability, _)| *probability));
             state.risk = after;
             at_risk += usize::from(above(after));

@@ -80,8 +80,12 @@ impl Host {
         for service in catalog.services.values() {
             let policy = catalog.policy_of(service);
             let forecast = &policy.forecast;
-            let length = usize::try_from(forecast.history.steps(forecast.step)).unwrap_or(usize::MAX);
-            let key = SeriesKey { metric: service.load_resource().as_str().to_owned(), ..SeriesKey::load(service.name.clone()) };
+            let length =
+                usize::try_from(forecast.history.steps(forecast.step)).unwrap_or(usize::MAX);
+            let key = SeriesKey {
+                metric: service.load_resource().as_str().to_owned(),
+                ..SeriesKey::load(service.name.clone())
+            };
             let series = history.series(&key, now, forecast.step, length);
             if series.values.is_empty() {
                 continue;
@@ -91,7 +95,11 @@ impl Host {
                 std::collections::btree_map::Entry::Vacant(entry) => {
                     let current = self.decider.current(&forecast.plugin, Role::Forecasting);
                     let Some(generation) = current else { continue };
-                    entry.insert(Group { policy: Arc::clone(&policy), generation, jobs: Vec::new() })
+                    entry.insert(Group {
+                        policy: Arc::clone(&policy),
+                        generation,
+                        jobs: Vec::new(),
+                    })
                 }
             };
             let digest = group.generation.digest();
@@ -156,7 +164,9 @@ impl Host {
             shared: chunk.iter().find_map(|job| job.model.as_ref()?.shared.as_deref().cloned()),
             per_series: chunk
                 .iter()
-                .map(|job| Ok(job.model.as_ref().map(|model| model.bytes.clone()).unwrap_or_default()))
+                .map(|job| {
+                    Ok(job.model.as_ref().map(|model| model.bytes.clone()).unwrap_or_default())
+                })
                 .collect(),
         });
         let call = Fit { context: context(now, now.as_millis()), panel, previous };
@@ -177,7 +187,8 @@ impl Host {
             match bytes {
                 Ok(bytes) => {
                     fitted += 1;
-                    job.model = Some(Model { digest, fitted_at: now, bytes, shared: shared.clone() });
+                    job.model =
+                        Some(Model { digest, fitted_at: now, bytes, shared: shared.clone() });
                 }
                 Err(fault) => {
                     tracing::debug!(service = %job.service.name, %fault, "not fitted");
@@ -254,9 +265,12 @@ type Forecasted = Result<(Outlook, Arc<Generation>), Fault>;
 /// that came together are not all fitted together for ever.
 fn is_due(job: &Job, refit: Span, now: Timestamp) -> bool {
     let Some(model) = &job.model else { return true };
-    let spread = job.service.name.as_str().bytes().fold(7_u64, |hash, byte| {
-        hash.wrapping_mul(31).wrapping_add(u64::from(byte))
-    });
+    let spread = job
+        .service
+        .name
+        .as_str()
+        .bytes()
+        .fold(7_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)));
     let age = refit.as_millis() - refit.as_millis() / 4 * (spread % 64) / 64;
     now.since(model.fitted_at).as_millis() >= age
 }

@@ -486,9 +486,8 @@ impl Host {
         let replicas = self.actuator().status(now, &service.name).unwrap_or_default();
         let key = SeriesKey::load(service.name.clone());
         let observed = self.history().latest(&key).map(|(_, value)| value);
-        let compliance = service
-            .objective
-            .and_then(|_| state.map(|state| state.compliance.share()));
+        let compliance =
+            service.objective.and_then(|_| state.map(|state| state.compliance.share()));
         ServiceView {
             service: service.as_ref().clone(),
             status: ServiceStatus {
@@ -528,9 +527,8 @@ impl Host {
         let utilization = catalog.policy_of(service).scaling.target_utilization;
         let now = self.clock.now();
         let mut states = self.states();
-        let state = states
-            .entry(service.name.clone())
-            .or_insert_with(|| ServiceState::new(service, now));
+        let state =
+            states.entry(service.name.clone()).or_insert_with(|| ServiceState::new(service, now));
         let replicas = state.replicas.clamp(service.replicas.min, service.replicas.max);
         let owner = Owner::Service(service.name.clone());
         self.ledger().set_capacity(&owner, &service_capacity(service, utilization));
@@ -590,8 +588,10 @@ impl Host {
             let ((from, to), dependency) = entry?;
             catalog.graph.put(&from, &to, dependency)?;
         }
-        let leases: Vec<Lease> =
-            store.scan::<Leases>().map(|entry| entry.map(|(_, lease)| lease)).collect::<Result<_, _>>()?;
+        let leases: Vec<Lease> = store
+            .scan::<Leases>()
+            .map(|entry| entry.map(|(_, lease)| lease))
+            .collect::<Result<_, _>>()?;
         let changed = self.ledger().restore(leases, now);
         let mut batch = Batch::new();
         crate::negotiating::keep_leases(&mut batch, &changed)?;
@@ -664,6 +664,9 @@ fn written(
 
 impl std::fmt::Debug for Host {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Host").field("id", &self.id).field("interval", &self.interval).finish_non_exhaustive()
+        f.debug_struct("Host")
+            .field("id", &self.id)
+            .field("interval", &self.interval)
+            .finish_non_exhaustive()
     }
 }

@@ -91,7 +91,13 @@ impl Metrics {
         self.replicas.get_or_create(&labels).set(i64::from(replicas));
     }
 
-    pub(crate) fn planned(&self, service: &Name, observed: Option<f64>, load: f64, confidence: f64) {
+    pub(crate) fn planned(
+        &self,
+        service: &Name,
+        observed: Option<f64>,
+        load: f64,
+        confidence: f64,
+    ) {
         let labels = ServiceLabels { service: service.to_string() };
         if let Some(observed) = observed {
             self.load.get_or_create(&labels).set(observed);
@@ -117,8 +123,9 @@ impl Metrics {
     /// The text that Prometheus scrapes.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
-        // Writing to a string does not fail.
-        drop(encode(&mut text, &self.registry));
-        text
+        match encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            Err(error) => format!("# the metrics cannot be written: {error}\n"),
+        }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use haggle_model::{Lease, LeaseState, Name, Quantities, ScalingPolicy, Service, Timestamp, Window};
+use haggle_model::{
+    Lease, LeaseState, Name, Quantities, ScalingPolicy, Service, Timestamp, Window,
+};
 use haggle_negotiate::{Demand, Ledger, Negotiated, Outcome, Purpose, negotiate};
 use haggle_store::{Batch, Leases, StoreError};
 use serde_json::{Value, json};

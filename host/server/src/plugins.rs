@@ -207,22 +207,27 @@ impl Host {
 
     fn restore_one(&self, record: &PluginGeneration) -> Option<Arc<Generation>> {
         let store = self.persistence.store()?;
-        let outcome = store.artefacts().get(&record.digest).map_err(HostError::from).and_then(|bytes| {
-            let bytes = bytes.ok_or_else(|| not_found("artefact", record.digest))?;
-            let configuration = record.configuration.to_string();
-            self.load_generation(&record.plugin, record.generation, &bytes, &configuration)
-        });
+        let outcome =
+            store.artefacts().get(&record.digest).map_err(HostError::from).and_then(|bytes| {
+                let bytes = bytes.ok_or_else(|| not_found("artefact", record.digest))?;
+                let configuration = record.configuration.to_string();
+                self.load_generation(&record.plugin, record.generation, &bytes, &configuration)
+            });
         match outcome {
             Ok(generation) => Some(Arc::new(generation)),
             Err(error) => {
-                let message = format!("generation {} cannot be restored: {error}", record.generation);
+                let message =
+                    format!("generation {} cannot be restored: {error}", record.generation);
                 self.emit(EventKind::Alert, record.plugin.as_str(), message, Value::Null);
                 None
             }
         }
     }
 
-    fn load_built_in(&self, builtin: &haggle_builtin::Builtin) -> Result<Arc<Generation>, HostError> {
+    fn load_built_in(
+        &self,
+        builtin: &haggle_builtin::Builtin,
+    ) -> Result<Arc<Generation>, HostError> {
         let name = Name::new(builtin.name)?;
         if let Some(store) = self.persistence.store() {
             // A replay needs what decided, also after the host brings a newer one.
@@ -281,10 +286,11 @@ impl Host {
         }
         let current = self.decider.registry.current(name.as_str());
         let previous = self.decider.registry.previous(name.as_str());
-        for (generation, standing) in
-            [(previous, Standing::Previous), (current, Standing::Active)]
+        for (generation, standing) in [(previous, Standing::Previous), (current, Standing::Active)]
         {
-            let Some(generation) = generation.filter(|g| !self.is_the_built_in(name, g)) else { continue };
+            let Some(generation) = generation.filter(|g| !self.is_the_built_in(name, g)) else {
+                continue;
+            };
             let record = records
                 .entry(generation.number())
                 .or_insert_with(|| self.record(name, &generation));
@@ -358,10 +364,7 @@ impl Host {
     }
 }
 
-fn records(
-    store: &haggle_store::Store,
-    name: &Name,
-) -> Result<Vec<PluginGeneration>, StoreError> {
+fn records(store: &haggle_store::Store, name: &Name) -> Result<Vec<PluginGeneration>, StoreError> {
     let mut found = Vec::new();
     for entry in store.scan::<Plugins>() {
         let (_, record) = entry?;

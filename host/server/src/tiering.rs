@@ -82,7 +82,8 @@ impl Host {
                 continue;
             }
             let message = format!("{} -> {tier}: {}", state.tier, assignment.reason);
-            let detail = serde_json::json!({ "from": state.tier, "to": tier, "share": state.share });
+            let detail =
+                serde_json::json!({ "from": state.tier, "to": tier, "share": state.share });
             (state.tier, state.tier_since) = (tier, now);
             self.emit(EventKind::Tier, service.name.as_str(), message, detail);
         }

@@ -199,14 +199,16 @@ impl Host {
         } else {
             needed.load.clone()
         };
-        let renew = state.agreed.as_ref().is_some_and(|agreed| {
-            agreed.until.before(policy.negotiation.renew_before) <= now
-        });
+        let renew = state
+            .agreed
+            .as_ref()
+            .is_some_and(|agreed| agreed.until.before(policy.negotiation.renew_before) <= now);
         let depends = catalog.graph.dependencies_of(&service.name).next().is_some();
         let outgrown = depends
-            && state.agreed.as_ref().is_none_or(|agreed| {
-                load.get(resource) > agreed.load.get(resource) * TOLERANCE
-            });
+            && state
+                .agreed
+                .as_ref()
+                .is_none_or(|agreed| load.get(resource) > agreed.load.get(resource) * TOLERANCE);
         if needed.replicas == from && !renew && !outgrown {
             return Ok(());
         }
@@ -216,16 +218,17 @@ impl Host {
             ScalingReason::Tier => Purpose::TierChange,
             _ => Purpose::Growth,
         };
-        let session = match self.negotiate(catalog, &states, &mut ledger, service, load, purpose, now) {
-            Ok(session) => session,
-            Err(HostError::Demand(error)) => {
-                let message = format!("cannot be negotiated for: {error}");
-                self.emit(EventKind::Alert, service.name.as_str(), message, json!({}));
-                report.failed += 1;
-                return Ok(());
-            }
-            Err(error) => return Err(error),
-        };
+        let session =
+            match self.negotiate(catalog, &states, &mut ledger, service, load, purpose, now) {
+                Ok(session) => session,
+                Err(HostError::Demand(error)) => {
+                    let message = format!("cannot be negotiated for: {error}");
+                    self.emit(EventKind::Alert, service.name.as_str(), message, json!({}));
+                    report.failed += 1;
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            };
         drop(ledger);
         match session.outcome() {
             "won" => report.won += 1,

@@ -1,9 +1,7 @@
 //! What the host shows and takes, as JSON.
 
 use haggle_actuate::ReplicaStatus;
-use haggle_model::{
-    DependencyDocument, Name, Quantities, Service, Span, Tier, Timestamp, Window,
-};
+use haggle_model::{DependencyDocument, Name, Quantities, Service, Span, Tier, Timestamp, Window};
 use haggle_negotiate::{Agreement, Reason};
 use haggle_observe::Sample;
 use haggle_plan::Outlook;

@@ -27,8 +27,12 @@ macro_rules! component {
 }
 
 /// The policies that every host starts with, one a role.
-pub const BUILTIN: &[Builtin] =
-    &[component!("price-performance", "bidding"), component!("slo-tiers", "tiering")];
+pub const BUILTIN: &[Builtin] = &[
+    component!("seasonal-smoothing", "forecasting"),
+    component!("logistic-failure", "failure-prediction"),
+    component!("price-performance", "bidding"),
+    component!("slo-tiers", "tiering"),
+];
 
 /// The example forecaster of `sdk/examples/rust`, for trying out how a policy is loaded into a running
 /// host.
@@ -42,10 +46,13 @@ mod tests {
 
     use super::{BUILTIN, Builtin, EXAMPLE};
 
+    /// For the tests of the host, which take the file themselves.
+    const MISBEHAVING: Builtin = component!("misbehaving", "forecasting");
+
     const MANIFEST: &str = include_str!("../../dist/manifest.json");
 
     fn all() -> Vec<Builtin> {
-        BUILTIN.iter().copied().chain([EXAMPLE]).collect()
+        BUILTIN.iter().copied().chain([EXAMPLE, MISBEHAVING]).collect()
     }
 
     #[test]

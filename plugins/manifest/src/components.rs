@@ -17,9 +17,24 @@ pub const COMPONENTS: &[Component] = &[
         folder: "sdk/examples/rust",
     },
     Component {
+        name: "logistic-failure",
+        package: "haggle-logistic-failure",
+        folder: "plugins/logistic-failure",
+    },
+    Component {
+        name: "misbehaving",
+        package: "haggle-misbehaving",
+        folder: "tests/misbehaving",
+    },
+    Component {
         name: "price-performance",
         package: "haggle-price-performance",
         folder: "plugins/price-performance",
+    },
+    Component {
+        name: "seasonal-smoothing",
+        package: "haggle-seasonal-smoothing",
+        folder: "plugins/seasonal-smoothing",
     },
     Component { name: "slo-tiers", package: "haggle-slo-tiers", folder: "plugins/slo-tiers" },
 ];

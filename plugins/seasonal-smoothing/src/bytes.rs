@@ -5,6 +5,7 @@
 use crate::{
     filter::{Parameters, Season, State},
     model::Model,
+    outlook::MOST_STEPS,
     quantiles::{PROBABILITIES, Quantiles},
     scale::Scale,
 };
@@ -30,7 +31,7 @@ impl Model {
         let place = [state.level, state.trend, state.transient, state.noise];
         let mut write = |number: f64| bytes.extend(number.to_le_bytes());
         [largest, median, spread].into_iter().for_each(&mut write);
-        shares.into_iter().chain(place).chain([self.noise, self.ratio]).for_each(write);
+        shares.into_iter().chain(place).chain([self.noise, self.confidence]).for_each(write);
         bytes.extend(self.next.to_le_bytes());
         bytes.extend(self.step.to_le_bytes());
         bytes.extend(state.cut.to_le_bytes());
@@ -66,7 +67,7 @@ impl Model {
             seasonal: [rest.share()?, rest.share()?],
         };
         let (level, trend, transient) = (rest.number()?, rest.number()?, rest.number()?);
-        let (running, noise, ratio) = (rest.number()?, rest.number()?, rest.number()?);
+        let (running, noise, confidence) = (rest.number()?, rest.number()?, rest.share()?);
         let (next, step) = (u64::from_le_bytes(rest.take()?), u64::from_le_bytes(rest.take()?));
         let cut = i8::from_le_bytes(rest.take()?);
         let mut errors = Vec::new();
@@ -81,7 +82,6 @@ impl Model {
         let sensible = scale.largest >= 0.0
             && scale.spread > 0.0
             && running >= 0.0
-            && ratio >= 0.0
             && parameters.level + parameters.transient <= 1.0
             && step > 0
             && ascending
@@ -91,7 +91,7 @@ impl Model {
             return Err(Unreadable);
         }
         let state = State { level, trend, transient, seasons, noise: running, cut };
-        Ok(Self { scale, parameters, state, noise, errors, ratio, next, step })
+        Ok(Self { scale, parameters, state, noise, errors, confidence, next, step })
     }
 }
 
@@ -145,7 +145,9 @@ impl Reader<'_> {
         for value in &mut values {
             *value = f64::from(f32::from_le_bytes(self.take()?));
         }
-        let sensible = horizon > 0 && values.iter().all(|v| v.is_finite()) && values.is_sorted();
+        let reach = 1..=MOST_STEPS;
+        let sensible =
+            reach.contains(&horizon) && values.iter().all(|v| v.is_finite()) && values.is_sorted();
         if sensible { Ok(Quantiles { horizon, values }) } else { Err(Unreadable) }
     }
 

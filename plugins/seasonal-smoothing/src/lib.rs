@@ -33,3 +33,6 @@ pub use season::candidates;
 pub use trial::{Trial, anchors, run};
 
 haggle_sdk::export_forecaster!(SeasonalSmoothing);
+
+#[cfg(test)]
+mod tests;

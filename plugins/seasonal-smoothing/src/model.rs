@@ -23,8 +23,8 @@ pub struct Model {
     pub noise: f64,
     /// The distribution of errors at some horizons, the shortest first.
     pub errors: Vec<Quantiles>,
-    /// How far off forecasts are on average, relative to the movement from one value to the next.
-    pub ratio: f64,
+    /// 0 to 1, see [`Model::fit`].
+    pub confidence: f64,
     /// Where the next value belongs, in milliseconds since the epoch.
     pub next: u64,
     /// The distance between two values in milliseconds.
@@ -44,6 +44,10 @@ pub struct History<'a> {
 
 impl Model {
     /// Fits a history for forecasts of up to `horizon` steps; none if no value is present.
+    ///
+    /// The confidence is `exp(-r / 4) · n / (n + 8)`: `r` is the mean absolute error of the past forecasts
+    /// over the horizon relative to the mean absolute change from one value to the next, and `n` is the
+    /// number of values. White noise has about 0.8, a random walk 0.55 over 12 steps and 0.3 over 48.
     #[must_use]
     pub fn fit(history: History<'_>, seasons: &[u32], horizon: u32) -> Option<Self> {
         let scale = Scale::of(history.values)?;
@@ -64,7 +68,7 @@ impl Model {
             }
             ControlFlow::Continue(())
         });
-        let ratio = ratio(&errors, values);
+        let confidence = confidence(&errors, values);
         let one = errors.first().map_or(0.0, |errors| root_mean_square(errors));
         // A history that was forecast without any error may yet be off by what its scale allows.
         let one = one.max(2.0 / values.len().max(1) as f64);
@@ -78,7 +82,7 @@ impl Model {
             parameters,
             noise: state.noise,
             errors: errors.collect(),
-            ratio,
+            confidence,
             next: history.start.saturating_add(end),
             step: history.step,
             state,
@@ -97,13 +101,14 @@ pub(crate) fn deviation(parameters: &Parameters, seasons: &[usize], h: usize) ->
     deviations(parameters, seasons).nth(h.saturating_sub(1)).unwrap_or(1.0)
 }
 
-/// The mean absolute error over the anchors against the mean absolute change.
-fn ratio(errors: &[Vec<f64>], values: &[f64]) -> f64 {
+fn confidence(errors: &[Vec<f64>], values: &[f64]) -> f64 {
     let magnitudes = |errors: &Vec<f64>| mean(errors.iter().map(|error| error.abs()));
     let off = mean(errors.iter().filter(|errors| !errors.is_empty()).map(magnitudes));
     let changes = values.array_windows().map(|[a, b]| (b - a).abs());
     let movement = mean(changes.filter(|change| change.is_finite()));
-    if movement > 0.0 { off / movement } else { 0.0 }
+    let ratio = if movement > 0.0 { off / movement } else { 0.0 };
+    let present = values.iter().filter(|value| value.is_finite()).count() as f64;
+    (-ratio / 4.0).exp() * present / (present + 8.0)
 }
 
 fn root_mean_square(values: &[f64]) -> f64 {

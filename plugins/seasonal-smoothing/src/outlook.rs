@@ -38,10 +38,18 @@ impl Model {
             let upper = upper.iter().zip(&expected).map(|(bound, mean)| back(bound.max(*mean)));
             Interval { level: *level, lower: lower.collect(), upper: upper.collect() }
         };
+        let mut intervals: Vec<Interval> = Vec::with_capacity(levels.len());
+        for level in levels {
+            let mut outer = interval(level);
+            if let Some(inner) = intervals.last() {
+                enclose(&mut outer, inner);
+            }
+            intervals.push(outer);
+        }
         Outlook {
-            intervals: levels.iter().map(interval).collect(),
+            intervals,
             mean: expected.iter().map(|value| back(*value)).collect(),
-            confidence: (-self.ratio / 4.0).exp().clamp(0.0, 1.0),
+            confidence: self.confidence,
         }
     }
 
@@ -69,5 +77,16 @@ impl Model {
             })
         };
         growth.take(steps).enumerate().map(step).collect()
+    }
+}
+
+/// Widens an interval where it does not enclose a narrower one: quantiles that were collected never
+/// cross, but model bytes may hold anything.
+fn enclose(outer: &mut Interval, inner: &Interval) {
+    for (outer, inner) in outer.lower.iter_mut().zip(&inner.lower) {
+        *outer = outer.min(*inner);
+    }
+    for (outer, inner) in outer.upper.iter_mut().zip(&inner.upper) {
+        *outer = outer.max(*inner);
     }
 }

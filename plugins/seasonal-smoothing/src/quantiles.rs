@@ -26,7 +26,7 @@ impl Quantiles {
     #[must_use]
     pub fn of(errors: &mut [f64], horizon: u32, deviation: f64) -> Self {
         errors.sort_by(f64::total_cmp);
-        let independent = errors.len() as f64 / f64::from(horizon.max(1)).sqrt();
+        let independent = errors.len() as f64 / f64::from(horizon.max(1));
         let squares = mean(errors.iter().map(|error| error * error));
         // The squares of far-out errors must not decide alone.
         let mut magnitudes: Vec<f64> = errors.iter().map(|error| error.abs()).collect();
@@ -35,7 +35,8 @@ impl Quantiles {
         let spread =
             (independent * squares + FORMULA * deviation * deviation) / (independent + FORMULA);
         let spread = spread.sqrt();
-        let own = independent / (independent + TRUST);
+        let shape = errors.len() as f64 / f64::from(horizon.max(1)).sqrt();
+        let own = shape / (shape + TRUST);
         let freedom = (independent - 1.0).max(1.0);
         let at = |probability: f64| {
             let expected = spread * student(probability, freedom);

@@ -6,7 +6,7 @@ const LONGEST_GAP: u64 = 1000;
 impl Model {
     /// Goes on from where the model stands with what the window has beyond it, without a search; a gap
     /// between them counts as missing values. False, and nothing changed, where it cannot: another step, a
-    /// window that ends before the model does, or one that begins long after.
+    /// window that ends before the model does or begins long after, anything after nothing but zeros.
     #[must_use]
     pub fn resume(&mut self, window: History<'_>) -> bool {
         if window.step != self.step {
@@ -21,7 +21,9 @@ impl Model {
         else {
             return false;
         };
-        if gap > LONGEST_GAP.max(longest) {
+        // Of a history of nothing but zeros no scale is known.
+        let woken = self.scale.largest == 0.0 && new.iter().any(|v| v.is_finite() && *v != 0.0);
+        if woken || gap > LONGEST_GAP.max(longest) {
             return false;
         }
         for _ in 0..gap {

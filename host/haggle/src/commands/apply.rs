@@ -104,7 +104,9 @@ fn put(client: &Client, document: &Document) -> anyhow::Result<Put> {
         Document::Provider(provider) => {
             client.put(&format!("/v1/providers/{}", provider.name), provider)
         }
-        Document::Service(service) => client.put(&format!("/v1/services/{}", service.name), service),
+        Document::Service(service) => {
+            client.put(&format!("/v1/services/{}", service.name), service)
+        }
         Document::Dependency(edge) => {
             let path = format!("/v1/dependencies/{}/{}", edge.from, edge.to);
             client.put(&path, &haggle_model::Dependency::from(edge.clone()))

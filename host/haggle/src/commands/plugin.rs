@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::{client::Remote, output};
 
 pub(crate) use inspect::Inspect;
-pub(crate) use load::Load;
+pub(crate) use load::{Load, configuration};
 
 /// Load, list, inspect, roll back and delete the policies of a host
 #[derive(Debug, Subcommand)]
@@ -95,7 +95,8 @@ impl List {
 impl Rollback {
     fn run(self) -> anyhow::Result<()> {
         let path = format!("{}/rollback", path(&self.name));
-        let plugin: PluginView = self.remote.connect().post(&path).context("nothing was changed")?;
+        let plugin: PluginView =
+            self.remote.connect().post(&path).context("nothing was changed")?;
         if self.json { output::json(&plugin) } else { output::line(show::line(&plugin)) }
     }
 }

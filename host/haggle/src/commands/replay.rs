@@ -31,8 +31,11 @@ Examples:
 
 impl Replay {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let options =
-            Options { limits: Limits::default(), compiler: compile_worker::compiler()?, cache: None };
+        let options = Options {
+            limits: Limits::default(),
+            compiler: compile_worker::compiler()?,
+            cache: None,
+        };
         let report = {
             let progress = Progress::spinner("replaying decisions");
             haggle_server::replay(&self.data, options, &mut |done| {

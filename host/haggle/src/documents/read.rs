@@ -1,7 +1,7 @@
 //! From YAML to valid documents.
 
 use anyhow::{Context, anyhow};
-use haggle_model::{DependencyDocument, Document, Name, Provider, ScalingPolicy, Service};
+use haggle_model::{DependencyDocument, Document, Provider, ScalingPolicy, Service};
 use serde::de::DeserializeOwned;
 
 use super::{

@@ -59,11 +59,14 @@ mod tests {
     fn documents_are_counted_and_know_their_line() {
         let text = "# a file\n%YAML 1.2\n---\na: 1\n--- # again\nb: 2\n...\n---\n# empty\n---\nc: |\n  --- no\n";
         let part = |number, line, text| Part { number, line, text };
-        assert_eq!(split(text), [
-            part(1, 3, "\na: 1\n"),
-            part(2, 5, " # again\nb: 2\n"),
-            part(3, 10, "\nc: |\n  --- no\n"),
-        ]);
+        assert_eq!(
+            split(text),
+            [
+                part(1, 3, "\na: 1\n"),
+                part(2, 5, " # again\nb: 2\n"),
+                part(3, 10, "\nc: |\n  --- no\n"),
+            ]
+        );
         assert_eq!(split("a: 1"), [part(1, 1, "a: 1")]);
         assert_eq!(split("\r\n---\r\na: 1\r\n"), [part(1, 2, "\r\na: 1\r\n")]);
         assert!(split("").is_empty() && split("---\n---\n").is_empty());

@@ -161,16 +161,26 @@ fn a_shortage_of_machines_reduces() {
     shop.provider("alder", 2, 1.0);
     let demand = shop.demand("web", 300.0);
     let done = shop.run(demand);
-    // 8 cores for 3 + 3 + 6 replicas wanted: cart and db come before web.
+    // 8 cores for the 3 + 3 + 6 replicas wanted.
     let agreement = done.outcome.agreement().unwrap();
-    assert!(agreement.fraction > 0.3 && agreement.fraction < 0.8, "{agreement:?}");
-    let placed = shop.placed("web") + shop.placed("cart") + shop.placed("db");
-    assert!(placed <= 8);
-    for service in ["web", "cart", "db"] {
-        let agreed = &agreement.services[&name(service)];
-        assert!(shop.placed(service) >= agreed.replicas, "{service}");
+    assert!((agreement.fraction - 2.0 / 3.0).abs() < 1e-12, "{agreement:?}");
+    for (service, replicas) in [("web", 2), ("cart", 2), ("db", 4)] {
+        assert_eq!(agreement.services[&name(service)].replicas, replicas);
+        assert_eq!(shop.placed(service), replicas, "{service}");
     }
     assert!(reasons(&done).contains("replicas it needs"));
+}
+
+#[test]
+fn what_is_optional_is_bought_last() {
+    let mut shop = Fixture::new(&[("web", "ads", 1.0, Optional), ("web", "zoo", 1.0, Mandatory)]);
+    shop.provider("alder", 2, 1.0);
+    let demand = shop.demand("web", 300.0);
+    let done = shop.run(demand);
+    assert_eq!(fraction(&done), 1.0);
+    assert_eq!(done.outcome.agreement().unwrap().degraded.len(), 1);
+    assert_eq!((shop.placed("ads"), shop.placed("web"), shop.placed("zoo")), (0, 3, 3));
+    assert!(reasons(&done).contains("ads: gets 2 of the 3 replicas it needs"));
 }
 
 #[test]
@@ -188,6 +198,21 @@ fn several_providers_share_and_the_cheap_one_comes_first() {
     let again = shop.run(demand);
     assert_eq!(again.outcome.agreement().unwrap().leases.len(), 2);
     assert!(again.changes.is_empty());
+}
+
+#[test]
+fn a_better_offer_takes_all_replicas_along() {
+    let mut shop = Fixture::new(&[]);
+    shop.service("web", 10);
+    shop.provider("alder", 4, 2.0);
+    let demand = shop.demand("web", 200.0);
+    shop.run(demand);
+    shop.provider("birch", 4, 1.0);
+    let demand = shop.demand("web", 300.0);
+    let done = shop.run(demand);
+    let agreement = done.outcome.agreement().unwrap();
+    assert_eq!((agreement.price_per_hour, shop.placed("web")), (3.0, 3));
+    assert_eq!(shop.ledger.leases_of(&name("web")).count(), 1, "the old ones have ended");
 }
 
 #[test]

@@ -33,15 +33,18 @@ impl Ledger {
     }
 
     pub(super) fn insert(&mut self, hold: &Hold) {
-        let Hold { lease, replaces } = hold;
-        for old in replaces {
+        let Hold { lease, replaces: asked } = hold;
+        let replaces: Vec<LeaseId> =
+            asked.iter().filter(|id| self.live(id).is_some()).cloned().collect();
+        for old in &replaces {
             if let Some(entry) = self.entries.get_mut(old) {
                 entry.replaced_by = Some(lease.id.clone());
             }
         }
         let entry = Entry {
             lease: lease.clone(),
-            replaces: replaces.clone(),
+            asked: asked.clone(),
+            replaces,
             replaced_by: None,
             booked: Vec::new(),
         };
@@ -59,6 +62,7 @@ impl Ledger {
         let was_held = entry.lease.state == LeaseState::Held;
         entry.lease = lease.clone();
         self.due.insert((entry.due(), lease.id.clone()));
+        let over = !matches!(lease.state, LeaseState::Held | LeaseState::Confirmed);
         let successor = entry.replaced_by.clone();
         let replaced = if was_held { entry.replaces.clone() } else { Vec::new() };
         for old in replaced {
@@ -70,9 +74,12 @@ impl Ledger {
         }
         self.rebook(&lease.id);
         if let Some(successor) = successor {
+            if over && let Some(entry) = self.entries.get_mut(&successor) {
+                entry.replaces.retain(|id| *id != lease.id);
+            }
             self.rebook(&successor);
         }
-        if !matches!(lease.state, LeaseState::Held | LeaseState::Confirmed) {
+        if over {
             self.unlist(lease);
             self.drop_idle_account(&lease.owner);
         }

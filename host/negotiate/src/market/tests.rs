@@ -210,5 +210,16 @@ proptest! {
         let money = budget.unwrap_or(f64::INFINITY);
         let best = exhaustive(&bids, [units.0, units.1], count, money);
         prop_assert_eq!(clearing.count, best.0, "as many as can be had");
+        if budget.is_none() {
+            let free = bids.iter().map(|b| (b.bid.price_per_hour, b.score));
+            let unambiguous: std::collections::BTreeMap<u64, f64> =
+                free.map(|(price, score)| (price.to_bits(), score)).collect();
+            if unambiguous.len() == bids.len() {
+                let score = |a: &crate::Allocation| unambiguous[&a.price_per_hour.to_bits()];
+                let total: f64 =
+                    clearing.allocations.iter().map(|a| f64::from(a.count) * score(a)).sum();
+                prop_assert_eq!(total, best.1, "and the best of them");
+            }
+        }
     }
 }

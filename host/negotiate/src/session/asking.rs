@@ -3,7 +3,7 @@
 use haggle_model::{LeaseId, LeaseState, Name, Quantities, Strength};
 
 use super::{MessageId, Next, Output, Session, State};
-use crate::{Answer, Context, Inquiry, Position, Proposal, Spread};
+use crate::{Answer, Context, Inquiry, Party, Position, Proposal, Spread};
 
 /// One wave has been asked.
 #[derive(Debug)]
@@ -134,6 +134,7 @@ impl Session {
         out: &mut Vec<Output>,
     ) {
         let Inquiry { proposal: Proposal { service, asks, .. }, position } = inquiry;
+        let party = || Party::Service(service.clone());
         let (offered, mut said) = match answer {
             Ok(Answer::Accept) => (asks.clone(), None),
             Ok(Answer::Counter(offer)) if asks.covers(&offer.quantities) => {
@@ -143,12 +144,12 @@ impl Session {
             }
             Ok(Answer::Counter(offer)) => {
                 let said = format!("offered {} where {asks} was asked for", offer.quantities);
-                self.fault(message, service, format!("{said}; that is a refusal"), out);
+                self.fault(message, party(), format!("{said}; that is a refusal"), out);
                 (Quantities::new(), Some(said))
             }
             Ok(Answer::Reject(why)) => (Quantities::new(), Some(format!("refuses {asks}: {why}"))),
             Err(why) => {
-                self.fault(message, service, format!("{why}; that is a refusal"), out);
+                self.fault(message, party(), format!("{why}; that is a refusal"), out);
                 (Quantities::new(), Some(format!("gave no answer to {asks}: {why}")))
             }
         };
@@ -156,7 +157,7 @@ impl Session {
         let possible = least(&offered, &free);
         if !possible.covers(&offered) {
             let text = format!("offers {offered} but has only {free} that is not promised");
-            self.fault(message, service, text.clone(), out);
+            self.fault(message, party(), text.clone(), out);
             said = Some(text);
         }
         let bound = least(asks, &position.agreed);

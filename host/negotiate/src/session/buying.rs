@@ -6,7 +6,7 @@ use haggle_model::{LeaseState, Name, Owner, Quantities, Resource};
 
 use super::{MessageId, Output, Session, State};
 use crate::{
-    Bid, Context, InventoryUnit, Request, ScoredBid, Standing, admit, leased_replicas, room,
+    Bid, Context, InventoryUnit, Party, Request, ScoredBid, Standing, admit, leased_replicas, room,
 };
 
 /// Bids or scores are waited for.
@@ -139,12 +139,13 @@ impl Session {
         let Some((place, provider)) = buying.due.remove(&message) else {
             return State::Buying(buying);
         };
+        let party = || Party::Provider(provider.clone());
         if let Some(purchase) = buying.purchases.get_mut(place) {
             match bids {
                 Ok(mut bids) => {
                     if bids.len() > MOST_BIDS {
                         let text = format!("{} bids; only {MOST_BIDS} are looked at", bids.len());
-                        self.fault(message, &provider, text, out);
+                        self.fault(message, party(), text, out);
                         bids.truncate(MOST_BIDS);
                     }
                     let mut stock = purchase.inventory.clone();
@@ -154,12 +155,12 @@ impl Session {
                     purchase.bids.extend(admitted.into_iter().map(unscored));
                     for refused in refused {
                         let text = format!("a bid is refused: {}", refused.reason);
-                        self.fault(message, &provider, text.clone(), out);
+                        self.fault(message, party(), text.clone(), out);
                         purchase.troubles.push(format!("{provider}: {text}"));
                     }
                 }
                 Err(why) => {
-                    self.fault(message, &provider, format!("no bids: {why}"), out);
+                    self.fault(message, party(), format!("no bids: {why}"), out);
                     purchase.troubles.push(format!("{provider} does not bid: {why}"));
                 }
             }
@@ -189,7 +190,12 @@ impl Session {
                 }
             });
             let scores = valid.unwrap_or_else(|why| {
-                self.fault(message, &buyer, format!("{why}; the cheapest bids win"), out);
+                self.fault(
+                    message,
+                    Party::Service(buyer),
+                    format!("{why}; the cheapest bids win"),
+                    out,
+                );
                 purchase.bids.iter().map(|scored| -scored.bid.price_per_hour).collect()
             });
             for (scored, score) in purchase.bids.iter_mut().zip(scores) {

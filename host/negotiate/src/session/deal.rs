@@ -110,6 +110,7 @@ impl Session {
         // Somebody else was faster: look at what is left and ask again.
         let root = self.demand.requester.clone();
         self.reason(&root, format!("what was agreed could not be held: {why}"));
+        // Should the answer be wrong, for instance after a time-out, nothing stays behind.
         self.release(&deal, out);
         if self.round < self.demand.policy.max_rounds {
             self.next_round(cx, out)

@@ -3,7 +3,7 @@ use std::fmt;
 use haggle_model::{Lease, LeaseId, Name};
 use serde::{Deserialize, Serialize};
 
-use crate::{Answer, Bid, Commitment, Hold, Inquiry, InventoryUnit, Outcome, Request};
+use crate::{Answer, Bid, Commitment, Hold, Inquiry, InventoryUnit, Outcome, Party, Request};
 
 /// Identifies a message within its session. An answer carries the id of what it answers.
 #[derive(
@@ -136,8 +136,8 @@ pub enum Input {
 pub struct Fault {
     /// What it belongs to.
     pub message: MessageId,
-    /// Who.
-    pub participant: Name,
+    /// Who, or the session itself where the sender is not known.
+    pub participant: Party,
     /// What, and what became of it.
     pub text: String,
 }

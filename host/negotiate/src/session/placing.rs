@@ -38,7 +38,7 @@ impl Session {
         out: &mut Vec<Output>,
     ) -> State {
         loop {
-            // What others can be replaced by or dropped for comes last.
+            // Optional services get what the others leave.
             purchases
                 .sort_by_key(|p| (self.is_optional(&p.request.service), p.request.service.clone()));
             let placements = self.place(&purchases, self.fraction, cx);

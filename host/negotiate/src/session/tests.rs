@@ -170,6 +170,19 @@ fn a_lost_confirmation_counts_if_the_ledger_has_it() {
 }
 
 #[test]
+fn a_hold_that_is_said_to_have_failed_is_given_back() {
+    let mut shop = Fixture::new(PAIR);
+    let (mut session, outputs) = open(&mut shop, "web", 400.0);
+    let outputs = until_hold(&mut shop, &mut session, outputs);
+    let Some(Input::Held { message, .. }) = answer(&mut shop, &outputs[0]) else { panic!() };
+    let lost = Input::Held { message, result: Err("timed out".into()) };
+    let outputs = step(&shop, &mut session, lost);
+    let end = finish(&mut shop, &mut session, outputs);
+    assert_eq!(end.agreement().unwrap().fraction, 1.0);
+    assert_eq!(shop.ledger.leases().count(), 1);
+}
+
+#[test]
 fn a_cancelled_session_gives_everything_back() {
     let mut shop = Fixture::new(PAIR);
     let (mut session, outputs) = open(&mut shop, "web", 700.0);

@@ -50,8 +50,8 @@ impl Default for ApiOptions {
     }
 }
 
-/// Every route of the API over `host`. Handlers block threads of the runtime they run in, so it must
-/// be a multi-threaded or at least a complete tokio runtime.
+/// Every route of the API over `host`. It runs in a tokio runtime with time and I/O, whose threads for
+/// blocking work wait for the host.
 pub fn router(host: Arc<Host>, options: ApiOptions) -> Router {
     assemble(Api::new(host, options, Closing::default()))
 }

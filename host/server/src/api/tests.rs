@@ -86,10 +86,10 @@ async fn delete(uri: &str) -> Reply {
     send(request("DELETE", uri)).await
 }
 
-async fn put(uri: &str, body: &'static str) -> Reply {
+async fn put(uri: &str, body: impl Into<Body>) -> Reply {
     send(request_json("PUT", uri, body)).await
 }
 
-async fn post(uri: &str, body: &'static str) -> Reply {
+async fn post(uri: &str, body: impl Into<Body>) -> Reply {
     send(request_json("POST", uri, body)).await
 }

@@ -103,7 +103,10 @@ async fn put(
         .ask(move |host| {
             let is_new = host.plugin(&plugin).map_or(true, |before| before.current.is_none());
             let load = host.begin_plugin(&plugin, bytes, PluginSettings { configuration })?;
-            Ok((is_new, load.wait(patience).transpose()?))
+            let Some(outcome) = load.wait(patience) else { return Ok((is_new, None)) };
+            outcome?;
+            // Looked up again, because only now its `load` says that it is ready.
+            Ok((is_new, Some(host.plugin(&plugin)?)))
         })
         .await?;
     Ok(match outcome {

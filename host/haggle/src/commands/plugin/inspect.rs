@@ -58,8 +58,7 @@ impl Inspect {
 
 impl Found {
     fn open(file: &Path) -> anyhow::Result<Self> {
-        let bytes =
-            fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+        let bytes = fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
         let (inspection, _) = haggle_sandbox::inspect(&bytes, &Limits::default())
             .with_context(|| file.display().to_string())?;
         let Inspection { roles, imports, exports, encoded, wasi } = inspection;

@@ -92,13 +92,21 @@ impl Load {
                 Some(LoadState::Ready) => return Ok(plugin),
                 Some(LoadState::Failed) => {
                     bail!(load.and_then(|load| load.error).unwrap_or_else(|| {
-                        format!("plugin {} was not loaded, and the host does not say why", self.name)
+                        format!(
+                            "plugin {} was not loaded, and the host does not say why",
+                            self.name
+                        )
                     }))
                 }
-                None => bail!("the host was restarted while it compiled {}: load it again", self.name),
+                None => {
+                    bail!("the host was restarted while it compiled {}: load it again", self.name)
+                }
             }
         }
-        Err(anyhow!("plugin {} is still being compiled: look with `haggle plugin inspect`", self.name))
+        Err(anyhow!(
+            "plugin {} is still being compiled: look with `haggle plugin inspect`",
+            self.name
+        ))
     }
 }
 
@@ -132,6 +140,9 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "{\n  \"a\": }").unwrap();
         let error = configuration(&format!("@{}", file.path().display())).unwrap_err().to_string();
-        assert!(error.contains("line 2") && error.contains(file.path().to_str().unwrap()), "{error}");
+        assert!(
+            error.contains("line 2") && error.contains(file.path().to_str().unwrap()),
+            "{error}"
+        );
     }
 }

@@ -54,7 +54,9 @@ pub(super) fn line(plugin: &PluginView) -> String {
         Some(current) => {
             let (generation, roles) = (current.generation, current.roles.join(", "));
             let (size, digest) = (size(current.size), short(&current.digest));
-            format!("plugin {name} generation {generation} decides: {roles} ({size}, sha256 {digest})")
+            format!(
+                "plugin {name} generation {generation} decides: {roles} ({size}, sha256 {digest})"
+            )
         }
         None => format!("plugin {name} decides nothing yet"),
     }

@@ -131,6 +131,10 @@ proptest! {
                     prop_assert!(world.placed(service.as_str()) >= agreed.replicas, "{service}");
                 }
             }
+            if !world.providers.is_empty() {
+                let replicas = agreement.services[&requester].replicas;
+                prop_assert_eq!(world.placed(requester.as_str()), replicas, "no more than needed");
+            }
             for id in &agreement.leases {
                 prop_assert_eq!(world.ledger.lease(id).unwrap().state, LeaseState::Confirmed);
             }

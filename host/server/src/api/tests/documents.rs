@@ -1,3 +1,4 @@
+use haggle_builtin::BUILTIN;
 use serde_json::{Value, json};
 
 use super::{delete, get, post, put};
@@ -62,7 +63,12 @@ async fn providers_and_policies() {
     reply.is_problem(ProblemKind::Invalid, &["doc-rack", "big"]);
     assert_eq!(delete("/v1/providers/doc-rack").await.status, 204);
 
-    put("/v1/policies/doc-slow", r#"{"scaling": {"stabilization": "1h"}}"#).await.json(201);
+    let decides = json!({"plugin": BUILTIN[0].name});
+    let slow = json!({
+        "forecast": decides, "failure": decides, "bidding": decides, "tiering": decides,
+        "scaling": {"stabilization": "1h"},
+    });
+    put("/v1/policies/doc-slow", slow.to_string()).await.json(201);
     let policy = get("/v1/policies/doc-slow").await.json(200);
     assert_eq!(policy["scaling"]["stabilization"], "1h");
     assert!(names(&get("/v1/policies").await.json(200)).contains(&"doc-slow"));
@@ -85,7 +91,9 @@ async fn samples_are_taken_together_or_not_at_all() {
 
 #[tokio::test]
 async fn what_was_decided_is_listed_page_by_page() {
-    let service = r#"{"replica": {"serves": {"requests_per_second": 1}}}"#;
+    let units = r#"{"location": "doc", "units": [{"id": "u", "count": 9, "has": {"cpu_cores": 1}, "cost_per_hour": 1}]}"#;
+    put("/v1/providers/doc-grow", units).await.json(201);
+    let service = r#"{"replica": {"uses": {"cpu_cores": 1}, "serves": {"requests_per_second": 1}}, "location": "doc"}"#;
     put("/v1/services/doc-grow", service).await.json(201);
     for body in [
         r#"{"service": "doc-grow", "replicas": 3}"#,

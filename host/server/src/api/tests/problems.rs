@@ -115,7 +115,7 @@ async fn unknown_parameters() {
         ("/v1/decisions?after=-1", ["after", "digit"]),
         ("/v1/decisions?limit=0", ["limit", "1000"]),
         ("/v1/decisions?limit=1001", ["limit", "1000"]),
-        ("/v1/leases?active=maybe", ["active", "bool"]),
+        ("/v1/leases?active=maybe", ["active", "true"]),
     ] {
         get(uri).await.is_problem(ProblemKind::Invalid, &hints);
     }

@@ -1,0 +1,99 @@
+//! `haggle backtest`
+
+mod contender;
+mod scenario;
+mod summary;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use haggle_backtest::{Competitor, Hpa, HpaSettings, Oracle, Report, run};
+use haggle_model::Span;
+use haggle_observe::Trace;
+
+use self::{contender::Haggle, scenario::Scenario};
+use crate::{
+    output::{self, Target},
+    progress::Progress,
+};
+
+/// Run a recorded load, and compare with the Kubernetes autoscaler
+///
+/// The load is CSV, gzipped or not: a header `time,<service>,...` and a row for each time. It runs through
+/// forecast, negotiation and simulated replicas, beside a horizontal pod autoscaler (`hpa`) and a scaler
+/// that knows the load ahead (`oracle`). Without a scenario each column is a service of its own, whose replica
+/// carries a tenth of the load's 99th percentile and starts in 60 s.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Backtest {
+    /// The recorded load
+    #[arg(long, value_name = "FILE")]
+    load: PathBuf,
+    /// Services (named like the columns), dependencies, providers and policies, as for `haggle apply`
+    #[arg(long, value_name = "FILE|DIR")]
+    scenario: Option<PathBuf>,
+    /// The share of a replica's capacity that the Kubernetes autoscaler aims at
+    #[arg(long, value_name = "SHARE", default_value_t = 0.7, value_parser = share)]
+    hpa_target: f64,
+    /// The time between two turns of haggle's control loop
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = interval)]
+    interval: Span,
+    /// Write the report as JSON; - is standard output, instead of the table
+    #[arg(long, value_name = "OUT.json|-")]
+    json: Option<Target>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  haggle backtest --load worldcup98.csv
+  haggle backtest --load shop.csv.gz --scenario policies/shop.yaml --json report.json
+  haggle backtest --load load.csv --hpa-target 0.9 --json - | jq .haggle.replica_hours";
+
+/// How finely progress is shown.
+const TICKS: f64 = 1000.0;
+
+impl Backtest {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let trace = Trace::open(&self.load)?;
+        let scenario = match &self.scenario {
+            Some(path) => Scenario::open(path, &trace)?,
+            None => Scenario::of_columns(&trace)
+                .with_context(|| format!("{} cannot be run", self.load.display()))?,
+        };
+        let workload = &scenario.workload;
+        let settings =
+            HpaSettings { target_utilization: self.hpa_target, ..HpaSettings::default() };
+        let mut competitors: [Box<dyn Competitor + '_>; 3] = [
+            Box::new(Haggle::new(&scenario, self.interval)),
+            Box::new(Hpa::new(settings)),
+            Box::new(Oracle::new(workload)),
+        ];
+        let mut report = Report::default();
+        for competitor in &mut competitors {
+            let name = competitor.name().to_owned();
+            let progress = Progress::bar(TICKS as u64, name.clone());
+            let mut show = |share: f64| progress.set((share * TICKS) as u64);
+            let outcome = run(workload, competitor.as_mut(), &mut show)?;
+            report.competitors.insert(name, outcome);
+        }
+        match &self.json {
+            Some(Target::Stdout) => return output::json(&report),
+            Some(file) => file.write(|out| output::write_json(out, &report))?,
+            None => {}
+        }
+        output::line(summary::of(&report))
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if share > 0.0 && share <= 1.0 => Ok(share),
+        _ => Err("it must be above 0 and at most 1".to_owned()),
+    }
+}
+
+fn interval(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse().map_err(|error: haggle_model::InvalidTime| error.to_string())?;
+    if span < Span::from_secs(1) { Err("it must be at least 1s".to_owned()) } else { Ok(span) }
+}

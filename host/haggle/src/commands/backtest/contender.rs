@@ -1,0 +1,210 @@
+//! A whole host as a competitor: what it observes becomes samples, and what it orders is carried out by the
+//! simulation.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use haggle_actuate::{ActuateError, Actuator, ReplicaStatus, ScaleOrder};
+use haggle_backtest::{Competitor, CompetitorError, Negotiations, Observation};
+use haggle_model::{Dependency, Name, Service, Span, Timestamp};
+use haggle_observe::{HistoryLimits, Sample};
+use haggle_server::{Host, HostError, HostOptions, ManualClock, SampleBatch};
+
+use super::scenario::Scenario;
+
+/// A host on the clock of the recording, without a memory that outlives it.
+pub(super) struct Haggle<'a> {
+    scenario: &'a Scenario,
+    interval: Span,
+    clock: Arc<ManualClock>,
+    simulation: Simulation,
+    /// Opened when the first observation says how many replicas there are.
+    host: Option<Host>,
+    negotiations: Negotiations,
+}
+
+/// The host's side of the simulation: what it was last told of the replicas, and what it has ordered since.
+#[derive(Clone, Debug, Default)]
+struct Simulation(Arc<Mutex<Ordered>>);
+
+#[derive(Debug, Default)]
+struct Ordered {
+    replicas: BTreeMap<Name, ReplicaStatus>,
+    orders: Vec<ScaleOrder>,
+}
+
+impl<'a> Haggle<'a> {
+    pub(super) fn new(scenario: &'a Scenario, interval: Span) -> Self {
+        Self {
+            scenario,
+            interval,
+            clock: Arc::new(ManualClock::new(scenario.workload.start())),
+            simulation: Simulation::default(),
+            host: None,
+            negotiations: Negotiations::default(),
+        }
+    }
+
+    fn open(&self) -> Result<Host, HostError> {
+        let Scenario { workload, policies, providers, dependencies } = self.scenario;
+        let furthest = policies.iter().map(|policy| policy.forecast.history).max();
+        let usual = HistoryLimits::default();
+        let keep = furthest.map_or(usual.keep, |furthest| {
+            let an_hour = Span::from_mins(60).as_millis();
+            usual.keep.max(Span::from_millis(furthest.as_millis().saturating_add(an_hour)))
+        });
+        let samples = keep.steps(self.interval.min(Span::from_mins(1)));
+        let points = usual.points.max(usize::try_from(samples).unwrap_or(usize::MAX));
+        let clock: Arc<ManualClock> = Arc::clone(&self.clock);
+        let host = Host::open(HostOptions {
+            clock,
+            actuator: Box::new(self.simulation.clone()),
+            interval: self.interval,
+            history: HistoryLimits { keep, points, ..usual },
+            journal: false,
+            id: Some("backtest".to_owned()),
+            ..HostOptions::default()
+        })?;
+        for policy in policies {
+            host.put_policy(policy.clone())?;
+        }
+        for provider in providers {
+            host.put_provider(provider.clone())?;
+        }
+        for service in workload.services() {
+            host.put_service(service.clone())?;
+        }
+        for document in dependencies {
+            let dependency = Dependency::from(document.clone());
+            host.put_dependency(&document.from, &document.to, dependency)?;
+        }
+        Ok(host)
+    }
+}
+
+impl Competitor for Haggle<'_> {
+    fn name(&self) -> &str {
+        "haggle"
+    }
+
+    fn interval(&self) -> Span {
+        self.interval
+    }
+
+    fn step(
+        &mut self,
+        now: Timestamp,
+        services: &[Observation<'_>],
+    ) -> Result<Vec<ScaleOrder>, CompetitorError> {
+        self.clock.set(now);
+        self.simulation.observe(services);
+        let host = match self.host.take() {
+            Some(host) => host,
+            None => self.open()?,
+        };
+        let host = self.host.insert(host);
+        let samples = services.iter().filter_map(|seen| sample(seen, now, self.interval)).collect();
+        host.push_samples(SampleBatch { samples, failures: Vec::new() })?;
+        let turn = host.turn()?;
+        self.negotiations.won += turn.won as u64;
+        self.negotiations.reduced += turn.reduced as u64;
+        self.negotiations.failed += turn.failed as u64;
+        Ok(self.simulation.take_orders())
+    }
+
+    fn negotiations(&self) -> Option<Negotiations> {
+        Some(self.negotiations)
+    }
+}
+
+/// The load since the last turn, as a monitoring system would report it.
+fn sample(seen: &Observation<'_>, now: Timestamp, interval: Span) -> Option<Sample> {
+    let value = seen.load_over(interval);
+    value.is_finite().then(|| Sample {
+        service: seen.service().name.clone(),
+        metric: seen.service().load_resource().as_str().to_owned(),
+        subject: None,
+        // Within the time that it was measured over, so that it counts for the right step.
+        time: Some(now.before(interval)),
+        value,
+    })
+}
+
+impl Simulation {
+    fn lock(&self) -> MutexGuard<'_, Ordered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn observe(&self, services: &[Observation<'_>]) {
+        let mut ordered = self.lock();
+        for seen in services {
+            ordered.replicas.insert(seen.service().name.clone(), seen.status());
+        }
+    }
+
+    fn take_orders(&self) -> Vec<ScaleOrder> {
+        std::mem::take(&mut self.lock().orders)
+    }
+}
+
+impl Actuator for Simulation {
+    /// Every service of the recording is simulated from its start.
+    fn track(&mut self, _: Timestamp, _: &Service, _: u32) -> Result<(), ActuateError> {
+        Ok(())
+    }
+
+    fn forget(&mut self, service: &Name) {
+        self.lock().replicas.remove(service);
+    }
+
+    fn scale(&mut self, _: Timestamp, order: &ScaleOrder) -> Result<(), ActuateError> {
+        let mut ordered = self.lock();
+        let unknown = || ActuateError::Unknown(order.service.clone());
+        let status = ordered.replicas.get_mut(&order.service).ok_or_else(unknown)?;
+        let ready = status.ready.min(order.to);
+        *status = ReplicaStatus { desired: order.to, starting: order.to - ready, ready };
+        ordered.orders.push(order.clone());
+        Ok(())
+    }
+
+    fn status(&mut self, _: Timestamp, service: &Name) -> Option<ReplicaStatus> {
+        self.lock().replicas.get(service).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Actuator, Haggle, Scenario, Simulation};
+    use haggle_actuate::ScaleOrder;
+    use haggle_backtest::run;
+    use haggle_model::{Name, Span, Timestamp};
+    use haggle_observe::{Limits, Trace};
+
+    #[test]
+    fn what_is_not_simulated_cannot_be_scaled() {
+        let service = Name::new("web").unwrap();
+        let order = ScaleOrder { service, from: 1, to: 2, sequence: 1 };
+        let mut simulation = Simulation::default();
+        assert!(simulation.scale(Timestamp::from_millis(0), &order).is_err());
+        assert!(simulation.take_orders().is_empty());
+    }
+
+    #[test]
+    fn a_host_scales_with_a_load_that_grows() {
+        let mut load = "time,web\n".to_owned();
+        for minute in 0..120 {
+            let value = if minute < 60 { 100 } else { 400 };
+            load.push_str(&format!("{},{value}\n", 1_600_000_020 + minute * 60));
+        }
+        let trace = Trace::read(load.as_bytes(), Limits::default()).unwrap();
+        let scenario = Scenario::of_columns(&trace).unwrap();
+        let mut haggle = Haggle::new(&scenario, Span::from_secs(30));
+        let report = run(&scenario.workload, &mut haggle, &mut |_| {}).unwrap();
+        assert!(report.total.scaling_actions > 0);
+        // Ten replicas of 40 carry the peak: it is not over capacity for the whole second hour.
+        assert!(report.total.over_capacity_time_share < 0.2, "{report:?}");
+        assert!(report.negotiations.unwrap().won > 0);
+    }
+}

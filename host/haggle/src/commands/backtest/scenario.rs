@@ -1,0 +1,81 @@
+//! What a recorded load meets.
+
+use std::path::Path;
+
+use anyhow::Context;
+use haggle_backtest::{Workload, WorkloadError, default_services};
+use haggle_model::{
+    DependencyDocument, Document, ForecastPolicy, Provider, ScalingPolicy, Service, Span,
+};
+use haggle_observe::Trace;
+
+use crate::documents;
+
+/// Services under their load, and what they are scaled with.
+#[derive(Debug)]
+pub(super) struct Scenario {
+    pub(super) workload: Workload,
+    pub(super) policies: Vec<ScalingPolicy>,
+    pub(super) providers: Vec<Provider>,
+    pub(super) dependencies: Vec<DependencyDocument>,
+}
+
+impl Scenario {
+    /// As documents describe it.
+    pub(super) fn open(path: &Path, trace: &Trace) -> anyhow::Result<Self> {
+        let (mut services, mut policies) = (Vec::<Service>::new(), Vec::new());
+        let (mut providers, mut dependencies) = (Vec::new(), Vec::new());
+        for placed in documents::open(path)? {
+            match placed.document {
+                Document::Service(service) => services.push(service),
+                Document::Policy(policy) => policies.push(*policy),
+                Document::Provider(provider) => providers.push(provider),
+                Document::Dependency(dependency) => dependencies.push(dependency),
+            }
+        }
+        let workload = Workload::new(&services, trace)
+            .with_context(|| format!("the scenario {} does not fit the load", path.display()))?;
+        Ok(Self { workload, policies, providers, dependencies })
+    }
+
+    /// Each column a service of its own, with nothing around it.
+    pub(super) fn of_columns(trace: &Trace) -> Result<Self, WorkloadError> {
+        let workload = Workload::new(&default_services(trace)?, trace)?;
+        let policies = vec![policy_for(trace.step)];
+        Ok(Self { workload, policies, providers: Vec::new(), dependencies: Vec::new() })
+    }
+}
+
+/// The default policy on the steps of a recording: finer ones would be mostly missing values.
+fn policy_for(step: Span) -> ScalingPolicy {
+    let usual = ForecastPolicy::default();
+    let step = step.max(usual.step);
+    let times = |count: u64| Span::from_millis(step.as_millis().saturating_mul(count));
+    let horizon = usual.horizon.max(times(3));
+    let history = usual.history.max(times(288)).min(times(ScalingPolicy::MOST_STEPS));
+    ScalingPolicy {
+        forecast: ForecastPolicy { step, horizon, history, ..usual },
+        ..ScalingPolicy::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::policy_for;
+    use haggle_model::{ScalingPolicy, Span};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_policy_is_valid_whatever_the_step(millis in 1_u64..4_000_000_000) {
+            let policy = policy_for(Span::from_millis(millis));
+            prop_assert_eq!(policy.validate(), Ok(()));
+            prop_assert!(policy.forecast.step >= Span::from_millis(millis));
+        }
+    }
+
+    #[test]
+    fn a_recording_by_the_minute_meets_the_default_policy() {
+        assert_eq!(policy_for(Span::from_mins(1)), ScalingPolicy::default());
+    }
+}

@@ -1,0 +1,122 @@
+//! The shop: its documents, and the facts that it sends.
+
+use std::collections::BTreeMap;
+
+use haggle_model::{Dependency, Document, Name, Timestamp};
+use haggle_observe::{DEFAULT_METRIC, Sample};
+use haggle_server::{FailureReport, Host};
+
+use super::{load, vitals};
+use crate::documents::{self, Placed};
+
+/// The same as `haggle apply -f policies/shop.yaml` would send.
+const DOCUMENTS: &str = include_str!("../../../../../policies/shop.yaml");
+
+/// The service that visitors come to.
+const FRONT: &str = "web";
+
+/// The services whose replicas have their vitals measured.
+const MEASURED: [&str; 2] = ["cart", "payment"];
+
+/// The shop as it was described, with what each service sees of the visitors.
+pub(super) struct Shop {
+    /// When the story begins that the demo tells.
+    story: Timestamp,
+    /// How many requests reach each service for one request of a visitor.
+    reach: BTreeMap<Name, f64>,
+}
+
+impl Shop {
+    /// Tells a host what there is.
+    pub(super) fn open(host: &Host, story: Timestamp) -> anyhow::Result<Self> {
+        let documents = documents()?;
+        for placed in &documents {
+            match &placed.document {
+                Document::Policy(policy) => host.put_policy(policy.as_ref().clone())?,
+                Document::Provider(provider) => host.put_provider(provider.clone())?,
+                Document::Service(service) => host.put_service(service.clone())?,
+                Document::Dependency(edge) => {
+                    host.put_dependency(&edge.from, &edge.to, Dependency::from(edge.clone()))?
+                }
+            };
+        }
+        Ok(Self { story, reach: reach(&documents) })
+    }
+
+    /// The load of every service at a time.
+    pub(super) fn loads(&self, at: Timestamp) -> Vec<Sample> {
+        let visitors = load::visitors(self.story, at);
+        let sample = |(index, (service, reach)): (usize, (&Name, &f64))| Sample {
+            service: service.clone(),
+            metric: DEFAULT_METRIC.to_owned(),
+            subject: None,
+            time: Some(at),
+            value: visitors * reach * load::noise(index as u64 + 1, at),
+        };
+        self.reach.iter().enumerate().map(sample).collect()
+    }
+
+    /// Everything that is measured at a time, and the failures that happen then.
+    pub(super) fn minute(&self, at: Timestamp) -> (Vec<Sample>, Vec<FailureReport>) {
+        let mut samples = self.loads(at);
+        let mut failures = Vec::new();
+        let measured = self.reach.keys().filter(|name| MEASURED.contains(&name.as_str()));
+        for (index, service) in measured.enumerate() {
+            samples.extend(vitals::samples(service, index as u64, at));
+            failures.extend(vitals::failures(service, index as u64, at));
+        }
+        (samples, failures)
+    }
+}
+
+fn documents() -> anyhow::Result<Vec<Placed>> {
+    documents::ordered(documents::parse("policies/shop.yaml", DOCUMENTS)?)
+}
+
+/// Follows the calls from the front through the shop, every path of them.
+fn reach(documents: &[Placed]) -> BTreeMap<Name, f64> {
+    let mut reach = BTreeMap::new();
+    let mut waiting: Vec<(&str, f64)> = vec![(FRONT, 1.0)];
+    // A shop that calls in circles would never end; six services have no path longer than that.
+    for _ in 0..100 {
+        let Some((service, calls)) = waiting.pop() else { break };
+        for placed in documents {
+            match &placed.document {
+                Document::Service(found) if found.name.as_str() == service => {
+                    *reach.entry(found.name.clone()).or_insert(0.0) += calls;
+                }
+                Document::Dependency(edge) if edge.from.as_str() == service => {
+                    let ratio = edge.ratios.get(haggle_model::Resource::RequestsPerSecond);
+                    waiting.push((edge.to.as_str(), calls * ratio));
+                }
+                _ => {}
+            }
+        }
+    }
+    reach
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{documents, reach};
+    use crate::documents::Identity;
+
+    #[test]
+    fn the_shop_has_six_services_on_three_providers() {
+        let documents = documents().unwrap();
+        let count = |kind| {
+            documents.iter().filter(|placed| Identity::of(&placed.document).kind() == kind).count()
+        };
+        assert_eq!([count("service"), count("provider"), count("policy")], [6, 3, 1]);
+    }
+
+    #[test]
+    fn calls_reach_a_service_on_every_path() {
+        let reach = reach(&documents().unwrap());
+        assert_eq!(reach.len(), 6);
+        assert!((reach["web"] - 1.0).abs() < 1e-12);
+        // From the web, and from each checkout.
+        assert!((reach["cart"] - 0.36).abs() < 1e-12);
+        assert!((reach["catalogue"] - 1.0).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,87 @@
+//! What came of it.
+
+use haggle_server::{Host, TurnReport};
+
+/// Counts over the turns that were told.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    turns: usize,
+    decisions: usize,
+    won: usize,
+    reduced: usize,
+    failed: usize,
+    /// Requests per second, added up over the turns and services: all, and those beyond what the ready
+    /// replicas carry.
+    requests: f64,
+    over: f64,
+    /// When counting began; then, how many there were since.
+    plugin_calls: u64,
+}
+
+impl Tally {
+    pub(super) fn new(host: &Host) -> Self {
+        Self { plugin_calls: plugin_calls(&host.metrics_text()), ..Self::default() }
+    }
+
+    /// Counts one turn.
+    pub(super) fn count(&mut self, report: &TurnReport, host: &Host) {
+        self.turns += 1;
+        self.decisions += report.decisions;
+        self.won += report.won;
+        self.reduced += report.reduced;
+        self.failed += report.failed;
+        for view in host.services() {
+            let resource = view.service.load_resource();
+            let carried = view.service.carries(view.status.replicas.ready).get(resource);
+            let load = view.status.observed.unwrap_or_default();
+            self.requests += load;
+            self.over += (load - carried).max(0.0);
+        }
+    }
+
+    /// Ends counting.
+    pub(super) fn end(&mut self, host: &Host) {
+        self.plugin_calls = plugin_calls(&host.metrics_text()).saturating_sub(self.plugin_calls);
+    }
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let share = if self.requests > 0.0 { self.over / self.requests * 100.0 } else { 0.0 };
+        write!(
+            f,
+            "\n{} minutes of the shop\n  decisions      {}\n  negotiations   {} won, {} reduced, {} failed\n  over capacity  {share:.2}% of requests\n  plugin calls   {}",
+            self.turns, self.decisions, self.won, self.reduced, self.failed, self.plugin_calls,
+        )
+    }
+}
+
+/// Adds up the calls that the host has counted.
+fn plugin_calls(metrics: &str) -> u64 {
+    metrics
+        .lines()
+        .filter(|line| line.starts_with("haggle_plugin_calls_total{"))
+        .filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok())
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Tally, plugin_calls};
+
+    #[test]
+    fn calls_are_added_up_over_plugins() {
+        let metrics = "# TYPE haggle_plugin_calls counter\n\
+            haggle_plugin_calls_total{plugin=\"a\",outcome=\"answered\"} 3\n\
+            haggle_plugin_calls_total{plugin=\"b\",outcome=\"failed\"} 4\n\
+            haggle_turns_total 9\n# EOF\n";
+        assert_eq!(plugin_calls(metrics), 7);
+    }
+
+    #[test]
+    fn a_share_is_of_all_requests() {
+        let tally = Tally { requests: 200.0, over: 1.0, ..Tally::default() };
+        assert!(tally.to_string().contains("0.50% of requests"), "{tally}");
+        assert!(Tally::default().to_string().contains("0.00% of requests"));
+    }
+}

@@ -1,0 +1,124 @@
+//! `haggle forecast`
+
+mod batches;
+mod engine;
+mod policy;
+mod rows;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::{Args, value_parser};
+use haggle_model::Name;
+use haggle_observe::open_panel;
+
+use self::{
+    batches::batches,
+    engine::{Engine, Outcome, Subject},
+};
+use crate::{
+    output::{self, Target},
+    progress::Progress,
+};
+
+/// Forecast every series of a file
+///
+/// The file is CSV, gzipped or not: either a series a row (`id,value,value,...`, as in the M4 competition) or
+/// a series a column, below a header and with the time in the first column. An empty cell is a missing
+/// value. The result has a row for each series and step with the mean and the 80% and 95% intervals:
+/// `series,step,mean,lo80,hi80,lo95,hi95`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Forecast {
+    /// The series
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// How many steps ahead
+    #[arg(long, value_name = "STEPS", value_parser = value_parser!(u32).range(1..=10_000))]
+    horizon: u32,
+    /// A season's length in steps; several may be given, and none means: detect them
+    #[arg(long = "season", value_name = "STEPS", value_parser = value_parser!(u32).range(1..=1_000_000))]
+    seasons: Vec<u32>,
+    /// The built-in policy that forecasts
+    #[arg(long, value_name = "NAME", conflicts_with = "component")]
+    plugin: Option<Name>,
+    /// A policy of your own: the .wasm file
+    #[arg(long, value_name = "FILE")]
+    component: Option<PathBuf>,
+    /// What the policy is configured with: a JSON object, or @FILE that holds one
+    #[arg(long, value_name = "JSON|@FILE")]
+    configuration: Option<String>,
+    /// Where the forecasts go; - is standard output
+    #[arg(long, value_name = "OUT.csv|-")]
+    output: Target,
+    /// The most series that are fitted together
+    #[arg(long, value_name = "SERIES", default_value_t = 256, value_parser = value_parser!(u32).range(1..=100_000))]
+    batch: u32,
+    /// The seed of whatever the policy draws at random
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Leave out series that cannot be forecast, and succeed all the same
+    #[arg(long)]
+    skip_failed: bool,
+    /// Keep compiled policies in this folder, which must be private to you
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  haggle forecast --input hourly.csv --horizon 48 --season 24 --output forecast.csv
+  haggle forecast --input load.csv.gz --horizon 12 --output - | head
+  haggle forecast --input load.csv --horizon 12 --component my-policy.wasm --output forecast.csv";
+
+/// Warnings about single series stop after so many.
+const WARNINGS: usize = 20;
+
+impl Forecast {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let panel = open_panel(&self.input)?;
+        let policy = policy::load(&self)?;
+        let mut seasons = self.seasons.clone();
+        seasons.sort_unstable();
+        seasons.dedup();
+        let subjects: Vec<Subject> = panel.into_iter().map(Subject::new).collect();
+        let batches = batches(&subjects, self.batch as usize, self.horizon);
+        let progress = Progress::bar(2 * subjects.len() as u64, "forecasting");
+        let engine = Engine {
+            generation: &policy.generation,
+            configuration: &policy.configuration,
+            seed: self.seed,
+            horizon: self.horizon,
+            seasons: &seasons,
+            progress: &progress,
+        };
+        let outcomes = engine.run(&batches)?;
+        drop(progress);
+        self.output
+            .write(|out| rows::write(out, &subjects, &outcomes))
+            .context("the forecasts were not written")?;
+        self.complain(&subjects, &outcomes)
+    }
+
+    fn complain(&self, subjects: &[Subject], outcomes: &[Outcome]) -> anyhow::Result<()> {
+        let failed: Vec<(&Subject, &String)> = subjects
+            .iter()
+            .zip(outcomes)
+            .filter_map(|(subject, outcome)| outcome.as_ref().err().map(|why| (subject, why)))
+            .collect();
+        for (subject, why) in failed.iter().take(WARNINGS) {
+            output::note(format_args!("warning: series {}: {why}", subject.series.id));
+        }
+        if failed.len() > WARNINGS {
+            output::note(format_args!("warning: ... and {} more", failed.len() - WARNINGS));
+        }
+        if !failed.is_empty() && !self.skip_failed {
+            bail!(
+                "{} of {} series could not be forecast: mend them, or leave them out with --skip-failed",
+                failed.len(),
+                subjects.len()
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,50 @@
+//! Which series go into one call.
+
+use super::engine::Subject;
+
+/// The most values that go into one call: 64 MB in the guest, a quarter of what it may have here, and as
+/// much again while they are copied.
+const MOST_VALUES: usize = 8_000_000;
+
+/// Splits the series, in their order, into batches of at most `count` series and of about as many values as
+/// a call can take, the forecasts counted.
+pub(super) fn batches(subjects: &[Subject], count: usize, horizon: u32) -> Vec<&[Subject]> {
+    let mut batches = Vec::new();
+    let mut rest = subjects;
+    while !rest.is_empty() {
+        let mut values = 0_usize;
+        let fitting = rest.iter().take(count.max(1)).take_while(|subject| {
+            // A mean and two bounds of two intervals for each step.
+            values = values.saturating_add(subject.series.values.len() + 5 * horizon as usize);
+            values <= MOST_VALUES
+        });
+        // A series that is too large by itself is tried by itself.
+        let (batch, others) = rest.split_at(fitting.count().max(1));
+        batches.push(batch);
+        rest = others;
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST_VALUES, Subject, batches};
+    use haggle_model::{Series, Span, Timestamp};
+
+    fn subject(values: usize) -> Subject {
+        let (start, step) = (Timestamp::from_millis(0), Span::from_mins(1));
+        Subject::new((values.to_string(), Series { start, step, values: vec![1.0; values] }))
+    }
+
+    #[test]
+    fn a_batch_is_bounded_in_series_and_in_values() {
+        let sizes = |subjects: &[Subject], count| -> Vec<usize> {
+            batches(subjects, count, 10).into_iter().map(<[Subject]>::len).collect()
+        };
+        let small: Vec<Subject> = (0..10).map(|_| subject(3)).collect();
+        assert_eq!(sizes(&small, 4), [4, 4, 2]);
+        let large = [subject(3), subject(MOST_VALUES + 1), subject(MOST_VALUES / 2), subject(3)];
+        assert_eq!(sizes(&large, 4), [1, 1, 2]);
+        assert!(sizes(&[], 4).is_empty());
+    }
+}

@@ -1,0 +1,215 @@
+//! Fits and forecasts, batch by batch, on all cores.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::Context as _;
+use haggle_model::Series;
+use haggle_sandbox::{
+    CallError, Called, Cause, Fit, Forecast, Function, Generation, LogLevel,
+    forecasting::{Fitted, Outlook, Panel, Task},
+    types::{self, Context, Fault},
+};
+use rayon::prelude::*;
+
+use crate::progress::Progress;
+
+/// The intervals in the result.
+pub(super) const LEVELS: [f64; 2] = [0.8, 0.95];
+
+/// Series in one call of `forecast`: many enough to make the call cheap, few enough for all cores.
+const TASKS: usize = 64;
+
+/// One series and the time right behind it.
+#[derive(Debug)]
+pub(super) struct Subject {
+    pub(super) series: types::Series,
+    end: u64,
+}
+
+/// A forecast, or why there is none.
+pub(super) type Outcome = Result<Outlook, String>;
+
+/// Everything that is the same for all series.
+pub(super) struct Engine<'a> {
+    pub(super) generation: &'a Generation,
+    pub(super) configuration: &'a str,
+    pub(super) seed: u64,
+    pub(super) horizon: u32,
+    /// In steps, ascending.
+    pub(super) seasons: &'a [u32],
+    /// Told twice of each series: when it is fitted and when it is forecast.
+    pub(super) progress: &'a Progress,
+}
+
+/// What a fit of one batch found out.
+struct Models {
+    shared: Option<Vec<u8>>,
+    /// One for each series of the batch.
+    own: Vec<Result<Vec<u8>, String>>,
+}
+
+impl Subject {
+    pub(super) fn new((id, series): (String, Series)) -> Self {
+        let end = series.end().as_millis();
+        let Series { start, step, values } = series;
+        let known = || values.iter().filter(|value| !value.is_nan());
+        let non_negative = known().next().is_some() && known().all(|value| *value >= 0.0);
+        let (start, step) = (start.as_millis(), step.as_millis());
+        Self { series: types::Series { id, start, step, values, non_negative }, end }
+    }
+}
+
+impl Engine<'_> {
+    /// One outcome for each series, in the order of the batches.
+    ///
+    /// # Errors
+    /// Where a whole call fails: the policy is broken then, not a series.
+    pub(super) fn run(&self, batches: &[&[Subject]]) -> anyhow::Result<Vec<Outcome>> {
+        let done = AtomicU64::new(0);
+        let advance = |series: usize| {
+            let before = done.fetch_add(series as u64, Ordering::Relaxed);
+            self.progress.set(before + series as u64);
+        };
+        let models: Vec<Models> = batches
+            .par_iter()
+            .map(|batch| self.fit(batch).inspect(|_| advance(batch.len())))
+            .collect::<anyhow::Result<_>>()?;
+        let calls: Vec<(&[Subject], Option<&[u8]>, &[Result<Vec<u8>, String>])> = batches
+            .iter()
+            .zip(&models)
+            .flat_map(|(batch, models)| {
+                let shared = models.shared.as_deref();
+                let parts = batch.chunks(TASKS).zip(models.own.chunks(TASKS));
+                parts.map(move |(part, own)| (part, shared, own))
+            })
+            .collect();
+        let outcomes: Vec<Vec<Outcome>> = calls
+            .into_par_iter()
+            .map(|(part, shared, own)| {
+                self.forecast(part, shared, own).inspect(|_| advance(part.len()))
+            })
+            .collect::<anyhow::Result<_>>()?;
+        Ok(outcomes.into_iter().flatten().collect())
+    }
+
+    fn fit(&self, batch: &[Subject]) -> anyhow::Result<Models> {
+        let panel = Panel {
+            series: batch.iter().map(|subject| subject.series.clone()).collect(),
+            horizon: self.horizon,
+            seasons: self.seasons.to_vec(),
+            events: Vec::new(),
+        };
+        let fit = Fit { context: self.context(batch), panel, previous: None };
+        match self.call(&fit) {
+            Ok(Fitted { shared, per_series }) => {
+                let own = per_series.into_iter().map(|model| model.map_err(|why| reason(&why)));
+                Ok(Models { shared, own: own.collect() })
+            }
+            // The policy has looked at the panel and cannot fit it; it may still forecast without.
+            Err(CallError { cause: Cause::Fault(fault), .. }) => {
+                let own = batch.iter().map(|_| Err(reason(&fault))).collect();
+                Ok(Models { shared: None, own })
+            }
+            Err(error) => Err(error).with_context(|| format!("cannot fit {}", range(batch))),
+        }
+    }
+
+    fn forecast(
+        &self,
+        batch: &[Subject],
+        shared: Option<&[u8]>,
+        own: &[Result<Vec<u8>, String>],
+    ) -> anyhow::Result<Vec<Outcome>> {
+        let tasks = batch.iter().zip(own).map(|(subject, model)| Task {
+            series: subject.series.clone(),
+            model: model.as_ref().ok().cloned(),
+            horizon: self.horizon,
+            levels: LEVELS.to_vec(),
+        });
+        let forecast = Forecast {
+            context: self.context(batch),
+            shared: shared.map(<[u8]>::to_vec),
+            tasks: tasks.collect(),
+            events: Vec::new(),
+        };
+        let answers =
+            self.call(&forecast).with_context(|| format!("cannot forecast {}", range(batch)))?;
+        let outcomes = answers.into_iter().zip(own).map(|(answer, model)| {
+            answer.map_err(|fault| match model {
+                Err(unfitted) if *unfitted != reason(&fault) => {
+                    format!("{} (and no model: {unfitted})", reason(&fault))
+                }
+                _ => reason(&fault),
+            })
+        });
+        Ok(outcomes.collect())
+    }
+
+    fn context(&self, batch: &[Subject]) -> Context {
+        let now = batch.iter().map(|subject| subject.end).max().unwrap_or_default();
+        Context { now, seed: self.seed, configuration: self.configuration.to_owned() }
+    }
+
+    fn call<F: Function>(&self, function: &F) -> Result<F::Answer, CallError> {
+        let Called { answer, log, log_dropped, .. } = self.generation.call(function)?;
+        for line in log {
+            let (plugin, message) = (self.generation.plugin(), line.message);
+            match line.level {
+                LogLevel::Debug => tracing::debug!(plugin, "{message}"),
+                LogLevel::Info => tracing::info!(plugin, "{message}"),
+                LogLevel::Warn => tracing::warn!(plugin, "{message}"),
+                LogLevel::Error => tracing::error!(plugin, "{message}"),
+            }
+        }
+        if log_dropped > 0 {
+            tracing::warn!(plugin = self.generation.plugin(), log_dropped, "it logs too much");
+        }
+        Ok(answer)
+    }
+}
+
+fn reason(fault: &Fault) -> String {
+    match fault {
+        Fault::InvalidInput(why) => format!("the policy does not accept it: {why}"),
+        Fault::InsufficientData(why) => format!("too little history: {why}"),
+        Fault::IncompatibleModel(why) => format!("the policy does not read its own model: {why}"),
+        Fault::Internal(why) => format!("the policy failed: {why}"),
+    }
+}
+
+/// The series of a batch, for errors.
+fn range(batch: &[Subject]) -> String {
+    match batch {
+        [] => "nothing".to_owned(),
+        [only] => format!("series {}", only.series.id),
+        [first, .., last] => {
+            format!("the {} series from {} to {}", batch.len(), first.series.id, last.series.id)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Subject, range};
+    use haggle_model::{Series, Span, Timestamp};
+
+    fn subject(id: &str, values: &[f64]) -> Subject {
+        let (start, step) = (Timestamp::from_millis(1000), Span::from_millis(10));
+        Subject::new((id.to_owned(), Series { start, step, values: values.to_vec() }))
+    }
+
+    #[test]
+    fn what_was_never_negative_is_not_forecast_to_be() {
+        assert!(subject("a", &[0.0, f64::NAN, 3.0]).series.non_negative);
+        assert!(!subject("a", &[0.0, -1.0]).series.non_negative);
+        assert!(!subject("a", &[f64::NAN]).series.non_negative);
+        assert_eq!(subject("a", &[1.0, 2.0]).end, 1020);
+    }
+
+    #[test]
+    fn a_batch_is_named_by_its_ends() {
+        let all = [subject("a", &[1.0]), subject("b", &[1.0]), subject("c", &[1.0])];
+        assert_eq!(range(&all), "the 3 series from a to c");
+        assert_eq!(range(&all[..1]), "series a");
+    }
+}

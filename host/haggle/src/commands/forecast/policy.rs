@@ -1,0 +1,83 @@
+//! The policy that forecasts.
+
+use std::fs;
+
+use anyhow::{Context, anyhow, bail};
+use haggle_builtin::{BUILTIN, EXAMPLE};
+use haggle_model::ScalingPolicy;
+use haggle_sandbox::{Compiler, Generation, Limits, Load, Options, Role, Sandbox};
+
+use super::Forecast;
+use crate::commands::{compile_worker, plugin};
+
+/// A policy, ready to be called.
+pub(super) struct Policy {
+    pub(super) generation: Generation,
+    pub(super) configuration: String,
+}
+
+/// Loads what the command line asks for.
+pub(super) fn load(wanted: &Forecast) -> anyhow::Result<Policy> {
+    let configuration = match &wanted.configuration {
+        Some(text) => plugin::configuration(text)?,
+        None => "{}".to_owned(),
+    };
+    let (name, bytes, compiler) = match &wanted.component {
+        Some(file) => {
+            let bytes =
+                fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+            (file.display().to_string(), bytes, compile_worker::compiler()?)
+        }
+        None => {
+            let (name, bytes) = built_in(wanted)?;
+            // What comes with this program needs no watching.
+            (name, bytes.to_vec(), Compiler::InProcess)
+        }
+    };
+    let options = Options { limits: limits(), compiler, cache: wanted.cache.clone() };
+    let sandbox = Sandbox::new(options)?;
+    let generation = sandbox
+        .load(Load {
+            plugin: &name,
+            generation: 1,
+            bytes: &bytes,
+            configuration: &configuration,
+            grants: &[],
+        })
+        .with_context(|| format!("policy {name} cannot be loaded"))?;
+    if !generation.roles().contains(&Role::Forecasting) {
+        let roles: Vec<String> = generation.roles().iter().map(ToString::to_string).collect();
+        bail!("policy {name} does not forecast: its roles are {}", roles.join(", "));
+    }
+    Ok(Policy { generation, configuration })
+}
+
+fn built_in(wanted: &Forecast) -> anyhow::Result<(String, &'static [u8])> {
+    let name = wanted.plugin.clone().unwrap_or_else(|| ScalingPolicy::default().forecast.plugin);
+    let forecasts =
+        |policy: &&haggle_builtin::Builtin| policy.roles.contains(&Role::Forecasting.interface());
+    let mut known = BUILTIN.iter().chain([&EXAMPLE]).filter(forecasts);
+    match known.clone().find(|policy| policy.name == name.as_str()) {
+        Some(policy) => Ok((name.to_string(), policy.bytes)),
+        None => {
+            let names: Vec<&str> = known.by_ref().map(|policy| policy.name).collect();
+            Err(anyhow!(
+                "there is no built-in policy {name} that forecasts: there are {}; name a file with --component",
+                names.join(", ")
+            ))
+        }
+    }
+}
+
+/// Nobody else waits for this machine, and a panel is larger than what a host hands over at a time; an
+/// endless loop still ends.
+fn limits() -> Limits {
+    Limits {
+        fuel: 2_000_000_000_000,
+        deadline_ms: 60 * 60 * 1000,
+        memory_bytes: 1 << 30,
+        answer_bytes: 512 << 20,
+        wait_ms: 60 * 60 * 1000,
+        ..Limits::default()
+    }
+}

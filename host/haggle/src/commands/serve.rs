@@ -1,0 +1,157 @@
+//! `haggle serve`
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
+
+use anyhow::Context;
+use clap::Args;
+use haggle_sandbox::Options;
+use haggle_server::{Host, HostOptions};
+
+use super::compile_worker;
+use crate::{
+    hosting::{self, Hosting},
+    output,
+    settings::Settings,
+};
+
+/// Run a host: the control loop and the HTTP API
+///
+/// What is given here goes before what the configuration file says. SIGINT or SIGTERM ends it when the turn
+/// and the requests in flight are done.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, after_long_help = LONG_EXAMPLES)]
+pub(crate) struct Serve {
+    /// Where the API listens; only this machine can reach it [default: 127.0.0.1:4870]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Where everything is kept that must outlive the process [default: ./haggle-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// A configuration file in YAML
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  haggle serve
+  haggle serve --listen 127.0.0.1:4880 --data /var/lib/haggle
+  haggle serve --config haggle.yaml --log info,haggle_server=debug --log-format json
+
+`haggle serve --help` shows the configuration file.";
+
+const LONG_EXAMPLES: &str = "\
+Examples:
+  haggle serve
+  haggle serve --listen 127.0.0.1:4880 --data /var/lib/haggle
+  haggle serve --config haggle.yaml --log info,haggle_server=debug --log-format json
+
+The configuration file, with the defaults:
+  listen: 127.0.0.1:4870
+  data: ./haggle-data
+  interval: 15s                  # between two turns of the control loop
+  actuator: dry_run              # or simulator
+  limits:                        # what a call of a plugin may use
+    fuel: 10000000000            # instructions
+    deadline_ms: 30000
+    memory_bytes: 268435456
+    answer_bytes: 33554432
+    log_lines: 100
+    log_line_bytes: 1024
+    upload_bytes: 67108864
+    compile_ms: 180000
+    instances: 32                # calls at the same time
+    wait_ms: 60000
+  plugins: {}                    # NAME: {directories: [{host: /srv/data, guest: /data}]}
+  store:
+    journal_bytes: 268435456     # the oldest journalled calls go first
+    journal_calls: 100000
+    cache_bytes: 67108864";
+
+impl Serve {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let settings = self.settings()?;
+        let listener = hosting::listen(settings.listen)?;
+        let address = listener.local_addr().context("the address is not known")?;
+        let data = settings.data.display().to_string();
+        let host = Host::open(HostOptions {
+            data: Some(settings.data.clone()),
+            actuator: settings.actuator(),
+            interval: settings.interval,
+            sandbox: Options {
+                limits: settings.limits,
+                compiler: compile_worker::compiler()?,
+                cache: None,
+            },
+            store: settings.store_options(),
+            grants: settings.grants(),
+            ..HostOptions::default()
+        })
+        .with_context(|| format!("the host cannot be opened on {data}"))?;
+        let host = Arc::new(host);
+        let hosting = Hosting::start(listener, Arc::clone(&host), settings.limits.upload_bytes)?;
+        output::note(format_args!("haggle serves http://{address} and keeps its data in {data}"));
+        turn_until_closed(&host, &hosting, &settings);
+        output::note("haggle closes");
+        hosting.close()
+    }
+
+    fn settings(&self) -> anyhow::Result<Settings> {
+        let mut settings = match &self.config {
+            Some(path) => Settings::open(path)?,
+            None => Settings::default(),
+        };
+        if let Some(listen) = self.listen {
+            settings.listen = listen;
+        }
+        if let Some(data) = &self.data {
+            settings.data.clone_from(data);
+        }
+        Ok(settings)
+    }
+}
+
+/// Takes a turn at every interval. One that takes longer than that is followed by the next at once, not by
+/// all that were missed.
+fn turn_until_closed(host: &Host, hosting: &Hosting, settings: &Settings) {
+    let mut due = Instant::now();
+    loop {
+        if hosting.wait(due.saturating_duration_since(Instant::now())) {
+            return;
+        }
+        due = (due + settings.interval.into()).max(Instant::now());
+        match host.turn() {
+            Ok(report) => tracing::debug!(?report, "turn"),
+            // The next turn may find the disk again.
+            Err(error) => tracing::error!("this turn decides nothing: {error}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LONG_EXAMPLES, Serve};
+    use crate::settings::Settings;
+
+    #[test]
+    fn the_documented_defaults_are_the_defaults() {
+        let (_, documented) = LONG_EXAMPLES.split_once("with the defaults:\n").unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text: String = documented.lines().map(|line| format!("{}\n", &line[2..])).collect();
+        std::fs::write(file.path(), text).unwrap();
+        assert_eq!(Settings::open(file.path()).unwrap(), Settings::default());
+    }
+
+    #[test]
+    fn the_command_line_goes_before_the_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "listen: 127.0.0.1:1\ndata: /a\n").unwrap();
+        let serve = Serve {
+            listen: Some("127.0.0.1:2".parse().unwrap()),
+            data: None,
+            config: Some(file.path().to_owned()),
+        };
+        let settings = serve.settings().unwrap();
+        assert_eq!((settings.listen.port(), settings.data.to_str()), (2, Some("/a")));
+    }
+}

@@ -1,0 +1,219 @@
+//! The configuration file of `haggle serve`.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+use haggle_actuate::{Actuator, DryRun, Simulator};
+use haggle_model::{Name, Span};
+use haggle_sandbox::{Grant, Limits};
+use haggle_store::StoreOptions;
+use serde::Deserialize;
+
+use crate::yaml;
+
+/// Everything that can be set; what is left out is as documented here.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Settings {
+    /// Where the API listens: 127.0.0.1:4870.
+    pub(crate) listen: SocketAddr,
+    /// Where everything is kept: ./haggle-data.
+    pub(crate) data: PathBuf,
+    /// The time between two turns of the control loop: 15s.
+    pub(crate) interval: Span,
+    /// Who carries out decisions: dry_run.
+    pub(crate) actuator: ActuatorKind,
+    /// What a call of a plugin may use.
+    pub(crate) limits: Limits,
+    /// What single plugins are granted: nothing.
+    pub(crate) plugins: BTreeMap<Name, PluginGrants>,
+    /// How much the store keeps.
+    pub(crate) store: StoreBounds,
+}
+
+/// Who carries out decisions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ActuatorKind {
+    /// Nobody; they are written down.
+    #[default]
+    DryRun,
+    /// Replicas that exist on paper only.
+    Simulator,
+}
+
+/// What one plugin is granted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct PluginGrants {
+    /// The directories that it may read.
+    pub(crate) directories: Vec<Grant>,
+}
+
+/// How much the store keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct StoreBounds {
+    /// The most bytes of journalled calls; the oldest go first: 256 MiB.
+    pub(crate) journal_bytes: u64,
+    /// The most journalled calls; the oldest go first: 100000.
+    pub(crate) journal_calls: u64,
+    /// The size of the page cache in bytes: 64 MiB.
+    pub(crate) cache_bytes: u64,
+}
+
+impl Settings {
+    /// The port of the API.
+    pub(crate) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4870);
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// With file, line, column and field.
+    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+        let text = fs::read_to_string(path)
+            .with_context(|| format!("{} cannot be read", path.display()))?;
+        Self::parse(&path.display().to_string(), &text)
+    }
+
+    fn parse(source: &str, text: &str) -> anyhow::Result<Self> {
+        let settings: Option<Self> = yaml::read(text, source, 1)?;
+        let settings = settings.unwrap_or_default();
+        settings.validate().with_context(|| source.to_owned())?;
+        Ok(settings)
+    }
+
+    /// Checks what the types alone do not.
+    pub(crate) fn validate(&self) -> anyhow::Result<()> {
+        if self.interval < Span::from_secs(1) || self.interval > Span::from_mins(24 * 60) {
+            bail!("interval is {}: it must lie between 1s and 1d", self.interval);
+        }
+        let Limits { fuel, deadline_ms, memory_bytes, answer_bytes, upload_bytes, .. } =
+            self.limits;
+        let positive = [
+            ("fuel", fuel),
+            ("deadline_ms", deadline_ms),
+            ("memory_bytes", memory_bytes as u64),
+            ("answer_bytes", answer_bytes as u64),
+            ("upload_bytes", upload_bytes as u64),
+            ("compile_ms", self.limits.compile_ms),
+            ("instances", u64::from(self.limits.instances)),
+        ];
+        if let Some((field, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
+            bail!("limits.{field} is 0: no plugin could answer then");
+        }
+        if memory_bytes > 4 << 30 {
+            bail!("limits.memory_bytes is {memory_bytes}: a plugin can use 4 GiB at most");
+        }
+        for (name, grants) in &self.plugins {
+            if let Some(grant) = grants.directories.iter().find(|g| !g.guest.starts_with('/')) {
+                let guest = &grant.guest;
+                bail!("plugins.{name}.directories: the guest path {guest:?} must begin with /");
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the one that carries out decisions.
+    pub(crate) fn actuator(&self) -> Box<dyn Actuator> {
+        match self.actuator {
+            ActuatorKind::DryRun => Box::new(DryRun::new()),
+            ActuatorKind::Simulator => Box::new(Simulator::new()),
+        }
+    }
+
+    /// The directories that plugins may read.
+    pub(crate) fn grants(&self) -> BTreeMap<Name, Vec<Grant>> {
+        let directories =
+            |(name, grants): (&Name, &PluginGrants)| (name.clone(), grants.directories.clone());
+        self.plugins.iter().map(directories).collect()
+    }
+
+    /// How the store is set up.
+    pub(crate) fn store_options(&self) -> StoreOptions {
+        let StoreBounds { journal_bytes, journal_calls, cache_bytes } = self.store;
+        StoreOptions { journal_bytes, journal_calls, cache_bytes, ..StoreOptions::default() }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: Self::LISTEN,
+            data: PathBuf::from("./haggle-data"),
+            interval: Span::from_secs(15),
+            actuator: ActuatorKind::default(),
+            limits: Limits::default(),
+            plugins: BTreeMap::new(),
+            store: StoreBounds::default(),
+        }
+    }
+}
+
+impl Default for StoreBounds {
+    fn default() -> Self {
+        let StoreOptions { journal_bytes, journal_calls, cache_bytes, .. } =
+            StoreOptions::default();
+        Self { journal_bytes, journal_calls, cache_bytes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ActuatorKind, Settings};
+    use haggle_model::Span;
+
+    #[test]
+    fn an_empty_file_means_the_defaults() {
+        for text in ["", "# nothing yet\n", "{}"] {
+            assert_eq!(Settings::parse("h.yaml", text).unwrap(), Settings::default());
+        }
+        assert_eq!(Settings::default().listen.to_string(), "127.0.0.1:4870");
+    }
+
+    #[test]
+    fn what_is_given_counts_and_the_rest_stays() {
+        let text = "
+interval: 1m
+actuator: simulator
+limits:
+  fuel: 1000000
+plugins:
+  mine:
+    directories:
+      - host: /srv/calendar
+        guest: /calendar
+store:
+  journal_calls: 10
+";
+        let settings = Settings::parse("h.yaml", text).unwrap();
+        assert_eq!(settings.interval, Span::from_mins(1));
+        assert_eq!(settings.actuator, ActuatorKind::Simulator);
+        assert_eq!(settings.limits.fuel, 1_000_000);
+        assert_eq!(settings.limits.instances, Settings::default().limits.instances);
+        let grants = settings.grants();
+        assert_eq!(grants["mine"][0].guest, "/calendar");
+        assert_eq!(settings.store_options().journal_calls, 10);
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_its_place() {
+        for (text, said) in [
+            ("listen: everywhere", "h.yaml, line 1"),
+            ("interval: 1s\nactuator: kubernetes", "h.yaml, line 2"),
+            ("limits:\n  feul: 3", "feul"),
+            ("interval: 10ms", "h.yaml: interval is 10ms"),
+            ("limits: {fuel: 0}", "limits.fuel"),
+            ("plugins: {mine: {directories: [{host: /a, guest: b}]}}", "plugins.mine.directories"),
+            ("surprise: 1", "surprise"),
+        ] {
+            let error = format!("{:#}", Settings::parse("h.yaml", text).unwrap_err());
+            assert!(error.contains(said), "{error}");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! What a plugin does wrong costs it its answer and nobody else anything.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{context, forecast, load, sandbox, small};
+use haggle_sandbox::{
+    Assess, Assign, CallError, Cause, Fit, Function, Generation, Learn, Limits, MakeBids, Rank,
+    Respond, bidding, failure_prediction as failure, forecasting, tiering, types,
+};
+
+/// Calls every function that can misbehave and returns how each ended.
+fn every_role(generation: &Generation, deed: &str) -> Vec<Result<(), CallError>> {
+    fn call<F: Function>(generation: &Generation, function: F) -> Result<(), CallError> {
+        generation.call(&function).map(drop)
+    }
+    let vitals = failure::Vitals { subject: "a".into(), at: 0, step: 1, metrics: Vec::new() };
+    let (request, inventory) = (common::request(), common::inventory());
+    let bids = vec![common::bid()];
+    let api = common::api();
+    let (context, horizon) = (context(deed), 1);
+    vec![
+        call(generation, forecast(deed, 1)),
+        call(
+            generation,
+            Learn { context: context.clone(), model: None, horizon, examples: Vec::new() },
+        ),
+        call(
+            generation,
+            Assess { context: context.clone(), model: None, horizon, subjects: vec![vitals] },
+        ),
+        call(generation, Respond { context: context.clone(), inquiries: vec![common::inquiry()] }),
+        call(
+            generation,
+            MakeBids { context: context.clone(), request: request.clone(), inventory },
+        ),
+        call(generation, Rank { context: context.clone(), request, bids }),
+        call(generation, Assign { context, apis: vec![api] }),
+    ]
+}
+
+/// Every role ends with this cause, its error names plugin and generation, and a good call on the same
+/// plugin and on another one works right after.
+fn all_end_with(deed: &str, limits: Limits, expected: impl Fn(&Cause) -> bool) {
+    let sandbox = sandbox(limits);
+    let bad = load(&sandbox, "bad", common::MISBEHAVING);
+    let good = load(&sandbox, "good", common::EXAMPLE);
+    for outcome in every_role(&bad, deed) {
+        let error = outcome.expect_err(deed);
+        assert!(expected(&error.cause), "{deed}: {error}");
+        let text = error.to_string();
+        assert!(text.starts_with("plugin bad generation 1, "), "{text}");
+        assert!(bad.call(&forecast("", 1)).is_ok(), "after {deed}");
+        assert!(good.call(&forecast("", 1)).is_ok(), "after {deed}");
+    }
+}
+
+#[test]
+fn an_endless_loop_runs_out_of_fuel() {
+    all_end_with("loop", small(), |cause| *cause == Cause::Fuel(small().fuel));
+}
+
+#[test]
+fn a_call_that_takes_too_long_on_the_wall_is_stopped() {
+    let limits = Limits { fuel: u64::MAX / 2, deadline_ms: 50, ..small() };
+    let expected = Cause::Deadline(Duration::from_millis(50));
+    all_end_with("loop", limits, |cause| *cause == expected);
+}
+
+#[test]
+fn a_memory_bomb_gets_no_memory() {
+    let limits = Limits { memory_bytes: 16 << 20, ..small() };
+    all_end_with("memory", limits, |cause| *cause == Cause::Memory(16 << 20));
+}
+
+#[test]
+fn unbounded_recursion_overflows_the_guests_stack_only() {
+    all_end_with("recurse", small(), |cause| *cause == Cause::Stack);
+}
+
+#[test]
+fn a_trap_is_an_error() {
+    all_end_with("trap", small(), |cause| matches!(cause, Cause::Trap(_)));
+}
+
+#[test]
+fn a_huge_answer_is_not_copied() {
+    let limits = Limits { answer_bytes: 1 << 20, fuel: 10_000_000_000, ..small() };
+    all_end_with("huge", limits, |cause| *cause == Cause::AnswerSize(1 << 20));
+}
+
+#[test]
+fn the_wrong_number_of_answers_is_nonsense() {
+    let sandbox = sandbox(small());
+    let bad = load(&sandbox, "bad", common::MISBEHAVING);
+    for (i, outcome) in every_role(&bad, "count").into_iter().enumerate() {
+        // A model is whatever the plugin says it is.
+        let is_learn = i == 1;
+        assert_eq!(outcome.is_ok(), is_learn, "{outcome:?}");
+        if let Err(error) = outcome {
+            assert!(matches!(error.cause, Cause::Nonsense(_)), "{error}");
+        }
+    }
+}
+
+#[test]
+fn numbers_that_are_none_are_refused_in_every_role() {
+    let sandbox = sandbox(small());
+    let bad = load(&sandbox, "bad", common::MISBEHAVING);
+    let fault = |answer: Option<types::Fault>| match answer {
+        Some(types::Fault::Internal(text)) => text,
+        other => panic!("{other:?}"),
+    };
+    for deed in ["nan", "infinity"] {
+        let outlooks = bad.call(&forecast(deed, 1)).unwrap().answer;
+        let text = fault(outlooks.into_iter().next().unwrap().err());
+        assert!(text.contains("a mean is"), "{text}");
+    }
+    for deed in ["nan", "infinity", "negative"] {
+        let vitals = failure::Vitals { subject: "a".into(), at: 0, step: 1, metrics: Vec::new() };
+        let assess =
+            Assess { context: context(deed), model: None, horizon: 1, subjects: vec![vitals] };
+        let text = fault(bad.call(&assess).unwrap().answer.remove(0).err());
+        assert!(text.contains("probability is"), "{text}");
+        let respond = Respond { context: context(deed), inquiries: vec![common::inquiry()] };
+        let text = fault(bad.call(&respond).unwrap().answer.remove(0).err());
+        assert!(text.contains("an offered amount is"), "{text}");
+        for outcome in every_role(&bad, deed).into_iter().skip(4) {
+            let error = outcome.expect_err(deed);
+            assert!(matches!(error.cause, Cause::Nonsense(_)), "{error}");
+        }
+    }
+}
+
+#[test]
+fn an_interval_the_wrong_way_round_is_a_fault_of_that_series() {
+    let sandbox = sandbox(small());
+    let bad = load(&sandbox, "bad", common::MISBEHAVING);
+    let outlooks = bad.call(&forecast("inverted", 1)).unwrap().answer;
+    let text = format!("{:?}", outlooks[0]);
+    assert!(text.contains("wrong way round"), "{text}");
+}
+
+#[test]
+fn nothing_is_remembered_between_calls() {
+    let sandbox = sandbox(small());
+    let forgetful = load(&sandbox, "forgetful", common::MISBEHAVING);
+    let means: Vec<f64> = (0..20)
+        .map(|_| forgetful.call(&forecast("", 1)).unwrap().answer.remove(0).unwrap().mean[0])
+        .collect();
+    assert_eq!(means, vec![1.0; 20], "a global outlived its call");
+}
+
+#[test]
+fn a_role_that_is_not_there_is_an_error() {
+    let sandbox = sandbox(small());
+    let example = load(&sandbox, "example", common::EXAMPLE);
+    let error = example.call(&Assign { context: context(""), apis: Vec::new() }).unwrap_err();
+    assert!(error.to_string().contains("has no tiering role"), "{error}");
+}
+
+#[test]
+fn the_same_call_uses_the_same_fuel_and_gives_the_same_bits() {
+    let sandbox = sandbox(small());
+    for builtin in haggle_builtin::BUILTIN.iter().filter(|b| b.roles.contains(&"forecasting")) {
+        let generation = load(&sandbox, "it", builtin.bytes);
+        let values: Vec<f64> = (0..200).map(|i| 10.0 + f64::from(i * i % 17)).collect();
+        let panel = forecasting::Panel {
+            series: vec![common::series(values)],
+            horizon: 5,
+            seasons: vec![],
+            events: vec![],
+        };
+        let fit = Fit { context: context(""), panel, previous: None };
+        let first = generation.call(&fit).unwrap();
+        let second = generation.call(&fit).unwrap();
+        assert_eq!((&first.answer, first.fuel), (&second.answer, second.fuel), "{}", builtin.name);
+    }
+}

@@ -1,0 +1,113 @@
+//! One turn of the control loop over many services, each with 288 values of history: wall time, memory,
+//! and how both grow from 1,000 services to 10,000. `cargo bench -p haggle-server`.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use haggle_model::{Name, Quantities, Replica, Replicas, Resource, Service, Span, Tier, Timestamp};
+use haggle_observe::Sample;
+use haggle_server::{Host, HostOptions, ManualClock, SampleBatch};
+
+const VALUES: u64 = 288;
+const MINUTE: Span = Span::from_mins(1);
+
+fn service(i: u64) -> Service {
+    Service {
+        name: Name::new(&format!("s{i:05}")).unwrap(),
+        replica: Replica {
+            uses: Quantities::new(),
+            serves: Quantities::of(Resource::RequestsPerSecond, 10.0).unwrap(),
+            startup: MINUTE,
+        },
+        replicas: Replicas { min: 1, max: 1000 },
+        policy: Name::new("default").unwrap(),
+        tier: Tier::Silver,
+        objective: None,
+        weight: 1.0,
+        location: None,
+        gpu_type: None,
+    }
+}
+
+fn load(i: u64, minute: u64) -> f64 {
+    let noise = ((minute * 7919 + i * 104_729) % 1000) as f64 / 1000.0;
+    100.0 + 50.0 * (minute as f64 / 60.0 + i as f64).sin() + 20.0 * noise
+}
+
+/// The time of a first turn, which fits, and the median of warm ones.
+fn measure(services: u64) -> (Duration, Duration) {
+    let start = Timestamp::from_millis(1_750_000_000_000).floor(MINUTE);
+    let clock = Arc::new(ManualClock::new(start));
+    let host = Host::open(HostOptions {
+        clock: Arc::clone(&clock) as Arc<dyn haggle_server::Clock>,
+        interval: MINUTE,
+        ..HostOptions::default()
+    })
+    .unwrap();
+    for i in 0..services {
+        host.put_service(service(i)).unwrap();
+    }
+    let mut minute = 0;
+    let mut next = || {
+        let now = start + Span::from_mins(minute);
+        clock.set(now);
+        let sample = |i| Sample {
+            service: service(i).name,
+            metric: "requests_per_second".into(),
+            subject: None,
+            time: Some(now),
+            value: load(i, minute),
+        };
+        let samples = (0..services).map(sample).collect();
+        host.push_samples(SampleBatch { samples, failures: Vec::new() }).unwrap();
+        minute += 1;
+        clock.set(now + MINUTE);
+    };
+    for _ in 0..VALUES {
+        next();
+    }
+    let turn = || {
+        let started = Instant::now();
+        let report = host.turn().unwrap();
+        assert_eq!(report.forecast as u64, services);
+        started.elapsed()
+    };
+    let first = turn();
+    let mut warm: Vec<Duration> = (0..5)
+        .map(|_| {
+            next();
+            turn()
+        })
+        .collect();
+    warm.sort_unstable();
+    (first, warm.get(2).copied().unwrap_or_default())
+}
+
+/// The most memory that the process has had.
+fn peak_mib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
+}
+
+fn main() {
+    println!("{:>10} {:>14} {:>14} {:>12}", "services", "first turn", "warm turn", "peak MiB");
+    let mut results = Vec::new();
+    for services in [1000, 10_000] {
+        let (first, warm) = measure(services);
+        println!("{services:>10} {first:>14.2?} {warm:>14.2?} {:>12}", peak_mib());
+        results.push((first, warm));
+    }
+    if let [(first, warm), (first10, warm10)] = results.as_slice() {
+        let ratio = |a: &Duration, b: &Duration| a.as_secs_f64() / b.as_secs_f64();
+        println!(
+            "growth for ten times the services: {:.1}x fitting, {:.1}x warm (bar 10x)",
+            ratio(first10, first),
+            ratio(warm10, warm)
+        );
+    }
+}

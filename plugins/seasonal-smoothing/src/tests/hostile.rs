@@ -1,0 +1,144 @@
+use haggle_sdk::forecasting::Outlook;
+use proptest::prelude::*;
+
+use crate::{History, Model, tests::Noise};
+
+const LEVELS: [f64; 4] = [0.1, 0.5, 0.8, 0.999];
+
+fn forecast(values: &[f64], seasons: &[u32], horizon: u32, non_negative: bool) -> Option<Outlook> {
+    let model = Model::fit(History { values, start: 0, step: 60_000 }, seasons, horizon)?;
+    Some(model.outlook(horizon, &LEVELS, non_negative))
+}
+
+fn assert_sound(outlook: &Outlook, horizon: usize, non_negative: bool) {
+    let finite = |values: &[f64]| {
+        assert_eq!(values.len(), horizon);
+        assert!(values.iter().all(|v| v.is_finite() && (!non_negative || *v >= 0.0)), "{values:?}");
+    };
+    finite(&outlook.mean);
+    assert!((0.0..=1.0).contains(&outlook.confidence));
+    let mut inner = (outlook.mean.clone(), outlook.mean.clone());
+    for interval in &outlook.intervals {
+        finite(&interval.lower);
+        finite(&interval.upper);
+        for h in 0..horizon {
+            assert!(interval.lower[h] <= inner.0[h] && inner.1[h] <= interval.upper[h]);
+        }
+        inner = (interval.lower.clone(), interval.upper.clone());
+    }
+}
+
+fn any_value() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        6 => -100.0..100.0,
+        2 => any::<f64>(),
+        2 => Just(0.0),
+        1 => Just(f64::NAN),
+        1 => Just(f64::INFINITY),
+        1 => Just(f64::MAX),
+        1 => Just(f64::MIN),
+        1 => Just(5e-324),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn whatever_comes_the_forecast_is_sound(
+        values in prop::collection::vec(any_value(), 0..150),
+        seasons in prop::collection::vec(0_u32..40, 0..3),
+        horizon in 1_u32..30,
+        non_negative: bool,
+    ) {
+        match forecast(&values, &seasons, horizon, non_negative) {
+            Some(outlook) => assert_sound(&outlook, horizon as usize, non_negative),
+            None => prop_assert!(!values.iter().any(|v| v.is_finite())),
+        }
+    }
+
+    #[test]
+    fn whatever_follows_a_model_goes_on_soundly(
+        values in prop::collection::vec(any_value(), 1..60),
+        later in prop::collection::vec(any_value(), 0..60),
+        start in 0_u64..200,
+    ) {
+        if let Some(model) = Model::fit(History { values: &values, start: 0, step: 10 }, &[7], 5) {
+            let mut model = Model::from_bytes(&model.to_bytes()).unwrap();
+            let _ = model.resume(History { values: &later, start: start * 10, step: 10 });
+            assert_sound(&model.outlook(5, &LEVELS, true), 5, true);
+            prop_assert!(Model::from_bytes(&model.to_bytes()).is_ok());
+        }
+    }
+
+    #[test]
+    fn foreign_bytes_are_refused_or_harmless(
+        place in 0_usize..400,
+        byte: u8,
+        cut in 0_usize..400,
+    ) {
+        let values: Vec<f64> = (0..60).map(|t| f64::from(t % 6)).collect();
+        let history = History { values: &values, start: 0, step: 10 };
+        let mut bytes = Model::fit(history, &[6], 4).unwrap().to_bytes();
+        prop_assert!(Model::from_bytes(&bytes[..cut.min(bytes.len() - 1)]).is_err());
+        let place = place % bytes.len();
+        bytes[place] = byte;
+        if let Ok(mut model) = Model::from_bytes(&bytes) {
+            let _ = model.resume(History { values: &values, start: 600, step: 10 });
+            assert_sound(&model.outlook(6, &LEVELS, false), 6, false);
+        }
+    }
+}
+
+#[test]
+fn short_and_plain_histories_have_plausible_forecasts() {
+    let one = forecast(&[40.0], &[], 3, true).unwrap();
+    assert_eq!(one.mean, [40.0; 3]);
+    assert!(one.intervals[2].upper[0] > 45.0 && one.confidence < 0.2);
+    let constant = forecast(&[40.0; 200], &[], 3, true).unwrap();
+    let width = constant.intervals[2].upper[2] - constant.intervals[2].lower[2];
+    assert!((constant.mean[0] - 40.0).abs() < 1e-9 && width < 1.0, "{width}");
+    assert_eq!(forecast(&[0.0; 50], &[], 2, false).unwrap().mean, [0.0; 2]);
+    assert!(forecast(&[f64::NAN; 5], &[], 2, false).is_none());
+    let two = forecast(&[10.0, 12.0], &[], 2, false).unwrap();
+    assert!((8.0..14.0).contains(&two.mean[1]));
+}
+
+#[test]
+fn magnitude_does_not_matter() {
+    let mut noise = Noise(5);
+    let base: Vec<f64> = (0..200).map(|t| f64::from(t % 12) + noise.normal()).collect();
+    let usual = forecast(&base, &[12], 6, false).unwrap();
+    for unit in [1e-280, 1e-9, 1e12, 1e280] {
+        let scaled: Vec<f64> = base.iter().map(|v| v * unit).collect();
+        let outlook = forecast(&scaled, &[12], 6, false).unwrap();
+        for (a, b) in usual.mean.iter().zip(&outlook.mean) {
+            assert!((a - b / unit).abs() < 1e-6, "{a} is not {b} / {unit}");
+        }
+    }
+}
+
+#[test]
+fn an_outlier_is_not_followed_and_a_shift_is() {
+    let mut noise = Noise(9);
+    let mut values: Vec<f64> = (0..150).map(|_| 100.0 + noise.normal()).collect();
+    values[149] = 10_000.0;
+    let after_one = forecast(&values, &[], 1, true).unwrap().mean[0];
+    assert!((after_one - 100.0).abs() < 10.0, "{after_one}");
+    let mut shifted: Vec<f64> = (0..150).map(|_| 100.0 + noise.normal()).collect();
+    shifted.iter_mut().skip(130).for_each(|v| *v += 300.0);
+    let after_shift = forecast(&shifted, &[], 1, true).unwrap().mean[0];
+    assert!((after_shift - 400.0).abs() < 30.0, "{after_shift}");
+}
+
+#[test]
+fn gaps_do_not_move_the_season() {
+    let day = |t: usize| 50.0 + f64::from(u32::from(t % 24 < 8)) * 100.0;
+    let mut values: Vec<f64> = (0..240).map(day).collect();
+    values.iter_mut().skip(100).step_by(3).for_each(|v| *v = f64::NAN);
+    values[200..230].fill(f64::NAN);
+    let outlook = forecast(&values, &[24], 24, true).unwrap();
+    for (h, mean) in outlook.mean.iter().enumerate() {
+        assert!((mean - day(240 + h)).abs() < 10.0, "step {h}: {mean}");
+    }
+}

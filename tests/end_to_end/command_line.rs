@@ -1,0 +1,160 @@
+use std::{fmt::Write as _, path::Path, process::Command};
+
+use serde_json::Value;
+
+use crate::server::{HAGGLE, Server};
+
+/// Runs the command and returns whether it succeeded, what it printed, and what it complained about.
+fn haggle(args: &[&str]) -> (bool, String, String) {
+    let output = Command::new(HAGGLE).args(args).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.success(), text(output.stdout), text(output.stderr))
+}
+
+#[track_caller]
+fn succeeds(args: &[&str]) -> String {
+    let (success, out, err) = haggle(args);
+    assert!(success, "{args:?}: {err}");
+    out
+}
+
+#[track_caller]
+fn fails(args: &[&str], says: &str) {
+    let (success, out, err) = haggle(args);
+    assert!(!success, "{args:?} succeeded: {out}");
+    assert!(err.contains(says), "{args:?}: {says:?} is not in {err:?}");
+    assert!(!err.contains("panicked"), "{err}");
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// A daily wave of two days, a value a minute, with a ripple on it.
+fn wave(minutes: u32) -> String {
+    let mut text = "time,web\n".to_owned();
+    for i in 0..minutes {
+        let phase = f64::from(i) / 1440.0 * std::f64::consts::TAU;
+        let load = 500.0 + 400.0 * phase.sin() + f64::from(i * 7 % 13);
+        writeln!(text, "{},{load:.3}", 1_700_000_000 + u64::from(i) * 60).unwrap();
+    }
+    text
+}
+
+#[test]
+fn series_are_forecast_in_both_layouts() {
+    let folder = tempfile::tempdir().unwrap();
+    let (m4, out) = (folder.path().join("m4.csv"), folder.path().join("out.csv"));
+    let row = |id: &str, n: u32| {
+        let values: Vec<String> = (0..n).map(|i| (10 + i % 24).to_string()).collect();
+        format!("{id},{}\n", values.join(","))
+    };
+    std::fs::write(&m4, row("H1", 200) + &row("H2", 300)).unwrap();
+    let season = ["--season", "24", "--output", path(&out)];
+    succeeds(&[&["forecast", "--input", path(&m4), "--horizon", "6"], &season[..]].concat());
+    let text = std::fs::read_to_string(&out).unwrap();
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("series,step,mean,lo80,hi80,lo95,hi95"));
+    let rows: Vec<Vec<f64>> = lines
+        .map(|line| line.split(',').skip(1).map(|cell| cell.parse().unwrap()).collect())
+        .collect();
+    assert_eq!(rows.len(), 12);
+    for row in rows {
+        let [_, mean, lo80, hi80, lo95, hi95] = row[..] else { panic!("{row:?}") };
+        assert!(lo95 <= lo80 && lo80 <= mean && mean <= hi80 && hi80 <= hi95, "{row:?}");
+    }
+    let trace = folder.path().join("load.csv");
+    std::fs::write(&trace, wave(600)).unwrap();
+    let printed =
+        succeeds(&["forecast", "--input", path(&trace), "--horizon", "3", "--output", "-"]);
+    assert_eq!(printed.lines().count(), 4, "{printed}");
+}
+
+#[test]
+fn bad_input_is_told_where_it_is_bad() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        file
+    };
+    let empty = file("empty.csv", "");
+    let forecast = |input: &Path, says: &str| {
+        let out = folder.path().join("out.csv");
+        let input = ["--input", path(input), "--output", path(&out)];
+        fails(&[&["forecast", "--horizon", "3"], &input[..]].concat(), says);
+        assert!(!out.exists(), "a failed forecast leaves nothing behind");
+    };
+    forecast(&empty, "empty");
+    forecast(&file("words.csv", "time,web\n60,1\n120,many\n"), "line 3");
+    forecast(Path::new("/no/such/file.csv"), "/no/such/file.csv");
+    let yaml = file("bad.yaml", "kind: service\nname: web\nreplica: {serves: {x: 1}}\n");
+    fails(&["apply", "-f", path(&yaml), "--url", "http://127.0.0.1:1"], "bad.yaml");
+    let load = file("load.csv", "time,web\n120,1\n60,2\n");
+    fails(&["backtest", "--load", path(&load)], "line 3");
+    fails(&["serve", "--listen", "0.0.0.0:0", "--data", path(folder.path())], "reverse proxy");
+    fails(&["replay", "--data", "/no/such/directory"], "/no/such/directory");
+    fails(&["forecast", "--horizon", "0", "--input", path(&load), "--output", "-"], "");
+    let module = file("text.wasm", "not wasm");
+    fails(&["plugin", "inspect", path(&module)], "not WebAssembly");
+}
+
+#[test]
+fn a_backtest_reports_both_competitors_with_the_same_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let (load, report) = (folder.path().join("load.csv"), folder.path().join("report.json"));
+    std::fs::write(&load, wave(1500)).unwrap();
+    succeeds(&["backtest", "--load", path(&load), "--json", path(&report)]);
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(&report).unwrap()).unwrap();
+    for competitor in ["haggle", "hpa"] {
+        for key in [
+            "over_capacity_time_share",
+            "over_capacity_request_share",
+            "replica_hours",
+            "theta_u",
+            "theta_o",
+            "tau_u",
+            "tau_o",
+            "scaling_actions",
+        ] {
+            for figures in [&report[competitor], &report[competitor]["services"]["web"]] {
+                assert!(figures[key].is_number(), "{competitor} {key}: {report}");
+            }
+        }
+    }
+    assert!(report["haggle"]["replica_hours"].as_f64() > Some(0.0));
+}
+
+#[test]
+fn the_demo_runs_and_every_decision_of_it_can_be_replayed() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let demo = ["demo", "--for", "6s", "--listen", "127.0.0.1:0", "--data", path(&data)];
+    let told = succeeds(&demo);
+    assert!(told.contains("curl"), "{told}");
+    let replayed = succeeds(&["replay", "--data", path(&data)]);
+    assert!(replayed.contains("decisions replayed, 0 differ"), "{replayed}");
+    assert!(!replayed.starts_with("0 "), "{replayed}");
+}
+
+#[test]
+fn documents_are_applied_whole_and_plugins_loaded_from_the_shell() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = Server::start(&data);
+    let url = server.url("");
+    let url = url.trim_end_matches('/');
+    let shop = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/shop.yaml");
+    succeeds(&["apply", "-f", shop, "--url", url]);
+    let graph = server.get("/v1/graph").is(200);
+    assert_eq!(graph["services"].as_array().unwrap().len(), 6, "{graph}");
+    succeeds(&["apply", "-f", shop, "--url", url]);
+    let example =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../plugins/dist/example-forecaster.wasm");
+    succeeds(&["plugin", "load", "mine", example, "--url", url]);
+    let list = succeeds(&["plugin", "list", "--url", url]);
+    assert!(list.contains("mine"), "{list}");
+    fails(&["plugin", "rollback", "mine", "--url", url], "no earlier generation");
+    let occupied = ["serve", "--listen", "127.0.0.1:0", "--data", path(&data)];
+    fails(&occupied, "in use");
+}

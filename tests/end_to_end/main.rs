@@ -1,0 +1,9 @@
+//! The real binary over real HTTP with real components.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod api;
+mod command_line;
+mod crash;
+mod plugins;
+mod server;

@@ -1,0 +1,76 @@
+use haggle_builtin::EXAMPLE;
+use serde_json::json;
+
+use crate::server::{Answer, Server, agent, eventually};
+
+const MISBEHAVING: &[u8] = include_bytes!("../../plugins/dist/misbehaving.wasm");
+
+#[test]
+fn a_plugin_is_loaded_swapped_rolled_back_and_deleted_without_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = Server::start(&data);
+    let first = server.put_bytes("/v1/plugins/mine", EXAMPLE.bytes).is(201);
+    assert_eq!(first["current"]["generation"], 1);
+    assert_eq!(first["current"]["roles"], json!(["forecasting"]));
+    assert_eq!(first["current"]["digest"], EXAMPLE.sha256.trim());
+    let policy = json!({"forecast": {"plugin": "mine"}});
+    server.put("/v1/policies/default", &policy).is(200);
+    let second = server.put_bytes("/v1/plugins/mine", MISBEHAVING).is(200);
+    assert_eq!(second["current"]["generation"], 2);
+    assert_eq!(second["previous"]["generation"], 1);
+    let back = server.post("/v1/plugins/mine/rollback", &json!({})).is(200);
+    assert_eq!(back["current"]["generation"], 1);
+    server.delete("/v1/plugins/mine").is_problem(409, "policy default");
+    server.kill();
+
+    let server = Server::start(&data);
+    let restored = server.get("/v1/plugins/mine").is(200);
+    assert_eq!(restored["current"]["generation"], 1, "{restored}");
+    assert_eq!(restored["previous"]["generation"], 2, "{restored}");
+    server.put("/v1/policies/default", &json!({})).is(200);
+    assert_eq!(server.delete("/v1/plugins/mine").status, 204);
+    server.get("/v1/plugins/mine").is_problem(404, "mine");
+    let built_in = server.get("/v1/plugins/slo-tiers").is(200);
+    assert_eq!(built_in["built_in"], true);
+    server.delete("/v1/plugins/slo-tiers").is_problem(409, "built in");
+}
+
+#[test]
+fn a_bad_upload_changes_nothing_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"));
+    server.put_bytes("/v1/plugins/mine", EXAMPLE.bytes).is(201);
+    server.put_bytes("/v1/plugins/mine", b"").is_problem(422, "not WebAssembly");
+    server.put_bytes("/v1/plugins/mine", b"#!/bin/sh").is_problem(422, "not WebAssembly");
+    let half = &EXAMPLE.bytes[..EXAMPLE.bytes.len() / 2];
+    server.put_bytes("/v1/plugins/mine", half).is_problem(422, "");
+    let told = "/v1/plugins/mine?configuration=%5B1%5D";
+    server.put_bytes(told, EXAMPLE.bytes).is_problem(400, "not a JSON object");
+    let huge = vec![0; 100 << 20];
+    // The server need not read to the end what it will not take.
+    let answer = Answer::of(agent().put(server.url("/v1/plugins/mine")).send(&huge[..]));
+    if let Ok(answer) = answer {
+        answer.is_problem(413, "");
+    }
+    let mine = server.get("/v1/plugins/mine").is(200);
+    assert_eq!(mine["current"]["generation"], 1, "{mine}");
+    assert_eq!(mine["previous"], json!(null), "{mine}");
+}
+
+#[test]
+fn a_policy_that_fails_loses_its_turn_and_the_built_in_one_decides() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"));
+    // It behaves at first, so it is taken; asked to respond it counters with nothing.
+    server.put_bytes("/v1/plugins/bad", MISBEHAVING).is(201);
+    let service = json!({"replica": {"serves": {"requests_per_second": 10}}});
+    server.put("/v1/services/a", &service).is(201);
+    server.put("/v1/policies/default", &json!({"forecast": {"plugin": "bad"}})).is(200);
+    server.post("/v1/samples", &json!({"samples": [{"service": "a", "value": 95}]})).is(202);
+    eventually("a forecast", || {
+        let forecast = server.get("/v1/forecasts/a");
+        (forecast.status == 200).then_some(())
+    });
+    server.get("/healthz").is(200);
+}

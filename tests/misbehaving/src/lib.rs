@@ -1,0 +1,201 @@
+//! A policy that breaks every rule on demand. The configuration names the deed; without one it behaves.
+
+#![allow(clippy::panic, reason = "it is meant to")]
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use haggle_sdk::{
+    Bidder, FailurePredictor, Fault, Forecaster, Policy, Tierer,
+    bidding::{Answer, Bid, ComputeUnit, Guarantees, Inquiry, Offer, Request},
+    failure_prediction::{Example, Risk, Vitals},
+    forecasting::{Interval, Outlook, Task},
+    metadata::Description,
+    tiering::{ApiState, Assignment},
+    types::{Context, Duration, Event, Quantity, Resource},
+};
+
+/// The policy.
+#[derive(Debug)]
+pub struct Misbehaving;
+
+/// What a pure policy does not have.
+static CALLS: AtomicU32 = AtomicU32::new(0);
+
+/// Does what no answer can undo: loops, recurses, eats memory, traps.
+fn misbehave(ctx: &Context) {
+    match ctx.configuration.as_str() {
+        "loop" => {
+            let mut n = ctx.seed;
+            loop {
+                n = std::hint::black_box(n.wrapping_mul(3).wrapping_add(1));
+            }
+        }
+        "recurse" => {
+            std::hint::black_box(recurse(ctx.seed));
+        }
+        "memory" => {
+            let mut hoard: Vec<Vec<u8>> = Vec::new();
+            loop {
+                hoard.push(std::hint::black_box(vec![1; 1 << 20]));
+            }
+        }
+        "trap" => panic!("told to"),
+        _ => {}
+    }
+}
+
+#[expect(unconditional_recursion, reason = "that is the deed")]
+fn recurse(n: u64) -> u64 {
+    std::hint::black_box(recurse(std::hint::black_box(n) + 1)) + 1
+}
+
+/// A number where one is expected, or none.
+fn number(ctx: &Context, good: f64) -> f64 {
+    match ctx.configuration.as_str() {
+        "nan" => f64::NAN,
+        "infinity" => f64::INFINITY,
+        "negative" => -1.0,
+        _ => good,
+    }
+}
+
+/// A short text, or far too many of them.
+fn text(ctx: &Context) -> String {
+    if ctx.configuration == "huge" { "x".repeat(20 << 20) } else { "as told".into() }
+}
+
+/// As many answers as there are questions, or not.
+fn count(ctx: &Context, questions: usize) -> usize {
+    if ctx.configuration == "count" { questions + 1 } else { questions }
+}
+
+impl Policy for Misbehaving {
+    fn describe() -> Description {
+        Description {
+            name: "misbehaving".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            summary: "Breaks every rule on demand.".into(),
+            configuration_schema: "{}".into(),
+        }
+    }
+}
+
+impl Forecaster for Misbehaving {
+    fn forecast(
+        ctx: &Context,
+        _: Option<&[u8]>,
+        tasks: &[Task],
+        _: &[Event],
+    ) -> Vec<Result<Outlook, Fault>> {
+        misbehave(ctx);
+        let calls = CALLS.fetch_add(1, Ordering::Relaxed);
+        let outlook = |i: usize| {
+            let Some(task) = tasks.get(i) else { return Err(Fault::Internal(text(ctx))) };
+            if ctx.configuration == "huge" {
+                return Err(Fault::Internal(text(ctx)));
+            }
+            let steps = |value: f64| vec![value; task.horizon as usize];
+            let (low, high) = if ctx.configuration == "inverted" { (2.0, 1.0) } else { (0.0, 9.0) };
+            let interval = |&level: &f64| Interval { level, lower: steps(low), upper: steps(high) };
+            let intervals = task.levels.iter().map(interval).collect();
+            // What it remembers of earlier calls shows in the mean.
+            let mean = steps(number(ctx, 1.0 + f64::from(calls)));
+            Ok(Outlook { mean, intervals, confidence: 0.5 })
+        };
+        (0..count(ctx, tasks.len())).map(outlook).collect()
+    }
+}
+
+impl FailurePredictor for Misbehaving {
+    fn learn(
+        ctx: &Context,
+        _: Option<&[u8]>,
+        _: Duration,
+        _: &[Example],
+    ) -> Result<Vec<u8>, Fault> {
+        misbehave(ctx);
+        Ok(text(ctx).into_bytes())
+    }
+
+    fn assess(
+        ctx: &Context,
+        _: Option<&[u8]>,
+        _: Duration,
+        subjects: &[Vitals],
+    ) -> Vec<Result<Risk, Fault>> {
+        misbehave(ctx);
+        let risk = |_| {
+            if ctx.configuration == "huge" {
+                return Err(Fault::Internal(text(ctx)));
+            }
+            Ok(Risk { probability: number(ctx, 0.5), drivers: Vec::new() })
+        };
+        (0..count(ctx, subjects.len())).map(risk).collect()
+    }
+}
+
+impl Bidder for Misbehaving {
+    fn respond(ctx: &Context, inquiries: &[Inquiry]) -> Vec<Result<Answer, Fault>> {
+        misbehave(ctx);
+        let answer = |_| {
+            let amount = number(ctx, 0.0);
+            let quantities = vec![Quantity { resource: Resource::RequestsPerSecond, amount }];
+            Ok(Answer::Counter(Offer { quantities, reason: text(ctx) }))
+        };
+        (0..count(ctx, inquiries.len())).map(answer).collect()
+    }
+
+    fn make_bids(ctx: &Context, _: &Request, inventory: &[ComputeUnit]) -> Result<Vec<Bid>, Fault> {
+        misbehave(ctx);
+        if ctx.configuration == "huge" {
+            return Err(Fault::Internal(text(ctx)));
+        }
+        let unit = |i: usize| match inventory.get(i) {
+            Some(unit) => (unit.id.clone(), unit.provider.clone()),
+            None => ("imagined".into(), "nobody".into()),
+        };
+        let bid = |i| {
+            let (unit, provider) = unit(i);
+            Bid {
+                unit,
+                provider,
+                location: String::new(),
+                count: 1,
+                price_per_hour: number(ctx, 1.0),
+                performance: 1.0,
+                guarantees: Guarantees {
+                    availability: 1.0,
+                    interruption_rate: 0.0,
+                    interruption_notice: 0,
+                },
+            }
+        };
+        Ok((0..count(ctx, inventory.len())).map(bid).collect())
+    }
+
+    fn rank(ctx: &Context, _: &Request, bids: &[Bid]) -> Result<Vec<f64>, Fault> {
+        misbehave(ctx);
+        if ctx.configuration == "huge" {
+            return Err(Fault::Internal(text(ctx)));
+        }
+        // A score may be negative, so for once the number is made worse.
+        let score = number(ctx, 1.0);
+        let score = if score < 0.0 { f64::NEG_INFINITY } else { score };
+        Ok(vec![score; count(ctx, bids.len())])
+    }
+}
+
+impl Tierer for Misbehaving {
+    fn assign(ctx: &Context, apis: &[ApiState]) -> Result<Vec<Assignment>, Fault> {
+        misbehave(ctx);
+        let assignment = |i: usize| {
+            let tier = apis.get(i).or(apis.first()).map(|api| api.current_tier);
+            let tier = tier.ok_or_else(|| Fault::InvalidInput("no APIs".into()))?;
+            let share = number(ctx, 1.0 / apis.len().max(1) as f64);
+            Ok(Assignment { tier, share, reason: text(ctx) })
+        };
+        (0..count(ctx, apis.len())).map(assignment).collect()
+    }
+}
+
+haggle_sdk::export!(Misbehaving: forecaster, failure_predictor, bidder, tierer);
