@@ -120,7 +120,8 @@ fn a_request_is_negotiated_through_the_graph_and_no_more_is_promised_than_there_
     assert!(rest["items"].as_array().unwrap().iter().all(|d| d["sequence"].as_u64() > Some(next)));
     eventually("the replicas", || {
         let front = server.get("/v1/services/front").is(200);
-        (front["status"]["replicas"]["ready"].as_u64() >= Some(4)).then_some(())
+        let ready = front["status"]["replicas"]["ready"].as_u64() >= Some(4);
+        if ready { Ok(()) } else { Err(front) }
     });
 }
 
@@ -158,7 +159,10 @@ fn load_is_forecast_negotiated_and_scaled_for() {
     assert_eq!(accepted["stored"], 240);
     let front = eventually("scaling", || {
         let front = server.get("/v1/services/front").is(200);
-        (front["status"]["replicas"]["desired"].as_u64() >= Some(6)).then_some(front)
+        let enough = front["status"]["replicas"]["desired"].as_u64() >= Some(6);
+        let everything =
+            || json!([&front, server.get("/v1/decisions").body, server.get("/metrics").body]);
+        if enough { Ok(front) } else { Err(everything()) }
     });
     assert!(front["status"]["planned"]["requests_per_second"].as_f64() >= Some(500.0), "{front}");
     let forecast = server.get("/v1/forecasts/front").is(200);

@@ -1,5 +1,6 @@
 //! The real binary over real HTTP with real components.
 
+#![allow(unreachable_pub)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod api;

@@ -131,14 +131,16 @@ pub fn agent() -> ureq::Agent {
         .into()
 }
 
-/// Asks again until the answer is what is waited for.
+/// Asks again until the answer is what is waited for; an error is what it was instead.
 #[track_caller]
-pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Result<T, Value>) -> T {
+    let mut last = Value::Null;
     for _ in 0..600 {
-        if let Some(found) = ask() {
-            return found;
+        match ask() {
+            Ok(found) => return found,
+            Err(instead) => last = instead,
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    panic!("{what} did not happen within 30 s")
+    panic!("{what} did not happen within 30 s, but {last}")
 }

@@ -10,7 +10,8 @@ pub struct Demand {
     pub session: String,
     /// The service.
     pub requester: Name,
-    /// The level it wants to carry throughout the window; not the increase.
+    /// The level that it wants to carry throughout the window on top of what it has promised to others; not
+    /// the increase. Whom it promised has negotiated already for what that asks of its dependencies.
     pub load: Quantities,
     /// What it is for.
     pub purpose: Purpose,

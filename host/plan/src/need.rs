@@ -75,7 +75,8 @@ impl Recent {
 }
 
 /// Works out what a service needs until a decision taken at the next turn could be in effect: the upper
-/// bound of its forecast, more of it when it is likely to fail, and never less than it has promised. A
+/// bound of its forecast, more of it when it is likely to fail, and never less than is observed already or
+/// was promised. A
 /// service is not scaled in when the forecast is missing or its confidence low, nor below what it needed
 /// within the policy's stabilization window.
 #[must_use]
@@ -128,6 +129,15 @@ fn forecast_load(standing: &Standing<'_>) -> (f64, ScalingReason, String) {
     let level = policy.scaling.level;
     let observed = standing.observed.unwrap_or(0.0).max(0.0);
     match standing.outlook.and_then(|outlook| outlook.peak(level, window)) {
+        // More than was held possible is coming in already.
+        Some(peak) if observed > peak => {
+            let text = format!(
+                "{observed:.1} {} were observed, more than was forecast ({:.1} at most)",
+                service.load_resource(),
+                peak.max(0.0),
+            );
+            (observed, ScalingReason::Forecast, text)
+        }
         Some(peak) => {
             let load = peak.max(0.0);
             let text = format!(

@@ -1,5 +1,7 @@
 //! What is not taken, and why; what is taken, and how it is swapped.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 mod common;
 
 use std::{

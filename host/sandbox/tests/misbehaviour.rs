@@ -1,5 +1,7 @@
 //! What a plugin does wrong costs it its answer and nobody else anything.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 mod common;
 
 use std::time::Duration;
@@ -7,7 +9,7 @@ use std::time::Duration;
 use common::{context, forecast, load, sandbox, small};
 use haggle_sandbox::{
     Assess, Assign, CallError, Cause, Fit, Function, Generation, Learn, Limits, MakeBids, Rank,
-    Respond, bidding, failure_prediction as failure, forecasting, tiering, types,
+    Respond, failure_prediction as failure, forecasting, types,
 };
 
 /// Calls every function that can misbehave and returns how each ended.

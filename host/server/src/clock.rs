@@ -12,14 +12,16 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
 }
 
-/// The time on the wall.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemClock;
+/// The time on the wall. It stands still where the machine's clock is set back, until that has caught
+/// up: leases and actuators count on a time that does not go backwards.
+#[derive(Debug, Default)]
+pub struct SystemClock(AtomicU64);
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        let now = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        Timestamp::from_millis(self.0.fetch_max(now, Ordering::SeqCst).max(now))
     }
 }
 

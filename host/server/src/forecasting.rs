@@ -202,7 +202,7 @@ impl Host {
     fn forecast_group(&self, group: &Group, now: Timestamp) -> Vec<Forecasted> {
         group
             .jobs
-            .chunk_by(|a, b| same_shared(a, b))
+            .chunk_by(same_shared)
             .flat_map(|jobs| jobs.chunks(BATCH))
             .collect::<Vec<_>>()
             .into_par_iter()

@@ -66,7 +66,7 @@ impl Default for HostOptions {
     fn default() -> Self {
         Self {
             data: None,
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(SystemClock::default()),
             actuator: Box::new(DryRun::new()),
             interval: Span::from_secs(15),
             sandbox: haggle_sandbox::Options::default(),
@@ -475,15 +475,20 @@ impl Host {
     /// # Errors
     /// [`HostError::NotFound`].
     pub fn replicas(&self, name: &Name) -> Result<ReplicaStatus, HostError> {
-        let status = self.actuator().status(self.clock.now(), name);
-        status.ok_or_else(|| not_found("service", name))
+        self.status(name).ok_or_else(|| not_found("service", name))
+    }
+
+    /// How many replicas a service has at this moment. The clock is read while the actuator is held: its
+    /// time must not go backwards, whoever asks.
+    pub(crate) fn status(&self, service: &Name) -> Option<ReplicaStatus> {
+        let mut actuator = self.actuator();
+        actuator.status(self.clock.now(), service)
     }
 
     fn service_view(&self, service: &Arc<Service>) -> ServiceView {
-        let now = self.clock.now();
         let states = self.states();
         let state = states.get(&service.name);
-        let replicas = self.actuator().status(now, &service.name).unwrap_or_default();
+        let replicas = self.status(&service.name).unwrap_or_default();
         let key = SeriesKey::load(service.name.clone());
         let observed = self.history().latest(&key).map(|(_, value)| value);
         let compliance =
@@ -532,7 +537,8 @@ impl Host {
         let replicas = state.replicas.clamp(service.replicas.min, service.replicas.max);
         let owner = Owner::Service(service.name.clone());
         self.ledger().set_capacity(&owner, &service_capacity(service, utilization));
-        self.actuator().track(now, service, replicas)?;
+        let mut actuator = self.actuator();
+        actuator.track(self.clock.now(), service, replicas)?;
         Ok(())
     }
 

@@ -28,6 +28,31 @@ pub(crate) struct Session {
     demand: Demand,
 }
 
+/// What a service wants to carry, on top of what it has promised to others.
+pub(crate) struct Wish<'a> {
+    pub(crate) service: &'a Service,
+    pub(crate) policy: &'a ScalingPolicy,
+    pub(crate) load: Quantities,
+    pub(crate) purpose: Purpose,
+}
+
+impl Wish<'_> {
+    fn demand(self, session: String, now: Timestamp) -> Demand {
+        let Self { service, policy, load, purpose } = self;
+        Demand {
+            session,
+            requester: service.name.clone(),
+            load,
+            purpose,
+            window: Window::new(now, policy.negotiation.lease),
+            policy: policy.negotiation.clone(),
+            target_utilization: policy.scaling.target_utilization,
+            budget_per_hour: policy.bidding.budget_per_hour,
+            started_at: now,
+        }
+    }
+}
+
 impl Host {
     /// Negotiates for a service, on the ledger that it is given.
     pub(crate) fn negotiate(
@@ -35,14 +60,11 @@ impl Host {
         catalog: &Catalog,
         states: &BTreeMap<Name, ServiceState>,
         ledger: &mut Ledger,
-        service: &Service,
-        load: Quantities,
-        purpose: Purpose,
+        wish: Wish<'_>,
         now: Timestamp,
     ) -> Result<Session, HostError> {
-        let policy = catalog.policy_of(service);
         let number = self.persistence.next_negotiation()?;
-        let demand = demand(service, &policy, negotiation_id(&self.id, number), load, purpose, now);
+        let demand = wish.demand(negotiation_id(&self.id, number), now);
         let (id, window) = (demand.session.clone(), demand.window);
         let world = WorldView { catalog, states };
         let mut counterparties = InProcess { decider: &self.decider, catalog, now, seed: number };
@@ -130,25 +152,4 @@ pub(crate) fn keep_leases(batch: &mut Batch, leases: &[Lease]) -> Result<(), Sto
         };
     }
     Ok(())
-}
-
-fn demand(
-    service: &Service,
-    policy: &ScalingPolicy,
-    session: String,
-    load: Quantities,
-    purpose: Purpose,
-    now: Timestamp,
-) -> Demand {
-    Demand {
-        session,
-        requester: service.name.clone(),
-        load,
-        purpose,
-        window: Window::new(now, policy.negotiation.lease),
-        policy: policy.negotiation.clone(),
-        target_utilization: policy.scaling.target_utilization,
-        budget_per_hour: policy.bidding.budget_per_hour,
-        started_at: now,
-    }
 }

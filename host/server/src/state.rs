@@ -10,6 +10,8 @@ use crate::views::ForecastView;
 pub(crate) struct ServiceState {
     /// How many replicas were ordered last.
     pub(crate) replicas: u32,
+    /// The decision that ordered them, where there was one since the host started.
+    pub(crate) order: Option<u64>,
     pub(crate) tier: Tier,
     pub(crate) tier_since: Timestamp,
     /// The share of the pool that the tier policy gives it.
@@ -24,6 +26,8 @@ pub(crate) struct ServiceState {
     pub(crate) planned: Quantities,
     /// What was last agreed for it, and until when.
     pub(crate) agreed: Option<Agreed>,
+    /// What was last asked for in vain, at least in part, and until when it is not asked for again.
+    pub(crate) refused: Option<Agreed>,
 }
 
 /// What a plugin has learnt about a service.
@@ -37,7 +41,7 @@ pub(crate) struct Model {
     pub(crate) shared: Option<std::sync::Arc<Vec<u8>>>,
 }
 
-/// The load that was agreed for a service, and until when.
+/// A load beyond what the service has promised to others, and until when.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Agreed {
     pub(crate) load: Quantities,
@@ -58,6 +62,7 @@ impl ServiceState {
     pub(crate) fn new(service: &Service, now: Timestamp) -> Self {
         Self {
             replicas: service.replicas.min,
+            order: None,
             tier: service.tier,
             tier_since: now,
             share: 0.0,
@@ -68,6 +73,7 @@ impl ServiceState {
             compliance: Compliance::default(),
             planned: Quantities::new(),
             agreed: None,
+            refused: None,
         }
     }
 

@@ -3,7 +3,7 @@
 
 use haggle_actuate::ScaleOrder;
 use haggle_model::{
-    Bound, Decision, Name, Owner, Quantities, ScalingReason, Service, Timestamp, Window,
+    Bound, Decision, Name, Owner, Quantities, ScalingReason, Service, Span, Timestamp, Window,
 };
 use haggle_negotiate::{Outcome, Purpose};
 use haggle_observe::SeriesKey;
@@ -16,14 +16,17 @@ use crate::{
     error::HostError,
     events::EventKind,
     host::{Host, lock},
-    negotiating::{Session, keep_leases},
+    negotiating::{Session, Wish, keep_leases},
     persistence::Standings,
     state::Agreed,
     views::{ScalingRequest, ScalingVerdict, TurnReport, Verdict},
 };
 
-/// An agreement is negotiated anew when the need has outgrown it by more than this.
-const TOLERANCE: f64 = 1.05;
+/// An agreement is negotiated anew when the need differs from it by more than this share.
+const TOLERANCE: f64 = 0.05;
+
+/// So many turns pass before a refusal is put to the test again.
+const RETRY: u64 = 5;
 
 /// What a turn has decided and not yet committed.
 #[derive(Default)]
@@ -46,6 +49,7 @@ impl Host {
         let mut report =
             TurnReport { at: now, services: catalog.services.len(), ..TurnReport::default() };
         let mut pending = Pending::default();
+        self.repeat_orders(&catalog);
         report.expired = self.expire(&mut pending.batch, now)?;
         self.count_compliance(&catalog, now);
         let tally = self.forecast_all(&catalog, now)?;
@@ -56,7 +60,7 @@ impl Host {
         for service in dependents_first(&catalog) {
             self.serve(&catalog, service, now, &mut pending, &mut report)?;
         }
-        report.decisions = self.commit_and_actuate(&catalog, pending, now)?.len();
+        report.decisions = self.commit_and_actuate(&catalog, pending)?.len();
         self.persistence.flush_journal()?;
         self.history().prune(now);
         self.metrics.turn(&report, started.elapsed().as_secs_f64());
@@ -78,14 +82,17 @@ impl Host {
             policy.negotiation.renew_before = policy.negotiation.renew_before.min(lease);
         }
         let load = requested_load(&request, service, policy.scaling.target_utilization)?;
-        let from = self.actuator().status(now, &service.name).unwrap_or_default().desired;
+        let from = self.status(&service.name).unwrap_or_default().desired;
         let mut states = self.states();
         let mut ledger = self.ledger();
         // A dry run negotiates on a copy.
         let mut copy = request.dry_run.then(|| ledger.clone());
         let on = copy.as_mut().unwrap_or(&mut ledger);
-        let purpose = Purpose::Growth;
-        let session = self.negotiate(&catalog, &states, on, service, load, purpose, now)?;
+        let window = Window::new(now, policy.negotiation.lease);
+        let promised = on.committed(&Owner::Service(service.name.clone()), window, &[]);
+        let load = load.minus(&promised);
+        let wish = Wish { service, policy: &policy, load, purpose: Purpose::Growth };
+        let session = self.negotiate(&catalog, &states, on, wish, now)?;
         drop(ledger);
         let outcome = session.negotiated.outcome.clone();
         let agreed = outcome.agreement().and_then(|a| a.services.get(&service.name));
@@ -118,7 +125,7 @@ impl Host {
         };
         self.apply(&session, service, asked, now, &mut states, &mut pending);
         drop(states);
-        self.commit_and_actuate(&catalog, pending, now)?;
+        self.commit_and_actuate(&catalog, pending)?;
         self.persistence.flush_journal()?;
         Ok(answer)
     }
@@ -138,15 +145,13 @@ impl Host {
     /// Counts the turn that is over: what came, and what could be carried.
     fn count_compliance(&self, catalog: &Catalog, now: Timestamp) {
         let mut states = self.states();
-        let mut actuator = self.actuator();
-        let history = self.history();
         for service in catalog.services.values() {
             let Some(objective) = &service.objective else { continue };
             let Some(state) = states.get_mut(&service.name) else { continue };
-            let Some((_, load)) = history.latest(&SeriesKey::load(service.name.clone())) else {
-                continue;
-            };
-            let ready = actuator.status(now, &service.name).unwrap_or_default().ready;
+            let key = SeriesKey::load(service.name.clone());
+            let latest = self.history().latest(&key);
+            let Some((_, load)) = latest else { continue };
+            let ready = self.status(&service.name).unwrap_or_default().ready;
             let carried = service.carries(ready);
             state.compliance.record(now, self.interval, load, &carried, service, objective);
         }
@@ -199,17 +204,24 @@ impl Host {
         } else {
             needed.load.clone()
         };
-        let renew = state
-            .agreed
-            .as_ref()
-            .is_some_and(|agreed| agreed.until.before(policy.negotiation.renew_before) <= now);
+        // Who was promised a part of it has negotiated for that part already.
+        let own = load.minus(&promised);
         let depends = catalog.graph.dependencies_of(&service.name).next().is_some();
-        let outgrown = depends
-            && state
-                .agreed
-                .as_ref()
-                .is_none_or(|agreed| load.get(resource) > agreed.load.get(resource) * TOLERANCE);
-        if needed.replicas == from && !renew && !outgrown {
+        let slack = needed.load.get(resource) * TOLERANCE;
+        let differs = |other: &Agreed| (own.get(resource) - other.load.get(resource)).abs() > slack;
+        let due = match &state.agreed {
+            Some(agreed) => {
+                let renewed_from = agreed.until.before(policy.negotiation.renew_before);
+                renewed_from <= now || (depends && differs(agreed))
+            }
+            None => depends,
+        };
+        if needed.replicas == from && !due {
+            return Ok(());
+        }
+        // What was refused a moment ago is not asked for again at once.
+        let in_vain = |refused: &Agreed| now < refused.until && !differs(refused);
+        if needed.replicas >= from && state.refused.as_ref().is_some_and(in_vain) {
             return Ok(());
         }
         let purpose = match needed.reason {
@@ -218,19 +230,25 @@ impl Host {
             ScalingReason::Tier => Purpose::TierChange,
             _ => Purpose::Growth,
         };
-        let session =
-            match self.negotiate(catalog, &states, &mut ledger, service, load, purpose, now) {
-                Ok(session) => session,
-                Err(HostError::Demand(error)) => {
-                    let message = format!("cannot be negotiated for: {error}");
-                    self.emit(EventKind::Alert, service.name.as_str(), message, json!({}));
-                    report.failed += 1;
-                    return Ok(());
-                }
-                Err(error) => return Err(error),
-            };
+        let wish = Wish { service, policy: &policy, load: own.clone(), purpose };
+        let session = match self.negotiate(catalog, &states, &mut ledger, wish, now) {
+            Ok(session) => session,
+            Err(HostError::Demand(error)) => {
+                let message = format!("cannot be negotiated for: {error}");
+                self.emit(EventKind::Alert, service.name.as_str(), message, json!({}));
+                report.failed += 1;
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         drop(ledger);
-        match session.outcome() {
+        let outcome = session.outcome();
+        if let Some(state) = states.get_mut(&service.name) {
+            let retry = Span::from_millis(self.interval.as_millis().saturating_mul(RETRY));
+            let refused = outcome != "won";
+            state.refused = refused.then(|| Agreed { load: own, until: now + retry });
+        }
+        match outcome {
             "won" => report.won += 1,
             "reduced" => report.reduced += 1,
             _ => report.failed += 1,
@@ -259,7 +277,10 @@ impl Host {
                 state.agreed = Some(Agreed { load: agreed.load.clone(), until });
             }
             // A dependency is raised to what it has promised; what it gives back it decides itself.
-            let to = if own { agreed.replicas } else { agreed.replicas.max(state.replicas) };
+            // Nor does a requester that gets less than it asked for end up with fewer than it has.
+            let kept = if own { state.replicas.min(asked.wanted) } else { state.replicas };
+            let keeps = !own || agreement.reduced;
+            let to = if keeps { agreed.replicas.max(kept) } else { agreed.replicas };
             let from = std::mem::replace(&mut state.replicas, to);
             if from == to {
                 continue;
@@ -291,7 +312,6 @@ impl Host {
         &self,
         catalog: &Catalog,
         pending: Pending,
-        now: Timestamp,
     ) -> Result<Vec<Decision>, HostError> {
         let Pending { mut batch, mut decisions } = pending;
         let states = self.states();
@@ -305,22 +325,55 @@ impl Host {
             return Ok(decisions);
         }
         self.persistence.decide(batch, &mut decisions)?;
+        let mut states = self.states();
+        for decision in &decisions {
+            if let Some(state) = states.get_mut(&decision.service) {
+                state.order = Some(decision.sequence);
+            }
+        }
+        drop(states);
         for decision in &decisions {
             let Decision { service, from, to, sequence, .. } = decision;
             let order =
                 ScaleOrder { service: service.clone(), from: *from, to: *to, sequence: *sequence };
-            if let Err(error) = self.actuator().scale(now, &order) {
-                let message = format!("not scaled to {to}: {error}");
-                self.emit(EventKind::Alert, service.as_str(), message, json!({}));
-                continue;
-            }
             self.metrics.decision(service, *to);
             let message = format!("{from} -> {to} replicas: {}", decision.explanation);
             let detail = serde_json::to_value(decision).unwrap_or_default();
             self.emit(EventKind::Decision, service.as_str(), message, detail);
+            self.carry_out(&order);
         }
         debug_assert!(decisions.iter().all(|d| catalog.services.contains_key(&d.service)));
         Ok(decisions)
+    }
+}
+
+impl Host {
+    /// Carries out an order. One that fails is repeated at the next turn.
+    fn carry_out(&self, order: &ScaleOrder) {
+        let mut actuator = self.actuator();
+        let result = actuator.scale(self.clock.now(), order);
+        drop(actuator);
+        if let Err(error) = result {
+            let message = format!("not scaled to {}: {error}", order.to);
+            self.emit(EventKind::Alert, order.service.as_str(), message, json!({}));
+        }
+    }
+
+    /// Repeats orders that were not carried out.
+    fn repeat_orders(&self, catalog: &Catalog) {
+        let states = self.states();
+        let open: Vec<ScaleOrder> = catalog
+            .services
+            .keys()
+            .filter_map(|service| {
+                let state = states.get(service)?;
+                let from = self.status(service)?.desired;
+                let (to, sequence) = (state.replicas, state.order?);
+                (from != to).then(|| ScaleOrder { service: service.clone(), from, to, sequence })
+            })
+            .collect();
+        drop(states);
+        open.iter().for_each(|order| self.carry_out(order));
     }
 }
 

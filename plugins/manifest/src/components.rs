@@ -21,11 +21,7 @@ pub const COMPONENTS: &[Component] = &[
         package: "haggle-logistic-failure",
         folder: "plugins/logistic-failure",
     },
-    Component {
-        name: "misbehaving",
-        package: "haggle-misbehaving",
-        folder: "tests/misbehaving",
-    },
+    Component { name: "misbehaving", package: "haggle-misbehaving", folder: "tests/misbehaving" },
     Component {
         name: "price-performance",
         package: "haggle-price-performance",

@@ -139,7 +139,7 @@ impl Demo {
 
 impl World {
     fn open(data: &Path) -> anyhow::Result<Self> {
-        let clock = Arc::new(ManualClock::new(SystemClock.now().floor(MINUTE)));
+        let clock = Arc::new(ManualClock::new(SystemClock::default().now().floor(MINUTE)));
         let replicas = Replicas::default();
         let usual = HistoryLimits::default();
         let keep = minutes_long(PAST.steps(MINUTE) + 60);

@@ -299,7 +299,7 @@ fn grows_with_its_own_plans_and_promises() {
     assert_eq!(done.outcome.agreement().unwrap().services[&name("db")].replicas, 6);
     let demand = shop.demand("db", 100.0);
     let done = shop.run(demand);
-    assert_eq!(done.outcome.agreement().unwrap().services[&name("db")].replicas, 6, "promised");
+    assert_eq!(done.outcome.agreement().unwrap().services[&name("db")].replicas, 7, "on top");
 }
 
 #[test]

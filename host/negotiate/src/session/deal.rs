@@ -58,6 +58,7 @@ impl Session {
             let needed = self.needed(name, self.fraction, cx);
             // Fewer only where it is not this demand that needs them all.
             let replicas = placement.map_or(needed, |placed| placed.replicas().min(needed));
+            let replicas = replicas.max(self.kept(name, cx));
             match placement {
                 Some(Placement::Anew(clearing)) => {
                     draft.price += clearing.price_per_hour;
@@ -94,6 +95,17 @@ impl Session {
         }
         out.push(Output::Hold { message: deal.message, holds: draft.holds });
         State::Holding(deal)
+    }
+
+    /// How many of its replicas the requester keeps in any case: those it has that the whole demand would
+    /// need. Who asks for more and gets less than that is not to end up with fewer.
+    fn kept(&self, name: &Name, cx: &Context<'_>) -> u32 {
+        let Some(standing) = self.standings.get(name) else { return 0 };
+        if *name != self.demand.requester {
+            return 0;
+        }
+        let leased = leased_replicas(cx.ledger, &standing.service, self.demand.window);
+        leased.min(self.needed(name, 1.0, cx))
     }
 
     pub(super) fn held(

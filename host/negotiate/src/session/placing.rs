@@ -169,11 +169,10 @@ impl Session {
         let Some(standing) = self.standings.get(name) else { return 0 };
         let load = self.share(&self.firm, name).scaled(fraction);
         let others = self.promised_to_others(name, cx);
-        let total = if *name == self.demand.requester {
-            load.max(&others)
-        } else {
-            load.plus(&others).max(&standing.planned)
-        };
+        let promised = load.plus(&others);
+        // The plan of the requester is what this is about.
+        let own = *name == self.demand.requester;
+        let total = if own { promised } else { promised.max(&standing.planned) };
         standing.service.replicas_for(&total, standing.target_utilization)
     }
 
@@ -187,9 +186,6 @@ impl Session {
         let Some(standing) = self.standings.get(name) else { return 0.0 };
         let carried = standing.service.carries(replicas).scaled(standing.target_utilization);
         let share = self.share(&self.firm, name);
-        if *name == self.demand.requester {
-            return carried.share_of(&share);
-        }
         carried.minus(&self.promised_to_others(name, cx)).share_of(&share)
     }
 }

@@ -1,41 +1,47 @@
 //! What the tests of the sandbox share.
 
 #![allow(dead_code, reason = "each test uses its part")]
+#![allow(clippy::unwrap_used)]
 
 use haggle_sandbox::{
     Forecast, Generation, Limits, Load, Options, Sandbox, bidding, forecasting, tiering, types,
 };
 
-pub const MISBEHAVING: &[u8] = include_bytes!("../../../../plugins/dist/misbehaving.wasm");
-pub const EXAMPLE: &[u8] = haggle_builtin::EXAMPLE.bytes;
+pub(crate) const MISBEHAVING: &[u8] = include_bytes!("../../../../plugins/dist/misbehaving.wasm");
+pub(crate) const EXAMPLE: &[u8] = haggle_builtin::EXAMPLE.bytes;
 
 /// Limits that are reached soon.
-pub fn small() -> Limits {
+pub(crate) fn small() -> Limits {
     Limits { fuel: 200_000_000, instances: 4, ..Limits::default() }
 }
 
-pub fn sandbox(limits: Limits) -> Sandbox {
+pub(crate) fn sandbox(limits: Limits) -> Sandbox {
     Sandbox::new(Options { limits, ..Options::default() }).unwrap()
 }
 
-pub fn load(sandbox: &Sandbox, plugin: &str, bytes: &[u8]) -> Generation {
+pub(crate) fn load(sandbox: &Sandbox, plugin: &str, bytes: &[u8]) -> Generation {
     generation(sandbox, plugin, 1, bytes)
 }
 
-pub fn generation(sandbox: &Sandbox, plugin: &str, generation: u64, bytes: &[u8]) -> Generation {
+pub(crate) fn generation(
+    sandbox: &Sandbox,
+    plugin: &str,
+    generation: u64,
+    bytes: &[u8],
+) -> Generation {
     sandbox.load(Load { plugin, generation, bytes, configuration: "{}", grants: &[] }).unwrap()
 }
 
 /// What a misbehaving policy is told to do stands in its configuration.
-pub fn context(deed: &str) -> types::Context {
+pub(crate) fn context(deed: &str) -> types::Context {
     types::Context { now: 1_750_000_000_000, seed: 7, configuration: deed.to_owned() }
 }
 
-pub fn series(values: Vec<f64>) -> forecasting::Series {
+pub(crate) fn series(values: Vec<f64>) -> forecasting::Series {
     forecasting::Series { id: "a".into(), start: 0, step: 60_000, values, non_negative: true }
 }
 
-pub fn forecast(deed: &str, horizon: u32) -> Forecast {
+pub(crate) fn forecast(deed: &str, horizon: u32) -> Forecast {
     let series = series(vec![1.0, 2.0, 3.0, 4.0]);
     let task = forecasting::Task { series, model: None, horizon, levels: vec![0.8, 0.95] };
     Forecast { context: context(deed), shared: None, tasks: vec![task], events: Vec::new() }
@@ -45,7 +51,7 @@ fn rps(amount: f64) -> Vec<types::Quantity> {
     vec![types::Quantity { resource: types::Resource::RequestsPerSecond, amount }]
 }
 
-pub fn inquiry() -> bidding::Inquiry {
+pub(crate) fn inquiry() -> bidding::Inquiry {
     bidding::Inquiry {
         proposal: bidding::Proposal {
             session: "s".into(),
@@ -67,7 +73,7 @@ pub fn inquiry() -> bidding::Inquiry {
     }
 }
 
-pub fn request() -> bidding::Request {
+pub(crate) fn request() -> bidding::Request {
     bidding::Request {
         id: "r".into(),
         service: "a".into(),
@@ -85,7 +91,7 @@ fn cores(amount: f64) -> Vec<types::Quantity> {
     vec![types::Quantity { resource: types::Resource::CpuCores, amount }]
 }
 
-pub fn inventory() -> Vec<bidding::ComputeUnit> {
+pub(crate) fn inventory() -> Vec<bidding::ComputeUnit> {
     vec![bidding::ComputeUnit {
         id: "m".into(),
         provider: "p".into(),
@@ -101,7 +107,7 @@ pub fn inventory() -> Vec<bidding::ComputeUnit> {
     }]
 }
 
-pub fn bid() -> bidding::Bid {
+pub(crate) fn bid() -> bidding::Bid {
     bidding::Bid {
         unit: "m".into(),
         provider: "p".into(),
@@ -117,7 +123,7 @@ pub fn bid() -> bidding::Bid {
     }
 }
 
-pub fn api() -> tiering::ApiState {
+pub(crate) fn api() -> tiering::ApiState {
     tiering::ApiState {
         id: "a".into(),
         current_tier: types::Tier::Silver,

@@ -1,5 +1,7 @@
 //! Tells what happens, a line each, for a person to read along.
 
+use std::collections::BTreeMap;
+
 use haggle_model::Timestamp;
 use haggle_server::{Event, EventKind, Host};
 use tokio::sync::broadcast::{Receiver, error::TryRecvError};
@@ -10,17 +12,22 @@ use super::forecasts;
 pub(super) struct Narrator {
     events: Receiver<Event>,
     turns: usize,
+    /// What was told of each subject last, without its numbers, and at which turn.
+    told: BTreeMap<String, (String, usize)>,
 }
 
 /// A forecast is told every so many turns.
 const FORECAST_EVERY: usize = 6;
+
+/// The same negotiation with other numbers is told again after so many turns.
+const REPEAT_AFTER: usize = 15;
 
 /// What a line can be of reads well; an event that says more can be had whole from the API.
 const LONGEST: usize = 220;
 
 impl Narrator {
     pub(super) fn new(events: Receiver<Event>) -> Self {
-        Self { events, turns: 0 }
+        Self { events, turns: 0, told: BTreeMap::new() }
     }
 
     /// What there is to tell of the last turn.
@@ -29,7 +36,6 @@ impl Narrator {
         if self.turns.is_multiple_of(FORECAST_EVERY) {
             lines.extend(self.forecast(host, now));
         }
-        self.turns += 1;
         let mut events = Vec::new();
         loop {
             match self.events.try_recv() {
@@ -40,9 +46,29 @@ impl Narrator {
                 Err(TryRecvError::Empty | TryRecvError::Closed) => break,
             }
         }
-        let told = events.iter().filter(|event| matters(event, &events));
-        lines.extend(told.filter_map(told_as_line));
+        for event in events.iter().filter(|event| matters(event, &events)) {
+            if self.is_news(event) {
+                lines.extend(told_as_line(event));
+            }
+        }
+        self.turns += 1;
         lines
+    }
+
+    /// Whether a negotiation differs in more than numbers from the one before; a bottleneck that lasts is
+    /// negotiated about at every turn. Everything else is news.
+    fn is_news(&mut self, event: &Event) -> bool {
+        if !matches!(event.kind, EventKind::Negotiation | EventKind::Alert) {
+            return true;
+        }
+        let shape: String =
+            event.message.chars().filter(|c| !c.is_ascii_digit() && *c != '.').collect();
+        let told = self.told.get(&event.subject);
+        if told.is_some_and(|(last, turn)| *last == shape && self.turns - turn < REPEAT_AFTER) {
+            return false;
+        }
+        self.told.insert(event.subject.clone(), (shape, self.turns));
+        true
     }
 
     /// The forecast of one service, another each time.
@@ -74,16 +100,18 @@ fn told_as_line(event: &Event) -> Option<String> {
 /// A negotiation that got all it asked for is told where something was scaled by it; most only renew what
 /// was agreed already.
 fn matters(event: &Event, all: &[Event]) -> bool {
-    let id = &event.detail["negotiation"];
-    let won = event.kind == EventKind::Negotiation && event.detail["outcome"] == "won";
+    let id = event.detail.get("negotiation");
+    let outcome = event.detail.get("outcome").and_then(serde_json::Value::as_str);
+    let won = event.kind == EventKind::Negotiation && outcome == Some("won");
     let scaled =
-        |other: &Event| other.kind == EventKind::Decision && other.detail["negotiation"] == *id;
+        |other: &Event| other.kind == EventKind::Decision && other.detail.get("negotiation") == id;
     !won || all.iter().any(scaled)
 }
 
 fn line(at: Timestamp, what: &str, subject: &str, text: &str) -> String {
     let time = at.to_string();
     let clock = time.get(11..16).unwrap_or_default();
+    let text = text.replace("requests_per_second", "requests/s");
     let mut text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if let Some((cut, _)) = text.char_indices().nth(LONGEST) {
         text.truncate(cut);
@@ -94,7 +122,7 @@ fn line(at: Timestamp, what: &str, subject: &str, text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{LONGEST, line, matters, told_as_line};
+    use super::{LONGEST, Narrator, REPEAT_AFTER, line, matters, told_as_line};
     use haggle_model::Timestamp;
     use haggle_server::{Event, EventKind};
 
@@ -128,6 +156,20 @@ mod tests {
         assert!(matters(&scaled, &[]));
         renewal.detail["outcome"] = "reduced".into();
         assert!(matters(&renewal, &[]));
+    }
+
+    #[test]
+    fn a_bottleneck_that_lasts_is_told_now_and_then() {
+        let (_sender, events) = tokio::sync::broadcast::channel(1);
+        let mut narrator = Narrator::new(events);
+        let reduced = |message| event(EventKind::Negotiation, message);
+        assert!(narrator.is_news(&reduced("carries 90% of 311.5")));
+        assert!(!narrator.is_news(&reduced("carries 85% of 320")));
+        assert!(narrator.is_news(&reduced("carries 320")));
+        assert!(narrator.is_news(&event(EventKind::Decision, "2 -> 3 replicas")));
+        assert!(narrator.is_news(&event(EventKind::Decision, "2 -> 3 replicas")));
+        narrator.turns = REPEAT_AFTER;
+        assert!(narrator.is_news(&reduced("carries 321")));
     }
 
     #[test]

@@ -45,8 +45,11 @@ pub(super) struct Engine<'a> {
 struct Models {
     shared: Option<Vec<u8>>,
     /// One for each series of the batch.
-    own: Vec<Result<Vec<u8>, String>>,
+    own: Vec<Model>,
 }
+
+/// The model of one series, or why there is none.
+type Model = Result<Vec<u8>, String>;
 
 impl Subject {
     pub(super) fn new((id, series): (String, Series)) -> Self {
@@ -58,6 +61,9 @@ impl Subject {
         Self { series: types::Series { id, start, step, values, non_negative }, end }
     }
 }
+
+/// What one forecasting call is about: its series, what their panel shares, and their own models.
+type Call<'a> = (&'a [Subject], Option<&'a [u8]>, &'a [Model]);
 
 impl Engine<'_> {
     /// One outcome for each series, in the order of the batches.
@@ -74,7 +80,7 @@ impl Engine<'_> {
             .par_iter()
             .map(|batch| self.fit(batch).inspect(|_| advance(batch.len())))
             .collect::<anyhow::Result<_>>()?;
-        let calls: Vec<(&[Subject], Option<&[u8]>, &[Result<Vec<u8>, String>])> = batches
+        let calls: Vec<Call<'_>> = batches
             .iter()
             .zip(&models)
             .flat_map(|(batch, models)| {
@@ -118,7 +124,7 @@ impl Engine<'_> {
         &self,
         batch: &[Subject],
         shared: Option<&[u8]>,
-        own: &[Result<Vec<u8>, String>],
+        own: &[Model],
     ) -> anyhow::Result<Vec<Outcome>> {
         let tasks = batch.iter().zip(own).map(|(subject, model)| Task {
             series: subject.series.clone(),
