@@ -36,9 +36,10 @@ pub(crate) struct Backtest {
     /// The share of a replica's capacity that the Kubernetes autoscaler aims at
     #[arg(long, value_name = "SHARE", default_value_t = 0.7, value_parser = share)]
     hpa_target: f64,
-    /// The time between two turns of haggle's control loop
-    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = interval)]
-    interval: Span,
+    /// The time between two turns of haggle's control loop [default: a quarter of the load's step, and at
+    /// least 15s]
+    #[arg(long, value_name = "TIME", value_parser = interval)]
+    interval: Option<Span>,
     /// Write the report as JSON; - is standard output, instead of the table
     #[arg(long, value_name = "OUT.json|-")]
     json: Option<Target>,
@@ -62,10 +63,11 @@ impl Backtest {
                 .with_context(|| format!("{} cannot be run", self.load.display()))?,
         };
         let workload = &scenario.workload;
+        let interval = self.interval.unwrap_or_else(|| usual_interval(trace.step));
         let settings =
             HpaSettings { target_utilization: self.hpa_target, ..HpaSettings::default() };
         let mut competitors: [Box<dyn Competitor + '_>; 3] = [
-            Box::new(Haggle::new(&scenario, self.interval)),
+            Box::new(Haggle::new(&scenario, interval)),
             Box::new(Hpa::new(settings)),
             Box::new(Oracle::new(workload)),
         ];
@@ -86,6 +88,11 @@ impl Backtest {
     }
 }
 
+/// Often enough to see how a step begins before it is over.
+fn usual_interval(step: Span) -> Span {
+    Span::from_millis(step.as_millis() / 4).max(Span::from_secs(15))
+}
+
 fn share(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(share) if share > 0.0 && share <= 1.0 => Ok(share),
@@ -96,4 +103,29 @@ fn share(text: &str) -> Result<f64, String> {
 fn interval(text: &str) -> Result<Span, String> {
     let span: Span = text.parse().map_err(|error: haggle_model::InvalidTime| error.to_string())?;
     if span < Span::from_secs(1) { Err("it must be at least 1s".to_owned()) } else { Ok(span) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{interval, share, usual_interval};
+    use haggle_model::Span;
+
+    #[test]
+    fn a_step_is_looked_at_several_times() {
+        assert_eq!(usual_interval(Span::from_secs(1)), Span::from_secs(15));
+        assert_eq!(usual_interval(Span::from_mins(1)), Span::from_secs(15));
+        assert_eq!(usual_interval(Span::from_mins(60)), Span::from_mins(15));
+    }
+
+    #[test]
+    fn shares_and_intervals_have_bounds() {
+        assert_eq!(share("1"), Ok(1.0));
+        assert_eq!(interval("90s"), Ok(Span::from_secs(90)));
+        for wrong in ["0", "1.1", "NaN", "-1", "much"] {
+            assert!(share(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["0s", "10ms", "often"] {
+            assert!(interval(wrong).is_err(), "{wrong}");
+        }
+    }
 }

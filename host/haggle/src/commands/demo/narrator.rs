@@ -22,8 +22,8 @@ const FORECAST_EVERY: usize = 6;
 /// The same negotiation with other numbers is told again after so many turns.
 const REPEAT_AFTER: usize = 15;
 
-/// What a line can be of reads well; an event that says more can be had whole from the API.
-const LONGEST: usize = 220;
+/// A line of this length still reads well; an event that says more can be had whole from the API.
+const LONGEST: usize = 170;
 
 impl Narrator {
     pub(super) fn new(events: Receiver<Event>) -> Self {
