@@ -24,7 +24,7 @@ use crate::{
     limits::Limits,
     metadata::Description,
     semaphore::Semaphore,
-    state::{LogLine, State},
+    state::{LogLevel, LogLine, State},
     types::Fault,
     wasi::{self, VirtualWasi},
 };
@@ -144,25 +144,25 @@ impl Generation {
         match outcome {
             Some(Ok(answer)) => Ok((answer, store)),
             Some(Err((instantiating, error))) => {
-                Err(cause(&error, instantiating, store.data().memory_refused, limits))
+                Err(cause(&error, instantiating, store.data(), limits))
             }
             None => Err(Cause::Deadline(limits.deadline())),
         }
     }
 }
 
-fn cause(
-    error: &wasmtime::Error,
-    instantiating: bool,
-    memory_refused: bool,
-    limits: &Limits,
-) -> Cause {
+fn cause(error: &wasmtime::Error, instantiating: bool, state: &State, limits: &Limits) -> Cause {
+    // A guest that panics says why in its log, if it says it at all.
+    let last_words = || {
+        let said = state.log.iter().rev().find(|line| line.level == LogLevel::Error);
+        said.map_or_else(String::new, |line| format!(": {}", line.message))
+    };
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => Cause::Fuel(limits.fuel),
         Some(Trap::StackOverflow) => Cause::Stack,
         // A guest that gets no memory gives up in its own way, mostly by a trap.
-        _ if memory_refused => Cause::Memory(limits.memory_bytes),
-        Some(trap) => Cause::Trap(trap.to_string()),
+        _ if state.memory_refused => Cause::Memory(limits.memory_bytes),
+        Some(trap) => Cause::Trap(format!("{trap}{}", last_words())),
         None => {
             let text = format!("{error:#}");
             if text.contains("hostcall") {

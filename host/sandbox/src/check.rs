@@ -9,8 +9,21 @@ use crate::{
     tiering::{ApiState, Assignment},
 };
 
-pub(crate) fn fitted(panel: &Panel, fitted: &Fitted) -> Result<(), String> {
-    same_length("models", fitted.per_series.len(), "series", panel.series.len())
+/// The most bytes of the model of one series, and of what a panel shares; as promised in `wit/`.
+const SERIES_MODEL: usize = 64 << 10;
+const SHARED_MODEL: usize = 16 << 20;
+
+pub(crate) fn fitted(panel: &Panel, fitted: &mut Fitted) -> Result<(), String> {
+    same_length("models", fitted.per_series.len(), "series", panel.series.len())?;
+    if fitted.shared.as_ref().is_some_and(|shared| shared.len() > SHARED_MODEL) {
+        return Err(format!("the shared model has more than {SHARED_MODEL} bytes"));
+    }
+    each(&panel.series, &mut fitted.per_series, "models", "series", |_, model| {
+        if model.len() > SERIES_MODEL {
+            return Err(format!("a model has {} bytes, at most {SERIES_MODEL}", model.len()));
+        }
+        Ok(())
+    })
 }
 
 pub(crate) fn outlooks(

@@ -58,7 +58,7 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
         .max_memory_size(limits.memory_bytes)
         // What a small policy touches is cleared in place: dropping the pages and faulting them in again
         // costs several times as much.
-        .linear_memory_keep_resident(512 << 10)
+        .linear_memory_keep_resident(1 << 20)
         .table_keep_resident(16 << 10)
         .async_stack_keep_resident(64 << 10)
         .max_unused_warm_slots(instances)

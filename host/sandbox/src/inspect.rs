@@ -63,9 +63,13 @@ fn encoding(bytes: &[u8]) -> Result<Encoding, LoadError> {
     let first = Parser::new(0).parse_all(bytes).next();
     match first {
         Some(Ok(Payload::Version { encoding, .. })) => Ok(encoding),
-        Some(Err(error)) => Err(LoadError::NotWasm(error.message().to_owned())),
+        Some(Err(error)) => Err(LoadError::NotWasm(first_line(error.message()))),
         _ => Err(LoadError::NotWasm("it is empty".to_owned())),
     }
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().trim_end_matches(':').to_owned()
 }
 
 /// What is understood: the finished standards that toolchains emit, and nothing experimental.

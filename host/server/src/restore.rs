@@ -1,0 +1,106 @@
+//! Taking up where an earlier run has left off.
+
+use std::sync::{Arc, PoisonError};
+
+use haggle_model::{Lease, Owner, Provider, Service, Span, Window};
+use haggle_negotiate::{Ledger, service_capacity};
+use haggle_observe::Sample;
+use haggle_store::{Batch, Dependencies, Leases, Policies, Providers, Services, Store};
+use serde_json::Value;
+
+use crate::{
+    catalog::Catalog, error::HostError, events::EventKind, host::Host, negotiating::keep_leases,
+    persistence::Standings, state::ServiceState,
+};
+
+impl Host {
+    /// Takes up where an earlier run has left off.
+    pub(crate) fn restore(&self, keep: Span) -> Result<(), HostError> {
+        let Some(store) = self.persistence.store() else { return Ok(()) };
+        let now = self.clock.now();
+        let mut catalog = Catalog::new();
+        for entry in store.scan::<Policies>() {
+            let (name, policy) = entry?;
+            catalog.policies.insert(name, Arc::new(policy));
+        }
+        for entry in store.scan::<Providers>() {
+            let (name, provider) = entry?;
+            self.open_accounts(&mut self.ledger(), &provider);
+            catalog.providers.insert(name, Arc::new(provider));
+        }
+        for entry in store.scan::<Services>() {
+            let (name, service) = entry?;
+            catalog.graph.add_service(&name);
+            let standing = store.get::<Standings>(&name)?;
+            let state = ServiceState::restored(&service, standing, now);
+            self.states().insert(name.clone(), state);
+            let service = Arc::new(service);
+            self.track(&catalog, &service)?;
+            catalog.services.insert(name, service);
+        }
+        for entry in store.scan::<Dependencies>() {
+            let ((from, to), dependency) = entry?;
+            catalog.graph.put(&from, &to, dependency)?;
+        }
+        let leases: Vec<Lease> = store
+            .scan::<Leases>()
+            .map(|entry| entry.map(|(_, lease)| lease))
+            .collect::<Result<_, _>>()?;
+        let changed = self.ledger().restore(leases, now);
+        let mut batch = Batch::new();
+        keep_leases(&mut batch, &changed)?;
+        self.persistence.commit(batch)?;
+        self.restore_history(store, Window::new(now.before(keep), keep + Span::from_mins(1)))?;
+        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(catalog);
+        Ok(())
+    }
+
+    fn restore_history(&self, store: &Store, window: Window) -> Result<(), HostError> {
+        let mut history = self.history();
+        for key in store.series() {
+            let key = key?;
+            let subject = Some(key.subject.clone()).filter(|subject| !subject.is_empty());
+            let samples: Vec<Sample> = store
+                .samples(&key, window)?
+                .into_iter()
+                .map(|sample| Sample {
+                    service: key.service.clone(),
+                    metric: key.metric.clone(),
+                    subject: subject.clone(),
+                    time: Some(sample.at),
+                    value: sample.value,
+                })
+                .collect();
+            // They were valid when they came; a limit that was lowered since keeps some of them out.
+            if let Err(error) = history.push_all(self.clock.now(), &samples) {
+                tracing::warn!(service = %key.service, metric = key.metric, %error, "history is incomplete");
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a service known to the ledger and to the actuator.
+    pub(crate) fn track(&self, catalog: &Catalog, service: &Arc<Service>) -> Result<(), HostError> {
+        let utilization = catalog.policy_of(service).scaling.target_utilization;
+        let now = self.clock.now();
+        let mut states = self.states();
+        let state =
+            states.entry(service.name.clone()).or_insert_with(|| ServiceState::new(service, now));
+        let replicas = state.replicas.clamp(service.replicas.min, service.replicas.max);
+        let owner = Owner::Service(service.name.clone());
+        self.ledger().set_capacity(&owner, &service_capacity(service, utilization));
+        let mut actuator = self.actuator();
+        actuator.track(self.clock.now(), service, replicas)?;
+        Ok(())
+    }
+
+    pub(crate) fn open_accounts(&self, ledger: &mut Ledger, provider: &Provider) {
+        for unit in &provider.units {
+            let owner = Owner::Unit { provider: provider.name.clone(), unit: unit.id.clone() };
+            for over in ledger.set_capacity(&owner, &unit.total()) {
+                let message = format!("more is promised than there is: {over:?}");
+                self.emit(EventKind::Alert, provider.name.as_str(), message, Value::Null);
+            }
+        }
+    }
+}
