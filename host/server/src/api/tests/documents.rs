@@ -63,9 +63,12 @@ async fn providers_and_policies() {
     reply.is_problem(ProblemKind::Invalid, &["doc-rack", "big"]);
     assert_eq!(delete("/v1/providers/doc-rack").await.status, 204);
 
-    let decides = json!({"plugin": BUILTIN[0].name});
+    let with = |role| BUILTIN.iter().find(|builtin| builtin.roles.contains(&role)).unwrap().name;
     let slow = json!({
-        "forecast": decides, "failure": decides, "bidding": decides, "tiering": decides,
+        "forecast": {"plugin": with("forecasting")},
+        "failure": {"plugin": with("failure-prediction")},
+        "bidding": {"plugin": with("bidding")},
+        "tiering": {"plugin": with("tiering")},
         "scaling": {"stabilization": "1h"},
     });
     put("/v1/policies/doc-slow", slow.to_string()).await.json(201);
@@ -74,6 +77,9 @@ async fn providers_and_policies() {
     assert!(names(&get("/v1/policies").await.json(200)).contains(&"doc-slow"));
     let reply = put("/v1/policies/doc-slow", r#"{"forecast": {"levels": [2]}}"#).await;
     reply.is_problem(ProblemKind::Invalid, &["doc-slow", "forecast.levels"]);
+    let bidder = json!({"forecast": {"plugin": with("bidding")}}).to_string();
+    let reply = put("/v1/policies/doc-slow", bidder).await;
+    reply.is_problem(ProblemKind::Conflict, &["forecast.plugin", "role forecasting"]);
 }
 
 #[tokio::test]
