@@ -59,18 +59,21 @@ fn a_bad_upload_changes_nothing_and_says_why() {
 }
 
 #[test]
-fn a_policy_that_fails_loses_its_turn_and_the_built_in_one_decides() {
+fn a_loaded_plugin_forecasts_as_soon_as_a_policy_names_it() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&folder.path().join("data"));
-    // It behaves at first, so it is taken; asked to respond it counters with nothing.
-    server.put_bytes("/v1/plugins/bad", MISBEHAVING).is(201);
+    server.put_bytes("/v1/plugins/mine", EXAMPLE.bytes).is(201);
     let service = json!({"replica": {"serves": {"requests_per_second": 10}}});
     server.put("/v1/services/a", &service).is(201);
-    server.put("/v1/policies/default", &json!({"forecast": {"plugin": "bad"}})).is(200);
-    server.post("/v1/samples", &json!({"samples": [{"service": "a", "value": 95}]})).is(202);
-    eventually("a forecast", || {
+    server.put("/v1/policies/default", &json!({"forecast": {"plugin": "mine"}})).is(200);
+    // A step has to be over before it is part of a history.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let before = u64::try_from(now.as_millis()).unwrap() - 120_000;
+    let sample = json!({"service": "a", "time": before, "value": 95});
+    server.post("/v1/samples", &json!({"samples": [sample]})).is(202);
+    let forecast = eventually("a forecast", || {
         let forecast = server.get("/v1/forecasts/a");
-        if forecast.status == 200 { Ok(()) } else { Err(forecast.body) }
+        if forecast.status == 200 { Ok(forecast.body) } else { Err(forecast.body) }
     });
-    server.get("/healthz").is(200);
+    assert_eq!((&forecast["plugin"], &forecast["generation"]), (&json!("mine"), &json!(1)));
 }
