@@ -76,9 +76,8 @@ impl Recent {
 
 /// Works out what a service needs until a decision taken at the next turn could be in effect: the upper
 /// bound of its forecast, more of it when it is likely to fail, and never less than is observed already or
-/// was promised. A
-/// service is not scaled in when the forecast is missing or its confidence low, nor below what it needed
-/// within the policy's stabilization window.
+/// was promised. A service is not scaled in when the forecast is missing or its confidence low, nor below
+/// what it needed within the policy's stabilization window.
 #[must_use]
 pub fn need(standing: &Standing<'_>, recent: &mut Recent) -> Need {
     let Standing { service, policy, now, replicas, .. } = *standing;
