@@ -77,3 +77,46 @@ fn a_loaded_plugin_forecasts_as_soon_as_a_policy_names_it() {
     });
     assert_eq!((&forecast["plugin"], &forecast["generation"]), (&json!("mine"), &json!(1)));
 }
+
+/// A policy that passes when it is tried out and traps when it is needed: the generation before decides,
+/// or, where there is none, a built-in one.
+#[test]
+fn a_plugin_that_fails_later_loses_its_turn_and_not_the_host() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"));
+    let treacherous = "/v1/plugins/mine?configuration=%7B%22later%22:%22trap%22%7D";
+    server.put_bytes(treacherous, MISBEHAVING).is(201);
+    let service = json!({"replica": {"serves": {"requests_per_second": 10}}});
+    server.put("/v1/services/a", &service).is(201);
+    server.put("/v1/policies/default", &json!({"forecast": {"plugin": "mine"}})).is(200);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let before = u64::try_from(now.as_millis()).unwrap() - 120_000;
+    let sample = json!({"service": "a", "time": before, "value": 95});
+    server.post("/v1/samples", &json!({"samples": [sample]})).is(202);
+    let decides = |plugin: &str, generation: u64| {
+        eventually(&format!("a forecast by {plugin} {generation}"), || {
+            let forecast = server.get("/v1/forecasts/a").body;
+            let by = (&forecast["plugin"], &forecast["generation"]);
+            if by == (&json!(plugin), &json!(generation)) { Ok(()) } else { Err(forecast) }
+        });
+    };
+    decides("seasonal-smoothing", 1);
+    server.put_bytes("/v1/plugins/mine", EXAMPLE.bytes).is(200);
+    decides("mine", 2);
+    let failures = || {
+        let metrics = server.get("/metrics").body.as_str().unwrap_or_default().to_owned();
+        let of_mine =
+            |line: &&str| line.contains("plugin=\"mine\"") && line.contains("outcome=\"failed\"");
+        let counts = metrics.lines().filter(of_mine);
+        counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum::<u64>()
+    };
+    let so_far = failures();
+    assert!(so_far > 0);
+    let third = server.put_bytes(treacherous, MISBEHAVING).is(200);
+    assert_eq!(third["current"]["generation"], 3);
+    eventually("a failure of the third", || {
+        if failures() > so_far { Ok(()) } else { Err(json!(failures())) }
+    });
+    decides("mine", 2);
+    assert_eq!(server.get("/readyz").status, 200);
+}

@@ -46,8 +46,10 @@ pub(crate) struct Runtime {
 /// An answer and what it took.
 #[derive(Debug)]
 pub struct Called<T> {
-    /// The answer, checked.
+    /// The answer, checked: an item that broke the contract is a fault by now.
     pub answer: T,
+    /// What was wrong with such items.
+    pub broken: Vec<String>,
     /// The fuel it used.
     pub fuel: u64,
     /// What the plugin left for the operator.
@@ -92,11 +94,11 @@ impl Generation {
             })
             .map_err(failed)?;
         let mut answer = answer.map_err(|fault: Fault| failed(Cause::Fault(fault)))?;
-        function.check(&mut answer).map_err(failed)?;
+        let broken = function.check(&mut answer).map_err(failed)?;
         let fuel = self.runtime.limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
         let state = store.data_mut();
         let log = std::mem::take(&mut state.log);
-        Ok(Called { answer, fuel, log, log_dropped: state.log_dropped })
+        Ok(Called { answer, broken, fuel, log, log_dropped: state.log_dropped })
     }
 
     /// Asks the plugin who it is.

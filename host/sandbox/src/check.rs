@@ -1,5 +1,6 @@
 //! Whether an answer keeps the contract. Where each item has its own answer, one that does not becomes a
-//! fault and the others stand; a wrong number of answers makes the whole call nonsense.
+//! fault and the others stand; what was wrong with those is returned. A wrong number of answers makes the
+//! whole call nonsense.
 
 use crate::{
     bidding::{self, Bid, ComputeUnit, Inquiry},
@@ -13,7 +14,7 @@ use crate::{
 const SERIES_MODEL: usize = 64 << 10;
 const SHARED_MODEL: usize = 16 << 20;
 
-pub(crate) fn fitted(panel: &Panel, fitted: &mut Fitted) -> Result<(), String> {
+pub(crate) fn fitted(panel: &Panel, fitted: &mut Fitted) -> Result<Vec<String>, String> {
     same_length("models", fitted.per_series.len(), "series", panel.series.len())?;
     if fitted.shared.as_ref().is_some_and(|shared| shared.len() > SHARED_MODEL) {
         return Err(format!("the shared model has more than {SHARED_MODEL} bytes"));
@@ -29,11 +30,14 @@ pub(crate) fn fitted(panel: &Panel, fitted: &mut Fitted) -> Result<(), String> {
 pub(crate) fn outlooks(
     tasks: &[Task],
     outlooks: &mut [Result<Outlook, Fault>],
-) -> Result<(), String> {
+) -> Result<Vec<String>, String> {
     each(tasks, outlooks, "outlooks", "tasks", outlook)
 }
 
-pub(crate) fn risks(subjects: &[Vitals], risks: &mut [Result<Risk, Fault>]) -> Result<(), String> {
+pub(crate) fn risks(
+    subjects: &[Vitals],
+    risks: &mut [Result<Risk, Fault>],
+) -> Result<Vec<String>, String> {
     each(subjects, risks, "risks", "subjects", |_, risk| {
         share("probability", risk.probability)?;
         if risk.drivers.len() > 10 {
@@ -48,7 +52,7 @@ pub(crate) fn risks(subjects: &[Vitals], risks: &mut [Result<Risk, Fault>]) -> R
 pub(crate) fn answers(
     inquiries: &[Inquiry],
     answers: &mut [Result<bidding::Answer, Fault>],
-) -> Result<(), String> {
+) -> Result<Vec<String>, String> {
     each(inquiries, answers, "answers", "inquiries", |inquiry, answer| {
         let bidding::Answer::Counter(offer) = answer else { return Ok(()) };
         for (i, offered) in offer.quantities.iter().enumerate() {
@@ -150,16 +154,18 @@ fn each<Q, A>(
     what: &str,
     of: &str,
     check: impl Fn(&Q, &A) -> Result<(), String>,
-) -> Result<(), String> {
+) -> Result<Vec<String>, String> {
     same_length(what, answers.len(), of, questions.len())?;
+    let mut broken = Vec::new();
     for (question, answer) in questions.iter().zip(answers) {
         if let Ok(given) = answer
             && let Err(wrong) = check(question, given)
         {
             *answer = Err(Fault::Internal(format!("the answer breaks the contract: {wrong}")));
+            broken.push(wrong);
         }
     }
-    Ok(())
+    Ok(broken)
 }
 
 fn same_length(what: &str, count: usize, of: &str, expected: usize) -> Result<(), String> {

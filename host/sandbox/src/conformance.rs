@@ -8,7 +8,7 @@ use crate::{
     functions::{Assess, Assign, Fit, Forecast, Function, Learn, MakeBids, Rank, Respond, Role},
     generation::Generation,
     tiering,
-    types::{Context, Fault, Purpose, Quantity, Resource, Tier, Window},
+    types::{Context, Purpose, Quantity, Resource, Tier, Window},
 };
 
 const NOW: u64 = 1_750_000_000_000;
@@ -25,35 +25,25 @@ pub(crate) fn check(generation: &Generation) -> Result<(), CallError> {
     })
 }
 
-/// Calls and lets a declined call pass.
+/// Calls and lets a declined call pass, and declined items: faults are the policy's right. Fails where an
+/// item broke the contract.
 fn call<F: Function>(
     generation: &Generation,
     function: &F,
 ) -> Result<Option<F::Answer>, CallError> {
     match generation.call(function) {
-        Ok(called) => Ok(Some(called.answer)),
+        Ok(called) => match called.broken.into_iter().next() {
+            None => Ok(Some(called.answer)),
+            Some(wrong) => Err(CallError {
+                plugin: generation.plugin().to_owned(),
+                generation: generation.number(),
+                function: F::NAME,
+                cause: Cause::Nonsense(wrong),
+            }),
+        },
         Err(CallError { cause: Cause::Fault(_), .. }) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// Fails on an item whose answer broke the contract; other faults are the policy's right.
-fn items<T>(
-    generation: &Generation,
-    function: &'static str,
-    answers: Option<Vec<Result<T, Fault>>>,
-) -> Result<(), CallError> {
-    for answer in answers.into_iter().flatten() {
-        if let Err(Fault::Internal(text)) = answer {
-            return Err(CallError {
-                plugin: generation.plugin().to_owned(),
-                generation: generation.number(),
-                function,
-                cause: Cause::Nonsense(text),
-            });
-        }
-    }
-    Ok(())
 }
 
 fn forecasting(generation: &Generation, context: &Context) -> Result<(), CallError> {
@@ -93,8 +83,8 @@ fn forecasting(generation: &Generation, context: &Context) -> Result<(), CallErr
         })
         .collect();
     let forecast = Forecast { context: context.clone(), shared, tasks, events: Vec::new() };
-    let answers = call(generation, &forecast)?;
-    items(generation, Forecast::NAME, answers)
+    call(generation, &forecast)?;
+    Ok(())
 }
 
 fn failure_prediction(generation: &Generation, context: &Context) -> Result<(), CallError> {
@@ -116,8 +106,8 @@ fn failure_prediction(generation: &Generation, context: &Context) -> Result<(), 
     let model =
         call(generation, &Learn { context: context.clone(), model: None, horizon, examples })?;
     let subjects = (0..4).map(vitals).collect();
-    let answers = call(generation, &Assess { context: context.clone(), model, horizon, subjects })?;
-    items(generation, Assess::NAME, answers)
+    call(generation, &Assess { context: context.clone(), model, horizon, subjects })?;
+    Ok(())
 }
 
 fn bidding(generation: &Generation, context: &Context) -> Result<(), CallError> {
@@ -144,8 +134,7 @@ fn bidding(generation: &Generation, context: &Context) -> Result<(), CallError> 
         },
     };
     let inquiries = vec![inquiry(10.0), inquiry(90.0), inquiry(0.0)];
-    let answers = call(generation, &Respond { context: context.clone(), inquiries })?;
-    items(generation, Respond::NAME, answers)?;
+    call(generation, &Respond { context: context.clone(), inquiries })?;
     let request = bidding::Request {
         id: "conformance".to_owned(),
         service: "frontend".to_owned(),

@@ -84,9 +84,10 @@ pub trait Function: Serialize + DeserializeOwned {
         exports: &Exports,
     ) -> wasmtime::Result<Result<Self::Answer, Fault>>;
 
-    /// Checks the answer against the contract; an item that breaks it becomes a fault.
+    /// Checks the answer against the contract; an item that breaks it becomes a fault. Returns what was
+    /// wrong with those.
     #[doc(hidden)]
-    fn check(&self, answer: &mut Self::Answer) -> Result<(), Cause>;
+    fn check(&self, answer: &mut Self::Answer) -> Result<Vec<String>, Cause>;
 }
 
 /// A function: its arguments, which role's guest it calls and how, and how its answer is checked.
@@ -138,8 +139,8 @@ macro_rules! function {
                 $call
             }
 
-            fn check(&self, answer: &mut $answer) -> Result<(), Cause> {
-                let check: fn(&Self, &mut $answer) -> Result<(), String> = $check;
+            fn check(&self, answer: &mut $answer) -> Result<Vec<String>, Cause> {
+                let check: fn(&Self, &mut $answer) -> Result<Vec<String>, String> = $check;
                 check(self, answer).map_err(Cause::Nonsense)
             }
         }
@@ -201,7 +202,7 @@ function! {
     |this, guest, store| {
         guest.call_learn(store, &this.context, this.model.as_deref(), this.horizon, &this.examples).await
     },
-    check: |_, _| Ok(()),
+    check: |_, _| Ok(Vec::new()),
     forget: |this| this.model = None
 }
 
@@ -251,7 +252,7 @@ function! {
     |this, guest, store| {
         guest.call_make_bids(store, &this.context, &this.request, &this.inventory).await
     },
-    check: |this, answer| check::bids(&this.inventory, answer),
+    check: |this, answer| check::bids(&this.inventory, answer).map(|()| Vec::new()),
     forget: |_| {}
 }
 
@@ -266,7 +267,7 @@ function! {
     }
     -> Vec<f64>,
     |this, guest, store| guest.call_rank(store, &this.context, &this.request, &this.bids).await,
-    check: |this, answer| check::scores(&this.bids, answer),
+    check: |this, answer| check::scores(&this.bids, answer).map(|()| Vec::new()),
     forget: |_| {}
 }
 
@@ -279,7 +280,7 @@ function! {
     }
     -> Vec<tiering::Assignment>,
     |this, guest, store| guest.call_assign(store, &this.context, &this.apis).await,
-    check: |this, answer| check::assignments(&this.apis, answer),
+    check: |this, answer| check::assignments(&this.apis, answer).map(|()| Vec::new()),
     forget: |_| {}
 }
 

@@ -1,6 +1,6 @@
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use haggle_model::{Name, Span, Timestamp};
@@ -20,7 +20,8 @@ pub(crate) struct Decider {
     pub(crate) events: Arc<Events>,
     pub(crate) persistence: Arc<Persistence>,
     pub(crate) metrics: Arc<Metrics>,
-    fallbacks: RwLock<BTreeMap<Role, Arc<Generation>>>,
+    /// What the host brings itself. The first of a role decides when nobody else does.
+    built_in: OnceLock<Vec<Arc<Generation>>>,
     strikes: Mutex<BTreeMap<(String, u64), Strikes>>,
 }
 
@@ -54,21 +55,20 @@ impl Decider {
             events,
             persistence,
             metrics,
-            fallbacks: RwLock::default(),
+            built_in: OnceLock::new(),
             strikes: Mutex::default(),
         }
     }
 
-    /// The built-in generation that decides for a role when nobody else does.
-    pub(crate) fn set_fallback(&self, role: Role, generation: &Arc<Generation>) {
-        let mut fallbacks = self.fallbacks.write().unwrap_or_else(PoisonError::into_inner);
-        fallbacks.insert(role, Arc::clone(generation));
+    /// Makes the built-in generations known, once.
+    pub(crate) fn set_built_in(&self, generations: Vec<Arc<Generation>>) {
+        let set = self.built_in.set(generations);
+        debug_assert!(set.is_ok(), "a host loads its own plugins once");
     }
 
-    /// The built-in generation of that name.
-    pub(crate) fn fallback_named(&self, plugin: &str) -> Option<Arc<Generation>> {
-        let fallbacks = self.fallbacks.read().unwrap_or_else(PoisonError::into_inner);
-        fallbacks.values().find(|generation| generation.plugin() == plugin).cloned()
+    /// The built-in generations.
+    pub(crate) fn built_in(&self) -> &[Arc<Generation>] {
+        self.built_in.get().map_or(&[], Vec::as_slice)
     }
 
     /// The generation whose models are used: the one that decides when all is well.
@@ -114,12 +114,12 @@ impl Decider {
 
     /// Who is asked, in this order.
     fn candidates(&self, plugin: &Name, role: Role) -> Vec<Arc<Generation>> {
-        let fallbacks = self.fallbacks.read().unwrap_or_else(PoisonError::into_inner);
+        let fallback = self.built_in().iter().find(|generation| generation.roles().contains(&role));
         let mut all: Vec<Arc<Generation>> = Vec::with_capacity(3);
         let chain = [
             self.registry.current(plugin.as_str()),
             self.registry.previous(plugin.as_str()),
-            fallbacks.get(&role).cloned(),
+            fallback.cloned(),
         ];
         for generation in chain.into_iter().flatten() {
             let known = all.iter().any(|other| Arc::ptr_eq(other, &generation));

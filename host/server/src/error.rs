@@ -89,6 +89,9 @@ pub enum HostError {
         /// Why.
         cause: LoadError,
     },
+    /// Too many uploads at once.
+    #[error("{0} uploads are being compiled already: try again in a minute")]
+    Uploads(usize),
     /// A generation that is not there.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -158,6 +161,7 @@ impl HostError {
             Self::Load { cause: LoadError::TooLarge { .. }, .. } => ErrorKind::TooLarge,
             Self::Load { cause: LoadError::Host(_), .. } => ErrorKind::Internal,
             Self::Load { .. } | Self::Demand(_) => ErrorKind::Unprocessable,
+            Self::Uploads(_) => ErrorKind::Busy,
             Self::Actuate(_) | Self::Store(_) | Self::Sandbox(_) | Self::Task(_) => {
                 ErrorKind::Internal
             }

@@ -22,6 +22,7 @@ mod events;
 mod facts;
 mod failures;
 mod forecasting;
+mod generations;
 mod host;
 mod metrics;
 mod negotiating;

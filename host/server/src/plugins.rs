@@ -9,14 +9,15 @@ use std::{
 
 use haggle_builtin::BUILTIN;
 use haggle_model::Name;
-use haggle_sandbox::{Generation, Grant, Load, Role, inspect};
-use haggle_store::{Batch, PluginGeneration, Plugins, Standing, StoreError};
+use haggle_sandbox::{Generation, Role, inspect};
+use haggle_store::{Batch, Plugins};
 use serde_json::Value;
 
 use crate::{
     catalog::not_found,
     error::HostError,
     events::EventKind,
+    generations::records,
     host::Host,
     views::{GenerationView, LoadState, LoadStatus, PluginSettings, PluginView},
 };
@@ -24,8 +25,23 @@ use crate::{
 /// The newest upload of each plugin since the host started, and the highest number given out.
 #[derive(Debug, Default)]
 pub(crate) struct Uploads {
-    numbers: BTreeMap<Name, u64>,
+    pub(crate) numbers: BTreeMap<Name, u64>,
     latest: BTreeMap<Name, LoadStatus>,
+    /// Those whose bytes are in memory, because they are being compiled or wait for that.
+    pending: usize,
+}
+
+/// So many uploads are compiled or wait for that at the same time; more would only fill the memory.
+const MOST_PENDING: usize = 8;
+
+impl Uploads {
+    fn begin(&mut self) -> Result<(), HostError> {
+        if self.pending >= MOST_PENDING {
+            return Err(HostError::Uploads(self.pending));
+        }
+        self.pending += 1;
+        Ok(())
+    }
 }
 
 /// An upload that is being compiled and tried out.
@@ -61,19 +77,24 @@ impl Host {
     ) -> Result<PluginLoad, HostError> {
         let configuration = configuration(name, settings.configuration)?;
         inspect(&bytes, self.sandbox.limits()).map_err(|cause| refused(name, cause))?;
+        self.uploads().begin()?;
         let generation = self.next_generation(name);
         self.set_load(name, generation, LoadState::Compiling, None);
         let (sender, receiver) = mpsc::channel();
         let (host, plugin) = (Arc::clone(self), name.clone());
         let spawned = std::thread::Builder::new().name(format!("load {name}")).spawn(move || {
             let outcome = host.load_plugin(&plugin, generation, &bytes, &configuration);
-            let error = outcome.as_ref().err().map(ToString::to_string);
-            let state = if error.is_some() { LoadState::Failed } else { LoadState::Ready };
-            host.set_load(&plugin, generation, state, error);
+            host.uploads().pending -= 1;
+            if let Err(error) = &outcome {
+                host.set_load(&plugin, generation, LoadState::Failed, Some(error.to_string()));
+            }
             // Whoever uploaded may have gone away.
             drop(sender.send(outcome));
         });
-        spawned.map_err(|error| HostError::Task(error.to_string()))?;
+        if let Err(error) = spawned {
+            self.uploads().pending -= 1;
+            return Err(HostError::Task(error.to_string()));
+        }
         Ok(PluginLoad(Mutex::new(receiver)))
     }
 
@@ -160,82 +181,6 @@ impl Host {
         Ok(())
     }
 
-    /// Loads the built-in plugins, then what was uploaded before a restart. A plugin that does not load
-    /// any more is reported and left out: the host starts without it.
-    pub(crate) fn restore_plugins(&self) -> Result<(), HostError> {
-        let built_in: Vec<_> = {
-            use rayon::prelude::*;
-            BUILTIN.par_iter().map(|builtin| self.load_built_in(builtin)).collect()
-        };
-        for generation in built_in {
-            let generation = generation?;
-            for role in generation.roles() {
-                self.decider.set_fallback(*role, &generation);
-            }
-            self.decider.registry.restore(generation, None);
-        }
-        let Some(store) = self.persistence.store() else { return Ok(()) };
-        let mut uploaded: BTreeMap<Name, Vec<PluginGeneration>> = BTreeMap::new();
-        for entry in store.scan::<Plugins>() {
-            let (_, record) = entry?;
-            let mut uploads = self.uploads();
-            let highest = uploads.numbers.entry(record.plugin.clone()).or_default();
-            *highest = record.generation.max(*highest);
-            drop(uploads);
-            uploaded.entry(record.plugin.clone()).or_default().push(record);
-        }
-        for (name, records) in uploaded {
-            let find = |standing| records.iter().find(|record| record.standing == standing);
-            let active = find(Standing::Active).and_then(|record| self.restore_one(record));
-            let previous = find(Standing::Previous).and_then(|record| self.restore_one(record));
-            let built_in = self.decider.registry.current(name.as_str());
-            // A rollback to the built-in generation leaves no active record.
-            match (active, built_in) {
-                (Some(active), built_in) => {
-                    self.decider.registry.restore(active, previous.or(built_in));
-                }
-                (None, Some(built_in)) => self.decider.registry.restore(built_in, previous),
-                (None, None) => {
-                    if let Some(previous) = previous {
-                        self.decider.registry.restore(previous, None);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn restore_one(&self, record: &PluginGeneration) -> Option<Arc<Generation>> {
-        let store = self.persistence.store()?;
-        let outcome =
-            store.artefacts().get(&record.digest).map_err(HostError::from).and_then(|bytes| {
-                let bytes = bytes.ok_or_else(|| not_found("artefact", record.digest))?;
-                let configuration = record.configuration.to_string();
-                self.load_generation(&record.plugin, record.generation, &bytes, &configuration)
-            });
-        match outcome {
-            Ok(generation) => Some(Arc::new(generation)),
-            Err(error) => {
-                let message =
-                    format!("generation {} cannot be restored: {error}", record.generation);
-                self.emit(EventKind::Alert, record.plugin.as_str(), message, Value::Null);
-                None
-            }
-        }
-    }
-
-    fn load_built_in(
-        &self,
-        builtin: &haggle_builtin::Builtin,
-    ) -> Result<Arc<Generation>, HostError> {
-        let name = Name::new(builtin.name)?;
-        if let Some(store) = self.persistence.store() {
-            // A replay needs what decided, also after the host brings a newer one.
-            store.artefacts().put(builtin.bytes)?;
-        }
-        self.load_generation(&name, 1, builtin.bytes, "{}").map(Arc::new)
-    }
-
     fn load_plugin(
         &self,
         name: &Name,
@@ -257,72 +202,8 @@ impl Host {
         }
         let message = format!("plugin {name} generation {number} decides: {roles}");
         self.emit(EventKind::Plugin, name.as_str(), message, Value::Null);
+        self.set_load(name, number, LoadState::Ready, None);
         self.plugin(name)
-    }
-
-    pub(crate) fn load_generation(
-        &self,
-        name: &Name,
-        number: u64,
-        bytes: &[u8],
-        configuration: &str,
-    ) -> Result<Generation, HostError> {
-        let none: Vec<Grant> = Vec::new();
-        let grants = self.grants.get(name).unwrap_or(&none);
-        let plugin = name.as_str();
-        self.sandbox
-            .load(Load { plugin, generation: number, bytes, configuration, grants })
-            .map_err(|cause| refused(name, cause))
-    }
-
-    /// Writes which generations decide and would decide after a rollback.
-    fn store_standings(&self, name: &Name) -> Result<(), HostError> {
-        let Some(store) = self.persistence.store() else { return Ok(()) };
-        let mut batch = Batch::new();
-        let mut records: BTreeMap<u64, PluginGeneration> =
-            records(store, name)?.into_iter().map(|record| (record.generation, record)).collect();
-        for record in records.values_mut() {
-            record.standing = Standing::Retired;
-        }
-        let current = self.decider.registry.current(name.as_str());
-        let previous = self.decider.registry.previous(name.as_str());
-        for (generation, standing) in [(previous, Standing::Previous), (current, Standing::Active)]
-        {
-            let Some(generation) = generation.filter(|g| !self.is_the_built_in(name, g)) else {
-                continue;
-            };
-            let record = records
-                .entry(generation.number())
-                .or_insert_with(|| self.record(name, &generation));
-            record.standing = standing;
-        }
-        for (number, record) in &records {
-            batch.put::<Plugins>(&(name.clone(), *number), record)?;
-        }
-        self.persistence.commit(batch)?;
-        Ok(())
-    }
-
-    fn record(&self, name: &Name, generation: &Generation) -> PluginGeneration {
-        PluginGeneration {
-            plugin: name.clone(),
-            generation: generation.number(),
-            digest: haggle_store::Digest::from_bytes(*generation.digest().as_bytes()),
-            size: generation.size() as u64,
-            loaded_at: self.clock.now(),
-            roles: generation.roles().iter().map(ToString::to_string).collect(),
-            configuration: serde_json::from_str(generation.configuration()).unwrap_or_default(),
-            standing: Standing::Active,
-            granted: Vec::new(),
-        }
-    }
-
-    fn is_the_built_in(&self, name: &Name, generation: &Arc<Generation>) -> bool {
-        self.built_in(name).is_some_and(|built_in| Arc::ptr_eq(&built_in, generation))
-    }
-
-    fn built_in(&self, name: &Name) -> Option<Arc<Generation>> {
-        self.decider.fallback_named(name.as_str())
     }
 
     fn check_unused(&self, name: &Name) -> Result<(), HostError> {
@@ -362,17 +243,6 @@ impl Host {
             uploads.latest.insert(name.clone(), LoadStatus { generation, status, error });
         }
     }
-}
-
-fn records(store: &haggle_store::Store, name: &Name) -> Result<Vec<PluginGeneration>, StoreError> {
-    let mut found = Vec::new();
-    for entry in store.scan::<Plugins>() {
-        let (_, record) = entry?;
-        if record.plugin == *name {
-            found.push(record);
-        }
-    }
-    Ok(found)
 }
 
 fn configuration(plugin: &Name, given: Option<Value>) -> Result<String, HostError> {

@@ -60,7 +60,7 @@ impl Host {
         for service in dependents_first(&catalog) {
             self.serve(&catalog, service, now, &mut pending, &mut report)?;
         }
-        report.decisions = self.commit_and_actuate(&catalog, pending)?.len();
+        report.decisions = self.commit_and_actuate(pending)?.len();
         self.persistence.flush_journal()?;
         self.history().prune(now);
         self.metrics.turn(&report, started.elapsed().as_secs_f64());
@@ -125,7 +125,7 @@ impl Host {
         };
         self.apply(&session, service, asked, now, &mut states, &mut pending);
         drop(states);
-        self.commit_and_actuate(&catalog, pending)?;
+        self.commit_and_actuate(pending)?;
         self.persistence.flush_journal()?;
         Ok(answer)
     }
@@ -308,11 +308,7 @@ impl Host {
     }
 
     /// Writes what was decided, and only then carries it out.
-    fn commit_and_actuate(
-        &self,
-        catalog: &Catalog,
-        pending: Pending,
-    ) -> Result<Vec<Decision>, HostError> {
+    fn commit_and_actuate(&self, pending: Pending) -> Result<Vec<Decision>, HostError> {
         let Pending { mut batch, mut decisions } = pending;
         let states = self.states();
         for decision in &decisions {
@@ -342,7 +338,6 @@ impl Host {
             self.emit(EventKind::Decision, service.as_str(), message, detail);
             self.carry_out(&order);
         }
-        debug_assert!(decisions.iter().all(|d| catalog.services.contains_key(&d.service)));
         Ok(decisions)
     }
 }

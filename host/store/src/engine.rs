@@ -125,7 +125,10 @@ impl Engine {
     }
 }
 
-fn open_patiently(config: &sled::Config, path: &std::path::Path) -> Result<Db, StoreError> {
+pub(crate) fn open_patiently(
+    config: &sled::Config,
+    path: &std::path::Path,
+) -> Result<Db, StoreError> {
     const ATTEMPTS: usize = 200;
     // We hold the directory's own lock, so whoever still holds sled's is a worker thread of a store that
     // this process has just closed.

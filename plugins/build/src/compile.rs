@@ -20,16 +20,22 @@ pub(crate) fn core_modules(root: &Path) -> Result<Vec<PathBuf>> {
     // to and fro.
     let base = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let target = root.join(base).join("policies");
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root).args(["build", "--locked", "--target", TARGET, "--profile", PROFILE]);
-    cargo.arg("--target-dir").arg(&target);
+    let flags = flags(root)?;
+    // One by one: together, the features of each would be those of all.
     for component in COMPONENTS {
-        cargo.args(["--package", component.package]);
-    }
-    cargo.env("CARGO_ENCODED_RUSTFLAGS", flags(root)?).env_remove("RUSTFLAGS");
-    let status = cargo.status().context("cannot run cargo")?;
-    if !status.success() {
-        bail!("cargo could not compile the policies ({status}); what it says stands above");
+        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.current_dir(root);
+        cargo.args(["build", "--locked", "--target", TARGET, "--profile", PROFILE]);
+        cargo.arg("--target-dir").arg(&target).args(["--package", component.package]);
+        if component.is_library {
+            cargo.args(["--features", "component"]);
+        }
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", &flags).env_remove("RUSTFLAGS");
+        let status = cargo.status().context("cannot run cargo")?;
+        if !status.success() {
+            let name = component.name;
+            bail!("cargo could not compile {name} ({status}); what it says stands above");
+        }
     }
     let folder = target.join(TARGET).join(PROFILE);
     Ok(COMPONENTS.iter().map(|component| folder.join(component.module())).collect())

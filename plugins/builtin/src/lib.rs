@@ -26,11 +26,14 @@ macro_rules! component {
     };
 }
 
-/// The policies that every host starts with, one a role.
+/// The policies that every host starts with. The first of each role decides where nothing else can.
 pub const BUILTIN: &[Builtin] = &[
     component!("seasonal-smoothing", "forecasting"),
     component!("logistic-failure", "failure-prediction"),
     component!("price-performance", "bidding"),
+    component!("cheapest", "bidding"),
+    component!("low-risk", "bidding"),
+    component!("conceding", "bidding"),
     component!("slo-tiers", "tiering"),
 ];
 

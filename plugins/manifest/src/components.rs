@@ -7,39 +7,52 @@ pub struct Component {
     pub package: &'static str,
     /// Its folder, from the root of the repository.
     pub folder: &'static str,
+    /// The folders of the workspace's crates that are linked into it besides the SDK.
+    pub libraries: &'static [&'static str],
+    /// Whether its exports stand behind the feature `component`, because other policies link the crate
+    /// as a library and would export them as well.
+    pub is_library: bool,
 }
 
 /// Every component in `plugins/dist`, by name.
 pub const COMPONENTS: &[Component] = &[
-    Component {
-        name: "example-forecaster",
-        package: "example-policy",
-        folder: "sdk/examples/rust",
-    },
-    Component {
-        name: "logistic-failure",
-        package: "haggle-logistic-failure",
-        folder: "plugins/logistic-failure",
-    },
-    Component { name: "misbehaving", package: "haggle-misbehaving", folder: "tests/misbehaving" },
-    Component {
-        name: "price-performance",
-        package: "haggle-price-performance",
-        folder: "plugins/price-performance",
-    },
-    Component {
-        name: "seasonal-smoothing",
-        package: "haggle-seasonal-smoothing",
-        folder: "plugins/seasonal-smoothing",
-    },
-    Component { name: "slo-tiers", package: "haggle-slo-tiers", folder: "plugins/slo-tiers" },
+    Component::new("cheapest", "haggle-cheapest", "plugins/cheapest").linking(BIDDING),
+    Component::new("conceding", "haggle-conceding", "plugins/conceding").linking(BIDDING),
+    Component::new("example-forecaster", "example-policy", "sdk/examples/rust"),
+    Component::new("logistic-failure", "haggle-logistic-failure", "plugins/logistic-failure"),
+    Component::new("low-risk", "haggle-low-risk", "plugins/low-risk").linking(BIDDING),
+    Component::new("misbehaving", "haggle-misbehaving", "tests/misbehaving"),
+    Component::new("price-performance", "haggle-price-performance", "plugins/price-performance")
+        .linking(BIDDING),
+    Component::new("seasonal-smoothing", "haggle-seasonal-smoothing", "plugins/seasonal-smoothing"),
+    Component::new("slo-tiers", "haggle-slo-tiers", "plugins/slo-tiers"),
 ];
+
+const BIDDING: &[&str] = &["plugins/bidding"];
 
 /// What the compiler is told besides `profile.plugin`, the same on every machine. Paths are remapped on
 /// top of it.
 pub const RUSTFLAGS: &[&str] = &[];
 
 impl Component {
+    /// A component of a crate that nothing else links.
+    #[must_use]
+    pub const fn new(name: &'static str, package: &'static str, folder: &'static str) -> Self {
+        Self { name, package, folder, libraries: &[], is_library: false }
+    }
+
+    /// The same, with these crates of the workspace linked in.
+    #[must_use]
+    pub const fn linking(self, libraries: &'static [&'static str]) -> Self {
+        Self { libraries, ..self }
+    }
+
+    /// The same, of a crate that others link as a library.
+    #[must_use]
+    pub const fn library(self) -> Self {
+        Self { is_library: true, ..self }
+    }
+
     /// The file's name in `plugins/dist`.
     #[must_use]
     pub fn file(&self) -> String {

@@ -20,8 +20,8 @@ pub struct SourceError {
     source: io::Error,
 }
 
-/// The digest of all that decides what a component is: the `src` and `Cargo.toml` of its folder and of
-/// the SDK, the contract, the compiler's version and flags and `profile.plugin`. Neither the order of a
+/// The digest of all that decides what a component is: the `src` and `Cargo.toml` of its folder, of the
+/// crates that it links and of the SDK, the contract, the compiler's version and flags and `profile.plugin`. Neither the order of a
 /// directory nor the platform's line endings reach it. (The lock file does not either, or every change
 /// to it would call for a new build: that the components fit it is checked where they are rebuilt.)
 ///
@@ -29,7 +29,7 @@ pub struct SourceError {
 /// [`SourceError`] where a file cannot be read.
 pub fn source_digest(root: &Path, component: &Component) -> Result<String, SourceError> {
     let mut files = Vec::new();
-    for folder in [&[component.folder], SHARED].concat() {
+    for folder in [&[component.folder], component.libraries, SHARED].concat() {
         collect(root, &root.join(folder), &mut files)?;
     }
     files.sort();
@@ -132,7 +132,7 @@ mod tests {
     use crate::Component;
 
     const COMPONENT: Component =
-        Component { name: "mine", package: "mine", folder: "plugins/mine" };
+        Component::new("mine", "mine", "plugins/mine").linking(&["plugins/shared"]);
 
     fn write(root: &Path, files: &[(&str, &str)]) {
         for (name, text) in files {
@@ -155,6 +155,8 @@ mod tests {
                 ("plugins/mine/Cargo.toml", "[package]\n"),
                 ("plugins/mine/src/lib.rs", "mod a;\n"),
                 ("plugins/mine/src/deep/a.rs", "// a\n"),
+                ("plugins/shared/src/lib.rs", "\n"),
+                ("plugins/shared/Cargo.toml", "[package]\n"),
                 ("sdk/rust/Cargo.toml", "[package]\n"),
                 ("sdk/rust/src/lib.rs", "\n"),
                 ("wit/types.wit", "package a:b;\n"),
@@ -183,6 +185,7 @@ mod tests {
         for (name, text) in [
             ("plugins/mine/src/deep/a.rs", "// b\n"),
             ("plugins/mine/Cargo.toml", "[package]\nname = \"mine\"\n"),
+            ("plugins/shared/src/lib.rs", "mod y;\n"),
             ("sdk/rust/src/lib.rs", "mod x;\n"),
             ("wit/more.wit", "package a:b;\n"),
             ("Cargo.toml", "[profile.plugin]\nlto = \"thin\"\n"),

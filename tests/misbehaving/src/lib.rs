@@ -1,4 +1,5 @@
 //! A policy that breaks every rule on demand. The configuration names the deed; without one it behaves.
+//! `{"later":"deed"}` passes for good when it is tried out, and misbehaves when it is needed.
 
 #![allow(clippy::panic, reason = "it is meant to")]
 
@@ -21,9 +22,23 @@ pub struct Misbehaving;
 /// What a pure policy does not have.
 static CALLS: AtomicU32 = AtomicU32::new(0);
 
+/// A policy is tried out before this moment (29 August 2025), and used after it.
+const LATER: u64 = 1_756_000_000_000;
+
+/// What it is to do.
+fn deed(ctx: &Context) -> &str {
+    let configuration = ctx.configuration.as_str();
+    let later = configuration.strip_prefix(r#"{"later":""#).and_then(|it| it.strip_suffix(r#""}"#));
+    match later {
+        Some(_) if ctx.now < LATER => "",
+        Some(deed) => deed,
+        None => configuration,
+    }
+}
+
 /// Does what no answer can undo: loops, recurses, eats memory, traps.
 fn misbehave(ctx: &Context) {
-    match ctx.configuration.as_str() {
+    match deed(ctx) {
         "loop" => {
             let mut n = ctx.seed;
             loop {
@@ -51,7 +66,7 @@ fn recurse(n: u64) -> u64 {
 
 /// A number where one is expected, or none.
 fn number(ctx: &Context, good: f64) -> f64 {
-    match ctx.configuration.as_str() {
+    match deed(ctx) {
         "nan" => f64::NAN,
         "infinity" => f64::INFINITY,
         "negative" => -1.0,
@@ -61,12 +76,12 @@ fn number(ctx: &Context, good: f64) -> f64 {
 
 /// A short text, or far too many of them.
 fn text(ctx: &Context) -> String {
-    if ctx.configuration == "huge" { "x".repeat(20 << 20) } else { "as told".into() }
+    if deed(ctx) == "huge" { "x".repeat(20 << 20) } else { "as told".into() }
 }
 
 /// As many answers as there are questions, or not.
 fn count(ctx: &Context, questions: usize) -> usize {
-    if ctx.configuration == "count" { questions + 1 } else { questions }
+    if deed(ctx) == "count" { questions + 1 } else { questions }
 }
 
 impl Policy for Misbehaving {
@@ -91,11 +106,11 @@ impl Forecaster for Misbehaving {
         let calls = CALLS.fetch_add(1, Ordering::Relaxed);
         let outlook = |i: usize| {
             let Some(task) = tasks.get(i) else { return Err(Fault::Internal(text(ctx))) };
-            if ctx.configuration == "huge" {
+            if deed(ctx) == "huge" {
                 return Err(Fault::Internal(text(ctx)));
             }
             let steps = |value: f64| vec![value; task.horizon as usize];
-            let (low, high) = if ctx.configuration == "inverted" { (2.0, 1.0) } else { (0.0, 9.0) };
+            let (low, high) = if deed(ctx) == "inverted" { (2.0, 1.0) } else { (0.0, 9.0) };
             let interval = |&level: &f64| Interval { level, lower: steps(low), upper: steps(high) };
             let intervals = task.levels.iter().map(interval).collect();
             // What it remembers of earlier calls shows in the mean.
@@ -125,7 +140,7 @@ impl FailurePredictor for Misbehaving {
     ) -> Vec<Result<Risk, Fault>> {
         misbehave(ctx);
         let risk = |_| {
-            if ctx.configuration == "huge" {
+            if deed(ctx) == "huge" {
                 return Err(Fault::Internal(text(ctx)));
             }
             Ok(Risk { probability: number(ctx, 0.5), drivers: Vec::new() })
@@ -147,7 +162,7 @@ impl Bidder for Misbehaving {
 
     fn make_bids(ctx: &Context, _: &Request, inventory: &[ComputeUnit]) -> Result<Vec<Bid>, Fault> {
         misbehave(ctx);
-        if ctx.configuration == "huge" {
+        if deed(ctx) == "huge" {
             return Err(Fault::Internal(text(ctx)));
         }
         let unit = |i: usize| match inventory.get(i) {
@@ -175,7 +190,7 @@ impl Bidder for Misbehaving {
 
     fn rank(ctx: &Context, _: &Request, bids: &[Bid]) -> Result<Vec<f64>, Fault> {
         misbehave(ctx);
-        if ctx.configuration == "huge" {
+        if deed(ctx) == "huge" {
             return Err(Fault::Internal(text(ctx)));
         }
         // A score may be negative, so for once the number is made worse.

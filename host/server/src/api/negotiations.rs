@@ -1,34 +1,19 @@
 use axum::{Json, extract::State};
-use haggle_model::{Lease, LeaseState};
-use serde::{Deserialize, Serialize};
+use haggle_model::Lease;
+use serde::Serialize;
 use serde_json::Value;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    extract::{Path, Query},
+    extract::Path,
     openapi::{ListProblems, ReadProblems},
     problem::Answer,
     state::Api,
 };
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::default().routes(routes!(get))
-}
-
-/// Those with parameters.
-pub(super) fn lease_routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::default().routes(routes!(leases))
-}
-
-/// Which leases.
-#[derive(Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields, default)]
-#[into_params(parameter_in = Query)]
-struct Which {
-    /// Only those that still take capacity: held or confirmed, and not over.
-    #[param(default = false)]
-    active: bool,
+    OpenApiRouter::default().routes(routes!(get)).routes(routes!(leases))
 }
 
 /// Leases.
@@ -55,27 +40,15 @@ async fn get(State(api): State<Api>, Path(id): Path<String>) -> Answer<Json<Valu
 
 /// List the leases
 ///
-/// Capacity that is held or agreed.
+/// Capacity that is held or agreed, and not over.
 #[utoipa::path(
     get,
     path = "/v1/leases",
     tag = "negotiation",
     operation_id = "list_leases",
-    params(Which),
     responses((status = 200, description = "Leases", body = Leases), ListProblems)
 )]
-async fn leases(
-    State(api): State<Api>,
-    Query(Which { active }): Query<Which>,
-) -> Answer<Json<Leases>> {
-    let mut items = api.ask(|host| Ok(host.leases())).await?;
-    if active {
-        items.retain(is_active);
-    }
+async fn leases(State(api): State<Api>) -> Answer<Json<Leases>> {
+    let items = api.ask(|host| Ok(host.leases())).await?;
     Ok(Json(Leases { items }))
-}
-
-/// The host has already sorted out those whose time is up.
-const fn is_active(lease: &Lease) -> bool {
-    matches!(lease.state, LeaseState::Held | LeaseState::Confirmed)
 }

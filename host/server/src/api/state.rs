@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::{Host, HostError, Put};
 
@@ -13,15 +13,20 @@ pub(super) struct Api {
     pub(super) host: Arc<Host>,
     pub(super) options: ApiOptions,
     pub(super) closing: Closing,
+    /// Taken by whoever reads an upload into memory.
+    pub(super) uploads: Arc<Semaphore>,
 }
+
+/// So many uploads are read at the same time; the others wait before they send.
+const UPLOADS: usize = 4;
 
 /// Tells what never ends by itself, above all event streams, that the server is closing.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Closing(Arc<watch::Sender<bool>>);
 
 impl Api {
-    pub(super) const fn new(host: Arc<Host>, options: ApiOptions, closing: Closing) -> Self {
-        Self { host, options, closing }
+    pub(super) fn new(host: Arc<Host>, options: ApiOptions, closing: Closing) -> Self {
+        Self { host, options, closing, uploads: Arc::new(Semaphore::new(UPLOADS)) }
     }
 
     /// Asks the host on a thread that may block. The question is answered to its end, even if the

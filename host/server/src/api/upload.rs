@@ -97,6 +97,8 @@ async fn put(
 ) -> Answer<Response> {
     let patience = patience(parameters.wait, &headers)?;
     let configuration = parameters.configuration.map(configuration).transpose()?;
+    // Never closed, so always granted; it is given back once the bytes are the host's.
+    let _reading = api.uploads.acquire().await;
     let bytes = body::read(request, api.options.upload_bytes).await?;
     let plugin = name.clone();
     let (is_new, outcome) = api

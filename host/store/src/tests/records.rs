@@ -8,7 +8,7 @@ use super::{at, decision, lease, name, open};
 use crate::{
     Batch, Decisions, Dependencies, Digest, FittedModel, Kind, Leases, Log, Models, Negotiations,
     Outcome, Outcomes, PluginGeneration, Plugins, Policies, Providers, Services, Standing,
-    StoreError,
+    StoreError, engine::open_patiently,
 };
 
 fn generation(number: u64) -> PluginGeneration {
@@ -160,7 +160,8 @@ fn large_values_are_replaced_and_deleted_without_a_trace() {
     drop(store);
     // sled puts a page above 128 KiB into a file of its own and may leave it there for ever.
     assert_eq!(fs::read_dir(dir.path().join("state/blobs")).unwrap().count(), 0);
-    let db = sled::open(dir.path().join("state")).unwrap();
+    let state = dir.path().join("state");
+    let db = open_patiently(&sled::Config::new().path(&state), &state).unwrap();
     assert_eq!(db.iter().count(), 2, "the schema and the service");
 }
 

@@ -71,7 +71,6 @@ fn assemble(api: Api) -> Router {
     let (router, document) = openapi::described()
         .merge(without_parameters)
         .merge(upload::routes())
-        .merge(negotiations::lease_routes())
         .merge(decisions::routes())
         .merge(health::routes())
         .split_for_parts();

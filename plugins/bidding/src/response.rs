@@ -1,10 +1,13 @@
 use haggle_sdk::{
     Fault,
     bidding::{Answer, Inquiry, Offer},
-    types::{Purpose, Quantity, Resource},
+    types::{Purpose, Quantity},
 };
 
-use crate::{Configuration, name, validate};
+use crate::{
+    Configuration,
+    amounts::{amount, name, validate},
+};
 
 /// Shortfalls below this share of what was asked are rounding errors of whoever asked.
 const ROUNDING: f64 = 1e-9;
@@ -18,7 +21,8 @@ struct Limit<'a> {
 
 /// Answers one inquiry. A service promises what is left of its capacity after its commitments to others
 /// and its reserve, and no more than its own dependencies sustain; what the requester holds already
-/// stays his. It carries all resources in the proportion that was asked for, because a part of one is
+/// stays his. A strategy that withholds concedes from round to round, by the polynomial time-dependent
+/// tactic of Faratin, Sierra & Jennings ("Negotiation decision functions for autonomous agents", 1998). It carries all resources in the proportion that was asked for, because a part of one is
 /// of no use without the others.
 ///
 /// # Errors
@@ -87,7 +91,8 @@ fn limit<'a>(
         _ => capacity * configuration.reserve.of(position.tier),
     };
     let left = (capacity - committed).max(0.0);
-    let own = (left - reserve).max(agreed.min(left)).max(0.0);
+    let free = (left - reserve).max(0.0) * (1.0 - withheld(inquiry, configuration));
+    let own = free.max(agreed.min(left)).max(0.0);
     // Who says nothing about a resource's dependencies has none for it.
     match amount(&position.sustainable, resource) {
         Some(sustainable) if sustainable < own => Limit {
@@ -102,14 +107,23 @@ fn limit<'a>(
                 "of a capacity of {}, {} are committed to others and {} held back",
                 rounded(capacity),
                 rounded(committed),
-                rounded(reserve)
+                rounded((left - own).max(0.0))
             ),
         },
     }
 }
 
-fn amount(quantities: &[Quantity], resource: Resource) -> Option<f64> {
-    quantities.iter().find(|q| q.resource == resource).map(|q| q.amount)
+/// The share of what could be promised that is not promised yet in this round. What keeps a failure away
+/// is not haggled over.
+fn withheld(inquiry: &Inquiry, configuration: &Configuration) -> f64 {
+    if inquiry.proposal.purpose == Purpose::FailureAvoidance {
+        return 0.0;
+    }
+    let passed = f64::from(inquiry.proposal.round.max(1) - 1);
+    let rounds = (configuration.last_round - 1.0).max(f64::MIN_POSITIVE);
+    let conceded = (passed / rounds).min(1.0).powf(1.0 / configuration.eagerness);
+    let conceded = if configuration.last_round <= 1.0 { 1.0 } else { conceded };
+    configuration.withhold * (1.0 - conceded)
 }
 
 /// Enough digits for a person.

@@ -7,7 +7,23 @@ use haggle_sdk::{
 };
 use proptest::prelude::*;
 
-use super::{Configuration, PricePerformance, answer, bids, score};
+use super::{Bidding, ByTier, Configuration, Strategy as _, answer, bids, rank, utility};
+
+/// A strategy with the usual settings.
+struct Usual;
+
+impl super::Strategy for Usual {
+    const NAME: &str = "usual";
+    const SUMMARY: &str = "Nothing special.";
+
+    fn defaults() -> Configuration {
+        Configuration::default()
+    }
+}
+
+fn whole() -> Configuration {
+    Configuration { lots: 1.0, ..Configuration::default() }
+}
 
 fn rps(amount: f64) -> Vec<Quantity> {
     vec![Quantity { resource: Resource::RequestsPerSecond, amount }]
@@ -138,14 +154,14 @@ fn request(cores: f64, memory: f64, count: u32) -> Request {
 fn prices_by_the_dominant_share_and_counts_what_fits() {
     // Half of the memory and a quarter of the cores: two fit on a unit, at half its cost each.
     let inventory = [unit("big", 8.0, 16e9, 1.0), unit("small", 1.0, 2e9, 0.1)];
-    let made = bids(&request(2.0, 8e9, 10), &inventory, &Configuration::default());
+    let made = bids(&request(2.0, 8e9, 10), &inventory, &whole());
     assert_eq!(made.len(), 1);
     assert_eq!((made[0].unit.as_str(), made[0].count, made[0].price_per_hour), ("big", 6, 0.5));
-    let few = bids(&request(2.0, 8e9, 2), &inventory, &Configuration::default());
+    let few = bids(&request(2.0, 8e9, 2), &inventory, &whole());
     assert_eq!(few[0].count, 2);
     let mut taken = unit("big", 8.0, 16e9, 1.0);
     taken.free = machine(8.0, 16e9, 1.3);
-    let left = bids(&request(2.0, 8e9, 10), &[taken], &Configuration::default());
+    let left = bids(&request(2.0, 8e9, 10), &[taken], &whole());
     assert_eq!(left[0].count, 2);
 }
 
@@ -180,7 +196,7 @@ fn bid(price: f64, performance: f64, interruption_rate: f64) -> Bid {
 fn ranks_by_performance_per_price_and_minds_interruptions_by_tier() {
     let defaults = Configuration::default();
     let mut request = request(1.0, 1e9, 1);
-    let score = |request: &Request, bid: &Bid| score(request, bid, &defaults);
+    let score = |request: &Request, bid: &Bid| utility(request, bid, &defaults);
     assert!(score(&request, &bid(1.0, 2.0, 0.0)) > score(&request, &bid(1.0, 1.0, 0.0)));
     assert!(score(&request, &bid(0.5, 1.0, 0.0)) > score(&request, &bid(1.0, 1.0, 0.0)));
     // e^(-4 · 0.3) = 0.30 for gold, e^(-0.3) = 0.74 for bronze, against half the price.
@@ -201,9 +217,82 @@ fn says_which_part_of_the_configuration_is_wrong() {
     ] {
         let context = Context { now: 0, seed: 0, configuration: text.into() };
         let answers =
-            PricePerformance::respond(&context, &[inquiry(1.0, Tier::Gold, 1.0, 0.0, 0.0)]);
+            Bidding::<Usual>::respond(&context, &[inquiry(1.0, Tier::Gold, 1.0, 0.0, 0.0)]);
         assert!(matches!(&answers[0], Err(Fault::InvalidInput(why)) if why.contains(field)));
     }
+}
+
+#[test]
+fn an_offer_comes_in_lots_that_add_up() {
+    let inventory = [unit("big", 8.0, 16e9, 1.0)];
+    let counts = |count| {
+        let made = bids(&request(2.0, 8e9, count), &inventory, &Configuration::default());
+        made.iter().map(|bid| bid.count).collect::<Vec<_>>()
+    };
+    assert_eq!(counts(10), [2, 2, 1, 1]);
+    assert_eq!(counts(2), [1, 1]);
+}
+
+#[test]
+fn a_buyer_who_spreads_ranks_another_provider_before_the_rest_of_the_best() {
+    let from = |provider: &str, price, count| Bid {
+        provider: provider.into(),
+        count,
+        ..bid(price, 1.0, 0.0)
+    };
+    let offered = [from("a", 1.0, 2), from("a", 1.0, 2), from("b", 1.2, 2), from("b", 1.2, 2)];
+    let request = request(1.0, 1e9, 4);
+    let order = |configuration: &Configuration| {
+        let scores = rank(&request, &offered, configuration);
+        let mut order: Vec<usize> = (0..offered.len()).collect();
+        order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
+        order
+    };
+    assert_eq!(order(&Configuration::default()), [0, 1, 2, 3]);
+    let spreading = Configuration { spread: 0.9, ..Configuration::default() };
+    assert_eq!(order(&spreading), [0, 2, 1, 3]);
+}
+
+#[test]
+fn price_alone_decides_where_nothing_else_weighs() {
+    let cheapest = Configuration {
+        performance_weight: 0.0,
+        aversion: ByTier::all(0.0),
+        ..Configuration::default()
+    };
+    let request = request(1.0, 1e9, 1);
+    let scores = rank(&request, &[bid(1.0, 9.0, 0.0), bid(0.9, 1.0, 0.9)], &cheapest);
+    assert!(scores[1] > scores[0], "{scores:?}");
+}
+
+#[test]
+fn concedes_from_round_to_round_and_never_takes_back() {
+    let offered_in = |round, eagerness| {
+        let conceding = Configuration { withhold: 0.5, eagerness, ..Configuration::default() };
+        let mut inquiry = inquiry(100.0, Tier::Gold, 80.0, 0.0, 0.0);
+        inquiry.proposal.round = round;
+        offered(&answer(&inquiry, &conceding).unwrap())
+    };
+    let rounds = |eagerness| [1, 2, 3, 4].map(|round| offered_in(round, eagerness).round());
+    assert_eq!(rounds(1.0), [40.0, 60.0, 80.0, 80.0]);
+    // 0.5^(1/4) = 0.84 and 0.5^4 = 0.06 of the half that was withheld.
+    assert_eq!(rounds(4.0), [40.0, 74.0, 80.0, 80.0]);
+    assert_eq!(rounds(0.25), [40.0, 43.0, 80.0, 80.0]);
+    let conceding = Configuration { withhold: 0.5, ..Configuration::default() };
+    let mut urgent = inquiry(80.0, Tier::Gold, 80.0, 0.0, 0.0);
+    urgent.proposal.purpose = Purpose::FailureAvoidance;
+    assert_eq!(answer(&urgent, &conceding), Ok(Answer::Accept));
+}
+
+#[test]
+fn the_schema_says_the_defaults() {
+    let schema = Usual::defaults().schema();
+    assert!(schema.contains(r#""reserve": {"type": "object""#), "{schema}");
+    assert!(schema.contains(r#""default": {"gold": 0, "silver": 0.05, "bronze": 0.1}"#));
+    assert!(
+        schema.contains(r#""lots": {"type": "number", "minimum": 1, "maximum": 16, "default": 4"#)
+    );
+    assert_eq!(schema.matches('{').count(), schema.matches('}').count());
 }
 
 fn amount() -> impl Strategy<Value = f64> {
@@ -247,6 +336,6 @@ proptest! {
             prop_assert!(bid.count >= 1 && bid.count <= count);
             prop_assert!((0.0..=1.0).contains(&bid.guarantees.availability));
         }
-        prop_assert!(score(&request, &bid(cost, performance, rate), &Configuration::default()).is_finite());
+        prop_assert!(utility(&request, &bid(cost, performance, rate), &Configuration::default()).is_finite());
     }
 }

@@ -1,14 +1,15 @@
 use haggle_sdk::{
     bidding::{Bid, ComputeUnit, Guarantees, Request},
-    types::{Quantity, Resource},
+    types::Resource,
 };
 
-use crate::Configuration;
+use crate::{Configuration, amounts::amount};
 
 /// Bids with every unit of the inventory that fits: at the place and with the accelerator that was asked
 /// for, and large enough for a replica. A replica pays for its dominant share: the largest share it takes
 /// of any one resource of the unit (Ghodsi et al., "Dominant Resource Fairness", 2011), because that
-/// share is what nobody else can have. Cheapest first.
+/// share is what nobody else can have. What a unit has room for is divided into lots, so that a buyer who
+/// wants to spread can take a part of it. Cheapest first.
 ///
 /// Load (`requests_per_second`) is not a resource of a machine and does not decide whether it fits; any
 /// other resource that a unit does not name it has nothing of.
@@ -18,8 +19,8 @@ pub fn bids(
     inventory: &[ComputeUnit],
     configuration: &Configuration,
 ) -> Vec<Bid> {
-    let mut bids: Vec<Bid> =
-        inventory.iter().filter_map(|unit| bid(request, unit, configuration)).collect();
+    let whole = inventory.iter().filter_map(|unit| bid(request, unit, configuration));
+    let mut bids: Vec<Bid> = whole.flat_map(|bid| divided(bid, configuration.lots)).collect();
     bids.sort_by(|a, b| {
         a.price_per_hour.total_cmp(&b.price_per_hour).then_with(|| a.unit.cmp(&b.unit))
     });
@@ -55,6 +56,15 @@ fn bid(request: &Request, unit: &ComputeUnit, configuration: &Configuration) -> 
     })
 }
 
+/// The same offer in parts that are as even as whole replicas let them be.
+fn divided(bid: Bid, lots: f64) -> impl Iterator<Item = Bid> {
+    let lots = (lots as u32).clamp(1, bid.count.max(1));
+    (0..lots).map(move |lot| {
+        let more = u32::from(lot < bid.count % lots);
+        Bid { count: bid.count / lots + more, ..bid.clone() }
+    })
+}
+
 /// How replicas fit on a compute unit.
 struct Fit {
     /// The largest share of any one resource that a replica takes of a unit, 0 to 1.
@@ -72,14 +82,15 @@ fn fit(request: &Request, unit: &ComputeUnit) -> Option<Fit> {
         if wanted.resource == Resource::RequestsPerSecond || wanted.amount <= 0.0 {
             continue;
         }
-        let share = wanted.amount / amount(&unit.has, wanted.resource);
+        let had = |quantities| amount(quantities, wanted.resource).unwrap_or(0.0);
+        let share = wanted.amount / had(&unit.has);
         // Also not where the unit has nothing or no number.
         if !(0.0..=1.0).contains(&share) {
             return None;
         }
         fit.share = fit.share.max(share);
-        fit.each = fit.each.min(whole(amount(&unit.has, wanted.resource), wanted.amount));
-        fit.free = fit.free.min(whole(amount(&unit.free, wanted.resource), wanted.amount));
+        fit.each = fit.each.min(whole(had(&unit.has), wanted.amount));
+        fit.free = fit.free.min(whole(had(&unit.free), wanted.amount));
     }
     Some(fit)
 }
@@ -95,10 +106,6 @@ fn whole(all: f64, part: f64) -> u32 {
         _ if fits(times) => times,
         _ => times.saturating_sub(1),
     }
-}
-
-fn amount(quantities: &[Quantity], resource: Resource) -> f64 {
-    quantities.iter().find(|q| q.resource == resource).map_or(0.0, |q| q.amount)
 }
 
 /// The expected share of time that a unit is up: an interruption costs what is left of the recovery after
