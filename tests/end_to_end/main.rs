@@ -6,5 +6,7 @@
 mod api;
 mod command_line;
 mod crash;
+mod negotiation;
+mod party;
 mod plugins;
 mod server;

@@ -76,6 +76,12 @@ impl Server {
         Answer::of(self.agent.post(self.url(path)).send_json(body)).unwrap()
     }
 
+    /// Without waiting for the outcome.
+    pub fn post_async(&self, path: &str, body: &Value) -> Answer {
+        let request = self.agent.post(self.url(path)).header("prefer", "respond-async");
+        Answer::of(request.send_json(body)).unwrap()
+    }
+
     pub fn put_bytes(&self, path: &str, bytes: &[u8]) -> Answer {
         Answer::of(self.agent.put(self.url(path)).send(bytes)).unwrap()
     }

@@ -171,6 +171,7 @@ pub fn default_services(trace: &Trace) -> Result<Vec<Service>, WorkloadError> {
             weight: 1.0,
             location: None,
             gpu_type: None,
+            endpoint: None,
         })
     };
     trace.columns.iter().map(service).collect()

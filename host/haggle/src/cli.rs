@@ -35,6 +35,7 @@ enum Command {
     Forecast(commands::forecast::Forecast),
     Backtest(commands::backtest::Backtest),
     Replay(commands::replay::Replay),
+    Simulate(commands::simulate::Simulate),
     CompileWorker(commands::compile_worker::CompileWorker),
 }
 
@@ -55,6 +56,7 @@ impl Cli {
             Command::Forecast(forecast) => forecast.run(),
             Command::Backtest(backtest) => backtest.run(),
             Command::Replay(replay) => replay.run(),
+            Command::Simulate(simulate) => simulate.run(),
             Command::CompileWorker(worker) => worker.run(),
         }
     }
@@ -104,6 +106,8 @@ mod tests {
             &["backtest", "--load", "a", "--hpa-target", "0"],
             &["serve", "--listen", "nowhere"],
             &["demo", "--for", "soon"],
+            &["simulate", "--seeds", "many"],
+            &["simulate", "--trace", "1", "--json"],
         ] {
             let line = std::iter::once(&"haggle").chain(wrong);
             let error = Cli::try_parse_from(line).unwrap_err();

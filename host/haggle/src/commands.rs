@@ -8,3 +8,4 @@ pub(crate) mod forecast;
 pub(crate) mod plugin;
 pub(crate) mod replay;
 pub(crate) mod serve;
+pub(crate) mod simulate;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, anyhow, bail};
-use haggle_server::{Host, api};
+use haggle_server::{Courier, Host, api};
 use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
 
 /// A running API. It ends when it is told to, or by a signal.
@@ -50,6 +50,7 @@ impl Hosting {
         host: Arc<Host>,
         upload_bytes: usize,
     ) -> anyhow::Result<Self> {
+        Courier::start(&host).context("negotiations cannot be taken up")?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()

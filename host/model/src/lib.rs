@@ -5,6 +5,7 @@
 
 mod decision;
 mod document;
+mod endpoint;
 mod graph;
 mod lease;
 mod name;
@@ -17,6 +18,7 @@ mod time;
 
 pub use decision::{Bound, Decision, ScalingReason};
 pub use document::{DependencyDocument, Document};
+pub use endpoint::{Endpoint, InvalidEndpoint};
 pub use graph::{Dependency, DependencyGraph, GraphError, Strength};
 pub use lease::{Account, Lease, LeaseId, LeaseState, Owner};
 pub use name::{InvalidName, Name};

@@ -111,6 +111,14 @@ pub struct NegotiationPolicy {
     pub renew_before: Span,
     /// What is tried when the whole cannot be had, in this order.
     pub alternatives: Vec<Alternative>,
+    /// How much later the alternative `later` may begin.
+    pub later_within: Span,
+    /// How long before it is taken from them lower tiers are told, by the alternative `borrowed`.
+    pub notice: Span,
+    /// The share of what was agreed by which use may differ before it is negotiated again.
+    pub band: f64,
+    /// How many times as fast as it may the error budget is spent before it is negotiated again.
+    pub burn_rate: f64,
 }
 
 /// What is tried when the whole cannot be had.
@@ -132,6 +140,14 @@ pub struct NegotiationPolicy {
 pub enum Alternative {
     /// Scale everything to what the bottleneck can carry.
     Smaller,
+    /// All of it in a window that begins later, by at most `later_within`.
+    Later,
+    /// Replicas in other locations than the one that the service prefers.
+    Elsewhere,
+    /// Take over what lower tiers hold, which lose it once their `notice` is over.
+    Borrowed,
+    /// Without anything optional, and with replicas of the requester used to the full, without headroom.
+    Degraded,
 }
 
 /// Why a policy is refused.
@@ -216,6 +232,20 @@ impl ScalingPolicy {
             let rule = "be shorter than negotiation.lease";
             return wrong("negotiation.renew_before", negotiation.renew_before.to_string(), rule);
         }
+        for (field, value) in
+            [("negotiation.band", negotiation.band), ("negotiation.burn_rate", negotiation.burn_rate)]
+        {
+            if !(value > 0.0 && value <= 1000.0) {
+                return wrong(field, value.to_string(), "be above 0 and at most 1000");
+            }
+        }
+        let twice = |place: usize, alternative: &Alternative| {
+            negotiation.alternatives.iter().take(place).any(|earlier| earlier == alternative)
+        };
+        if negotiation.alternatives.iter().enumerate().any(|(i, a)| twice(i, a)) {
+            let rule = "name each alternative once, e.g. [smaller, later]";
+            return wrong("negotiation.alternatives", format!("{:?}", negotiation.alternatives), rule);
+        }
         Ok(())
     }
 
@@ -293,6 +323,10 @@ impl Default for NegotiationPolicy {
             lease: Span::from_mins(30),
             renew_before: Span::from_mins(5),
             alternatives: vec![Alternative::Smaller],
+            later_within: Span::from_mins(30),
+            notice: Span::from_mins(5),
+            band: 0.2,
+            burn_rate: 6.0,
         }
     }
 }
@@ -325,6 +359,8 @@ mod tests {
             (r#"{"scaling": {"target_utilization": 0}}"#, "scaling.target_utilization"),
             (r#"{"negotiation": {"renew_before": "1d"}}"#, "negotiation.renew_before"),
             (r#"{"negotiation": {"max_rounds": 0}}"#, "negotiation.max_rounds"),
+            (r#"{"negotiation": {"band": 0}}"#, "negotiation.band"),
+            (r#"{"negotiation": {"alternatives": ["later", "later"]}}"#, "negotiation.alternatives"),
         ] {
             let mut value: serde_json::Value = serde_json::from_str(json).unwrap();
             value["name"] = "mine".into();

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Name, Quantities, Resource, Span};
+use crate::{Endpoint, Name, Quantities, Resource, Span};
 
 /// Somebody who has compute units to give: a cloud, a cluster, a rack.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -14,6 +14,9 @@ pub struct Provider {
     /// The plugin that bids for it; the buyer's own where none is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bidding: Option<Name>,
+    /// Where it bids itself, instead of a plugin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Endpoint>,
     /// What it has.
     pub units: Vec<ComputeUnit>,
 }

@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Name, Quantities, Resource, Span};
+use crate::{Endpoint, Name, Quantities, Resource, Span};
 
 /// A service that scales by replicas.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -33,6 +33,9 @@ pub struct Service {
     /// The accelerator its replicas need.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_type: Option<String>,
+    /// Where it answers proposals itself; its scaling policy's plugin answers for it where none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Endpoint>,
 }
 
 /// One replica: what it takes and what it gives.

@@ -4,7 +4,7 @@ use haggle_model::{Lease, LeaseId, Name, Timestamp};
 
 use crate::{
     Answer, Bid, Commitment, Context, Demand, DemandError, Input, Inquiry, InventoryUnit, Ledger,
-    Outcome, Output, Request, Session, Transcript, World,
+    Outcome, Output, Request, Session, Transcript, World, transcript::Clerk,
 };
 
 /// Everybody that a negotiation talks to, where they answer at once. A party that fails says why: that
@@ -66,28 +66,27 @@ pub fn negotiate(
     clock: &mut dyn FnMut() -> Timestamp,
 ) -> Result<Negotiated, DemandError> {
     let now = clock();
-    let requester = demand.requester.clone();
+    let mut clerk = Clerk::new(&demand.session, &demand.requester);
     let (mut session, outputs) = Session::new(demand, &Context { world, ledger, now })?;
     let mut driver = Driver { ledger, counterparties, changes: BTreeMap::new() };
-    let mut transcript = Transcript::default();
     let mut outcome = None;
     let mut queue = VecDeque::from(outputs);
     loop {
         while let Some(output) = queue.pop_front() {
-            transcript.output(&output, &requester, clock());
+            clerk.output(&output, clock());
             if let Output::Finished(end) = output {
                 outcome = Some(end);
                 continue;
             }
             let Some(input) = driver.carry_out(&output, clock) else { continue };
             let now = clock();
-            transcript.input(&output, &input, now);
+            clerk.input(&output, &input, now);
             let cx = Context { world, ledger: driver.ledger, now };
             queue.extend(session.step(input, &cx));
         }
         if let Some(outcome) = outcome {
             let changes = driver.changes.into_values().collect();
-            return Ok(Negotiated { outcome, changes, transcript });
+            return Ok(Negotiated { outcome, changes, transcript: clerk.close() });
         }
         // Every question above is answered, so a session that still waits would wait forever.
         let cx = Context { world, ledger: driver.ledger, now: clock() };
@@ -132,7 +131,7 @@ impl Driver<'_> {
                 let result = held.map(|leases| self.keep(leases));
                 Some(Input::Held { message: *message, result })
             }
-            Output::Confirm { message, commitment } => {
+            Output::Confirm { message, commitment, .. } => {
                 let result = self.confirm(commitment, clock());
                 Some(Input::Confirmed { message: *message, result })
             }
@@ -146,6 +145,9 @@ impl Driver<'_> {
 
     fn confirm(&mut self, commitment: &Commitment, now: Timestamp) -> Result<Vec<Lease>, String> {
         let changed = self.ledger.prepare(commitment, now).map_err(|error| error.to_string())?;
+        if changed.is_empty() {
+            return Ok(changed);
+        }
         self.counterparties
             .persist(&changed)
             .map_err(|why| format!("it could not be made durable: {why}"))?;

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{calendar::Calendar, steps};
 
+mod commit;
 mod entries;
 mod error;
+mod reclaim;
 mod views;
 
 pub use error::LedgerError;
@@ -41,6 +43,9 @@ pub struct Hold {
     pub lease: Lease,
     /// Confirmed leases of the same holder on the same owner. They stay as they are until then.
     pub replaces: Vec<LeaseId>,
+    /// Confirmed leases of other holders on the same owner that have to make way for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preempts: Vec<LeaseId>,
 }
 
 /// What a session asks for at its end, as a whole or not at all.
@@ -58,6 +63,8 @@ pub struct Commitment {
 struct Account {
     /// In steps; none where the owner was removed and its leases are still running.
     capacity: Option<BTreeMap<Resource, i128>>,
+    /// What is taken back: from when on, and how much of it. It stands in the calendars, too.
+    reclaimed: Vec<(Resource, Window, i128)>,
     calendars: BTreeMap<Resource, Calendar>,
 }
 
@@ -72,6 +79,21 @@ struct Entry {
     replaced_by: Option<LeaseId>,
     /// What stands in the calendars because of it.
     booked: Vec<(Resource, Window, i128)>,
+    /// Since when it is on its way to disk.
+    pinned: Option<Timestamp>,
+}
+
+impl Hold {
+    /// A lease to be held beside all others.
+    #[must_use]
+    pub const fn new(lease: Lease) -> Self {
+        Self { lease, replaces: Vec::new(), preempts: Vec::new() }
+    }
+
+    /// Every lease that ends with it.
+    pub fn ending(&self) -> impl Iterator<Item = &LeaseId> {
+        self.replaces.iter().chain(&self.preempts)
+    }
 }
 
 impl Ledger {
@@ -85,6 +107,7 @@ impl Ledger {
     /// it is reported, and nothing more is promised until enough of it has ended.
     pub fn set_capacity(&mut self, owner: &Owner, capacity: &Quantities) -> Vec<Overcommitment> {
         let steps = capacity.iter().map(|(r, amount)| (r, steps::down(r, amount))).collect();
+        self.forget_reclaims(owner);
         self.accounts.entry(owner.clone()).or_default().capacity = Some(steps);
         self.overcommitted(owner)
     }
@@ -92,6 +115,7 @@ impl Ledger {
     /// Takes an owner out. Its leases run on until they end, and are reported as promised without
     /// capacity.
     pub fn remove_owner(&mut self, owner: &Owner) -> Vec<Overcommitment> {
+        self.forget_reclaims(owner);
         if let Some(account) = self.accounts.get_mut(owner) {
             account.capacity = None;
         }
@@ -124,7 +148,8 @@ impl Ledger {
     /// What [`Ledger::confirm`] would change, so that it can be made durable before it counts.
     ///
     /// # Errors
-    /// [`LedgerError`] if one of the holds is unknown or over.
+    /// [`LedgerError`] if one of the holds is unknown or over, or another commitment that changes the
+    /// same lease is on its way to disk.
     pub fn prepare(
         &self,
         commitment: &Commitment,
@@ -135,6 +160,7 @@ impl Ledger {
             let entry = self.entries.get(id).ok_or_else(|| LedgerError::Unknown(id.clone()))?;
             let lease = &entry.lease;
             match lease.state {
+                _ if entry.pinned.is_some() => return Err(LedgerError::Busy(id.clone())),
                 LeaseState::Confirmed => continue,
                 LeaseState::Held if lease.is_active(now) => {}
                 state => return Err(LedgerError::Over { id: id.clone(), state }),
@@ -146,6 +172,9 @@ impl Ledger {
         }
         for id in &commitment.end {
             changed.extend(self.ended(id, commitment.end_at, now));
+        }
+        if let Some(busy) = changed.keys().find(|id| self.is_pinned(id)) {
+            return Err(LedgerError::Busy((*busy).clone()));
         }
         Ok(changed.into_values().collect())
     }
@@ -171,11 +200,11 @@ impl Ledger {
         Ok(changed)
     }
 
-    /// Gives back what is held or confirmed of these, and returns it.
+    /// Gives back what is held or confirmed of these, and returns it. What is on its way to disk stays.
     pub fn release(&mut self, ids: &[LeaseId]) -> Vec<Lease> {
         let mut released = Vec::new();
         for id in ids {
-            let Some(lease) = self.live(id) else { continue };
+            let Some(lease) = self.live(id).filter(|_| !self.is_pinned(id)) else { continue };
             let lease = Lease { state: LeaseState::Released, ..lease.clone() };
             self.update(&lease);
             released.push(lease);
@@ -215,7 +244,7 @@ impl Ledger {
             match lease.state {
                 LeaseState::Confirmed if lease.is_active(now) => {
                     if !self.entries.contains_key(&lease.id) {
-                        self.insert(&Hold { lease, replaces: Vec::new() });
+                        self.insert(&Hold::new(lease));
                     }
                     continue;
                 }
@@ -230,12 +259,12 @@ impl Ledger {
 
     /// Whether the hold is new.
     fn hold_one(&mut self, hold: &Hold, now: Timestamp) -> Result<bool, LedgerError> {
-        let Hold { lease, replaces } = hold;
+        let lease = &hold.lease;
         let id = || lease.id.clone();
         if let Some(known) = self.entries.get(&lease.id) {
             let state = known.lease.state;
             let same = Lease { state: lease.state, ..known.lease.clone() } == *lease
-                && known.asked == *replaces;
+                && known.asked.iter().eq(hold.ending());
             return match state {
                 _ if !same => Err(LedgerError::Different(id())),
                 LeaseState::Held | LeaseState::Confirmed => Ok(false),
@@ -248,8 +277,11 @@ impl Ledger {
         if lease.state != LeaseState::Held || !lease.is_active(now) || window.start >= window.end {
             return Err(LedgerError::TooLate(id()));
         }
-        for old in replaces {
-            self.check_replaced(old, lease)?;
+        for old in &hold.replaces {
+            self.check_replaced(old, lease, true)?;
+        }
+        for old in &hold.preempts {
+            self.check_replaced(old, lease, false)?;
         }
         self.forget_before(&lease.owner, now);
         self.check_room(hold)?;
@@ -258,16 +290,17 @@ impl Ledger {
     }
 
     /// Leases that are over in the meantime may be named: they are worth nothing any more.
-    fn check_replaced(&self, old: &LeaseId, new: &Lease) -> Result<(), LedgerError> {
+    fn check_replaced(&self, old: &LeaseId, new: &Lease, own: bool) -> Result<(), LedgerError> {
         let Some(entry) = self.entries.get(old) else { return Ok(()) };
         let wrong =
             |rule| Err(LedgerError::CannotReplace { new: new.id.clone(), old: old.clone(), rule });
-        if entry.lease.owner != new.owner || entry.lease.holder != new.holder {
+        if entry.lease.owner != new.owner || (own && entry.lease.holder != new.holder) {
             return wrong("it is of another owner or holder");
         }
         match (entry.lease.state, &entry.replaced_by) {
             (LeaseState::Held, _) => wrong("it is not confirmed yet"),
             (LeaseState::Confirmed, Some(_)) => wrong("another negotiation is replacing it"),
+            _ if entry.pinned.is_some() => wrong("another negotiation is ending it"),
             _ => Ok(()),
         }
     }
@@ -277,7 +310,8 @@ impl Ledger {
         let unknown = || LedgerError::UnknownOwner(owner.clone());
         let account = self.accounts.get(owner).ok_or_else(unknown)?;
         let capacity = account.capacity.as_ref().ok_or_else(unknown)?;
-        for (resource, window, steps) in self.bookings(&hold.lease, &hold.replaces) {
+        let ending: Vec<LeaseId> = hold.ending().cloned().collect();
+        for (resource, window, steps) in self.bookings(&hold.lease, &ending) {
             let (peak, at) =
                 account.calendars.get(&resource).map_or((0, window.start), |c| c.peak(window));
             let capacity = capacity.get(&resource).copied().unwrap_or(0);

@@ -12,14 +12,12 @@
 //! - Capacity is a number until it is changed: an owner has the same at every moment ahead.
 //! - Replicas share the units of one kind as a pool. That they can be packed onto single machines is not
 //!   checked, except that each fits into one.
-//! - What an optional branch asks of a service that is needed anyway counts as needed: it may reduce
-//!   the plan where dropping the branch would have spared it.
-//! - The one alternative to the whole is less of it.
 
 mod calendar;
 mod cycle;
 mod demand;
 mod drive;
+mod engine;
 mod ledger;
 mod market;
 mod outcome;
@@ -30,10 +28,16 @@ mod steps;
 #[cfg(test)]
 mod testing;
 mod transcript;
+mod watch;
+mod wire;
 mod world;
 
 pub use demand::{Demand, DemandError};
 pub use drive::{Counterparties, Negotiated, negotiate};
+pub use engine::{
+    Agreed, Effect, Ending, Engine, EngineOptions, MessageError, OpenError, Persist, Retry,
+    SessionRecord, Setting,
+};
 pub use ledger::{Commitment, Hold, Ledger, LedgerError, Overcommitment};
 pub use market::{Allocation, Clearing, RefusedBid, ScoredBid, admit, clear, room};
 pub use outcome::{AgreedService, Agreement, Outcome, Reason};
@@ -42,5 +46,7 @@ pub use protocol::{
 };
 pub use session::{Fault, Input, MessageId, Output, Session};
 pub use spread::{Edge, Share, Spread, SpreadError};
-pub use transcript::{Body, Message, Party, Performative, Transcript};
+pub use transcript::Transcript;
+pub use watch::{Trigger, Watched, burn_rate, watch};
+pub use wire::{Call, Content, DecodeError, Information, Message, Party, Proposed};
 pub use world::{Context, Standing, World, leased_replicas, service_capacity};

@@ -5,6 +5,7 @@ use crate::{Bid, InventoryUnit, Request};
 
 mod admission;
 mod exchange;
+mod search;
 
 pub use admission::{RefusedBid, admit};
 
@@ -43,9 +44,9 @@ pub struct Clearing {
 
 /// Determines the winners. The largest number of replicas that bids, capacity and budget allow comes
 /// first, then the highest total score, then the lowest price; ties go by the names of provider and
-/// unit, so the order of the bids does not matter. Score and price within a budget that binds are a
-/// knapsack problem, for which exchanges find a good solution, not always the best; the number of
-/// replicas is always the largest. `inventory` says how much of each unit is left: bids on units that
+/// unit, so the order of the bids does not matter. The number of replicas is always the largest. A
+/// budget that binds makes score and price a knapsack problem: it is solved to the optimum for a few dozen
+/// bids, and for more than that to within what one exchange could gain. `inventory` says how much of each unit is left: bids on units that
 /// are not in it get nothing.
 #[must_use]
 pub fn clear(request: &Request, bids: &[ScoredBid], inventory: &[InventoryUnit]) -> Clearing {

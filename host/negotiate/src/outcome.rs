@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, fmt};
 
-use haggle_model::{LeaseId, Name, Quantities};
+use haggle_model::{Alternative, LeaseId, Name, Quantities, Window};
 use serde::{Deserialize, Serialize};
 
 use crate::Edge;
@@ -31,6 +31,15 @@ pub struct Agreement {
     pub fraction: f64,
     /// Whether that is less than all.
     pub reduced: bool,
+    /// When, where that is not the window that was wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
+    /// What was tried in place of the whole at the time that was wanted, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternatives: Vec<Alternative>,
+    /// Leases of lower tiers that end where this begins: their holders have to negotiate again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub borrowed: Vec<LeaseId>,
     /// Optional dependencies that the requester has to do without.
     pub degraded: Vec<Edge>,
     /// The services that take part, the requester included.

@@ -1,19 +1,25 @@
-use std::collections::{BTreeMap, BTreeSet};
-
-use haggle_model::{Alternative, Name, Owner, Quantities, Strength, Timestamp};
-
-use crate::{
-    Context, Demand, DemandError, Edge, Outcome, Party, Reason, Spread, Standing, service_capacity,
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
 };
 
+use haggle_model::{Name, Owner, Quantities, Strength, Timestamp};
+
+use crate::{
+    Context, Demand, DemandError, Edge, Outcome, Party, Reason, Spread, SpreadError, Standing,
+};
+
+mod alternatives;
 mod asking;
 mod buying;
 mod deal;
 mod message;
 mod placing;
+mod settling;
 
 pub use message::{Fault, Input, MessageId, Output};
 
+use alternatives::Terms;
 use asking::Asking;
 use buying::Buying;
 use deal::Deal;
@@ -25,8 +31,8 @@ use deal::Deal;
 /// at each step. It ends at its deadline at the latest, whatever is lost or repeated on the way.
 ///
 /// A round asks the services leaves first, then buys what must grow. Whoever can do less than was asked
-/// lowers the fraction of the demand that the next round asks for; in the last round that fraction is
-/// taken as it is. What flows over best-effort dependencies is told to those that only they lead to, and
+/// sends it to the policy's alternatives in their order; the one that is always at hand lowers the fraction
+/// of the demand that the next round asks for, and in the last round that fraction is taken as it is. What flows over best-effort dependencies is told to those that only they lead to, and
 /// asked of nobody. The protocol is an iterated contract net (FIPA SC00030H).
 #[derive(Debug)]
 pub struct Session {
@@ -34,12 +40,15 @@ pub struct Session {
     deadline: Timestamp,
     standings: BTreeMap<Name, Standing>,
     /// Over all dependencies.
-    whole: Spread,
+    whole: Arc<Spread>,
     /// Over those that are waited for, without what was dropped.
-    firm: Spread,
+    firm: Arc<Spread>,
+    /// Over mandatory ones alone: what has to be carried in any case.
+    core: Arc<Spread>,
     dropped: BTreeSet<Edge>,
     /// How much of the demand this round is about.
     fraction: f64,
+    terms: Terms,
     /// From 1.
     round: u32,
     /// What each service can be counted on for, as far as it is known in this round.
@@ -89,8 +98,9 @@ impl Session {
         if window.start >= window.end || window.end <= cx.now {
             return Err(DemandError::Window { window, now: cx.now });
         }
-        let whole = Spread::new(cx.world.graph(), &demand.requester, &demand.load)?;
-        let firm = whole.without(|_, _, d| d.strength == Strength::BestEffort)?;
+        let whole = Arc::new(Spread::new(cx.world.graph(), &demand.requester, &demand.load)?);
+        let firm = part(&whole, Strength::Optional)?;
+        let core = part(&firm, Strength::Mandatory)?;
         let mut standings = BTreeMap::new();
         for name in whole.shares().keys() {
             let unknown = || DemandError::UnknownService(name.clone());
@@ -109,14 +119,17 @@ impl Session {
             }
             standings.insert(name.clone(), standing);
         }
+        let terms = Terms::new(&demand);
         let mut session = Self {
             deadline: demand.started_at + demand.policy.deadline,
             demand,
             standings,
             whole,
             firm,
+            core,
             dropped: BTreeSet::new(),
             fraction: 1.0,
+            terms,
             round: 0,
             granted: BTreeMap::new(),
             said: BTreeMap::new(),
@@ -176,7 +189,12 @@ impl Session {
             return self.give_up(state, format!("cancelled: {why}"), cx, out);
         }
         if cx.now >= self.deadline {
-            let why = format!("no agreement by the deadline, {}", self.deadline);
+            let mut why = format!("no agreement by the deadline, {}", self.deadline);
+            if let Input::Overdue(silent) = &input
+                && !silent.is_empty()
+            {
+                why = format!("{why}: no answer from {silent}");
+            }
             return self.give_up(state, why, cx, out);
         }
         match (state, input) {
@@ -219,18 +237,8 @@ impl Session {
         if !inquiries.is_empty() {
             out.push(Output::Inform { message: self.next_message(), inquiries });
         }
-        let root = self.demand.requester.clone();
-        if let Some(standing) = self.standings.get(&root) {
-            let most = service_capacity(&standing.service, standing.target_utilization);
-            let need = self.share(&self.firm, &root);
-            let fraction = most.share_of(&need);
-            if fraction < 1.0 - CLOSE {
-                let replicas = standing.service.replicas.max;
-                self.reason(&root, format!("at most {replicas} replicas carry {most} of {need}"));
-                if matches!(self.decide(fraction), Next::Fail) {
-                    return self.fail(out);
-                }
-            }
+        if !self.bound_by_requester() {
+            return self.fail(out);
         }
         self.next_round(cx, out)
     }
@@ -242,68 +250,6 @@ impl Session {
         let Some((load, serves)) = load.zip(serves) else { return Quantities::new() };
         let served = load.iter().filter(|(resource, _)| serves.get(*resource) > 0.0);
         Quantities::from_pairs(served).unwrap_or_default()
-    }
-
-    /// The largest fraction that all mandatory services can carry, given the most that each can. Optional
-    /// ones that cannot carry as much are dropped, with all that fails with them and all that only they
-    /// led to; that leaves less for the others to carry, so it is looked at again.
-    fn settle(&mut self, most: impl Fn(&Self, &Name) -> f64) -> f64 {
-        loop {
-            let limits: Vec<(Name, Strength, f64)> = self
-                .firm
-                .shares()
-                .iter()
-                .map(|(name, share)| (name.clone(), share.strength, most(self, name)))
-                .collect();
-            let mandatory = |strength: Strength| strength == Strength::Mandatory;
-            let fraction = limits
-                .iter()
-                .filter(|(_, strength, _)| mandatory(*strength))
-                .map(|(.., limit)| *limit)
-                .fold(self.fraction, f64::min);
-            let enough = fraction * (1.0 - CLOSE);
-            let failed: BTreeSet<Name> = limits
-                .iter()
-                .filter(|(_, strength, limit)| !mandatory(*strength) && *limit < enough)
-                .map(|(name, ..)| name.clone())
-                .collect();
-            let lost = match self.firm.lost_with(&failed) {
-                Some(lost) if !lost.is_empty() => lost,
-                _ => {
-                    for (name, strength, limit) in limits {
-                        if mandatory(strength) && limit < self.fraction * (1.0 - CLOSE) {
-                            self.say_why(&name);
-                        }
-                    }
-                    return fraction;
-                }
-            };
-            failed.iter().for_each(|name| self.say_why(name));
-            let gone = |from: &Name, to: &Name| {
-                lost.contains(&Edge { from: from.clone(), to: to.clone() })
-            };
-            match self.firm.without(|from, to, _| gone(from, to)) {
-                Ok(firm) => self.firm = firm,
-                Err(error) => {
-                    let root = self.demand.requester.clone();
-                    self.reason(&root, error.to_string());
-                    return 0.0;
-                }
-            }
-            self.dropped.extend(lost);
-        }
-    }
-
-    /// Takes over the fraction that is possible, where the policy allows less than was asked.
-    fn decide(&mut self, fraction: f64) -> Next {
-        if fraction >= self.fraction * (1.0 - CLOSE) {
-            return Next::Proceed;
-        }
-        if fraction <= CLOSE || !self.demand.policy.alternatives.contains(&Alternative::Smaller) {
-            return Next::Fail;
-        }
-        self.fraction = fraction;
-        if self.round < self.demand.policy.max_rounds { Next::AnotherRound } else { Next::Proceed }
     }
 
     /// Ends whatever is under way. A confirmation whose answer got lost counts if the ledger has it.
@@ -370,6 +316,15 @@ impl Session {
 
     fn owner(name: &Name) -> Owner {
         Owner::Service(name.clone())
+    }
+}
+
+/// What is left with dependencies of at least this strength.
+fn part(spread: &Arc<Spread>, least: Strength) -> Result<Arc<Spread>, SpreadError> {
+    let mut all = spread.shares().keys().flat_map(|name| spread.dependencies_of(name));
+    match all.all(|(_, dependency)| dependency.strength >= least) {
+        true => Ok(Arc::clone(spread)),
+        false => spread.without(|_, _, dependency| dependency.strength < least).map(Arc::new),
     }
 }
 

@@ -1,8 +1,8 @@
-use haggle_model::{Lease, Name, Timestamp};
+use haggle_model::{Name, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Answer, Bid, Commitment, Hold, Inquiry, InventoryUnit, MessageId, Outcome, Request,
+    Answer, Call, Content, Information, Message, MessageId, Party, Proposed,
     session::{Fault, Input, Output},
 };
 
@@ -13,204 +13,149 @@ pub struct Transcript {
     pub messages: Vec<Message>,
 }
 
-/// One message.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Message {
-    /// Its id within the negotiation; an answer has that of the question.
-    pub id: MessageId,
-    /// When.
-    pub at: Timestamp,
-    /// Who says it.
-    pub from: Party,
-    /// To whom.
-    pub to: Party,
-    /// What kind of speech act it is.
-    pub performative: Performative,
-    /// What is said.
-    pub body: Body,
+/// Writes down what a session wants and what it is told, where all parties answer at once.
+pub(crate) struct Clerk {
+    session: String,
+    requester: Name,
+    transcript: Transcript,
 }
 
-/// Who takes part.
-#[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Party {
-    /// The negotiation itself, on behalf of the requester.
-    Session,
-    /// The keeper of all capacity.
-    Ledger,
-    /// A service.
-    Service(Name),
-    /// A provider.
-    Provider(Name),
-}
+impl Clerk {
+    pub(crate) fn new(session: &str, requester: &Name) -> Self {
+        let transcript = Transcript::default();
+        Self { session: session.to_owned(), requester: requester.clone(), transcript }
+    }
 
-/// The communicative acts of FIPA (SC00037J) that are used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Performative {
-    /// Call for proposals.
-    Cfp,
-    /// This is what I would do.
-    Propose,
-    /// I will not.
-    Refuse,
-    /// Do what you proposed.
-    AcceptProposal,
-    /// I do not want what you proposed.
-    RejectProposal,
-    /// Please do.
-    Request,
-    /// That is so.
-    Confirm,
-    /// It could not be done.
-    Failure,
-    /// What you said makes no sense here.
-    NotUnderstood,
-    /// For your information.
-    Inform,
-    /// Do it no longer.
-    Cancel,
-}
+    pub(crate) fn close(self) -> Transcript {
+        self.transcript
+    }
 
-/// What a message says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Body {
-    /// What a service is asked or told.
-    Inquiry(Inquiry),
-    /// What it answers.
-    Answer(Answer),
-    /// What a provider is asked for.
-    Request {
-        /// What is wanted.
-        request: Request,
-        /// What it has of it.
-        inventory: Vec<InventoryUnit>,
-    },
-    /// What it bids, or what the buyer is to score.
-    Bids(Vec<Bid>),
-    /// How the buyer scores them.
-    Scores(Vec<f64>),
-    /// What is to be held.
-    Holds(Vec<Hold>),
-    /// What is to be confirmed.
-    Commitment(Commitment),
-    /// What has changed.
-    Leases(Vec<Lease>),
-    /// How it ended.
-    Outcome(Outcome),
-    /// Anything else.
-    Text(String),
-}
+    fn say(&mut self, id: MessageId, at: Timestamp, to: Party, content: Content) {
+        let from = Party::Session;
+        self.add(Message {
+            session: self.session.clone(),
+            message: id,
+            in_reply_to: None,
+            at,
+            from,
+            to,
+            content,
+        });
+    }
 
-impl Transcript {
-    pub(crate) fn add(
-        &mut self,
-        (id, at): (MessageId, Timestamp),
-        (from, to): (Party, Party),
-        performative: Performative,
-        body: Body,
-    ) {
-        self.messages.push(Message { id, at, from, to, performative, body });
+    fn hear(&mut self, id: MessageId, at: Timestamp, from: Party, content: Content) {
+        let to = Party::Session;
+        self.add(Message {
+            session: self.session.clone(),
+            message: id,
+            in_reply_to: Some(id),
+            at,
+            from,
+            to,
+            content,
+        });
+    }
+
+    fn add(&mut self, message: Message) {
+        self.transcript.messages.push(message);
     }
 
     /// What a session wants done.
-    pub(crate) fn output(&mut self, output: &Output, requester: &Name, at: Timestamp) {
-        use Performative as P;
-        let session = |to| (Party::Session, to);
+    pub(crate) fn output(&mut self, output: &Output, at: Timestamp) {
         match output {
-            Output::Ask { message, inquiries } | Output::Inform { message, inquiries } => {
-                let asked = matches!(output, Output::Ask { .. });
-                let performative = if asked { P::Cfp } else { P::Inform };
+            Output::Ask { message, inquiries } => {
                 for inquiry in inquiries {
                     let to = Party::Service(inquiry.proposal.service.clone());
-                    let body = Body::Inquiry(inquiry.clone());
-                    self.add((*message, at), session(to), performative, body);
+                    let call = Content::CallForProposals(Call::Load(inquiry.clone()));
+                    self.say(*message, at, to, call);
+                }
+            }
+            Output::Inform { message, inquiries } => {
+                for inquiry in inquiries {
+                    let to = Party::Service(inquiry.proposal.service.clone());
+                    let told = Content::Inform(Information::Load(inquiry.clone()));
+                    self.say(*message, at, to, told);
                 }
             }
             Output::CallForBids { message, provider, request, inventory } => {
-                let body = Body::Request { request: request.clone(), inventory: inventory.clone() };
-                self.add((*message, at), session(Party::Provider(provider.clone())), P::Cfp, body);
+                let (request, inventory) = (request.clone(), inventory.clone());
+                let call = Content::CallForProposals(Call::Bids { request, inventory });
+                self.say(*message, at, Party::Provider(provider.clone()), call);
             }
             Output::Rank { message, request, bids } => {
                 let to = Party::Service(request.service.clone());
-                self.add((*message, at), session(to), P::Request, Body::Bids(bids.clone()));
+                let (request, bids) = (request.clone(), bids.clone());
+                let call = Content::CallForProposals(Call::Scores { request, bids });
+                self.say(*message, at, to, call);
             }
             Output::Hold { message, holds } => {
-                let body = Body::Holds(holds.clone());
-                self.add((*message, at), session(Party::Ledger), P::AcceptProposal, body);
+                let leases = holds.iter().map(|hold| hold.lease.clone()).collect();
+                self.say(*message, at, Party::Ledger, Content::Accept { leases });
             }
-            Output::Confirm { message, commitment } => {
-                let body = Body::Commitment(commitment.clone());
-                self.add((*message, at), session(Party::Ledger), P::Confirm, body);
+            Output::Confirm { message, .. } => {
+                let content = Content::Confirm { leases: Vec::new() };
+                self.say(*message, at, Party::Ledger, content);
             }
             Output::Release { message, leases } => {
-                let ids: Vec<&str> = leases.iter().map(|id| id.0.as_str()).collect();
-                let body = Body::Text(format!("release {}", ids.join(", ")));
-                self.add((*message, at), session(Party::Ledger), P::Cancel, body);
+                let content = Content::Release { leases: leases.clone() };
+                self.say(*message, at, Party::Ledger, content);
             }
             Output::Fault(Fault { message, participant, text }) => {
-                let body = Body::Text(text.clone());
-                self.add((*message, at), session(participant.clone()), P::NotUnderstood, body);
+                let content = Content::Inform(Information::Fault(text.clone()));
+                self.say(*message, at, participant.clone(), content);
             }
             Output::Finished(outcome) => {
-                let last = self.messages.last().map_or(MessageId(0), |message| message.id);
-                let performative =
-                    if outcome.agreement().is_some() { P::Inform } else { P::Failure };
-                let to = Party::Service(requester.clone());
-                self.add((last, at), session(to), performative, Body::Outcome(outcome.clone()));
+                let last = self.transcript.messages.last().map_or(MessageId(0), |m| m.message);
+                let to = Party::Service(self.requester.clone());
+                let content = Content::Inform(Information::Outcome(outcome.clone()));
+                self.say(last, at, to, content);
             }
         }
     }
 
     /// What was answered to an output.
     pub(crate) fn input(&mut self, question: &Output, input: &Input, at: Timestamp) {
-        use Performative as P;
-        let reply = |from| (from, Party::Session);
+        let refuse = |reason: &String| Content::Refuse { reason: reason.clone() };
         match (question, input) {
             (Output::Ask { inquiries, .. }, Input::Answers { message, answers }) => {
                 for (inquiry, answer) in inquiries.iter().zip(answers) {
-                    let (performative, body) = match answer {
-                        Ok(answer @ Answer::Reject(_)) => (P::Refuse, Body::Answer(answer.clone())),
-                        Ok(answer) => (P::Propose, Body::Answer(answer.clone())),
-                        Err(why) => (P::Failure, Body::Text(why.clone())),
+                    let content = match answer {
+                        Ok(Answer::Accept) => Content::Propose(Proposed::All),
+                        Ok(Answer::Counter(offer)) => Content::Counter(offer.clone()),
+                        Ok(Answer::Reject(why)) | Err(why) => refuse(why),
                     };
                     let from = Party::Service(inquiry.proposal.service.clone());
-                    self.add((*message, at), reply(from), performative, body);
+                    self.hear(*message, at, from, content);
                 }
             }
             (Output::CallForBids { provider, .. }, Input::Bids { message, bids }) => {
-                let (performative, body) = match bids {
-                    Ok(bids) if bids.is_empty() => (P::Refuse, Body::Bids(Vec::new())),
-                    Ok(bids) => (P::Propose, Body::Bids(bids.clone())),
-                    Err(why) => (P::Failure, Body::Text(why.clone())),
+                let content = match bids {
+                    Ok(bids) if bids.is_empty() => refuse(&"it does not bid".to_owned()),
+                    Ok(bids) => Content::Propose(Proposed::Bids(bids.clone())),
+                    Err(why) => refuse(why),
                 };
-                let from = Party::Provider(provider.clone());
-                self.add((*message, at), reply(from), performative, body);
+                self.hear(*message, at, Party::Provider(provider.clone()), content);
             }
             (Output::Rank { request, .. }, Input::Scores { message, scores }) => {
-                let (performative, body) = match scores {
-                    Ok(scores) => (P::Inform, Body::Scores(finite(scores))),
-                    Err(why) => (P::Failure, Body::Text(why.clone())),
+                let content = match scores {
+                    Ok(scores) => Content::Propose(Proposed::Scores(finite(scores))),
+                    Err(why) => refuse(why),
                 };
-                let from = Party::Service(request.service.clone());
-                self.add((*message, at), reply(from), performative, body);
+                self.hear(*message, at, Party::Service(request.service.clone()), content);
             }
             (_, Input::Held { message, result }) => {
-                let (performative, text) = match result {
-                    Ok(()) => (P::Confirm, "held".to_owned()),
-                    Err(why) => (P::Refuse, why.clone()),
+                let content = match result {
+                    Ok(()) => Content::Confirm { leases: Vec::new() },
+                    Err(why) => refuse(why),
                 };
-                self.add((*message, at), reply(Party::Ledger), performative, Body::Text(text));
+                self.hear(*message, at, Party::Ledger, content);
             }
             (_, Input::Confirmed { message, result }) => {
-                let (performative, body) = match result {
-                    Ok(leases) => (P::Confirm, Body::Leases(leases.clone())),
-                    Err(why) => (P::Refuse, Body::Text(why.clone())),
+                let content = match result {
+                    Ok(leases) => Content::Confirm { leases: leases.clone() },
+                    Err(why) => refuse(why),
                 };
-                self.add((*message, at), reply(Party::Ledger), performative, body);
+                self.hear(*message, at, Party::Ledger, content);
             }
             _ => {}
         }

@@ -186,6 +186,7 @@ mod tests {
             weight: 1.0,
             location: None,
             gpu_type: None,
+            endpoint: None,
         }
     }
 

@@ -30,6 +30,7 @@ fn service(i: u64) -> Service {
         weight: 1.0,
         location: None,
         gpu_type: None,
+        endpoint: None,
     }
 }
 

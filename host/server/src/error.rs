@@ -1,6 +1,6 @@
 use haggle_actuate::ActuateError;
 use haggle_model::{GraphError, InvalidName, PolicyError, ProviderError, ServiceError};
-use haggle_negotiate::DemandError;
+use haggle_negotiate::{DemandError, MessageError};
 use haggle_observe::PushError;
 use haggle_sandbox::{LoadError, RegistryError};
 use haggle_store::StoreError;
@@ -98,6 +98,9 @@ pub enum HostError {
     /// A demand that cannot be negotiated.
     #[error(transparent)]
     Demand(#[from] DemandError),
+    /// A message that changes nothing.
+    #[error(transparent)]
+    Message(#[from] MessageError),
     /// An order that cannot be carried out.
     #[error(transparent)]
     Actuate(#[from] ActuateError),
@@ -139,6 +142,7 @@ impl HostError {
             Self::NotFound { .. }
             | Self::NoForecast(_)
             | Self::Graph(GraphError::NotFound { .. })
+            | Self::Message(MessageError::UnknownSession(_))
             | Self::Registry(RegistryError::Unknown(_)) => ErrorKind::NotFound,
             Self::InUse { .. }
             | Self::BuiltIn(_)
@@ -148,6 +152,12 @@ impl HostError {
                 | GraphError::InUse { .. },
             )
             | Self::Missing { .. }
+            | Self::Message(
+                MessageError::Finished(_)
+                | MessageError::Late(_)
+                | MessageError::Contradiction(_)
+                | MessageError::Confirming(_),
+            )
             | Self::Registry(_) => ErrorKind::Conflict,
             Self::Name(_)
             | Self::Service(_)
@@ -160,7 +170,7 @@ impl HostError {
             | Self::NoData(_) => ErrorKind::Invalid,
             Self::Load { cause: LoadError::TooLarge { .. }, .. } => ErrorKind::TooLarge,
             Self::Load { cause: LoadError::Host(_), .. } => ErrorKind::Internal,
-            Self::Load { .. } | Self::Demand(_) => ErrorKind::Unprocessable,
+            Self::Load { .. } | Self::Demand(_) | Self::Message(_) => ErrorKind::Unprocessable,
             Self::Uploads(_) => ErrorKind::Busy,
             Self::Actuate(_) | Self::Store(_) | Self::Sandbox(_) | Self::Task(_) => {
                 ErrorKind::Internal

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use haggle_model::{Decision, Lease, Name, Timestamp};
 use haggle_observe::Sample;
 use haggle_store::{Batch, Decisions, Negotiations, Outcome, Outcomes};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     catalog::not_found,
@@ -57,6 +57,9 @@ impl Host {
     /// # Errors
     /// [`HostError::NotFound`]; old negotiations are forgotten.
     pub fn negotiation(&self, id: &str) -> Result<Value, HostError> {
+        if let Some(waiting) = lock(&self.waiting).get(id) {
+            return Ok(json!({ "id": id, "outcome": "open", "demand": waiting.demand }));
+        }
         let found = match self.persistence.store() {
             Some(store) => store.get::<Negotiations>(&id.to_owned())?,
             None => self.persistence.remembered(id),

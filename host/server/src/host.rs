@@ -6,7 +6,7 @@ use std::{
 
 use haggle_actuate::{Actuator, DryRun, ReplicaStatus};
 use haggle_model::{Name, Quantities, Service, Span};
-use haggle_negotiate::Ledger;
+use haggle_negotiate::{Engine, EngineOptions, Ledger};
 use haggle_observe::{History, HistoryLimits, SeriesKey};
 use haggle_sandbox::{Grant, Sandbox};
 use haggle_store::{Batch, StoreOptions};
@@ -16,9 +16,11 @@ use tokio::sync::broadcast;
 use crate::{
     catalog::{Catalog, not_found},
     clock::{Clock, SystemClock},
+    courier::Outbox,
     decider::Decider,
     error::HostError,
     events::{Event, EventKind, Events},
+    exchange::AllWaiting,
     failures::Failures,
     metrics::Metrics,
     persistence::Persistence,
@@ -79,6 +81,9 @@ pub struct Host {
     /// Held by whoever changes what was described: checked, written, then shown.
     changing: Mutex<()>,
     pub(crate) catalog: RwLock<Arc<Catalog>>,
+    /// Sessions with parties elsewhere, and what each is for.
+    pub(crate) engine: Mutex<Engine>,
+    pub(crate) waiting: Mutex<AllWaiting>,
     states: Mutex<BTreeMap<Name, ServiceState>>,
     ledger: Mutex<Ledger>,
     actuator: Mutex<Box<dyn Actuator>>,
@@ -93,6 +98,7 @@ pub struct Host {
     pub(crate) grants: BTreeMap<Name, Vec<Grant>>,
     pub(crate) interval: Span,
     events: Arc<Events>,
+    pub(crate) outbox: Outbox,
     pub(crate) id: String,
 }
 
@@ -120,6 +126,8 @@ impl Host {
             turning: Mutex::default(),
             changing: Mutex::default(),
             catalog: RwLock::new(Arc::new(Catalog::new())),
+            engine: Mutex::new(Engine::new(EngineOptions::default())),
+            waiting: Mutex::default(),
             states: Mutex::default(),
             ledger: Mutex::new(Ledger::new()),
             actuator: Mutex::new(actuator),
@@ -134,6 +142,7 @@ impl Host {
             grants: options.grants,
             interval,
             events,
+            outbox: Outbox::default(),
             id,
         };
         host.restore_plugins()?;

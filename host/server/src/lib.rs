@@ -15,10 +15,12 @@ mod catalog;
 mod clock;
 mod convert;
 mod counterparties;
+mod courier;
 mod decider;
 mod documents;
 mod error;
 mod events;
+mod exchange;
 mod facts;
 mod failures;
 mod forecasting;
@@ -30,6 +32,7 @@ mod persistence;
 mod plugins;
 mod replay;
 mod restore;
+mod scaling;
 mod state;
 mod tiering;
 mod turn;
@@ -38,13 +41,15 @@ mod views;
 pub mod api;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use courier::Courier;
 pub use error::{ErrorKind, HostError};
 pub use events::{Event, EventKind};
 pub use host::{Host, HostOptions};
 pub use plugins::PluginLoad;
 pub use replay::{Difference, ReplayReport, replay};
+pub use scaling::ScalingTicket;
 pub use views::{
     Accepted, FailureReport, ForecastView, GenerationView, GraphView, LoadState, LoadStatus,
-    PluginSettings, PluginView, Put, SampleBatch, ScalingRequest, ScalingVerdict, ServiceView,
-    TurnReport, Verdict,
+    PluginSettings, PluginView, Put, SampleBatch, ScalingProgress, ScalingRequest, ScalingVerdict,
+    ServiceView, TurnReport, Verdict,
 };

@@ -17,15 +17,16 @@ use crate::{
     host::Host,
     persistence::negotiation_id,
     state::ServiceState,
+    views::{ScalingVerdict, Verdict},
 };
 
-/// A negotiation that has ended, with its number and its record.
+/// A negotiation that has ended.
 pub(crate) struct Session {
     pub(crate) id: String,
     pub(crate) number: u64,
     pub(crate) window: Window,
     pub(crate) negotiated: Negotiated,
-    demand: Demand,
+    pub(crate) demand: Demand,
 }
 
 /// What a service wants to carry, on top of what it has promised to others.
@@ -54,24 +55,31 @@ impl Wish<'_> {
 }
 
 impl Host {
-    /// Negotiates for a service, on the ledger that it is given.
+    /// The demand of a wish, with its number.
+    pub(crate) fn demand(
+        &self,
+        wish: Wish<'_>,
+        now: Timestamp,
+    ) -> Result<(u64, Demand), HostError> {
+        let number = self.persistence.next_negotiation()?;
+        Ok((number, wish.demand(negotiation_id(&self.id, number), now)))
+    }
+
+    /// Negotiates with parties that are all answered for here, on the ledger that it is given.
     pub(crate) fn negotiate(
         &self,
         catalog: &Catalog,
         states: &BTreeMap<Name, ServiceState>,
         ledger: &mut Ledger,
-        wish: Wish<'_>,
+        (number, demand): (u64, Demand),
         now: Timestamp,
     ) -> Result<Session, HostError> {
-        let number = self.persistence.next_negotiation()?;
-        let demand = wish.demand(negotiation_id(&self.id, number), now);
-        let (id, window) = (demand.session.clone(), demand.window);
         let world = WorldView { catalog, states };
         let mut counterparties = InProcess { decider: &self.decider, catalog, now, seed: number };
         let mut clock = || now;
         let negotiated =
             negotiate(demand.clone(), &world, ledger, &mut counterparties, &mut clock)?;
-        Ok(Session { id, number, window, negotiated, demand })
+        Ok(Session::new(demand, number, negotiated))
     }
 
     /// Writes a negotiation and the leases it changed into a batch, counts it and tells of it.
@@ -80,9 +88,10 @@ impl Host {
         batch: &mut Batch,
         session: &Session,
         now: Timestamp,
+        verdict: &ScalingVerdict,
     ) -> Result<(), HostError> {
         keep_leases(batch, &session.negotiated.changes)?;
-        let record = session.record(now);
+        let record = session.record(now, verdict);
         self.persistence.keep_negotiation(batch, &self.id, &session.id, session.number, record)?;
         let outcome = session.outcome();
         self.metrics.negotiation(outcome);
@@ -97,6 +106,32 @@ impl Host {
 }
 
 impl Session {
+    pub(crate) fn new(demand: Demand, number: u64, negotiated: Negotiated) -> Self {
+        let (id, window) = (demand.session.clone(), demand.window);
+        Self { id, number, window, negotiated, demand }
+    }
+
+    /// What it comes to for its requester, which had `from` replicas.
+    pub(crate) fn verdict(&self, from: u32) -> ScalingVerdict {
+        let outcome = &self.negotiated.outcome;
+        let service = &self.demand.requester;
+        let agreed = outcome.agreement().and_then(|agreement| agreement.services.get(service));
+        ScalingVerdict {
+            verdict: match outcome {
+                Outcome::Agreed(agreement) if agreement.reduced => Verdict::Reduced,
+                Outcome::Agreed(_) => Verdict::Approved,
+                Outcome::Failed { .. } => Verdict::Denied,
+            },
+            negotiation: self.id.clone(),
+            service: service.clone(),
+            from,
+            to: agreed.map_or(from, |agreed| agreed.replicas),
+            window: self.window,
+            agreement: outcome.agreement().cloned(),
+            reasons: outcome.reasons().to_vec(),
+        }
+    }
+
     /// `won`, `reduced` or `failed`.
     pub(crate) const fn outcome(&self) -> &'static str {
         match &self.negotiated.outcome {
@@ -131,13 +166,14 @@ impl Session {
         }
     }
 
-    fn record(&self, now: Timestamp) -> Value {
+    fn record(&self, now: Timestamp, verdict: &ScalingVerdict) -> Value {
         json!({
             "id": self.id,
             "at": now,
             "outcome": self.outcome(),
             "demand": self.demand,
             "result": self.negotiated.outcome,
+            "verdict": verdict,
             "transcript": self.negotiated.transcript,
         })
     }

@@ -100,15 +100,22 @@ impl Persistence {
         }
     }
 
+    /// Writes without waiting for the disk, after everything before it.
+    pub(crate) fn commit_lazy(&self, batch: Batch) -> Result<(), StoreError> {
+        match &self.store {
+            Some(store) if !batch.is_empty() => store.commit_lazy(batch),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes the waiting calls, without waiting for the disk.
     pub(crate) fn flush_journal(&self) -> Result<(), StoreError> {
         let calls = std::mem::take(&mut *lock(&self.calls));
-        let Some(store) = &self.store else { return Ok(()) };
         let mut batch = Batch::new();
         for call in &calls {
             batch.call(call, &[])?;
         }
-        if batch.is_empty() { Ok(()) } else { store.commit_lazy(batch) }
+        self.commit_lazy(batch)
     }
 
     /// Commits decisions together with whatever else the batch holds, and numbers them.

@@ -1,25 +1,29 @@
 //! One turn of the control loop: observe, forecast, assess, assign tiers, work out needs, negotiate,
 //! commit, actuate.
 
+use std::collections::BTreeMap;
+
 use haggle_actuate::ScaleOrder;
 use haggle_model::{
     Bound, Decision, Name, Owner, Quantities, ScalingReason, Service, Span, Timestamp, Window,
 };
-use haggle_negotiate::{Outcome, Purpose};
+use haggle_negotiate::Purpose;
 use haggle_observe::SeriesKey;
 use haggle_plan::{Need, Standing, need};
 use haggle_store::Batch;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
     catalog::Catalog,
     error::HostError,
     events::EventKind,
+    exchange::Waiting,
     host::{Host, lock},
     negotiating::{Session, Wish, keep_leases},
     persistence::Standings,
-    state::Agreed,
-    views::{ScalingRequest, ScalingVerdict, TurnReport, Verdict},
+    state::{Agreed, ServiceState},
+    views::{ScalingVerdict, TurnReport, Verdict},
 };
 
 /// An agreement is negotiated anew when the need differs from it by more than this share.
@@ -30,9 +34,9 @@ const RETRY: u64 = 5;
 
 /// What a turn has decided and not yet committed.
 #[derive(Default)]
-struct Pending {
-    batch: Batch,
-    decisions: Vec<Decision>,
+pub(crate) struct Pending {
+    pub(crate) batch: Batch,
+    pub(crate) decisions: Vec<Decision>,
 }
 
 impl Host {
@@ -65,69 +69,6 @@ impl Host {
         self.history().prune(now);
         self.metrics.turn(&report, started.elapsed().as_secs_f64());
         Ok(report)
-    }
-
-    /// Answers a request to scale: negotiates, and scales what was agreed.
-    ///
-    /// # Errors
-    /// [`HostError`] where the request makes no sense. A denial is no error.
-    pub fn request_scaling(&self, request: ScalingRequest) -> Result<ScalingVerdict, HostError> {
-        let _turning = lock(&self.turning);
-        let now = self.clock.now();
-        let catalog = self.catalog();
-        let service = catalog.service(&request.service)?;
-        let mut policy = catalog.policy_of(service).as_ref().clone();
-        if let Some(lease) = request.lease {
-            policy.negotiation.lease = lease;
-            policy.negotiation.renew_before = policy.negotiation.renew_before.min(lease);
-        }
-        let load = requested_load(&request, service, policy.scaling.target_utilization)?;
-        let from = self.status(&service.name).unwrap_or_default().desired;
-        let mut states = self.states();
-        let mut ledger = self.ledger();
-        // A dry run negotiates on a copy.
-        let mut copy = request.dry_run.then(|| ledger.clone());
-        let on = copy.as_mut().unwrap_or(&mut ledger);
-        let window = Window::new(now, policy.negotiation.lease);
-        let promised = on.committed(&Owner::Service(service.name.clone()), window, &[]);
-        let load = load.minus(&promised);
-        let wish = Wish { service, policy: &policy, load, purpose: Purpose::Growth };
-        let session = self.negotiate(&catalog, &states, on, wish, now)?;
-        drop(ledger);
-        let outcome = session.negotiated.outcome.clone();
-        let agreed = outcome.agreement().and_then(|a| a.services.get(&service.name));
-        let to = agreed.map_or(from, |agreed| agreed.replicas);
-        let verdict = match &outcome {
-            Outcome::Agreed(agreement) if agreement.reduced => Verdict::Reduced,
-            Outcome::Agreed(_) => Verdict::Approved,
-            Outcome::Failed { .. } => Verdict::Denied,
-        };
-        let answer = ScalingVerdict {
-            verdict,
-            negotiation: session.id.clone(),
-            service: service.name.clone(),
-            from,
-            to,
-            window: session.window,
-            agreement: outcome.agreement().cloned(),
-            reasons: outcome.reasons().to_vec(),
-        };
-        if request.dry_run {
-            return Ok(answer);
-        }
-        let mut pending = Pending::default();
-        self.keep_session(&mut pending.batch, &session, now)?;
-        let asked = Asked {
-            wanted: to,
-            reason: ScalingReason::Request,
-            bound: None,
-            explanation: "asked for through the API".to_owned(),
-        };
-        self.apply(&session, service, asked, now, &mut states, &mut pending);
-        drop(states);
-        self.commit_and_actuate(pending)?;
-        self.persistence.flush_journal()?;
-        Ok(answer)
     }
 
     /// Ends what is over.
@@ -231,30 +172,86 @@ impl Host {
             _ => Purpose::Growth,
         };
         let wish = Wish { service, policy: &policy, load: own.clone(), purpose };
-        let session = match self.negotiate(catalog, &states, &mut ledger, wish, now) {
-            Ok(session) => session,
-            Err(HostError::Demand(error)) => {
-                let message = format!("cannot be negotiated for: {error}");
-                self.emit(EventKind::Alert, service.name.as_str(), message, json!({}));
-                report.failed += 1;
-                return Ok(());
+        let asked = Asked { load: Some(own), from, ..Asked::from(needed) };
+        let (number, demand) = self.demand(wish, now)?;
+        if Self::asks_others(catalog, &service.name) {
+            drop(ledger);
+            drop(states);
+            return self.serve_with_others(
+                Waiting { number, demand, asked, answer: None },
+                pending,
+                report,
+            );
+        }
+        match self.negotiate(catalog, &states, &mut ledger, (number, demand), now) {
+            Ok(session) => {
+                drop(ledger);
+                let verdict = session.verdict(from);
+                report.count(verdict.verdict);
+                self.settle(&session, &verdict, asked, now, &mut states, pending)
             }
-            Err(error) => return Err(error),
-        };
-        drop(ledger);
-        let outcome = session.outcome();
-        if let Some(state) = states.get_mut(&service.name) {
+            Err(error) => self.not_negotiable(&service.name, error, report),
+        }
+    }
+
+    /// Asks parties elsewhere; what they have not answered at once is carried out when they have. A
+    /// service has one such session at a time.
+    fn serve_with_others(
+        &self,
+        waiting: Waiting,
+        pending: &mut Pending,
+        report: &mut TurnReport,
+    ) -> Result<(), HostError> {
+        let requester = waiting.demand.requester.clone();
+        if lock(&self.waiting).values().any(|other| other.demand.requester == requester) {
+            return Ok(());
+        }
+        match self.open_session(waiting) {
+            Ok(endings) => {
+                for ending in endings {
+                    if let Some((verdict, _)) = self.settle_ending(ending, pending)? {
+                        report.count(verdict.verdict);
+                    }
+                }
+                Ok(())
+            }
+            Err(error) => self.not_negotiable(&requester, error, report),
+        }
+    }
+
+    fn not_negotiable(
+        &self,
+        service: &Name,
+        error: HostError,
+        report: &mut TurnReport,
+    ) -> Result<(), HostError> {
+        let HostError::Demand(error) = error else { return Err(error) };
+        let message = format!("cannot be negotiated for: {error}");
+        self.emit(EventKind::Alert, service.as_str(), message, json!({}));
+        report.failed += 1;
+        Ok(())
+    }
+
+    /// What follows from the end of a negotiation: its record, and decisions.
+    pub(crate) fn settle(
+        &self,
+        session: &Session,
+        verdict: &ScalingVerdict,
+        asked: Asked,
+        now: Timestamp,
+        states: &mut BTreeMap<Name, ServiceState>,
+        pending: &mut Pending,
+    ) -> Result<(), HostError> {
+        let requester = &session.demand.requester;
+        if let Some(state) = states.get_mut(requester)
+            && let Some(load) = asked.load.clone()
+        {
             let retry = Span::from_millis(self.interval.as_millis().saturating_mul(RETRY));
-            let refused = outcome != "won";
-            state.refused = refused.then(|| Agreed { load: own, until: now + retry });
+            let refused = verdict.verdict != Verdict::Approved;
+            state.refused = refused.then(|| Agreed { load, until: now + retry });
         }
-        match outcome {
-            "won" => report.won += 1,
-            "reduced" => report.reduced += 1,
-            _ => report.failed += 1,
-        }
-        self.keep_session(&mut pending.batch, &session, now)?;
-        self.apply(&session, service, Asked::from(needed), now, &mut states, pending);
+        self.keep_session(&mut pending.batch, session, now, verdict)?;
+        self.apply(session, asked, now, states, pending);
         Ok(())
     }
 
@@ -262,16 +259,16 @@ impl Host {
     fn apply(
         &self,
         session: &Session,
-        requester: &Service,
         asked: Asked,
         now: Timestamp,
-        states: &mut std::collections::BTreeMap<Name, crate::state::ServiceState>,
+        states: &mut BTreeMap<Name, ServiceState>,
         pending: &mut Pending,
     ) {
+        let requester = &session.demand.requester;
         let Some(agreement) = session.negotiated.outcome.agreement() else { return };
         for (name, agreed) in &agreement.services {
             let Some(state) = states.get_mut(name) else { continue };
-            let own = *name == requester.name;
+            let own = name == requester;
             if own {
                 let until = session.window.end;
                 state.agreed = Some(Agreed { load: agreed.load.clone(), until });
@@ -289,7 +286,7 @@ impl Host {
             let explanation = if own {
                 asked.explanation.clone()
             } else {
-                format!("{} will ask for {}", requester.name, agreed.load)
+                format!("{requester} will ask for {}", agreed.load)
             };
             pending.decisions.push(Decision {
                 sequence: 0,
@@ -308,7 +305,7 @@ impl Host {
     }
 
     /// Writes what was decided, and only then carries it out.
-    fn commit_and_actuate(&self, pending: Pending) -> Result<Vec<Decision>, HostError> {
+    pub(crate) fn commit_and_actuate(&self, pending: Pending) -> Result<Vec<Decision>, HostError> {
         let Pending { mut batch, mut decisions } = pending;
         let states = self.states();
         for decision in &decisions {
@@ -373,17 +370,22 @@ impl Host {
 }
 
 /// What was wanted of the requester, and why.
-struct Asked {
-    wanted: u32,
-    reason: ScalingReason,
-    bound: Option<Bound>,
-    explanation: String,
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Asked {
+    pub(crate) wanted: u32,
+    /// How many replicas it had.
+    pub(crate) from: u32,
+    pub(crate) reason: ScalingReason,
+    pub(crate) bound: Option<Bound>,
+    pub(crate) explanation: String,
+    /// The load that is not asked for again at once if it is refused.
+    pub(crate) load: Option<Quantities>,
 }
 
 impl From<Need> for Asked {
     fn from(need: Need) -> Self {
         let Need { replicas, reason, bound, explanation, .. } = need;
-        Self { wanted: replicas, reason, bound, explanation }
+        Self { wanted: replicas, from: 0, reason, bound, explanation, load: None }
     }
 }
 
@@ -400,16 +402,4 @@ fn dependents_first(catalog: &Catalog) -> Vec<&Service> {
         .filter_map(|node| graph.node_weight(node))
         .filter_map(|name| catalog.services.get(name).map(AsRef::as_ref))
         .collect()
-}
-
-fn requested_load(
-    request: &ScalingRequest,
-    service: &Service,
-    utilization: f64,
-) -> Result<Quantities, HostError> {
-    match (request.replicas, &request.load) {
-        (Some(replicas), None) => Ok(service.carries(replicas).scaled(utilization)),
-        (None, Some(load)) if !load.is_zero() => Ok(load.clone()),
-        _ => Err(HostError::Unclear),
-    }
 }

@@ -192,6 +192,9 @@ pub struct ScalingRequest {
     /// For how long; the policy's lease if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Span>,
+    /// How long may be negotiated; as the policy says if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Span>,
     /// Negotiate and answer, but hold nothing and change nothing.
     #[serde(default)]
     pub dry_run: bool,
@@ -219,6 +222,18 @@ pub struct ScalingVerdict {
     pub reasons: Vec<Reason>,
 }
 
+/// Where a scaling request stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ScalingProgress {
+    /// The negotiation, and the request's own id.
+    pub negotiation: String,
+    /// Whether it is still being negotiated.
+    pub pending: bool,
+    /// The verdict, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<ScalingVerdict>,
+}
+
 /// The answer to a scaling request in a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -229,6 +244,16 @@ pub enum Verdict {
     Reduced,
     /// Nothing of it.
     Denied,
+}
+
+impl TurnReport {
+    pub(crate) fn count(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Approved => self.won += 1,
+            Verdict::Reduced => self.reduced += 1,
+            Verdict::Denied => self.failed += 1,
+        }
+    }
 }
 
 /// What one turn of the control loop did.

@@ -22,6 +22,7 @@ fn service(startup: u64) -> Service {
         weight: 1.0,
         location: None,
         gpu_type: None,
+        endpoint: None,
     }
 }
 

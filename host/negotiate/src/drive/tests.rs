@@ -1,13 +1,15 @@
 use haggle_model::{LeaseState, Strength};
 
 use crate::{
-    Answer, Body, DemandError, Edge, Negotiated, Offer, Outcome, Performative, SpreadError,
+    Answer, Content, DemandError, Edge, Information, Negotiated, Offer, Outcome, SpreadError,
     negotiate,
     testing::{Fixture, at, counter, name, rps},
 };
 
 use Strength::{BestEffort, Mandatory, Optional};
 
+mod alternatives;
+mod optimum;
 mod random;
 
 const CHAIN: &[(&str, &str, f64, Strength)] =
@@ -44,9 +46,10 @@ fn everybody_accepts() {
     assert_eq!(asked, ["db", "cart"], "leaves first");
     assert_eq!(shop.parties.persisted.len(), 2);
     assert!(shop.parties.persisted.iter().all(|lease| lease.state == LeaseState::Confirmed));
-    let acts: Vec<_> = done.transcript.messages.iter().map(|m| m.performative).collect();
-    use Performative::{AcceptProposal, Cfp, Confirm, Inform, Propose};
-    let wanted = [Cfp, Propose, Cfp, Propose, AcceptProposal, Confirm, Confirm, Confirm, Inform];
+    let acts: Vec<_> = done.transcript.messages.iter().map(|m| m.content.kind()).collect();
+    let (call, propose) = ("call_for_proposals", "propose");
+    let wanted =
+        [call, propose, call, propose, "accept", "confirm", "confirm", "confirm", "inform"];
     assert_eq!(acts, wanted);
     let json = serde_json::to_string(&done.transcript).unwrap();
     assert_eq!(serde_json::from_str::<crate::Transcript>(&json).unwrap(), done.transcript);
@@ -313,7 +316,7 @@ fn answers_that_make_no_sense_are_refusals() {
     assert!(is_failed(&done) && reasons(&done).contains("db: offered 1000000"));
     let faults = |done: &Negotiated| {
         let acts = done.transcript.messages.iter();
-        acts.filter(|m| m.performative == Performative::NotUnderstood).count()
+        acts.filter(|m| matches!(m.content, Content::Inform(Information::Fault(_)))).count()
     };
     assert_eq!(faults(&done), 1);
     shop.parties.answers.clear();
@@ -417,5 +420,6 @@ fn the_end_is_in_the_transcript() {
     let demand = shop.demand("web", 300.0);
     let done = shop.run(demand);
     let last = done.transcript.messages.last().unwrap();
-    assert_eq!(last.body, Body::Outcome(done.outcome.clone()));
+    let outcome = Information::Outcome(done.outcome.clone());
+    assert_eq!(last.content, Content::Inform(outcome));
 }

@@ -33,7 +33,8 @@ impl Ledger {
     }
 
     pub(super) fn insert(&mut self, hold: &Hold) {
-        let Hold { lease, replaces: asked } = hold;
+        let lease = &hold.lease;
+        let asked: Vec<LeaseId> = hold.ending().cloned().collect();
         let replaces: Vec<LeaseId> =
             asked.iter().filter(|id| self.live(id).is_some()).cloned().collect();
         for old in &replaces {
@@ -47,6 +48,7 @@ impl Ledger {
             replaces,
             replaced_by: None,
             booked: Vec::new(),
+            pinned: None,
         };
         self.due.insert((entry.due(), lease.id.clone()));
         self.entries.insert(lease.id.clone(), entry);
@@ -168,9 +170,11 @@ impl Ledger {
 }
 
 impl Entry {
-    /// When it ends by itself, or, once it is over, when nobody can mean it any more.
+    /// When it ends by itself, or, once it is over, when nobody can mean it any more; never while it is on
+    /// its way to disk.
     pub(super) fn due(&self) -> Timestamp {
         match self.lease.state {
+            _ if self.pinned.is_some() => Timestamp::from_millis(u64::MAX),
             LeaseState::Held => self.lease.held_until.min(self.lease.window.end),
             LeaseState::Confirmed => self.lease.window.end,
             LeaseState::Released | LeaseState::Expired => self.lease.held_until,

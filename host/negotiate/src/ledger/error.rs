@@ -40,6 +40,9 @@ pub enum LedgerError {
     /// Never held, or long over.
     #[error("there is no lease {0}: hold it first")]
     Unknown(LeaseId),
+    /// Another commitment is on its way to disk.
+    #[error("lease {0} is being changed by another negotiation: try again")]
+    Busy(LeaseId),
     /// The lease to be replaced is not one that can be.
     #[error("lease {new} cannot replace {old}: {rule}")]
     CannotReplace {

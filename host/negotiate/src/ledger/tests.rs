@@ -29,7 +29,10 @@ fn lease(text: &str, amount: f64, window: Window) -> Lease {
 }
 
 fn hold(text: &str, amount: f64, window: Window, replaces: &[&str]) -> Hold {
-    Hold { lease: lease(text, amount, window), replaces: replaces.iter().map(|r| id(r)).collect() }
+    Hold {
+        replaces: replaces.iter().map(|r| id(r)).collect(),
+        ..Hold::new(lease(text, amount, window))
+    }
 }
 
 fn confirm(ids: &[&str]) -> Commitment {
@@ -189,4 +192,93 @@ fn restarts_without_the_holds() {
     assert_eq!(ledger.committed(&rack(), window(10, 20), &[id("a")]), cores(7.0));
     assert_eq!(ledger.committed(&rack(), window(100, 200), &[]), cores(0.0));
     assert_eq!(ledger.free(&Owner::Service(name("x")), window(0, 1), &[]), Quantities::new());
+}
+
+#[test]
+fn nothing_moves_what_is_on_its_way_to_disk() {
+    let mut ledger = ledger(10.0);
+    ledger.hold(&[hold("a", 6.0, window(0, 100), &[])], at(0)).unwrap();
+    ledger.confirm(&confirm(&["a"]), at(0)).unwrap();
+    ledger.hold(&[hold("b", 8.0, window(10, 100), &["a"])], at(1)).unwrap();
+    let commitment = confirm(&["b"]);
+    let begun = ledger.begin(&commitment, at(2)).unwrap();
+    assert_eq!(begun.len(), 2, "the new one, and the old one cut short");
+    assert!(matches!(ledger.begin(&commitment, at(2)), Err(LedgerError::Busy(_))));
+    assert!(ledger.expire(at(50)).is_empty(), "its hold would have run out at 30");
+    assert!(ledger.release(&[id("a"), id("b")]).is_empty());
+    let end = Commitment { end: vec![id("a")], end_at: at(50), ..Commitment::default() };
+    assert!(matches!(ledger.prepare(&end, at(50)), Err(LedgerError::Busy(_))));
+    assert_eq!(ledger.finish(&commitment), begun, "what was written");
+    assert_eq!(ledger.finish(&commitment), [], "once");
+    assert_eq!(ledger.lease(&id("b")).unwrap().state, LeaseState::Confirmed);
+    assert_eq!((free(&ledger, 60, 100), free(&ledger, 100, 200)), (2.0, 10.0));
+}
+
+#[test]
+fn what_was_not_written_can_be_given_up() {
+    let mut ledger = ledger(10.0);
+    ledger.hold(&[hold("a", 6.0, window(0, 100), &[])], at(0)).unwrap();
+    let commitment = confirm(&["a"]);
+    ledger.begin(&commitment, at(1)).unwrap();
+    ledger.abandon(&commitment);
+    assert_eq!(ledger.release(&[id("a")]).len(), 1);
+    assert_eq!(free(&ledger, 0, 100), 10.0);
+}
+
+#[test]
+fn renews_where_there_is_room() {
+    let mut ledger = ledger(10.0);
+    ledger.hold(&[hold("a", 6.0, window(0, 100), &[])], at(0)).unwrap();
+    assert!(ledger.renew(&id("a"), at(200), at(1)).is_err(), "only what is confirmed");
+    ledger.confirm(&confirm(&["a"]), at(1)).unwrap();
+    ledger.hold(&[hold("b", 6.0, window(150, 300), &[])], at(1)).unwrap();
+    let error = ledger.renew(&id("a"), at(200), at(1)).unwrap_err();
+    assert!(matches!(error, LedgerError::Exceeds { free: 4.0, .. }), "{error}");
+    assert_eq!(ledger.renew(&id("a"), at(150), at(1)).unwrap().window, window(0, 150));
+    assert_eq!(ledger.renew(&id("a"), at(150), at(1)).unwrap().window, window(0, 150));
+    assert_eq!((free(&ledger, 0, 150), free(&ledger, 100, 300)), (4.0, 4.0));
+    assert_eq!(ledger.expire(at(150)).len(), 2);
+    assert!(ledger.renew(&id("a"), at(400), at(150)).is_err(), "what is over is over");
+    assert!(matches!(ledger.renew(&id("x"), at(400), at(150)), Err(LedgerError::Unknown(_))));
+}
+
+#[test]
+fn a_reclaim_cuts_short_what_does_not_fit_any_more() {
+    let mut ledger = ledger(10.0);
+    for (name, amount) in [("a", 4.0), ("b", 4.0)] {
+        ledger.hold(&[hold(name, amount, window(0, 100), &[])], at(0)).unwrap();
+        ledger.confirm(&confirm(&[name]), at(0)).unwrap();
+    }
+    ledger.hold(&[hold("c", 2.0, window(0, 100), &[])], at(0)).unwrap();
+    let later = |a: &Lease, b: &Lease| b.id.cmp(&a.id);
+    let changed = ledger.reclaim(&rack(), &cores(5.0), at(20), at(1), later);
+    let ids: Vec<&str> = changed.iter().map(|lease| lease.id.0.as_str()).collect();
+    assert_eq!(ids, ["c", "b"], "holds first");
+    assert_eq!(changed[0].state, LeaseState::Released);
+    assert_eq!(changed[1].window, window(0, 20), "until the notice runs out");
+    assert_eq!((free(&ledger, 1, 20), free(&ledger, 20, 100)), (2.0, 1.0));
+    assert!(ledger.hold(&[hold("d", 2.0, window(10, 30), &[])], at(1)).is_err());
+    assert!(ledger.reclaim(&rack(), &cores(5.0), at(20), at(2), later).is_empty(), "twice is once");
+    ledger.expire(at(20));
+    assert!(ledger.set_capacity(&rack(), &cores(5.0)).is_empty());
+    assert_eq!(free(&ledger, 20, 100), 1.0);
+}
+
+#[test]
+fn others_make_way_only_where_that_is_said() {
+    let mut ledger = ledger(10.0);
+    ledger.hold(&[hold("a", 8.0, window(0, 100), &[])], at(0)).unwrap();
+    ledger.confirm(&confirm(&["a"]), at(0)).unwrap();
+    let mut gold = hold("g", 6.0, window(30, 100), &[]);
+    gold.lease.holder = name("gold");
+    gold.replaces = vec![id("a")];
+    let error = ledger.hold(std::slice::from_ref(&gold), at(1)).unwrap_err();
+    assert!(matches!(error, LedgerError::CannotReplace { .. }), "{error}");
+    gold.replaces.clear();
+    gold.preempts = vec![id("a")];
+    ledger.hold(std::slice::from_ref(&gold), at(1)).unwrap();
+    assert_eq!(free(&ledger, 30, 100), 2.0, "the larger of both");
+    ledger.confirm(&confirm(&["g"]), at(2)).unwrap();
+    assert_eq!(ledger.lease(&id("a")).unwrap().window, window(0, 30));
+    assert_eq!((free(&ledger, 3, 30), free(&ledger, 30, 100)), (2.0, 4.0));
 }

@@ -2,7 +2,12 @@ use std::{cmp::Ordering, collections::BTreeMap};
 
 use haggle_model::Name;
 
-use super::{Allocation, ScoredBid, admission::find, room};
+use super::{
+    Allocation, ScoredBid,
+    admission::find,
+    room,
+    search::{Item, Search},
+};
 use crate::{InventoryUnit, Request};
 
 /// The bids with what each has won so far.
@@ -19,7 +24,15 @@ struct Lot {
     price: f64,
     score: f64,
     won: u32,
+    /// Its place by score, price and name.
+    id: usize,
 }
+
+/// How often the range of the price of money is halved.
+const HALVINGS: usize = 50;
+
+/// The most bids among which the best solution is searched for.
+const MOST_SEARCHED: usize = 200;
 
 /// Money within rounding: nobody loses a deal to the last bit.
 fn slack(budget: f64) -> f64 {
@@ -40,32 +53,104 @@ impl Lots {
                 price: bid.price_per_hour,
                 score: *score,
                 won: 0,
+                id: 0,
             });
         }
+        // Whoever bids first gains nothing by it.
+        lots.sort_by(by_score);
+        lots.iter_mut().enumerate().for_each(|(id, lot)| lot.id = id);
         Self { lots, left }
     }
 
-    /// First by score alone. Where that misses the budget, or replicas because of it, from the cheapest
-    /// solution upwards.
+    /// First by score alone. Where that misses the budget, or replicas because of it, the budget gets a
+    /// price (a Lagrange multiplier) at which greed just keeps to it; what that leaves is improved by
+    /// exchanges, and then by branch and bound, as long as the bound says that there may be something.
     pub(super) fn settle(&mut self, count: u32, budget: Option<f64>) {
         let Some(budget) = budget else {
             self.take(by_score, count, f64::INFINITY);
             return;
         };
         self.take(by_price, count, budget);
-        let affordable: u32 = self.lots.iter().map(|lot| lot.won).sum();
-        let cheapest: Vec<u32> = self.lots.iter().map(|lot| lot.won).collect();
+        let affordable = self.count();
+        let mut best = self.solution();
         self.give_back();
         self.take(by_score, affordable, f64::INFINITY);
         if self.cost() <= budget + slack(budget) {
             return;
         }
+        let (mut low, mut high) = (0.0, self.steepest());
+        let mut bound = f64::INFINITY;
+        for _ in 0..HALVINGS {
+            let price = f64::midpoint(low, high);
+            self.give_back();
+            self.take(by_value(price), affordable, f64::INFINITY);
+            bound = bound.min(self.score() + price * (budget - self.cost()));
+            if self.cost() <= budget + slack(budget) {
+                best = self.solution();
+                high = price;
+            } else {
+                low = price;
+            }
+        }
+        self.restore(&best);
+        self.exchange(budget);
+        let score = self.score();
+        if self.lots.len() <= MOST_SEARCHED && bound - score > 1e-9 * score.abs().max(1.0) {
+            self.search(budget, high);
+        }
+    }
+
+    /// Looks for the best of all, among so few bids that it is likely to be found.
+    fn search(&mut self, budget: f64, price_of_money: f64) {
+        self.lots.sort_by(by_value(price_of_money));
+        let units: Vec<&(Name, Name)> = self.left.keys().collect();
+        let place = |key| units.iter().position(|unit| *unit == key).unwrap_or(usize::MAX);
+        let items: Vec<Item> = self
+            .lots
+            .iter()
+            .map(|lot| Item {
+                unit: place(&lot.key),
+                most: lot.most,
+                price: lot.price,
+                score: lot.score,
+            })
+            .collect();
+        let (score, count) = (self.score(), self.count());
+        let before: Vec<u32> = self.lots.iter().map(|lot| lot.won).collect();
         self.give_back();
-        self.lots.sort_by(by_price);
-        for (place, won) in cheapest.into_iter().enumerate() {
+        let room = self.left.values().copied().collect();
+        let search = Search::new(&items, room, price_of_money, score);
+        let best = search.run(count, budget + slack(budget)).unwrap_or(before);
+        for (place, won) in best.into_iter().enumerate() {
             self.shift(place, i64::from(won));
         }
-        self.exchange(budget);
+    }
+
+    /// The price of money from which on only money counts.
+    fn steepest(&self) -> f64 {
+        let mut lots: Vec<&Lot> = self.lots.iter().collect();
+        lots.sort_by(|a, b| a.price.total_cmp(&b.price));
+        let gaps = lots.iter().zip(lots.iter().skip(1)).map(|(a, b)| b.price - a.price);
+        let gap = gaps.filter(|gap| *gap > 0.0).fold(f64::INFINITY, f64::min);
+        let scores = || self.lots.iter().map(|lot| lot.score);
+        let range = scores().fold(f64::MIN, f64::max) - scores().fold(f64::MAX, f64::min);
+        let steepest = 2.0 * range / gap;
+        if steepest.is_finite() { steepest.max(1e-9) } else { 1.0 }
+    }
+
+    /// What every lot has won, in the order of their ids.
+    fn solution(&self) -> Vec<u32> {
+        let mut won: Vec<(usize, u32)> = self.lots.iter().map(|lot| (lot.id, lot.won)).collect();
+        won.sort_unstable();
+        won.into_iter().map(|(_, won)| won).collect()
+    }
+
+    fn restore(&mut self, solution: &[u32]) {
+        self.give_back();
+        self.lots.sort_by_key(|lot| lot.id);
+        for (place, won) in solution.iter().enumerate() {
+            self.shift(place, i64::from(*won));
+        }
     }
 
     /// The winners by provider and unit, the best bid of a unit first.
@@ -81,7 +166,7 @@ impl Lots {
 
     /// Takes up to `count` in that order, as far as the money goes. Bids that share a unit form a laminar
     /// matroid, on which such a greedy choice is the best one for its order.
-    fn take(&mut self, order: fn(&Lot, &Lot) -> Ordering, count: u32, money: f64) {
+    fn take(&mut self, order: impl Fn(&Lot, &Lot) -> Ordering, count: u32, money: f64) {
         self.lots.sort_by(order);
         let (mut wanted, mut money) = (count, money + slack(money));
         for place in 0..self.lots.len() {
@@ -113,7 +198,9 @@ impl Lots {
         for _ in 0..most_moves {
             let money = budget + slack(budget) - self.cost();
             let mut best: Option<(f64, usize, usize, u32)> = None;
-            for from in 0..self.lots.len() {
+            let winners =
+                || (0..self.lots.len()).filter(|i| self.lots.get(*i).is_some_and(|l| l.won > 0));
+            for from in winners() {
                 for to in 0..self.lots.len() {
                     if let Some((rate, n)) = self.gain(from, to, money)
                         && best.is_none_or(|(highest, ..)| rate > highest)
@@ -158,6 +245,14 @@ impl Lots {
         *left = shifted(*left, -by);
     }
 
+    fn count(&self) -> u32 {
+        self.lots.iter().map(|lot| lot.won).sum()
+    }
+
+    fn score(&self) -> f64 {
+        self.lots.iter().map(|lot| f64::from(lot.won) * lot.score).sum()
+    }
+
     fn cost(&self) -> f64 {
         self.lots.iter().map(|lot| f64::from(lot.won) * lot.price).sum()
     }
@@ -167,10 +262,18 @@ fn by_score(a: &Lot, b: &Lot) -> Ordering {
     b.score.total_cmp(&a.score).then(a.price.total_cmp(&b.price)).then_with(|| by_name(a, b))
 }
 
+/// By what a replica is worth when money has that price.
+fn by_value(price: f64) -> impl Fn(&Lot, &Lot) -> Ordering {
+    move |a, b| {
+        let value = |lot: &Lot| lot.score - price * lot.price;
+        value(b).total_cmp(&value(a)).then_with(|| by_price(a, b))
+    }
+}
+
 fn by_price(a: &Lot, b: &Lot) -> Ordering {
     a.price.total_cmp(&b.price).then(b.score.total_cmp(&a.score)).then_with(|| by_name(a, b))
 }
 
 fn by_name(a: &Lot, b: &Lot) -> Ordering {
-    a.key.cmp(&b.key).then(b.most.cmp(&a.most))
+    a.key.cmp(&b.key).then(b.most.cmp(&a.most)).then(a.id.cmp(&b.id))
 }

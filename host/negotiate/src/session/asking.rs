@@ -60,7 +60,9 @@ impl Session {
         let Self { demand, .. } = self;
         let (requester, window) = (&demand.requester, demand.window);
         let capacity = cx.ledger.capacity(&owner).unwrap_or_default();
-        let committed = cx.ledger.committed(&owner, window, &self.promises(name, cx));
+        let mut without = self.promises(name, cx);
+        without.extend(self.lower(&owner, cx));
+        let committed = cx.ledger.committed(&owner, window, &without);
         let agreed = cx.ledger.agreed(requester, &owner, window);
         let sustainable = asks.scaled(self.sustained(name));
         let position = Position {
@@ -166,11 +168,8 @@ impl Session {
     }
 
     fn settle_answers(&mut self, cx: &Context<'_>, out: &mut Vec<Output>) -> State {
-        let fraction = self.settle(|session, name| {
-            let granted = session.granted.get(name);
-            granted.map_or(1.0, |granted| granted.share_of(&session.share(&session.firm, name)))
-        });
-        match self.decide(fraction) {
+        let fraction = self.settle_granted();
+        match self.decide(fraction, cx) {
             Next::Proceed => self.call_for_bids(cx, out),
             Next::AnotherRound => self.next_round(cx, out),
             Next::Fail => self.fail(out),

@@ -74,7 +74,7 @@ impl Session {
     fn purchase(&self, name: &Name, cx: &Context<'_>) -> Option<Purchase> {
         let standing = self.standings.get(name).filter(|s| Self::is_metered(s, cx))?;
         let leased = leased_replicas(cx.ledger, &standing.service, self.demand.window);
-        let count = self.needed(name, self.fraction, cx);
+        let count = self.needed(&self.firm, name, self.fraction, cx);
         if count <= leased {
             return None;
         }
@@ -86,7 +86,7 @@ impl Session {
             count,
             window: self.demand.window,
             budget_per_hour: standing.budget_per_hour,
-            location: standing.service.location.clone(),
+            location: standing.service.location.clone().filter(|_| !self.terms.anywhere),
             gpu_type: standing.service.gpu_type.clone(),
         };
         let inventory = self.inventory(&request, cx);
@@ -106,12 +106,13 @@ impl Session {
                     continue;
                 }
                 let owner = Owner::Unit { provider: provider.name.clone(), unit: unit.id.clone() };
-                let own: Vec<_> = cx
+                let mut own: Vec<_> = cx
                     .ledger
                     .leases_between(&request.service, &owner)
                     .filter(|l| l.state == LeaseState::Confirmed)
                     .map(|lease| lease.id.clone())
                     .collect();
+                own.extend(self.lower(&owner, cx));
                 let free = cx.ledger.free(&owner, request.window, &own);
                 let unit = InventoryUnit {
                     provider: provider.name.clone(),
@@ -226,7 +227,7 @@ impl Session {
             }
         }
         if buying.due.is_empty() {
-            return self.settle_purchases(buying.purchases, cx, out);
+            return self.settle_purchases(&buying.purchases, cx, out);
         }
         State::Buying(buying)
     }

@@ -20,8 +20,8 @@ pub(super) struct Deal {
 
 /// The leases of a deal while they are put together.
 #[derive(Default)]
-struct Draft {
-    holds: Vec<Hold>,
+pub(super) struct Draft {
+    pub(super) holds: Vec<Hold>,
     end: Vec<LeaseId>,
     kept: Vec<LeaseId>,
     price: f64,
@@ -55,7 +55,7 @@ impl Session {
         for name in &names {
             let load = self.share(&self.firm, name).scaled(self.fraction);
             let placement = placements.get(name);
-            let needed = self.needed(name, self.fraction, cx);
+            let needed = self.needed(&self.firm, name, self.fraction, cx);
             // Fewer only where it is not this demand that needs them all.
             let replicas = placement.map_or(needed, |placed| placed.replicas().min(needed));
             let replicas = replicas.max(self.kept(name, cx));
@@ -80,6 +80,9 @@ impl Session {
             requester: self.demand.requester.clone(),
             fraction: self.fraction,
             reduced: self.fraction < 1.0,
+            window: (self.demand.window != self.terms.wanted).then_some(self.demand.window),
+            alternatives: self.terms.taken.clone(),
+            borrowed: draft.holds.iter().flat_map(|hold| hold.preempts.clone()).collect(),
             degraded: self.dropped.iter().cloned().collect(),
             services,
             leases: confirm.iter().cloned().chain(draft.kept).collect(),
@@ -105,7 +108,7 @@ impl Session {
             return 0;
         }
         let leased = leased_replicas(cx.ledger, &standing.service, self.demand.window);
-        leased.min(self.needed(name, 1.0, cx))
+        leased.min(self.needed(&self.firm, name, 1.0, cx))
     }
 
     pub(super) fn held(
@@ -154,12 +157,11 @@ impl Session {
         }
     }
 
-    fn commit(&mut self, deal: Deal, out: &mut Vec<Output>) -> State {
-        if deal.commitment.confirm.is_empty() && deal.commitment.end.is_empty() {
-            return self.confirmed(deal, Ok(()), out);
-        }
+    /// Even where no lease changes: that it is agreed has to be kept.
+    fn commit(&self, deal: Deal, out: &mut Vec<Output>) -> State {
         let commitment = deal.commitment.clone();
-        out.push(Output::Confirm { message: deal.message, commitment });
+        let agreement = Box::new(deal.agreement.clone());
+        out.push(Output::Confirm { message: deal.message, commitment, agreement });
         State::Confirming(deal)
     }
 
@@ -174,7 +176,8 @@ impl Session {
             draft.kept.extend(old);
         } else {
             let lease = self.lease(draft, &self.demand.requester, owner, load.clone(), 0, 0.0);
-            draft.holds.push(Hold { lease, replaces: old });
+            let preempts = self.victims(draft, &lease, &old, cx);
+            draft.holds.push(Hold { lease, replaces: old, preempts });
         }
     }
 
@@ -206,7 +209,8 @@ impl Session {
             let replaces = old.remove(&owner).unwrap_or_default();
             let amounts = standing.service.replica.uses.scaled(f64::from(count));
             let lease = self.lease(draft, name, owner, amounts, count, price);
-            draft.holds.push(Hold { lease, replaces });
+            let preempts = self.victims(draft, &lease, &replaces, cx);
+            draft.holds.push(Hold { lease, replaces, preempts });
         }
         draft.end.extend(old.into_values().flatten());
     }
@@ -239,7 +243,8 @@ impl Session {
             } else {
                 let amounts = standing.service.replica.uses.scaled(f64::from(left));
                 let new = self.lease(draft, root, lease.owner.clone(), amounts, left, price);
-                draft.holds.push(Hold { lease: new, replaces: vec![lease.id.clone()] });
+                let replaces = vec![lease.id.clone()];
+                draft.holds.push(Hold { replaces, ..Hold::new(new) });
             }
         }
     }

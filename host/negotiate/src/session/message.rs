@@ -3,7 +3,9 @@ use std::fmt;
 use haggle_model::{Lease, LeaseId, Name};
 use serde::{Deserialize, Serialize};
 
-use crate::{Answer, Bid, Commitment, Hold, Inquiry, InventoryUnit, Outcome, Party, Request};
+use crate::{
+    Agreement, Answer, Bid, Commitment, Hold, Inquiry, InventoryUnit, Outcome, Party, Request,
+};
 
 /// Identifies a message within its session. An answer carries the id of what it answers.
 #[derive(
@@ -73,6 +75,8 @@ pub enum Output {
         message: MessageId,
         /// What begins and what ends.
         commitment: Commitment,
+        /// What is then agreed.
+        agreement: Box<Agreement>,
     },
     /// Give these back, if they are held.
     Release {
@@ -127,6 +131,8 @@ pub enum Input {
     },
     /// Time has passed.
     Tick,
+    /// The deadline has come; the text says who has not answered.
+    Overdue(String),
     /// Whoever wanted it wants it no more; the text says why.
     Cancel(String),
 }
@@ -143,7 +149,7 @@ pub struct Fault {
 }
 
 impl Input {
-    /// The id of what is answered; none for [`Input::Tick`] and [`Input::Cancel`].
+    /// The id of what is answered; none for [`Input::Tick`], [`Input::Overdue`] and [`Input::Cancel`].
     #[must_use]
     pub const fn message(&self) -> Option<MessageId> {
         match self {
@@ -152,7 +158,7 @@ impl Input {
             | Self::Scores { message, .. }
             | Self::Held { message, .. }
             | Self::Confirmed { message, .. } => Some(*message),
-            Self::Tick | Self::Cancel(_) => None,
+            Self::Tick | Self::Overdue(_) | Self::Cancel(_) => None,
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use haggle_model::{Name, Owner, Quantities, Strength};
+use haggle_model::{Name, Owner, Quantities};
 
 use super::{CLOSE, Next, Output, Session, State, buying::Purchase};
-use crate::{Clearing, Context, Request, clear};
+use crate::{Clearing, Context, Request, Spread, clear};
 
 /// How the replicas of a service are placed.
 #[derive(Debug)]
@@ -29,64 +29,50 @@ impl Placement {
 }
 
 impl Session {
-    /// Determines the winners. Where not everything can be had, the next round asks for less; in the last
-    /// one the winners are determined again for what is then needed, until that can be had.
+    /// Determines the winners. Where not everything can be had, the services that are needed in any case
+    /// come first, as far as what there is goes; then the optional ones that fit beside them.
     pub(super) fn settle_purchases(
         &mut self,
-        mut purchases: Vec<Purchase>,
+        purchases: &[Purchase],
         cx: &Context<'_>,
         out: &mut Vec<Output>,
     ) -> State {
-        loop {
-            // Optional services get what the others leave.
-            purchases
-                .sort_by_key(|p| (self.is_optional(&p.request.service), p.request.service.clone()));
-            let placements = self.place(&purchases, self.fraction, cx);
-            let short: Vec<&Purchase> = purchases
-                .iter()
-                .filter(|p| !self.is_enough(p, &placements, self.fraction, cx))
-                .collect();
-            for purchase in &short {
-                let name = &purchase.request.service;
-                let replicas = placements.get(name).map_or(0, Placement::replicas);
-                self.said.insert(name.clone(), purchase.shortage(replicas));
-            }
-            let possible = match short.iter().any(|p| !self.is_optional(&p.request.service)) {
-                true => self.largest_fraction(&purchases, cx),
-                false => self.fraction,
-            };
-            let (before, bought) = (self.fraction, purchases.len());
-            let fraction = self.settle(|session, name| {
-                match short.iter().any(|p| p.request.service == *name) {
-                    true if session.is_optional(name) => {
-                        let replicas = placements.get(name).map_or(0, Placement::replicas);
-                        session.carried_with(name, replicas, cx)
-                    }
-                    true => possible,
-                    false => 1.0,
-                }
-            });
-            match self.decide(fraction) {
-                Next::Proceed => {}
-                Next::AnotherRound => return self.next_round(cx, out),
-                Next::Fail => return self.fail(out),
-            }
-            purchases.retain(|p| self.firm.shares().contains_key(&p.request.service));
-            if self.fraction == before && purchases.len() == bought {
-                return self.strike(placements, cx, out);
-            }
+        let placements = self.place(&self.firm, purchases, self.fraction, cx);
+        let short: Vec<&Purchase> = purchases
+            .iter()
+            .filter(|p| !self.is_enough(&self.firm, p, &placements, self.fraction, cx))
+            .collect();
+        if short.is_empty() {
+            return self.strike(placements, cx, out);
         }
-    }
-
-    fn is_optional(&self, name: &Name) -> bool {
-        let share = self.firm.shares().get(name);
-        share.is_none_or(|share| share.strength != Strength::Mandatory)
+        for purchase in short {
+            let name = &purchase.request.service;
+            let replicas = placements.get(name).map_or(0, Placement::replicas);
+            self.said.insert(name.clone(), purchase.shortage(replicas));
+            self.say_why(name);
+        }
+        let fraction = self.largest_fraction(purchases, cx);
+        let firm = self.with_what_fits(&|spread| {
+            let placements = self.place(spread, purchases, fraction, cx);
+            let mut there = purchases.iter().filter(|p| p.is_in(spread));
+            there.all(|p| self.is_enough(spread, p, &placements, fraction, cx))
+        });
+        self.keep(firm);
+        match self.decide(fraction, cx) {
+            Next::Proceed => {
+                let placements = self.place(&self.firm, purchases, self.fraction, cx);
+                self.strike(placements, cx, out)
+            }
+            Next::AnotherRound => self.next_round(cx, out),
+            Next::Fail => self.fail(out),
+        }
     }
 
     /// Whether that fraction of the demand does not lack replicas of this service. If it has too few for
     /// what it plans itself, but enough for this, then so be it.
     fn is_enough(
         &self,
+        spread: &Spread,
         purchase: &Purchase,
         placements: &BTreeMap<Name, Placement>,
         fraction: f64,
@@ -94,48 +80,54 @@ impl Session {
     ) -> bool {
         let name = &purchase.request.service;
         let replicas = placements.get(name).map_or(0, Placement::replicas);
-        replicas >= self.needed(name, fraction, cx)
-            || self.carried_with(name, replicas, cx) >= fraction * (1.0 - CLOSE)
+        replicas >= self.needed(spread, name, fraction, cx)
+            || self.carried_with(spread, name, replicas, cx) >= fraction * (1.0 - CLOSE)
     }
 
     /// The largest fraction for which all that must be bought can be had, services sharing what there is:
     /// by bisection, then rounded up to what the replicas carry that it buys.
     fn largest_fraction(&self, purchases: &[Purchase], cx: &Context<'_>) -> f64 {
-        let must: Vec<&Purchase> =
-            purchases.iter().filter(|p| !self.is_optional(&p.request.service)).collect();
+        let core = &self.core;
+        let must = || purchases.iter().filter(|p| p.is_in(core));
         let placed = |fraction: f64| {
-            let placements = self.place(must.iter().copied(), fraction, cx);
-            let enough = must.iter().all(|p| self.is_enough(p, &placements, fraction, cx));
+            let placements = self.place(core, purchases, fraction, cx);
+            let enough = must().all(|p| self.is_enough(core, p, &placements, fraction, cx));
             enough.then_some(placements)
         };
+        if placed(self.fraction).is_some() {
+            return self.fraction;
+        }
         let (mut low, mut high) = (0.0, self.fraction);
         for _ in 0..BISECTIONS {
             let middle = f64::midpoint(low, high);
             if placed(middle).is_some() { low = middle } else { high = middle }
         }
         let Some(placements) = placed(low) else { return 0.0 };
-        let carried = must.iter().map(|purchase| {
+        let carried = must().map(|purchase| {
             let name = &purchase.request.service;
             let replicas = placements.get(name).map_or(0, Placement::replicas);
-            self.carried_with(name, replicas, cx)
+            self.carried_with(core, name, replicas, cx)
         });
         let exact = carried.fold(self.fraction, f64::min);
         if exact > low && placed(exact).is_some() { exact } else { low }
     }
 
-    /// Where each service gets the replicas that it needs for that fraction. One after the other: what
-    /// one takes is not there for the next.
-    fn place<'a>(
+    /// Where each service of the spread gets the replicas that it needs for that fraction. One after the
+    /// other, the optional ones last: what one takes is not there for the next.
+    fn place(
         &self,
-        purchases: impl IntoIterator<Item = &'a Purchase>,
+        spread: &Spread,
+        purchases: &[Purchase],
         fraction: f64,
         cx: &Context<'_>,
     ) -> BTreeMap<Name, Placement> {
         let mut taken: BTreeMap<(Name, Name), Quantities> = BTreeMap::new();
         let mut placements = BTreeMap::new();
-        for purchase in purchases {
+        let (first, last): (Vec<_>, Vec<_>) =
+            purchases.iter().filter(|p| p.is_in(spread)).partition(|p| p.is_in(&self.core));
+        for purchase in first.into_iter().chain(last) {
             let name = purchase.request.service.clone();
-            let count = self.needed(&name, fraction, cx);
+            let count = self.needed(spread, &name, fraction, cx);
             let mut clearing = Clearing::default();
             if count > purchase.leased {
                 let mut stock = purchase.inventory.clone();
@@ -165,9 +157,15 @@ impl Session {
 
     /// How many replicas a service needs for what it plans itself and for all that it has promised, that
     /// fraction of the present demand included.
-    pub(super) fn needed(&self, name: &Name, fraction: f64, cx: &Context<'_>) -> u32 {
+    pub(super) fn needed(
+        &self,
+        spread: &Spread,
+        name: &Name,
+        fraction: f64,
+        cx: &Context<'_>,
+    ) -> u32 {
         let Some(standing) = self.standings.get(name) else { return 0 };
-        let load = self.share(&self.firm, name).scaled(fraction);
+        let load = self.share(spread, name).scaled(fraction);
         let others = self.promised_to_others(name, cx);
         let promised = load.plus(&others);
         // The plan of the requester is what this is about.
@@ -177,20 +175,25 @@ impl Session {
     }
 
     fn promised_to_others(&self, name: &Name, cx: &Context<'_>) -> Quantities {
-        let own = self.promises(name, cx);
-        cx.ledger.committed(&Self::owner(name), self.demand.window, &own)
+        let mut without = self.promises(name, cx);
+        without.extend(self.lower(&Self::owner(name), cx));
+        cx.ledger.committed(&Self::owner(name), self.demand.window, &without)
     }
 
     /// The fraction of the demand that a service carries with so many replicas.
-    fn carried_with(&self, name: &Name, replicas: u32, cx: &Context<'_>) -> f64 {
+    fn carried_with(&self, spread: &Spread, name: &Name, replicas: u32, cx: &Context<'_>) -> f64 {
         let Some(standing) = self.standings.get(name) else { return 0.0 };
         let carried = standing.service.carries(replicas).scaled(standing.target_utilization);
-        let share = self.share(&self.firm, name);
+        let share = self.share(spread, name);
         carried.minus(&self.promised_to_others(name, cx)).share_of(&share)
     }
 }
 
 impl Purchase {
+    fn is_in(&self, spread: &Spread) -> bool {
+        spread.shares().contains_key(&self.request.service)
+    }
+
     /// Why it gets only so many replicas.
     fn shortage(&self, replicas: u32) -> String {
         let Request { count, resources, budget_per_hour, location, gpu_type, .. } = &self.request;

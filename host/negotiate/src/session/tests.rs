@@ -45,7 +45,7 @@ fn answer(shop: &mut Fixture, output: &Output) -> Option<Input> {
             let result = shop.ledger.hold(holds, now).map(|_| ()).map_err(|e| e.to_string());
             Input::Held { message: *message, result }
         }
-        Output::Confirm { message, commitment } => {
+        Output::Confirm { message, commitment, .. } => {
             let result = shop.ledger.confirm(commitment, now).map_err(|e| e.to_string());
             Input::Confirmed { message: *message, result }
         }

@@ -26,6 +26,21 @@ pub(super) struct Query<T>(pub(super) T);
 /// A JSON body of at most `LIMIT` bytes.
 pub(super) struct Json<T, const LIMIT: usize = JSON_BYTES>(pub(super) T);
 
+/// What the client prefers, as keys in lower case with their values (RFC 7240). As it asks, unknown ones are
+/// ignored and the others followed as far as that goes.
+pub(super) fn preferences(headers: &HeaderMap) -> impl Iterator<Item = (String, &str)> {
+    let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split([',', ';'])).map(|preference| {
+        let (key, value) = preference.split_once('=').unwrap_or((preference, ""));
+        (key.trim().to_ascii_lowercase(), value.trim().trim_matches('"'))
+    })
+}
+
+/// Whether the client does not want to wait for the outcome.
+pub(super) fn prefers_async(headers: &HeaderMap) -> bool {
+    preferences(headers).any(|(key, _)| key == "respond-async")
+}
+
 /// A JSON body that describes what the path names, not yet read: the names in the path complete it.
 pub(super) struct Document(Vec<u8>);
 

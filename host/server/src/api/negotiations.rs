@@ -1,19 +1,27 @@
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::{Request, State},
+    http::StatusCode,
+};
 use haggle_model::Lease;
-use serde::Serialize;
+use haggle_negotiate::Message;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use crate::courier::unwrapped;
+
 use super::{
+    Problem, body,
     extract::Path,
-    openapi::{ListProblems, ReadProblems},
+    openapi::{ListProblems, ReadProblems, SendProblems},
     problem::Answer,
     state::Api,
 };
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::default().routes(routes!(get)).routes(routes!(leases))
+    OpenApiRouter::default().routes(routes!(get)).routes(routes!(leases)).routes(routes!(receive))
 }
 
 /// Leases.
@@ -51,4 +59,76 @@ async fn get(State(api): State<Api>, Path(id): Path<String>) -> Answer<Json<Valu
 async fn leases(State(api): State<Api>) -> Answer<Json<Leases>> {
     let items = api.ask(|host| Ok(host.leases())).await?;
     Ok(Json(Leases { items }))
+}
+
+/// Say something in a negotiation
+///
+/// How a party with an endpoint answers later than in the response to the message that it was posted. The
+/// body is a message, bare or as the data of a CloudEvent; what it leaves out of `session`, `message` and
+/// `to` goes without saying. The same answer may come any number of times; another one to the same message
+/// is refused.
+#[utoipa::path(
+    post,
+    path = "/v1/negotiations/{id}/messages",
+    tag = "negotiation",
+    operation_id = "post_message",
+    params(("id" = String, Path, description = "The negotiation")),
+    request_body(
+        content((Object = "application/json"), (Object = "application/cloudevents+json")),
+        example = json!({"in_reply_to": 3, "from": {"service": "cart"}, "type": "propose", "data": "all"})
+    ),
+    responses((status = 202, description = "It was taken in"), SendProblems)
+)]
+async fn receive(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Answer<StatusCode> {
+    let bytes = body::read(request, Message::MOST_BYTES).await?;
+    let message = message(&id, &bytes).map_err(Problem::invalid)?;
+    api.ask(move |host| host.receive_message(message)).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Reads a message, and completes it from the path.
+fn message(session: &str, bytes: &[u8]) -> Result<Message, String> {
+    let value: Value =
+        serde_json::from_slice(bytes).map_err(|error| format!("the body: {error}"))?;
+    let mut value = unwrapped(value);
+    let fields = value.as_object_mut().ok_or("a message is a JSON object")?;
+    let named = fields.entry("session").or_insert_with(|| session.into());
+    if named != session {
+        return Err(format!("session is {named}, and the path says {session:?}"));
+    }
+    if let Some(answered) = fields.get("in_reply_to").cloned() {
+        fields.entry("message").or_insert(answered);
+    }
+    Message::deserialize(value).map_err(|error| format!("not a message: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::message;
+
+    #[test]
+    fn completes_a_message_from_the_path_and_says_what_is_wrong() {
+        let short =
+            br#"{"in_reply_to": 3, "from": {"service": "cart"}, "type": "propose", "data": "all"}"#;
+        let read = message("n-1", short).unwrap();
+        assert_eq!((read.session.as_str(), read.in_reply_to), ("n-1", Some(read.message)));
+        for (body, says) in [
+            ("", "body"),
+            ("[]", "object"),
+            (r#"{"session": "other"}"#, "the path says"),
+            (r#"{"in_reply_to": 3, "from": {"service": "cart"}, "type": "shrug"}"#, "shrug"),
+            (r#"{"in_reply_to": 3, "type": "propose", "data": "all"}"#, "from"),
+            (
+                r#"{"in_reply_to": 3, "from": {"service": "cart"}, "type": "counter", "data": {"quantities": {"requests_per_second": -4}, "reason": ""}}"#,
+                "-4",
+            ),
+        ] {
+            let error = message("n-1", body.as_bytes()).unwrap_err();
+            assert!(error.contains(says), "{error}");
+        }
+    }
 }

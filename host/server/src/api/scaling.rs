@@ -1,33 +1,84 @@
-use axum::extract::State;
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{ScalingRequest, ScalingVerdict};
+use crate::{ScalingProgress, ScalingRequest, ScalingVerdict};
 
-use super::{extract::Json, openapi::SendProblems, problem::Answer, state::Api};
+use super::{
+    extract::{Json, Path, prefers_async},
+    openapi::{ReadProblems, SendProblems},
+    problem::Answer,
+    state::Api,
+};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::default().routes(routes!(request))
+    OpenApiRouter::default().routes(routes!(request)).routes(routes!(get))
 }
 
 /// Ask to scale a service
 ///
 /// The gate: the answer comes when everybody concerned has agreed, or the negotiation has ended without
-/// agreement. `approved` is all that was asked for, `reduced` a part, `denied` nothing; `reasons` say why.
-/// With `dry_run` the negotiation is held, but nothing is reserved and nothing scaled.
+/// agreement, at its `deadline` at the latest. `approved` is all that was asked for, `reduced` a part,
+/// `denied` nothing; `reasons` say why. With `Prefer: respond-async` the answer comes at once, and the
+/// verdict is found where it points to; an event tells when. With `dry_run` the negotiation is held, but
+/// nothing is reserved, nothing scaled, and nobody outside this host is asked.
 #[utoipa::path(
     post,
     path = "/v1/scaling-requests",
     tag = "negotiation",
     operation_id = "request_scaling",
+    params(("prefer" = Option<String>, Header, description = "`respond-async`: do not wait for the verdict", example = "respond-async")),
     request_body(
         content = ScalingRequest,
         example = json!({"service": "checkout", "replicas": 12, "lease": "30m", "dry_run": true})
     ),
-    responses((status = 200, description = "The verdict", body = ScalingVerdict), SendProblems)
+    responses(
+        (status = 200, description = "The verdict", body = ScalingVerdict),
+        (
+            status = 202,
+            description = "It is being negotiated",
+            body = ScalingProgress,
+            headers(("location" = String, description = "Where to look for the verdict")),
+        ),
+        SendProblems,
+    )
 )]
 async fn request(
     State(api): State<Api>,
+    headers: HeaderMap,
     Json(request): Json<ScalingRequest>,
-) -> Answer<axum::Json<ScalingVerdict>> {
-    api.ask(move |host| host.request_scaling(request)).await.map(axum::Json)
+) -> Answer<Response> {
+    if !prefers_async(&headers) || request.dry_run {
+        let verdict = api.ask(move |host| host.request_scaling(request)).await?;
+        return Ok(axum::Json(verdict).into_response());
+    }
+    let progress = api
+        .ask(move |host| {
+            let id = host.begin_scaling(request)?.negotiation;
+            host.scaling_request(&id)
+        })
+        .await?;
+    let location = [(header::LOCATION, format!("/v1/scaling-requests/{}", progress.negotiation))];
+    Ok((StatusCode::ACCEPTED, location, axum::Json(progress)).into_response())
+}
+
+/// Look at a scaling request
+///
+/// Whether it is still being negotiated, and the verdict once there is one.
+#[utoipa::path(
+    get,
+    path = "/v1/scaling-requests/{id}",
+    tag = "negotiation",
+    operation_id = "get_scaling_request",
+    params(("id" = String, Path, description = "The request, which is also its negotiation")),
+    responses((status = 200, description = "Where it stands", body = ScalingProgress), ReadProblems)
+)]
+async fn get(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> Answer<axum::Json<ScalingProgress>> {
+    api.ask(move |host| host.scaling_request(&id)).await.map(axum::Json)
 }

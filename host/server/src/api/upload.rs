@@ -15,7 +15,7 @@ use crate::{LoadState, PluginSettings, PluginView};
 
 use super::{
     Problem, body, document,
-    extract::{Path, Query},
+    extract::{Path, Query, preferences, prefers_async},
     openapi::UploadProblems,
     problem::Answer,
     state::Api,
@@ -134,22 +134,12 @@ fn patience(wait: Option<Span>, headers: &HeaderMap) -> Answer<Duration> {
     Ok(wait.into())
 }
 
-/// What the preferences of RFC 7240 say about waiting. As it asks, unknown ones are ignored and the others
-/// followed as far as that goes.
+/// What the client prefers about waiting.
 fn preferred(headers: &HeaderMap) -> Option<Span> {
-    let mut respond_async = None;
-    let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
-    for preference in values.flat_map(|value| value.split([',', ';'])) {
-        let (key, value) = preference.split_once('=').unwrap_or((preference, ""));
-        let key = key.trim().to_ascii_lowercase();
-        let seconds = value.trim().trim_matches('"').parse().ok();
-        match (key.as_str(), seconds) {
-            ("wait", Some(seconds)) => return Some(Span::from_secs(seconds).min(MOST_PATIENCE)),
-            ("respond-async", _) => respond_async = Some(Span::ZERO),
-            _ => {}
-        }
-    }
-    respond_async
+    let mut wait = preferences(headers).filter(|(key, _)| key == "wait");
+    let seconds = wait.find_map(|(_, value)| value.parse().ok());
+    let wait = seconds.map(|seconds| Span::from_secs(seconds).min(MOST_PATIENCE));
+    wait.or_else(|| prefers_async(headers).then_some(Span::ZERO))
 }
 
 fn configuration(text: String) -> Answer<serde_json::Value> {

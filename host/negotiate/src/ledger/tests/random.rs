@@ -14,6 +14,9 @@ enum Op {
     Hold { id: u8, holder: u8, amount: u32, start: u64, length: u64, replace: bool },
     Confirm { ids: Vec<u8>, end: Option<u8>, end_at: u64 },
     Release(u8),
+    Begin { ids: Vec<u8>, end: Option<u8>, end_at: u64 },
+    Finish(bool),
+    Renew { id: u8, end: u64 },
     Wait(u64),
     Capacity(u32),
 }
@@ -26,6 +29,10 @@ fn op() -> impl Strategy<Value = Op> {
         ),
         4 => (prop::collection::vec(ids.clone(), 0..3), prop::option::of(ids.clone()), 0..LAST)
             .prop_map(|(ids, end, end_at)| Op::Confirm { ids, end, end_at }),
+        3 => (prop::collection::vec(ids.clone(), 0..3), prop::option::of(ids.clone()), 0..LAST)
+            .prop_map(|(ids, end, end_at)| Op::Begin { ids, end, end_at }),
+        2 => any::<bool>().prop_map(Op::Finish),
+        1 => (ids.clone(), 0..LAST).prop_map(|(id, end)| Op::Renew { id, end }),
         2 => ids.prop_map(Op::Release),
         2 => (1_u64..6).prop_map(Op::Wait),
         1 => (0_u32..12).prop_map(Op::Capacity),
@@ -101,6 +108,7 @@ proptest! {
     fn never_overcommits_and_never_leaks(ops in prop::collection::vec(op(), 1..60)) {
         let mut ledger = Ledger::new();
         let mut book = Book::default();
+        let mut begun: Vec<(Commitment, Vec<Lease>)> = Vec::new();
         let mut capacity = 8;
         ledger.set_capacity(&rack(), &cores(0.008));
         let mut now = 0;
@@ -116,7 +124,7 @@ proptest! {
                         .filter(|l| replace && l.state == LeaseState::Confirmed)
                         .map(|l| l.id.clone())
                         .collect();
-                    let hold = Hold { lease: new.clone(), replaces: old.clone() };
+                    let hold = Hold { replaces: old.clone(), ..Hold::new(new.clone()) };
                     if let Ok(held) = ledger.hold(std::slice::from_ref(&hold), at(now)) && !held.is_empty() {
                         book.0.retain(|(l, _)| l.id != new.id);
                         book.0.push((new, old));
@@ -136,6 +144,34 @@ proptest! {
                         book.put(changed);
                     }
                 }
+                Op::Begin { ids, end, end_at } => {
+                    let commitment = Commitment {
+                        confirm: ids.iter().map(|i| id(&format!("l{i}"))).collect(),
+                        end: end.iter().map(|i| id(&format!("l{i}"))).collect(),
+                        end_at: at(end_at),
+                    };
+                    if let Ok(changed) = ledger.begin(&commitment, at(now)) {
+                        begun.push((commitment, changed));
+                    }
+                }
+                Op::Finish(durable) => {
+                    if let Some((commitment, wanted)) = begun.pop() {
+                        if durable {
+                            let changed = ledger.finish(&commitment);
+                            prop_assert_eq!(&changed, &wanted, "as it was written");
+                            book.put(changed);
+                        } else {
+                            ledger.abandon(&commitment);
+                        }
+                        // What could not run out before.
+                        book.put(ledger.expire(at(now)));
+                    }
+                }
+                Op::Renew { id: number, end } => {
+                    if let Ok(lease) = ledger.renew(&id(&format!("l{number}")), at(end), at(now)) {
+                        book.put(vec![lease]);
+                    }
+                }
                 Op::Release(number) => book.put(ledger.release(&[id(&format!("l{number}"))])),
                 Op::Wait(seconds) => {
                     now += seconds;
@@ -151,6 +187,9 @@ proptest! {
                 let used = book.used(at(t));
                 prop_assert!(used <= capacity || used <= before[t as usize], "{used} at {t}");
             }
+        }
+        for (commitment, _) in begun {
+            ledger.abandon(&commitment);
         }
         book.put(ledger.expire(at(1000)));
         ledger.expire(at(1000));

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{get, request, send};
 
 /// What there is, by path.
-const ROUTES: [(&str, &[&str]); 23] = [
+const ROUTES: [(&str, &[&str]); 25] = [
     ("/", &["get"]),
     ("/healthz", &["get"]),
     ("/metrics", &["get"]),
@@ -18,6 +18,7 @@ const ROUTES: [(&str, &[&str]); 23] = [
     ("/v1/graph", &["get"]),
     ("/v1/leases", &["get"]),
     ("/v1/negotiations/{id}", &["get"]),
+    ("/v1/negotiations/{id}/messages", &["post"]),
     ("/v1/plugins", &["get"]),
     ("/v1/plugins/{name}", &["delete", "get", "put"]),
     ("/v1/plugins/{name}/rollback", &["post"]),
@@ -27,6 +28,7 @@ const ROUTES: [(&str, &[&str]); 23] = [
     ("/v1/providers/{name}", &["delete", "get", "put"]),
     ("/v1/samples", &["post"]),
     ("/v1/scaling-requests", &["post"]),
+    ("/v1/scaling-requests/{id}", &["get"]),
     ("/v1/services", &["get"]),
     ("/v1/services/{name}", &["delete", "get", "put"]),
 ];

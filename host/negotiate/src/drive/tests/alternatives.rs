@@ -1,0 +1,148 @@
+//! What is tried when the whole cannot be had.
+
+use haggle_model::{
+    Alternative::{Borrowed, Degraded, Elsewhere, Later, Smaller},
+    Span, Strength, Tier,
+};
+
+use super::{Fixture, at, rps};
+use crate::{
+    Outcome,
+    testing::{name, window},
+};
+
+const PAIR: &[(&str, &str, f64, Strength)] =
+    &[("web", "db", 1.0, Strength::Mandatory), ("app", "db", 1.0, Strength::Mandatory)];
+
+fn agreed(
+    world: &mut Fixture,
+    who: &str,
+    load: f64,
+    tried: &[haggle_model::Alternative],
+) -> Outcome {
+    let mut demand = world.demand(who, load);
+    demand.policy.alternatives = tried.to_vec();
+    demand.policy.max_rounds = 6;
+    demand.policy.notice = Span::from_secs(60);
+    world.run(demand).outcome
+}
+
+#[test]
+fn later_waits_for_the_lease_that_is_in_the_way() {
+    let mut shop = Fixture::new(PAIR);
+    agreed(&mut shop, "app", 700.0, &[]);
+    let outcome = agreed(&mut shop, "web", 500.0, &[Later]);
+    let agreement = outcome.agreement().unwrap();
+    assert_eq!((agreement.fraction, agreement.window), (1.0, Some(window(600, 1200))));
+    assert_eq!(agreement.alternatives, [Later]);
+    assert_eq!(shop.agreed("web", "db"), 0.0, "not now");
+    shop.now = 600;
+    assert_eq!(shop.agreed("web", "db"), 500.0);
+}
+
+#[test]
+fn the_order_decides() {
+    for (order, fraction, later) in [([Smaller, Later], 0.6, false), ([Later, Smaller], 1.0, true)]
+    {
+        let mut shop = Fixture::new(PAIR);
+        agreed(&mut shop, "app", 700.0, &[]);
+        let outcome = agreed(&mut shop, "web", 500.0, &order);
+        let agreement = outcome.agreement().unwrap();
+        assert!((agreement.fraction - fraction).abs() < 1e-9);
+        assert_eq!(agreement.window.is_some(), later);
+    }
+}
+
+#[test]
+fn less_at_once_where_later_would_not_do_either() {
+    let mut shop = Fixture::new(PAIR);
+    agreed(&mut shop, "app", 700.0, &[]);
+    shop.answer("db", super::counter(rps(300.0)));
+    let outcome = agreed(&mut shop, "web", 500.0, &[Later, Smaller]);
+    let agreement = outcome.agreement().unwrap();
+    assert!((agreement.fraction - 0.6).abs() < 1e-9);
+    assert_eq!((agreement.window, agreement.alternatives.as_slice()), (None, &[Smaller][..]));
+}
+
+#[test]
+fn elsewhere_gives_up_the_location() {
+    let mut shop = Fixture::new(&[]);
+    shop.service("web", 10);
+    shop.provider("alder", 5, 1.0);
+    shop.standings.get_mut(&name("web")).unwrap().service.location = Some("there".into());
+    assert!(agreed(&mut shop, "web", 500.0, &[Smaller]).agreement().is_none());
+    let outcome = agreed(&mut shop, "web", 500.0, &[Smaller, Elsewhere]);
+    let agreement = outcome.agreement().unwrap();
+    assert_eq!((agreement.fraction, shop.placed("web")), (1.0, 5));
+    assert!(agreement.alternatives.contains(&Elsewhere));
+}
+
+#[test]
+fn a_lower_tier_makes_way_after_its_notice() {
+    for (tier, fraction) in [(Tier::Bronze, Some(1.0)), (Tier::Gold, None)] {
+        let mut shop = Fixture::new(PAIR);
+        shop.standings.get_mut(&name("app")).unwrap().tier = tier;
+        shop.standings.get_mut(&name("web")).unwrap().tier = Tier::Gold;
+        agreed(&mut shop, "app", 700.0, &[]);
+        let outcome = agreed(&mut shop, "web", 500.0, &[Borrowed]);
+        assert_eq!(outcome.agreement().map(|agreement| agreement.fraction), fraction);
+        let Some(agreement) = outcome.agreement() else {
+            assert_eq!(shop.agreed("app", "db"), 700.0);
+            continue;
+        };
+        assert_eq!(agreement.window, Some(window(60, 600)));
+        assert_eq!(agreement.borrowed.len(), 1);
+        let victim = shop.ledger.lease(&agreement.borrowed[0]).unwrap();
+        assert_eq!((victim.holder.as_str(), victim.window.end), ("app", at(60)));
+        assert!(shop.parties.persisted.contains(victim), "both in one write");
+    }
+}
+
+#[test]
+fn no_more_is_borrowed_than_is_needed() {
+    let mut shop = Fixture::new(&[
+        ("web", "db", 1.0, Strength::Mandatory),
+        ("app", "db", 1.0, Strength::Mandatory),
+        ("job", "db", 1.0, Strength::Mandatory),
+    ]);
+    for (holder, tier) in [("app", Tier::Silver), ("job", Tier::Bronze), ("web", Tier::Gold)] {
+        shop.standings.get_mut(&name(holder)).unwrap().tier = tier;
+    }
+    agreed(&mut shop, "app", 500.0, &[]);
+    agreed(&mut shop, "job", 500.0, &[]);
+    let outcome = agreed(&mut shop, "web", 400.0, &[Borrowed]);
+    let victims = &outcome.agreement().unwrap().borrowed;
+    assert_eq!(victims.len(), 1);
+    assert_eq!(shop.ledger.lease(&victims[0]).unwrap().holder, name("job"), "the lowest first");
+}
+
+#[test]
+fn degraded_does_without_headroom_and_without_what_is_optional() {
+    let mut shop = Fixture::new(&[("web", "ads", 1.0, Strength::Optional)]);
+    let mut demand = shop.demand("web", 900.0);
+    demand.target_utilization = 0.8;
+    demand.policy.alternatives = vec![];
+    assert!(shop.run(demand.clone()).outcome.agreement().is_none());
+    demand.session = "again".into();
+    demand.policy.alternatives = vec![Degraded];
+    let done = shop.run(demand);
+    let agreement = done.outcome.agreement().unwrap();
+    assert_eq!((agreement.fraction, agreement.services.len()), (1.0, 1));
+    assert_eq!((agreement.degraded.len(), agreement.alternatives.as_slice()), (1, &[Degraded][..]));
+}
+
+#[test]
+fn an_optional_branch_does_not_take_from_what_is_needed() {
+    // Both lead to db; only cart is needed.
+    let mut shop = Fixture::new(&[
+        ("web", "cart", 1.0, Strength::Mandatory),
+        ("web", "ads", 1.0, Strength::Optional),
+        ("cart", "db", 1.0, Strength::Mandatory),
+        ("ads", "db", 1.0, Strength::Mandatory),
+    ]);
+    let outcome = agreed(&mut shop, "web", 800.0, &[Smaller]);
+    let agreement = outcome.agreement().unwrap();
+    assert_eq!((agreement.fraction, agreement.degraded.len()), (1.0, 1));
+    assert_eq!(shop.agreed("web", "db"), 800.0);
+    assert!(!agreement.services.contains_key(&name("ads")));
+}

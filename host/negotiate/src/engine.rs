@@ -1,0 +1,370 @@
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use haggle_model::Timestamp;
+
+use crate::{
+    Content, Context, Demand, Fault, Input, Ledger, Message, MessageId, Outcome, Party, Reason,
+    Session, Transcript, World,
+};
+
+mod check;
+mod effect;
+mod error;
+mod options;
+mod question;
+mod running;
+
+pub use effect::{Agreed, Effect, Ending, Persist, SessionRecord};
+pub use error::{MessageError, OpenError};
+pub use options::{EngineOptions, Retry};
+
+use check::{check, silence};
+use question::{Kind, digest};
+use running::{Running, Turn};
+
+/// Runs any number of sessions over one ledger, with parties that answer when they like: each gets its
+/// questions as messages of its own, again and again with growing pauses until it answers or is given
+/// up; answers count once, whatever is lost, late or repeated.
+///
+/// It does nothing itself: every call takes what has happened and returns what is to be done, as
+/// [`Effect`]s. An agreement goes through three steps: the ledger holds everything and each party says
+/// that it holds its part; everything is written; only then it counts and is confirmed to all. What was
+/// not written when the process stops never happened: see [`Engine::recover`].
+#[derive(Debug, Default)]
+pub struct Engine {
+    options: EngineOptions,
+    sessions: BTreeMap<String, Running>,
+    timers: BTreeSet<(Timestamp, String)>,
+    ended: BTreeSet<String>,
+    ended_in_order: VecDeque<String>,
+}
+
+/// What the engine works on at one call.
+pub struct Setting<'a> {
+    /// The services and providers.
+    pub world: &'a dyn World,
+    /// The capacity that is promised.
+    pub ledger: &'a mut Ledger,
+    /// The present.
+    pub now: Timestamp,
+}
+
+impl Setting<'_> {
+    fn context(&self) -> Context<'_> {
+        Context { world: self.world, ledger: self.ledger, now: self.now }
+    }
+}
+
+impl Engine {
+    /// An engine without sessions.
+    #[must_use]
+    pub fn new(options: EngineOptions) -> Self {
+        Self { options, ..Self::default() }
+    }
+
+    /// Opens a session.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nobody was asked then.
+    pub fn open(
+        &mut self,
+        demand: Demand,
+        setting: &mut Setting<'_>,
+    ) -> Result<Vec<Effect>, OpenError> {
+        let id = demand.session.clone();
+        if self.sessions.contains_key(&id) || self.ended.contains(&id) {
+            return Err(OpenError::Taken(id));
+        }
+        let (session, outputs) = Session::new(demand, &setting.context())?;
+        let running = Running::new(session, self.options.transcripts);
+        self.sessions.insert(id.clone(), running);
+        Ok(self.with(&id, setting, |running, turn| running.begin(outputs, turn)))
+    }
+
+    /// Takes in a message of a party. The same answer may come any number of times.
+    ///
+    /// # Errors
+    /// [`MessageError`] for its sender; nothing has changed then, but that the transcript has it.
+    pub fn receive(
+        &mut self,
+        message: Message,
+        setting: &mut Setting<'_>,
+    ) -> Result<Vec<Effect>, MessageError> {
+        let id = message.session.clone();
+        let ended = self.ended.contains(&id);
+        let Some(running) = self.sessions.get_mut(&id) else {
+            return Err(match ended {
+                true => MessageError::Finished(id),
+                false => MessageError::UnknownSession(id),
+            });
+        };
+        let (from, about) = (message.from.clone(), message.in_reply_to.unwrap_or(message.message));
+        match admit(running, message) {
+            Ok(Admitted::Nothing) => Ok(Vec::new()),
+            Ok(Admitted::Cancel(why)) => self.cancel(&id, why, setting),
+            Ok(Admitted::Reply(question, reply)) => {
+                Ok(self.with(&id, setting, |running, turn| running.heard(&question, reply, turn)))
+            }
+            Err(error) => {
+                running.refuse(&error, from, about, setting.now);
+                Err(error)
+            }
+        }
+    }
+
+    /// Says that a message cannot reach its party, or that the party cannot answer: it is not asked
+    /// again.
+    pub fn undeliverable(
+        &mut self,
+        message: &Message,
+        why: String,
+        setting: &mut Setting<'_>,
+    ) -> Vec<Effect> {
+        let Some(running) = self.sessions.get_mut(&message.session) else { return Vec::new() };
+        let Some(question) = running.close(message.message, None) else { return Vec::new() };
+        let reply = silence(question.kind, why);
+        self.with(&message.session, setting, |running, turn| {
+            running.heard(&question, reply, turn);
+        })
+    }
+
+    /// Says whether what was awaited is durable. An error must mean that it is not and never will be:
+    /// whoever does not know has to stop and [`Engine::recover`].
+    pub fn persisted(
+        &mut self,
+        session: &str,
+        result: Result<(), String>,
+        setting: &mut Setting<'_>,
+    ) -> Vec<Effect> {
+        let mut effects =
+            self.with(session, setting, |running, turn| running.persisted(result, turn));
+        // What could not run out while it was on its way.
+        effects.extend(expire(setting));
+        effects
+    }
+
+    /// Ends a session that is not confirmed yet.
+    ///
+    /// # Errors
+    /// [`MessageError`] where it is unknown, over, or on its way to disk.
+    pub fn cancel(
+        &mut self,
+        session: &str,
+        why: String,
+        setting: &mut Setting<'_>,
+    ) -> Result<Vec<Effect>, MessageError> {
+        match self.sessions.get(session) {
+            Some(running) if running.committing.is_some() => {
+                Err(MessageError::Confirming(session.to_owned()))
+            }
+            Some(running) if running.session.is_some() => {
+                Ok(self.with(session, setting, |running, turn| {
+                    running.tell(Input::Cancel(why), turn);
+                }))
+            }
+            None if !self.ended.contains(session) => {
+                Err(MessageError::UnknownSession(session.to_owned()))
+            }
+            _ => Err(MessageError::Finished(session.to_owned())),
+        }
+    }
+
+    /// Lets time pass: leases that are over expire, questions are repeated or given up, and sessions end
+    /// at their deadline. Call it at [`Engine::next_due`] and whenever a lease may have ended.
+    pub fn tick(&mut self, setting: &mut Setting<'_>) -> Vec<Effect> {
+        let mut effects: Vec<Effect> = expire(setting).into_iter().collect();
+        while let Some((at, id)) = self.timers.first().cloned()
+            && at <= setting.now
+        {
+            self.timers.remove(&(at, id.clone()));
+            effects.extend(self.with(&id, setting, |running, turn| {
+                running.scheduled = None;
+                awake(running, turn);
+            }));
+        }
+        effects
+    }
+
+    /// When the engine has to look at a session again.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// How many sessions are open, or have ended without everybody knowing it yet.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// Whether a session is negotiating.
+    #[must_use]
+    pub fn is_open(&self, session: &str) -> bool {
+        self.sessions.get(session).is_some_and(|running| running.session.is_some())
+    }
+
+    /// After a restart, on a ledger restored from the leases on disk: ends every session that was open.
+    /// What was agreed is agreed, and told to everybody once more; all else has failed, and what parties
+    /// hold for it runs out by itself.
+    pub fn recover(
+        &mut self,
+        records: impl IntoIterator<Item = SessionRecord>,
+        setting: &mut Setting<'_>,
+    ) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for record in records {
+            let id = record.session.clone();
+            if let Some(agreed) = record.agreed.clone() {
+                let retry = self.options.retry;
+                let mut turn = Turn { setting, retry, effects: &mut effects };
+                let running = Running::resume(record, &agreed, &mut turn);
+                self.sessions.insert(id.clone(), running);
+                effects.extend(self.with(&id, setting, |_, _| {}));
+                continue;
+            }
+            let text = "the host stopped in the middle of it: negotiate again".to_owned();
+            let reasons = vec![Reason { participant: record.requester, text }];
+            let outcome = Outcome::Failed { reasons, rounds: 0 };
+            effects.push(Effect::Persist(Persist {
+                session: id.clone(),
+                record: None,
+                leases: Vec::new(),
+                awaited: false,
+            }));
+            self.remember(id.clone());
+            effects.push(Effect::Finished(Ending {
+                session: id,
+                outcome,
+                changes: Vec::new(),
+                transcript: Transcript::default(),
+            }));
+        }
+        effects
+    }
+
+    /// Lets a session do something, and looks when it is due again.
+    fn with(
+        &mut self,
+        id: &str,
+        setting: &mut Setting<'_>,
+        act: impl FnOnce(&mut Running, &mut Turn<'_, '_>),
+    ) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let Some(running) = self.sessions.get_mut(id) else { return effects };
+        let mut turn = Turn { setting, retry: self.options.retry, effects: &mut effects };
+        act(running, &mut turn);
+        let over = running.settle(&mut turn);
+        let due = running.due.filter(|_| !over);
+        if running.scheduled != due {
+            if let Some(at) = std::mem::replace(&mut running.scheduled, due) {
+                self.timers.remove(&(at, id.to_owned()));
+            }
+            self.timers.extend(due.map(|at| (at, id.to_owned())));
+        }
+        if over {
+            self.sessions.remove(id);
+            self.remember(id.to_owned());
+        }
+        effects
+    }
+
+    fn remember(&mut self, id: String) {
+        if self.ended.insert(id.clone()) {
+            self.ended_in_order.push_back(id);
+        }
+        if self.ended_in_order.len() > self.options.remembered
+            && let Some(oldest) = self.ended_in_order.pop_front()
+        {
+            self.ended.remove(&oldest);
+        }
+    }
+}
+
+enum Admitted {
+    Nothing,
+    Cancel(String),
+    Reply(question::Question, check::Reply),
+}
+
+/// Whether the message is one that this session listens to. The question that it answers is closed.
+fn admit(running: &mut Running, message: Message) -> Result<Admitted, MessageError> {
+    running.note(&message);
+    if let Content::Cancel { reason } = message.content {
+        let requester = Party::Service(running.requester.clone());
+        return match message.from == requester {
+            true => Ok(Admitted::Cancel(reason)),
+            false => Err(MessageError::NotTheRequester(message.from)),
+        };
+    }
+    let unprompted = MessageError::Unprompted(message.content.kind());
+    let id = message.in_reply_to.ok_or(unprompted)?;
+    let asked = running.questions.get(&id).map(|question| &question.message.to);
+    let asked = asked.or_else(|| running.closed.get(&id).map(|closed| &closed.asked));
+    let asked = asked.ok_or(MessageError::UnknownQuestion(id))?;
+    if *asked != message.from {
+        let (from, asked) = (message.from, asked.clone());
+        return Err(MessageError::WrongParty { message: id, from, asked });
+    }
+    let said = digest(&message.content);
+    let Some(question) = running.questions.get(&id) else {
+        let before = running.closed.get(&id).and_then(|closed| closed.answer);
+        return match before {
+            Some(before) if before == said => Ok(Admitted::Nothing),
+            Some(_) => Err(MessageError::Contradiction(id)),
+            None => Err(MessageError::Late(id)),
+        };
+    };
+    let reply = check(question, message.content)?;
+    let question = running.close(id, Some(said)).ok_or(MessageError::UnknownQuestion(id))?;
+    Ok(Admitted::Reply(question, reply))
+}
+
+/// What is over now.
+fn expire(setting: &mut Setting<'_>) -> Option<Effect> {
+    let expired = setting.ledger.expire(setting.now);
+    (!expired.is_empty()).then_some(Effect::Expired(expired))
+}
+
+/// Repeats questions, gives them up, and ends the session at its deadline.
+fn awake(running: &mut Running, turn: &mut Turn<'_, '_>) {
+    let now = turn.setting.now;
+    if running.committing.is_none() && running.session.is_some() && now >= running.deadline {
+        let silent: BTreeSet<String> = running
+            .questions
+            .values()
+            .filter(|question| question.kind != Kind::Notice)
+            .map(|question| question.message.to.to_string())
+            .collect();
+        let silent = silent.into_iter().collect::<Vec<_>>().join(", ");
+        running.tell(Input::Overdue(silent), turn);
+    }
+    let due: Vec<MessageId> =
+        running.questions.iter().filter(|(_, q)| q.due <= now).map(|(id, _)| *id).collect();
+    for id in due {
+        let Some(question) = running.questions.get_mut(&id) else { continue };
+        if question.attempts < turn.retry.attempts {
+            question.attempts += 1;
+            question.due = now + turn.retry.wait(question.attempts);
+            turn.effects.push(Effect::Deliver(question.message.clone()));
+            continue;
+        }
+        let Some(question) = running.close(id, None) else { continue };
+        let why = format!("no answer after {} attempts", question.attempts);
+        if question.kind == Kind::Notice {
+            let participant = question.message.to.clone();
+            let text = format!("{why} to acknowledge that it is over");
+            running.fault(Fault { message: id, participant, text }, turn);
+        }
+        running.heard(&question, silence(question.kind, why), turn);
+    }
+    running.reschedule();
+}
+
+#[cfg(test)]
+mod tests;

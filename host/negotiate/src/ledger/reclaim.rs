@@ -1,0 +1,106 @@
+//! Leases that go on for longer, and capacity that its owner takes back.
+
+use std::cmp::Ordering;
+
+use haggle_model::{Lease, LeaseId, LeaseState, Owner, Quantities, Resource, Timestamp, Window};
+
+use super::{Ledger, LedgerError};
+use crate::steps;
+
+impl Ledger {
+    /// Lets a confirmed lease end later, where there is room for that, and returns it. The second time
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if the lease is not confirmed or over, is being replaced, or its owner has not
+    /// enough after its present end; it is then as it was.
+    pub fn renew(
+        &mut self,
+        id: &LeaseId,
+        end: Timestamp,
+        now: Timestamp,
+    ) -> Result<Lease, LedgerError> {
+        let entry = self.entries.get(id).ok_or_else(|| LedgerError::Unknown(id.clone()))?;
+        let mut lease = entry.lease.clone();
+        if lease.state != LeaseState::Confirmed || !lease.is_active(now) {
+            return Err(LedgerError::Over { id: id.clone(), state: lease.state });
+        }
+        if entry.pinned.is_some() || entry.replaced_by.is_some() {
+            return Err(LedgerError::Busy(id.clone()));
+        }
+        if end <= lease.window.end {
+            return Ok(lease);
+        }
+        let more = Lease { window: Window { start: lease.window.end, end }, ..lease.clone() };
+        self.check_room(&super::Hold::new(more))?;
+        lease.window.end = end;
+        self.update(&lease);
+        Ok(lease)
+    }
+
+    /// An owner announces that from `at` on it has only `left`. What is promised beyond that ends then:
+    /// holds are released, and confirmed leases are cut short in the order of `first`, until the rest
+    /// fits. Returns the leases that changed; their holders have until `at` to negotiate for others. A
+    /// lease on its way to disk stays: call it again then. Once it is so far, the new capacity is set.
+    pub fn reclaim(
+        &mut self,
+        owner: &Owner,
+        left: &Quantities,
+        at: Timestamp,
+        now: Timestamp,
+        first: impl Fn(&Lease, &Lease) -> Ordering,
+    ) -> Vec<Lease> {
+        let window = Window { start: at.max(now), end: Timestamp::from_millis(u64::MAX) };
+        self.forget_reclaims(owner);
+        let Some(account) = self.accounts.get_mut(owner) else { return Vec::new() };
+        let Some(capacity) = account.capacity.clone() else { return Vec::new() };
+        for (resource, had) in capacity {
+            let less = had - steps::down(resource, left.get(resource)).min(had);
+            if less > 0 {
+                account.calendars.entry(resource).or_default().add(window, less);
+                account.reclaimed.push((resource, window, less));
+            }
+        }
+        let mut leases: Vec<Lease> = self
+            .leases()
+            .filter(|lease| lease.owner == *owner && lease.window.overlaps(&window))
+            .filter(|lease| !self.is_pinned(&lease.id))
+            .cloned()
+            .collect();
+        leases.sort_by(|a, b| {
+            let held = |lease: &Lease| lease.state != LeaseState::Held;
+            held(a).cmp(&held(b)).then_with(|| first(a, b)).then_with(|| a.id.cmp(&b.id))
+        });
+        let mut changed = Vec::new();
+        for lease in leases {
+            let Some(short) = self.short(owner, window) else { break };
+            if lease.amounts.get(short) <= 0.0 {
+                continue;
+            }
+            if let Some((_, ended)) = self.ended(&lease.id, window.start, now) {
+                self.update(&ended);
+                changed.push(ended);
+            }
+        }
+        changed
+    }
+
+    /// What the owner has too little of within the window.
+    fn short(&self, owner: &Owner, window: Window) -> Option<Resource> {
+        let account = self.accounts.get(owner)?;
+        let capacity = account.capacity.as_ref()?;
+        let over = account.calendars.iter().find(|(resource, calendar)| {
+            calendar.peak(window).0 > capacity.get(resource).copied().unwrap_or(0)
+        });
+        over.map(|(resource, _)| *resource)
+    }
+
+    /// A new capacity takes the place of what was announced.
+    pub(super) fn forget_reclaims(&mut self, owner: &Owner) {
+        let Some(account) = self.accounts.get_mut(owner) else { return };
+        for (resource, window, less) in std::mem::take(&mut account.reclaimed) {
+            account.calendars.entry(resource).or_default().add(window, -less);
+        }
+        account.calendars.retain(|_, calendar| !calendar.is_flat());
+    }
+}

@@ -1,0 +1,287 @@
+//! What is tried where the whole cannot be had when it is wanted, in the order of the policy.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use haggle_model::{
+    Alternative, Lease, LeaseId, LeaseState, Name, Owner, Quantities, Strength, Tier, Timestamp,
+    Window,
+};
+
+use super::{CLOSE, Next, Session, deal::Draft};
+use crate::{Context, Demand, service_capacity};
+
+/// What a round is about, beside the demand.
+#[derive(Debug)]
+pub(super) struct Terms {
+    /// The window that the demand asks for.
+    pub(super) wanted: Window,
+    /// What has not been tried yet.
+    untried: VecDeque<Alternative>,
+    /// What was tried and is in force.
+    pub(super) taken: Vec<Alternative>,
+    /// The most that the requester itself can carry.
+    whole: f64,
+    /// Whether less than the whole will do.
+    smaller: bool,
+    /// Whether replicas may be in any location.
+    pub(super) anywhere: bool,
+    /// Whether lower tiers have to make way.
+    pub(super) borrows: bool,
+}
+
+impl Terms {
+    pub(super) fn new(demand: &Demand) -> Self {
+        Self {
+            wanted: demand.window,
+            untried: demand.policy.alternatives.iter().copied().collect(),
+            taken: Vec::new(),
+            whole: 1.0,
+            smaller: false,
+            anywhere: false,
+            borrows: false,
+        }
+    }
+
+    fn take(&mut self, alternative: Alternative) {
+        if !self.taken.contains(&alternative) {
+            self.taken.push(alternative);
+        }
+    }
+}
+
+impl Session {
+    /// The bounds of the requester itself limit the first round already; whether anything is left.
+    pub(super) fn bound_by_requester(&mut self) -> bool {
+        loop {
+            let root = self.demand.requester.clone();
+            let Some(standing) = self.standings.get(&root) else { return true };
+            let most = service_capacity(&standing.service, standing.target_utilization);
+            let need = self.share(&self.core, &root);
+            let fraction = most.share_of(&need);
+            if fraction >= 1.0 - CLOSE {
+                return true;
+            }
+            let replicas = standing.service.replicas.max;
+            let untried = &mut self.terms.untried;
+            let degraded = untried.iter().position(|a| *a == Alternative::Degraded);
+            let smaller = untried.iter().position(|a| *a == Alternative::Smaller);
+            match (degraded, smaller) {
+                (Some(place), other) if other.is_none_or(|other| place < other) => {
+                    untried.remove(place);
+                    self.degrade();
+                }
+                (_, Some(_)) if fraction > CLOSE => {
+                    let text = format!("at most {replicas} replicas carry {most} of {need}");
+                    self.reason(&root, text);
+                    self.terms.whole = fraction;
+                    self.fraction = fraction;
+                    return true;
+                }
+                _ => {
+                    let text = format!("at most {replicas} replicas carry {most} of {need}");
+                    self.reason(&root, text);
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// Goes on with the fraction that is possible, or with the next alternative.
+    pub(super) fn decide(&mut self, fraction: f64, cx: &Context<'_>) -> Next {
+        if fraction >= self.fraction * (1.0 - CLOSE) {
+            return Next::Proceed;
+        }
+        let rounds_left = self.round < self.demand.policy.max_rounds;
+        loop {
+            if self.terms.smaller && fraction > CLOSE {
+                self.fraction = fraction;
+                return if rounds_left { Next::AnotherRound } else { Next::Proceed };
+            }
+            let Some(alternative) = self.terms.untried.pop_front() else { return Next::Fail };
+            if alternative == Alternative::Smaller {
+                self.terms.smaller = true;
+                // Less at the time that was wanted, if there is a round left to ask for that.
+                if self.demand.window != self.terms.wanted && rounds_left && !self.terms.borrows {
+                    self.demand.window = self.terms.wanted;
+                    self.terms.taken.retain(|taken| *taken != Alternative::Later);
+                    self.terms.take(alternative);
+                    return self.anew();
+                }
+                self.terms.take(alternative);
+                continue;
+            }
+            if rounds_left && self.try_alternative(alternative, cx) {
+                return self.anew();
+            }
+        }
+    }
+
+    /// Whether there is something to it.
+    fn try_alternative(&mut self, alternative: Alternative, cx: &Context<'_>) -> bool {
+        let possible = match alternative {
+            Alternative::Later => match self.later(cx) {
+                Some(start) => {
+                    // Should that not do either, the next opportunity.
+                    self.terms.untried.push_front(alternative);
+                    self.demand.window = Window::new(start, self.terms.wanted.length());
+                    true
+                }
+                None => {
+                    self.demand.window = self.terms.wanted;
+                    self.terms.taken.retain(|taken| *taken != alternative);
+                    false
+                }
+            },
+            Alternative::Elsewhere => {
+                let bound = |name: &Name| {
+                    self.standings.get(name).is_some_and(|s| s.service.location.is_some())
+                };
+                let possible = !self.terms.anywhere && self.firm.shares().keys().any(bound);
+                self.terms.anywhere |= possible;
+                possible
+            }
+            Alternative::Borrowed => self.borrow(cx),
+            Alternative::Degraded => self.degrade(),
+            _ => false,
+        };
+        if possible {
+            self.terms.take(alternative);
+        }
+        possible
+    }
+
+    fn anew(&mut self) -> Next {
+        self.fraction = self.terms.whole;
+        Next::AnotherRound
+    }
+
+    /// The next moment at which a lease ends that is in the way, and at which all that is needed would be
+    /// free as far as the ledger knows.
+    fn later(&self, cx: &Context<'_>) -> Option<Timestamp> {
+        let latest = self.terms.wanted.start + self.demand.policy.later_within;
+        let ends: BTreeSet<Timestamp> = cx
+            .ledger
+            .leases()
+            .filter(|lease| match &lease.owner {
+                Owner::Service(name) => self.firm.shares().contains_key(name),
+                Owner::Unit { .. } => true,
+            })
+            .map(|lease| lease.window.end)
+            .filter(|end| *end > self.demand.window.start && *end <= latest)
+            .collect();
+        let length = self.terms.wanted.length();
+        ends.into_iter().find(|start| {
+            let window = Window::new(*start, length);
+            self.core.shares().keys().filter(|name| **name != self.demand.requester).all(|name| {
+                let owner = Self::owner(name);
+                let own: Vec<LeaseId> = cx
+                    .ledger
+                    .leases_between(&self.demand.requester, &owner)
+                    .map(|lease| lease.id.clone())
+                    .collect();
+                let need = self.share(&self.core, name).scaled(self.terms.whole);
+                cx.ledger.free(&owner, window, &own).covers(&need)
+            })
+        })
+    }
+
+    /// Lower tiers have to make way once they have had their notice: it begins then at the earliest.
+    fn borrow(&mut self, cx: &Context<'_>) -> bool {
+        let earliest = cx.now + self.demand.policy.notice;
+        let start = self.demand.window.start.max(earliest);
+        let window = Window { start, end: self.demand.window.end };
+        if self.terms.borrows || window.start >= window.end {
+            return false;
+        }
+        let lower = cx.ledger.leases().any(|l| l.window.overlaps(&window) && self.is_lower(l, cx));
+        if lower {
+            self.demand.window = window;
+            self.terms.borrows = true;
+        }
+        lower
+    }
+
+    /// Without anything optional, and without headroom of its own.
+    fn degrade(&mut self) -> bool {
+        let root = &self.demand.requester;
+        let headroom = self
+            .standings
+            .get_mut(root)
+            .is_some_and(|standing| std::mem::replace(&mut standing.target_utilization, 1.0) < 1.0);
+        let optional = self.firm.shares().keys().any(|name| {
+            self.firm.dependencies_of(name).any(|(_, d)| d.strength != Strength::Mandatory)
+        });
+        if optional {
+            self.keep(std::sync::Arc::clone(&self.core));
+        }
+        if headroom || optional {
+            self.terms.take(Alternative::Degraded);
+        }
+        headroom || optional
+    }
+
+    fn tier_of(&self, name: &Name, cx: &Context<'_>) -> Option<Tier> {
+        let known = self.standings.get(name).map(|standing| standing.tier);
+        known.or_else(|| cx.world.standing(name).map(|standing| standing.tier))
+    }
+
+    /// Whether a lease has to make way for the requester.
+    fn is_lower(&self, lease: &Lease, cx: &Context<'_>) -> bool {
+        let own = self.tier_of(&self.demand.requester, cx);
+        lease.state == LeaseState::Confirmed
+            && lease.holder != self.demand.requester
+            && !self.standings.contains_key(&lease.holder)
+            && self.tier_of(&lease.holder, cx).zip(own).is_some_and(|(other, own)| other > own)
+    }
+
+    /// The leases on an owner that would make way, the lowest tier first.
+    pub(super) fn lower(&self, owner: &Owner, cx: &Context<'_>) -> Vec<LeaseId> {
+        if !self.terms.borrows {
+            return Vec::new();
+        }
+        let window = self.demand.window;
+        let mut leases: Vec<&Lease> = cx
+            .ledger
+            .leases()
+            .filter(|l| l.owner == *owner && l.window.overlaps(&window) && self.is_lower(l, cx))
+            .collect();
+        leases.sort_by(|a, b| {
+            let tier = |lease: &Lease| self.tier_of(&lease.holder, cx);
+            tier(b).cmp(&tier(a)).then_with(|| a.id.cmp(&b.id))
+        });
+        leases.into_iter().map(|lease| lease.id.clone()).collect()
+    }
+
+    /// As few of those as it takes to make room for this one.
+    pub(super) fn victims(
+        &self,
+        draft: &Draft,
+        new: &Lease,
+        replaces: &[LeaseId],
+        cx: &Context<'_>,
+    ) -> Vec<LeaseId> {
+        if !self.terms.borrows {
+            return Vec::new();
+        }
+        let mut victims: Vec<LeaseId> = Vec::new();
+        let taken: BTreeSet<&LeaseId> =
+            draft.holds.iter().flat_map(|hold| &hold.preempts).collect();
+        let beside: Quantities = draft
+            .holds
+            .iter()
+            .filter(|hold| hold.lease.owner == new.owner)
+            .fold(Quantities::new(), |sum, hold| sum.plus(&hold.lease.amounts));
+        for victim in self.lower(&new.owner, cx) {
+            let without: Vec<LeaseId> =
+                replaces.iter().chain(&victims).chain(taken.iter().copied()).cloned().collect();
+            let free = cx.ledger.free(&new.owner, new.window, &without);
+            if free.minus(&beside).covers(&new.amounts) {
+                break;
+            }
+            if !taken.contains(&victim) {
+                victims.push(victim);
+            }
+        }
+        victims
+    }
+}

@@ -1,0 +1,294 @@
+//! Negotiations with parties that answer when they like: what the engine wants done is done here. Parties
+//! without an endpoint are answered for at once; the others get their messages through a [`Courier`].
+//!
+//! [`Courier`]: crate::courier::Courier
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::mpsc::SyncSender,
+};
+
+use haggle_model::{Endpoint, Name, ScalingReason, Timestamp};
+use haggle_negotiate::{
+    Demand, Effect, Ending, Engine, Message, Negotiated, OpenError, Party, Persist, SessionRecord,
+    Setting,
+};
+use haggle_store::{Batch, Kind};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    catalog::Catalog,
+    counterparties::{InProcess, WorldView},
+    courier::Delivered,
+    error::HostError,
+    host::{Host, lock},
+    negotiating::{Session, keep_leases},
+    turn::{Asked, Pending},
+    views::ScalingVerdict,
+};
+
+/// What a session is for that waits for its parties.
+pub(crate) struct Waiting {
+    pub(crate) number: u64,
+    pub(crate) demand: Demand,
+    pub(crate) asked: Asked,
+    /// Where the answer of a scaling request goes.
+    pub(crate) answer: Option<SyncSender<ScalingVerdict>>,
+}
+
+/// Sessions that wait, by their ids.
+pub(crate) type AllWaiting = BTreeMap<String, Waiting>;
+
+/// What came of a session, and who waits to hear it.
+type Settled = (ScalingVerdict, Option<SyncSender<ScalingVerdict>>);
+
+/// Sessions that were open when the process stopped, by their ids.
+pub(crate) enum Sessions {}
+
+impl Kind for Sessions {
+    const TAG: u8 = 0x42;
+    const NAME: &'static str = "open session";
+    type Key = String;
+    type Value = StoredSession;
+}
+
+/// An open session, and what it is for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct StoredSession {
+    record: SessionRecord,
+    number: u64,
+    demand: Demand,
+    asked: Asked,
+}
+
+impl Host {
+    /// Whether somebody outside this process may be asked when the service negotiates.
+    pub(crate) fn asks_others(catalog: &Catalog, service: &Name) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut next = vec![service];
+        while let Some(name) = next.pop() {
+            if !seen.insert(name) {
+                continue;
+            }
+            if catalog.services.get(name).is_some_and(|service| service.endpoint.is_some()) {
+                return true;
+            }
+            next.extend(catalog.graph.dependencies_of(name).map(|(to, _)| to));
+        }
+        catalog.providers.values().any(|provider| provider.endpoint.is_some())
+    }
+
+    /// Opens a session and asks its parties; what has ended already is returned.
+    pub(crate) fn open_session(&self, waiting: Waiting) -> Result<Vec<Ending>, HostError> {
+        let demand = waiting.demand.clone();
+        let id = demand.session.clone();
+        lock(&self.waiting).insert(id.clone(), waiting);
+        match self.with_engine(|engine, setting| engine.open(demand, setting)) {
+            Ok(effects) => self.carry_out_effects(effects),
+            Err(error) => {
+                lock(&self.waiting).remove(&id);
+                Err(match error {
+                    OpenError::Demand(error) => error.into(),
+                    other => HostError::Task(other.to_string()),
+                })
+            }
+        }
+    }
+
+    /// Takes in a message of a party.
+    ///
+    /// # Errors
+    /// [`HostError::Message`] saying why it changes nothing.
+    pub fn receive_message(&self, message: Message) -> Result<(), HostError> {
+        let effects = self.with_engine(|engine, setting| engine.receive(message, setting))?;
+        let endings = self.carry_out_effects(effects)?;
+        self.conclude(endings)
+    }
+
+    /// What became of a message that the courier took.
+    pub(crate) fn delivered(&self, delivered: Delivered) {
+        let Delivered { message, answer } = delivered;
+        let effects = match answer {
+            Ok(Some(content)) => {
+                let reply = message.reply(content, self.clock.now());
+                let from = reply.from.to_string();
+                match self.with_engine(|engine, setting| engine.receive(reply, setting)) {
+                    Ok(effects) => effects,
+                    Err(error) => {
+                        tracing::warn!(session = message.session, from, %error, "an answer changes nothing");
+                        return;
+                    }
+                }
+            }
+            Ok(None) => return,
+            Err(why) => {
+                self.with_engine(|engine, setting| engine.undeliverable(&message, why, setting))
+            }
+        };
+        self.conclude_effects(effects);
+    }
+
+    /// Lets time pass for the open sessions.
+    pub(crate) fn tick_sessions(&self) {
+        let effects =
+            self.with_engine(
+                |engine, setting| {
+                    if engine.is_empty() { Vec::new() } else { engine.tick(setting) }
+                },
+            );
+        self.conclude_effects(effects);
+    }
+
+    /// When the open sessions want to be looked at again.
+    pub(crate) fn sessions_due(&self) -> Option<Timestamp> {
+        lock(&self.engine).next_due()
+    }
+
+    /// Ends the sessions that were open when an earlier run stopped: what was agreed is carried out and
+    /// told to everybody once more, all else has failed.
+    pub(crate) fn resume_sessions(&self) -> Result<(), HostError> {
+        let Some(store) = self.persistence.store() else { return Ok(()) };
+        let mut records = Vec::new();
+        for entry in store.scan::<Sessions>() {
+            let (id, StoredSession { record, number, demand, asked }) = entry?;
+            lock(&self.waiting).insert(id, Waiting { number, demand, asked, answer: None });
+            records.push(record);
+        }
+        let effects = self.with_engine(|engine, setting| engine.recover(records, setting));
+        let endings = self.carry_out_effects(effects)?;
+        self.conclude(endings)
+    }
+
+    fn with_engine<R>(&self, act: impl FnOnce(&mut Engine, &mut Setting<'_>) -> R) -> R {
+        let catalog = self.catalog();
+        let mut engine = lock(&self.engine);
+        let states = self.states();
+        let mut ledger = self.ledger();
+        let world = WorldView { catalog: &catalog, states: &states };
+        act(&mut engine, &mut Setting { world: &world, ledger: &mut ledger, now: self.clock.now() })
+    }
+
+    /// Does what the engine wants, and what it wants then; sessions that have ended are returned.
+    fn carry_out_effects(&self, effects: Vec<Effect>) -> Result<Vec<Ending>, HostError> {
+        let catalog = self.catalog();
+        let mut endings = Vec::new();
+        let mut queue = VecDeque::from(effects);
+        while let Some(effect) = queue.pop_front() {
+            match effect {
+                Effect::Deliver(message) => queue.extend(self.deliver(&catalog, message)),
+                Effect::Persist(persist) => queue.extend(self.persist(persist)?),
+                Effect::Expired(leases) => {
+                    let mut batch = Batch::new();
+                    keep_leases(&mut batch, &leases)?;
+                    self.persistence.commit_lazy(batch)?;
+                }
+                Effect::Fault { session, fault } => {
+                    tracing::warn!(session, from = %fault.participant, "{}", fault.text);
+                }
+                Effect::Finished(ending) => endings.push(ending),
+            }
+        }
+        Ok(endings)
+    }
+
+    fn deliver(&self, catalog: &Catalog, message: Message) -> Vec<Effect> {
+        if let Some(endpoint) = endpoint(catalog, &message.to) {
+            let Err(why) = self.outbox.send(endpoint, message.clone()) else { return Vec::new() };
+            return self
+                .with_engine(|engine, setting| engine.undeliverable(&message, why, setting));
+        }
+        let now = self.clock.now();
+        let mut here = InProcess { decider: &self.decider, catalog, now, seed: message.message.0 };
+        let Some(content) = here.answer(&message) else { return Vec::new() };
+        let reply = message.reply(content, now);
+        self.with_engine(|engine, setting| engine.receive(reply, setting)).unwrap_or_else(|error| {
+            tracing::debug!(session = message.session, %error, "an answer came too late");
+            Vec::new()
+        })
+    }
+
+    fn persist(&self, persist: Persist) -> Result<Vec<Effect>, HostError> {
+        let Persist { session, record, leases, awaited } = persist;
+        let mut batch = Batch::new();
+        match record {
+            Some(record) => {
+                let waiting = lock(&self.waiting);
+                if let Some(Waiting { number, demand, asked, .. }) = waiting.get(&session) {
+                    let (number, demand, asked) = (*number, demand.clone(), asked.clone());
+                    batch.put::<Sessions>(
+                        &session,
+                        &StoredSession { record, number, demand, asked },
+                    )?;
+                }
+            }
+            None => {
+                batch.delete::<Sessions>(&session)?;
+            }
+        }
+        keep_leases(&mut batch, &leases)?;
+        if !awaited {
+            self.persistence.commit_lazy(batch)?;
+            return Ok(Vec::new());
+        }
+        // A store that fails once takes nothing more until it is opened again, and then nothing of this
+        // is there: the agreement does not count.
+        let result = self.persistence.commit(batch).map(drop).map_err(|error| error.to_string());
+        Ok(self.with_engine(|engine, setting| engine.persisted(&session, result, setting)))
+    }
+
+    fn conclude_effects(&self, effects: Vec<Effect>) {
+        let outcome = self.carry_out_effects(effects).and_then(|endings| self.conclude(endings));
+        if let Err(error) = outcome {
+            tracing::error!("a negotiation could not be concluded: {error}");
+        }
+    }
+
+    /// Carries out what was agreed. The turn must not be held.
+    fn conclude(&self, endings: Vec<Ending>) -> Result<(), HostError> {
+        if endings.is_empty() {
+            return Ok(());
+        }
+        let _turning = lock(&self.turning);
+        let mut pending = Pending::default();
+        let mut answers = Vec::new();
+        for ending in endings {
+            answers.extend(self.settle_ending(ending, &mut pending)?);
+        }
+        self.commit_and_actuate(pending)?;
+        self.persistence.flush_journal()?;
+        for (verdict, answer) in answers {
+            // Whoever asked may have gone away.
+            answer.into_iter().for_each(|answer| drop(answer.send(verdict.clone())));
+        }
+        Ok(())
+    }
+
+    /// Turns the end of a session into what follows from it; nothing where it was concluded before.
+    pub(crate) fn settle_ending(
+        &self,
+        ending: Ending,
+        pending: &mut Pending,
+    ) -> Result<Option<Settled>, HostError> {
+        let Ending { session, outcome, changes, transcript } = ending;
+        let Some(waiting) = lock(&self.waiting).remove(&session) else { return Ok(None) };
+        let Waiting { number, demand, asked, answer } = waiting;
+        let session = Session::new(demand, number, Negotiated { outcome, changes, transcript });
+        let verdict = session.verdict(asked.from);
+        let asked = match asked.reason {
+            ScalingReason::Request => Asked { wanted: verdict.to, ..asked },
+            _ => asked,
+        };
+        let mut states = self.states();
+        self.settle(&session, &verdict, asked, self.clock.now(), &mut states, pending)?;
+        Ok(Some((verdict, answer)))
+    }
+}
+
+/// Where the party is reached; none where it is answered for here.
+fn endpoint(catalog: &Catalog, party: &Party) -> Option<Endpoint> {
+    match party {
+        Party::Service(name) => catalog.services.get(name)?.endpoint.clone(),
+        Party::Provider(name) => catalog.providers.get(name)?.endpoint.clone(),
+        Party::Session | Party::Ledger => None,
+    }
+}

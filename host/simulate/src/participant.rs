@@ -1,0 +1,146 @@
+//! The services and providers of a run, each a node of its own that forgets when it crashes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use haggle_model::{LeaseId, LeaseState, Quantities, Span, Timestamp};
+use haggle_negotiate::{
+    Bid, Call, Content, Guarantees, Information, Inquiry, InventoryUnit, Message, MessageId, Offer,
+    Proposed, Request,
+};
+
+use crate::chance::Chance;
+
+/// One service or provider.
+#[derive(Debug, Default)]
+pub(crate) struct Participant {
+    /// What it has answered, so that it answers the same again; lost in a crash.
+    answered: BTreeMap<(String, MessageId), Content>,
+    /// What it knows of leases; lost in a crash, and told again.
+    leases: BTreeMap<LeaseId, LeaseState>,
+    /// Leases that it has ever said it holds. The checker's notes: no crash takes them.
+    pub(crate) consented: BTreeSet<LeaseId>,
+    /// Until when it is down.
+    pub(crate) down_until: Timestamp,
+}
+
+impl Participant {
+    pub(crate) fn crash(&mut self, until: Timestamp) {
+        self.answered.clear();
+        self.leases.clear();
+        self.down_until = until;
+    }
+
+    /// What it says to a message: usually one answer, sometimes none, sometimes one that makes no sense.
+    pub(crate) fn receive(
+        &mut self,
+        message: &Message,
+        chance: Chance,
+        now: Timestamp,
+    ) -> Vec<Message> {
+        let key = (message.session.clone(), message.message);
+        if let Some(before) = self.answered.get(&key) {
+            return vec![message.reply(before.clone(), now)];
+        }
+        let mut rng = chance.rng(&format!("{} {}", message.session, message.to), message.message.0);
+        let content = match &message.content {
+            Content::CallForProposals(call) => propose(call, &mut rng),
+            Content::Accept { leases } => {
+                if rng.u8(0..50) == 0 {
+                    Content::Refuse { reason: "it is gone".into() }
+                } else {
+                    for lease in leases {
+                        self.consented.insert(lease.id.clone());
+                        self.leases.entry(lease.id.clone()).or_insert(LeaseState::Held);
+                    }
+                    Content::Confirm { leases: Vec::new() }
+                }
+            }
+            Content::Confirm { leases } => {
+                for lease in leases {
+                    self.leases.insert(lease.id.clone(), LeaseState::Confirmed);
+                }
+                Content::Inform(Information::Received)
+            }
+            Content::Release { leases } => {
+                leases.iter().for_each(|id| {
+                    self.leases.remove(id);
+                });
+                Content::Inform(Information::Received)
+            }
+            _ => return Vec::new(),
+        };
+        let mut said = Vec::new();
+        match rng.u8(0..60) {
+            // It never answers this one.
+            0 => return said,
+            1 => said.push(message.reply(absurd(&mut rng), now)),
+            _ => {}
+        }
+        said.push(message.reply(content.clone(), now));
+        if rng.u8(0..60) == 0 {
+            said.push(message.reply(Content::Refuse { reason: "on second thoughts".into() }, now));
+        }
+        self.answered.insert(key, content);
+        said
+    }
+}
+
+fn propose(call: &Call, rng: &mut fastrand::Rng) -> Content {
+    match call {
+        Call::Load(inquiry) => respond(inquiry, rng),
+        Call::Bids { request, inventory } => {
+            Content::Propose(Proposed::Bids(inventory.iter().map(|u| bid(u, request)).collect()))
+        }
+        Call::Scores { bids, .. } => {
+            let scores = bids.iter().map(|bid| bid.performance - bid.price_per_hour).collect();
+            Content::Propose(Proposed::Scores(scores))
+        }
+    }
+}
+
+fn respond(inquiry: &Inquiry, rng: &mut fastrand::Rng) -> Content {
+    let Inquiry { proposal, position } = inquiry;
+    let free = position.capacity.minus(&position.committed);
+    let willing = match rng.u8(0..12) {
+        0 => 0.0,
+        1 => 0.5,
+        _ => 1.0,
+    };
+    match free.share_of(&proposal.asks).min(willing) {
+        0.0 => Content::Refuse { reason: "full".into() },
+        share if share < 1.0 => {
+            let quantities = proposal.asks.scaled(share);
+            Content::Counter(Offer { quantities, reason: "that is all".into() })
+        }
+        _ => Content::Propose(Proposed::All),
+    }
+}
+
+fn bid(unit: &InventoryUnit, request: &Request) -> Bid {
+    Bid {
+        unit: unit.unit.id.to_string(),
+        provider: unit.provider.to_string(),
+        location: unit.location.clone(),
+        count: request.count,
+        price_per_hour: unit.unit.cost_per_hour,
+        performance: unit.unit.performance,
+        guarantees: Guarantees {
+            availability: 1.0,
+            interruption_rate: 0.0,
+            interruption_notice: Span::ZERO,
+        },
+    }
+}
+
+fn absurd(rng: &mut fastrand::Rng) -> Content {
+    let most = haggle_model::Resource::ALL.map(|resource| (resource, Quantities::MAX));
+    match rng.u8(0..4) {
+        0 => {
+            let quantities = Quantities::from_pairs(most).unwrap_or_default();
+            Content::Counter(Offer { quantities, reason: "all there is".into() })
+        }
+        1 => Content::Propose(Proposed::Scores(vec![f64::NAN])),
+        2 => Content::Inform(Information::Received),
+        _ => Content::Cancel { reason: "who asks?".into() },
+    }
+}

@@ -1,0 +1,162 @@
+//! Parties outside the process take part in negotiations.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::{
+    party::{Party, agreeable, courteous},
+    server::{Server, eventually},
+};
+
+/// `web` depends on `cart`, which answers for itself.
+fn describe(server: &Server, cart: &Party) {
+    let replica = json!({"serves": {"requests_per_second": 10}});
+    server.put("/v1/services/web", &json!({"replica": replica})).is(201);
+    let cart = json!({"replica": replica, "replicas": {"max": 50}, "endpoint": cart.endpoint});
+    server.put("/v1/services/cart", &cart).is(201);
+    let edge = json!({"ratios": {"requests_per_second": 2}});
+    server.put("/v1/dependencies/web/cart", &edge).is(201);
+}
+
+fn ask(server: &Server, replicas: u32) -> Value {
+    let request = json!({"service": "web", "replicas": replicas, "deadline": "5s"});
+    server.post("/v1/scaling-requests", &request).is(200)
+}
+
+#[test]
+fn a_service_elsewhere_is_asked_and_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"));
+    let cart = Party::start(agreeable);
+    describe(&server, &cart);
+    let verdict = ask(&server, 4);
+    assert_eq!((&verdict["verdict"], &verdict["to"]), (&json!("approved"), &json!(4)), "{verdict}");
+    eventually("that the party was told", || match cart.types().as_slice() {
+        [call, accept, confirm] if call == "call_for_proposals" => {
+            Ok(assert_eq!((accept.as_str(), confirm.as_str()), ("accept", "confirm")))
+        }
+        other => Err(json!(other)),
+    });
+    let heard = cart.heard.lock().unwrap()[0].clone();
+    let asks = &heard["data"]["load"]["proposal"]["asks"]["requests_per_second"];
+    assert!((asks.as_f64().unwrap() - 72.0).abs() < 1e-6, "{heard}");
+    let leases = server.get("/v1/leases").is(200);
+    let of_cart = |lease: &Value| lease["owner"]["service"] == "cart" && lease["holder"] == "web";
+    assert!(leases["items"].as_array().unwrap().iter().any(of_cart), "{leases}");
+    let id = verdict["negotiation"].as_str().unwrap();
+    let record = server.get(&format!("/v1/negotiations/{id}")).is(200);
+    assert_eq!(record["outcome"], "won", "{record}");
+}
+
+#[test]
+fn less_than_was_asked_for_reduces_the_plan_and_a_refusal_denies_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"));
+    let cart = Party::start(|message| {
+        if message["type"] != "call_for_proposals" {
+            return courteous(message["type"].as_str()?);
+        }
+        let asks = message["data"]["load"]["proposal"]["asks"]["requests_per_second"].as_f64()?;
+        Some(match asks {
+            asks if asks > 500.0 => json!({"type": "refuse", "data": {"reason": "far too much"}}),
+            asks if asks > 40.0 => {
+                let offer =
+                    json!({"quantities": {"requests_per_second": 36}, "reason": "half of it"});
+                json!({"type": "counter", "data": offer})
+            }
+            _ => json!({"type": "propose", "data": "all"}),
+        })
+    });
+    describe(&server, &cart);
+    let reduced = ask(&server, 4);
+    assert_eq!((&reduced["verdict"], &reduced["to"]), (&json!("reduced"), &json!(2)), "{reduced}");
+    assert!(reduced["reasons"].to_string().contains("half of it"), "{reduced}");
+    let denied = ask(&server, 40);
+    assert_eq!(denied["verdict"], "denied", "{denied}");
+    assert!(denied["reasons"].to_string().contains("far too much"), "{denied}");
+}
+
+#[test]
+fn answers_may_come_later_and_twice_but_not_differently() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"));
+    // It answers nothing in its responses.
+    let cart = Party::start(|_| None);
+    describe(&server, &cart);
+    let request = json!({"service": "web", "replicas": 3, "deadline": "20s"});
+    let begun = server.post_async("/v1/scaling-requests", &request).is(202);
+    let id = begun["negotiation"].as_str().unwrap().to_owned();
+    assert_eq!(begun["pending"], true);
+    let open = server.get(&format!("/v1/negotiations/{id}")).is(200);
+    assert_eq!(open["outcome"], "open");
+    let messages = format!("/v1/negotiations/{id}/messages");
+    let heard = |kind: &str| {
+        eventually(&format!("a {kind}"), || {
+            let heard = cart.heard.lock().unwrap();
+            let found = heard.iter().find(|message| message["type"] == kind);
+            found.cloned().ok_or_else(|| json!(heard.len()))
+        })
+    };
+    let say = |to: &Value, kind: &str, data: Value| {
+        let from = json!({"service": "cart"});
+        let reply = json!({"in_reply_to": to["message"], "from": from, "type": kind, "data": data});
+        server.post(&messages, &reply)
+    };
+    let call = heard("call_for_proposals");
+    let more = json!({"quantities": {"requests_per_second": 4000}, "reason": ""});
+    say(&call, "counter", more).is_problem(422, "4000");
+    let other = json!({"quantities": {"cpu_cores": 1}, "reason": ""});
+    say(&call, "counter", other).is_problem(422, "not asked");
+    say(&call, "confirm", json!({})).is_problem(422, "propose");
+    let stranger = json!({"in_reply_to": call["message"], "from": {"service": "web"}, "type": "propose", "data": "all"});
+    server.post(&messages, &stranger).is_problem(422, "cart");
+    assert_eq!(say(&call, "propose", json!("all")).status, 202);
+    assert_eq!(say(&call, "propose", json!("all")).status, 202);
+    say(&call, "refuse", json!({"reason": "no"})).is_problem(409, "first answer counts");
+    let accept = heard("accept");
+    assert_eq!(say(&accept, "confirm", json!({})).status, 202);
+    let verdict = eventually("a verdict", || {
+        let progress = server.get(&format!("/v1/scaling-requests/{id}")).is(200);
+        if progress["pending"] == false { Ok(progress["verdict"].clone()) } else { Err(progress) }
+    });
+    assert_eq!((&verdict["verdict"], &verdict["to"]), (&json!("approved"), &json!(3)), "{verdict}");
+    let confirm = heard("confirm");
+    assert_eq!(say(&confirm, "inform", json!("received")).status, 202);
+    // The session is over once everybody knows.
+    say(&call, "propose", json!("all")).is_problem(409, "over");
+    let nobody =
+        json!({"in_reply_to": 1, "from": {"service": "cart"}, "type": "propose", "data": "all"});
+    server.post("/v1/negotiations/none/messages", &nobody).is_problem(404, "none");
+    // What was not answered was asked again, as the same message.
+    let heard = cart.heard.lock().unwrap();
+    assert!(heard.iter().all(|message| message["session"] == call["session"]));
+}
+
+#[test]
+fn a_party_that_is_not_there_delays_but_does_not_stall() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"));
+    let mut cart = Party::start(agreeable);
+    // Nobody listens on port 9.
+    cart.endpoint = "http://127.0.0.1:9/".to_owned();
+    describe(&server, &cart);
+    let request = json!({"service": "web", "replicas": 3, "deadline": "1500ms"});
+    let began = std::time::Instant::now();
+    let verdict = server.post("/v1/scaling-requests", &request).is(200);
+    assert_eq!(verdict["verdict"], "denied", "{verdict}");
+    assert!(verdict["reasons"].to_string().contains("cart"), "{verdict}");
+    assert!(began.elapsed() < Duration::from_secs(30));
+    server
+        .put("/v1/services/other", &json!({"replica": {"serves": {"requests_per_second": 1}}}))
+        .is(201);
+}
+
+#[test]
+fn an_endpoint_is_an_http_address() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"));
+    let replica = json!({"serves": {"requests_per_second": 10}});
+    let service = json!({"replica": replica, "endpoint": "ftp://somewhere"});
+    server.put("/v1/services/web", &service).is_problem(400, "http://");
+}
