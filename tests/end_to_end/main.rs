@@ -7,6 +7,7 @@ mod api;
 mod command_line;
 mod crash;
 mod negotiation;
+mod negotiation_crash;
 mod party;
 mod plugins;
 mod server;

@@ -34,7 +34,8 @@ fn a_service_elsewhere_is_asked_and_told() {
     assert_eq!((&verdict["verdict"], &verdict["to"]), (&json!("approved"), &json!(4)), "{verdict}");
     eventually("that the party was told", || match cart.types().as_slice() {
         [call, accept, confirm] if call == "call_for_proposals" => {
-            Ok(assert_eq!((accept.as_str(), confirm.as_str()), ("accept", "confirm")))
+            assert_eq!((accept.as_str(), confirm.as_str()), ("accept", "confirm"));
+            Ok(())
         }
         other => Err(json!(other)),
     });

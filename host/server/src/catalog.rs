@@ -40,6 +40,12 @@ impl Catalog {
         self.policies.get(&service.policy).cloned().unwrap_or_default()
     }
 
+    /// Whether anybody takes part in negotiations from elsewhere.
+    pub(crate) fn has_endpoints(&self) -> bool {
+        self.services.values().any(|service| service.endpoint.is_some())
+            || self.providers.values().any(|provider| provider.endpoint.is_some())
+    }
+
     /// Checks a service against itself and against the catalogue.
     pub(crate) fn check_service(&self, service: &Service) -> Result<(), HostError> {
         service.validate()?;

@@ -7,7 +7,15 @@ use haggle_negotiate::{
 };
 use haggle_sandbox::{CallError, MakeBids, Rank, Respond, types};
 
-use crate::{catalog::Catalog, convert, decider::Decider, state::ServiceState};
+use haggle_store::Batch;
+
+use crate::{
+    catalog::Catalog,
+    convert,
+    decider::Decider,
+    persistence::{Persistence, keep_leases},
+    state::ServiceState,
+};
 
 /// The world as a negotiation sees it: what was described and what was decided.
 pub(crate) struct WorldView<'a> {
@@ -44,6 +52,8 @@ pub(crate) struct InProcess<'a> {
     pub(crate) catalog: &'a Catalog,
     pub(crate) now: Timestamp,
     pub(crate) seed: u64,
+    /// Where leases are written before they count; none where the host writes them with the turn.
+    pub(crate) writes_to: Option<&'a Persistence>,
 }
 
 impl InProcess<'_> {
@@ -155,9 +165,13 @@ impl Counterparties for InProcess<'_> {
         }
     }
 
-    /// The host commits all agreements of a turn together, before any of them is acted on.
-    fn persist(&mut self, _leases: &[Lease]) -> Result<(), String> {
-        Ok(())
+    /// Where nobody else negotiates meanwhile, the host commits all agreements of a turn together, before
+    /// any of them is acted on.
+    fn persist(&mut self, leases: &[Lease]) -> Result<(), String> {
+        let Some(persistence) = self.writes_to else { return Ok(()) };
+        let mut batch = Batch::new();
+        let written = keep_leases(&mut batch, leases).and_then(|()| persistence.commit(batch));
+        written.map(drop).map_err(|error| error.to_string())
     }
 }
 

@@ -22,7 +22,8 @@ use crate::{
     courier::Delivered,
     error::HostError,
     host::{Host, lock},
-    negotiating::{Session, keep_leases},
+    negotiating::Session,
+    persistence::keep_leases,
     turn::{Asked, Pending},
     views::ScalingVerdict,
 };
@@ -34,6 +35,8 @@ pub(crate) struct Waiting {
     pub(crate) asked: Asked,
     /// Where the answer of a scaling request goes.
     pub(crate) answer: Option<SyncSender<ScalingVerdict>>,
+    /// It has ended, and what follows from that is being written.
+    pub(crate) ended: bool,
 }
 
 /// Sessions that wait, by their ids.
@@ -151,7 +154,8 @@ impl Host {
         let mut records = Vec::new();
         for entry in store.scan::<Sessions>() {
             let (id, StoredSession { record, number, demand, asked }) = entry?;
-            lock(&self.waiting).insert(id, Waiting { number, demand, asked, answer: None });
+            lock(&self.waiting)
+                .insert(id, Waiting { number, demand, asked, answer: None, ended: false });
             records.push(record);
         }
         let effects = self.with_engine(|engine, setting| engine.recover(records, setting));
@@ -198,7 +202,13 @@ impl Host {
                 .with_engine(|engine, setting| engine.undeliverable(&message, why, setting));
         }
         let now = self.clock.now();
-        let mut here = InProcess { decider: &self.decider, catalog, now, seed: message.message.0 };
+        let mut here = InProcess {
+            decider: &self.decider,
+            catalog,
+            now,
+            seed: message.message.0,
+            writes_to: None,
+        };
         let Some(content) = here.answer(&message) else { return Vec::new() };
         let reply = message.reply(content, now);
         self.with_engine(|engine, setting| engine.receive(reply, setting)).unwrap_or_else(|error| {
@@ -270,9 +280,19 @@ impl Host {
         pending: &mut Pending,
     ) -> Result<Option<Settled>, HostError> {
         let Ending { session, outcome, changes, transcript } = ending;
-        let Some(waiting) = lock(&self.waiting).remove(&session) else { return Ok(None) };
-        let Waiting { number, demand, asked, answer } = waiting;
-        let session = Session::new(demand, number, Negotiated { outcome, changes, transcript });
+        let mut all = lock(&self.waiting);
+        let waiting = all.get_mut(&session).filter(|waiting| !waiting.ended);
+        let Some(Waiting { number, demand, asked, answer, ended }) = waiting else {
+            return Ok(None);
+        };
+        *ended = true;
+        let (number, demand, asked, answer) =
+            (*number, demand.clone(), asked.clone(), answer.take());
+        drop(all);
+        // It is looked up there until its record can be.
+        pending.ended.push(session);
+        let negotiated = Negotiated { outcome, changes, transcript };
+        let session = Session::new(demand, number, negotiated, true);
         let verdict = session.verdict(asked.from);
         let asked = match asked.reason {
             ScalingReason::Request => Asked { wanted: verdict.to, ..asked },

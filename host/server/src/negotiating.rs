@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use haggle_model::{
-    Lease, LeaseState, Name, Quantities, ScalingPolicy, Service, Timestamp, Window,
-};
+use haggle_model::{Name, Quantities, ScalingPolicy, Service, Timestamp, Window};
 use haggle_negotiate::{Demand, Ledger, Negotiated, Outcome, Purpose, negotiate};
-use haggle_store::{Batch, Leases, StoreError};
+use haggle_store::Batch;
 use serde_json::{Value, json};
 
 use crate::{
@@ -15,7 +13,7 @@ use crate::{
     error::HostError,
     events::EventKind,
     host::Host,
-    persistence::negotiation_id,
+    persistence::{keep_leases, negotiation_id},
     state::ServiceState,
     views::{ScalingVerdict, Verdict},
 };
@@ -27,6 +25,9 @@ pub(crate) struct Session {
     pub(crate) window: Window,
     pub(crate) negotiated: Negotiated,
     pub(crate) demand: Demand,
+    /// Whether its leases are on disk already. To write them later could bring back what another session
+    /// has ended in the meantime.
+    written: bool,
 }
 
 /// What a service wants to carry, on top of what it has promised to others.
@@ -75,11 +76,19 @@ impl Host {
         now: Timestamp,
     ) -> Result<Session, HostError> {
         let world = WorldView { catalog, states };
-        let mut counterparties = InProcess { decider: &self.decider, catalog, now, seed: number };
+        // Sessions with others run at the same time, on the same ledger.
+        let written = catalog.has_endpoints();
+        let mut counterparties = InProcess {
+            decider: &self.decider,
+            catalog,
+            now,
+            seed: number,
+            writes_to: written.then_some(self.persistence.as_ref()),
+        };
         let mut clock = || now;
         let negotiated =
             negotiate(demand.clone(), &world, ledger, &mut counterparties, &mut clock)?;
-        Ok(Session::new(demand, number, negotiated))
+        Ok(Session::new(demand, number, negotiated, written))
     }
 
     /// Writes a negotiation and the leases it changed into a batch, counts it and tells of it.
@@ -90,7 +99,9 @@ impl Host {
         now: Timestamp,
         verdict: &ScalingVerdict,
     ) -> Result<(), HostError> {
-        keep_leases(batch, &session.negotiated.changes)?;
+        if !session.written {
+            keep_leases(batch, &session.negotiated.changes)?;
+        }
         let record = session.record(now, verdict);
         self.persistence.keep_negotiation(batch, &self.id, &session.id, session.number, record)?;
         let outcome = session.outcome();
@@ -106,9 +117,9 @@ impl Host {
 }
 
 impl Session {
-    pub(crate) fn new(demand: Demand, number: u64, negotiated: Negotiated) -> Self {
+    pub(crate) fn new(demand: Demand, number: u64, negotiated: Negotiated, written: bool) -> Self {
         let (id, window) = (demand.session.clone(), demand.window);
-        Self { id, number, window, negotiated, demand }
+        Self { id, number, window, negotiated, demand, written }
     }
 
     /// What it comes to for its requester, which had `from` replicas.
@@ -177,15 +188,4 @@ impl Session {
             "transcript": self.negotiated.transcript,
         })
     }
-}
-
-/// Writes leases as they are now; those that are over are not kept.
-pub(crate) fn keep_leases(batch: &mut Batch, leases: &[Lease]) -> Result<(), StoreError> {
-    for lease in leases {
-        match lease.state {
-            LeaseState::Held | LeaseState::Confirmed => batch.put::<Leases>(&lease.id, lease)?,
-            LeaseState::Released | LeaseState::Expired => batch.delete::<Leases>(&lease.id)?,
-        };
-    }
-    Ok(())
 }

@@ -8,9 +8,10 @@ use std::{
     },
 };
 
-use haggle_model::{Decision, Name};
+use haggle_model::{Decision, Lease, LeaseState, Name};
 use haggle_store::{
-    Batch, CallRecord, Decisions, Kind, Negotiations, Receipt, Store, StoreError, StoreOptions,
+    Batch, CallRecord, Decisions, Kind, Leases, Negotiations, Receipt, Store, StoreError,
+    StoreOptions,
 };
 use serde_json::Value;
 
@@ -209,4 +210,15 @@ impl Persistence {
 /// Sorts by number.
 pub(crate) fn negotiation_id(host: &str, number: u64) -> String {
     format!("{host}-{number:012}")
+}
+
+/// Writes leases as they are now; those that are over are not kept.
+pub(crate) fn keep_leases(batch: &mut Batch, leases: &[Lease]) -> Result<(), StoreError> {
+    for lease in leases {
+        match lease.state {
+            LeaseState::Held | LeaseState::Confirmed => batch.put::<Leases>(&lease.id, lease)?,
+            LeaseState::Released | LeaseState::Expired => batch.delete::<Leases>(&lease.id)?,
+        };
+    }
+    Ok(())
 }

@@ -9,8 +9,12 @@ use haggle_store::{Batch, Dependencies, Leases, Policies, Providers, Services, S
 use serde_json::Value;
 
 use crate::{
-    catalog::Catalog, error::HostError, events::EventKind, host::Host, negotiating::keep_leases,
-    persistence::Standings, state::ServiceState,
+    catalog::Catalog,
+    error::HostError,
+    events::EventKind,
+    host::Host,
+    persistence::{Standings, keep_leases},
+    state::ServiceState,
 };
 
 impl Host {

@@ -100,7 +100,7 @@ impl Host {
         if Self::asks_others(&catalog, &service.name) {
             drop(ledger);
             drop(states);
-            let waiting = Waiting { number, demand, asked, answer: Some(answer) };
+            let waiting = Waiting { number, demand, asked, answer: Some(answer), ended: false };
             let mut answers = Vec::new();
             for ending in self.open_session(waiting)? {
                 answers.extend(self.settle_ending(ending, &mut pending)?);

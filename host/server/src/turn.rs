@@ -20,8 +20,8 @@ use crate::{
     events::EventKind,
     exchange::Waiting,
     host::{Host, lock},
-    negotiating::{Session, Wish, keep_leases},
-    persistence::Standings,
+    negotiating::{Session, Wish},
+    persistence::{Standings, keep_leases},
     state::{Agreed, ServiceState},
     views::{ScalingVerdict, TurnReport, Verdict},
 };
@@ -37,6 +37,8 @@ const RETRY: u64 = 5;
 pub(crate) struct Pending {
     pub(crate) batch: Batch,
     pub(crate) decisions: Vec<Decision>,
+    /// Sessions with others whose end is among it.
+    pub(crate) ended: Vec<String>,
 }
 
 impl Host {
@@ -178,7 +180,7 @@ impl Host {
             drop(ledger);
             drop(states);
             return self.serve_with_others(
-                Waiting { number, demand, asked, answer: None },
+                Waiting { number, demand, asked, answer: None, ended: false },
                 pending,
                 report,
             );
@@ -306,7 +308,7 @@ impl Host {
 
     /// Writes what was decided, and only then carries it out.
     pub(crate) fn commit_and_actuate(&self, pending: Pending) -> Result<Vec<Decision>, HostError> {
-        let Pending { mut batch, mut decisions } = pending;
+        let Pending { mut batch, mut decisions, ended } = pending;
         let states = self.states();
         for decision in &decisions {
             if let Some(state) = states.get(&decision.service) {
@@ -318,6 +320,9 @@ impl Host {
             return Ok(decisions);
         }
         self.persistence.decide(batch, &mut decisions)?;
+        let mut waiting = lock(&self.waiting);
+        ended.iter().for_each(|session| drop(waiting.remove(session)));
+        drop(waiting);
         let mut states = self.states();
         for decision in &decisions {
             if let Some(state) = states.get_mut(&decision.service) {
