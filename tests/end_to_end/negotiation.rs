@@ -161,3 +161,43 @@ fn an_endpoint_is_an_http_address() {
     let service = json!({"replica": replica, "endpoint": "ftp://somewhere"});
     server.put("/v1/services/web", &service).is_problem(400, "http://");
 }
+
+#[test]
+fn what_is_taken_back_is_replaced_before_the_notice_runs_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = Server::start(&data);
+    let rack = |cost: f64| json!({"units": [{"id": "m", "count": 4, "has": {"cpu_cores": 4}, "cost_per_hour": cost, "interruption_notice": "10m"}]});
+    server.put("/v1/providers/spot", &rack(0.1)).is(201);
+    server.put("/v1/providers/firm", &rack(0.4)).is(201);
+    let replica = json!({"uses": {"cpu_cores": 1}, "serves": {"requests_per_second": 10}});
+    server.put("/v1/services/web", &json!({"replica": replica})).is(201);
+    let asked = json!({"service": "web", "replicas": 8, "lease": "2h"});
+    assert_eq!(server.post("/v1/scaling-requests", &asked).is(200)["verdict"], "approved");
+    let cores = |server: &Server, provider: &str| {
+        let leases = server.get("/v1/leases").is(200);
+        let of = |lease: &&Value| lease["owner"]["unit"]["provider"] == provider;
+        let items = leases["items"].as_array().unwrap().clone();
+        items.iter().filter(of).filter_map(|l| l["amounts"]["cpu_cores"].as_f64()).sum::<f64>()
+    };
+    assert!((cores(&server, "spot") - 8.0).abs() < 1e-6);
+    let many = json!({"unit": "m", "count": 5});
+    server.post("/v1/providers/spot/reclaims", &many).is_problem(400, "1 to 4");
+    let three = json!({"unit": "m", "count": 3});
+    let reclaimed = server.post("/v1/providers/spot/reclaims", &three).is(200);
+    assert!(!reclaimed["leases"].as_array().unwrap().is_empty(), "{reclaimed}");
+    let replaced = || {
+        eventually("a lease elsewhere", || {
+            let firm = cores(&server, "firm");
+            if firm >= 4.0 - 1e-6 { Ok(()) } else { Err(json!(firm)) }
+        });
+    };
+    replaced();
+    assert_eq!(server.get("/v1/services/web").is(200)["status"]["replicas"]["desired"], 8);
+    server.kill();
+    // What was announced is remembered.
+    let server = Server::start(&data);
+    let more = json!({"service": "web", "replicas": 24, "lease": "2h"});
+    let verdict = server.post("/v1/scaling-requests", &more).is(200);
+    assert_eq!(verdict["verdict"], "reduced", "{verdict}");
+}

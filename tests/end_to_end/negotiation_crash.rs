@@ -40,7 +40,8 @@ fn describe(server: &Server, cart: &Party) {
         let answer = server.put(path, &document);
         assert!(answer.status < 300, "{answer:?}");
     };
-    let rack = json!({"units": [{"id": "m", "count": 3, "has": {"cpu_cores": 8}, "cost_per_hour": 1}]});
+    let rack =
+        json!({"units": [{"id": "m", "count": 3, "has": {"cpu_cores": 8}, "cost_per_hour": 1}]});
     put("/v1/providers/rack", rack);
     let replica = json!({"serves": {"requests_per_second": 10}});
     let bounds = json!({"min": 0, "max": 10});
@@ -69,7 +70,7 @@ fn ask(url: &str, acknowledged: &Mutex<Acknowledged>, step: &AtomicU64) {
         let name = format!("w{}", shuffle(n) % REQUESTERS);
         let wanted = json!({"service": name, "replicas": 1 + shuffle(n + 7) % 9, "deadline": "5s"});
         let post = agent.post(format!("{url}/v1/scaling-requests"));
-        let post = if n % 3 == 0 { post.header("prefer", "respond-async") } else { post };
+        let post = if n.is_multiple_of(3) { post.header("prefer", "respond-async") } else { post };
         let Ok(answer) = Answer::of(post.send_json(wanted)) else { return };
         let mut acknowledged = acknowledged.lock().unwrap();
         match answer.status {

@@ -33,6 +33,7 @@ enum Command {
     #[command(subcommand)]
     Plugin(commands::plugin::Plugin),
     Forecast(commands::forecast::Forecast),
+    Evaluate(commands::evaluate::Evaluate),
     Backtest(commands::backtest::Backtest),
     Replay(commands::replay::Replay),
     Simulate(commands::simulate::Simulate),
@@ -54,6 +55,7 @@ impl Cli {
             Command::Apply(apply) => apply.run(),
             Command::Plugin(plugin) => plugin.run(),
             Command::Forecast(forecast) => forecast.run(),
+            Command::Evaluate(evaluate) => evaluate.run(),
             Command::Backtest(backtest) => backtest.run(),
             Command::Replay(replay) => replay.run(),
             Command::Simulate(simulate) => simulate.run(),
@@ -106,6 +108,7 @@ mod tests {
             &["backtest", "--load", "a", "--hpa-target", "0"],
             &["serve", "--listen", "nowhere"],
             &["demo", "--for", "soon"],
+            &["evaluate", "--input", "a", "--horizon", "3", "--origins", "0"],
             &["simulate", "--seeds", "many"],
             &["simulate", "--trace", "1", "--json"],
         ] {

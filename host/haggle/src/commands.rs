@@ -4,6 +4,7 @@ pub(crate) mod apply;
 pub(crate) mod backtest;
 pub(crate) mod compile_worker;
 pub(crate) mod demo;
+pub(crate) mod evaluate;
 pub(crate) mod forecast;
 pub(crate) mod plugin;
 pub(crate) mod replay;

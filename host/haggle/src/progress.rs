@@ -48,6 +48,12 @@ impl Progress {
         self.bar.set_message(what);
     }
 
+    /// So many more steps are done.
+    pub(crate) fn add(&self, steps: u64) {
+        self.show_when_due();
+        self.bar.inc(steps);
+    }
+
     /// So many steps are done.
     pub(crate) fn set(&self, steps: u64) {
         self.show_when_due();

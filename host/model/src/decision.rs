@@ -41,6 +41,8 @@ pub enum ScalingReason {
     Dependency,
     /// A failure is predicted.
     FailureRisk,
+    /// Its error budget is used up too fast.
+    Objective,
     /// Its tier was changed.
     Tier,
     /// Somebody asked for it through the API.

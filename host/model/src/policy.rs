@@ -232,9 +232,10 @@ impl ScalingPolicy {
             let rule = "be shorter than negotiation.lease";
             return wrong("negotiation.renew_before", negotiation.renew_before.to_string(), rule);
         }
-        for (field, value) in
-            [("negotiation.band", negotiation.band), ("negotiation.burn_rate", negotiation.burn_rate)]
-        {
+        for (field, value) in [
+            ("negotiation.band", negotiation.band),
+            ("negotiation.burn_rate", negotiation.burn_rate),
+        ] {
             if !(value > 0.0 && value <= 1000.0) {
                 return wrong(field, value.to_string(), "be above 0 and at most 1000");
             }
@@ -244,7 +245,11 @@ impl ScalingPolicy {
         };
         if negotiation.alternatives.iter().enumerate().any(|(i, a)| twice(i, a)) {
             let rule = "name each alternative once, e.g. [smaller, later]";
-            return wrong("negotiation.alternatives", format!("{:?}", negotiation.alternatives), rule);
+            return wrong(
+                "negotiation.alternatives",
+                format!("{:?}", negotiation.alternatives),
+                rule,
+            );
         }
         Ok(())
     }
@@ -270,7 +275,7 @@ impl Default for ScalingPolicy {
 impl Default for ForecastPolicy {
     fn default() -> Self {
         Self {
-            plugin: known("seasonal-smoothing"),
+            plugin: known("ensemble"),
             step: Span::from_mins(1),
             horizon: Span::from_mins(15),
             history: Span::from_mins(24 * 60),
@@ -325,7 +330,7 @@ impl Default for NegotiationPolicy {
             alternatives: vec![Alternative::Smaller],
             later_within: Span::from_mins(30),
             notice: Span::from_mins(5),
-            band: 0.2,
+            band: 0.05,
             burn_rate: 6.0,
         }
     }
@@ -360,7 +365,10 @@ mod tests {
             (r#"{"negotiation": {"renew_before": "1d"}}"#, "negotiation.renew_before"),
             (r#"{"negotiation": {"max_rounds": 0}}"#, "negotiation.max_rounds"),
             (r#"{"negotiation": {"band": 0}}"#, "negotiation.band"),
-            (r#"{"negotiation": {"alternatives": ["later", "later"]}}"#, "negotiation.alternatives"),
+            (
+                r#"{"negotiation": {"alternatives": ["later", "later"]}}"#,
+                "negotiation.alternatives",
+            ),
         ] {
             let mut value: serde_json::Value = serde_json::from_str(json).unwrap();
             value["name"] = "mine".into();

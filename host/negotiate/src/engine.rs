@@ -18,8 +18,8 @@ pub use effect::{Agreed, Effect, Ending, Persist, SessionRecord};
 pub use error::{MessageError, OpenError};
 pub use options::{EngineOptions, Retry};
 
-use check::{check, silence};
-use question::{Kind, digest};
+use check::{Reply, check, silence};
+use question::{Kind, Question, digest};
 use running::{Running, Turn};
 
 /// Runs any number of sessions over one ledger, with parties that answer when they like: each gets its
@@ -102,7 +102,8 @@ impl Engine {
         match admit(running, message) {
             Ok(Admitted::Nothing) => Ok(Vec::new()),
             Ok(Admitted::Cancel(why)) => self.cancel(&id, why, setting),
-            Ok(Admitted::Reply(question, reply)) => {
+            Ok(Admitted::Reply(said)) => {
+                let (question, reply) = *said;
                 Ok(self.with(&id, setting, |running, turn| running.heard(&question, reply, turn)))
             }
             Err(error) => {
@@ -289,7 +290,7 @@ impl Engine {
 enum Admitted {
     Nothing,
     Cancel(String),
-    Reply(question::Question, check::Reply),
+    Reply(Box<(Question, Reply)>),
 }
 
 /// Whether the message is one that this session listens to. The question that it answers is closed.
@@ -322,7 +323,7 @@ fn admit(running: &mut Running, message: Message) -> Result<Admitted, MessageErr
     };
     let reply = check(question, message.content)?;
     let question = running.close(id, Some(said)).ok_or(MessageError::UnknownQuestion(id))?;
-    Ok(Admitted::Reply(question, reply))
+    Ok(Admitted::Reply(Box::new((question, reply))))
 }
 
 /// What is over now.

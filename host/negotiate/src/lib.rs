@@ -5,7 +5,10 @@
 //! - [`clear`] determines the winners among the bids of providers.
 //! - [`Session`] is one negotiation: a state machine that takes in what has happened and says what is
 //!   to be done next.
-//! - [`negotiate`] runs a session to its end against parties that answer at once.
+//! - [`Engine`] runs any number of sessions at once with parties that may be anywhere: it speaks
+//!   [`Message`]s, repeats them, and survives crashes. [`converse`] answers for those in this process.
+//! - [`negotiate`] runs a single session to its end against parties that answer at once.
+//! - [`watch`](watch()) says when an agreement has to be negotiated again.
 //!
 //! # Limitations
 //!
@@ -14,6 +17,7 @@
 //!   checked, except that each fits into one.
 
 mod calendar;
+mod converse;
 mod cycle;
 mod demand;
 mod drive;
@@ -32,6 +36,7 @@ mod watch;
 mod wire;
 mod world;
 
+pub use converse::converse;
 pub use demand::{Demand, DemandError};
 pub use drive::{Counterparties, Negotiated, negotiate};
 pub use engine::{

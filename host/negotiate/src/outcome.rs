@@ -10,7 +10,7 @@ use crate::Edge;
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Everything in it is confirmed.
-    Agreed(Agreement),
+    Agreed(Box<Agreement>),
     /// Nothing has changed.
     Failed {
         /// Why, by whoever could not or would not.

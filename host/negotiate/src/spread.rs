@@ -126,31 +126,6 @@ impl Spread {
         self.graph.dependencies_of(name)
     }
 
-    /// The dependencies that cannot be kept when these services fail: a service fails with what it
-    /// cannot do without, up to the edges that are not mandatory. None where the root itself would fail.
-    #[must_use]
-    pub fn lost_with(&self, failed: &BTreeSet<Name>) -> Option<BTreeSet<Edge>> {
-        let graph = self.graph.as_petgraph();
-        let mut lost = BTreeSet::new();
-        let mut failing: BTreeSet<Name> = failed.clone();
-        let mut queue: VecDeque<Name> = failed.iter().cloned().collect();
-        while let Some(name) = queue.pop_front() {
-            if name == self.root {
-                return None;
-            }
-            let Some(node) = self.graph.node(&name) else { continue };
-            for edge in graph.edges_directed(node, petgraph::Direction::Incoming) {
-                let Some(from) = graph.node_weight(edge.source()) else { continue };
-                if edge.weight().strength != Strength::Mandatory {
-                    lost.insert(Edge { from: from.clone(), to: name.clone() });
-                } else if failing.insert(from.clone()) {
-                    queue.push_back(from.clone());
-                }
-            }
-        }
-        Some(lost)
-    }
-
     fn over(
         graph: &DependencyGraph,
         root: &Name,

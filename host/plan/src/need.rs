@@ -26,6 +26,8 @@ pub struct Standing<'a> {
     pub outlook: Option<&'a Outlook>,
     /// The probability that it fails soon, where anybody could say.
     pub risk: Option<f64>,
+    /// How fast it uses up the error budget of its objective, where it has one.
+    pub burn_rate: Option<f64>,
     /// What it has promised to others.
     pub promised: &'a Quantities,
 }
@@ -89,6 +91,16 @@ pub fn need(standing: &Standing<'_>, recent: &mut Recent) -> Need {
         explanation = format!(
             "a failure within {} has probability {risk:.2}, so {:.0}% are added; {explanation}",
             policy.failure.horizon,
+            policy.failure.headroom * 100.0,
+        );
+    }
+    if let Some(rate) = standing.burn_rate.filter(|rate| *rate >= policy.negotiation.burn_rate)
+        && reason != ScalingReason::FailureRisk
+    {
+        load *= 1.0 + policy.failure.headroom;
+        reason = ScalingReason::Objective;
+        explanation = format!(
+            "the error budget is used up {rate:.1} times as fast as it may be, so {:.0}% are added; {explanation}",
             policy.failure.headroom * 100.0,
         );
     }
@@ -222,6 +234,7 @@ mod tests {
             observed: Some(20.0),
             outlook,
             risk: None,
+            burn_rate: None,
             promised,
         }
     }

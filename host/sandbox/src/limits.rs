@@ -47,8 +47,8 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            fuel: 10_000_000_000,
-            deadline_ms: 30_000,
+            fuel: 50_000_000_000,
+            deadline_ms: 60_000,
             memory_bytes: 256 << 20,
             answer_bytes: 32 << 20,
             log_lines: 100,

@@ -164,7 +164,7 @@ fn a_role_that_is_not_there_is_an_error() {
 
 #[test]
 fn the_same_call_uses_the_same_fuel_and_gives_the_same_bits() {
-    let sandbox = sandbox(small());
+    let sandbox = sandbox(Limits::default());
     for builtin in haggle_builtin::BUILTIN.iter().filter(|b| b.roles.contains(&"forecasting")) {
         let generation = load(&sandbox, "it", builtin.bytes);
         let values: Vec<f64> = (0..200).map(|i| 10.0 + f64::from(i * i % 17)).collect();

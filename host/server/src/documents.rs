@@ -130,6 +130,7 @@ impl Host {
         let mut catalog = self.catalog().as_ref().clone();
         let mut batch = Batch::new();
         batch.put::<Providers>(&provider.name, &provider)?;
+        self.forget_reclaims(&provider.name, &mut batch)?;
         self.persistence.commit(batch)?;
         let provider = Arc::new(provider);
         let old = catalog.providers.insert(provider.name.clone(), Arc::clone(&provider));
@@ -167,6 +168,7 @@ impl Host {
         catalog.providers.remove(name);
         let mut batch = Batch::new();
         batch.delete::<Providers>(name)?;
+        self.forget_reclaims(name, &mut batch)?;
         self.persistence.commit(batch)?;
         let mut ledger = self.ledger();
         for owner in accounts(&provider) {

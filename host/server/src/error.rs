@@ -98,6 +98,16 @@ pub enum HostError {
     /// A demand that cannot be negotiated.
     #[error(transparent)]
     Demand(#[from] DemandError),
+    /// More is taken back than there is.
+    #[error("{asked} of unit {unit} cannot be taken back: give a count from 1 to {count}")]
+    Reclaim {
+        /// How many.
+        asked: u32,
+        /// Of which unit.
+        unit: haggle_model::Name,
+        /// How many there are.
+        count: u32,
+    },
     /// A message that changes nothing.
     #[error(transparent)]
     Message(#[from] MessageError),
@@ -167,6 +177,7 @@ impl HostError {
             | Self::Samples(_)
             | Self::Configuration { .. }
             | Self::Unclear
+            | Self::Reclaim { .. }
             | Self::NoData(_) => ErrorKind::Invalid,
             Self::Load { cause: LoadError::TooLarge { .. }, .. } => ErrorKind::TooLarge,
             Self::Load { cause: LoadError::Host(_), .. } => ErrorKind::Internal,

@@ -17,6 +17,7 @@ use haggle_store::{Batch, Kind};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    applying::{Asked, Pending},
     catalog::Catalog,
     counterparties::{InProcess, WorldView},
     courier::Delivered,
@@ -24,7 +25,6 @@ use crate::{
     host::{Host, lock},
     negotiating::Session,
     persistence::keep_leases,
-    turn::{Asked, Pending},
     views::ScalingVerdict,
 };
 

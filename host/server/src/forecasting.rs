@@ -14,14 +14,21 @@ use crate::{
     views::ForecastView,
 };
 
-/// How many series a call takes: enough to make the instance worth it, few enough to spread over cores.
+/// How many series are a panel, which is fitted and forecast in one call: enough to learn across them and to
+/// make the instance worth it, few enough to spread over cores.
 const BATCH: usize = 64;
+
+/// The most panels that are fitted in one turn: those with a missing model first, then those with the oldest.
+/// The others wait for the next turns, so that a fit of everything at once stalls nobody.
+const MOST_FITS: usize = 8;
 
 /// One service on its way through the stages.
 struct Job {
     service: Arc<Service>,
     series: Series,
     model: Option<Model>,
+    /// It has no model yet, and its turn to be fitted has not come.
+    waits: bool,
 }
 
 /// The services that one policy forecasts together.
@@ -108,23 +115,29 @@ impl Host {
                 Some(model) => Some(model),
                 None => self.stored_model(&digest, &service.name)?,
             };
-            group.jobs.push(Job { service: Arc::clone(service), series, model });
+            group.jobs.push(Job { service: Arc::clone(service), series, model, waits: false });
         }
         Ok(groups.into_values().collect())
     }
 
-    /// Fits the services whose model is missing or old; returns how many.
+    /// Fits the panels in which a model is missing or old; returns how many services that were. A panel is
+    /// fitted as a whole, so that all of it shares what was learnt across its series.
     fn fit(&self, group: &mut Group, now: Timestamp) -> Result<usize, HostError> {
         let Group { policy, generation, jobs } = group;
         let digest = generation.digest();
-        let mut due: Vec<&mut Job> =
-            jobs.iter_mut().filter(|job| is_due(job, policy.forecast.refit, now)).collect();
-        let fitted: Vec<usize> = due
-            .par_chunks_mut(BATCH)
-            .map(|chunk| self.fit_chunk(policy, digest, chunk, now))
-            .collect();
+        let refit = policy.forecast.refit;
+        let mut due: Vec<&mut [Job]> =
+            jobs.chunks_mut(BATCH).filter(|panel| is_due(panel, refit, now)).collect();
+        if due.len() > MOST_FITS {
+            due.sort_by_key(|panel| panel.iter().map(fitted_at).min());
+            let late = due.iter_mut().skip(MOST_FITS).flat_map(|panel| panel.iter_mut());
+            late.for_each(|job| job.waits = job.model.is_none());
+            due.truncate(MOST_FITS);
+        }
+        let fitted: Vec<usize> =
+            due.par_iter_mut().map(|panel| self.fit_panel(policy, digest, panel, now)).collect();
         let mut batch = Batch::new();
-        for job in &due {
+        for job in due.iter().flat_map(|panel| panel.iter()) {
             // What a panel has learnt together is fitted again after a restart.
             if let Some(model) = job.model.as_ref().filter(|model| model.fitted_at == now)
                 && model.shared.is_none()
@@ -144,11 +157,11 @@ impl Host {
         Ok(fitted.into_iter().sum())
     }
 
-    fn fit_chunk(
+    fn fit_panel(
         &self,
         policy: &ScalingPolicy,
         digest: Digest,
-        chunk: &mut [&mut Job],
+        chunk: &mut [Job],
         now: Timestamp,
     ) -> usize {
         let forecast = &policy.forecast;
@@ -184,17 +197,13 @@ impl Host {
         let shared = decided.answer.shared.map(Arc::new);
         let mut fitted = 0;
         for (job, bytes) in chunk.iter_mut().zip(decided.answer.per_series) {
-            match bytes {
-                Ok(bytes) => {
-                    fitted += 1;
-                    job.model =
-                        Some(Model { digest, fitted_at: now, bytes, shared: shared.clone() });
-                }
-                Err(fault) => {
-                    tracing::debug!(service = %job.service.name, %fault, "not fitted");
-                    job.model = None;
-                }
-            }
+            // What cannot be fitted is tried again when the others are.
+            let bytes = bytes.unwrap_or_else(|fault| {
+                tracing::debug!(service = %job.service.name, %fault, "not fitted");
+                Vec::new()
+            });
+            fitted += 1;
+            job.model = Some(Model { digest, fitted_at: now, bytes, shared: shared.clone() });
         }
         fitted
     }
@@ -202,11 +211,18 @@ impl Host {
     fn forecast_group(&self, group: &Group, now: Timestamp) -> Vec<Forecasted> {
         group
             .jobs
-            .chunk_by(same_shared)
+            .chunk_by(|a, b| a.waits == b.waits && same_shared(a, b))
             .flat_map(|jobs| jobs.chunks(BATCH))
             .collect::<Vec<_>>()
             .into_par_iter()
-            .flat_map_iter(|chunk| self.forecast_chunk(&group.policy, chunk, now))
+            .flat_map_iter(|chunk| match chunk.first() {
+                // Without a model, a forecast would take as long as the fit that it waits for.
+                Some(Job { waits: true, .. }) => {
+                    let waits = || Err(Fault::InsufficientData("not fitted yet".to_owned()));
+                    chunk.iter().map(|_| waits()).collect()
+                }
+                _ => self.forecast_chunk(&group.policy, chunk, now),
+            })
             .collect()
     }
 
@@ -261,18 +277,20 @@ impl Host {
 
 type Forecasted = Result<(Outlook, Arc<Generation>), Fault>;
 
-/// Whether a job's model is missing or old. Ages differ a little from service to service, so that those
+/// Whether a model of the panel is missing or old. Ages differ a little from panel to panel, so that those
 /// that came together are not all fitted together for ever.
-fn is_due(job: &Job, refit: Span, now: Timestamp) -> bool {
-    let Some(model) = &job.model else { return true };
-    let spread = job
-        .service
-        .name
-        .as_str()
-        .bytes()
-        .fold(7_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)));
-    let age = refit.as_millis() - refit.as_millis() / 4 * (spread % 64) / 64;
-    now.since(model.fitted_at).as_millis() >= age
+fn is_due(panel: &[Job], refit: Span, now: Timestamp) -> bool {
+    let Some(first) = panel.first() else { return false };
+    let name = first.service.name.as_str().bytes();
+    let spread =
+        name.fold(7_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte))) % 64;
+    let age = refit.as_millis() - refit.as_millis() / 4 * spread / 64;
+    let old = |at: Timestamp| now.since(at).as_millis() >= age;
+    panel.iter().any(|job| fitted_at(job).is_none_or(old))
+}
+
+fn fitted_at(job: &Job) -> Option<Timestamp> {
+    job.model.as_ref().map(|model| model.fitted_at)
 }
 
 fn same_shared(a: &Job, b: &Job) -> bool {

@@ -25,6 +25,7 @@ use crate::{
     metrics::Metrics,
     persistence::Persistence,
     plugins::Uploads,
+    reclaiming::Announced,
     state::ServiceState,
     views::{ServiceStatus, ServiceView},
 };
@@ -84,6 +85,7 @@ pub struct Host {
     /// Sessions with parties elsewhere, and what each is for.
     pub(crate) engine: Mutex<Engine>,
     pub(crate) waiting: Mutex<AllWaiting>,
+    pub(crate) reclaims: Mutex<Announced>,
     states: Mutex<BTreeMap<Name, ServiceState>>,
     ledger: Mutex<Ledger>,
     actuator: Mutex<Box<dyn Actuator>>,
@@ -128,6 +130,7 @@ impl Host {
             catalog: RwLock::new(Arc::new(Catalog::new())),
             engine: Mutex::new(Engine::new(EngineOptions::default())),
             waiting: Mutex::default(),
+            reclaims: Mutex::default(),
             states: Mutex::default(),
             ledger: Mutex::new(Ledger::new()),
             actuator: Mutex::new(actuator),
@@ -147,6 +150,7 @@ impl Host {
         };
         host.restore_plugins()?;
         host.restore(options.history.keep)?;
+        host.restore_reclaims()?;
         Ok(host)
     }
 

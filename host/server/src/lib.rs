@@ -11,6 +11,7 @@
 //! # Ok(()) }
 //! ```
 
+mod applying;
 mod catalog;
 mod clock;
 mod convert;
@@ -30,6 +31,7 @@ mod metrics;
 mod negotiating;
 mod persistence;
 mod plugins;
+mod reclaiming;
 mod replay;
 mod restore;
 mod scaling;
@@ -50,6 +52,6 @@ pub use replay::{Difference, ReplayReport, replay};
 pub use scaling::ScalingTicket;
 pub use views::{
     Accepted, FailureReport, ForecastView, GenerationView, GraphView, LoadState, LoadStatus,
-    PluginSettings, PluginView, Put, SampleBatch, ScalingProgress, ScalingRequest, ScalingVerdict,
-    ServiceView, TurnReport, Verdict,
+    PluginSettings, PluginView, Put, ReclaimRequest, Reclaimed, SampleBatch, ScalingProgress,
+    ScalingRequest, ScalingVerdict, ServiceView, TurnReport, Verdict,
 };

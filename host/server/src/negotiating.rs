@@ -118,7 +118,9 @@ impl Host {
 
 impl Session {
     pub(crate) fn new(demand: Demand, number: u64, negotiated: Negotiated, written: bool) -> Self {
-        let (id, window) = (demand.session.clone(), demand.window);
+        let id = demand.session.clone();
+        let agreed = negotiated.outcome.agreement().and_then(|agreement| agreement.window);
+        let window = agreed.unwrap_or(demand.window);
         Self { id, number, window, negotiated, demand, written }
     }
 

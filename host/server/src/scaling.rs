@@ -6,12 +6,12 @@ use haggle_model::{Owner, Quantities, ScalingReason, Service, Window};
 use haggle_negotiate::Purpose;
 
 use crate::{
+    applying::{Asked, Pending},
     catalog::not_found,
     error::HostError,
     exchange::Waiting,
     host::{Host, lock},
     negotiating::Wish,
-    turn::{Asked, Pending},
     views::{ScalingProgress, ScalingRequest, ScalingVerdict},
 };
 

@@ -26,6 +26,10 @@ pub(crate) struct ServiceState {
     pub(crate) planned: Quantities,
     /// What was last agreed for it, and until when.
     pub(crate) agreed: Option<Agreed>,
+    /// A lease of it ends before the agreement: it has to negotiate for another.
+    pub(crate) lost: bool,
+    /// Replicas that were agreed for later, by when.
+    pub(crate) scheduled: Vec<Scheduled>,
     /// What was last asked for in vain, at least in part, and until when it is not asked for again.
     pub(crate) refused: Option<Agreed>,
 }
@@ -48,6 +52,15 @@ pub(crate) struct Agreed {
     pub(crate) until: Timestamp,
 }
 
+/// What an agreement about a later window comes to for one service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Scheduled {
+    pub(crate) at: Timestamp,
+    pub(crate) replicas: u32,
+    pub(crate) load: Quantities,
+    pub(crate) negotiation: String,
+}
+
 /// The part of the state that outlives the process.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct StoredStanding {
@@ -56,6 +69,8 @@ pub(crate) struct StoredStanding {
     pub(crate) tier_since: Timestamp,
     pub(crate) planned: Quantities,
     pub(crate) agreed: Option<Agreed>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) scheduled: Vec<Scheduled>,
 }
 
 impl ServiceState {
@@ -73,6 +88,8 @@ impl ServiceState {
             compliance: Compliance::default(),
             planned: Quantities::new(),
             agreed: None,
+            lost: false,
+            scheduled: Vec::new(),
             refused: None,
         }
     }
@@ -84,8 +101,8 @@ impl ServiceState {
     ) -> Self {
         let new = Self::new(service, now);
         match standing {
-            Some(StoredStanding { replicas, tier, tier_since, planned, agreed }) => {
-                Self { replicas, tier, tier_since, planned, agreed, ..new }
+            Some(StoredStanding { replicas, tier, tier_since, planned, agreed, scheduled }) => {
+                Self { replicas, tier, tier_since, planned, agreed, scheduled, ..new }
             }
             None => new,
         }
@@ -98,6 +115,7 @@ impl ServiceState {
             tier_since: self.tier_since,
             planned: self.planned.clone(),
             agreed: self.agreed.clone(),
+            scheduled: self.scheduled.clone(),
         }
     }
 }

@@ -1,45 +1,26 @@
 //! One turn of the control loop: observe, forecast, assess, assign tiers, work out needs, negotiate,
 //! commit, actuate.
 
-use std::collections::BTreeMap;
-
 use haggle_actuate::ScaleOrder;
-use haggle_model::{
-    Bound, Decision, Name, Owner, Quantities, ScalingReason, Service, Span, Timestamp, Window,
-};
+use haggle_model::{Decision, Name, Owner, ScalingReason, Service, Timestamp, Window};
 use haggle_negotiate::Purpose;
 use haggle_observe::SeriesKey;
-use haggle_plan::{Need, Standing, need};
+use haggle_plan::{Standing, need};
 use haggle_store::Batch;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
+    applying::{Asked, Pending},
     catalog::Catalog,
     error::HostError,
     events::EventKind,
     exchange::Waiting,
     host::{Host, lock},
-    negotiating::{Session, Wish},
+    negotiating::Wish,
     persistence::{Standings, keep_leases},
-    state::{Agreed, ServiceState},
-    views::{ScalingVerdict, TurnReport, Verdict},
+    state::Agreed,
+    views::TurnReport,
 };
-
-/// An agreement is negotiated anew when the need differs from it by more than this share.
-const TOLERANCE: f64 = 0.05;
-
-/// So many turns pass before a refusal is put to the test again.
-const RETRY: u64 = 5;
-
-/// What a turn has decided and not yet committed.
-#[derive(Default)]
-pub(crate) struct Pending {
-    pub(crate) batch: Batch,
-    pub(crate) decisions: Vec<Decision>,
-    /// Sessions with others whose end is among it.
-    pub(crate) ended: Vec<String>,
-}
 
 impl Host {
     /// Takes one turn. Nothing is scaled before its negotiation is confirmed and written.
@@ -56,6 +37,9 @@ impl Host {
             TurnReport { at: now, services: catalog.services.len(), ..TurnReport::default() };
         let mut pending = Pending::default();
         self.repeat_orders(&catalog);
+        self.carry_out_reclaims(now)?;
+        let catalog = self.catalog();
+        self.take_up_scheduled(now, &mut pending)?;
         report.expired = self.expire(&mut pending.batch, now)?;
         self.count_compliance(&catalog, now);
         let tally = self.forecast_all(&catalog, now)?;
@@ -120,7 +104,7 @@ impl Host {
         let key = SeriesKey::load(service.name.clone());
         let observed = self.history().latest(&key).map(|(_, value)| value);
         let outlook = state.forecast.as_ref().map(|forecast| &forecast.outlook);
-        if observed.is_none() && outlook.is_none() && promised.is_zero() {
+        if observed.is_none() && outlook.is_none() && promised.is_zero() && !state.lost {
             // Nothing is known of it, so nothing is decided for it.
             return Ok(());
         }
@@ -134,6 +118,7 @@ impl Host {
             observed,
             outlook,
             risk: state.risk,
+            burn_rate: service.objective.map(|objective| state.compliance.burn_rate(&objective)),
             promised: &promised,
         };
         let needed = need(&standing, &mut state.recent);
@@ -150,14 +135,14 @@ impl Host {
         // Who was promised a part of it has negotiated for that part already.
         let own = load.minus(&promised);
         let depends = catalog.graph.dependencies_of(&service.name).next().is_some();
-        let slack = needed.load.get(resource) * TOLERANCE;
+        let slack = needed.load.get(resource) * policy.negotiation.band;
         let differs = |other: &Agreed| (own.get(resource) - other.load.get(resource)).abs() > slack;
         let due = match &state.agreed {
             Some(agreed) => {
                 let renewed_from = agreed.until.before(policy.negotiation.renew_before);
-                renewed_from <= now || (depends && differs(agreed))
+                renewed_from <= now || state.lost || (depends && differs(agreed))
             }
-            None => depends,
+            None => depends || state.lost,
         };
         if needed.replicas == from && !due {
             return Ok(());
@@ -169,7 +154,7 @@ impl Host {
         }
         let purpose = match needed.reason {
             _ if needed.replicas == from => Purpose::Renegotiation,
-            ScalingReason::FailureRisk => Purpose::FailureAvoidance,
+            ScalingReason::FailureRisk | ScalingReason::Objective => Purpose::FailureAvoidance,
             ScalingReason::Tier => Purpose::TierChange,
             _ => Purpose::Growth,
         };
@@ -232,78 +217,6 @@ impl Host {
         self.emit(EventKind::Alert, service.as_str(), message, json!({}));
         report.failed += 1;
         Ok(())
-    }
-
-    /// What follows from the end of a negotiation: its record, and decisions.
-    pub(crate) fn settle(
-        &self,
-        session: &Session,
-        verdict: &ScalingVerdict,
-        asked: Asked,
-        now: Timestamp,
-        states: &mut BTreeMap<Name, ServiceState>,
-        pending: &mut Pending,
-    ) -> Result<(), HostError> {
-        let requester = &session.demand.requester;
-        if let Some(state) = states.get_mut(requester)
-            && let Some(load) = asked.load.clone()
-        {
-            let retry = Span::from_millis(self.interval.as_millis().saturating_mul(RETRY));
-            let refused = verdict.verdict != Verdict::Approved;
-            state.refused = refused.then(|| Agreed { load, until: now + retry });
-        }
-        self.keep_session(&mut pending.batch, session, now, verdict)?;
-        self.apply(session, asked, now, states, pending);
-        Ok(())
-    }
-
-    /// Turns an agreement into decisions about every service in it.
-    fn apply(
-        &self,
-        session: &Session,
-        asked: Asked,
-        now: Timestamp,
-        states: &mut BTreeMap<Name, ServiceState>,
-        pending: &mut Pending,
-    ) {
-        let requester = &session.demand.requester;
-        let Some(agreement) = session.negotiated.outcome.agreement() else { return };
-        for (name, agreed) in &agreement.services {
-            let Some(state) = states.get_mut(name) else { continue };
-            let own = name == requester;
-            if own {
-                let until = session.window.end;
-                state.agreed = Some(Agreed { load: agreed.load.clone(), until });
-            }
-            // A dependency is raised to what it has promised; what it gives back it decides itself.
-            // Nor does a requester that gets less than it asked for end up with fewer than it has.
-            let kept = if own { state.replicas.min(asked.wanted) } else { state.replicas };
-            let keeps = !own || agreement.reduced;
-            let to = if keeps { agreed.replicas.max(kept) } else { agreed.replicas };
-            let from = std::mem::replace(&mut state.replicas, to);
-            if from == to {
-                continue;
-            }
-            let reduced = own && agreement.reduced;
-            let explanation = if own {
-                asked.explanation.clone()
-            } else {
-                format!("{requester} will ask for {}", agreed.load)
-            };
-            pending.decisions.push(Decision {
-                sequence: 0,
-                at: now,
-                service: name.clone(),
-                from,
-                to,
-                wanted: if own { asked.wanted } else { agreed.replicas },
-                reason: if own { asked.reason } else { ScalingReason::Dependency },
-                load: agreed.load.clone(),
-                bound: if reduced { Some(Bound::Negotiation) } else { asked.bound.filter(|_| own) },
-                negotiation: Some(session.id.clone()),
-                explanation,
-            });
-        }
     }
 
     /// Writes what was decided, and only then carries it out.
@@ -371,26 +284,6 @@ impl Host {
             .collect();
         drop(states);
         open.iter().for_each(|order| self.carry_out(order));
-    }
-}
-
-/// What was wanted of the requester, and why.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Asked {
-    pub(crate) wanted: u32,
-    /// How many replicas it had.
-    pub(crate) from: u32,
-    pub(crate) reason: ScalingReason,
-    pub(crate) bound: Option<Bound>,
-    pub(crate) explanation: String,
-    /// The load that is not asked for again at once if it is refused.
-    pub(crate) load: Option<Quantities>,
-}
-
-impl From<Need> for Asked {
-    fn from(need: Need) -> Self {
-        let Need { replicas, reason, bound, explanation, .. } = need;
-        Self { wanted: replicas, from: 0, reason, bound, explanation, load: None }
     }
 }
 

@@ -1,7 +1,9 @@
 //! What the host shows and takes, as JSON.
 
 use haggle_actuate::ReplicaStatus;
-use haggle_model::{DependencyDocument, Name, Quantities, Service, Span, Tier, Timestamp, Window};
+use haggle_model::{
+    DependencyDocument, Lease, Name, Quantities, Service, Span, Tier, Timestamp, Window,
+};
 use haggle_negotiate::{Agreement, Reason};
 use haggle_observe::Sample;
 use haggle_plan::Outlook;
@@ -220,6 +222,34 @@ pub struct ScalingVerdict {
     pub agreement: Option<Agreement>,
     /// Why it is less than was asked for.
     pub reasons: Vec<Reason>,
+}
+
+/// A provider takes compute units back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReclaimRequest {
+    /// Which unit.
+    pub unit: Name,
+    /// How many of it; at least 1.
+    pub count: u32,
+    /// When they are gone; after the unit's `interruption_notice` if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+}
+
+/// What an announced reclaim means.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Reclaimed {
+    /// The provider.
+    pub provider: Name,
+    /// The unit.
+    pub unit: Name,
+    /// How many are gone.
+    pub count: u32,
+    /// From when on.
+    pub at: Timestamp,
+    /// The leases that end then, as they are now.
+    pub leases: Vec<Lease>,
 }
 
 /// Where a scaling request stands.

@@ -88,11 +88,15 @@ impl Checker {
                 .map(|l| &l.id)
                 .collect();
             if promised != written {
-                let text = format!("{} agrees to {promised:?} and writes {written:?}", write.session);
+                let text =
+                    format!("{} agrees to {promised:?} and writes {written:?}", write.session);
                 return fail(Rule::Whole, text);
             }
             if let Some(id) = promised.iter().find(|id| !consented.contains(**id)) {
-                return fail(Rule::Consent, format!("{id} is confirmed, which its owner never held"));
+                return fail(
+                    Rule::Consent,
+                    format!("{id} is confirmed, which its owner never held"),
+                );
             }
             let ids = promised.into_iter().cloned().collect();
             self.agreed.insert(write.session.clone(), ids);
@@ -165,8 +169,7 @@ impl Checker {
             if lease.state == LeaseState::Held && !host.is_open(session) {
                 return fail(Rule::Hold, format!("{} is held, and {session} is over", lease.id));
             }
-            let moving =
-                between.awaited.contains(session) || between.written.contains(&lease.id);
+            let moving = between.awaited.contains(session) || between.written.contains(&lease.id);
             if !lease.is_active(now) && !moving {
                 return fail(Rule::Expiry, format!("{} is over and kept at {now}", lease.id));
             }

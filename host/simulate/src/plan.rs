@@ -35,7 +35,8 @@ impl std::fmt::Display for Plan {
             }
             None => f.write_str("all negotiations")?,
         }
-        let faults = [("loss", self.loses), ("duplicates", self.duplicates), ("delay", self.delays)];
+        let faults =
+            [("loss", self.loses), ("duplicates", self.duplicates), ("delay", self.delays)];
         for (name, on) in faults {
             if on {
                 write!(f, "; {name}")?;

@@ -3,18 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use haggle_model::{LeaseId, Owner, Quantities, Span, Timestamp};
-use haggle_negotiate::{Content, Effect, Message, Outcome, Party, Persist, SessionRecord};
+use haggle_negotiate::{Message, Outcome, Party, Persist, SessionRecord};
 
 use crate::{
     chance::Chance,
     checker::{Between, Check, Checker, fail},
-    coordinator::{Coordinator, Disk},
+    coordinator::Coordinator,
     options::Options,
     participant::Participant,
     plan::Plan,
     report::{Fnv, Rule, Tally},
     scene::{Scene, Wish},
 };
+
+mod edges;
+mod host;
+mod text;
+
+use text::millis;
 
 /// What came of a run, and what was wrong at its last step.
 pub(crate) struct Ran {
@@ -28,7 +34,7 @@ pub(crate) struct Ran {
 enum Event {
     Open(usize),
     Cancel(usize),
-    Arrive(Message),
+    Arrive(Box<Message>),
     Written { epoch: u64 },
     Acknowledged { epoch: u64, session: String },
     Wake,
@@ -163,7 +169,7 @@ impl<C: Coordinator> Run<'_, C> {
         match event {
             Event::Open(number) => self.open(number)?,
             Event::Cancel(number) => self.cancel(number)?,
-            Event::Arrive(message) if message.to == Party::Session => self.arrive(message)?,
+            Event::Arrive(message) if message.to == Party::Session => self.arrive(*message)?,
             Event::Arrive(message) => self.deliver(&message)?,
             Event::Written { epoch } => {
                 if epoch == self.epoch
@@ -204,192 +210,6 @@ impl<C: Coordinator> Run<'_, C> {
             .collect();
         let between = Between { awaited: &self.awaited, written: &written };
         self.checker.step(&self.host, &between, self.now)
-    }
-
-    fn start(&mut self) -> Check {
-        self.say(|| "host: starts".into());
-        self.up = true;
-        let disk = Disk {
-            capacities: &self.capacities,
-            leases: self.checker.disk.values().cloned().collect(),
-            records: self.records.values().cloned().collect(),
-        };
-        let started = self.host.start(disk, &self.scene, self.now);
-        self.enqueue(Write::Expired(started.expired));
-        self.carry_out(started.effects)
-    }
-
-    fn tick(&mut self) -> Check {
-        let effects = self.host.tick(&self.scene, self.now);
-        self.carry_out(effects)
-    }
-
-    fn open(&mut self, number: usize) -> Check {
-        if !self.up {
-            self.schedule(Span::from_millis(100), Event::Open(number));
-            return Ok(());
-        }
-        let Some(wish) = self.wishes.get(number) else { return Ok(()) };
-        let mut demand = wish.demand.clone();
-        demand.started_at = self.now;
-        self.say(|| {
-            let haggle_negotiate::Demand { session, requester, load, window, policy, .. } = &demand;
-            format!(
-                "host: opens {session}: {requester} wants {load} from {} to {} in {} rounds, by {}",
-                millis(window.start),
-                millis(window.end),
-                policy.max_rounds,
-                millis(demand.started_at + policy.deadline),
-            )
-        });
-        match self.host.open(demand.clone(), &self.scene, self.now) {
-            Ok(effects) => {
-                self.tally.sessions += 1;
-                self.checker.opened(&demand);
-                self.opened.insert(demand.session);
-                self.carry_out(effects)
-            }
-            Err(error) => {
-                self.say(|| format!("host: {error}"));
-                Ok(())
-            }
-        }
-    }
-
-    fn cancel(&mut self, number: usize) -> Check {
-        let Some(wish) = self.wishes.get(number) else { return Ok(()) };
-        let requester = Party::Service(wish.demand.requester.clone());
-        let message = Message {
-            session: wish.demand.session.clone(),
-            message: haggle_negotiate::MessageId(0),
-            in_reply_to: None,
-            at: self.now,
-            from: requester,
-            to: Party::Session,
-            content: Content::Cancel { reason: "it is not needed any more".into() },
-        };
-        self.send(message);
-        Ok(())
-    }
-
-    /// At the host.
-    fn arrive(&mut self, message: Message) -> Check {
-        if !self.up {
-            self.say(|| "host: is down".into());
-            return Ok(());
-        }
-        let again = message.clone();
-        let cancels = matches!(message.content, Content::Cancel { .. });
-        self.say(|| format!("host: hears {}", brief(&message)));
-        match self.host.receive(message, &self.scene, self.now) {
-            Ok(effects) => self.carry_out(effects)?,
-            Err(error) => self.say(|| format!("host: {error}")),
-        }
-        match self.host.receive(again.clone(), &self.scene, self.now) {
-            Ok(effects) if !effects.is_empty() && !cancels => {
-                let text = format!("{} counts a second time", brief(&again));
-                fail(Rule::Repetition, text)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// At a party.
-    fn deliver(&mut self, message: &Message) -> Check {
-        let chance = self.chance;
-        let now = self.now;
-        let Some(party) = self.parties.get_mut(&message.to) else {
-            return fail(Rule::Consent, format!("there is no {}", message.to));
-        };
-        if now < party.down_until {
-            return Ok(());
-        }
-        if let Content::Confirm { leases } = &message.content {
-            self.checker.told(message, leases)?;
-        }
-        let replies = party.receive(message, chance, now);
-        self.say(|| format!("{}: hears {}", message.to, brief(message)));
-        replies.into_iter().for_each(|reply| self.send(reply));
-        Ok(())
-    }
-
-    fn carry_out(&mut self, effects: Vec<Effect>) -> Check {
-        for effect in effects {
-            match effect {
-                Effect::Deliver(message) => self.send(message),
-                Effect::Persist(persist) => {
-                    if persist.awaited {
-                        self.awaited.insert(persist.session.clone());
-                    }
-                    self.enqueue(Write::Persist(persist));
-                }
-                Effect::Expired(leases) => self.enqueue(Write::Expired(leases)),
-                Effect::Fault { session, fault } => {
-                    self.say(|| format!("host: fault in {session}: {}", fault.text));
-                }
-                Effect::Finished(ending) => {
-                    self.say(|| format!("host: {} ends: {}", ending.session, end(&ending.outcome)));
-                    self.checker.ended(&ending)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn enqueue(&mut self, write: Write) {
-        let latency = self.draw("disk").u64(0..10);
-        self.last_write = self.last_write.max(self.now + Span::from_millis(latency));
-        self.writes.push_back(write);
-        let epoch = self.epoch;
-        self.schedule(self.last_write.since(self.now), Event::Written { epoch });
-    }
-
-    fn write(&mut self, write: Write) -> Check {
-        match write {
-            Write::Expired(leases) => {
-                self.checker.expired(&leases);
-                Ok(())
-            }
-            Write::Persist(persist) => {
-                self.say(|| {
-                    let what = match &persist.record {
-                        None => "settled",
-                        Some(record) if record.agreed.is_some() => "agreed",
-                        Some(_) => "open",
-                    };
-                    format!("disk: {} is {what}", persist.session)
-                });
-                match persist.record.clone() {
-                    Some(record) => self.records.insert(persist.session.clone(), record),
-                    None => self.records.remove(&persist.session),
-                };
-                if persist.awaited {
-                    let latency = self.draw("acknowledgement").u64(0..10);
-                    let (epoch, session) = (self.epoch, persist.session.clone());
-                    let event = Event::Acknowledged { epoch, session };
-                    self.schedule(Span::from_millis(latency), event);
-                }
-                let consented: BTreeSet<LeaseId> =
-                    self.parties.values().flat_map(|p| p.consented.iter().cloned()).collect();
-                self.checker.durable(&persist, &consented, self.now)
-            }
-        }
-    }
-
-    fn send(&mut self, message: Message) {
-        self.tally.messages += 1;
-        let mut rng = self.draw(&format!("{} {}", message.session, message.message));
-        if self.plan.loses && rng.f64() < self.options.loss {
-            self.say(|| format!("network: loses {}", brief(&message)));
-            return;
-        }
-        let longest = if self.plan.delays { self.options.delay.as_millis() } else { 0 };
-        let mut delay = || Span::from_millis(rng.u64(0..=longest).min(rng.u64(0..=longest)));
-        let (first, second) = (delay(), delay());
-        if self.plan.duplicates && rng.f64() < self.options.duplicate {
-            self.schedule(second, Event::Arrive(message.clone()));
-        }
-        self.schedule(first, Event::Arrive(message));
     }
 
     fn perhaps_crash(&mut self) {
@@ -469,36 +289,4 @@ impl<C: Coordinator> Run<'_, C> {
             trace.push(format!("{:>8} #{:<5} {line}", millis(self.now), self.tally.steps));
         }
     }
-}
-
-fn millis(at: Timestamp) -> String {
-    format!("{}ms", at.as_millis())
-}
-
-fn end(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Agreed(agreement) => {
-            let leases: Vec<&str> = agreement.leases.iter().map(|id| id.0.as_str()).collect();
-            format!("agreed on {:.3} of it with {}", agreement.fraction, leases.join(", "))
-        }
-        Outcome::Failed { reasons, .. } => {
-            let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
-            format!("failed: {}", reasons.join("; "))
-        }
-    }
-}
-
-/// A message on one line.
-fn brief(message: &Message) -> String {
-    let Message { session, message: id, from, content, .. } = message;
-    let detail = match content {
-        Content::Counter(offer) => format!(" of {}", offer.quantities),
-        Content::Accept { leases } | Content::Confirm { leases } => {
-            leases.iter().map(|lease| format!(" {}", lease.id)).collect()
-        }
-        Content::Release { leases } => leases.iter().map(|id| format!(" {id}")).collect(),
-        Content::Refuse { reason } => format!(" because {reason}"),
-        _ => String::new(),
-    };
-    format!("{session}/{id} {}{detail} of {from}", content.kind())
 }

@@ -23,11 +23,8 @@ pub(crate) fn shrink<C: Coordinator>(
         ran.violation.as_ref().is_some_and(|(seen, _)| *seen == rule)
     };
     let wishes = (0..options.sessions).collect();
-    let mut plan = Plan {
-        wishes: Some(wishes),
-        crash_steps: Some(found.crashes.clone()),
-        ..Plan::whole()
-    };
+    let mut plan =
+        Plan { wishes: Some(wishes), crash_steps: Some(found.crashes.clone()), ..Plan::whole() };
     loop {
         let before = plan.clone();
         for smaller in smaller(&plan) {

@@ -29,6 +29,13 @@ macro_rules! component {
 /// The policies that every host starts with. The first of each role decides where nothing else can.
 pub const BUILTIN: &[Builtin] = &[
     component!("seasonal-smoothing", "forecasting"),
+    component!("ensemble", "forecasting"),
+    component!("exponential-smoothing", "forecasting"),
+    component!("arima", "forecasting"),
+    component!("theta", "forecasting"),
+    component!("decomposition", "forecasting"),
+    component!("gradient-boosting", "forecasting"),
+    component!("recurrent-network", "forecasting"),
     component!("logistic-failure", "failure-prediction"),
     component!("price-performance", "bidding"),
     component!("cheapest", "bidding"),

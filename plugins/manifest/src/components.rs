@@ -16,23 +16,57 @@ pub struct Component {
 
 /// Every component in `plugins/dist`, by name.
 pub const COMPONENTS: &[Component] = &[
+    Component::new("arima", "haggle-arima", "plugins/arima").linking(CLASSICAL).library(),
     Component::new("cheapest", "haggle-cheapest", "plugins/cheapest").linking(BIDDING),
     Component::new("conceding", "haggle-conceding", "plugins/conceding").linking(BIDDING),
+    Component::new("decomposition", "haggle-decomposition", "plugins/decomposition")
+        .linking(FORECASTING)
+        .library(),
+    Component::new("ensemble", "haggle-ensemble", "plugins/ensemble").linking(MEMBERS).library(),
     Component::new("example-forecaster", "example-policy", "sdk/examples/rust"),
+    Component::new(
+        "exponential-smoothing",
+        "haggle-exponential-smoothing",
+        "plugins/exponential-smoothing",
+    )
+    .linking(FORECASTING)
+    .library(),
+    Component::new("gradient-boosting", "haggle-gradient-boosting", "plugins/gradient-boosting")
+        .linking(FORECASTING)
+        .library(),
     Component::new("logistic-failure", "haggle-logistic-failure", "plugins/logistic-failure"),
     Component::new("low-risk", "haggle-low-risk", "plugins/low-risk").linking(BIDDING),
     Component::new("misbehaving", "haggle-misbehaving", "tests/misbehaving"),
     Component::new("price-performance", "haggle-price-performance", "plugins/price-performance")
         .linking(BIDDING),
-    Component::new("seasonal-smoothing", "haggle-seasonal-smoothing", "plugins/seasonal-smoothing"),
+    Component::new("recurrent-network", "haggle-recurrent-network", "plugins/recurrent-network")
+        .linking(FORECASTING)
+        .library(),
+    Component::new("seasonal-smoothing", "haggle-seasonal-smoothing", "plugins/seasonal-smoothing")
+        .linking(FORECASTING)
+        .library(),
     Component::new("slo-tiers", "haggle-slo-tiers", "plugins/slo-tiers"),
+    Component::new("theta", "haggle-theta", "plugins/theta").linking(CLASSICAL).library(),
 ];
 
 const BIDDING: &[&str] = &["plugins/bidding"];
+const FORECASTING: &[&str] = &["plugins/forecasting"];
+/// What shares the optimisers of exponential smoothing.
+const CLASSICAL: &[&str] = &["plugins/forecasting", "plugins/exponential-smoothing"];
+/// What the ensemble chooses from.
+const MEMBERS: &[&str] = &[
+    "plugins/arima",
+    "plugins/decomposition",
+    "plugins/exponential-smoothing",
+    "plugins/forecasting",
+    "plugins/gradient-boosting",
+    "plugins/recurrent-network",
+    "plugins/seasonal-smoothing",
+];
 
 /// What the compiler is told besides `profile.plugin`, the same on every machine. Paths are remapped on
 /// top of it.
-pub const RUSTFLAGS: &[&str] = &[];
+pub const RUSTFLAGS: &[&str] = &["-Ctarget-feature=+simd128"];
 
 impl Component {
     /// A component of a crate that nothing else links.

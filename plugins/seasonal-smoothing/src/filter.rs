@@ -65,51 +65,122 @@ const FAR_OUT: f64 = 6.0;
 /// How quickly the usual innovation is learnt.
 const NOISE_GAIN: f64 = 0.05;
 
-impl Season {
+/// A season while values are taken in: what changes with each of them is at hand, not behind a pointer.
+pub(crate) struct Turning<'a> {
+    profile: &'a mut [f64],
+    /// At least 1.
+    length: usize,
+    position: usize,
+    seen: f64,
+}
+
+impl<'a> Turning<'a> {
+    fn new(season: &'a mut Season) -> Self {
+        Self {
+            length: season.profile.len().max(1),
+            profile: &mut season.profile,
+            position: season.position,
+            seen: f64::from(season.seen),
+        }
+    }
+
+    const fn none() -> Self {
+        Self { profile: &mut [], length: 1, position: 0, seen: 0.0 }
+    }
+
     /// The profile's value `ahead` steps after the next.
+    #[inline(always)]
     fn at(&self, ahead: usize) -> f64 {
-        let length = self.profile.len().max(1);
         let mut place = self.position + ahead;
         // A division is dear in the innermost loop, and rarely needed.
-        if place >= length {
-            place -= length;
-            if place >= length {
-                place %= length;
+        if place >= self.length {
+            place -= self.length;
+            if place >= self.length {
+                place %= self.length;
             }
         }
         self.profile.get(place).copied().unwrap_or(0.0)
     }
 
+    #[inline(always)]
     fn learn(&mut self, correction: f64, gain: f64) {
-        let length = self.profile.len() as f64;
-        let gain = gain.max(length / (length + f64::from(self.seen)));
+        let length = self.length as f64;
+        let average = length / (length + self.seen);
+        let gain = if gain > average { gain } else { average };
         if let Some(value) = self.profile.get_mut(self.position) {
             *value += gain * correction;
         }
-        self.seen = self.seen.saturating_add(1);
+        self.seen += 1.0;
     }
 
+    #[inline(always)]
     fn advance(&mut self) {
         self.position += 1;
-        if self.position >= self.profile.len() {
+        if self.position >= self.length {
             self.position = 0;
         }
     }
 }
 
+/// Lends the first `S` seasons for turning.
+pub(crate) fn turn<const S: usize, R>(
+    seasons: &mut [Season],
+    take_in: impl FnOnce(&mut [Turning<'_>; S]) -> R,
+) -> R {
+    let mut lent = seasons.iter_mut().map(Turning::new);
+    let mut turning = std::array::from_fn(|_| lent.next().unwrap_or_else(Turning::none));
+    let result = take_in(&mut turning);
+    let places = turning.map(|season| (season.position, season.seen));
+    for (season, (position, seen)) in seasons.iter_mut().zip(places) {
+        season.position = position;
+        season.seen = seen as u32;
+    }
+    result
+}
+
 impl State {
     /// Takes in the next value, or a missing one, and returns the innovation (NaN where it is missing).
     pub fn update(&mut self, value: f64, parameters: &Parameters) -> f64 {
+        let mut seasons = std::mem::take(&mut self.seasons);
+        let innovation = match seasons.len() {
+            0 => self.step::<0>(&mut [], value, parameters),
+            1 => turn::<1, _>(&mut seasons, |s| self.step(s, value, parameters)),
+            _ => turn::<2, _>(&mut seasons, |s| self.step(s, value, parameters)),
+        };
+        self.seasons = seasons;
+        innovation
+    }
+
+    /// The expected value `ahead + 1` steps after the last.
+    #[must_use]
+    pub fn expect(&self, ahead: usize, reach: &Reach) -> f64 {
+        let place = |season: &Season| (season.position + ahead) % season.profile.len().max(1);
+        let values = self.seasons.iter().map(|s| s.profile.get(place(s)).copied().unwrap_or(0.0));
+        self.level
+            + reach.trend * self.trend
+            + reach.transient * self.transient
+            + values.sum::<f64>()
+    }
+
+    /// [`State::update`] with the seasons beside it. Their number is known to the compiler, which leaves
+    /// no loop: what is metered pays for each turn of one.
+    #[inline(always)]
+    pub(crate) fn step<const S: usize>(
+        &mut self,
+        seasons: &mut [Turning<'_>; S],
+        value: f64,
+        parameters: &Parameters,
+    ) -> f64 {
         let trend = parameters.damping * self.trend;
         let transient = parameters.persistence * self.transient;
-        let seasonal: f64 = self.seasons.iter().map(|season| season.at(0)).sum();
+        let seasonal = seasons.iter().fold(0.0, |sum, season| sum + season.at(0));
         let innovation = value - (self.level + trend + transient + seasonal);
         let known = if innovation.is_nan() { 0.0 } else { self.cut(innovation) };
         self.level += trend + parameters.level * known;
         self.trend = trend + parameters.trend * known;
         self.transient = transient + parameters.transient * known;
         let rest = (1.0 - parameters.level - parameters.transient) * known;
-        for (season, gain) in self.seasons.iter_mut().zip(parameters.seasonal) {
+        for (season, gain) in seasons.iter_mut().zip(parameters.seasonal) {
             if !innovation.is_nan() {
                 season.learn(rest, gain);
             }
@@ -118,22 +189,31 @@ impl State {
         innovation
     }
 
-    /// The expected value `ahead + 1` steps after the last.
-    #[must_use]
-    pub fn expect(&self, ahead: usize, reach: &Reach) -> f64 {
-        let seasonal: f64 = self.seasons.iter().map(|season| season.at(ahead)).sum();
+    /// [`State::expect`] with the seasons beside it.
+    #[inline(always)]
+    pub(crate) fn expected<const S: usize>(
+        &self,
+        seasons: &[Turning<'_>; S],
+        ahead: usize,
+        reach: &Reach,
+    ) -> f64 {
+        let seasonal = seasons.iter().fold(0.0, |sum, season| sum + season.at(ahead));
         self.level + reach.trend * self.trend + reach.transient * self.transient + seasonal
     }
 
     /// An outlier is alone; two on the same side are a shift, which must get through.
+    #[inline(always)]
     fn cut(&mut self, innovation: f64) -> f64 {
         let most = FAR_OUT * self.noise;
         let magnitude = innovation.abs();
-        self.noise += NOISE_GAIN * (magnitude.min(most) - self.noise);
-        let side = if magnitude > most { innovation.signum() as i8 } else { 0 };
-        let alone = side != 0 && self.cut != side;
+        let is_far_out = magnitude > most;
+        let bounded = if is_far_out { most } else { magnitude };
+        self.noise += NOISE_GAIN * (bounded - self.noise);
+        let side = if innovation > 0.0 { 1 } else { -1 };
+        let side = if is_far_out { side } else { 0 };
+        let alone = is_far_out && self.cut != side;
         self.cut = side;
-        if alone { innovation.clamp(-most, most) } else { innovation }
+        if alone { bounded.copysign(innovation) } else { innovation }
     }
 }
 

@@ -1,7 +1,6 @@
-use crate::{
-    filter::{Season, State},
-    scale::median,
-};
+use haggle_forecasting::median;
+
+use crate::filter::{Season, State};
 
 /// Profiles of at least this length are smoothed at first: one or two periods are too few to take each
 /// of their values at its word.

@@ -7,31 +7,22 @@
 //!
 //! Limits: seasons must fit into the history twice; events are not learnt from.
 
-mod bytes;
 mod filter;
 mod initial;
-mod model;
-mod outlook;
-mod policy;
-mod quantiles;
-mod resume;
-mod scale;
 mod search;
-mod season;
+mod smoothing;
 mod trial;
 
-pub use bytes::Unreadable;
 pub use filter::{Parameters, Reach, Season, State, deviations};
 pub use initial::{initial, warm_up};
-pub use model::{History, Model};
-pub use outlook::MOST_STEPS;
-pub use policy::SeasonalSmoothing;
-pub use quantiles::{PROBABILITIES, Quantiles, normal};
-pub use scale::Scale;
 pub use search::{Choice, search};
-pub use season::candidates;
+pub use smoothing::Smoothing;
 pub use trial::{Trial, anchors, run};
 
+/// The policy.
+pub type SeasonalSmoothing = haggle_forecasting::Univariate<Smoothing>;
+
+#[cfg(feature = "component")]
 haggle_sdk::export_forecaster!(SeasonalSmoothing);
 
 #[cfg(test)]

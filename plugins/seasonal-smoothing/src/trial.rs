@@ -1,6 +1,6 @@
 use std::ops::ControlFlow;
 
-use crate::filter::{Parameters, Reach, State};
+use crate::filter::{Parameters, Reach, State, Turning, turn};
 
 /// The horizons at which forecasts are compared with what came: the first step, the last, and two
 /// between, as far as the history allows.
@@ -13,6 +13,9 @@ pub fn anchors(horizon: u32, origins: usize) -> Vec<usize> {
     anchors
 }
 
+/// The most horizons that are compared.
+const ANCHORS: usize = 4;
+
 /// Runs the recursions over the values and tells `told` the error of the forecast from every origin
 /// after the first `from` values at every anchor: the anchor's place, and what came minus what was
 /// expected. It ends early where `told` breaks.
@@ -22,23 +25,70 @@ pub fn run(
     values: &[f64],
     anchors: &[usize],
     from: usize,
-    mut told: impl FnMut(usize, f64) -> ControlFlow<()>,
+    told: impl FnMut(usize, f64) -> ControlFlow<()>,
 ) {
     let last = anchors.last().copied().unwrap_or(1);
     let reaches: Vec<Reach> = Reach::every(parameters).take(last).collect();
-    let ahead: Vec<(usize, Reach)> =
-        anchors.iter().filter_map(|h| Some((h - 1, *reaches.get(h - 1)?))).collect();
-    for (time, value) in values.iter().enumerate() {
-        if time >= from {
-            for (place, (ahead, reach)) in ahead.iter().enumerate() {
-                let Some(came) = values.get(time + ahead) else { break };
-                let error = came - state.expect(*ahead, reach);
+    let mut ahead =
+        [Anchor { ahead: 0, reach: Reach { trend: 0.0, transient: 0.0 }, came: &[] }; ANCHORS];
+    for (anchor, h) in ahead.iter_mut().zip(anchors) {
+        let ahead = h.saturating_sub(1);
+        let Some(reach) = reaches.get(ahead) else { continue };
+        *anchor = Anchor { ahead, reach: *reach, came: values.get(ahead..).unwrap_or_default() };
+    }
+    let mut seasons = std::mem::take(&mut state.seasons);
+    let judge = Judge { parameters, values, anchors: ahead, from };
+    match seasons.len() {
+        0 => judge.pass::<0>(state, &mut [], told),
+        1 => turn::<1, _>(&mut seasons, |seasons| judge.pass(state, seasons, told)),
+        _ => turn::<2, _>(&mut seasons, |seasons| judge.pass(state, seasons, told)),
+    }
+    state.seasons = seasons;
+}
+
+/// A horizon at which forecasts are compared with what came.
+#[derive(Clone, Copy)]
+struct Anchor<'a> {
+    /// Steps after the next.
+    ahead: usize,
+    reach: Reach,
+    /// What came, by origin.
+    came: &'a [f64],
+}
+
+/// What a pass is about.
+struct Judge<'a> {
+    parameters: &'a Parameters,
+    values: &'a [f64],
+    anchors: [Anchor<'a>; ANCHORS],
+    from: usize,
+}
+
+impl Judge<'_> {
+    /// The innermost loop: the numbers of seasons and anchors are known to the compiler, see
+    /// [`State::step`].
+    fn pass<const S: usize>(
+        &self,
+        state: &mut State,
+        seasons: &mut [Turning<'_>; S],
+        mut told: impl FnMut(usize, f64) -> ControlFlow<()>,
+    ) {
+        let Self { parameters, values, anchors, from } = self;
+        let (warm_up, judged) = values.split_at((*from).min(values.len()));
+        for value in warm_up {
+            state.step(seasons, *value, parameters);
+        }
+        for (time, value) in (*from..).zip(judged) {
+            for (place, anchor) in anchors.iter().enumerate() {
+                let expected = state.expected(seasons, anchor.ahead, &anchor.reach);
+                // Not a number where it is missing or lies beyond the end.
+                let error = anchor.came.get(time).copied().unwrap_or(f64::NAN) - expected;
                 if !error.is_nan() && told(place, error).is_break() {
                     return;
                 }
             }
+            state.step(seasons, *value, parameters);
         }
-        state.update(*value, parameters);
     }
 }
 
@@ -72,8 +122,10 @@ impl<'a> Trial<'a> {
     #[must_use]
     pub fn loss(&self, mut state: State, parameters: &Parameters, limit: f64) -> f64 {
         let mut loss = 0.0;
+        let weights: [f64; ANCHORS] =
+            std::array::from_fn(|i| self.weights.get(i).copied().unwrap_or(0.0));
         run(&mut state, parameters, self.values, &self.anchors, self.from, |place, error| {
-            loss += error.abs() * self.weights.get(place).copied().unwrap_or(0.0);
+            loss += error.abs() * weights.get(place).copied().unwrap_or(0.0);
             if loss > limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         if loss > limit { f64::INFINITY } else { loss }

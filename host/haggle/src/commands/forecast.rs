@@ -1,11 +1,11 @@
 //! `haggle forecast`
 
-mod batches;
-mod engine;
-mod policy;
+pub(super) mod batches;
+pub(super) mod engine;
+pub(super) mod policy;
 mod rows;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::atomic::AtomicU64};
 
 use anyhow::{Context, bail};
 use clap::{Args, value_parser};
@@ -15,6 +15,7 @@ use haggle_observe::open_panel;
 use self::{
     batches::batches,
     engine::{Engine, Outcome, Subject},
+    policy::Wanted,
 };
 use crate::{
     output::{self, Target},
@@ -52,7 +53,7 @@ pub(crate) struct Forecast {
     #[arg(long, value_name = "OUT.csv|-")]
     output: Target,
     /// The most series that are fitted together
-    #[arg(long, value_name = "SERIES", default_value_t = 256, value_parser = value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "SERIES", default_value_t = 64, value_parser = value_parser!(u32).range(1..=100_000))]
     batch: u32,
     /// The seed of whatever the policy draws at random
     #[arg(long, default_value_t = 1)]
@@ -77,7 +78,12 @@ const WARNINGS: usize = 20;
 impl Forecast {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let panel = open_panel(&self.input)?;
-        let policy = policy::load(&self)?;
+        let policy = policy::load(Wanted {
+            plugin: self.plugin.as_ref(),
+            component: self.component.as_deref(),
+            configuration: self.configuration.as_deref(),
+            cache: self.cache.as_deref(),
+        })?;
         let mut seasons = self.seasons.clone();
         seasons.sort_unstable();
         seasons.dedup();
@@ -91,6 +97,7 @@ impl Forecast {
             horizon: self.horizon,
             seasons: &seasons,
             progress: &progress,
+            spent: &AtomicU64::new(0),
         };
         let outcomes = engine.run(&batches)?;
         drop(progress);

@@ -52,8 +52,8 @@ The configuration file, with the defaults:
   interval: 15s                  # between two turns of the control loop
   actuator: dry_run              # or simulator
   limits:                        # what a call of a plugin may use
-    fuel: 10000000000            # instructions
-    deadline_ms: 30000
+    fuel: 50000000000            # instructions
+    deadline_ms: 60000
     memory_bytes: 268435456
     answer_bytes: 33554432
     log_lines: 100

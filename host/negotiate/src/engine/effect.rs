@@ -54,7 +54,7 @@ pub struct SessionRecord {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Agreed {
     /// What was agreed.
-    pub agreement: Agreement,
+    pub agreement: Box<Agreement>,
     /// The leases that began with it.
     pub leases: Vec<Lease>,
     /// The last message so far: what is said after a restart has higher ids.

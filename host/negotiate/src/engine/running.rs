@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use haggle_model::{Lease, LeaseId, LeaseState, Name, Owner, Timestamp};
+use haggle_model::{Lease, LeaseId, Name, Owner, Timestamp};
 
 use super::{
-    Agreed, Effect, Ending, Persist, Retry, SessionRecord, Setting,
+    Agreed, Effect, Persist, Retry, SessionRecord, Setting,
     check::Reply,
     question::{Closed, Kind, Question},
 };
-use crate::{
-    Answer, Call, Commitment, Content, Fault, Information, Input, Message, MessageError, MessageId,
-    Outcome, Output, Party, Session, Transcript,
-};
+use crate::{Answer, Commitment, Input, MessageId, Outcome, Output, Party, Session, Transcript};
+
+mod carrying;
+mod speaking;
 
 #[derive(Debug)]
 pub(super) struct Running {
@@ -146,93 +146,6 @@ impl Running {
         }
     }
 
-    /// What the session is told at once, if anything.
-    fn carry_out(&mut self, output: Output, turn: &mut Turn<'_, '_>) -> Option<Input> {
-        match output {
-            Output::Ask { message, inquiries } => {
-                let (answers, missing) = (vec![None; inquiries.len()], inquiries.len());
-                self.gathering = Some(Gathering::Wave { output: message, answers, missing });
-                for (place, inquiry) in inquiries.into_iter().enumerate() {
-                    let to = Party::Service(inquiry.proposal.service.clone());
-                    let call = Content::CallForProposals(Call::Load(inquiry));
-                    self.ask(to, call, Kind::Ask(place), turn);
-                }
-                None
-            }
-            Output::Inform { inquiries, .. } => {
-                for inquiry in inquiries {
-                    let to = Party::Service(inquiry.proposal.service.clone());
-                    self.say(to, Content::Inform(Information::Load(inquiry)), turn);
-                }
-                None
-            }
-            Output::CallForBids { message, provider, request, inventory } => {
-                let call = Content::CallForProposals(Call::Bids { request, inventory });
-                self.ask(Party::Provider(provider), call, Kind::Bids(message), turn);
-                None
-            }
-            Output::Rank { message, request, bids } => {
-                let to = Party::Service(request.service.clone());
-                let call = Content::CallForProposals(Call::Scores { request, bids });
-                self.ask(to, call, Kind::Scores(message), turn);
-                None
-            }
-            Output::Hold { message, holds } => {
-                let now = turn.setting.now;
-                if let Err(error) = turn.setting.ledger.hold(&holds, now) {
-                    let result = Err(error.to_string());
-                    return Some(Input::Held { message, result });
-                }
-                self.accepted.clear();
-                for hold in holds {
-                    self.accepted.entry(party(&hold.lease.owner)).or_default().push(hold.lease);
-                }
-                let missing = self.accepted.len();
-                self.gathering = Some(Gathering::Accepts { output: message, missing });
-                for (to, leases) in self.accepted.clone() {
-                    self.ask(to, Content::Accept { leases }, Kind::Accept, turn);
-                }
-                None
-            }
-            Output::Confirm { message, commitment, agreement } => {
-                let leases = match turn.setting.ledger.begin(&commitment, turn.setting.now) {
-                    Ok(leases) => leases,
-                    Err(error) => {
-                        let result = Err(error.to_string());
-                        return Some(Input::Confirmed { message, result });
-                    }
-                };
-                let begun = |l: &&Lease| commitment.confirm.contains(&l.id);
-                let agreed = Agreed {
-                    agreement: *agreement,
-                    leases: leases.iter().filter(begun).cloned().collect(),
-                    last_message: self.last_message,
-                };
-                turn.effects.push(Effect::Persist(Persist {
-                    session: self.id.clone(),
-                    record: Some(self.record(Some(agreed))),
-                    leases,
-                    awaited: true,
-                }));
-                self.committing = Some(Committing { output: message, commitment });
-                None
-            }
-            Output::Release { leases, .. } => {
-                turn.setting.ledger.release(&leases);
-                self.give_back(turn);
-                None
-            }
-            Output::Fault(fault) => {
-                self.fault(fault, turn);
-                None
-            }
-            Output::Finished(outcome) => {
-                self.finish(outcome, turn);
-                None
-            }
-        }
-    }
-
     /// The disk has answered.
     pub(super) fn persisted(&mut self, result: Result<(), String>, turn: &mut Turn<'_, '_>) {
         let Some(Committing { output, commitment }) = self.committing.take() else { return };
@@ -310,132 +223,6 @@ impl Running {
         Some(Input::Held { message, result })
     }
 
-    /// Whom something was accepted of is told that it is not needed.
-    fn give_back(&mut self, turn: &mut Turn<'_, '_>) {
-        self.close_all(|kind| kind != Kind::Notice);
-        for (to, leases) in std::mem::take(&mut self.accepted) {
-            let leases = leases.into_iter().map(|lease| lease.id).collect();
-            self.ask(to, Content::Release { leases }, Kind::Notice, turn);
-        }
-    }
-
-    fn finish(&mut self, outcome: Outcome, turn: &mut Turn<'_, '_>) {
-        self.session = None;
-        self.gathering = None;
-        self.close_all(|kind| kind != Kind::Notice);
-        let agreed = outcome.agreement().is_some();
-        let winners: BTreeSet<Party> = self.accepted.keys().cloned().collect();
-        for (to, mut leases) in std::mem::take(&mut self.accepted) {
-            leases.iter_mut().for_each(|lease| lease.state = LeaseState::Confirmed);
-            self.ask(to, Content::Confirm { leases }, Kind::Notice, turn);
-        }
-        let reason = if agreed { "others were chosen" } else { "no agreement was found" };
-        for to in std::mem::take(&mut self.proposed) {
-            if !winners.contains(&to) {
-                self.say(to, Content::Reject { reason: reason.into() }, turn);
-            }
-        }
-        if !agreed {
-            self.forget(turn);
-        }
-        turn.effects.push(Effect::Finished(Ending {
-            session: self.id.clone(),
-            outcome,
-            changes: std::mem::take(&mut self.changes).into_values().collect(),
-            transcript: std::mem::take(&mut self.transcript),
-        }));
-    }
-
-    /// Whether there is nothing left to do; its record is then deleted.
-    pub(super) fn settle(&mut self, turn: &mut Turn<'_, '_>) -> bool {
-        let over = self.session.is_none() && self.questions.is_empty();
-        if over {
-            self.forget(turn);
-        }
-        over
-    }
-
-    fn forget(&mut self, turn: &mut Turn<'_, '_>) {
-        if std::mem::take(&mut self.recorded) {
-            turn.effects.push(Effect::Persist(Persist {
-                session: self.id.clone(),
-                record: None,
-                leases: Vec::new(),
-                awaited: false,
-            }));
-        }
-    }
-
-    pub(super) fn fault(&mut self, fault: Fault, turn: &mut Turn<'_, '_>) {
-        let content = Content::Inform(Information::Fault(fault.text.clone()));
-        let message =
-            self.message(fault.message, fault.participant.clone(), content, turn.setting.now);
-        self.note(&message);
-        turn.effects.push(Effect::Fault { session: self.id.clone(), fault });
-    }
-
-    /// Keeps that somebody said what makes no sense.
-    pub(super) fn refuse(
-        &mut self,
-        error: &MessageError,
-        from: Party,
-        about: MessageId,
-        now: Timestamp,
-    ) {
-        let content = Content::Inform(Information::Fault(error.to_string()));
-        let message = self.message(about, from, content, now);
-        self.note(&message);
-    }
-
-    /// Keeps what was said.
-    pub(super) fn note(&mut self, message: &Message) {
-        if self.keeps_transcript && self.transcript.messages.len() < MOST_KEPT {
-            self.transcript.messages.push(message.clone());
-        }
-    }
-
-    pub(super) fn close(&mut self, id: MessageId, answer: Option<u64>) -> Option<Question> {
-        let question = self.questions.remove(&id)?;
-        let asked = question.message.to.clone();
-        self.closed.insert(id, Closed { asked, answer });
-        Some(question)
-    }
-
-    fn close_all(&mut self, which: impl Fn(Kind) -> bool) {
-        let ids: Vec<MessageId> =
-            self.questions.iter().filter(|(_, q)| which(q.kind)).map(|(id, _)| *id).collect();
-        for id in ids {
-            self.close(id, None);
-        }
-    }
-
-    fn ask(&mut self, to: Party, content: Content, kind: Kind, turn: &mut Turn<'_, '_>) {
-        let message = self.say(to, content, turn);
-        let due = turn.setting.now + turn.retry.wait(1);
-        self.due_by(due);
-        self.questions.insert(message.message, Question { message, kind, attempts: 1, due });
-    }
-
-    fn say(&mut self, to: Party, content: Content, turn: &mut Turn<'_, '_>) -> Message {
-        self.last_message += 1;
-        let message = self.message(MessageId(self.last_message), to, content, turn.setting.now);
-        self.note(&message);
-        turn.effects.push(Effect::Deliver(message.clone()));
-        message
-    }
-
-    fn message(&self, id: MessageId, to: Party, content: Content, at: Timestamp) -> Message {
-        Message {
-            session: self.id.clone(),
-            message: id,
-            in_reply_to: None,
-            at,
-            from: Party::Session,
-            to,
-            content,
-        }
-    }
-
     /// Finds out what is due next. Answers need not do that: being looked at too early does no harm.
     pub(super) fn reschedule(&mut self) {
         let waits = self.session.is_some() && self.committing.is_none();
@@ -456,9 +243,6 @@ impl Running {
         }
     }
 }
-
-/// The most messages of one transcript: beyond that somebody is flooding it.
-const MOST_KEPT: usize = 100_000;
 
 /// Who has to say something about the capacity of this owner.
 fn party(owner: &Owner) -> Party {

@@ -64,7 +64,7 @@ fn most(request: &Request, bid: &Bid, inventory: &[InventoryUnit]) -> Result<u32
 }
 
 /// The unit that the bid is about.
-pub(super) fn find<'a>(bid: &Bid, inventory: &'a [InventoryUnit]) -> Option<&'a InventoryUnit> {
+fn find<'a>(bid: &Bid, inventory: &'a [InventoryUnit]) -> Option<&'a InventoryUnit> {
     inventory
         .iter()
         .find(|unit| unit.provider.as_str() == bid.provider && unit.unit.id.as_str() == bid.unit)

@@ -3,9 +3,7 @@ use std::{cmp::Ordering, collections::BTreeMap};
 use haggle_model::Name;
 
 use super::{
-    Allocation, ScoredBid,
-    admission::find,
-    room,
+    Allocation, ScoredBid, room,
     search::{Item, Search},
 };
 use crate::{InventoryUnit, Request};
@@ -13,13 +11,16 @@ use crate::{InventoryUnit, Request};
 /// The bids with what each has won so far.
 pub(super) struct Lots {
     lots: Vec<Lot>,
+    /// The units by provider and name.
+    units: Vec<(Name, Name)>,
     /// What is left of each unit, in replicas.
-    left: BTreeMap<(Name, Name), u32>,
+    left: Vec<u32>,
 }
 
 #[derive(Clone)]
 struct Lot {
-    key: (Name, Name),
+    /// Its place among the units, so that lots compare by provider and unit.
+    unit: usize,
     most: u32,
     price: f64,
     score: f64,
@@ -41,25 +42,30 @@ fn slack(budget: f64) -> f64 {
 
 impl Lots {
     pub(super) fn new(request: &Request, bids: &[ScoredBid], stock: &[InventoryUnit]) -> Self {
-        let mut left = BTreeMap::new();
-        let mut lots = Vec::new();
-        for ScoredBid { bid, score } in bids {
-            let Some(unit) = find(bid, stock).filter(|_| score.is_finite()) else { continue };
-            let key = (unit.provider.clone(), unit.unit.id.clone());
-            left.entry(key.clone()).or_insert_with(|| room(unit, &request.resources));
-            lots.push(Lot {
-                key,
-                most: bid.count,
-                price: bid.price_per_hour,
-                score: *score,
-                won: 0,
-                id: 0,
-            });
-        }
+        let mut stock: Vec<&InventoryUnit> = stock.iter().collect();
+        stock.sort_by_key(|unit| (&unit.provider, &unit.unit.id));
+        stock.dedup_by_key(|unit| (&unit.provider, &unit.unit.id));
+        let places: BTreeMap<(&str, &str), usize> = stock
+            .iter()
+            .enumerate()
+            .map(|(place, unit)| ((unit.provider.as_str(), unit.unit.id.as_str()), place))
+            .collect();
+        let left = stock.iter().map(|unit| room(unit, &request.resources)).collect();
+        let units =
+            stock.iter().map(|unit| (unit.provider.clone(), unit.unit.id.clone())).collect();
+        let mut lots: Vec<Lot> = bids
+            .iter()
+            .filter(|scored| scored.score.is_finite())
+            .filter_map(|ScoredBid { bid, score }| {
+                let unit = *places.get(&(bid.provider.as_str(), bid.unit.as_str()))?;
+                let (most, price) = (bid.count, bid.price_per_hour);
+                Some(Lot { unit, most, price, score: *score, won: 0, id: 0 })
+            })
+            .collect();
         // Whoever bids first gains nothing by it.
         lots.sort_by(by_score);
         lots.iter_mut().enumerate().for_each(|(id, lot)| lot.id = id);
-        Self { lots, left }
+        Self { lots, units, left }
     }
 
     /// First by score alone. Where that misses the budget, or replicas because of it, the budget gets a
@@ -103,22 +109,15 @@ impl Lots {
     /// Looks for the best of all, among so few bids that it is likely to be found.
     fn search(&mut self, budget: f64, price_of_money: f64) {
         self.lots.sort_by(by_value(price_of_money));
-        let units: Vec<&(Name, Name)> = self.left.keys().collect();
-        let place = |key| units.iter().position(|unit| *unit == key).unwrap_or(usize::MAX);
         let items: Vec<Item> = self
             .lots
             .iter()
-            .map(|lot| Item {
-                unit: place(&lot.key),
-                most: lot.most,
-                price: lot.price,
-                score: lot.score,
-            })
+            .map(|lot| Item { unit: lot.unit, most: lot.most, price: lot.price, score: lot.score })
             .collect();
         let (score, count) = (self.score(), self.count());
         let before: Vec<u32> = self.lots.iter().map(|lot| lot.won).collect();
         self.give_back();
-        let room = self.left.values().copied().collect();
+        let room = self.left.clone();
         let search = Search::new(&items, room, price_of_money, score);
         let best = search.run(count, budget + slack(budget)).unwrap_or(before);
         for (place, won) in best.into_iter().enumerate() {
@@ -155,12 +154,11 @@ impl Lots {
 
     /// The winners by provider and unit, the best bid of a unit first.
     pub(super) fn won(mut self) -> impl Iterator<Item = Allocation> {
-        self.lots.sort_by(|a, b| a.key.cmp(&b.key).then_with(|| by_score(a, b)));
-        self.lots.into_iter().filter(|lot| lot.won > 0).map(|lot| Allocation {
-            provider: lot.key.0,
-            unit: lot.key.1,
-            count: lot.won,
-            price_per_hour: lot.price,
+        self.lots.sort_by(|a, b| a.unit.cmp(&b.unit).then_with(|| by_score(a, b)));
+        let Self { lots, units, .. } = self;
+        lots.into_iter().filter(|lot| lot.won > 0).filter_map(move |lot| {
+            let (provider, unit) = units.get(lot.unit)?.clone();
+            Some(Allocation { provider, unit, count: lot.won, price_per_hour: lot.price })
         })
     }
 
@@ -223,7 +221,7 @@ impl Lots {
         if a.won == 0 || !better {
             return None;
         }
-        let addable = if a.key == b.key { b.most - b.won } else { self.addable(to) };
+        let addable = if a.unit == b.unit { b.most - b.won } else { self.addable(to) };
         let payable = if cost > 0.0 { (money / cost).floor().max(0.0) } else { f64::INFINITY };
         let n = a.won.min(addable).min(payable.min(f64::from(u32::MAX)) as u32);
         let rate = if cost > 0.0 { gain / cost } else { f64::INFINITY };
@@ -232,14 +230,14 @@ impl Lots {
 
     fn addable(&self, place: usize) -> u32 {
         self.lots.get(place).map_or(0, |lot| {
-            let left = self.left.get(&lot.key).copied().unwrap_or(0);
+            let left = self.left.get(lot.unit).copied().unwrap_or(0);
             left.min(lot.most.saturating_sub(lot.won))
         })
     }
 
     fn shift(&mut self, place: usize, by: i64) {
         let Some(lot) = self.lots.get_mut(place) else { return };
-        let Some(left) = self.left.get_mut(&lot.key) else { return };
+        let Some(left) = self.left.get_mut(lot.unit) else { return };
         let shifted = |n: u32, by: i64| u32::try_from(i64::from(n) + by).unwrap_or(0);
         lot.won = shifted(lot.won, by);
         *left = shifted(*left, -by);
@@ -275,5 +273,5 @@ fn by_price(a: &Lot, b: &Lot) -> Ordering {
 }
 
 fn by_name(a: &Lot, b: &Lot) -> Ordering {
-    a.key.cmp(&b.key).then(b.most.cmp(&a.most)).then(a.id.cmp(&b.id))
+    a.unit.cmp(&b.unit).then(b.most.cmp(&a.most)).then(a.id.cmp(&b.id))
 }

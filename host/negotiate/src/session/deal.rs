@@ -14,7 +14,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Deal {
     pub(super) message: MessageId,
-    agreement: Agreement,
+    agreement: Box<Agreement>,
     commitment: Commitment,
 }
 
@@ -75,7 +75,7 @@ impl Session {
         self.draft_departures(&mut draft, cx);
 
         let confirm: Vec<LeaseId> = draft.holds.iter().map(|hold| hold.lease.id.clone()).collect();
-        let agreement = Agreement {
+        let agreement = Box::new(Agreement {
             session: self.demand.session.clone(),
             requester: self.demand.requester.clone(),
             fraction: self.fraction,
@@ -89,7 +89,7 @@ impl Session {
             price_per_hour: draft.price,
             rounds: self.round,
             reasons: self.reasons.clone(),
-        };
+        });
         let end_at = self.demand.window.start;
         let commitment = Commitment { confirm, end: draft.end, end_at };
         let deal = Deal { message: self.next_message(), agreement, commitment };
@@ -160,7 +160,7 @@ impl Session {
     /// Even where no lease changes: that it is agreed has to be kept.
     fn commit(&self, deal: Deal, out: &mut Vec<Output>) -> State {
         let commitment = deal.commitment.clone();
-        let agreement = Box::new(deal.agreement.clone());
+        let agreement = deal.agreement.clone();
         out.push(Output::Confirm { message: deal.message, commitment, agreement });
         State::Confirming(deal)
     }

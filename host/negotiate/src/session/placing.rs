@@ -1,6 +1,6 @@
 //! Who gets the replicas that were bid for, and how much of the demand they carry.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use haggle_model::{Name, Owner, Quantities};
 
@@ -109,11 +109,14 @@ impl Session {
             self.carried_with(core, name, replicas, cx)
         });
         let exact = carried.fold(self.fraction, f64::min);
-        if exact > low && placed(exact).is_some() { exact } else { low }
+        // Within rounding below it counts as well: that is what the replicas carry.
+        let rounding = exact <= low && exact >= low * (1.0 - 2.0 * CLOSE);
+        if rounding || (exact > low && placed(exact).is_some()) { exact } else { low }
     }
 
     /// Where each service of the spread gets the replicas that it needs for that fraction. One after the
-    /// other, the optional ones last: what one takes is not there for the next.
+    /// other, the optional ones last: what one takes is not there for the next. Where that leaves somebody
+    /// short who cannot do without, it goes first, and the others find something else if they can.
     fn place(
         &self,
         spread: &Spread,
@@ -121,11 +124,40 @@ impl Session {
         fraction: f64,
         cx: &Context<'_>,
     ) -> BTreeMap<Name, Placement> {
+        let (mut first, last): (Vec<_>, Vec<_>) =
+            purchases.iter().filter(|p| p.is_in(spread)).partition(|p| p.is_in(&self.core));
+        let mut promoted: BTreeSet<Name> = BTreeSet::new();
+        let mut original = None;
+        loop {
+            let order = first.iter().chain(&last).copied();
+            let placements = self.place_in_order(spread, order, fraction, cx);
+            let short = first
+                .iter()
+                .position(|p| !self.is_enough(spread, p, &placements, fraction, cx))
+                .filter(|place| *place > 0);
+            let next = short.and_then(|place| Some((place, first.get(place).copied()?)));
+            match next {
+                Some((place, purchase)) if promoted.insert(purchase.request.service.clone()) => {
+                    first.remove(place);
+                    first.insert(0, purchase);
+                    original.get_or_insert(placements);
+                }
+                Some(_) => return original.unwrap_or(placements),
+                None => return placements,
+            }
+        }
+    }
+
+    fn place_in_order<'a>(
+        &self,
+        spread: &Spread,
+        purchases: impl Iterator<Item = &'a Purchase>,
+        fraction: f64,
+        cx: &Context<'_>,
+    ) -> BTreeMap<Name, Placement> {
         let mut taken: BTreeMap<(Name, Name), Quantities> = BTreeMap::new();
         let mut placements = BTreeMap::new();
-        let (first, last): (Vec<_>, Vec<_>) =
-            purchases.iter().filter(|p| p.is_in(spread)).partition(|p| p.is_in(&self.core));
-        for purchase in first.into_iter().chain(last) {
+        for purchase in purchases {
             let name = purchase.request.service.clone();
             let count = self.needed(spread, &name, fraction, cx);
             let mut clearing = Clearing::default();

@@ -1,5 +1,3 @@
-use std::collections::BTreeSet;
-
 use haggle_model::{DependencyGraph, Quantities, Resource, Strength};
 use proptest::prelude::*;
 
@@ -110,21 +108,6 @@ fn the_strongest_path_counts() {
     let spread = Spread::new(&graph, &name("web"), &rps(1.0)).unwrap();
     assert_eq!(strength(&spread, "db"), Optional);
     assert_eq!(strength(&spread, "log"), BestEffort);
-}
-
-#[test]
-fn a_failing_service_takes_along_what_needs_it() {
-    let graph = graph(&[
-        ("web", "a", 1.0, Optional),
-        ("a", "b", 1.0, Mandatory),
-        ("web", "c", 1.0, Mandatory),
-        ("c", "b", 1.0, Optional),
-    ]);
-    let spread = Spread::new(&graph, &name("web"), &rps(1.0)).unwrap();
-    let lost = spread.lost_with(&BTreeSet::from([name("b")])).unwrap();
-    let edge = |from, to| Edge { from: name(from), to: name(to) };
-    assert_eq!(lost, BTreeSet::from([edge("web", "a"), edge("c", "b")]));
-    assert_eq!(spread.lost_with(&BTreeSet::from([name("c")])), None);
 }
 
 #[test]

@@ -110,3 +110,41 @@ fn a_budget_that_is_not_there_does_not_burn() {
     assert_eq!(burn_rate(1.0, 10.0, 1.0), None);
     assert!((burn_rate(1.0, 100.0, 0.99).unwrap() - 1.0).abs() < 1e-9);
 }
+
+#[test]
+fn what_a_provider_takes_back_is_bought_elsewhere_before_the_notice_runs_out() {
+    let mut shop = Fixture::new(&[]);
+    shop.service("web", 10);
+    shop.provider("alder", 2, 1.0);
+    shop.provider("birch", 2, 3.0);
+    let first = shop.demand("web", 500.0);
+    let agreement = shop.run(first.clone()).outcome.agreement().unwrap().clone();
+    assert_eq!(agreement.price_per_hour, 5.0);
+    let owner = Owner::Unit { provider: name("alder"), unit: name("m") };
+    let none = haggle_model::Quantities::new();
+    let changed = shop.ledger.reclaim(&owner, &none, at(120), at(60), |a, b| a.id.cmp(&b.id));
+    assert_eq!(changed.len(), 1);
+    shop.now = 60;
+    let (agreed, used) = (rps(500.0), rps(480.0));
+    let watched = Watched {
+        demand: &first,
+        agreed: &agreed,
+        leases: &changed,
+        used: &used,
+        risk: None,
+        risk_threshold: 0.5,
+        burn_rate: None,
+    };
+    let triggers = watch(&watched, at(60));
+    assert_eq!(triggers, [Trigger::Lost { lease: changed[0].id.clone(), at: at(120) }]);
+    let mut again = triggers[0].renegotiate(&watched, "again".into(), 0.0, at(60));
+    again.budget_per_hour = Some(20.0);
+    assert_eq!(again.load, rps(500.0), "as it was agreed");
+    let done = shop.run(again);
+    assert_eq!(done.outcome.agreement().map(|agreement| agreement.fraction), Some(1.0));
+    shop.now = 120;
+    shop.ledger.expire(at(120));
+    shop.ledger.set_capacity(&owner, &none);
+    assert_eq!(shop.placed("web"), 5);
+    assert!(shop.ledger.leases().all(|lease| lease.owner != owner));
+}

@@ -4,15 +4,20 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use crate::{ReclaimRequest, Reclaimed};
+
 use super::{
     extract::{Document, Path},
-    openapi::{ChangeProblems, ListProblems, ReadProblems, WriteProblems},
+    openapi::{ChangeProblems, ListProblems, ReadProblems, SendProblems, WriteProblems},
     problem::Answer,
     state::{Api, status},
 };
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::default().routes(routes!(list)).routes(routes!(put, get, delete))
+    OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(put, get, delete))
+        .routes(routes!(reclaim))
 }
 
 /// Every provider.
@@ -99,4 +104,25 @@ async fn get(State(api): State<Api>, Path(name): Path<Name>) -> Answer<Json<Prov
 async fn delete(State(api): State<Api>, Path(name): Path<Name>) -> Answer<StatusCode> {
     api.ask(move |host| host.delete_provider(&name)).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Take compute units back
+///
+/// A provider announces that so many of a unit are gone from a time on. Leases that do not fit into the rest
+/// end then, those of lower tiers first, and their holders negotiate for others before that.
+#[utoipa::path(
+    post,
+    path = "/v1/providers/{name}/reclaims",
+    tag = "providers",
+    operation_id = "reclaim_units",
+    params(("name" = Name, Path, description = "The provider", example = "north")),
+    request_body(content = ReclaimRequest, example = json!({"unit": "standard-4", "count": 2})),
+    responses((status = 200, description = "What that means", body = Reclaimed), SendProblems)
+)]
+async fn reclaim(
+    State(api): State<Api>,
+    Path(name): Path<Name>,
+    super::extract::Json(request): super::extract::Json<ReclaimRequest>,
+) -> Answer<Json<Reclaimed>> {
+    api.ask(move |host| host.reclaim(&name, &request)).await.map(Json)
 }

@@ -1,13 +1,16 @@
 use haggle_sdk::forecasting::Outlook;
 use proptest::prelude::*;
 
-use crate::{History, Model, tests::Noise};
+use haggle_forecasting::{History, Model, Random};
+
+use crate::Smoothing;
 
 const LEVELS: [f64; 4] = [0.1, 0.5, 0.8, 0.999];
 
 fn forecast(values: &[f64], seasons: &[u32], horizon: u32, non_negative: bool) -> Option<Outlook> {
-    let model = Model::fit(History { values, start: 0, step: 60_000 }, seasons, horizon)?;
-    Some(model.outlook(horizon, &LEVELS, non_negative))
+    let model =
+        Model::<Smoothing>::fit(History { values, start: 0, step: 60_000 }, seasons, horizon, &[])?;
+    Some(model.outlook(horizon, &LEVELS, non_negative, &[]))
 }
 
 fn assert_sound(outlook: &Outlook, horizon: usize, non_negative: bool) {
@@ -63,11 +66,11 @@ proptest! {
         later in prop::collection::vec(any_value(), 0..60),
         start in 0_u64..200,
     ) {
-        if let Some(model) = Model::fit(History { values: &values, start: 0, step: 10 }, &[7], 5) {
-            let mut model = Model::from_bytes(&model.to_bytes()).unwrap();
-            let _ = model.resume(History { values: &later, start: start * 10, step: 10 });
-            assert_sound(&model.outlook(5, &LEVELS, true), 5, true);
-            prop_assert!(Model::from_bytes(&model.to_bytes()).is_ok());
+        if let Some(model) = Model::<Smoothing>::fit(History { values: &values, start: 0, step: 10 }, &[7], 5, &[]) {
+            let mut model = Model::<Smoothing>::from_bytes(&model.to_bytes()).unwrap();
+            let _ = model.resume(History { values: &later, start: start * 10, step: 10 }, &[]);
+            assert_sound(&model.outlook(5, &LEVELS, true, &[]), 5, true);
+            prop_assert!(Model::<Smoothing>::from_bytes(&model.to_bytes()).is_ok());
         }
     }
 
@@ -79,13 +82,13 @@ proptest! {
     ) {
         let values: Vec<f64> = (0..60).map(|t| f64::from(t % 6)).collect();
         let history = History { values: &values, start: 0, step: 10 };
-        let mut bytes = Model::fit(history, &[6], 4).unwrap().to_bytes();
-        prop_assert!(Model::from_bytes(&bytes[..cut.min(bytes.len() - 1)]).is_err());
+        let mut bytes = Model::<Smoothing>::fit(history, &[6], 4, &[]).unwrap().to_bytes();
+        prop_assert!(Model::<Smoothing>::from_bytes(&bytes[..cut.min(bytes.len() - 1)]).is_err());
         let place = place % bytes.len();
         bytes[place] = byte;
-        if let Ok(mut model) = Model::from_bytes(&bytes) {
-            let _ = model.resume(History { values: &values, start: 600, step: 10 });
-            assert_sound(&model.outlook(6, &LEVELS, false), 6, false);
+        if let Ok(mut model) = Model::<Smoothing>::from_bytes(&bytes) {
+            let _ = model.resume(History { values: &values, start: 600, step: 10 }, &[]);
+            assert_sound(&model.outlook(6, &LEVELS, false, &[]), 6, false);
         }
     }
 }
@@ -106,7 +109,7 @@ fn short_and_plain_histories_have_plausible_forecasts() {
 
 #[test]
 fn magnitude_does_not_matter() {
-    let mut noise = Noise(5);
+    let mut noise = Random::new(5);
     let base: Vec<f64> = (0..200).map(|t| f64::from(t % 12) + noise.normal()).collect();
     let usual = forecast(&base, &[12], 6, false).unwrap();
     for unit in [1e-280, 1e-9, 1e12, 1e280] {
@@ -120,7 +123,7 @@ fn magnitude_does_not_matter() {
 
 #[test]
 fn an_outlier_is_not_followed_and_a_shift_is() {
-    let mut noise = Noise(9);
+    let mut noise = Random::new(9);
     let mut values: Vec<f64> = (0..150).map(|_| 100.0 + noise.normal()).collect();
     values[149] = 10_000.0;
     let after_one = forecast(&values, &[], 1, true).unwrap().mean[0];

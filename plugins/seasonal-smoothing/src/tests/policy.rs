@@ -1,10 +1,11 @@
+use haggle_forecasting::Random;
 use haggle_sdk::{
     Fault, Forecaster,
     forecasting::{Panel, Task},
     types::{Context, Series},
 };
 
-use crate::{SeasonalSmoothing, tests::Noise};
+use crate::SeasonalSmoothing;
 
 const MINUTE: u64 = 60_000;
 
@@ -13,7 +14,7 @@ fn context() -> Context {
 }
 
 fn load(count: usize) -> Vec<f64> {
-    let mut noise = Noise(11);
+    let mut noise = Random::new(11);
     (0..count).map(|t| 100.0 + 40.0 * (t as f64 / 10.0).sin() + 3.0 * noise.normal()).collect()
 }
 

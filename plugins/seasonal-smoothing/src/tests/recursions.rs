@@ -1,4 +1,4 @@
-use crate::{Parameters, Reach, Season, State, deviations, normal};
+use crate::{Parameters, Reach, Season, State, deviations};
 
 const LEVEL_ONLY: Parameters = Parameters {
     level: 0.8399,
@@ -89,14 +89,5 @@ fn a_random_walk_spreads_with_the_square_root_of_time() {
     let walk = Parameters { level: 1.0, ..LEVEL_ONLY };
     for (h, deviation) in (1..50).zip(deviations(&walk, &[])) {
         assert!((deviation - f64::from(h).sqrt()).abs() < 1e-12);
-    }
-}
-
-#[test]
-fn normal_quantiles_are_the_tabulated_ones() {
-    for (p, z) in
-        [(0.5, 0.0), (0.9, 1.281_551_566), (0.975, 1.959_963_985), (0.001, -3.090_232_306)]
-    {
-        assert!((normal(p) - z).abs() < 1e-8, "{p}");
     }
 }

@@ -8,7 +8,11 @@ const MOST_VALUES: usize = 8_000_000;
 
 /// Splits the series, in their order, into batches of at most `count` series and of about as many values as
 /// a call can take, the forecasts counted.
-pub(super) fn batches(subjects: &[Subject], count: usize, horizon: u32) -> Vec<&[Subject]> {
+pub(in crate::commands) fn batches(
+    subjects: &[Subject],
+    count: usize,
+    horizon: u32,
+) -> Vec<&[Subject]> {
     let mut batches = Vec::new();
     let mut rest = subjects;
     while !rest.is_empty() {

@@ -1,6 +1,9 @@
 //! Fits and forecasts, batch by batch, on all cores.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
 
 use anyhow::Context as _;
 use haggle_model::Series;
@@ -14,31 +17,33 @@ use rayon::prelude::*;
 use crate::progress::Progress;
 
 /// The intervals in the result.
-pub(super) const LEVELS: [f64; 2] = [0.8, 0.95];
+pub(in crate::commands) const LEVELS: [f64; 2] = [0.8, 0.95];
 
 /// Series in one call of `forecast`: many enough to make the call cheap, few enough for all cores.
 const TASKS: usize = 64;
 
 /// One series and the time right behind it.
 #[derive(Debug)]
-pub(super) struct Subject {
-    pub(super) series: types::Series,
+pub(in crate::commands) struct Subject {
+    pub(in crate::commands) series: types::Series,
     end: u64,
 }
 
 /// A forecast, or why there is none.
-pub(super) type Outcome = Result<Outlook, String>;
+pub(in crate::commands) type Outcome = Result<Outlook, String>;
 
 /// Everything that is the same for all series.
-pub(super) struct Engine<'a> {
-    pub(super) generation: &'a Generation,
-    pub(super) configuration: &'a str,
-    pub(super) seed: u64,
-    pub(super) horizon: u32,
+pub(in crate::commands) struct Engine<'a> {
+    pub(in crate::commands) generation: &'a Generation,
+    pub(in crate::commands) configuration: &'a str,
+    pub(in crate::commands) seed: u64,
+    pub(in crate::commands) horizon: u32,
     /// In steps, ascending.
-    pub(super) seasons: &'a [u32],
+    pub(in crate::commands) seasons: &'a [u32],
     /// Told twice of each series: when it is fitted and when it is forecast.
-    pub(super) progress: &'a Progress,
+    pub(in crate::commands) progress: &'a Progress,
+    /// What the calls took so far, added up over all cores, in nanoseconds.
+    pub(in crate::commands) spent: &'a AtomicU64,
 }
 
 /// What a fit of one batch found out.
@@ -52,7 +57,7 @@ struct Models {
 type Model = Result<Vec<u8>, String>;
 
 impl Subject {
-    pub(super) fn new((id, series): (String, Series)) -> Self {
+    pub(in crate::commands) fn new((id, series): (String, Series)) -> Self {
         let end = series.end().as_millis();
         let Series { start, step, values } = series;
         let known = || values.iter().filter(|value| !value.is_nan());
@@ -70,12 +75,8 @@ impl Engine<'_> {
     ///
     /// # Errors
     /// Where a whole call fails: the policy is broken then, not a series.
-    pub(super) fn run(&self, batches: &[&[Subject]]) -> anyhow::Result<Vec<Outcome>> {
-        let done = AtomicU64::new(0);
-        let advance = |series: usize| {
-            let before = done.fetch_add(series as u64, Ordering::Relaxed);
-            self.progress.set(before + series as u64);
-        };
+    pub(in crate::commands) fn run(&self, batches: &[&[Subject]]) -> anyhow::Result<Vec<Outcome>> {
+        let advance = |series: usize| self.progress.add(series as u64);
         let models: Vec<Models> = batches
             .par_iter()
             .map(|batch| self.fit(batch).inspect(|_| advance(batch.len())))
@@ -157,7 +158,11 @@ impl Engine<'_> {
     }
 
     fn call<F: Function>(&self, function: &F) -> Result<F::Answer, CallError> {
-        let Called { answer, log, log_dropped, .. } = self.generation.call(function)?;
+        let began = Instant::now();
+        let called = self.generation.call(function);
+        let spent = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.spent.fetch_add(spent, Ordering::Relaxed);
+        let Called { answer, log, log_dropped, .. } = called?;
         for line in log {
             let (plugin, message) = (self.generation.plugin(), line.message);
             match line.level {

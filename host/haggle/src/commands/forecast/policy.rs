@@ -1,40 +1,50 @@
 //! The policy that forecasts.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use anyhow::{Context, anyhow, bail};
 use haggle_builtin::{BUILTIN, EXAMPLE};
-use haggle_model::ScalingPolicy;
+use haggle_model::{Name, ScalingPolicy};
 use haggle_sandbox::{Compiler, Generation, Limits, Load, Options, Role, Sandbox};
 
-use super::Forecast;
 use crate::commands::{compile_worker, plugin};
 
-/// A policy, ready to be called.
-pub(super) struct Policy {
-    pub(super) generation: Generation,
-    pub(super) configuration: String,
+/// What the command line asks for.
+#[derive(Clone, Copy, Default)]
+pub(in crate::commands) struct Wanted<'a> {
+    /// A built-in policy; the default one if neither this nor a component is named.
+    pub(in crate::commands) plugin: Option<&'a Name>,
+    /// A file.
+    pub(in crate::commands) component: Option<&'a Path>,
+    pub(in crate::commands) configuration: Option<&'a str>,
+    pub(in crate::commands) cache: Option<&'a Path>,
 }
 
-/// Loads what the command line asks for.
-pub(super) fn load(wanted: &Forecast) -> anyhow::Result<Policy> {
-    let configuration = match &wanted.configuration {
+/// A policy, ready to be called.
+pub(in crate::commands) struct Policy {
+    pub(in crate::commands) generation: Generation,
+    pub(in crate::commands) configuration: String,
+}
+
+/// Loads a policy.
+pub(in crate::commands) fn load(wanted: Wanted<'_>) -> anyhow::Result<Policy> {
+    let configuration = match wanted.configuration {
         Some(text) => plugin::configuration(text)?,
         None => "{}".to_owned(),
     };
-    let (name, bytes, compiler) = match &wanted.component {
+    let (name, bytes, compiler) = match wanted.component {
         Some(file) => {
             let bytes =
                 fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
             (file.display().to_string(), bytes, compile_worker::compiler()?)
         }
         None => {
-            let (name, bytes) = built_in(wanted)?;
+            let (name, bytes) = built_in(wanted.plugin)?;
             // What comes with this program needs no watching.
             (name, bytes.to_vec(), Compiler::InProcess)
         }
     };
-    let options = Options { limits: limits(), compiler, cache: wanted.cache.clone() };
+    let options = Options { limits: limits(), compiler, cache: wanted.cache.map(Path::to_owned) };
     let sandbox = Sandbox::new(options)?;
     let generation = sandbox
         .load(Load {
@@ -52,8 +62,8 @@ pub(super) fn load(wanted: &Forecast) -> anyhow::Result<Policy> {
     Ok(Policy { generation, configuration })
 }
 
-fn built_in(wanted: &Forecast) -> anyhow::Result<(String, &'static [u8])> {
-    let name = wanted.plugin.clone().unwrap_or_else(|| ScalingPolicy::default().forecast.plugin);
+fn built_in(plugin: Option<&Name>) -> anyhow::Result<(String, &'static [u8])> {
+    let name = plugin.cloned().unwrap_or_else(|| ScalingPolicy::default().forecast.plugin);
     let forecasts =
         |policy: &&haggle_builtin::Builtin| policy.roles.contains(&Role::Forecasting.interface());
     let mut known = BUILTIN.iter().chain([&EXAMPLE]).filter(forecasts);

@@ -146,3 +146,16 @@ fn an_optional_branch_does_not_take_from_what_is_needed() {
     assert_eq!(shop.agreed("web", "db"), 800.0);
     assert!(!agreement.services.contains_key(&name("ads")));
 }
+
+#[test]
+fn who_has_no_choice_goes_first() {
+    // Both fit, but only if db leaves the machines here to web, which must be here.
+    let mut shop = Fixture::new(&[("web", "db", 1.0, Strength::Mandatory)]);
+    shop.provider("alder", 1, 1.0);
+    shop.provider("birch", 1, 2.0);
+    shop.providers[1].location = "there".into();
+    shop.standings.get_mut(&name("web")).unwrap().service.location = Some("here".into());
+    let outcome = agreed(&mut shop, "web", 400.0, &[]);
+    assert_eq!(outcome.agreement().map(|agreement| agreement.fraction), Some(1.0));
+    assert_eq!((shop.placed("web"), shop.placed("db")), (4, 4));
+}

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{get, request, send};
 
 /// What there is, by path.
-const ROUTES: [(&str, &[&str]); 25] = [
+const ROUTES: [(&str, &[&str]); 26] = [
     ("/", &["get"]),
     ("/healthz", &["get"]),
     ("/metrics", &["get"]),
@@ -26,6 +26,7 @@ const ROUTES: [(&str, &[&str]); 25] = [
     ("/v1/policies/{name}", &["get", "put"]),
     ("/v1/providers", &["get"]),
     ("/v1/providers/{name}", &["delete", "get", "put"]),
+    ("/v1/providers/{name}/reclaims", &["post"]),
     ("/v1/samples", &["post"]),
     ("/v1/scaling-requests", &["post"]),
     ("/v1/scaling-requests/{id}", &["get"]),

@@ -1,0 +1,336 @@
+//! `haggle evaluate`
+
+mod picture;
+mod score;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use anyhow::{Context, bail};
+use clap::{Args, value_parser};
+use haggle_model::{Name, Series};
+use haggle_observe::open_panel;
+use haggle_sandbox::forecasting::Outlook;
+use serde::Serialize;
+
+use self::{
+    picture::Picture,
+    score::{Score, means, median, scale, score, seasonal_naive},
+};
+use super::forecast::{
+    batches::batches,
+    engine::{Engine, Subject},
+    policy::{Policy, Wanted, load},
+};
+use crate::{
+    output::{self, Target},
+    progress::Progress,
+    table::{Header, Table},
+};
+
+/// Compare forecasting policies on data of your own
+///
+/// Forecasts the past from several origins, each time knowing only what came before, and compares the
+/// forecasts with what came (rolling-origin evaluation). The file is as for `haggle forecast`. The last row
+/// is the seasonal naive forecast, which repeats the last season: what cannot beat it is not worth running.
+///
+/// MASE and pinball90 are relative to the error of that forecast within the history: below 1 is better.
+/// pinball90 judges the upper bound of the 80% interval as the 90% quantile, which capacity is planned by.
+/// Good intervals have a coverage close to their level.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Evaluate {
+    /// The series
+    #[arg(long, value_name = "FILE")]
+    input: PathBuf,
+    /// How many steps ahead
+    #[arg(long, value_name = "STEPS", value_parser = value_parser!(u32).range(1..=10_000))]
+    horizon: u32,
+    /// From how many origins, a horizon apart, the last one a horizon before the end
+    #[arg(long, value_name = "K", default_value_t = 3, value_parser = value_parser!(u32).range(1..=1000))]
+    origins: u32,
+    /// A season's length in steps; several may be given, and none means: detect them
+    #[arg(long = "season", value_name = "STEPS", value_parser = value_parser!(u32).range(1..=1_000_000))]
+    seasons: Vec<u32>,
+    /// The built-in policies to compare; the default one if none
+    #[arg(long = "plugin", value_name = "NAME,...", value_delimiter = ',')]
+    plugins: Vec<Name>,
+    /// Policies of your own: .wasm files
+    #[arg(long = "component", value_name = "FILE")]
+    components: Vec<PathBuf>,
+    /// The most series that are fitted together
+    #[arg(long, value_name = "SERIES", default_value_t = 64, value_parser = value_parser!(u32).range(1..=100_000))]
+    batch: u32,
+    /// The seed of whatever the policies draw at random
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Draw the last forecasts of each series into this folder, as SVG
+    #[arg(long, value_name = "DIR")]
+    pictures: Option<PathBuf>,
+    /// Write the figures as JSON, to standard output or a file
+    #[arg(long, value_name = "OUT", num_args = 0..=1, default_missing_value = "-")]
+    json: Option<Target>,
+    /// Keep compiled policies in this folder, which must be private to you
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  haggle evaluate --input load.csv --horizon 12 --origins 5
+  haggle evaluate --input hourly.csv --horizon 48 --season 24 --plugin ensemble,theta,arima
+  haggle evaluate --input load.csv --horizon 12 --component my-policy.wasm --pictures ./pictures";
+
+/// The name of the yardstick.
+const NAIVE: &str = "(seasonal naive)";
+
+/// So many horizons of history are drawn before the forecast.
+const DRAWN: usize = 6;
+
+/// What is known at one origin, and what came: for every series that is long enough.
+struct Origin<'a> {
+    subjects: Vec<Subject>,
+    known: Vec<Known<'a>>,
+}
+
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    id: &'a str,
+    history: &'a [f64],
+    came: &'a [f64],
+    scale: f64,
+}
+
+/// What came of one policy.
+#[derive(Debug, Serialize)]
+struct Evaluation {
+    policy: String,
+    /// Forecasts that were compared.
+    forecasts: usize,
+    /// Forecasts that were not given.
+    failed: usize,
+    #[serde(flatten)]
+    mean: Score,
+    median_mase: f64,
+    median_pinball90: f64,
+    /// What fitting and forecasting took, for one series from one origin, on one core.
+    milliseconds: f64,
+    /// Those from the last origin.
+    #[serde(skip)]
+    last: Vec<Option<Outlook>>,
+}
+
+impl Evaluate {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let panel = open_panel(&self.input)?;
+        let mut seasons = self.seasons.clone();
+        seasons.sort_unstable();
+        seasons.dedup();
+        let season = seasons.first().copied().unwrap_or(1) as usize;
+        let origins = self.origins(&panel, season)?;
+        let policies = self.policies()?;
+        let total: usize = origins.iter().map(|origin| origin.subjects.len()).sum();
+        let progress = Progress::bar(2 * (total * policies.len()) as u64, "forecasting the past");
+        let mut found = Vec::new();
+        for (name, policy) in &policies {
+            progress.say(format!("forecasting the past with {name}"));
+            found.push(self.evaluate(name, policy, &origins, &seasons, &progress)?);
+        }
+        drop(progress);
+        found.push(self.naive(&origins, season));
+        if let Some(folder) = &self.pictures {
+            self.draw(folder, &origins, &found)?;
+        }
+        match &self.json {
+            Some(target) => {
+                let json = serde_json::to_string_pretty(&found).context("the figures")?;
+                target.write(|out| writeln!(out, "{json}"))
+            }
+            None => output::line(table(&found)),
+        }
+    }
+
+    fn origins<'a>(
+        &self,
+        panel: &'a [(String, Series)],
+        season: usize,
+    ) -> anyhow::Result<Vec<Origin<'a>>> {
+        let (horizon, count) = (self.horizon as usize, self.origins as usize);
+        let mut origins = Vec::new();
+        for back in (1..=count).rev() {
+            let mut origin = Origin { subjects: Vec::new(), known: Vec::new() };
+            for (id, series) in panel {
+                let Some(cut) = series.values.len().checked_sub(back * horizon) else { continue };
+                let (history, rest) = series.values.split_at(cut);
+                if history.iter().filter(|value| !value.is_nan()).count() < 2 {
+                    continue;
+                }
+                let came = rest.get(..horizon).unwrap_or(rest);
+                let known = Series { values: history.to_vec(), ..series.clone() };
+                origin.subjects.push(Subject::new((id.clone(), known)));
+                let scale = scale(history, season);
+                origin.known.push(Known { id, history, came, scale });
+            }
+            if !origin.subjects.is_empty() {
+                origins.push(origin);
+            }
+        }
+        if origins.is_empty() {
+            bail!(
+                "no series of {} has more than {horizon} values: ask for a shorter --horizon",
+                self.input.display()
+            );
+        }
+        if origins.len() < count {
+            output::note(format_args!(
+                "warning: the series are long enough for {} of {count} origins",
+                origins.len()
+            ));
+        }
+        Ok(origins)
+    }
+
+    fn policies(&self) -> anyhow::Result<Vec<(String, Policy)>> {
+        let cache = self.cache.as_deref();
+        let mut wanted: Vec<Wanted<'_>> = Vec::new();
+        wanted.extend(
+            self.plugins.iter().map(|name| Wanted { plugin: Some(name), ..Wanted::default() }),
+        );
+        let component = |file| Wanted { component: Some(file), ..Wanted::default() };
+        wanted.extend(self.components.iter().map(|file| component(file.as_path())));
+        if wanted.is_empty() {
+            wanted.push(Wanted::default());
+        }
+        wanted
+            .into_iter()
+            .map(|wanted| {
+                let policy = load(Wanted { cache, ..wanted })?;
+                Ok((policy.generation.plugin().to_owned(), policy))
+            })
+            .collect()
+    }
+
+    fn evaluate(
+        &self,
+        name: &str,
+        policy: &Policy,
+        origins: &[Origin<'_>],
+        seasons: &[u32],
+        progress: &Progress,
+    ) -> anyhow::Result<Evaluation> {
+        let spent = AtomicU64::new(0);
+        let engine = Engine {
+            generation: &policy.generation,
+            configuration: &policy.configuration,
+            seed: self.seed,
+            horizon: self.horizon,
+            seasons,
+            progress,
+            spent: &spent,
+        };
+        let mut all = Vec::new();
+        // Origin by origin: what came after the earlier ones must not reach a model for all series.
+        for Origin { subjects, .. } in origins {
+            let batches = batches(subjects, self.batch as usize, self.horizon);
+            let outlooks = engine.run(&batches).with_context(|| format!("policy {name}"))?;
+            all.push(outlooks.into_iter().map(Result::ok).collect());
+        }
+        Ok(evaluation(name, origins, all, spent.load(Ordering::Relaxed)))
+    }
+
+    fn naive(&self, origins: &[Origin<'_>], season: usize) -> Evaluation {
+        let forecast =
+            |known: &Known<'_>| Some(seasonal_naive(known.history, season, self.horizon as usize));
+        let all = origins.iter().map(|origin| origin.known.iter().map(forecast).collect());
+        evaluation(NAIVE, origins, all.collect(), 0)
+    }
+
+    fn draw(
+        &self,
+        folder: &Path,
+        origins: &[Origin<'_>],
+        found: &[Evaluation],
+    ) -> anyhow::Result<()> {
+        let Some(last) = origins.last() else { return Ok(()) };
+        let failed = || format!("cannot draw into {}", folder.display());
+        fs::create_dir_all(folder).with_context(failed)?;
+        for (place, known) in last.known.iter().enumerate() {
+            let drawn: Vec<(&str, &Outlook)> = found
+                .iter()
+                .filter(|one| one.policy != NAIVE)
+                .filter_map(|one| Some((one.policy.as_str(), one.last.get(place)?.as_ref()?)))
+                .collect();
+            let from = known.history.len().saturating_sub(DRAWN * self.horizon as usize);
+            let history = known.history.get(from..).unwrap_or_default();
+            let picture = Picture { title: known.id, history, came: known.came, forecasts: &drawn };
+            let file = folder.join(format!("{place:04}-{}.svg", file_name(known.id)));
+            fs::write(file, picture.svg()).with_context(failed)?;
+        }
+        Ok(())
+    }
+}
+
+fn evaluation(
+    policy: &str,
+    origins: &[Origin<'_>],
+    mut all: Vec<Vec<Option<Outlook>>>,
+    nanoseconds: u64,
+) -> Evaluation {
+    let known = origins.iter().flat_map(|origin| &origin.known);
+    let scores: Vec<Score> = known
+        .zip(all.iter().flatten())
+        .filter_map(|(known, outlook)| score(outlook.as_ref()?, known.came, known.scale))
+        .collect();
+    let asked: usize = all.iter().map(Vec::len).sum();
+    let failed = all.iter().flatten().filter(|outlook| outlook.is_none()).count();
+    Evaluation {
+        policy: policy.to_owned(),
+        forecasts: scores.len(),
+        failed,
+        mean: means(&scores),
+        median_mase: median(&scores, |score| score.mase),
+        median_pinball90: median(&scores, |score| score.pinball90),
+        milliseconds: nanoseconds as f64 / 1e6 / asked.max(1) as f64,
+        last: all.pop().unwrap_or_default(),
+    }
+}
+
+fn table(found: &[Evaluation]) -> Table {
+    let mut table = Table::new([
+        Header::Left("policy"),
+        Header::Right("forecasts"),
+        Header::Right("failed"),
+        Header::Right("MASE"),
+        Header::Right("median MASE"),
+        Header::Right("sMAPE"),
+        Header::Right("pinball90"),
+        Header::Right("coverage80"),
+        Header::Right("coverage95"),
+        Header::Right("ms/series"),
+    ]);
+    for one in found {
+        let Evaluation { policy, forecasts, failed, mean, median_mase, milliseconds, .. } = one;
+        table.row([
+            policy.clone(),
+            forecasts.to_string(),
+            failed.to_string(),
+            format!("{:.3}", mean.mase),
+            format!("{median_mase:.3}"),
+            format!("{:.2}", mean.smape),
+            format!("{:.3}", mean.pinball90),
+            format!("{:.3}", mean.coverage80),
+            format!("{:.3}", mean.coverage95),
+            format!("{milliseconds:.2}"),
+        ]);
+    }
+    table
+}
+
+/// What of an id can be part of a file's name everywhere.
+fn file_name(id: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    id.chars().take(80).map(plain).collect()
+}

@@ -1,0 +1,157 @@
+//! What a session wants is done.
+
+use std::collections::BTreeSet;
+
+use haggle_model::{Lease, LeaseId, LeaseState};
+
+use super::{Committing, Gathering, Running, Turn, party};
+use crate::{
+    Agreed, Call, Content, Effect, Ending, Information, Input, Outcome, Output, Party, Persist,
+    engine::question::Kind,
+};
+
+impl Running {
+    /// What the session is told at once, if anything.
+    pub(super) fn carry_out(&mut self, output: Output, turn: &mut Turn<'_, '_>) -> Option<Input> {
+        match output {
+            Output::Ask { message, inquiries } => {
+                let (answers, missing) = (vec![None; inquiries.len()], inquiries.len());
+                self.gathering = Some(Gathering::Wave { output: message, answers, missing });
+                for (place, inquiry) in inquiries.into_iter().enumerate() {
+                    let to = Party::Service(inquiry.proposal.service.clone());
+                    let call = Content::CallForProposals(Call::Load(inquiry));
+                    self.ask(to, call, Kind::Ask(place), turn);
+                }
+                None
+            }
+            Output::Inform { inquiries, .. } => {
+                for inquiry in inquiries {
+                    let to = Party::Service(inquiry.proposal.service.clone());
+                    self.say(to, Content::Inform(Information::Load(inquiry)), turn);
+                }
+                None
+            }
+            Output::CallForBids { message, provider, request, inventory } => {
+                let call = Content::CallForProposals(Call::Bids { request, inventory });
+                self.ask(Party::Provider(provider), call, Kind::Bids(message), turn);
+                None
+            }
+            Output::Rank { message, request, bids } => {
+                let to = Party::Service(request.service.clone());
+                let call = Content::CallForProposals(Call::Scores { request, bids });
+                self.ask(to, call, Kind::Scores(message), turn);
+                None
+            }
+            Output::Hold { message, holds } => {
+                let now = turn.setting.now;
+                if let Err(error) = turn.setting.ledger.hold(&holds, now) {
+                    let result = Err(error.to_string());
+                    return Some(Input::Held { message, result });
+                }
+                self.accepted.clear();
+                for hold in holds {
+                    self.accepted.entry(party(&hold.lease.owner)).or_default().push(hold.lease);
+                }
+                let missing = self.accepted.len();
+                self.gathering = Some(Gathering::Accepts { output: message, missing });
+                for (to, leases) in self.accepted.clone() {
+                    self.ask(to, Content::Accept { leases }, Kind::Accept, turn);
+                }
+                None
+            }
+            Output::Confirm { message, commitment, agreement } => {
+                let leases = match turn.setting.ledger.begin(&commitment, turn.setting.now) {
+                    Ok(leases) => leases,
+                    Err(error) => {
+                        let result = Err(error.to_string());
+                        return Some(Input::Confirmed { message, result });
+                    }
+                };
+                let new: BTreeSet<&LeaseId> = commitment.confirm.iter().collect();
+                let begun = |l: &&Lease| new.contains(&l.id);
+                let agreed = Agreed {
+                    agreement,
+                    leases: leases.iter().filter(begun).cloned().collect(),
+                    last_message: self.last_message,
+                };
+                turn.effects.push(Effect::Persist(Persist {
+                    session: self.id.clone(),
+                    record: Some(self.record(Some(agreed))),
+                    leases,
+                    awaited: true,
+                }));
+                self.committing = Some(Committing { output: message, commitment });
+                None
+            }
+            Output::Release { leases, .. } => {
+                turn.setting.ledger.release(&leases);
+                self.give_back(turn);
+                None
+            }
+            Output::Fault(fault) => {
+                self.fault(fault, turn);
+                None
+            }
+            Output::Finished(outcome) => {
+                self.finish(outcome, turn);
+                None
+            }
+        }
+    }
+
+    /// Whom something was accepted of is told that it is not needed.
+    pub(super) fn give_back(&mut self, turn: &mut Turn<'_, '_>) {
+        self.close_all(|kind| kind != Kind::Notice);
+        for (to, leases) in std::mem::take(&mut self.accepted) {
+            let leases = leases.into_iter().map(|lease| lease.id).collect();
+            self.ask(to, Content::Release { leases }, Kind::Notice, turn);
+        }
+    }
+
+    pub(super) fn finish(&mut self, outcome: Outcome, turn: &mut Turn<'_, '_>) {
+        self.session = None;
+        self.gathering = None;
+        self.close_all(|kind| kind != Kind::Notice);
+        let agreed = outcome.agreement().is_some();
+        let winners: BTreeSet<Party> = self.accepted.keys().cloned().collect();
+        for (to, mut leases) in std::mem::take(&mut self.accepted) {
+            leases.iter_mut().for_each(|lease| lease.state = LeaseState::Confirmed);
+            self.ask(to, Content::Confirm { leases }, Kind::Notice, turn);
+        }
+        let reason = if agreed { "others were chosen" } else { "no agreement was found" };
+        for to in std::mem::take(&mut self.proposed) {
+            if !winners.contains(&to) {
+                self.say(to, Content::Reject { reason: reason.into() }, turn);
+            }
+        }
+        if !agreed {
+            self.forget(turn);
+        }
+        turn.effects.push(Effect::Finished(Ending {
+            session: self.id.clone(),
+            outcome,
+            changes: std::mem::take(&mut self.changes).into_values().collect(),
+            transcript: std::mem::take(&mut self.transcript),
+        }));
+    }
+
+    /// Whether there is nothing left to do; its record is then deleted.
+    pub(in crate::engine) fn settle(&mut self, turn: &mut Turn<'_, '_>) -> bool {
+        let over = self.session.is_none() && self.questions.is_empty();
+        if over {
+            self.forget(turn);
+        }
+        over
+    }
+
+    pub(super) fn forget(&mut self, turn: &mut Turn<'_, '_>) {
+        if std::mem::take(&mut self.recorded) {
+            turn.effects.push(Effect::Persist(Persist {
+                session: self.id.clone(),
+                record: None,
+                leases: Vec::new(),
+                awaited: false,
+            }));
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What is said, and what is waited for.
+
+use haggle_model::Timestamp;
+
+use super::{Running, Turn};
+use crate::{
+    Content, Effect, Fault, Information, Message, MessageError, MessageId, Party,
+    engine::question::{Closed, Kind, Question},
+};
+
+/// The most messages of one transcript: beyond that somebody is flooding it.
+const MOST_KEPT: usize = 100_000;
+
+impl Running {
+    pub(in crate::engine) fn fault(&mut self, fault: Fault, turn: &mut Turn<'_, '_>) {
+        let content = Content::Inform(Information::Fault(fault.text.clone()));
+        let message =
+            self.message(fault.message, fault.participant.clone(), content, turn.setting.now);
+        self.note(&message);
+        turn.effects.push(Effect::Fault { session: self.id.clone(), fault });
+    }
+
+    /// Keeps that somebody said what makes no sense.
+    pub(in crate::engine) fn refuse(
+        &mut self,
+        error: &MessageError,
+        from: Party,
+        about: MessageId,
+        now: Timestamp,
+    ) {
+        let content = Content::Inform(Information::Fault(error.to_string()));
+        let message = self.message(about, from, content, now);
+        self.note(&message);
+    }
+
+    /// Keeps what was said.
+    pub(in crate::engine) fn note(&mut self, message: &Message) {
+        if self.keeps_transcript && self.transcript.messages.len() < MOST_KEPT {
+            self.transcript.messages.push(message.clone());
+        }
+    }
+
+    pub(in crate::engine) fn close(
+        &mut self,
+        id: MessageId,
+        answer: Option<u64>,
+    ) -> Option<Question> {
+        let question = self.questions.remove(&id)?;
+        let asked = question.message.to.clone();
+        self.closed.insert(id, Closed { asked, answer });
+        Some(question)
+    }
+
+    pub(super) fn close_all(&mut self, which: impl Fn(Kind) -> bool) {
+        let ids: Vec<MessageId> =
+            self.questions.iter().filter(|(_, q)| which(q.kind)).map(|(id, _)| *id).collect();
+        for id in ids {
+            self.close(id, None);
+        }
+    }
+
+    pub(super) fn ask(&mut self, to: Party, content: Content, kind: Kind, turn: &mut Turn<'_, '_>) {
+        let message = self.say(to, content, turn);
+        let due = turn.setting.now + turn.retry.wait(1);
+        self.due_by(due);
+        self.questions.insert(message.message, Question { message, kind, attempts: 1, due });
+    }
+
+    pub(super) fn say(&mut self, to: Party, content: Content, turn: &mut Turn<'_, '_>) -> Message {
+        self.last_message += 1;
+        let message = self.message(MessageId(self.last_message), to, content, turn.setting.now);
+        self.note(&message);
+        turn.effects.push(Effect::Deliver(message.clone()));
+        message
+    }
+
+    pub(super) fn message(
+        &self,
+        id: MessageId,
+        to: Party,
+        content: Content,
+        at: Timestamp,
+    ) -> Message {
+        Message {
+            session: self.id.clone(),
+            message: id,
+            in_reply_to: None,
+            at,
+            from: Party::Session,
+            to,
+            content,
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! What follows from an agreement: its record, and decisions about every service in it.
+
+use std::collections::BTreeMap;
+
+use haggle_model::{Bound, Decision, Name, Quantities, ScalingReason, Span, Timestamp};
+use haggle_negotiate::Agreement;
+use haggle_plan::Need;
+use haggle_store::Batch;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::HostError,
+    host::Host,
+    negotiating::Session,
+    persistence::Standings,
+    state::{Agreed, Scheduled, ServiceState},
+    views::{ScalingVerdict, Verdict},
+};
+
+/// So many turns pass before a refusal is put to the test again.
+const RETRY: u64 = 5;
+
+/// What a turn has decided and not yet committed.
+#[derive(Default)]
+pub(crate) struct Pending {
+    pub(crate) batch: Batch,
+    pub(crate) decisions: Vec<Decision>,
+    /// Sessions with others whose end is among it.
+    pub(crate) ended: Vec<String>,
+}
+
+/// What was wanted of the requester, and why.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Asked {
+    pub(crate) wanted: u32,
+    /// How many replicas it had.
+    pub(crate) from: u32,
+    pub(crate) reason: ScalingReason,
+    pub(crate) bound: Option<Bound>,
+    pub(crate) explanation: String,
+    /// The load that is not asked for again at once if it is refused.
+    pub(crate) load: Option<Quantities>,
+}
+
+impl From<Need> for Asked {
+    fn from(need: Need) -> Self {
+        let Need { replicas, reason, bound, explanation, .. } = need;
+        Self { wanted: replicas, from: 0, reason, bound, explanation, load: None }
+    }
+}
+
+impl Host {
+    /// What follows from the end of a negotiation.
+    pub(crate) fn settle(
+        &self,
+        session: &Session,
+        verdict: &ScalingVerdict,
+        asked: Asked,
+        now: Timestamp,
+        states: &mut BTreeMap<Name, ServiceState>,
+        pending: &mut Pending,
+    ) -> Result<(), HostError> {
+        if let Some(state) = states.get_mut(&session.demand.requester)
+            && let Some(load) = asked.load.clone()
+        {
+            let retry = Span::from_millis(self.interval.as_millis().saturating_mul(RETRY));
+            let refused = verdict.verdict != Verdict::Approved;
+            state.refused = refused.then(|| Agreed { load, until: now + retry });
+        }
+        self.keep_session(&mut pending.batch, session, now, verdict)?;
+        let Some(agreement) = session.negotiated.outcome.agreement() else { return Ok(()) };
+        self.mark_lost(agreement, states);
+        if session.window.start > now {
+            return schedule(session, agreement, &asked, states, pending);
+        }
+        apply(session, agreement, &asked, now, states, pending);
+        Ok(())
+    }
+
+    /// Takes up what was agreed for now at an earlier time.
+    pub(crate) fn take_up_scheduled(
+        &self,
+        now: Timestamp,
+        pending: &mut Pending,
+    ) -> Result<(), HostError> {
+        for (name, state) in self.states().iter_mut() {
+            let (due, later): (Vec<_>, _) =
+                state.scheduled.drain(..).partition(|scheduled| scheduled.at <= now);
+            state.scheduled = later;
+            for Scheduled { replicas, load, negotiation, .. } in due {
+                let to = state.replicas.max(replicas);
+                let from = std::mem::replace(&mut state.replicas, to);
+                let explanation = "agreed earlier, for a window that begins now".to_owned();
+                if from != to {
+                    pending.decisions.push(Decision {
+                        sequence: 0,
+                        at: now,
+                        service: name.clone(),
+                        from,
+                        to,
+                        wanted: replicas,
+                        reason: ScalingReason::Request,
+                        load,
+                        bound: None,
+                        negotiation: Some(negotiation),
+                        explanation,
+                    });
+                }
+                pending.batch.put::<Standings>(name, &state.stored())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whoever lost a lease to this agreement has to negotiate for another.
+    fn mark_lost(&self, agreement: &Agreement, states: &mut BTreeMap<Name, ServiceState>) {
+        if let Some(state) = states.get_mut(&agreement.requester) {
+            state.lost = false;
+        }
+        if agreement.borrowed.is_empty() {
+            return;
+        }
+        let ledger = self.ledger();
+        for lease in agreement.borrowed.iter().filter_map(|id| ledger.lease(id)) {
+            if let Some(state) = states.get_mut(&lease.holder) {
+                state.lost = true;
+                state.refused = None;
+            }
+        }
+    }
+}
+
+/// Notes what is to be done when the window of the agreement begins, early enough for replicas to start.
+fn schedule(
+    session: &Session,
+    agreement: &Agreement,
+    asked: &Asked,
+    states: &mut BTreeMap<Name, ServiceState>,
+    pending: &mut Pending,
+) -> Result<(), HostError> {
+    for (name, agreed) in &agreement.services {
+        let Some(state) = states.get_mut(name) else { continue };
+        state.scheduled.push(Scheduled {
+            at: session.window.start,
+            replicas: agreed.replicas,
+            load: agreed.load.clone(),
+            negotiation: session.id.clone(),
+        });
+        if *name == agreement.requester {
+            // Until then there is no more to be had.
+            let load = asked.load.clone().unwrap_or_else(|| agreed.load.clone());
+            state.refused = Some(Agreed { load, until: session.window.start });
+        }
+        pending.batch.put::<Standings>(name, &state.stored())?;
+    }
+    Ok(())
+}
+
+/// Turns an agreement into decisions about every service in it.
+fn apply(
+    session: &Session,
+    agreement: &Agreement,
+    asked: &Asked,
+    now: Timestamp,
+    states: &mut BTreeMap<Name, ServiceState>,
+    pending: &mut Pending,
+) {
+    let requester = &agreement.requester;
+    for (name, agreed) in &agreement.services {
+        let Some(state) = states.get_mut(name) else { continue };
+        let own = name == requester;
+        if own {
+            let until = session.window.end;
+            state.agreed = Some(Agreed { load: agreed.load.clone(), until });
+        }
+        // A dependency is raised to what it has promised; what it gives back it decides itself.
+        // Nor does a requester that gets less than it asked for end up with fewer than it has.
+        let kept = if own { state.replicas.min(asked.wanted) } else { state.replicas };
+        let keeps = !own || agreement.reduced;
+        let to = if keeps { agreed.replicas.max(kept) } else { agreed.replicas };
+        let from = std::mem::replace(&mut state.replicas, to);
+        if from == to {
+            continue;
+        }
+        let reduced = own && agreement.reduced;
+        let explanation = if own {
+            asked.explanation.clone()
+        } else {
+            format!("{requester} will ask for {}", agreed.load)
+        };
+        pending.decisions.push(Decision {
+            sequence: 0,
+            at: now,
+            service: name.clone(),
+            from,
+            to,
+            wanted: if own { asked.wanted } else { agreed.replicas },
+            reason: if own { asked.reason } else { ScalingReason::Dependency },
+            load: agreed.load.clone(),
+            bound: if reduced { Some(Bound::Negotiation) } else { asked.bound.filter(|_| own) },
+            negotiation: Some(session.id.clone()),
+            explanation,
+        });
+    }
+}

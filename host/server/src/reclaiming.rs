@@ -1,0 +1,159 @@
+//! Capacity that its provider takes back, with notice: whoever holds it negotiates for another before the
+//! notice runs out.
+
+use std::collections::BTreeMap;
+
+use haggle_model::{Name, Owner, Provider, Timestamp};
+use haggle_store::{Batch, Kind};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{
+    catalog::not_found,
+    error::HostError,
+    events::EventKind,
+    host::{Host, lock},
+    persistence::keep_leases,
+    views::{ReclaimRequest, Reclaimed},
+};
+
+/// Announced and not over, by provider and unit.
+pub(crate) type Announced = BTreeMap<(Name, Name), Reclaim>;
+
+/// So many of a unit are gone from a time on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reclaim {
+    count: u32,
+    at: Timestamp,
+}
+
+/// Announced reclaims by provider and unit.
+pub(crate) enum Reclaims {}
+
+impl Kind for Reclaims {
+    const TAG: u8 = 0x43;
+    const NAME: &'static str = "announced reclaim";
+    type Key = (Name, Name);
+    type Value = Reclaim;
+}
+
+impl Host {
+    /// A provider announces that it takes compute units back. Leases that do not fit into what is left then
+    /// end at that time, those of lower tiers first; their holders negotiate for others at the next turn. A
+    /// new announcement for the same unit takes the place of the one before.
+    ///
+    /// # Errors
+    /// [`HostError::NotFound`], or [`HostError::Reclaim`] for more units than there are.
+    pub fn reclaim(
+        &self,
+        provider: &Name,
+        request: &ReclaimRequest,
+    ) -> Result<Reclaimed, HostError> {
+        let _changing = self.changing();
+        let catalog = self.catalog();
+        let provider = catalog.provider(provider)?;
+        let ReclaimRequest { unit, count, at } = request;
+        let found = provider.unit(unit.as_str()).ok_or_else(|| not_found("unit", unit))?;
+        if *count == 0 || *count > found.count {
+            return Err(HostError::Reclaim {
+                asked: *count,
+                unit: unit.clone(),
+                count: found.count,
+            });
+        }
+        let now = self.clock.now();
+        let at = at.unwrap_or(now + found.interruption_notice).max(now);
+        let reclaim = Reclaim { count: *count, at };
+        let leases = self.announce(provider, unit, reclaim)?;
+        let holders: Vec<Name> = leases.iter().map(|lease| lease.holder.clone()).collect();
+        let message =
+            format!("takes back {count} of {unit} at {at}: {} lease(s) end", leases.len());
+        let detail = json!({ "unit": unit, "count": count, "at": at, "holders": holders });
+        self.emit(EventKind::Alert, provider.name.as_str(), message, detail);
+        Ok(Reclaimed {
+            provider: provider.name.clone(),
+            unit: unit.clone(),
+            count: *count,
+            at,
+            leases,
+        })
+    }
+
+    /// Books a reclaim, writes it down, and marks the holders of what is lost.
+    fn announce(
+        &self,
+        provider: &Provider,
+        unit: &Name,
+        reclaim: Reclaim,
+    ) -> Result<Vec<haggle_model::Lease>, HostError> {
+        let Some(found) = provider.unit(unit.as_str()) else { return Ok(Vec::new()) };
+        let owner = Owner::Unit { provider: provider.name.clone(), unit: unit.clone() };
+        let left = found.has.scaled(f64::from(found.count.saturating_sub(reclaim.count)));
+        let mut states = self.states();
+        let tier = |holder: &Name| states.get(holder).map(|state| state.tier);
+        let mut ledger = self.ledger();
+        // Gold is the least, and goes last.
+        let leases = ledger.reclaim(&owner, &left, reclaim.at, self.clock.now(), |a, b| {
+            tier(&b.holder).cmp(&tier(&a.holder))
+        });
+        let key = (provider.name.clone(), unit.clone());
+        let mut batch = Batch::new();
+        batch.put::<Reclaims>(&key, &reclaim)?;
+        keep_leases(&mut batch, &leases)?;
+        self.persistence.commit(batch)?;
+        drop(ledger);
+        lock(&self.reclaims).insert(key, reclaim);
+        for lease in &leases {
+            if let Some(state) = states.get_mut(&lease.holder) {
+                state.lost = true;
+                state.refused = None;
+            }
+        }
+        Ok(leases)
+    }
+
+    /// Takes announced units out of what providers have, once it is time.
+    pub(crate) fn carry_out_reclaims(&self, now: Timestamp) -> Result<(), HostError> {
+        let due: Vec<((Name, Name), Reclaim)> = lock(&self.reclaims)
+            .iter()
+            .filter(|(_, reclaim)| reclaim.at <= now)
+            .map(|(key, reclaim)| (key.clone(), *reclaim))
+            .collect();
+        for ((name, unit), Reclaim { count, .. }) in due {
+            if let Ok(mut provider) = self.provider(&name) {
+                for found in provider.units.iter_mut().filter(|found| found.id == unit) {
+                    found.count = found.count.saturating_sub(count);
+                }
+                self.put_provider(provider)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A provider that is described anew says what it has from now on: what it announced before is over.
+    pub(crate) fn forget_reclaims(
+        &self,
+        provider: &Name,
+        batch: &mut Batch,
+    ) -> Result<(), HostError> {
+        let mut reclaims = lock(&self.reclaims);
+        let keys = reclaims.keys().filter(|(of, _)| of == provider).cloned();
+        for key in keys.collect::<Vec<_>>() {
+            batch.delete::<Reclaims>(&key)?;
+            reclaims.remove(&key);
+        }
+        Ok(())
+    }
+
+    /// Announces again what was announced before a restart.
+    pub(crate) fn restore_reclaims(&self) -> Result<(), HostError> {
+        let Some(store) = self.persistence.store() else { return Ok(()) };
+        let announced: Vec<_> = store.scan::<Reclaims>().collect::<Result<_, _>>()?;
+        for ((name, unit), reclaim) in announced {
+            if let Ok(provider) = self.provider(&name) {
+                self.announce(&provider, &unit, reclaim)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,258 @@
+use std::collections::VecDeque;
+
+use haggle_exponential_smoothing::decompose;
+
+use crate::{
+    orders::{Coefficients, Lags, Orders},
+    recursion::Recursion,
+};
+
+/// A profile of a season that is taken off before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profile {
+    /// What is added at each place of a period.
+    pub values: Vec<f64>,
+    /// The place of the next value.
+    pub position: usize,
+}
+
+/// A fitted series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// The orders.
+    pub orders: Orders,
+    /// The coefficients.
+    pub coefficients: Coefficients,
+    /// The variance of the innovations.
+    pub variance: f64,
+    /// Seasons that the model itself does not follow, taken off before.
+    pub profiles: Vec<Profile>,
+    /// The last values without these seasons, oldest first: as many as the model looks back at.
+    pub(crate) values: VecDeque<f64>,
+    /// The last innovations, likewise.
+    pub(crate) innovations: VecDeque<f64>,
+    /// The side on which the last innovation was cut; 0 if it was not.
+    pub(crate) cut: i8,
+    recursion: Recursion,
+}
+
+/// So many deviations from what is expected, and alone, is an outlier.
+const FAR_OUT: f64 = 8.0;
+/// No number of a state is larger.
+const MOST_SANE: f64 = 1e120;
+
+impl Model {
+    /// The model with given orders, coefficients and variance after these values.
+    #[must_use]
+    pub fn with(values: &[f64], orders: Orders, coefficients: Coefficients, variance: f64) -> Self {
+        let recursion = Recursion::of(&orders, &coefficients);
+        let (values_back, innovations_back) =
+            (recursion.values.longest(), recursion.innovations.longest());
+        let mut model = Self {
+            orders,
+            coefficients,
+            variance,
+            profiles: Vec::new(),
+            values: VecDeque::with_capacity(values_back + 1),
+            innovations: VecDeque::with_capacity(innovations_back + 1),
+            cut: 0,
+            recursion,
+        };
+        model.run(values);
+        model
+    }
+
+    /// The same parameters where they would have stood after the first `count` of these values, knowing
+    /// no later one.
+    #[must_use]
+    pub fn early(&self, values: &[f64], count: usize) -> Self {
+        let first = values.get(..count).unwrap_or(values);
+        let lengths: Vec<usize> = self.profiles.iter().map(|p| p.values.len()).collect();
+        let profiles: Vec<Profile> = decompose(first, &lengths)
+            .into_iter()
+            .map(|p| Profile { values: p.values, position: 0 })
+            .collect();
+        let cleared = cleared(first, &profiles);
+        let mut early = Self::with(&cleared, self.orders, self.coefficients.clone(), self.variance);
+        early.profiles = profiles;
+        early.advance(first.len());
+        early
+    }
+
+    /// The longest season that it follows; 0 without one.
+    #[must_use]
+    pub fn longest_season(&self) -> usize {
+        let profiles = self.profiles.iter().map(|p| p.values.len());
+        profiles.chain([self.orders.season]).max().unwrap_or(0)
+    }
+
+    /// Takes in values without seasons from the very first on: where the model cannot look back yet, a
+    /// value is its own expectation.
+    fn run(&mut self, values: &[f64]) {
+        let lost = self.orders.differences + self.orders.seasonal_differences * self.orders.season;
+        for (place, value) in values.iter().enumerate() {
+            let expected =
+                if place < lost { *value } else { self.recursion_with_mean(place, values) };
+            self.push(*value, value - expected);
+        }
+    }
+
+    /// What is expected of the value at a place, values before the first being such that their
+    /// differences are usual ones.
+    fn recursion_with_mean(&self, place: usize, values: &[f64]) -> f64 {
+        let back = self.recursion.values.longest();
+        if place >= back {
+            return self.recursion.expect(&self.values, &self.innovations);
+        }
+        // Lags that reach before the first value see a usual difference there: extend the values so.
+        let early = values.get(..place).unwrap_or_default();
+        let mut extended = self.extend(early, back - place);
+        extended.extend(early);
+        self.recursion.expect(&extended, &self.innovations)
+    }
+
+    /// Values before the first ones whose differences are the mean.
+    fn extend(&self, known: &[f64], count: usize) -> VecDeque<f64> {
+        let mut whole: VecDeque<f64> = known.iter().copied().collect();
+        let plain = Coefficients { mean: self.coefficients.mean, ..Coefficients::default() };
+        let orders = Orders { ar: 0, ma: 0, seasonal_ar: 0, seasonal_ma: 0, ..self.orders };
+        let (_, differences) = Lags::autoregressive(&orders, &plain);
+        // (1 − B)ᵈ (1 − Bᵐ)ᴰ y_t = μ solved for the oldest of the values it names.
+        let last = differences.0.last().copied();
+        for _ in 0..count {
+            let before = match last {
+                None => plain.mean,
+                Some((longest, c)) => {
+                    let at = |lag: usize| {
+                        (longest - lag)
+                            .checked_sub(1)
+                            .and_then(|p| whole.get(p))
+                            .copied()
+                            .unwrap_or(0.0)
+                    };
+                    let named = differences.0.iter().filter(|(lag, _)| *lag < longest);
+                    let named: f64 = named.map(|(lag, c)| c * at(*lag)).sum();
+                    (plain.mean - at(0) - named) / c
+                }
+            };
+            whole.push_front(before);
+        }
+        whole.truncate(count);
+        whole
+    }
+
+    fn push(&mut self, value: f64, innovation: f64) {
+        let keep = |past: &mut VecDeque<f64>, new: f64, most: usize| {
+            past.push_back(new.clamp(-MOST_SANE, MOST_SANE));
+            while past.len() > most {
+                past.pop_front();
+            }
+        };
+        keep(&mut self.values, value, self.recursion.values.longest());
+        keep(&mut self.innovations, innovation, self.recursion.innovations.longest());
+    }
+
+    pub(crate) fn advance(&mut self, count: usize) {
+        for profile in &mut self.profiles {
+            profile.position = (profile.position + count) % profile.values.len().max(1);
+        }
+    }
+
+    fn part(&self, ahead: usize) -> f64 {
+        let place = |p: &Profile| {
+            p.values.get((p.position + ahead) % p.values.len().max(1)).copied().unwrap_or(0.0)
+        };
+        self.profiles.iter().map(place).sum()
+    }
+
+    /// Takes in the next value; NaN is missing and counts as expected. An innovation that is alone and far
+    /// out is cut before it moves the state; a second one on the same side is a shift and is followed.
+    pub fn update(&mut self, value: f64) {
+        let expected = self.recursion.expect(&self.values, &self.innovations);
+        let came = value - self.part(0);
+        let came = if came.is_nan() { expected } else { self.within_reach(came, expected) };
+        self.push(came, came - expected);
+        self.advance(1);
+    }
+
+    fn within_reach(&mut self, value: f64, expected: f64) -> f64 {
+        let most = FAR_OUT * self.variance.sqrt();
+        let off = value - expected;
+        let side = if off > most { 1 } else { -i8::from(off < -most) };
+        self.cut = if side == self.cut { 0 } else { side };
+        if self.cut == 0 { value } else { expected + most.copysign(off) }
+    }
+
+    /// The means of the next values, one for each place of `out`.
+    pub fn expect(&self, out: &mut [f64]) {
+        let mut values = self.values.clone();
+        let mut innovations = self.innovations.clone();
+        let keep = (values.len(), innovations.len());
+        for (ahead, mean) in out.iter_mut().enumerate() {
+            let expected = self.recursion.expect(&values, &innovations);
+            let expected = expected.clamp(-MOST_SANE, MOST_SANE);
+            *mean = expected + self.part(ahead);
+            values.push_back(expected);
+            innovations.push_back(0.0);
+            if values.len() > keep.0 {
+                values.pop_front();
+            }
+            if innovations.len() > keep.1 {
+                innovations.pop_front();
+            }
+        }
+    }
+
+    /// The variances of the next values about their means, one for each place of `out`: σ² Σ ψ_j².
+    pub fn variances(&self, out: &mut [f64]) {
+        let mut weights: Vec<f64> = Vec::with_capacity(out.len());
+        let mut sum = 0.0_f64;
+        let mut moving = self.recursion.innovations.0.iter().copied().peekable();
+        for (ahead, variance) in out.iter_mut().enumerate() {
+            let own = match moving.peek() {
+                Some((lag, c)) if *lag == ahead => {
+                    let c = *c;
+                    moving.next();
+                    c
+                }
+                _ => f64::from(u8::from(ahead == 0)),
+            };
+            let earlier = |(lag, c): &(usize, f64)| {
+                ahead.checked_sub(*lag).and_then(|p| weights.get(p)).map_or(0.0, |w| c * w)
+            };
+            let weight = own + self.recursion.values.0.iter().map(earlier).sum::<f64>();
+            let weight = weight.clamp(-1e60, 1e60);
+            weights.push(weight);
+            sum += weight * weight;
+            *variance = self.variance * sum;
+        }
+    }
+
+    /// A model as it was written; none where lengths do not fit.
+    pub(crate) fn restore(
+        orders: Orders,
+        coefficients: Coefficients,
+        variance: f64,
+        profiles: Vec<Profile>,
+        (values, innovations): (Vec<f64>, Vec<f64>),
+        cut: i8,
+    ) -> Option<Self> {
+        let recursion = Recursion::of(&orders, &coefficients);
+        let fit = values.len() <= recursion.values.longest()
+            && innovations.len() <= recursion.innovations.longest();
+        let (values, innovations) = (values.into(), innovations.into());
+        let model =
+            Self { orders, coefficients, variance, profiles, values, innovations, cut, recursion };
+        fit.then_some(model)
+    }
+}
+
+/// The values without these seasons.
+pub(crate) fn cleared(values: &[f64], profiles: &[Profile]) -> Vec<f64> {
+    let mut cleared = values.to_vec();
+    for profile in profiles {
+        let parts = profile.values.iter().cycle().skip(profile.position);
+        cleared.iter_mut().zip(parts).for_each(|(value, part)| *value -= part);
+    }
+    cleared
+}

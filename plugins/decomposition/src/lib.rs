@@ -1,0 +1,22 @@
+//! Decomposition into a trend that changes its slope, several seasons, the weekend and the effects of events
+//! (campaigns, backups, releases: what is known ahead and was seen before), as one regression; what it
+//! leaves is followed by a level and a deviation that fades.
+
+mod basis;
+mod decomposition;
+mod regression;
+mod remainder;
+
+pub use basis::{Block, CHANGES, Span};
+pub use decomposition::Decomposition;
+pub use regression::Regression;
+pub use remainder::Remainder;
+
+/// The policy.
+pub type DecompositionPolicy = haggle_forecasting::Univariate<Decomposition>;
+
+#[cfg(feature = "component")]
+haggle_sdk::export_forecaster!(DecompositionPolicy);
+
+#[cfg(test)]
+mod tests;

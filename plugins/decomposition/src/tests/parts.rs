@@ -1,0 +1,91 @@
+use haggle_forecasting::{HOUR, History, Model, Random};
+use haggle_sdk::types::{Event, EventKind, Window};
+
+use crate::{Block, Decomposition, Remainder};
+
+fn fit(values: &[f64], seasons: &[u32], events: &[Event]) -> Model<Decomposition> {
+    let history = History { values, start: 0, step: HOUR };
+    Model::fit(history, seasons, 48, events).unwrap()
+}
+
+fn event(name: &str, from: u64, hours: u64) -> Event {
+    let window = Window { start: from * HOUR, end: (from + hours) * HOUR };
+    Event { kind: EventKind::Campaign, name: name.into(), window }
+}
+
+fn wave(t: usize, length: f64) -> f64 {
+    (t as f64 / length * std::f64::consts::TAU).sin()
+}
+
+#[test]
+fn two_seasons_and_a_trend_go_on_together() {
+    let mut random = Random::new(1);
+    let truth = |t: usize| 200.0 + 0.05 * t as f64 + 30.0 * wave(t, 24.0) + 15.0 * wave(t, 168.0);
+    let values: Vec<f64> = (0..1000).map(|t| truth(t) + random.normal()).collect();
+    let model = fit(&values, &[24], &[]);
+    for (h, mean) in model.outlook(48, &[0.8], false, &[]).mean.iter().enumerate() {
+        assert!((mean - truth(1000 + h)).abs() < 3.0, "step {h}: {mean}, not {}", truth(1000 + h));
+    }
+}
+
+#[test]
+fn a_trend_that_changed_goes_on_as_it_goes_now() {
+    let mut random = Random::new(2);
+    let truth = |t: usize| if t < 300 { t as f64 } else { 600.0 - t as f64 };
+    let values: Vec<f64> = (0..600).map(|t| truth(t) + 3.0 * random.normal()).collect();
+    let mean = fit(&values, &[], &[]).outlook(24, &[], false, &[]).mean;
+    assert!((mean[11] - truth(611)).abs() < 12.0, "{}", mean[11]);
+    assert!(mean[23] < mean[0] - 10.0, "{mean:?}");
+}
+
+#[test]
+fn the_effect_of_an_event_is_learnt_and_forecast() {
+    let mut random = Random::new(3);
+    let events: Vec<Event> = (0..8).map(|i| event("sale", 40 + 77 * i, 6)).collect();
+    let on = |t: usize| {
+        let time = t as u64 * HOUR;
+        events.iter().any(|e| (e.window.start..e.window.end).contains(&time))
+    };
+    let truth = |t: usize| 100.0 + 10.0 * wave(t, 24.0) + if on(t) { 60.0 } else { 0.0 };
+    let values: Vec<f64> = (0..570).map(|t| truth(t) + 2.0 * random.normal()).collect();
+    let model = fit(&values, &[24], &events);
+    // The eighth sale begins 9 hours after the last value, and lasts 6.
+    let outlook = model.outlook(20, &[0.8], false, &events);
+    for (h, mean) in outlook.mean.iter().enumerate() {
+        assert!((mean - truth(570 + h)).abs() < 15.0, "step {h}: {mean}, not {}", truth(570 + h));
+    }
+    let without = model.outlook(20, &[0.8], false, &[]);
+    assert!(outlook.mean[10] - without.mean[10] > 40.0);
+    // It is in the bytes too.
+    let read = Model::<Decomposition>::from_bytes(&model.to_bytes()).unwrap();
+    assert!((read.outlook(20, &[0.8], false, &events).mean[10] - outlook.mean[10]).abs() < 0.1);
+}
+
+#[test]
+fn quiet_weekends_are_seen() {
+    let mut random = Random::new(4);
+    // The epoch was a Thursday.
+    let weekend = |t: usize| matches!((t / 24 + 3) % 7, 5 | 6);
+    let truth = |t: usize| if weekend(t) { 20.0 } else { 100.0 + 40.0 * wave(t, 24.0) };
+    let values: Vec<f64> = (0..24 * 42).map(|t| truth(t) + 2.0 * random.normal()).collect();
+    let model = fit(&values, &[24], &[]);
+    assert!(model.method.regression.blocks.contains(&Block::Weekend));
+}
+
+/// A random walk stays, what always returns is not followed.
+#[test]
+fn remainders_go_on_as_they_did() {
+    let mut random = Random::new(5);
+    let mut level = 0.0;
+    let walk: Vec<f64> = (0..500)
+        .map(|_| {
+            level += random.normal();
+            level
+        })
+        .collect();
+    let noise: Vec<f64> = (0..500).map(|_| random.normal()).collect();
+    let walking = Remainder::fit(&walk, 8);
+    assert!(walking.stays + walking.fades > 0.8, "{walking:?}");
+    let still = Remainder::fit(&noise, 8);
+    assert!(still.stays <= 0.05 && still.fades < 0.4, "{still:?}");
+}

@@ -1,0 +1,163 @@
+use std::rc::Rc;
+
+use haggle_arima::SeasonalArima;
+use haggle_decomposition::Decomposition;
+use haggle_exponential_smoothing::Ets;
+use haggle_forecasting::{Clock, Method, Prepared, Reader, Setting, Unreadable, Writer};
+use haggle_gradient_boosting::{Boosted, Forest};
+use haggle_recurrent_network::Network;
+use haggle_sdk::types::Event;
+use haggle_seasonal_smoothing::Smoothing;
+
+use crate::simple::Simple;
+
+/// Makes the enumeration of members of a list of methods, each with the number that stands for it in model
+/// bytes, and what is the same for all of them.
+macro_rules! members {
+    ($($(#[$doc:meta])* $number:literal $name:ident($method:ty)),+ $(,)?) => {
+        /// One of those that an ensemble is made of.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Member {
+            /// A look at the last values.
+            Simple(Simple),
+            $($(#[$doc])* $name(Box<$method>),)+
+        }
+
+        impl Member {
+            /// The longest season that it follows.
+            #[must_use]
+            pub fn longest_season(&self) -> usize {
+                match self {
+                    Self::Simple(simple) => simple.season(),
+                    $(Self::$name(method) => method.longest_season(),)+
+                }
+            }
+
+            /// See [`Method::rewind`].
+            #[must_use]
+            pub fn rewind(&self, series: &Prepared) -> (Self, usize) {
+                match self {
+                    Self::Simple(simple) => (self.clone(), simple.from()),
+                    $(Self::$name(method) => {
+                        let (early, from) = method.rewind(series);
+                        (Self::$name(Box::new(early)), from)
+                    })+
+                }
+            }
+
+            /// See [`Method::update`].
+            pub fn update(&mut self, values: &[f64], clock: &Clock<'_>) {
+                match self {
+                    Self::Simple(_) => {}
+                    $(Self::$name(method) => method.update(values, clock),)+
+                }
+            }
+
+            /// See [`Method::expect`]; `tail` are the last values with gaps filled, as many as
+            /// [`Member::needs`] says.
+            pub fn expect(&self, tail: &[f64], clock: &Clock<'_>, means: &mut [f64]) {
+                match self {
+                    Self::Simple(simple) => simple.expect(tail, means),
+                    $(Self::$name(method) => method.expect(clock, means),)+
+                }
+            }
+
+            /// Writes what it is, and its state.
+            pub fn write(&self, out: &mut Writer) {
+                match self {
+                    Self::Simple(simple) => {
+                        out.byte(0);
+                        simple.write(out);
+                    }
+                    $(Self::$name(method) => {
+                        out.byte($number);
+                        method.write(out);
+                    })+
+                }
+            }
+
+            /// Reads what [`Member::write`] wrote.
+            ///
+            /// # Errors
+            /// [`Unreadable`] where it could not be one.
+            pub fn read(input: &mut Reader<'_>) -> Result<Self, Unreadable> {
+                match input.byte()? {
+                    0 => Simple::read(input).map(Self::Simple),
+                    $($number => <$method>::read(input).map(|m| Self::$name(Box::new(m))),)+
+                    _ => Err(Unreadable),
+                }
+            }
+        }
+    };
+}
+
+members! {
+    /// Seasonal exponential smoothing.
+    1 Smoothing(Smoothing),
+    /// Gradient boosting, with a forest that the panel shares.
+    2 Boosted(Boosted),
+    /// Trend, seasons, weekend and events as a regression.
+    3 Decomposition(Decomposition),
+    /// The family of exponential smoothing models.
+    4 Ets(Ets),
+    /// Seasonal ARIMA.
+    5 Arima(SeasonalArima),
+    /// An echo state network.
+    6 Network(Network),
+}
+
+/// Medians are tried of so many last values.
+const MIDDLES: [usize; 2] = [6, 36];
+
+impl Member {
+    /// What is worth a try on any series, fitted to this one: it costs little.
+    #[must_use]
+    pub fn cheap(series: &Prepared, setting: &Setting<'_>) -> Vec<Self> {
+        let mut all = vec![Self::Simple(Simple::Last)];
+        all.extend(MIDDLES.map(|count| Self::Simple(Simple::Middle(count))));
+        for season in setting.seasons {
+            all.push(Self::Simple(Simple::Repeat(*season)));
+            all.push(Self::Simple(Simple::Usual(*season)));
+        }
+        all.push(Self::Smoothing(Box::new(Smoothing::fit(series, setting))));
+        all
+    }
+
+    /// What costs more and pays only where a series has a season, of `season` steps, fitted to this one; and
+    /// the dearest only where the forecast reaches over all of it. (Theta is cheap, but added nothing beside
+    /// the others, with a season or without.)
+    #[must_use]
+    pub fn seasonal(series: &Prepared, setting: &Setting<'_>, season: usize) -> Vec<Self> {
+        let mut all = vec![
+            Self::Network(Box::new(Network::fit(series, setting))),
+            Self::Arima(Box::new(SeasonalArima::fit(series, setting))),
+        ];
+        if setting.horizon >= season {
+            all.push(Self::Ets(Box::new(Ets::fit(series, setting))));
+        }
+        all
+    }
+
+    /// What knows of events, fitted to this one; none where no event falls into its history.
+    #[must_use]
+    pub fn eventful(series: &Prepared, setting: &Setting<'_>) -> Option<Self> {
+        let end =
+            series.start.saturating_add(series.step.saturating_mul(series.values.len() as u64));
+        let within = |event: &Event| event.window.start < end && event.window.end > series.start;
+        let decompose = || Self::Decomposition(Box::new(Decomposition::fit(series, setting)));
+        setting.events.iter().any(within).then(decompose)
+    }
+
+    /// How many of the last values it looks at.
+    #[must_use]
+    pub fn needs(&self) -> usize {
+        if let Self::Simple(simple) = self { simple.needs() } else { 0 }
+    }
+
+    /// Gives it the forest that the panel shares, if it is one that needs it.
+    pub fn attach(&mut self, forest: &Rc<Forest>) {
+        if let Self::Boosted(boosted) = self {
+            boosted.attach(forest);
+        }
+    }
+}

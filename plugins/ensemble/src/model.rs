@@ -1,0 +1,176 @@
+use std::rc::Rc;
+
+use haggle_forecasting::{
+    Clock, History, MOST_WORSE, NOISE_GAIN, Prepared, Scale, Spread, bounds_to_intervals,
+    confidence, follow, mean, movement, restlessness,
+};
+use haggle_gradient_boosting::Forest;
+use haggle_sdk::{Fault, forecasting::Outlook, types::Event};
+
+use crate::{member::Member, pool::Pool};
+
+/// A fitted series: its members, how far off they are together, and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// The scale of everything below.
+    pub scale: Scale,
+    /// What it is forecast by, each with its weight; the weights add up to 1.
+    pub members: Vec<(f64, Member)>,
+    /// How far off the forecasts are.
+    pub spread: Spread,
+    /// How restless the series is, see [`restlessness`].
+    pub restless: f64,
+    /// The usual error over one step when it was fitted, and a running mean of it since.
+    pub noise: [f64; 2],
+    /// The usual change from one value to the next.
+    pub movement: f64,
+    /// How many values it was fitted to.
+    pub present: u32,
+    /// The last values, as many as the members look at, with gaps filled.
+    pub tail: Vec<f64>,
+    /// Where the next value belongs, in milliseconds since the epoch.
+    pub next: u64,
+    /// The distance between two values, in milliseconds.
+    pub step: u64,
+}
+
+impl Model {
+    /// Weighs the members and measures how far off they are together.
+    #[must_use]
+    pub fn settle(series: &Prepared, pool: Pool) -> Self {
+        let weights = pool.select();
+        let track = pool.combine(&weights);
+        let restless = restlessness(&series.clean);
+        let at = |origin: &usize| restless.get(origin - 1).copied().unwrap_or(0.0);
+        let then: Vec<f64> = pool.origins.iter().map(at).collect();
+        let count = series.values.len();
+        // A history that was forecast without any error may yet be off by what its scale allows.
+        let least = 1.0 / count as f64;
+        let spread = Spread::of(&track, &then, least, &walk(track.horizon));
+        let one = mean(track.between(1, 1).iter().map(|error| error.abs())).max(least);
+        let members: Vec<(f64, Member)> =
+            weights.into_iter().zip(pool.members).filter(|(weight, _)| *weight > 0.0).collect();
+        let need = members.iter().map(|(_, member)| member.needs()).max().unwrap_or(0).max(1);
+        let tail = series.clean.get(count.saturating_sub(need)..).unwrap_or_default();
+        Self {
+            scale: series.scale,
+            members,
+            spread,
+            restless: restless.last().copied().unwrap_or(0.0),
+            noise: [one, one],
+            movement: movement(&series.values),
+            present: u32::try_from(series.present).unwrap_or(u32::MAX),
+            tail: tail.to_vec(),
+            next: series.start.saturating_add(series.step.saturating_mul(count as u64)),
+            step: series.step,
+        }
+    }
+
+    /// Gives the members the forest that they share.
+    ///
+    /// # Errors
+    /// [`Fault::IncompatibleModel`] where one needs it and there is none.
+    pub fn attach(&mut self, forest: Option<&Rc<Forest>>) -> Result<(), Fault> {
+        for (_, member) in &mut self.members {
+            match (&member, forest) {
+                (Member::Boosted(_), Some(forest)) => member.attach(forest),
+                (Member::Boosted(_), None) => {
+                    let alone = "the model of a series needs what was fitted with it across series";
+                    return Err(Fault::IncompatibleModel(alone.into()));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on from where the model stands with what the window has beyond it, without a fit; a gap between
+    /// them counts as missing values. False, and nothing changed, where it cannot: see
+    /// [`History::beyond`]; and for anything after nothing but zeros, of which no scale is known.
+    #[must_use]
+    pub fn resume(&mut self, window: History<'_>, events: &[Event]) -> bool {
+        let season = self.members.iter().map(|(_, member)| member.longest_season()).max();
+        let beyond = window.beyond(self.next, self.step, season.unwrap_or(0));
+        let Some(beyond) = beyond else { return false };
+        let woken = |v: &f64| v.is_finite() && *v != 0.0;
+        if self.scale.largest == 0.0 && beyond.new.iter().any(woken) {
+            return false;
+        }
+        let scale = self.scale;
+        let missing = std::iter::repeat_n(f64::NAN, beyond.gap);
+        for value in missing.chain(beyond.new.iter().map(|value| scale.apply(*value))) {
+            self.take_in(value, events);
+        }
+        true
+    }
+
+    /// Takes in the next value on the scale; NaN is missing.
+    fn take_in(&mut self, value: f64, events: &[Event]) {
+        let clock = Clock { start: self.next, step: self.step, events };
+        let mut expected = [0.0];
+        self.expect(&clock, &mut expected);
+        let [expected] = expected;
+        let last = self.tail.last().copied().unwrap_or(expected);
+        let known = if value.is_nan() { expected } else { value };
+        if !value.is_nan() {
+            let [fitted, running] = &mut self.noise;
+            // One error beyond all others is an outlier, several are restlessness.
+            let error = (value - expected).abs().min(10.0 * *fitted + 2.0 * *running);
+            *running += NOISE_GAIN * (error - *running);
+            self.restless = follow(self.restless, (value - last).abs());
+        }
+        for (_, member) in &mut self.members {
+            member.update(&[value], &clock);
+        }
+        self.tail.rotate_left(1);
+        if let Some(last) = self.tail.last_mut() {
+            *last = known;
+        }
+        self.next = self.next.saturating_add(self.step);
+    }
+
+    /// The expected values of the next steps, on the scale.
+    fn expect(&self, clock: &Clock<'_>, means: &mut [f64]) {
+        let mut own = vec![0.0; means.len()];
+        means.fill(0.0);
+        for (weight, member) in &self.members {
+            member.expect(&self.tail, clock, &mut own);
+            means.iter_mut().zip(&own).for_each(|(mean, own)| *mean += weight * own);
+        }
+    }
+
+    /// Forecasts `horizon` steps from the last value taken in.
+    #[must_use]
+    pub fn outlook(
+        &self,
+        horizon: u32,
+        levels: &[f64],
+        non_negative: bool,
+        events: &[Event],
+    ) -> Outlook {
+        let clock = Clock { start: self.next, step: self.step, events };
+        let mut means = vec![0.0; horizon as usize];
+        self.expect(&clock, &mut means);
+        let [fitted, running] = self.noise;
+        let worse = (running / fitted.max(f64::MIN_POSITIVE)).sqrt().clamp(1.0, MOST_WORSE);
+        let factor = worse * self.spread.factor(self.restless);
+        let scales = self.spread.scales(&walk(means.len()));
+        let bounds = |probability: f64| -> Vec<f64> {
+            let at = factor * self.spread.shape.at(probability);
+            scales.iter().map(|scale| at * scale).collect()
+        };
+        let floor = if non_negative { 0.0 } else { f64::MIN };
+        let intervals = bounds_to_intervals(&means, levels, &self.scale, floor, bounds);
+        let error = factor * mean(scales.iter().copied());
+        Outlook {
+            intervals,
+            mean: means.iter().map(|value| self.scale.undo(*value).max(floor)).collect(),
+            confidence: confidence(error, self.movement, self.present as usize),
+        }
+    }
+}
+
+/// How the errors of a random walk grow: what no formula is known for grows as slowly at least.
+fn walk(steps: usize) -> Vec<f64> {
+    (1..=steps).map(|h| (h as f64).sqrt()).collect()
+}

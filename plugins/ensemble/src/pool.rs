@@ -1,0 +1,86 @@
+use haggle_forecasting::{Clock, Prepared, Setting, Track, origins};
+
+use crate::{member::Member, selection::select};
+
+/// The members that may forecast a series, and what each would have forecast in its past.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    /// The members, at the end of the history.
+    pub members: Vec<Member>,
+    /// How many values were known at each origin, ascending.
+    pub origins: Vec<usize>,
+    /// How many steps ahead each forecast reached.
+    pub horizon: usize,
+    /// The errors of each member (what came minus what it expected), `horizon` of them an origin; NaN where
+    /// nothing came, which is so for all members alike.
+    pub errors: Vec<Vec<f64>>,
+}
+
+/// Forecasts of the past begin after this share of it: how things were long ago says less, and what was
+/// learnt of the first part is judged by the rest.
+pub(crate) const LEARNT: f64 = 0.6;
+/// From how many origins the past is forecast.
+const ORIGINS: usize = 100;
+
+impl Pool {
+    /// The forecasts of these members from up to a hundred origins in the last part of the history. A member
+    /// that cannot forecast before is left out.
+    #[must_use]
+    pub fn of(members: Vec<Member>, series: &Prepared, setting: &Setting<'_>) -> Self {
+        let count = series.values.len();
+        let late = ((LEARNT * count as f64) as usize).max(1);
+        let rewound = members.into_iter().map(|member| {
+            let (early, from) = member.rewind(series);
+            (member, early, from.max(1))
+        });
+        let mut rewound: Vec<(Member, Member, usize)> = rewound.collect();
+        rewound.retain(|(_, _, from)| *from <= late);
+        let from = rewound.iter().map(|(_, _, from)| *from).max().unwrap_or(1).max(late);
+        let horizon = setting.horizon.min(count / 2).max(1);
+        let origins = origins(count, from, ORIGINS, setting.seasons);
+        let clock = Clock { start: series.start, step: series.step, events: setting.events };
+        let (mut members, mut errors) = (Vec::new(), Vec::new());
+        for (member, early, from) in rewound {
+            members.push(member);
+            errors.push(forecast_past((early, from), series, &clock, &origins, horizon));
+        }
+        Self { members, origins, horizon, errors }
+    }
+
+    /// The weights of the members.
+    #[must_use]
+    pub fn select(&self) -> Vec<f64> {
+        let errors: Vec<&[f64]> = self.errors.iter().map(Vec::as_slice).collect();
+        select(&errors)
+    }
+
+    /// The errors of the members together, so weighted.
+    #[must_use]
+    pub fn combine(&self, weights: &[f64]) -> Track {
+        let mut errors = vec![0.0; self.origins.len() * self.horizon];
+        for (weight, own) in weights.iter().zip(&self.errors) {
+            errors.iter_mut().zip(own).for_each(|(sum, error)| *sum += weight * error);
+        }
+        Track { origins: self.origins.clone(), horizon: self.horizon, errors }
+    }
+}
+
+fn forecast_past(
+    (mut member, mut known): (Member, usize),
+    series: &Prepared,
+    clock: &Clock<'_>,
+    origins: &[usize],
+    horizon: usize,
+) -> Vec<f64> {
+    let mut errors = vec![0.0; origins.len() * horizon];
+    for (origin, errors) in origins.iter().zip(errors.chunks_exact_mut(horizon)) {
+        let new = series.values.get(known..*origin).unwrap_or_default();
+        member.update(new, &clock.after(known));
+        known = *origin;
+        let (past, came) = (series.clean.get(..known), series.values.get(known..));
+        member.expect(past.unwrap_or_default(), &clock.after(known), errors);
+        let came = came.unwrap_or_default().iter().copied().chain(std::iter::repeat(f64::NAN));
+        errors.iter_mut().zip(came).for_each(|(error, came)| *error = came - *error);
+    }
+    errors
+}

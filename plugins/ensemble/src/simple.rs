@@ -1,0 +1,106 @@
+//! What needs no fit: a look at the last values.
+
+use haggle_forecasting::{Reader, Unreadable, Writer, median};
+
+/// A forecast that repeats something of the recent values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Simple {
+    /// The last value stays (the naive forecast).
+    Last,
+    /// The median of so many last values stays.
+    Middle(usize),
+    /// The last period of this length comes again (the seasonal naive forecast).
+    Repeat(usize),
+    /// The mean over the last four periods of this length, or as many as there are, comes again.
+    Usual(usize),
+}
+
+/// How many periods a usual one is averaged over.
+const PERIODS: usize = 4;
+/// More values are not looked at.
+const MOST: usize = 1 << 20;
+
+impl Simple {
+    /// How many of the last values it looks at.
+    #[must_use]
+    pub fn needs(self) -> usize {
+        match self {
+            Self::Last => 1,
+            Self::Middle(count) | Self::Repeat(count) => count,
+            Self::Usual(season) => PERIODS * season,
+        }
+    }
+
+    /// The season that it follows; 0 for none.
+    #[must_use]
+    pub fn season(self) -> usize {
+        match self {
+            Self::Last | Self::Middle(_) => 0,
+            Self::Repeat(season) | Self::Usual(season) => season,
+        }
+    }
+
+    /// From how many values on it can be judged: one period will do, though more make it better.
+    #[must_use]
+    pub fn from(self) -> usize {
+        match self {
+            Self::Usual(season) => season,
+            other => other.needs(),
+        }
+    }
+
+    /// The forecast of the steps after `values`, none of which is missing.
+    pub fn expect(self, values: &[f64], means: &mut [f64]) {
+        match self {
+            Self::Last => means.fill(values.last().copied().unwrap_or(0.0)),
+            Self::Middle(count) => {
+                let from = values.len().saturating_sub(count);
+                let mut last = values.get(from..).unwrap_or(values).to_vec();
+                means.fill(median(&mut last));
+            }
+            Self::Repeat(season) => {
+                let from = values.len().saturating_sub(season);
+                let period = values.get(from..).unwrap_or(values);
+                means.iter_mut().zip(period.iter().cycle()).for_each(|(m, v)| *m = *v);
+            }
+            Self::Usual(season) => {
+                let season = season.clamp(1, values.len().max(1));
+                let periods = values.rchunks_exact(season).take(PERIODS);
+                let share = 1.0 / periods.len().max(1) as f64;
+                let mut usual = vec![0.0; season];
+                for period in periods {
+                    usual.iter_mut().zip(period).for_each(|(u, v)| *u += share * v);
+                }
+                means.iter_mut().zip(usual.iter().cycle()).for_each(|(m, u)| *m = *u);
+            }
+        }
+    }
+
+    /// Writes it.
+    pub fn write(self, out: &mut Writer) {
+        let (kind, length) = match self {
+            Self::Last => (0, 1),
+            Self::Middle(count) => (1, count),
+            Self::Repeat(season) => (2, season),
+            Self::Usual(season) => (3, season),
+        };
+        out.byte(kind);
+        out.length(length);
+    }
+
+    /// Reads what [`Simple::write`] wrote.
+    ///
+    /// # Errors
+    /// [`Unreadable`] where it could not be one.
+    pub fn read(input: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        let (kind, length) = (input.byte()?, input.length(MOST)?);
+        match (kind, length) {
+            (_, 0) => Err(Unreadable),
+            (0, _) => Ok(Self::Last),
+            (1, count) => Ok(Self::Middle(count)),
+            (2, season) => Ok(Self::Repeat(season)),
+            (3, season) => Ok(Self::Usual(season)),
+            _ => Err(Unreadable),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+mod confidence;
+mod contract;
+mod coverage;
+mod events;
+mod selection;

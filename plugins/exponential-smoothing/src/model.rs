@@ -1,0 +1,210 @@
+use crate::{
+    filter::{Distribution, Parameters, State, run},
+    fit::Fit,
+    form::{Error, Form, Seasonal},
+    initial::Beginnings,
+    moments::{Moments, means, variances},
+    search::{beginnings, search, search_over},
+};
+
+/// Why there is no model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FitError {
+    /// Not one value is present.
+    #[error("no value is present: at least one is needed")]
+    Empty,
+    /// The values cannot be fitted by any form asked for.
+    #[error("none of the forms asked for can be fitted to these values")]
+    NoForm,
+}
+
+/// A fitted series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// The member of the family.
+    pub form: Form,
+    /// Its parameters.
+    pub parameters: Parameters,
+    /// After the last value, on the scale of `unit`.
+    pub state: State,
+    /// What counts as 1; above 0.
+    pub unit: f64,
+    /// The variance of the innovations: on the scale of `unit` squared where they are additive, relative
+    /// where they are multiplicative.
+    pub variance: f64,
+    /// The corrected Akaike criterion it was chosen by; comparable between fits to the same values.
+    pub criterion: f64,
+    /// The side on which the last innovation was cut; 0 if it was not.
+    pub cut: i8,
+}
+
+/// Values are kept within this on the model's own scale, so that what is squared stays finite.
+const FURTHEST: f64 = 1e60;
+
+/// No number of a state is larger.
+const MOST_SANE: f64 = 1e120;
+/// So many deviations from what is expected, and alone, is an outlier.
+const FAR_OUT: f64 = 8.0;
+const PLAIN: Parameters = Parameters {
+    level: 0.5,
+    trend: 0.0,
+    damping: 1.0,
+    transient: 0.0,
+    persistence: 0.0,
+    seasonal: [0.0; 2],
+};
+
+impl Model {
+    /// Fits the values (oldest first, NaN is missing), and chooses among all forms. Of the seasons, in
+    /// steps, at most two are used, and none that does not fit into the values twice.
+    ///
+    /// # Errors
+    /// [`FitError::Empty`] where no value is present.
+    pub fn fit(values: &[f64], seasons: &[usize], horizon: usize) -> Result<Self, FitError> {
+        let (values, unit) = to_scale(values)?;
+        let errors = Distribution::NormalOrLaplace;
+        let begin = beginnings(&values, seasons, errors);
+        let fit = search_over(&values, &begin, errors, horizon);
+        Ok(fit.map_or_else(|| Self::plain(&values, unit), |fit| Self::settle(&values, unit, fit)))
+    }
+
+    /// Fits the values by the likelihood of normal errors, and chooses among these forms, without
+    /// transients. Of the seasons the first two that fit into the values twice are used.
+    ///
+    /// # Errors
+    /// [`FitError`] where no value is present, or none of the forms can be fitted.
+    pub fn fit_forms(values: &[f64], seasons: &[usize], forms: &[Form]) -> Result<Self, FitError> {
+        let (values, unit) = to_scale(values)?;
+        let fits = |m: &usize| *m >= 2 && 2 * *m <= values.len();
+        let seasons: Vec<usize> = seasons.iter().copied().filter(fits).take(2).collect();
+        let begin = Beginnings::of(&values, &seasons);
+        let fit = search(&values, &begin, forms, Distribution::Normal).ok_or(FitError::NoForm)?;
+        Ok(Self::settle(&values, unit, fit))
+    }
+
+    fn settle(values: &[f64], unit: f64, fit: Fit) -> Self {
+        let criterion = fit.criterion();
+        let Fit { form, parameters, initial, totals, freedom, .. } = fit;
+        let mut state = initial;
+        run(values, form, &parameters, &mut state, |_| {});
+        let left = (totals.count - freedom).max(totals.count / 2.0).max(1.0);
+        Self { form, parameters, state, unit, variance: totals.squares / left, criterion, cut: 0 }
+    }
+
+    /// Expects 0, give or take 1.
+    #[must_use]
+    pub(crate) fn flat() -> Self {
+        let state = State { level: 0.0, trend: 0.0, transient: 0.0, seasons: Vec::new() };
+        let form = Form::ALL[0];
+        let criterion = f64::INFINITY;
+        Self { form, parameters: PLAIN, state, unit: 1.0, variance: 1.0, criterion, cut: 0 }
+    }
+
+    /// A few values cannot choose: they are smoothed by halves.
+    fn plain(values: &[f64], unit: f64) -> Self {
+        let form = Form::ALL[0];
+        let parameters = PLAIN;
+        let first = values.iter().copied().find(|v| !v.is_nan()).unwrap_or(0.0);
+        let mut state = State { level: first, trend: 0.0, transient: 0.0, seasons: Vec::new() };
+        let totals = run(values, form, &parameters, &mut state, |_| {});
+        // What is usual counts as one more innovation of a quarter of the level.
+        let variance = (totals.squares + 0.0625 * first * first) / totals.count.max(1.0);
+        Self { form, parameters, state, unit, variance, criterion: f64::INFINITY, cut: 0 }
+    }
+
+    /// The same parameters where they would have stood after the first `count` of these values, knowing
+    /// no later one.
+    #[must_use]
+    pub fn early(&self, values: &[f64], count: usize) -> Self {
+        let first = values.get(..count).unwrap_or(values);
+        let first: Vec<f64> = first.iter().map(|v| scaled(*v, self.unit)).collect();
+        let lengths: Vec<usize> = self.state.seasons.iter().map(|s| s.profile.len()).collect();
+        let mut state = Beginnings::of(&first, &lengths).state(&first, self.form);
+        run(&first, self.form, &self.parameters, &mut state, |_| {});
+        let mut early = Self { state, cut: 0, ..self.clone() };
+        early.keep_sane();
+        early
+    }
+
+    /// Takes in what came since; parameters and variance stay. An innovation that is alone and far out is
+    /// cut before it moves the state; a second one on the same side is a shift and is followed.
+    pub fn update(&mut self, values: &[f64]) {
+        let lowest = if self.form.needs_positive() { 0.0 } else { -FURTHEST };
+        for value in values {
+            let value = scaled(*value, self.unit);
+            let missing = value.is_nan();
+            let value = if missing { value } else { self.within_reach(value.max(lowest)) };
+            run(&[value], self.form, &self.parameters, &mut self.state, |_| {});
+        }
+        self.keep_sane();
+    }
+
+    fn within_reach(&mut self, value: f64) -> f64 {
+        let mut expected = [0.0];
+        means(self.form, &self.parameters, &self.state, &mut expected);
+        let [expected] = expected;
+        let relative = self.form.error == Error::Multiplicative;
+        let deviation = self.variance.sqrt() * if relative { expected.abs() } else { 1.0 };
+        let most = FAR_OUT * deviation;
+        let off = value - expected;
+        let side = if off > most { 1 } else { -i8::from(off < -most) };
+        let cut = if side == self.cut { 0 } else { side };
+        self.cut = cut;
+        if cut == 0 { value } else { expected + most.copysign(off) }
+    }
+
+    /// Whatever came, the state stays one that can be computed with and written.
+    fn keep_sane(&mut self) {
+        let neutral = if self.form.seasonal == Seasonal::Multiplicative { 1.0 } else { 0.0 };
+        let State { level, trend, transient, seasons } = &mut self.state;
+        let sane = |number: &f64| number.abs() <= MOST_SANE;
+        for number in [level, trend, transient].into_iter().filter(|number| !sane(number)) {
+            *number = 0.0;
+        }
+        for number in seasons.iter_mut().flat_map(|s| &mut s.profile).filter(|v| !sane(v)) {
+            *number = neutral;
+        }
+    }
+
+    /// The means and variances of the next `steps` values.
+    #[must_use]
+    pub fn forecast(&self, steps: usize) -> Moments {
+        let mut moments = Moments { mean: vec![0.0; steps], variance: vec![0.0; steps] };
+        self.expect(&mut moments.mean);
+        self.variances(&mut moments.variance);
+        moments
+    }
+
+    /// The means of the next values, one for each place of `out`.
+    pub fn expect(&self, out: &mut [f64]) {
+        means(self.form, &self.parameters, &self.state, out);
+        out.iter_mut().for_each(|v| *v *= self.unit);
+    }
+
+    /// The variances of the next values about their means, one for each place of `out`.
+    pub fn variances(&self, out: &mut [f64]) {
+        variances(self.form, &self.parameters, &self.state, self.variance, out);
+        out.iter_mut().for_each(|v| *v *= self.unit * self.unit);
+    }
+}
+
+/// The mean magnitude of the values; 1 where all are 0, none where none is present.
+fn unit(values: &[f64]) -> Option<f64> {
+    let present = || values.iter().filter(|v| v.is_finite()).map(|v| v.abs());
+    let largest = present().reduce(f64::max)?;
+    if largest == 0.0 {
+        return Some(1.0);
+    }
+    let (sum, count) = present().fold((0.0, 0.0), |(sum, n), v| (sum + v / largest, n + 1.0));
+    Some((largest * (sum / count)).max(f64::MIN_POSITIVE))
+}
+
+/// The values in multiples of their unit, and the unit.
+fn to_scale(values: &[f64]) -> Result<(Vec<f64>, f64), FitError> {
+    let unit = unit(values).ok_or(FitError::Empty)?;
+    Ok((values.iter().map(|v| scaled(*v, unit)).collect(), unit))
+}
+
+fn scaled(value: f64, unit: f64) -> f64 {
+    if value.is_finite() { (value / unit).clamp(-FURTHEST, FURTHEST) } else { f64::NAN }
+}

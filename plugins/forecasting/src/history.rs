@@ -1,0 +1,40 @@
+/// What a policy is told of a series.
+#[derive(Clone, Copy, Debug)]
+pub struct History<'a> {
+    /// The values, oldest first; NaN is missing.
+    pub values: &'a [f64],
+    /// The time of the first one, in milliseconds since the epoch.
+    pub start: u64,
+    /// The distance between two, in milliseconds; never 0.
+    pub step: u64,
+}
+
+/// How a window of recent values goes on from where a model stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Resumption<'a> {
+    /// How many values are missing between them.
+    pub gap: usize,
+    /// The values that are new to the model.
+    pub new: &'a [f64],
+}
+
+/// A gap of so many steps, or of two periods where that is more, makes a model too old to go on from.
+const LONGEST_GAP: usize = 1000;
+
+impl<'a> History<'a> {
+    /// What this window has beyond a model that expects its next value at `next`; none where it does not
+    /// continue it: another step, a window that ends before the model does or begins long after.
+    #[must_use]
+    pub fn beyond(&self, next: u64, step: u64, season: usize) -> Option<Resumption<'a>> {
+        if self.step != step || step == 0 {
+            return None;
+        }
+        // Rounded to whole steps: clocks drift a little.
+        let half = step / 2;
+        let known = next.saturating_sub(self.start).saturating_add(half) / step;
+        let gap = self.start.saturating_sub(next).saturating_add(half) / step;
+        let gap = usize::try_from(gap).ok()?;
+        let new = self.values.get(usize::try_from(known).ok()?..)?;
+        (gap <= LONGEST_GAP.max(2 * season)).then_some(Resumption { gap, new })
+    }
+}

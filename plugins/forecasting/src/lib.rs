@@ -1,0 +1,47 @@
+//! What the built-in forecasters share.
+//!
+//! A forecaster of single series implements [`Method`]: it fits a [`Prepared`] history, takes in what is
+//! new, expects what comes, and is written as bytes. [`Univariate`] makes a policy of it: arguments are
+//! checked, dirty histories prepared, the errors of past forecasts turned into intervals for every step,
+//! model bytes tagged and read with suspicion. Each module says its sources.
+
+mod bytes;
+mod calendar;
+#[cfg(any(test, feature = "check"))]
+pub mod check;
+mod confidence;
+mod history;
+mod method;
+mod model;
+mod outlook;
+mod prepare;
+mod quantiles;
+mod random;
+mod ridge;
+mod scale;
+mod season;
+mod spread;
+mod statistics;
+mod track;
+mod univariate;
+
+pub use bytes::{Reader, Unreadable, Writer};
+pub use calendar::{DAY, HOUR, WEEK, day_of_week, of_day};
+pub use confidence::{confidence, movement};
+pub use history::{History, Resumption};
+pub use method::{Clock, Method, Setting};
+pub use model::{MOST_WORSE, Model, NOISE_GAIN};
+pub use outlook::{MOST_STEPS, bounds_to_intervals, check_task, history_of};
+pub use prepare::Prepared;
+pub use quantiles::{PROBABILITIES, Quantiles, normal, student};
+pub use random::Random;
+pub use ridge::{Normal, dot};
+pub use scale::Scale;
+pub use season::{autocorrelation, candidates};
+pub use spread::{Spread, follow, restlessness};
+pub use statistics::{empirical, mean, median};
+pub use track::{Track, origins, track};
+pub use univariate::{Univariate, answer, discontinued, no_value, unreadable};
+
+#[cfg(test)]
+mod tests;

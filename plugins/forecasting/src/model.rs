@@ -1,0 +1,198 @@
+use haggle_sdk::{forecasting::Outlook, types::Event};
+
+use crate::{
+    bytes::{Reader, Unreadable, Writer},
+    confidence::{confidence, movement},
+    history::History,
+    method::{Clock, Method, Setting},
+    outlook::{MOST_STEPS, bounds_to_intervals},
+    prepare::Prepared,
+    scale::Scale,
+    season::candidates,
+    spread::{Spread, follow, restlessness},
+    statistics::mean,
+    track::{Track, track},
+};
+
+/// A fitted series: a method with its state, and how far off its forecasts were.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model<M> {
+    /// The scale of everything below.
+    pub scale: Scale,
+    /// Parameters and state, after the last value.
+    pub method: M,
+    /// The usual error over one step when it was fitted, and a running mean of it since.
+    pub noise: [f64; 2],
+    /// How far off its forecasts are.
+    pub spread: Spread,
+    /// The last value that was present.
+    pub last: f64,
+    /// How restless the series is, see [`restlessness`].
+    pub restless: f64,
+    /// The usual change from one value to the next.
+    pub movement: f64,
+    /// How many values it was fitted to.
+    pub present: u32,
+    /// Where the next value belongs, in milliseconds since the epoch.
+    pub next: u64,
+    /// The distance between two values, in milliseconds.
+    pub step: u64,
+}
+
+/// How many origins the past is forecast from.
+const ORIGINS: usize = 100;
+/// How quickly the usual error over one step is learnt anew.
+pub const NOISE_GAIN: f64 = 0.05;
+/// How much wider intervals become, at most, where forecasts have become worse since the fit.
+pub const MOST_WORSE: f64 = 3.0;
+
+impl<M: Method> Model<M> {
+    /// Fits a history for forecasts of up to `horizon` steps; none if no value is present. `seasons` are
+    /// those given; without any they are detected.
+    #[must_use]
+    pub fn fit(
+        history: History<'_>,
+        seasons: &[u32],
+        horizon: u32,
+        events: &[Event],
+    ) -> Option<Self> {
+        let horizon = horizon.clamp(1, MOST_STEPS) as usize;
+        let likely = seasons.first().map_or(0, |season| *season as usize);
+        let series = Prepared::of(history, likely)?;
+        let candidates = candidates(&series.values, seasons, series.step);
+        let setting = Setting { seasons: &candidates, horizon, events };
+        let method = M::fit(&series, &setting);
+        let clock = Clock { start: series.start, step: series.step, events };
+        let reach = horizon.min(series.values.len() / 2).max(1);
+        let track = track(method.rewind(&series), &series, &clock, reach, ORIGINS, setting.seasons);
+        Some(Self::settle(method, &series, &track))
+    }
+
+    /// Joins a fitted method with the errors of its past forecasts.
+    #[must_use]
+    pub fn settle(method: M, series: &Prepared, track: &Track) -> Self {
+        let mut growth = vec![0.0; track.horizon];
+        method.deviations(&mut growth);
+        let restless = restlessness(&series.clean);
+        let at = |origin: &usize| restless.get(origin - 1).copied().unwrap_or(0.0);
+        let then: Vec<f64> = track.origins.iter().map(at).collect();
+        let count = series.values.len();
+        // A history that was forecast without any error may yet be off by what its scale allows.
+        let least = 1.0 / count.max(1) as f64;
+        let one = mean(track.between(1, 1).iter().map(|error| error.abs())).max(least);
+        Self {
+            scale: series.scale,
+            spread: Spread::of(track, &then, least, &growth),
+            last: series.clean.last().copied().unwrap_or(0.0),
+            restless: restless.last().copied().unwrap_or(0.0),
+            noise: [one, one],
+            movement: movement(&series.values),
+            present: u32::try_from(series.present).unwrap_or(u32::MAX),
+            next: series.start.saturating_add(series.step.saturating_mul(count as u64)),
+            step: series.step,
+            method,
+        }
+    }
+
+    /// Goes on from where the model stands with what the window has beyond it, without a fit; a gap between
+    /// them counts as missing values. False, and nothing changed, where it cannot: see
+    /// [`History::beyond`]; and for anything after nothing but zeros, of which no scale is known.
+    #[must_use]
+    pub fn resume(&mut self, window: History<'_>, events: &[Event]) -> bool {
+        let season = self.method.longest_season();
+        let Some(beyond) = window.beyond(self.next, self.step, season) else { return false };
+        let woken = |v: &f64| v.is_finite() && *v != 0.0;
+        if self.scale.largest == 0.0 && beyond.new.iter().any(woken) {
+            return false;
+        }
+        let missing = std::iter::repeat_n(f64::NAN, beyond.gap);
+        let mut clock = Clock { start: self.next, step: self.step, events };
+        let scale = self.scale;
+        for value in missing.chain(beyond.new.iter().map(|value| scale.apply(*value))) {
+            let mut expected = [0.0];
+            self.method.expect(&clock, &mut expected);
+            let [expected] = expected;
+            if !value.is_nan() {
+                let [fitted, running] = &mut self.noise;
+                // One error beyond all others is an outlier, several are restlessness.
+                let error = (value - expected).abs().min(10.0 * *fitted + 2.0 * *running);
+                *running += NOISE_GAIN * (error - *running);
+                self.restless = follow(self.restless, (value - self.last).abs());
+                self.last = value;
+            }
+            self.method.update(&[value], &clock);
+            clock = clock.after(1);
+        }
+        self.next = clock.start;
+        true
+    }
+
+    /// Forecasts `horizon` steps from the last value taken in.
+    #[must_use]
+    pub fn outlook(
+        &self,
+        horizon: u32,
+        levels: &[f64],
+        non_negative: bool,
+        events: &[Event],
+    ) -> Outlook {
+        let steps = horizon.clamp(1, MOST_STEPS) as usize;
+        let clock = Clock { start: self.next, step: self.step, events };
+        let mut means = vec![0.0; steps];
+        self.method.expect(&clock, &mut means);
+        let mut growth = vec![0.0; steps];
+        self.method.deviations(&mut growth);
+        let [fitted, running] = self.noise;
+        let worse = (running / fitted.max(f64::MIN_POSITIVE)).sqrt().clamp(1.0, MOST_WORSE);
+        let factor = worse * self.spread.factor(self.restless);
+        let scales = self.spread.scales(&growth);
+        let floor = if non_negative { 0.0 } else { f64::MIN };
+        let bounds = |probability: f64| -> Vec<f64> {
+            let at = factor * self.spread.shape.at(probability);
+            scales.iter().map(|scale| at * scale).collect()
+        };
+        let intervals = bounds_to_intervals(&means, levels, &self.scale, floor, bounds);
+        let error = factor * mean(scales.iter().copied());
+        Outlook {
+            intervals,
+            mean: means.iter().map(|value| self.scale.undo(*value).max(floor)).collect(),
+            confidence: confidence(error, self.movement, self.present as usize),
+        }
+    }
+
+    /// The model as bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Writer::new(M::TAG);
+        self.scale.write(&mut out);
+        out.long(self.next);
+        out.long(self.step);
+        out.numbers(&[self.last, self.restless, self.movement]);
+        out.numbers(&self.noise);
+        out.whole(self.present);
+        self.spread.write(&mut out);
+        self.method.write(&mut out);
+        out.finish()
+    }
+
+    /// The model that the bytes are of.
+    ///
+    /// # Errors
+    /// [`Unreadable`] for anything but the bytes of a model of this method and version.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Unreadable> {
+        let mut rest = Reader::new(bytes, M::TAG)?;
+        let scale = Scale::read(&mut rest)?;
+        let (next, step) = (rest.long()?, rest.long()?);
+        let (last, restless, movement) = (rest.number()?, rest.number()?, rest.number()?);
+        let noise = [rest.number()?, rest.number()?];
+        let present = rest.whole()?;
+        let spread = Spread::read(&mut rest)?;
+        let method = M::read(&mut rest)?;
+        rest.finish()?;
+        let magnitudes = [restless, movement, noise[0], noise[1]];
+        if step == 0 || magnitudes.iter().any(|magnitude| *magnitude < 0.0) {
+            return Err(Unreadable);
+        }
+        Ok(Self { scale, method, spread, last, restless, noise, movement, present, next, step })
+    }
+}

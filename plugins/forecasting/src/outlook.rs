@@ -1,0 +1,78 @@
+use haggle_sdk::{
+    Fault,
+    forecasting::{Interval, Task},
+    types::Series,
+};
+
+use crate::{history::History, scale::Scale};
+
+/// More than so many steps are not forecast: nobody plans that far by what was.
+pub const MOST_STEPS: u32 = 100_000;
+
+/// Checks what a task asks for.
+///
+/// # Errors
+/// [`Fault::InvalidInput`] for a horizon that is 0 or too long, and for levels that are not strictly
+/// between 0 and 1 or do not ascend.
+pub fn check_task(task: &Task) -> Result<(), Fault> {
+    if task.horizon == 0 || task.horizon > MOST_STEPS {
+        let most = format!("the horizon is {}: it must be 1 to {MOST_STEPS}", task.horizon);
+        return Err(Fault::InvalidInput(most));
+    }
+    if let Some(level) = task.levels.iter().find(|level| !(**level > 0.0 && **level < 1.0)) {
+        let between = format!("a level is {level}: it must lie strictly between 0 and 1");
+        return Err(Fault::InvalidInput(between));
+    }
+    if !task.levels.is_sorted() {
+        return Err(Fault::InvalidInput("the levels must ascend".into()));
+    }
+    Ok(())
+}
+
+/// A series as a history.
+///
+/// # Errors
+/// [`Fault::InvalidInput`] for a step of 0.
+pub fn history_of(series: &Series) -> Result<History<'_>, Fault> {
+    if series.step == 0 {
+        return Err(Fault::InvalidInput(format!("series {}: the step is 0", series.id)));
+    }
+    Ok(History { values: &series.values, start: series.start, step: series.step })
+}
+
+/// Makes intervals of bounds on the scale: `bounds` gives the offsets from the means at a probability, one
+/// a step. The mean lies within every interval, a wider level encloses a narrower one, nothing is below
+/// `floor`, every number is finite.
+pub fn bounds_to_intervals(
+    means: &[f64],
+    levels: &[f64],
+    scale: &Scale,
+    floor: f64,
+    bounds: impl Fn(f64) -> Vec<f64>,
+) -> Vec<Interval> {
+    let back = |value: f64| scale.undo(value).max(floor);
+    let mut intervals: Vec<Interval> = Vec::with_capacity(levels.len());
+    for level in levels {
+        let tail = (1.0 - level.clamp(0.0, 1.0)) / 2.0;
+        let (lower, upper) = (bounds(tail), bounds(1.0 - tail));
+        let lower = means.iter().zip(&lower).map(|(mean, off)| back(mean + off.min(0.0)));
+        let upper = means.iter().zip(&upper).map(|(mean, off)| back(mean + off.max(0.0)));
+        let mut outer = Interval { level: *level, lower: lower.collect(), upper: upper.collect() };
+        if let Some(inner) = intervals.last() {
+            enclose(&mut outer, inner);
+        }
+        intervals.push(outer);
+    }
+    intervals
+}
+
+/// Widens an interval where it does not enclose a narrower one: quantiles that were collected never
+/// cross, but model bytes may hold anything.
+fn enclose(outer: &mut Interval, inner: &Interval) {
+    for (outer, inner) in outer.lower.iter_mut().zip(&inner.lower) {
+        *outer = outer.min(*inner);
+    }
+    for (outer, inner) in outer.upper.iter_mut().zip(&inner.upper) {
+        *outer = outer.max(*inner);
+    }
+}

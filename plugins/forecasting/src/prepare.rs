@@ -1,0 +1,123 @@
+//! Dirty histories made fit for fitting.
+
+use crate::{
+    history::History,
+    scale::Scale,
+    statistics::{mean, median},
+};
+
+/// A history on a scale on which arithmetic is safe.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prepared {
+    /// The values on the scale; NaN is missing. The first one is present.
+    pub values: Vec<f64>,
+    /// The same with gaps filled and lonely outliers drawn in: never NaN.
+    pub clean: Vec<f64>,
+    /// How many values are present.
+    pub present: usize,
+    /// The scale.
+    pub scale: Scale,
+    /// The time of the first value, in milliseconds since the epoch.
+    pub start: u64,
+    /// The distance between two, in milliseconds.
+    pub step: u64,
+}
+
+/// A value so many usual changes away from its neighbours is an outlier, where it is alone.
+const FAR_OUT: f64 = 12.0;
+/// A gap of at least so many values is filled from the season before.
+const LONG_GAP: usize = 3;
+
+impl Prepared {
+    /// Prepares a history; none where no value is present. `season` is the one to fill long gaps by, 0 or 1
+    /// for none.
+    #[must_use]
+    pub fn of(history: History<'_>, season: usize) -> Option<Self> {
+        let missing = history.values.iter().take_while(|value| !value.is_finite()).count();
+        let values = history.values.get(missing..)?;
+        let scale = Scale::of(values)?;
+        let values: Vec<f64> = values.iter().map(|value| scale.apply(*value)).collect();
+        let present = values.iter().filter(|value| value.is_finite()).count();
+        let mut clean = values.clone();
+        if present < values.len() {
+            fill(&mut clean, season);
+        }
+        draw_in(&mut clean, season);
+        let start = history.start.saturating_add(history.step.saturating_mul(missing as u64));
+        Some(Self { values, clean, present, scale, start, step: history.step })
+    }
+
+    /// Where 0 lies on the scale: what a method subtracts that needs proportions.
+    #[must_use]
+    pub fn zero(&self) -> f64 {
+        self.scale.apply(0.0)
+    }
+}
+
+/// Fills gaps: short ones in a straight line, long ones with what stood there a season before (or after,
+/// where there was none before). Without a season the last value stays to the end.
+fn fill(values: &mut [f64], season: usize) {
+    let mut place = 0;
+    while let Some(gap) = values.get(place..).and_then(|rest| rest.iter().position(|v| v.is_nan()))
+    {
+        let from = place + gap;
+        let rest = values.get(from..).unwrap_or_default();
+        let length = rest.iter().position(|v| !v.is_nan()).unwrap_or(rest.len());
+        let to = from + length;
+        let left = from.checked_sub(1).and_then(|l| values.get(l).copied());
+        let right = values.get(to).copied();
+        let (left, right) = match (left, right) {
+            (Some(left), Some(right)) => (left, right),
+            (Some(only), None) | (None, Some(only)) => (only, only),
+            (None, None) => (0.0, 0.0),
+        };
+        let line = |i: usize| left + (right - left) * (i + 1) as f64 / (length + 1) as f64;
+        for i in 0..length {
+            let before = (from + i).checked_sub(season).and_then(|place| values.get(place));
+            let after = values.get(from + i + season).filter(|value| !value.is_nan());
+            // What was before is filled already, be it in this gap.
+            let usual = before.or(after).copied().filter(|_| season > 1 && length >= LONG_GAP);
+            if let Some(hole) = values.get_mut(from + i) {
+                *hole = usual.unwrap_or_else(|| line(i));
+            }
+        }
+        place = to;
+    }
+}
+
+/// Draws in values that are far from both neighbours' middle, alone, and not so a season before or after:
+/// a peak that comes back is no outlier.
+fn draw_in(values: &mut [f64], season: usize) {
+    let mut changes: Vec<f64> = values.array_windows().map(|[a, b]| (b - a).abs()).collect();
+    let usual = mean(changes.iter().copied()).min(4.0 * median(&mut changes)).max(0.05);
+    let far = FAR_OUT * usual;
+    let lonely: Vec<(usize, f64)> = values
+        .array_windows()
+        .enumerate()
+        .filter_map(|(place, [a, b, here, c, d])| {
+            let mut near = [*a, *b, *c, *d];
+            near.sort_by(f64::total_cmp);
+            let [_, low, high, _] = near;
+            let middle = f64::midpoint(low, high);
+            let off = here - middle;
+            ((here - b).abs() > far && (here - c).abs() > far && off.abs() > far)
+                .then_some((place + 2, middle + far.copysign(off)))
+        })
+        .collect();
+    let far_too = |place: usize, other: Option<usize>| {
+        let here = values.get(place).copied().unwrap_or(0.0);
+        let there = other.and_then(|o| values.get(o)).copied();
+        season > 1 && there.is_some_and(|there| (here - there).abs() < far)
+    };
+    let alone: Vec<(usize, f64)> = lonely
+        .into_iter()
+        .filter(|(place, _)| {
+            !far_too(*place, place.checked_sub(season)) && !far_too(*place, Some(place + season))
+        })
+        .collect();
+    for (place, value) in alone {
+        if let Some(here) = values.get_mut(place) {
+            *here = value;
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Ridge regression by the normal equations: small, dense, and gathered once for many choices of columns.
+
+/// The sums that a least squares problem consists of.
+#[derive(Clone, Debug)]
+pub struct Normal {
+    /// The lower triangle of `X'WX`, a row for each column of `X`.
+    gram: Vec<Vec<f64>>,
+    /// `X'Wy` for each target.
+    moments: Vec<Vec<f64>>,
+}
+
+impl Normal {
+    /// Nothing gathered yet, of so many columns and targets.
+    #[must_use]
+    pub fn new(columns: usize, targets: usize) -> Self {
+        let gram = (0..columns).map(|row| vec![0.0; row + 1]).collect();
+        Self { gram, moments: vec![vec![0.0; columns]; targets] }
+    }
+
+    /// Takes in a row of `X`.
+    pub fn add(&mut self, row: &[f64], weight: f64) {
+        for (sums, value) in self.gram.iter_mut().zip(row) {
+            let scaled = weight * value;
+            if scaled != 0.0 {
+                sums.iter_mut().zip(row).for_each(|(sum, other)| *sum += scaled * other);
+            }
+        }
+    }
+
+    /// Takes in what the row stands for: the value of one target.
+    pub fn aim(&mut self, target: usize, row: &[f64], weight: f64, value: f64) {
+        if let Some(moments) = self.moments.get_mut(target) {
+            let scaled = weight * value;
+            moments.iter_mut().zip(row).for_each(|(sum, other)| *sum += scaled * other);
+        }
+    }
+
+    /// The coefficients of the chosen columns for every target, each column with its penalty. Where the
+    /// equations do not determine a column, it has 0.
+    #[must_use]
+    pub fn solve(&self, chosen: &[usize], penalties: &[f64]) -> Vec<Vec<f64>> {
+        let factor = self.factor(chosen, penalties);
+        let solve = |moments: &Vec<f64>| -> Vec<f64> {
+            let at = |column: &usize| moments.get(*column).copied().unwrap_or(0.0);
+            back(&factor, forward(&factor, chosen.iter().map(at)))
+        };
+        self.moments.iter().map(solve).collect()
+    }
+
+    /// Cholesky's factor of the chosen rows and columns plus penalties: its lower triangle.
+    fn factor(&self, chosen: &[usize], penalties: &[f64]) -> Vec<Vec<f64>> {
+        let mut factor: Vec<Vec<f64>> = Vec::with_capacity(chosen.len());
+        for (place, column) in chosen.iter().enumerate() {
+            let mut row: Vec<f64> = Vec::with_capacity(place + 1);
+            for (earlier, other) in factor.iter().zip(chosen) {
+                let (low, high) = (column.min(other), column.max(other));
+                let entry = self.gram.get(*high).and_then(|g| g.get(*low)).copied();
+                let diagonal = earlier.last().copied().unwrap_or(1.0);
+                row.push((entry.unwrap_or(0.0) - dot(&row, earlier)) / diagonal);
+            }
+            let own = self.gram.get(*column).and_then(|g| g.last()).copied().unwrap_or(0.0);
+            let penalty = penalties.get(*column).copied().unwrap_or(0.0);
+            let rest = own + penalty - dot(&row, &row);
+            // A column that the earlier ones make up already: an endless penalty.
+            row.push(if rest > 1e-10 * (own + penalty) { rest.sqrt() } else { 1e150 });
+            factor.push(row);
+        }
+        factor
+    }
+}
+
+/// The sum of products over the shorter of both.
+#[must_use]
+pub fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// Solves `L z = b`.
+fn forward(factor: &[Vec<f64>], right: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut solved: Vec<f64> = Vec::with_capacity(factor.len());
+    for (row, value) in factor.iter().zip(right) {
+        let diagonal = row.last().copied().unwrap_or(1.0);
+        let rest = value - dot(row, &solved);
+        solved.push(rest / diagonal);
+    }
+    solved
+}
+
+/// Solves `L' x = z`.
+fn back(factor: &[Vec<f64>], mut solved: Vec<f64>) -> Vec<f64> {
+    for (place, row) in factor.iter().enumerate().rev() {
+        let diagonal = row.last().copied().unwrap_or(1.0);
+        let Some((own, earlier)) = solved.get_mut(..=place).and_then(<[f64]>::split_last_mut)
+        else {
+            continue;
+        };
+        *own /= diagonal;
+        let own = *own;
+        earlier.iter_mut().zip(row).for_each(|(rest, entry)| *rest -= entry * own);
+    }
+    solved
+}

@@ -1,0 +1,28 @@
+/// The median, the upper one of two, which reorders the values; 0 of none.
+#[must_use]
+pub fn median(values: &mut [f64]) -> f64 {
+    if values.is_empty() {
+        return 0.0;
+    }
+    let middle = values.len() / 2;
+    *values.select_nth_unstable_by(middle, f64::total_cmp).1
+}
+
+/// The mean; 0 of none.
+#[must_use]
+pub fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
+    if count > 0.0 { sum / count } else { 0.0 }
+}
+
+/// The quantile of a sorted sample, interpolated so that `n` values are as many equal parts of the
+/// distribution (Hazen's rule); none of an empty one.
+#[must_use]
+pub fn empirical(sorted: &[f64], probability: f64) -> Option<f64> {
+    let place =
+        (probability * sorted.len() as f64 - 0.5).clamp(0.0, (sorted.len() as f64 - 1.0).max(0.0));
+    let (below, part) = (place.floor(), place.fract());
+    let low = sorted.get(below as usize)?;
+    let high = sorted.get(below as usize + 1).unwrap_or(low);
+    Some(low + (high - low) * part)
+}

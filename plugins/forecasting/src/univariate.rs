@@ -1,0 +1,106 @@
+use std::marker::PhantomData;
+
+use haggle_sdk::{
+    Fault, Forecaster, Policy,
+    forecasting::{Fitted, Outlook, Panel, Task},
+    metadata::Description,
+    types::{Context, Event, Series},
+};
+
+use crate::{
+    method::Method,
+    model::Model,
+    outlook::{check_task, history_of},
+};
+
+/// A [`Method`] as a policy that forecasts every series by itself. It has nothing to configure: what there
+/// is to choose, the method chooses by the data.
+#[derive(Debug)]
+pub struct Univariate<M>(PhantomData<M>);
+
+const SCHEMA: &str = r#"{
+  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "type": "object",
+  "additionalProperties": false,
+  "properties": {}
+}"#;
+
+impl<M: Method> Policy for Univariate<M> {
+    fn describe() -> Description {
+        Description {
+            name: M::NAME.into(),
+            version: M::VERSION.into(),
+            summary: M::SUMMARY.into(),
+            configuration_schema: SCHEMA.into(),
+        }
+    }
+}
+
+impl<M: Method> Forecaster for Univariate<M> {
+    fn fit(_: &Context, panel: &Panel, _: Option<&Fitted>) -> Result<Fitted, Fault> {
+        let fit = |series: &Series| {
+            let history = history_of(series)?;
+            let model = Model::<M>::fit(history, &panel.seasons, panel.horizon, &panel.events);
+            Ok(model.ok_or_else(no_value)?.to_bytes())
+        };
+        Ok(Fitted { shared: None, per_series: panel.series.iter().map(fit).collect() })
+    }
+
+    fn forecast(
+        _: &Context,
+        _: Option<&[u8]>,
+        tasks: &[Task],
+        events: &[Event],
+    ) -> Vec<Result<Outlook, Fault>> {
+        tasks.iter().map(|task| answer::<M>(task, events, |_| Ok(()))).collect()
+    }
+}
+
+/// Answers a task from its model or, where it has none, from a fit to its window. `ready` is called with a
+/// model that was read, before anything is asked of it.
+///
+/// # Errors
+/// What [`check_task`] says; [`Fault::InsufficientData`] for a window without a value;
+/// [`Fault::IncompatibleModel`] for bytes that are not such a model and for a window that does not continue
+/// it; and whatever `ready` says.
+pub fn answer<M: Method>(
+    task: &Task,
+    events: &[Event],
+    ready: impl FnOnce(&mut Model<M>) -> Result<(), Fault>,
+) -> Result<Outlook, Fault> {
+    let window = history_of(&task.series)?;
+    check_task(task)?;
+    let model = match task.model.as_deref() {
+        None | Some([]) => {
+            Model::<M>::fit(window, &[], task.horizon, events).ok_or_else(no_value)?
+        }
+        Some(bytes) => {
+            let mut model = Model::<M>::from_bytes(bytes).map_err(|_| unreadable(M::NAME))?;
+            ready(&mut model)?;
+            if !model.resume(window, events) {
+                return Err(discontinued(&task.series.id));
+            }
+            model
+        }
+    };
+    Ok(model.outlook(task.horizon, &task.levels, task.series.non_negative, events))
+}
+
+/// There is nothing to go by.
+#[must_use]
+pub fn no_value() -> Fault {
+    Fault::InsufficientData("no value is present: at least one is needed".into())
+}
+
+/// The bytes are another policy's, or another version's.
+#[must_use]
+pub fn unreadable(name: &str) -> Fault {
+    Fault::IncompatibleModel(format!("these bytes are not a model of this {name}"))
+}
+
+/// The window is another series', too old or too new.
+#[must_use]
+pub fn discontinued(id: &str) -> Fault {
+    let what = format!("series {id} does not continue what the model was fitted to");
+    Fault::IncompatibleModel(what)
+}

@@ -1,0 +1,3 @@
+mod boosting;
+mod bounds;
+mod contract;

@@ -1,0 +1,112 @@
+use haggle_forecasting::{Reader, Unreadable, Writer};
+
+/// How many questions a tree asks at most.
+pub const DEPTH: usize = 6;
+
+/// How many rows are predicted at once.
+pub const BLOCK: usize = 12;
+
+/// A question: is the feature above the threshold? What is missing is not.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Split {
+    /// The feature's place.
+    pub feature: u8,
+    /// The threshold.
+    pub threshold: f32,
+}
+
+/// An oblivious tree: the same question for every node of a depth, so that the answers are the bits of the
+/// leaf's number. It is weaker than a free tree, hence hardly overfits, and is evaluated without branches.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tree {
+    /// The questions, the first one for the lowest bit.
+    pub splits: Vec<Split>,
+    /// The predictions, `2^splits`.
+    pub leaves: Vec<f32>,
+}
+
+impl Tree {
+    /// The prediction for one row of features.
+    #[must_use]
+    pub fn predict(&self, row: &[f32]) -> f32 {
+        let bit = |(place, split): (usize, &Split)| {
+            let value = row.get(usize::from(split.feature)).copied().unwrap_or(f32::NAN);
+            usize::from(value > split.threshold) << place
+        };
+        let leaf: usize = self.splits.iter().enumerate().map(bit).sum();
+        self.leaves.get(leaf).copied().unwrap_or(0.0)
+    }
+}
+
+/// Trees whose predictions add up.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Forest {
+    /// The trees.
+    pub trees: Vec<Tree>,
+}
+
+/// Bounds on what is believed of foreign bytes.
+const MOST_TREES: usize = 10_000;
+
+impl Forest {
+    /// The prediction for one row of features.
+    #[must_use]
+    pub fn predict(&self, row: &[f32]) -> f64 {
+        f64::from(self.trees.iter().fold(0.0, |sum, tree| sum + tree.predict(row)))
+    }
+
+    /// The predictions for [`BLOCK`] rows at once, given by feature: the same additions in the same order as
+    /// [`Forest::predict`], but without a loop for each question.
+    #[must_use]
+    pub fn predict_block(&self, columns: &[[f32; BLOCK]]) -> [f64; BLOCK] {
+        let mut sums = [0.0_f32; BLOCK];
+        for tree in &self.trees {
+            let mut leaves = [0_usize; BLOCK];
+            for (place, split) in tree.splits.iter().enumerate() {
+                let Some(column) = columns.get(usize::from(split.feature)) else { continue };
+                for (leaf, value) in leaves.iter_mut().zip(column) {
+                    *leaf |= usize::from(*value > split.threshold) << place;
+                }
+            }
+            for (sum, leaf) in sums.iter_mut().zip(leaves) {
+                *sum += tree.leaves.get(leaf).copied().unwrap_or(0.0);
+            }
+        }
+        sums.map(f64::from)
+    }
+
+    /// Writes it.
+    pub fn write(&self, out: &mut Writer) {
+        out.length(self.trees.len());
+        for tree in &self.trees {
+            out.byte(tree.splits.len() as u8);
+            for split in &tree.splits {
+                out.byte(split.feature);
+                out.short(f64::from(split.threshold));
+            }
+            tree.leaves.iter().for_each(|leaf| out.short(f64::from(*leaf)));
+        }
+    }
+
+    /// Reads what [`Forest::write`] wrote.
+    ///
+    /// # Errors
+    /// [`Unreadable`] where it could not be one.
+    pub fn read(input: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        let mut trees = Vec::new();
+        for _ in 0..input.length(MOST_TREES)? {
+            let depth = usize::from(input.byte()?);
+            if depth > DEPTH {
+                return Err(Unreadable);
+            }
+            let split = |input: &mut Reader<'_>| -> Result<Split, Unreadable> {
+                Ok(Split { feature: input.byte()?, threshold: input.short()? as f32 })
+            };
+            let splits = (0..depth).map(|_| split(input)).collect::<Result<_, _>>()?;
+            let leaf = |_| input.short().map(|leaf| leaf as f32);
+            let leaves = (0..1 << depth).map(leaf).collect::<Result<_, _>>()?;
+            trees.push(Tree { splits, leaves });
+        }
+        Ok(Self { trees })
+    }
+}

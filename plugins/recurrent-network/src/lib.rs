@@ -1,0 +1,20 @@
+//! A small recurrent network, trained in the component: an echo state network. Its recurrent weights are
+//! fixed, only a linear readout is trained, by least squares: the same input gives the same network,
+//! training takes one pass, and what is new is taken in by one step of the network.
+
+mod network;
+mod readout;
+mod reservoir;
+
+pub use network::Network;
+pub use readout::{Readout, WIDTH};
+pub use reservoir::{INPUTS, NEURONS, Reservoir};
+
+/// The policy.
+pub type RecurrentNetwork = haggle_forecasting::Univariate<Network>;
+
+#[cfg(feature = "component")]
+haggle_sdk::export_forecaster!(RecurrentNetwork);
+
+#[cfg(test)]
+mod tests;

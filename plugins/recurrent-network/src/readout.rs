@@ -1,0 +1,101 @@
+use haggle_forecasting::{Normal, Reader, Unreadable, Writer, dot};
+
+use crate::reservoir::NEURONS;
+
+/// How many numbers the readout sees: one that is always 1, the last two values as they are, the neurons.
+pub const WIDTH: usize = 3 + NEURONS;
+/// At how many steps ahead there is a readout; between them it is interpolated.
+const ANCHORS: usize = 8;
+
+/// The trained part: for some steps ahead, a linear map of what the readout sees to what the series will be
+/// beyond its base forecast.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Readout {
+    /// The steps ahead, ascending, and the weights of each.
+    pub maps: Vec<(usize, Vec<f64>)>,
+}
+
+impl Readout {
+    /// The steps ahead at which a readout for so many steps is trained: denser at first.
+    #[must_use]
+    pub fn anchors(horizon: usize) -> Vec<usize> {
+        let last = horizon.max(1) as f64;
+        let at = |i: usize| last.powf(i as f64 / (ANCHORS - 1) as f64).round() as usize;
+        let mut anchors: Vec<usize> = (0..ANCHORS).map(at).collect();
+        anchors.dedup();
+        anchors
+    }
+
+    /// Trains it: `seen` is what it saw at some times, `wanted` what it should have said for each anchor
+    /// (NaN where that is not known). Linear least squares with a ridge.
+    #[must_use]
+    pub fn train(
+        anchors: &[usize],
+        seen: &[[f64; WIDTH]],
+        wanted: &[Vec<f64>],
+        ridge: f64,
+    ) -> Self {
+        let mut normal = Normal::new(WIDTH, anchors.len());
+        for (row, wanted) in seen.iter().zip(wanted) {
+            normal.add(row, 1.0);
+            for (place, wanted) in wanted.iter().enumerate() {
+                if !wanted.is_nan() {
+                    normal.aim(place, row, 1.0, *wanted);
+                }
+            }
+        }
+        let all: Vec<usize> = (0..WIDTH).collect();
+        // What all rows have in common is not held back.
+        let penalty = ridge * seen.len() as f64;
+        let mut penalties = vec![penalty; WIDTH];
+        if let Some(first) = penalties.first_mut() {
+            *first = 1.0;
+        }
+        let maps = normal.solve(&all, &penalties);
+        Self { maps: anchors.iter().copied().zip(maps).collect() }
+    }
+
+    /// What it says of the next steps, one for each place of `out`.
+    pub fn say(&self, seen: &[f64; WIDTH], out: &mut [f64]) {
+        let mut known = self.maps.iter().map(|(ahead, map)| (*ahead, dot(map, seen))).peekable();
+        let Some(mut left) = known.peek().copied() else {
+            out.fill(0.0);
+            return;
+        };
+        for (value, ahead) in out.iter_mut().zip(1..) {
+            while let Some(next) = known.next_if(|(at, _)| *at <= ahead) {
+                left = next;
+            }
+            *value = known.peek().map_or(left.1, |right| {
+                let part = ahead.saturating_sub(left.0) as f64 / (right.0 - left.0).max(1) as f64;
+                left.1 + (right.1 - left.1) * part
+            });
+        }
+    }
+
+    /// Writes it.
+    pub fn write(&self, out: &mut Writer) {
+        out.length(self.maps.len());
+        for (ahead, map) in &self.maps {
+            out.length(*ahead);
+            map.iter().for_each(|weight| out.short(*weight));
+        }
+    }
+
+    /// Reads what [`Readout::write`] wrote.
+    ///
+    /// # Errors
+    /// [`Unreadable`] where it could not be one.
+    pub fn read(input: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        let mut maps: Vec<(usize, Vec<f64>)> = Vec::new();
+        for _ in 0..input.length(ANCHORS)? {
+            let ahead = input.length(1 << 20)?;
+            let map = (0..WIDTH).map(|_| input.short()).collect::<Result<_, _>>()?;
+            if maps.last().is_some_and(|(before, _)| *before >= ahead) {
+                return Err(Unreadable);
+            }
+            maps.push((ahead, map));
+        }
+        Ok(Self { maps })
+    }
+}

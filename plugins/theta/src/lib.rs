@@ -1,0 +1,28 @@
+//! The dynamic optimised theta model.
+//!
+//! The series is cleared of up to two seasons, in amounts or in proportion, as the corrected Akaike
+//! criterion chooses; what is left is a level that follows recent values and a line through all of them,
+//! both weighted by what would have forecast the past best. A fit is some hundred passes over the history;
+//! a forecast with a fitted model takes in what is new and no more. Each module says its sources.
+//!
+//! Limits: seasons must fit into the history twice, and stay as the fit found them until the next one;
+//! events are not learnt from.
+
+mod adjustment;
+mod line;
+mod method;
+mod model;
+
+pub use adjustment::Adjustment;
+pub use line::{Line, Parameters};
+pub use method::DynamicTheta;
+pub use model::Model;
+
+/// The policy.
+pub type Theta = haggle_forecasting::Univariate<DynamicTheta>;
+
+#[cfg(feature = "component")]
+haggle_sdk::export_forecaster!(Theta);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! The dynamic optimised theta model (Fiorucci, Pellegrini, Louzada, Petropoulos & Koehler, "Models for
+//! optimising the theta method and their relationship to state space models", 2016, section 3):
+//!
+//! ```text
+//! μ_t = l + (1 − 1/θ) ((1 − α)^(t−1) A + (1 − (1 − α)^t) / α · B)
+//! l   ← α y + (1 − α) l
+//! B   ← ((t − 2) B + 6/t (y − M)) / (t + 1)     the slope of the line through all values so far
+//! M   ← ((t − 1) M + y) / t                     their mean
+//! A   = M − (t + 1)/2 · B                       where the line begins
+//! ```
+//!
+//! A missing value counts as expected.
+
+use haggle_exponential_smoothing::Totals;
+
+/// The parameters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Parameters {
+    /// α, above 0 and at most 1.
+    pub level: f64,
+    /// 1 − 1/θ, 0 to 1: the share of the line's slope that is expected to go on. 0 is simple exponential
+    /// smoothing, 1/2 the theta method as it was published first.
+    pub drift: f64,
+}
+
+/// The state after `count` values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Line {
+    /// l.
+    pub level: f64,
+    /// M.
+    pub mean: f64,
+    /// B.
+    pub slope: f64,
+    /// (1 − α)^count.
+    pub faded: f64,
+    /// t.
+    pub count: f64,
+}
+
+impl Line {
+    /// The state after the first value, which nothing expected.
+    #[must_use]
+    pub fn after_first(value: f64, before: f64, p: &Parameters) -> Self {
+        let level = p.level * value + (1.0 - p.level) * before;
+        Self { level, mean: value, slope: 0.0, faded: 1.0 - p.level, count: 1.0 }
+    }
+
+    /// What is expected of the next value.
+    #[must_use]
+    pub fn expect(&self, p: &Parameters) -> f64 {
+        let begin = self.mean - 0.5 * (self.count + 1.0) * self.slope;
+        let share = (1.0 - self.faded * (1.0 - p.level)) / p.level;
+        self.level + p.drift * (self.faded * begin + share * self.slope)
+    }
+
+    /// Takes the next value in.
+    pub fn update(&mut self, value: f64, p: &Parameters) {
+        let t = self.count + 1.0;
+        self.level += p.level * (value - self.level);
+        self.slope = ((t - 2.0) * self.slope + 6.0 / t * (value - self.mean)) / (t + 1.0);
+        self.mean += (value - self.mean) / t;
+        self.faded *= 1.0 - p.level;
+        self.count = t;
+    }
+
+    /// What is expected of the next values, each taken as the truth for those after it.
+    pub fn expect_all(mut self, p: &Parameters, out: &mut [f64]) {
+        for mean in out {
+            *mean = self.expect(p);
+            self.update(*mean, p);
+        }
+    }
+
+    /// By how much the errors of the next forecasts exceed that of the first one, as factors of the
+    /// variance: one and the squares of what an innovation of 1 adds to later expectations. (An innovation
+    /// some steps later moves the slope a little less, which is not counted.)
+    pub fn growth(&self, p: &Parameters, out: &mut [f64]) {
+        let mut response = Self { level: 0.0, mean: 0.0, slope: 0.0, ..*self };
+        let (mut sum, mut value) = (1.0, 1.0);
+        for factor in out {
+            *factor = sum;
+            response.update(value, p);
+            value = response.expect(p);
+            sum += value * value;
+        }
+    }
+}
+
+/// What a series says of its lines, whatever the parameters: the begin and slope of the line through all
+/// values up to each.
+#[derive(Clone, Debug)]
+pub(crate) struct Lines {
+    begins: Vec<f64>,
+    slopes: Vec<f64>,
+}
+
+/// The first values are not judged: no line goes through them yet.
+const UNJUDGED: usize = 3;
+
+impl Lines {
+    pub(crate) fn of(values: &[f64]) -> Self {
+        let (mut begins, mut slopes) =
+            (Vec::with_capacity(values.len()), Vec::with_capacity(values.len()));
+        let any = Parameters { level: 1.0, drift: 0.0 };
+        let mut line: Option<Line> = None;
+        for value in values {
+            let line = match &mut line {
+                None => line.insert(Line::after_first(*value, *value, &any)),
+                Some(line) => {
+                    line.update(*value, &any);
+                    line
+                }
+            };
+            begins.push(line.mean - 0.5 * (line.count + 1.0) * line.slope);
+            slopes.push(line.slope);
+        }
+        Self { begins, slopes }
+    }
+
+    /// Sums up the innovations, each times its weight (0 for what was missing), with the level before the
+    /// first value that makes their squares smallest: they are straight in it.
+    pub(crate) fn innovations(
+        &self,
+        values: &[f64],
+        weights: &[f64],
+        p: &Parameters,
+    ) -> (Totals, f64) {
+        let first = values.first().copied().unwrap_or(0.0);
+        let keep = 1.0 - p.level;
+        let (mut level, mut faded) = (first, keep);
+        let mut sums = Totals::default();
+        // How an innovation follows from the level before all: −(1 − α)^t.
+        let (mut crossed, mut own) = (0.0, 0.0);
+        let now = values.iter().zip(weights).skip(1);
+        for (place, ((value, weight), (begin, slope))) in
+            now.zip(self.begins.iter().zip(&self.slopes)).enumerate()
+        {
+            let share = (1.0 - faded * keep) / p.level;
+            let error = value - (level + p.drift * (faded * begin + share * slope));
+            level += p.level * (value - level);
+            if place + 1 >= UNJUDGED {
+                let e = weight * error;
+                let response = weight * faded;
+                sums.count += f64::from(*weight > 0.0);
+                sums.squares += e * e;
+                sums.magnitudes += e.abs();
+                crossed += e * response;
+                own += response * response;
+            }
+            faded *= keep;
+        }
+        let better = if own > 1e-12 { crossed / own } else { 0.0 };
+        sums.squares = (sums.squares - better * crossed).max(0.0);
+        (sums, first + better)
+    }
+}

@@ -1,0 +1,121 @@
+use haggle_forecasting::{Clock, Method, Prepared, Reader, Setting, Unreadable, Writer};
+
+use crate::{
+    adjustment::Adjustment,
+    line::{Line, Parameters},
+    model::Model,
+};
+
+/// The dynamic optimised theta model as a forecasting method.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DynamicTheta {
+    /// The model, of the distances from `origin`.
+    pub model: Model,
+    /// Where 0 lies for the model: that of the metric where proportions may matter.
+    pub origin: f64,
+}
+
+/// Seasons of foreign bytes are not longer.
+const MOST_SEASON: usize = 1 << 20;
+/// Proportions are of no use where values come closer to 0 than this share of their mean, nor where they
+/// hardly move.
+const PROPORTIONATE: std::ops::Range<f64> = 1e-3..0.95;
+/// No deviation is smaller, on the scale of a prepared history.
+const LEAST: f64 = 1e-6;
+
+impl Method for DynamicTheta {
+    const NAME: &'static str = "theta";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const SUMMARY: &'static str =
+        "The dynamic optimised theta model, of the series cleared of up to two seasons.";
+    const TAG: [u8; 5] = *b"HGTH\x01";
+
+    fn fit(series: &Prepared, setting: &Setting<'_>) -> Self {
+        let present: Vec<bool> = series.values.iter().map(|v| !v.is_nan()).collect();
+        let zero = series.zero();
+        let lowest = series.clean.iter().map(|v| v - zero).fold(f64::INFINITY, f64::min);
+        let sum: f64 = series.clean.iter().map(|v| v - zero).sum();
+        let mean = sum / series.clean.len().max(1) as f64;
+        let origin =
+            if PROPORTIONATE.contains(&(lowest / mean)) && mean > 0.0 { zero } else { 0.0 };
+        let values: Vec<f64> = series.clean.iter().map(|v| v - origin).collect();
+        let fitted = if origin == 0.0 {
+            Model::fit_additive(&values, &present, setting.seasons)
+        } else {
+            Model::fit(&values, &present, setting.seasons)
+        };
+        Self { model: fitted.unwrap_or_else(Model::flat), origin }
+    }
+
+    fn rewind(&self, series: &Prepared) -> (Self, usize) {
+        let values: Vec<f64> = series.clean.iter().map(|v| v - self.origin).collect();
+        let count = match self.longest_season() {
+            0 => (values.len() / 4).clamp(1, 10),
+            season if values.len() >= 4 * season => 2 * season,
+            season => season,
+        };
+        let model = self.model.early(&values, count);
+        (Self { model, origin: self.origin }, count.min(values.len()))
+    }
+
+    fn update(&mut self, values: &[f64], _: &Clock<'_>) {
+        values.iter().for_each(|value| self.model.update(value - self.origin));
+    }
+
+    fn expect(&self, _: &Clock<'_>, means: &mut [f64]) {
+        self.model.expect(means);
+        means.iter_mut().for_each(|mean| *mean += self.origin);
+    }
+
+    fn deviations(&self, out: &mut [f64]) {
+        self.model.variances(out);
+        out.iter_mut().for_each(|value| *value = value.sqrt().clamp(LEAST, 1e100));
+    }
+
+    fn write(&self, out: &mut Writer) {
+        let Model { parameters: p, line, adjustment, variance, cut } = &self.model;
+        out.numbers(&[self.origin, p.level, p.drift, *variance]);
+        out.numbers(&[line.level, line.mean, line.slope, line.faded, line.count]);
+        out.byte(cut.to_le_bytes()[0]);
+        out.byte(u8::from(adjustment.multiplicative));
+        out.length(adjustment.profiles.len());
+        for (profile, position) in adjustment.profiles.iter().zip(&adjustment.positions) {
+            out.length(*position);
+            out.profile(profile);
+        }
+    }
+
+    fn read(input: &mut Reader<'_>) -> Result<Self, Unreadable> {
+        let origin = input.number()?;
+        let parameters = Parameters { level: input.share()?, drift: input.share()? };
+        let variance = input.number()?;
+        let (level, mean, slope) = (input.number()?, input.number()?, input.number()?);
+        let line = Line { level, mean, slope, faded: input.share()?, count: input.number()? };
+        let cut = i8::from_le_bytes(input.take()?);
+        let multiplicative = match input.byte()? {
+            0 => false,
+            1 => true,
+            _ => return Err(Unreadable),
+        };
+        let (mut profiles, mut positions) = (Vec::new(), Vec::new());
+        for _ in 0..input.length(2)? {
+            let position = input.length(MOST_SEASON)?;
+            let profile = input.profile(MOST_SEASON)?;
+            let factors = !multiplicative || profile.iter().all(|factor| *factor > 0.0);
+            if position >= profile.len() || !factors {
+                return Err(Unreadable);
+            }
+            positions.push(position);
+            profiles.push(profile);
+        }
+        if parameters.level <= 0.0 || variance < 0.0 || line.count < 1.0 {
+            return Err(Unreadable);
+        }
+        let adjustment = Adjustment { multiplicative, profiles, positions };
+        Ok(Self { model: Model { parameters, line, adjustment, variance, cut }, origin })
+    }
+
+    fn longest_season(&self) -> usize {
+        self.model.adjustment.profiles.iter().map(Vec::len).max().unwrap_or(0)
+    }
+}

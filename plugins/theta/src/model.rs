@@ -1,0 +1,224 @@
+use haggle_exponential_smoothing::{Distribution, Search, Totals, minimise};
+
+use crate::{
+    adjustment::Adjustment,
+    line::{Line, Lines, Parameters},
+};
+
+/// A fitted series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// The parameters.
+    pub parameters: Parameters,
+    /// After the last value, of the series cleared of its seasons.
+    pub line: Line,
+    /// The seasons, at the next value.
+    pub adjustment: Adjustment,
+    /// The variance of an innovation, for a usual place of the seasons.
+    pub variance: f64,
+    /// The side on which the last innovation was cut; 0 if it was not.
+    pub cut: i8,
+}
+
+const LOOK: Search = Search { reach: 0.25, calls: 60, tolerance: 1e-2 };
+/// So many deviations from what is expected, and alone, is an outlier.
+const FAR_OUT: f64 = 8.0;
+/// Parameters are not taken from fewer innovations.
+const FEWEST: f64 = 6.0;
+/// α is not smaller, so that the level is always one of recent values.
+const SLOWEST: f64 = 0.01;
+/// No number of a state is larger.
+const MOST_SANE: f64 = 1e120;
+
+/// A way to clear a series of its seasons with the best parameters for what is left.
+struct Trial {
+    parameters: Parameters,
+    adjustment: Adjustment,
+    cleared: Vec<f64>,
+    innovations: Totals,
+    /// The level before the first value.
+    before: f64,
+    freedom: f64,
+}
+
+impl Model {
+    /// Fits the values (oldest first); `present` says which of them came, the others are what filled the
+    /// gaps. Which of the seasons are cleared, and whether in proportion, the corrected Akaike criterion
+    /// decides: no season, each by itself, or two together.
+    /// None without values.
+    #[must_use]
+    pub fn fit(values: &[f64], present: &[bool], seasons: &[usize]) -> Option<Self> {
+        Self::choose(values, present, seasons, values.iter().all(|v| *v > 0.0))
+    }
+
+    /// As [`Model::fit`], but seasons are amounts, never factors.
+    #[must_use]
+    pub fn fit_additive(values: &[f64], present: &[bool], seasons: &[usize]) -> Option<Self> {
+        Self::choose(values, present, seasons, false)
+    }
+
+    fn choose(values: &[f64], present: &[bool], seasons: &[usize], positive: bool) -> Option<Self> {
+        values.first()?;
+        let fits = |m: &usize| *m >= 2 && 2 * *m <= values.len();
+        let seasons: Vec<usize> = seasons.iter().copied().filter(fits).collect();
+        let mut sets = vec![Vec::new()];
+        sets.extend(seasons.iter().map(|m| vec![*m]));
+        for (place, short) in seasons.iter().enumerate() {
+            sets.extend(seasons.iter().skip(place + 1).map(|long| vec![*short, *long]));
+        }
+        let mut best: Option<Trial> = None;
+        for set in &sets {
+            for multiplicative in [false, true] {
+                if multiplicative && (set.is_empty() || !positive) {
+                    continue;
+                }
+                let trial = Trial::of(values, present, set, multiplicative);
+                if best.as_ref().is_none_or(|best| trial.criterion() < best.criterion()) {
+                    best = Some(trial);
+                }
+            }
+        }
+        best.map(Trial::settle)
+    }
+
+    /// Expects 0, give or take 1.
+    pub(crate) fn flat() -> Self {
+        let parameters = Parameters { level: 0.5, drift: 0.0 };
+        let adjustment = Adjustment { multiplicative: false, profiles: vec![], positions: vec![] };
+        let line = Line::after_first(0.0, 0.0, &parameters);
+        Self { parameters, line, adjustment, variance: 1.0, cut: 0 }
+    }
+
+    /// Fits the values without looking for seasons in them.
+    #[must_use]
+    pub fn fit_plain(values: &[f64]) -> Option<Self> {
+        Self::fit(values, &vec![true; values.len()], &[])
+    }
+
+    /// The same parameters where they would have stood after the first `count` of these values, knowing
+    /// no later one.
+    #[must_use]
+    pub fn early(&self, values: &[f64], count: usize) -> Self {
+        let first = values.get(..count).unwrap_or(values);
+        let lengths: Vec<usize> = self.adjustment.profiles.iter().map(Vec::len).collect();
+        let positive = first.iter().all(|v| *v > 0.0);
+        let multiplicative = self.adjustment.multiplicative && positive;
+        let (adjustment, _) = Adjustment::of(first, &lengths, multiplicative);
+        let cleared = cleared(first, &adjustment);
+        let line = run(&cleared, cleared.first().copied().unwrap_or(0.0), &self.parameters);
+        let mut early = Self { line, adjustment, cut: 0, ..self.clone() };
+        early.adjustment.advance(first.len());
+        early
+    }
+
+    /// Takes in the next value; NaN is missing and counts as expected. An innovation that is alone and far
+    /// out is cut before it moves the state; a second one on the same side is a shift and is followed.
+    pub fn update(&mut self, value: f64) {
+        let mut part = [0.0];
+        self.adjustment.ahead(&mut part);
+        let [part] = part;
+        let expected = self.line.expect(&self.parameters);
+        let came = self.adjustment.clear(value, part);
+        let came = if came.is_nan() { expected } else { self.within_reach(came, expected) };
+        self.line.update(came.clamp(-MOST_SANE, MOST_SANE), &self.parameters);
+        self.adjustment.advance(1);
+    }
+
+    fn within_reach(&mut self, value: f64, expected: f64) -> f64 {
+        let most = FAR_OUT * self.variance.sqrt();
+        let off = value - expected;
+        let side = if off > most { 1 } else { -i8::from(off < -most) };
+        self.cut = if side == self.cut { 0 } else { side };
+        if self.cut == 0 { value } else { expected + most.copysign(off) }
+    }
+
+    /// The means of the next values, one for each place of `out`.
+    pub fn expect(&self, out: &mut [f64]) {
+        self.line.expect_all(&self.parameters, out);
+        let mut parts = vec![0.0; out.len()];
+        self.adjustment.ahead(&mut parts);
+        for (mean, part) in out.iter_mut().zip(parts) {
+            *mean = self.adjustment.restore(*mean, part).clamp(-MOST_SANE, MOST_SANE);
+        }
+    }
+
+    /// The variances of the next values about their means at a usual place of the seasons, one for each
+    /// place of `out`.
+    pub fn variances(&self, out: &mut [f64]) {
+        self.line.growth(&self.parameters, out);
+        out.iter_mut().for_each(|factor| *factor *= self.variance);
+    }
+}
+
+impl Trial {
+    fn of(values: &[f64], present: &[bool], seasons: &[usize], multiplicative: bool) -> Self {
+        let (adjustment, seasonal) = Adjustment::of(values, seasons, multiplicative);
+        let mut weights = vec![0.0; values.len()];
+        adjustment.ahead(&mut weights);
+        let cleared = cleared(values, &adjustment);
+        if !multiplicative {
+            weights.fill(1.0);
+        }
+        let missing = weights.iter_mut().zip(present).filter(|(_, present)| !**present);
+        missing.for_each(|(weight, _)| *weight = 0.0);
+        let lines = Lines::of(&cleared);
+        let parameters = |[x, drift]: &[f64; 2]| {
+            let level = SLOWEST + (1.0 - SLOWEST) * x;
+            Parameters { level, drift: *drift }
+        };
+        let deviance = |place: &[f64; 2]| {
+            let (totals, _) = lines.innovations(&cleared, &weights, &parameters(place));
+            totals.deviance(Distribution::NormalOrLaplace)
+        };
+        let starts = [[0.1, 0.5], [0.5, 0.5], [0.9, 0.2]];
+        let start = starts.into_iter().map(|start| (deviance(&start), start));
+        let start = start.min_by(|a, b| a.0.total_cmp(&b.0)).map_or([0.5; 2], |(_, start)| start);
+        let mut parameters = parameters(&minimise(start, 2, LOOK, deviance).point);
+        let (innovations, mut before) = lines.innovations(&cleared, &weights, &parameters);
+        if innovations.count < FEWEST {
+            // A few values cannot choose.
+            parameters = Parameters { level: 0.5, drift: 0.0 };
+            before = cleared.first().copied().unwrap_or(0.0);
+        }
+        let freedom = seasonal + 3.0;
+        Self { parameters, adjustment, cleared, innovations, before, freedom }
+    }
+
+    fn criterion(&self) -> f64 {
+        let k = self.freedom + 1.0;
+        let left = (self.innovations.count - k - 1.0).max(0.5);
+        self.innovations.deviance(Distribution::NormalOrLaplace)
+            + 2.0 * k
+            + 2.0 * k * (k + 1.0) / left
+    }
+
+    fn settle(self) -> Model {
+        let Totals { count, squares, .. } = self.innovations;
+        let left = (count - self.freedom).max(count / 2.0).max(1.0);
+        let mean_factor = if self.adjustment.multiplicative {
+            let mut parts = vec![0.0; self.cleared.len()];
+            self.adjustment.ahead(&mut parts);
+            (parts.iter().map(|f| f * f).sum::<f64>() / parts.len().max(1) as f64).max(1e-12)
+        } else {
+            1.0
+        };
+        let line = run(&self.cleared, self.before, &self.parameters);
+        let mut adjustment = self.adjustment;
+        adjustment.advance(self.cleared.len());
+        let variance = squares / left / mean_factor;
+        Model { parameters: self.parameters, line, adjustment, variance, cut: 0 }
+    }
+}
+
+fn cleared(values: &[f64], adjustment: &Adjustment) -> Vec<f64> {
+    let mut parts = vec![0.0; values.len()];
+    adjustment.ahead(&mut parts);
+    values.iter().zip(parts).map(|(value, part)| adjustment.clear(*value, part)).collect()
+}
+
+fn run(cleared: &[f64], before: f64, p: &Parameters) -> Line {
+    let first = cleared.first().copied().unwrap_or(0.0);
+    let mut line = Line::after_first(first, before, p);
+    cleared.iter().skip(1).for_each(|value| line.update(*value, p));
+    line
+}
