@@ -1,10 +1,12 @@
 //! From what policies say to what a service needs, as pure functions: forecast, risk and recent needs go
 //! in, a number of replicas with its reason comes out. Nobody is asked here and nothing is agreed.
 
+mod accuracy;
 mod need;
 mod outlook;
 mod tiers;
 
+pub use accuracy::Accuracy;
 pub use need::{Need, Recent, Standing, need};
 pub use outlook::{Interval, Outlook};
 pub use tiers::{Compliance, Pool, PoolMember};

@@ -1,8 +1,9 @@
 //! What the sandbox costs, as ratios within one run:
 //!
 //! - a fresh instance and a trivial call, over the same in plain wasmtime;
-//! - 64 series of 1,000 values fitted and forecast through the component, metering on, over the same
-//!   Rust code compiled natively; and forecast alone from fitted models;
+//! - for each built-in forecaster, 64 series of 1,000 values fitted and forecast through the component,
+//!   metering on, over the same Rust code compiled natively; and forecast alone from fitted models;
+//! - how many series a second the default forecaster forecasts on two cores from warm models;
 //! - loading a component from the cache over compiling it: with `-- FILE.wasm` for that file.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
@@ -13,7 +14,6 @@ use haggle_sandbox::{
     Compiler, Fit, Forecast, Generation, Load, Options, Sandbox, forecasting, types,
 };
 use haggle_sdk::{Forecaster, forecasting as native};
-use haggle_seasonal_smoothing::SeasonalSmoothing;
 use wasmtime::{
     Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
     component::{Component, HasSelf, Linker},
@@ -141,87 +141,112 @@ fn trivial_call() {
     row("fresh instance + trivial call / wasmtime", ours / CALLS, theirs / CALLS, 1.5);
 }
 
-fn batch() {
-    let builtin = haggle_builtin::BUILTIN.iter().find(|b| b.name == "seasonal-smoothing").unwrap();
-    let generation = load(builtin.bytes);
-    let ours = |i: u32| forecasting::Series {
-        id: i.to_string(),
-        start: 0,
-        step: 60_000,
-        values: values(i, 1000),
-        non_negative: true,
-    };
-    let theirs = |i: u32| haggle_sdk::types::Series {
-        id: i.to_string(),
-        start: 0,
-        step: 60_000,
-        values: values(i, 1000),
-        non_negative: true,
-    };
-    let levels = vec![0.8, 0.95];
-    let panel = forecasting::Panel {
-        series: (0..64).map(ours).collect(),
-        horizon: 12,
-        seasons: vec![24],
-        events: Vec::new(),
-    };
-    let fit = Fit { context: context(), panel, previous: None };
-    let tasks = |models: Vec<Option<Vec<u8>>>| Forecast {
-        context: context(),
-        shared: None,
-        tasks: (0..64)
-            .zip(models)
-            .map(|(i, model)| forecasting::Task {
-                series: ours(i),
-                model,
+/// A batch for the component and the same for native code.
+struct Batch {
+    fit: Fit,
+    native_panel: native::Panel,
+}
+
+const LEVELS: [f64; 2] = [0.8, 0.95];
+const SERIES: u32 = 64;
+
+fn native_context() -> haggle_sdk::types::Context {
+    haggle_sdk::types::Context { now: 1_750_000_000_000, seed: 1, configuration: "{}".into() }
+}
+
+impl Batch {
+    fn new(length: u32, seasons: &[u32]) -> Self {
+        let ours = |i: u32| forecasting::Series {
+            id: i.to_string(),
+            start: 0,
+            step: 60_000,
+            values: values(i, length),
+            non_negative: true,
+        };
+        let theirs = |i: u32| haggle_sdk::types::Series {
+            id: i.to_string(),
+            start: 0,
+            step: 60_000,
+            values: values(i, length),
+            non_negative: true,
+        };
+        let panel = forecasting::Panel {
+            series: (0..SERIES).map(ours).collect(),
+            horizon: 12,
+            seasons: seasons.to_vec(),
+            events: Vec::new(),
+        };
+        let native_panel = native::Panel {
+            series: (0..SERIES).map(theirs).collect(),
+            horizon: 12,
+            seasons: seasons.to_vec(),
+            events: Vec::new(),
+        };
+        Self { fit: Fit { context: context(), panel, previous: None }, native_panel }
+    }
+
+    fn forecast(&self, fitted: forecasting::Fitted) -> Forecast {
+        let task =
+            |(series, model): (&forecasting::Series, Result<Vec<u8>, _>)| forecasting::Task {
+                series: series.clone(),
+                model: model.ok(),
                 horizon: 12,
-                levels: levels.clone(),
-            })
-            .collect(),
-        events: Vec::new(),
-    };
-    let native_context =
-        haggle_sdk::types::Context { now: 1_750_000_000_000, seed: 1, configuration: "{}".into() };
-    let native_panel = native::Panel {
-        series: (0..64).map(theirs).collect(),
-        horizon: 12,
-        seasons: vec![24],
-        events: Vec::new(),
-    };
-    let native_tasks = |models: Vec<Option<Vec<u8>>>| -> Vec<native::Task> {
-        (0..64)
-            .zip(models)
-            .map(|(i, model)| native::Task {
-                series: theirs(i),
-                model,
+                levels: LEVELS.to_vec(),
+            };
+        let tasks = self.fit.panel.series.iter().zip(fitted.per_series).map(task);
+        Forecast {
+            context: context(),
+            shared: fitted.shared,
+            tasks: tasks.collect(),
+            events: Vec::new(),
+        }
+    }
+
+    fn native_tasks(
+        &self,
+        per_series: Vec<Result<Vec<u8>, haggle_sdk::Fault>>,
+    ) -> Vec<native::Task> {
+        let task =
+            |(series, model): (&haggle_sdk::types::Series, Result<Vec<u8>, _>)| native::Task {
+                series: series.clone(),
+                model: model.ok(),
                 horizon: 12,
-                levels: levels.clone(),
-            })
-            .collect()
-    };
+                levels: LEVELS.to_vec(),
+            };
+        self.native_panel.series.iter().zip(per_series).map(task).collect()
+    }
+}
+
+fn built_in(name: &str) -> Generation {
+    load(haggle_builtin::BUILTIN.iter().find(|b| b.name == name).unwrap().bytes)
+}
+
+fn batch<P: Forecaster>(name: &str) {
+    let generation = built_in(name);
+    let batch = Batch::new(1000, &[24]);
+    let context = native_context();
     let [component, natively] = medians(
-        7,
+        3,
         [
             &mut || {
-                let fitted = generation.call(&fit).unwrap().answer;
-                let models = fitted.per_series.into_iter().map(Result::ok).collect();
-                generation.call(&tasks(models)).unwrap();
+                let fitted = generation.call(&batch.fit).unwrap().answer;
+                generation.call(&batch.forecast(fitted)).unwrap();
             },
             &mut || {
-                let fitted = SeasonalSmoothing::fit(&native_context, &native_panel, None).unwrap();
-                let models = fitted.per_series.into_iter().map(Result::ok).collect();
-                SeasonalSmoothing::forecast(&native_context, None, &native_tasks(models), &[]);
+                let fitted = P::fit(&context, &batch.native_panel, None).unwrap();
+                let tasks = batch.native_tasks(fitted.per_series);
+                P::forecast(&context, fitted.shared.as_deref(), &tasks, &[]);
             },
         ],
     );
-    row("64 x 1,000 fitted and forecast / native", component, natively, 1.3);
+    row(&format!("{name}: fit and forecast / native"), component, natively, 1.3);
 
-    let fitted = generation.call(&fit).unwrap().answer;
-    let models: Vec<Option<Vec<u8>>> = fitted.per_series.into_iter().map(Result::ok).collect();
-    let (warm, native_warm) = (tasks(models.clone()), native_tasks(models));
-    const WARM: u32 = 100;
+    let warm = batch.forecast(generation.call(&batch.fit).unwrap().answer);
+    let fitted = P::fit(&context, &batch.native_panel, None).unwrap();
+    let (shared, native_warm) = (fitted.shared, batch.native_tasks(fitted.per_series));
+    const WARM: u32 = 50;
     let [component, natively] = medians(
-        15,
+        9,
         [
             &mut || {
                 for _ in 0..WARM {
@@ -230,12 +255,37 @@ fn batch() {
             },
             &mut || {
                 for _ in 0..WARM {
-                    drop(SeasonalSmoothing::forecast(&native_context, None, &native_warm, &[]));
+                    drop(P::forecast(&context, shared.as_deref(), &native_warm, &[]));
                 }
             },
         ],
     );
-    row("64 x 1,000 forecast from models / native", component / WARM, natively / WARM, 2.0);
+    row(&format!("{name}: forecast from models / native"), component / WARM, natively / WARM, 2.0);
+}
+
+/// Warm models, 864 values of context, 12 steps with intervals, on two threads.
+fn every_tick(name: &str) {
+    let generation = built_in(name);
+    let batch = Batch::new(864, &[]);
+    let fitted = generation.call(&batch.fit).unwrap().answer;
+    let bytes: usize = fitted.per_series.iter().flatten().map(Vec::len).sum();
+    let shared = fitted.shared.as_ref().map_or(0, Vec::len);
+    let warm = batch.forecast(fitted);
+    const CALLS: u32 = 200;
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..CALLS {
+                    generation.call(&warm).unwrap();
+                }
+            });
+        }
+    });
+    let rate = f64::from(2 * CALLS * SERIES) / started.elapsed().as_secs_f64();
+    let each = bytes / SERIES as usize;
+    println!("{name}: {rate:.0} series/s on two cores from warm models (bar 20000)");
+    println!("{name}: {each} bytes of model a series (bar 4096), and {shared} shared");
 }
 
 fn second_start(name: &str, bytes: &[u8], bar: f64) {
@@ -261,7 +311,15 @@ fn second_start(name: &str, bytes: &[u8], bar: f64) {
 fn main() {
     println!("{:<44} {:>12} {:>12} {:>8}", "", "ours", "compared to", "ratio");
     trivial_call();
-    batch();
+    batch::<haggle_seasonal_smoothing::SeasonalSmoothing>("seasonal-smoothing");
+    batch::<haggle_exponential_smoothing::ExponentialSmoothing>("exponential-smoothing");
+    batch::<haggle_arima::Arima>("arima");
+    batch::<haggle_theta::Theta>("theta");
+    batch::<haggle_decomposition::DecompositionPolicy>("decomposition");
+    batch::<haggle_gradient_boosting::GradientBoosting>("gradient-boosting");
+    batch::<haggle_recurrent_network::RecurrentNetwork>("recurrent-network");
+    batch::<haggle_ensemble::Ensemble>("ensemble");
+    every_tick("ensemble");
     let files = std::env::args().skip(1).filter(|arg| !arg.starts_with("--"));
     for file in files {
         second_start(&file, &std::fs::read(&file).unwrap(), 0.02);

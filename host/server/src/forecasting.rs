@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use haggle_model::{Name, ScalingPolicy, Series, Service, Span, Timestamp};
 use haggle_observe::SeriesKey;
-use haggle_plan::Outlook;
+use haggle_plan::{Accuracy, Outlook};
 use haggle_sandbox::{Digest, Fit, Forecast, Generation, Role, forecasting, types::Fault};
 use haggle_store::{Batch, FittedModel, Models};
 use rayon::prelude::*;
@@ -27,6 +27,8 @@ struct Job {
     service: Arc<Service>,
     series: Series,
     model: Option<Model>,
+    /// Its model no longer fits.
+    drifted: bool,
     /// It has no model yet, and its turn to be fitted has not come.
     waits: bool,
 }
@@ -61,10 +63,16 @@ impl Host {
             for (job, outlook) in group.jobs.into_iter().zip(outlooks) {
                 let Some(state) = states.get_mut(&job.service.name) else { continue };
                 state.model = job.model;
+                if let (Some(before), Some(value)) = (&state.forecast, job.series.values.last()) {
+                    let step = job.series.end().before(job.series.step);
+                    state.accuracy.compare(&before.outlook, step, *value);
+                    self.metrics.accuracy(&job.service.name, &state.accuracy);
+                }
                 match outlook {
                     Ok((outlook, by)) => {
                         tally.forecast += 1;
-                        state.forecast = Some(view(&job.service, &group.policy, outlook, &by, now));
+                        let view = view(&job.service, &group.policy, outlook, &by, now);
+                        state.forecast = Some(ForecastView { accuracy: state.accuracy, ..view });
                     }
                     Err(fault) => {
                         tally.unforecast += 1;
@@ -115,7 +123,11 @@ impl Host {
                 Some(model) => Some(model),
                 None => self.stored_model(&digest, &service.name)?,
             };
-            group.jobs.push(Job { service: Arc::clone(service), series, model, waits: false });
+            let widest = forecast.levels.last().copied().unwrap_or(0.0);
+            let drifted =
+                states.get(&service.name).is_some_and(|state| state.accuracy.has_drifted(widest));
+            let service = Arc::clone(service);
+            group.jobs.push(Job { service, series, model, drifted, waits: false });
         }
         Ok(groups.into_values().collect())
     }
@@ -167,7 +179,7 @@ impl Host {
         let forecast = &policy.forecast;
         let step = forecast.step;
         let panel = forecasting::Panel {
-            series: chunk.iter().map(|job| task_series(job)).collect(),
+            series: chunk.iter().map(task_series).collect(),
             horizon: steps(forecast.horizon, step),
             seasons: forecast.seasons.iter().map(|season| steps(*season, step)).collect(),
             events: Vec::new(),
@@ -277,7 +289,8 @@ impl Host {
 
 type Forecasted = Result<(Outlook, Arc<Generation>), Fault>;
 
-/// Whether a model of the panel is missing or old. Ages differ a little from panel to panel, so that those
+/// Whether a model of the panel is missing or old, or no longer fits (it ages four times as fast then). Ages
+/// differ a little from panel to panel, so that those
 /// that came together are not all fitted together for ever.
 fn is_due(panel: &[Job], refit: Span, now: Timestamp) -> bool {
     let Some(first) = panel.first() else { return false };
@@ -285,8 +298,10 @@ fn is_due(panel: &[Job], refit: Span, now: Timestamp) -> bool {
     let spread =
         name.fold(7_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte))) % 64;
     let age = refit.as_millis() - refit.as_millis() / 4 * spread / 64;
-    let old = |at: Timestamp| now.since(at).as_millis() >= age;
-    panel.iter().any(|job| fitted_at(job).is_none_or(old))
+    panel.iter().any(|job| {
+        let age = if job.drifted { age / 4 } else { age };
+        fitted_at(job).is_none_or(|at| now.since(at).as_millis() >= age)
+    })
 }
 
 fn fitted_at(job: &Job) -> Option<Timestamp> {
@@ -331,6 +346,7 @@ fn view(
         at: now,
         plugin: Name::new(by.plugin()).unwrap_or_else(|_| policy.forecast.plugin.clone()),
         generation: by.number(),
+        accuracy: Accuracy::default(),
         outlook,
     }
 }

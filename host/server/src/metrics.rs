@@ -1,6 +1,7 @@
 use std::sync::atomic::AtomicU64;
 
 use haggle_model::Name;
+use haggle_plan::Accuracy;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -23,6 +24,8 @@ pub(crate) struct Metrics {
     load: Family<ServiceLabels, Gauge<f64, AtomicU64>>,
     forecast: Family<ServiceLabels, Gauge<f64, AtomicU64>>,
     confidence: Family<ServiceLabels, Gauge<f64, AtomicU64>>,
+    error: Family<ServiceLabels, Gauge<f64, AtomicU64>>,
+    coverage: Family<ServiceLabels, Gauge<f64, AtomicU64>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -56,6 +59,8 @@ impl Metrics {
             load: Family::default(),
             forecast: Family::default(),
             confidence: Family::default(),
+            error: Family::default(),
+            coverage: Family::default(),
             registry: Registry::default(),
         };
         registry.register("plugin_calls", "Calls of plugins", metrics.calls.clone());
@@ -71,6 +76,16 @@ impl Metrics {
             "forecast_confidence",
             "Confidence of the forecast, 0 to 1",
             metrics.confidence.clone(),
+        );
+        registry.register(
+            "forecast_scaled_error",
+            "Error of recent forecasts relative to the change from step to step",
+            metrics.error.clone(),
+        );
+        registry.register(
+            "forecast_coverage",
+            "Share of recent values within the widest interval",
+            metrics.coverage.clone(),
         );
         Self { registry, ..metrics }
     }
@@ -106,10 +121,20 @@ impl Metrics {
         self.confidence.get_or_create(&labels).set(confidence);
     }
 
+    pub(crate) fn accuracy(&self, service: &Name, accuracy: &Accuracy) {
+        let labels = ServiceLabels { service: service.to_string() };
+        if let Some(error) = accuracy.scaled_error() {
+            self.error.get_or_create(&labels).set(error);
+        }
+        if accuracy.steps > 0 {
+            self.coverage.get_or_create(&labels).set(accuracy.coverage);
+        }
+    }
+
     pub(crate) fn forget(&self, service: &Name) {
         let labels = ServiceLabels { service: service.to_string() };
         self.replicas.remove(&labels);
-        for family in [&self.load, &self.forecast, &self.confidence] {
+        for family in [&self.load, &self.forecast, &self.confidence, &self.error, &self.coverage] {
             family.remove(&labels);
         }
     }

@@ -1,5 +1,5 @@
 use haggle_model::{Quantities, Service, Tier, Timestamp};
-use haggle_plan::{Compliance, Recent};
+use haggle_plan::{Accuracy, Compliance, Recent};
 use haggle_sandbox::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,7 @@ pub(crate) struct ServiceState {
     /// The share of the pool that the tier policy gives it.
     pub(crate) share: f64,
     pub(crate) forecast: Option<ForecastView>,
+    pub(crate) accuracy: Accuracy,
     pub(crate) model: Option<Model>,
     /// The probability that it fails soon.
     pub(crate) risk: Option<f64>,
@@ -82,6 +83,7 @@ impl ServiceState {
             tier_since: now,
             share: 0.0,
             forecast: None,
+            accuracy: Accuracy::default(),
             model: None,
             risk: None,
             recent: Recent::default(),

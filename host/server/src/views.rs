@@ -6,7 +6,7 @@ use haggle_model::{
 };
 use haggle_negotiate::{Agreement, Reason};
 use haggle_observe::Sample;
-use haggle_plan::Outlook;
+use haggle_plan::{Accuracy, Outlook};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -174,6 +174,9 @@ pub struct ForecastView {
     pub plugin: Name,
     /// By which generation of it.
     pub generation: u64,
+    /// How good the forecasts were lately.
+    #[serde(default)]
+    pub accuracy: Accuracy,
     /// What is forecast.
     #[serde(flatten)]
     pub outlook: Outlook,
