@@ -20,7 +20,7 @@ const BATCH: usize = 64;
 
 /// The most panels that are fitted in one turn: those with a missing model first, then those with the oldest.
 /// The others wait for the next turns, so that a fit of everything at once stalls nobody.
-const MOST_FITS: usize = 8;
+const MOST_FITS: usize = 4;
 
 /// One service on its way through the stages.
 struct Job {
