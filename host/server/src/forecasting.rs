@@ -155,7 +155,8 @@ impl Host {
                 && model.shared.is_none()
             {
                 let key = (stored_digest(&digest), model_key(&job.service.name));
-                let fitted = FittedModel { fitted_at: now, model: model.bytes.clone() };
+                let Some(bytes) = model.bytes.clone() else { continue };
+                let fitted = FittedModel { fitted_at: now, model: bytes };
                 if let Err(error) = batch.put::<Models>(&key, &fitted) {
                     tracing::warn!(service = %job.service.name, %error, "the model is not kept");
                 }
@@ -190,7 +191,7 @@ impl Host {
             per_series: chunk
                 .iter()
                 .map(|job| {
-                    Ok(job.model.as_ref().map(|model| model.bytes.clone()).unwrap_or_default())
+                    Ok(job.model.as_ref().and_then(|model| model.bytes.clone()).unwrap_or_default())
                 })
                 .collect(),
         });
@@ -209,12 +210,11 @@ impl Host {
         let shared = decided.answer.shared.map(Arc::new);
         let mut fitted = 0;
         for (job, bytes) in chunk.iter_mut().zip(decided.answer.per_series) {
-            // What cannot be fitted is tried again when the others are.
-            let bytes = bytes.unwrap_or_else(|fault| {
-                tracing::debug!(service = %job.service.name, %fault, "not fitted");
-                Vec::new()
-            });
-            fitted += 1;
+            let bytes = bytes.inspect_err(
+                |fault| tracing::debug!(service = %job.service.name, %fault, "not fitted"),
+            );
+            let bytes = bytes.ok();
+            fitted += usize::from(bytes.is_some());
             job.model = Some(Model { digest, fitted_at: now, bytes, shared: shared.clone() });
         }
         fitted
@@ -248,7 +248,7 @@ impl Host {
         let horizon = steps(forecast.horizon, forecast.step);
         let tasks = chunk.iter().map(|job| forecasting::Task {
             series: task_series(job),
-            model: job.model.as_ref().map(|model| model.bytes.clone()),
+            model: job.model.as_ref().and_then(|model| model.bytes.clone()),
             horizon,
             levels: forecast.levels.clone(),
         });
@@ -281,7 +281,7 @@ impl Host {
         Ok(kept.map(|FittedModel { fitted_at, model }| Model {
             digest: *digest,
             fitted_at,
-            bytes: model,
+            bytes: Some(model),
             shared: None,
         }))
     }
@@ -289,7 +289,7 @@ impl Host {
 
 type Forecasted = Result<(Outlook, Arc<Generation>), Fault>;
 
-/// Whether a model of the panel is missing or old, or no longer fits (it ages four times as fast then). Ages
+/// Whether a model of the panel is missing or old, or does not fit (it ages four times as fast then). Ages
 /// differ a little from panel to panel, so that those
 /// that came together are not all fitted together for ever.
 fn is_due(panel: &[Job], refit: Span, now: Timestamp) -> bool {
@@ -299,7 +299,8 @@ fn is_due(panel: &[Job], refit: Span, now: Timestamp) -> bool {
         name.fold(7_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte))) % 64;
     let age = refit.as_millis() - refit.as_millis() / 4 * spread / 64;
     panel.iter().any(|job| {
-        let age = if job.drifted { age / 4 } else { age };
+        let unfitted = job.model.as_ref().is_some_and(|model| model.bytes.is_none());
+        let age = if job.drifted || unfitted { age / 4 } else { age };
         fitted_at(job).is_none_or(|at| now.since(at).as_millis() >= age)
     })
 }

@@ -41,7 +41,8 @@ pub(crate) struct Model {
     /// Of the plugin that fitted it: another one cannot read it.
     pub(crate) digest: Digest,
     pub(crate) fitted_at: Timestamp,
-    pub(crate) bytes: Vec<u8>,
+    /// None where it could not be fitted; it is tried again later.
+    pub(crate) bytes: Option<Vec<u8>>,
     /// What the plugin has learnt about the whole panel.
     pub(crate) shared: Option<std::sync::Arc<Vec<u8>>>,
 }
