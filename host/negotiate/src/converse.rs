@@ -45,7 +45,7 @@ pub fn converse(
 
 /// What each message is answered, in their order; none where nobody waits for an answer. All services are
 /// asked in one call.
-fn answer_all(
+pub fn answer_all(
     messages: &[Message],
     parties: &mut dyn Counterparties,
     now: Timestamp,

@@ -36,7 +36,7 @@ mod watch;
 mod wire;
 mod world;
 
-pub use converse::converse;
+pub use converse::{answer_all, converse};
 pub use demand::{Demand, DemandError};
 pub use drive::{Counterparties, Negotiated, negotiate};
 pub use engine::{

@@ -2,8 +2,7 @@ use std::collections::BTreeMap;
 
 use haggle_model::{Lease, Name, Quantities, Timestamp};
 use haggle_negotiate::{
-    Answer, Bid, Call, Content, Counterparties, Information, Inquiry, InventoryUnit, Message,
-    Party, Proposed, Request, Standing, World,
+    Answer, Bid, Counterparties, Inquiry, InventoryUnit, Request, Standing, World,
 };
 use haggle_sandbox::{CallError, MakeBids, Rank, Respond, types};
 
@@ -64,36 +63,6 @@ impl InProcess<'_> {
     fn bidding_of(&self, service: &Name) -> Option<Name> {
         let service = self.catalog.services.get(service)?;
         Some(self.catalog.policy_of(service).bidding.plugin.clone())
-    }
-}
-
-impl InProcess<'_> {
-    /// What the party that the message goes to says to it, if anything: its policy decides, and what it
-    /// has proposed it keeps, because the host's ledger holds it.
-    pub(crate) fn answer(&mut self, message: &Message) -> Option<Content> {
-        let refuse = |reason| Content::Refuse { reason };
-        Some(match &message.content {
-            Content::CallForProposals(Call::Load(inquiry)) => {
-                match self.respond(std::slice::from_ref(inquiry)).pop()? {
-                    Ok(Answer::Accept) => Content::Propose(Proposed::All),
-                    Ok(Answer::Counter(offer)) => Content::Counter(offer),
-                    Ok(Answer::Reject(reason)) | Err(reason) => refuse(reason),
-                }
-            }
-            Content::CallForProposals(Call::Bids { request, inventory }) => {
-                let Party::Provider(provider) = &message.to else { return None };
-                let bids = self.bid(provider, request, inventory);
-                bids.map_or_else(refuse, |bids| Content::Propose(Proposed::Bids(bids)))
-            }
-            Content::CallForProposals(Call::Scores { request, bids }) => self
-                .rank(request, bids)
-                .map_or_else(refuse, |scores| Content::Propose(Proposed::Scores(scores))),
-            Content::Accept { .. } => Content::Confirm { leases: Vec::new() },
-            Content::Confirm { .. } | Content::Release { .. } => {
-                Content::Inform(Information::Received)
-            }
-            _ => return None,
-        })
     }
 }
 

@@ -10,8 +10,8 @@ use std::{
 
 use haggle_model::{Endpoint, Name, ScalingReason, Timestamp};
 use haggle_negotiate::{
-    Demand, Effect, Ending, Engine, Message, Negotiated, OpenError, Party, Persist, SessionRecord,
-    Setting,
+    Content, Demand, Effect, Ending, Engine, Message, Negotiated, OpenError, Party, Persist,
+    SessionRecord, Setting, answer_all,
 };
 use haggle_store::{Batch, Kind};
 use serde::{Deserialize, Serialize};
@@ -209,8 +209,10 @@ impl Host {
             seed: message.message.0,
             writes_to: None,
         };
-        let Some(content) = here.answer(&message) else { return Vec::new() };
-        let reply = message.reply(content, now);
+        let answers = answer_all(std::slice::from_ref(&message), &mut here, now);
+        let Some(answer) = answers.into_iter().next().flatten() else { return Vec::new() };
+        let refused = |reason| message.reply(Content::Refuse { reason }, now);
+        let reply = answer.unwrap_or_else(refused);
         self.with_engine(|engine, setting| engine.receive(reply, setting)).unwrap_or_else(|error| {
             tracing::debug!(session = message.session, %error, "an answer came too late");
             Vec::new()
@@ -259,6 +261,11 @@ impl Host {
             return Ok(());
         }
         let _turning = lock(&self.turning);
+        self.conclude_in_turn(endings)
+    }
+
+    /// The same for whoever holds the turn.
+    pub(crate) fn conclude_in_turn(&self, endings: Vec<Ending>) -> Result<(), HostError> {
         let mut pending = Pending::default();
         let mut answers = Vec::new();
         for ending in endings {

@@ -89,7 +89,6 @@ impl Host {
             explanation: "asked for through the API".to_owned(),
             load: None,
         };
-        let mut pending = Pending::default();
         if request.dry_run {
             // Parties elsewhere are not troubled: their policies here answer for them, on a copy.
             let mut copy = ledger.clone();
@@ -101,20 +100,15 @@ impl Host {
             drop(ledger);
             drop(states);
             let waiting = Waiting { number, demand, asked, answer: Some(answer), ended: false };
-            let mut answers = Vec::new();
-            for ending in self.open_session(waiting)? {
-                answers.extend(self.settle_ending(ending, &mut pending)?);
-            }
-            self.commit_and_actuate(pending)?;
-            for (verdict, answer) in answers {
-                answer.into_iter().for_each(|answer| drop(answer.send(verdict.clone())));
-            }
+            let endings = self.open_session(waiting)?;
+            self.conclude_in_turn(endings)?;
             return Ok(ticket);
         }
         let session = self.negotiate(&catalog, &states, &mut ledger, (number, demand), now)?;
         drop(ledger);
         let verdict = session.verdict(from);
         let asked = Asked { wanted: verdict.to, ..asked };
+        let mut pending = Pending::default();
         self.settle(&session, &verdict, asked, now, &mut states, &mut pending)?;
         drop(states);
         self.commit_and_actuate(pending)?;
