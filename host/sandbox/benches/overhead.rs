@@ -33,8 +33,8 @@ impl bare::haggle::policy::types::Host for Quiet {}
 
 /// How long this thread has been on a processor: what others do meanwhile does not count.
 fn on_processor() -> Duration {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    Duration::from_nanos(text.split_whitespace().next().unwrap().parse().unwrap())
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap()
 }
 
 /// The median time of one turn, the candidates taking turns so that a slow moment hits all alike.
@@ -226,7 +226,7 @@ fn batch<P: Forecaster>(name: &str) {
     let batch = Batch::new(1000, &[24]);
     let context = native_context();
     let [component, natively] = medians(
-        3,
+        7,
         [
             &mut || {
                 let fitted = generation.call(&batch.fit).unwrap().answer;

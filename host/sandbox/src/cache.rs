@@ -16,14 +16,14 @@ use cap_std::{
 };
 use wasmtime::Engine;
 
-use crate::digest::Digest;
+use crate::{digest::Digest, metering};
 
 /// The private folder of compiled code.
 #[derive(Debug)]
 pub(crate) struct Cache {
     dir: Dir,
     path: PathBuf,
-    /// Stands for the compiler's version and configuration.
+    /// Stands for the compiler's version and configuration, and that of the metering.
     compatibility: u64,
 }
 
@@ -38,6 +38,7 @@ impl Cache {
         let dir = Dir::open_ambient_dir(path, ambient_authority())?;
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
+        metering::VERSION.hash(&mut hasher);
         Ok(Self { dir, path: path.to_owned(), compatibility: hasher.finish() })
     }
 

@@ -23,14 +23,12 @@ use crate::{
     generation::{Exports, Generation},
     limits::Limits,
     metadata::Description,
+    meter::{self, Stopped},
     semaphore::Semaphore,
     state::{LogLevel, LogLine, State},
     types::Fault,
     wasi::{self, VirtualWasi},
 };
-
-/// How much fuel a call burns before the clock is looked at: some milliseconds' worth.
-const SLICE: u64 = 10_000_000;
 
 /// What all generations share.
 pub(crate) struct Runtime {
@@ -63,8 +61,10 @@ impl Runtime {
         let engine = engine::engine(&limits)?;
         let mut pure = Linker::new(&engine);
         log::add_to_linker::<State, State>(&mut pure, |state| state)?;
+        meter::link(&mut pure)?;
         let mut with_wasi = Linker::new(&engine);
         log::add_to_linker::<State, State>(&mut with_wasi, |state| state)?;
+        meter::link(&mut with_wasi)?;
         wasi::link(&mut with_wasi)?;
         let instances = Semaphore::new(limits.instances.max(1));
         Ok(Self { engine, limits, instances, pure, wasi: with_wasi })
@@ -95,8 +95,8 @@ impl Generation {
             .map_err(failed)?;
         let mut answer = answer.map_err(|fault: Fault| failed(Cause::Fault(fault)))?;
         let broken = function.check(&mut answer).map_err(failed)?;
-        let fuel = self.runtime.limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
         let state = store.data_mut();
+        let fuel = state.meter.spent();
         let log = std::mem::take(&mut state.log);
         Ok(Called { answer, broken, fuel, log, log_dropped: state.log_dropped })
     }
@@ -131,8 +131,6 @@ impl Generation {
         let mut store = Store::new(engine, State::new(*limits, wasi));
         store.limiter(|state| state);
         store.set_hostcall_fuel(limits.answer_bytes);
-        store.set_fuel(limits.fuel).map_err(instantiate)?;
-        store.fuel_async_yield_interval(Some(SLICE)).map_err(instantiate)?;
         let outcome = {
             let call = async {
                 let instance = match self.pre.instantiate_async(&mut store).await {
@@ -159,8 +157,12 @@ fn cause(error: &wasmtime::Error, instantiating: bool, state: &State, limits: &L
         let said = state.log.iter().rev().find(|line| line.level == LogLevel::Error);
         said.map_or_else(String::new, |line| format!(": {}", line.message))
     };
+    match error.downcast_ref::<Stopped>() {
+        Some(Stopped::Fuel) => return Cause::Fuel(limits.fuel),
+        Some(Stopped::Deadline) => return Cause::Deadline(limits.deadline()),
+        None => {}
+    }
     match error.downcast_ref::<Trap>() {
-        Some(Trap::OutOfFuel) => Cause::Fuel(limits.fuel),
         Some(Trap::StackOverflow) => Cause::Stack,
         // A guest that gets no memory gives up in its own way, mostly by a trap.
         _ if state.memory_refused => Cause::Memory(limits.memory_bytes),

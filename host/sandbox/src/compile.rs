@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{engine::compiling_engine, error::LoadError, limits::Limits};
+use crate::{engine::compiling_engine, error::LoadError, limits::Limits, metering};
 
 /// Where components are compiled.
 #[derive(Clone, Debug)]
@@ -53,8 +53,9 @@ pub fn compile_worker(input: &Path, output: &Path) -> Result<(), String> {
 }
 
 fn precompile(component: &[u8]) -> Result<Vec<u8>, LoadError> {
+    let metered = metering::instrument(component).map_err(LoadError::Compile)?;
     compiling_engine()
-        .and_then(|engine| engine.precompile_component(component))
+        .and_then(|engine| engine.precompile_component(&metered))
         .map_err(|error| LoadError::Compile(format!("{error:#}")))
 }
 

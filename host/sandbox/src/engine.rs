@@ -11,7 +11,7 @@ const CORE_INSTANCES: u32 = 64;
 const MEMORIES: u32 = 4;
 const TABLES: u32 = 16;
 
-/// Instances come from a pool, calls are metered by fuel, and nothing that could differ from run to run
+/// Instances come from a pool, calls are metered, and nothing that could differ from run to run
 /// is on. The compiled code depends on this configuration: the cache and the compile worker share it.
 pub(crate) fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
     Engine::new(config().allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits))))
@@ -25,8 +25,8 @@ pub(crate) fn compiling_engine() -> wasmtime::Result<Engine> {
 fn config() -> Config {
     let mut config = Config::new();
     config
-        // Fuel is the budget: it runs out at the same instruction in every repetition.
-        .consume_fuel(true)
+        // The guest is metered by code of its own (see metering), which says which branches are rare.
+        .wasm_branch_hinting(true)
         // Nothing is async in the contract, and calls are cheaper without the machinery.
         .concurrency_support(false)
         .relaxed_simd_deterministic(true)

@@ -73,7 +73,7 @@ fn first_line(text: &str) -> String {
 }
 
 /// What is understood: the finished standards that toolchains emit, and nothing experimental.
-fn features() -> WasmFeatures {
+pub(crate) fn features() -> WasmFeatures {
     (WasmFeatures::WASM2 | WasmFeatures::TAIL_CALL | WasmFeatures::EXTENDED_CONST)
         .union(WasmFeatures::MULTI_MEMORY)
         .union(WasmFeatures::COMPONENT_MODEL)

@@ -18,6 +18,8 @@ mod functions;
 mod generation;
 mod inspect;
 mod limits;
+mod meter;
+mod metering;
 mod registry;
 mod sandbox;
 mod semaphore;

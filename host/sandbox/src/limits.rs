@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Instructions, roughly: wasmtime's fuel. The only budget that decides what a call answers, because
+    /// Instructions, counted generously: both branches of a turn count. The only budget that decides what a call answers, because
     /// it is the same in every repetition.
     pub fuel: u64,
     /// Time on the wall, in milliseconds: a net under the fuel, for a guest that waits instead of

@@ -1,7 +1,7 @@
 use wasmtime::{ResourceLimiter, component::HasData};
 use wasmtime_wasi::{WasiCtxView, WasiView};
 
-use crate::{contract::log, limits::Limits, wasi::VirtualWasi};
+use crate::{contract::log, limits::Limits, meter::Meter, wasi::VirtualWasi};
 
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,7 @@ pub struct LogLine {
 /// What the host keeps for one instance, which lives for one call.
 pub struct State {
     limits: Limits,
+    pub(crate) meter: Meter,
     /// Memory given out so far, in bytes.
     memory: usize,
     /// A wish for memory was refused.
@@ -40,8 +41,17 @@ pub struct State {
 }
 
 impl State {
-    pub(crate) const fn new(limits: Limits, wasi: Option<VirtualWasi>) -> Self {
-        Self { limits, memory: 0, memory_refused: false, log: Vec::new(), log_dropped: 0, wasi }
+    pub(crate) fn new(limits: Limits, wasi: Option<VirtualWasi>) -> Self {
+        let meter = Meter::new(limits.fuel, limits.deadline());
+        Self {
+            limits,
+            meter,
+            memory: 0,
+            memory_refused: false,
+            log: Vec::new(),
+            log_dropped: 0,
+            wasi,
+        }
     }
 }
 

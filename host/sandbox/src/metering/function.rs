@@ -1,0 +1,231 @@
+//! A function that counts what it executes.
+
+use std::convert::Infallible;
+
+use wasm_encoder::{
+    BlockType, Function, InstructionSink, ValType,
+    reencode::{Error, Reencode},
+};
+use wasmparser::{FunctionBody, Operator};
+
+use super::{SLICE, module::Meter};
+
+/// How many bytes are copied or filled for the price of one instruction: a power of two.
+const BYTES_SHIFT: i64 = 4;
+/// What an instruction costs that the engine has a function of its own for.
+const LIBRARY_CALL: i64 = 64;
+
+/// A function with its meter.
+pub(super) struct Metered {
+    pub(super) function: Function,
+    /// The offsets of the branches that are hardly ever taken.
+    pub(super) unlikely: Vec<u32>,
+}
+
+/// What is executed from one look at the count to the next: a turn of a loop without the loops in it, or
+/// the function without its loops.
+#[derive(Clone, Copy)]
+struct Stretch {
+    cost: i64,
+    /// It calls something, be it in an inner loop.
+    calls: bool,
+    /// The loop around it.
+    around: Option<usize>,
+}
+
+/// The locals that the meter needs.
+#[derive(Clone, Copy)]
+struct Locals {
+    /// The count while a loop runs that calls nothing; it is written to the global as well, but need not be
+    /// read from there.
+    count: u32,
+    /// The limit then.
+    limit: u32,
+    /// A length on the top of the stack.
+    length: u32,
+}
+
+/// Builds the meter into a function that has so many parameters.
+pub(super) fn instrument(
+    rewriter: &mut impl Reencode<Error = Infallible>,
+    meter: Meter,
+    parameters: u32,
+    body: FunctionBody<'_>,
+) -> Result<Metered, Error<Infallible>> {
+    let operators: Vec<Operator<'_>> =
+        body.get_operators_reader()?.into_iter().collect::<Result<_, _>>()?;
+    let (whole, loops) = stretches(&operators);
+    let mut locals = Vec::new();
+    let mut declared = parameters;
+    for group in body.get_locals_reader()? {
+        let (count, ty) = group?;
+        declared += count;
+        locals.push((count, rewriter.val_type(ty)?));
+    }
+    let own = Locals { count: declared, limit: declared + 1, length: declared + 2 };
+    locals.extend([(2, ValType::I64), (1, ValType::I32)]);
+
+    let function = Function::new(locals);
+    let mut writer = Writer { function, meter, locals: own, unlikely: Vec::new() };
+    writer.count(whole.cost);
+    // What neither loops nor calls is soon over, and whoever calls it has a look.
+    if whole.calls || !loops.is_empty() {
+        writer.show();
+    }
+    let mut turns = loops.iter();
+    for operator in operators {
+        if is_bulk(&operator) {
+            writer.count_bytes();
+        }
+        let is_loop = matches!(operator, Operator::Loop { .. });
+        let turn = if is_loop { turns.next() } else { None };
+        let around = turn.and_then(|turn| loops.get(turn.around?));
+        if turn.is_some_and(|turn| !turn.calls) && around.is_none_or(|around| around.calls) {
+            writer.load();
+        }
+        writer.function.instruction(&rewriter.instruction(operator)?);
+        match turn {
+            Some(Stretch { cost, calls: true, .. }) => {
+                writer.count(*cost);
+                writer.show();
+            }
+            Some(Stretch { cost, calls: false, .. }) => writer.count_or_stop(*cost),
+            None => {}
+        }
+    }
+    Ok(Metered { function: writer.function, unlikely: writer.unlikely })
+}
+
+/// The function's own stretch, and that of each loop in the order of their beginnings.
+fn stretches(operators: &[Operator<'_>]) -> (Stretch, Vec<Stretch>) {
+    let mut whole = Stretch { cost: 1, calls: false, around: None };
+    let mut loops: Vec<Stretch> = Vec::new();
+    // The loops that are open, and the blocks that are: whether each is a loop.
+    let (mut open, mut blocks) = (Vec::new(), Vec::new());
+    for operator in operators {
+        let calls = calls(operator);
+        let cost = cost(operator);
+        let innermost = open.last().and_then(|place: &usize| loops.get_mut(*place));
+        innermost.unwrap_or(&mut whole).cost += cost;
+        if calls {
+            whole.calls = true;
+            for place in &open {
+                if let Some(around) = loops.get_mut(*place) {
+                    around.calls = true;
+                }
+            }
+        }
+        match operator {
+            Operator::Loop { .. } => {
+                let around = open.last().copied();
+                open.push(loops.len());
+                loops.push(Stretch { cost: 1, calls: false, around });
+                blocks.push(true);
+            }
+            Operator::Block { .. } | Operator::If { .. } => blocks.push(false),
+            Operator::End if blocks.pop() == Some(true) => drop(open.pop()),
+            _ => {}
+        }
+    }
+    (whole, loops)
+}
+
+fn calls(operator: &Operator<'_>) -> bool {
+    matches!(
+        operator,
+        Operator::Call { .. }
+            | Operator::CallIndirect { .. }
+            | Operator::ReturnCall { .. }
+            | Operator::ReturnCallIndirect { .. }
+    ) || cost(operator) == LIBRARY_CALL
+}
+
+fn cost(operator: &Operator<'_>) -> i64 {
+    match operator {
+        Operator::Nop
+        | Operator::Drop
+        | Operator::Block { .. }
+        | Operator::Loop { .. }
+        | Operator::Else
+        | Operator::End => 0,
+        Operator::MemoryGrow { .. } | Operator::TableGrow { .. } => LIBRARY_CALL,
+        other if is_bulk(other) => LIBRARY_CALL,
+        _ => 1,
+    }
+}
+
+/// Whether it takes time by the length that is its last operand.
+fn is_bulk(operator: &Operator<'_>) -> bool {
+    matches!(
+        operator,
+        Operator::MemoryCopy { .. }
+            | Operator::MemoryFill { .. }
+            | Operator::MemoryInit { .. }
+            | Operator::TableCopy { .. }
+            | Operator::TableFill { .. }
+            | Operator::TableInit { .. }
+    )
+}
+
+struct Writer {
+    function: Function,
+    meter: Meter,
+    locals: Locals,
+    unlikely: Vec<u32>,
+}
+
+impl Writer {
+    fn code(&mut self) -> InstructionSink<'_> {
+        self.function.instructions()
+    }
+
+    fn count(&mut self, cost: i64) {
+        let count = self.meter.count;
+        self.code().global_get(count).i64_const(cost).i64_add().global_set(count);
+    }
+
+    /// Counts by the length on the top of the stack, and leaves it there.
+    fn count_bytes(&mut self) {
+        let (count, length) = (self.meter.count, self.locals.length);
+        self.code()
+            .local_tee(length)
+            .global_get(count)
+            .local_get(length)
+            .i64_extend_i32_u()
+            .i64_const(BYTES_SHIFT)
+            .i64_shr_u()
+            .i64_add()
+            .global_set(count);
+    }
+
+    /// Shows the count if it is due.
+    fn show(&mut self) {
+        let Meter { count, limit, show } = self.meter;
+        self.code().global_get(count).i64_const(SLICE).i64_gt_s();
+        self.unlikely();
+        self.code().global_get(count).call(show).global_set(limit);
+        self.code().i64_const(0).global_set(count).end();
+    }
+
+    /// Takes count and limit into locals, before a loop that calls nothing.
+    fn load(&mut self) {
+        let (globals, locals) = (self.meter, self.locals);
+        self.code().global_get(globals.count).local_set(locals.count);
+        self.code().global_get(globals.limit).local_set(locals.limit);
+    }
+
+    /// Counts, and ends the guest if the count has passed the limit: the host does not return.
+    fn count_or_stop(&mut self, cost: i64) {
+        let (globals, locals) = (self.meter, self.locals);
+        self.code().local_get(locals.count).i64_const(cost).i64_add();
+        self.code().local_tee(locals.count).global_set(globals.count);
+        self.code().local_get(locals.count).local_get(locals.limit).i64_gt_s();
+        self.unlikely();
+        self.code().local_get(locals.count).call(globals.show).unreachable().end();
+    }
+
+    fn unlikely(&mut self) {
+        self.unlikely.push(u32::try_from(self.function.byte_len()).unwrap_or(u32::MAX));
+        self.code().if_(BlockType::Empty);
+    }
+}
