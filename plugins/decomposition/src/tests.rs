@@ -1,2 +1,5 @@
-mod contract;
+use crate::DecompositionPolicy;
+
 mod parts;
+
+haggle_forecasting::contract_tests!(DecompositionPolicy);

@@ -1,5 +1,8 @@
+use crate::Ensemble;
+
 mod confidence;
-mod contract;
 mod coverage;
 mod events;
 mod selection;
+
+haggle_forecasting::contract_tests!(Ensemble);

@@ -1,3 +1,6 @@
+use crate::GradientBoosting;
+
 mod boosting;
 mod bounds;
-mod contract;
+
+haggle_forecasting::contract_tests!(GradientBoosting);

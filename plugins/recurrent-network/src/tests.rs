@@ -1,2 +1,5 @@
-mod contract;
+use crate::RecurrentNetwork;
+
 mod learning;
+
+haggle_forecasting::contract_tests!(RecurrentNetwork);

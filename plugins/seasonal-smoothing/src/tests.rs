@@ -1,4 +1,9 @@
+use crate::{SeasonalSmoothing, Smoothing};
+
 mod coverage;
 mod hostile;
 mod policy;
 mod recursions;
+
+haggle_forecasting::contract_tests!(SeasonalSmoothing);
+haggle_forecasting::method_tests!(Smoothing);

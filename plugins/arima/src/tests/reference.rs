@@ -1,9 +1,11 @@
 //! Against figures of statsmodels 0.14 (`SARIMAX`, exact likelihood) and statsforecast 2.1 (`AutoARIMA`).
 
-use crate::{
-    Coefficients, Model, Orders, differences, kpss,
-    tests::{AIR_PASSENGERS, LAKE_HURON, Noise},
+use haggle_forecasting::{
+    Random,
+    check::{AIR_PASSENGERS, LAKE_HURON},
 };
+
+use crate::{Coefficients, Model, Orders, differences, kpss};
 
 const AIRLINE: Orders = Orders::plain(0, 1, 1).seasonal(0, 1, 1, 12);
 
@@ -126,7 +128,7 @@ fn unit_roots_are_found_as_by_the_reference() {
     assert!((kpss(&LAKE_HURON) - 1.221218569).abs() < 1e-6, "{}", kpss(&LAKE_HURON));
     assert!((kpss(&AIR_PASSENGERS) - 4.342286797).abs() < 1e-6);
     assert_eq!((differences(&LAKE_HURON), differences(&AIR_PASSENGERS)), (1, 1));
-    let mut noise = Noise(2);
+    let mut noise = Random::new(2);
     let white: Vec<f64> = (0..300).map(|_| noise.normal()).collect();
     assert_eq!(differences(&white), 0);
 }
@@ -134,7 +136,7 @@ fn unit_roots_are_found_as_by_the_reference() {
 /// What made a series is what a search finds, or something that forecasts as well.
 #[test]
 fn the_search_finds_what_made_a_series() {
-    let mut noise = Noise(7);
+    let mut noise = Random::new(7);
     let (mut values, mut before) = (vec![0.0], 0.0);
     for _ in 0..600 {
         let e = noise.normal();
@@ -154,7 +156,7 @@ fn the_search_finds_what_made_a_series() {
 
 #[test]
 fn a_day_is_followed() {
-    let mut noise = Noise(5);
+    let mut noise = Random::new(5);
     let day = |t: usize| 10.0 * (std::f64::consts::TAU * (t % 24) as f64 / 24.0).sin();
     let values: Vec<f64> = (0..528).map(|t| 40.0 + day(t) + noise.normal()).collect();
     let model = Model::fit(&values[..480], &[true; 480], &[24], 48).unwrap();

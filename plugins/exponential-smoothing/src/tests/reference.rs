@@ -1,9 +1,12 @@
 //! Against figures of statsmodels 0.14 (`ETSModel`) and statsforecast 2.1 (`AutoETS`).
 
+use haggle_forecasting::{
+    Random,
+    check::{AIR_PASSENGERS, LAKE_HURON},
+};
+
 use crate::{
-    Distribution, Form, Model, Parameters, Season, Seasonal, State, Trend, means, run,
-    tests::{AIR_PASSENGERS, LAKE_HURON},
-    variances,
+    Distribution, Form, Model, Parameters, Season, Seasonal, State, Trend, means, run, variances,
 };
 
 fn state(level: f64, trend: f64, profile: &[f64]) -> State {
@@ -138,7 +141,7 @@ fn multiplicative_variances_are_those_of_simulated_paths() {
     let (form, mut p, mut state) = multiplicative();
     run(&AIR_PASSENGERS, form, &p, &mut state, |_| {});
     let variance = 0.0025;
-    let mut noise = crate::tests::Noise(8);
+    let mut noise = Random::new(8);
     for level in [0.0415, 0.4] {
         p.level = level;
         let (mut mean, mut ours) = ([0.0; 18], [0.0; 18]);
@@ -226,7 +229,7 @@ fn the_choice_is_close_to_the_reference() {
 /// Two seasons and errors that fade are found, and help.
 #[test]
 fn a_day_and_a_week_are_found() {
-    let mut noise = crate::tests::Noise(3);
+    let mut noise = Random::new(3);
     let mut fading = 0.0;
     let value = |t: usize| {
         fading = 0.8 * fading + 0.5 * noise.normal();

@@ -1,7 +1,5 @@
-use haggle_sdk::forecasting::Outlook;
-use proptest::prelude::*;
-
 use haggle_forecasting::{History, Model, Random};
+use haggle_sdk::forecasting::Outlook;
 
 use crate::Smoothing;
 
@@ -11,86 +9,6 @@ fn forecast(values: &[f64], seasons: &[u32], horizon: u32, non_negative: bool) -
     let model =
         Model::<Smoothing>::fit(History { values, start: 0, step: 60_000 }, seasons, horizon, &[])?;
     Some(model.outlook(horizon, &LEVELS, non_negative, &[]))
-}
-
-fn assert_sound(outlook: &Outlook, horizon: usize, non_negative: bool) {
-    let finite = |values: &[f64]| {
-        assert_eq!(values.len(), horizon);
-        assert!(values.iter().all(|v| v.is_finite() && (!non_negative || *v >= 0.0)), "{values:?}");
-    };
-    finite(&outlook.mean);
-    assert!((0.0..=1.0).contains(&outlook.confidence));
-    let mut inner = (outlook.mean.clone(), outlook.mean.clone());
-    for interval in &outlook.intervals {
-        finite(&interval.lower);
-        finite(&interval.upper);
-        for h in 0..horizon {
-            assert!(interval.lower[h] <= inner.0[h] && inner.1[h] <= interval.upper[h]);
-        }
-        inner = (interval.lower.clone(), interval.upper.clone());
-    }
-}
-
-fn any_value() -> impl Strategy<Value = f64> {
-    prop_oneof![
-        6 => -100.0..100.0,
-        2 => any::<f64>(),
-        2 => Just(0.0),
-        1 => Just(f64::NAN),
-        1 => Just(f64::INFINITY),
-        1 => Just(f64::MAX),
-        1 => Just(f64::MIN),
-        1 => Just(5e-324),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
-    #[test]
-    fn whatever_comes_the_forecast_is_sound(
-        values in prop::collection::vec(any_value(), 0..150),
-        seasons in prop::collection::vec(0_u32..40, 0..3),
-        horizon in 1_u32..30,
-        non_negative: bool,
-    ) {
-        match forecast(&values, &seasons, horizon, non_negative) {
-            Some(outlook) => assert_sound(&outlook, horizon as usize, non_negative),
-            None => prop_assert!(!values.iter().any(|v| v.is_finite())),
-        }
-    }
-
-    #[test]
-    fn whatever_follows_a_model_goes_on_soundly(
-        values in prop::collection::vec(any_value(), 1..60),
-        later in prop::collection::vec(any_value(), 0..60),
-        start in 0_u64..200,
-    ) {
-        if let Some(model) = Model::<Smoothing>::fit(History { values: &values, start: 0, step: 10 }, &[7], 5, &[]) {
-            let mut model = Model::<Smoothing>::from_bytes(&model.to_bytes()).unwrap();
-            let _ = model.resume(History { values: &later, start: start * 10, step: 10 }, &[]);
-            assert_sound(&model.outlook(5, &LEVELS, true, &[]), 5, true);
-            prop_assert!(Model::<Smoothing>::from_bytes(&model.to_bytes()).is_ok());
-        }
-    }
-
-    #[test]
-    fn foreign_bytes_are_refused_or_harmless(
-        place in 0_usize..400,
-        byte: u8,
-        cut in 0_usize..400,
-    ) {
-        let values: Vec<f64> = (0..60).map(|t| f64::from(t % 6)).collect();
-        let history = History { values: &values, start: 0, step: 10 };
-        let mut bytes = Model::<Smoothing>::fit(history, &[6], 4, &[]).unwrap().to_bytes();
-        prop_assert!(Model::<Smoothing>::from_bytes(&bytes[..cut.min(bytes.len() - 1)]).is_err());
-        let place = place % bytes.len();
-        bytes[place] = byte;
-        if let Ok(mut model) = Model::<Smoothing>::from_bytes(&bytes) {
-            let _ = model.resume(History { values: &values, start: 600, step: 10 }, &[]);
-            assert_sound(&model.outlook(6, &LEVELS, false, &[]), 6, false);
-        }
-    }
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Against figures of statsforecast 2.1 (`DynamicOptimizedTheta`) and the published method.
 
-use crate::{
-    Line, Model, Parameters,
-    tests::{AIR_PASSENGERS, LAKE_HURON},
+use haggle_forecasting::{
+    Random,
+    check::{AIR_PASSENGERS, LAKE_HURON},
 };
+
+use crate::{Line, Model, Parameters};
 
 const TRENDY: [f64; 40] = [
     11.8,
@@ -97,7 +99,7 @@ fn recursions_are_the_reference_ones() {
 /// later values are expected to be.
 #[test]
 fn variances_are_those_of_simulated_paths() {
-    let mut noise = crate::tests::Noise(4);
+    let mut noise = Random::new(4);
     for (level, theta) in [(0.99, 1.85), (0.3, 4.0), (0.6, 36.7)] {
         let (line, p) = run(&TRENDY, 11.0, level, theta);
         let (mut means, mut growth) = ([0.0; 12], [0.0; 12]);

@@ -1,0 +1,257 @@
+//! What every policy that forecasts must keep.
+
+use haggle_sdk::{
+    Fault, Forecaster,
+    forecasting::{Fitted, Outlook, Panel, Task},
+    types::Series,
+};
+use proptest::prelude::*;
+
+use super::{
+    inputs::{LEVELS, any_values, context, dirty, load, series},
+    sound::assert_sound,
+};
+use crate::{calendar::HOUR, random::Random};
+
+/// The tests of a policy, one for each of these functions.
+#[macro_export]
+macro_rules! contract_tests {
+    ($policy:ty) => {
+        #[test]
+        fn whatever_comes_the_forecast_is_sound() {
+            $crate::check::assert_forecasts_anything::<$policy>();
+        }
+
+        #[test]
+        fn dirty_series_have_sound_forecasts() {
+            $crate::check::assert_forecasts_dirty_series::<$policy>();
+        }
+
+        #[test]
+        fn a_model_goes_on_with_what_is_new_whatever_the_window_repeats() {
+            $crate::check::assert_resumes::<$policy>();
+        }
+
+        #[test]
+        fn what_breaks_the_contract_is_named() {
+            $crate::check::assert_refuses::<$policy>();
+        }
+
+        #[test]
+        fn the_same_input_gives_the_same_bits() {
+            $crate::check::assert_repeatable::<$policy>();
+        }
+
+        #[test]
+        fn foreign_bytes_are_refused_or_harmless() {
+            $crate::check::assert_survives_foreign_bytes::<$policy>();
+        }
+    };
+}
+
+/// Fits a panel, gives every series its model and asks for forecasts.
+///
+/// # Panics
+/// Where the whole fit fails, or answers are missing.
+pub fn forecasts<F: Forecaster>(
+    all: &[Series],
+    seasons: &[u32],
+    horizon: u32,
+) -> Vec<Result<Outlook, Fault>> {
+    let panel =
+        Panel { series: all.to_vec(), horizon, seasons: seasons.to_vec(), events: Vec::new() };
+    let fitted = fitted::<F>(&panel);
+    let task = |(series, model): (&Series, Result<Vec<u8>, Fault>)| Task {
+        series: series.clone(),
+        model: model.ok(),
+        horizon,
+        levels: LEVELS.to_vec(),
+    };
+    let tasks: Vec<Task> = all.iter().zip(fitted.per_series).map(task).collect();
+    let answers = F::forecast(&context(), fitted.shared.as_deref(), &tasks, &[]);
+    assert_eq!(answers.len(), all.len(), "an answer for each task");
+    answers
+}
+
+fn fitted<F: Forecaster>(panel: &Panel) -> Fitted {
+    let fitted = F::fit(&context(), panel, None);
+    assert!(fitted.is_ok(), "{fitted:?}");
+    let fitted = fitted.unwrap_or(Fitted { shared: None, per_series: Vec::new() });
+    assert_eq!(fitted.per_series.len(), panel.series.len(), "a model for each series");
+    fitted
+}
+
+/// Whatever the values and the seasons given, a series with a value has a sound forecast.
+///
+/// # Panics
+/// Where that is not so.
+pub fn assert_forecasts_anything<F: Forecaster>() {
+    let seasons = prop::collection::vec(0_u32..40, 0..3);
+    proptest!(
+        ProptestConfig::with_cases(150),
+        |(values in any_values(0..150), seasons in seasons, horizon in 1_u32..30, non_negative: bool)| {
+            let series = Series { non_negative, ..series(&values, 0) };
+            for answer in forecasts::<F>(&[series], &seasons, horizon) {
+                match answer {
+                    Ok(outlook) => assert_sound(&outlook, horizon as usize, non_negative),
+                    Err(Fault::InsufficientData(_)) => {
+                        prop_assert!(!values.iter().any(|value| value.is_finite()));
+                    }
+                    Err(other) => prop_assert!(false, "{other:?}"),
+                }
+            }
+        }
+    );
+}
+
+/// Every dirty series has a sound forecast; only where no value is present is there none, and a reason.
+///
+/// # Panics
+/// Where that is not so.
+pub fn assert_forecasts_dirty_series<F: Forecaster>() {
+    let dirty = dirty();
+    let all: Vec<Series> =
+        dirty.iter().enumerate().map(|(hours, (_, v))| series(v, hours as u64)).collect();
+    for seasons in [&[24][..], &[]] {
+        let answers = forecasts::<F>(&all, seasons, 12);
+        for ((what, values), (series, answer)) in dirty.iter().zip(all.iter().zip(answers)) {
+            match answer {
+                Ok(outlook) => assert_sound(&outlook, 12, series.non_negative),
+                Err(fault) => {
+                    assert!(matches!(fault, Fault::InsufficientData(_)), "{what}: {fault:?}");
+                    assert!(!values.iter().any(|value| value.is_finite()), "{what}: {fault:?}");
+                }
+            }
+        }
+    }
+}
+
+/// A model goes on with what is new to it, whatever else the window repeats.
+///
+/// # Panics
+/// Where forecasts differ.
+pub fn assert_resumes<F: Forecaster>() {
+    let values = load(700, 2);
+    let known = values.get(..600).unwrap_or_default();
+    let panel =
+        Panel { series: vec![series(known, 0)], horizon: 12, seasons: vec![24], events: vec![] };
+    let mut fitted = fitted::<F>(&panel);
+    let model = fitted.per_series.pop().and_then(Result::ok);
+    let from = |first: usize| -> Vec<f64> {
+        let window = series(values.get(first..).unwrap_or_default(), first as u64);
+        let task = Task { series: window, model: model.clone(), horizon: 12, levels: vec![0.8] };
+        let answer = F::forecast(&context(), fitted.shared.as_deref(), &[task], &[]).pop();
+        assert!(matches!(answer, Some(Ok(_))), "{answer:?}");
+        answer.and_then(Result::ok).map(|outlook| outlook.mean).unwrap_or_default()
+    };
+    assert_eq!(from(0), from(300), "an older window");
+    assert_eq!(from(0), from(600), "only what is new");
+    let truth = load(712, 2);
+    let off = |t: usize, mean: &f64| (truth.get(t).copied().unwrap_or(0.0) - mean).abs();
+    let off: f64 = from(0).iter().enumerate().map(|(h, mean)| off(700 + h, mean)).sum();
+    assert!(off / 12.0 < 12.0, "the errors add up to {off}");
+}
+
+/// Models and tasks that break the contract, or do not belong together, are refused by name.
+///
+/// # Panics
+/// Where an answer is not the fault it should be.
+pub fn assert_refuses<F: Forecaster>() {
+    let values = load(300, 3);
+    let panel =
+        Panel { series: vec![series(&values, 0)], horizon: 12, seasons: vec![24], events: vec![] };
+    let mut fitted = fitted::<F>(&panel);
+    let model = fitted.per_series.pop().and_then(Result::ok).unwrap_or_default();
+    let shared = fitted.shared;
+    let ask = |shared: Option<&[u8]>, series: Series, model: Option<&[u8]>, horizon, levels| {
+        let task = Task { series, model: model.map(<[u8]>::to_vec), horizon, levels };
+        F::forecast(&context(), shared, &[task], &[]).pop()
+    };
+    let whole = || series(&values, 0);
+    let incompatible = |what: &str, series: Series, model: &[u8]| {
+        let answer = ask(shared.as_deref(), series, Some(model), 12, vec![0.8]);
+        assert!(matches!(answer, Some(Err(Fault::IncompatibleModel(_)))), "{what}: {answer:?}");
+    };
+    let early = values.get(..100).unwrap_or_default();
+    incompatible("a window that ends before the model", series(early, 0), &model);
+    incompatible("a window long after", series(&values, 100_000), &model);
+    incompatible("another step", Series { step: 2 * HOUR, ..whole() }, &model);
+    incompatible("other bytes", whole(), b"XXXX\x01 and more");
+    incompatible("bytes that end early", whole(), model.get(..model.len() - 1).unwrap_or_default());
+    incompatible("bytes and more", whole(), &[model.as_slice(), &[0]].concat());
+    let invalid = |what: &str, series: Series, horizon, levels| {
+        let answer = ask(shared.as_deref(), series, None, horizon, levels);
+        assert!(matches!(answer, Some(Err(Fault::InvalidInput(_)))), "{what}: {answer:?}");
+    };
+    invalid("no steps", whole(), 0, vec![0.8]);
+    invalid("too many steps", whole(), u32::MAX, vec![0.8]);
+    invalid("a level of 1", whole(), 3, vec![1.0]);
+    invalid("a level that is none", whole(), 3, vec![f64::NAN]);
+    invalid("levels that fall", whole(), 3, vec![0.9, 0.8]);
+    invalid("a step of 0", Series { step: 0, ..whole() }, 3, vec![0.8]);
+    for model in [None, Some(&[][..])] {
+        let answer = ask(shared.as_deref(), whole(), model, 3, vec![]);
+        assert!(matches!(answer, Some(Ok(_))), "without a model: {answer:?}");
+    }
+}
+
+/// The same call gives the same bits.
+///
+/// # Panics
+/// Where it does not.
+pub fn assert_repeatable<F: Forecaster>() {
+    let all: Vec<Series> = (0..4).map(|seed| series(&load(400, seed), seed)).collect();
+    let panel = Panel { series: all.clone(), horizon: 24, seasons: vec![24], events: vec![] };
+    let (one, other) = (fitted::<F>(&panel), fitted::<F>(&panel));
+    assert_eq!(one.shared, other.shared);
+    for (one, other) in one.per_series.iter().zip(&other.per_series) {
+        assert_eq!(one.as_ref().ok(), other.as_ref().ok());
+    }
+    let bits = || -> Vec<u64> {
+        let answers = forecasts::<F>(&all, &[24], 24);
+        let means = answers.into_iter().flatten().flat_map(|outlook| outlook.mean);
+        means.map(f64::to_bits).collect()
+    };
+    assert_eq!(bits(), bits());
+}
+
+/// A model that ends early is refused; one with a byte changed is refused or harmless.
+///
+/// # Panics
+/// Where what comes of it is not sound.
+pub fn assert_survives_foreign_bytes<F: Forecaster>() {
+    let values = load(120, 5);
+    let panel =
+        Panel { series: vec![series(&values, 0)], horizon: 6, seasons: vec![24], events: vec![] };
+    let mut fitted = fitted::<F>(&panel);
+    let model = fitted.per_series.pop().and_then(Result::ok).unwrap_or_default();
+    let later = load(130, 5);
+    for cut in 1..model.len() {
+        let model = model.get(..cut).map(<[u8]>::to_vec);
+        let task = Task { series: series(&later, 0), model, horizon: 8, levels: LEVELS.to_vec() };
+        let answer = F::forecast(&context(), fitted.shared.as_deref(), &[task], &[]).pop();
+        assert!(
+            matches!(answer, Some(Err(Fault::IncompatibleModel(_)))),
+            "{cut} bytes: {answer:?}"
+        );
+    }
+    let mut random = Random::new(6);
+    for _ in 0..3000 {
+        let (mut model, mut shared) = (model.clone(), fitted.shared.clone());
+        let spoilt = match &mut shared {
+            Some(shared) if random.below(3) == 0 => shared,
+            _ => &mut model,
+        };
+        let place = random.below(spoilt.len());
+        if let Some(byte) = spoilt.get_mut(place) {
+            *byte = random.below(256) as u8;
+        }
+        let series = series(&later, 0);
+        let task = Task { series, model: Some(model), horizon: 8, levels: LEVELS.to_vec() };
+        match F::forecast(&context(), shared.as_deref(), &[task], &[]).pop() {
+            Some(Ok(outlook)) => assert_sound(&outlook, 8, true),
+            Some(Err(Fault::IncompatibleModel(_))) => {}
+            other => assert!(other.is_none(), "{other:?}"),
+        }
+    }
+}

@@ -1,0 +1,23 @@
+use haggle_sdk::forecasting::Outlook;
+
+/// Every number is finite, intervals enclose the mean and each other, nothing is negative that must not be.
+///
+/// # Panics
+/// Where that is not so.
+pub fn assert_sound(outlook: &Outlook, horizon: usize, non_negative: bool) {
+    let finite = |values: &[f64]| {
+        assert_eq!(values.len(), horizon);
+        assert!(values.iter().all(|v| v.is_finite() && (!non_negative || *v >= 0.0)), "{values:?}");
+    };
+    finite(&outlook.mean);
+    assert!((0.0..=1.0).contains(&outlook.confidence), "{}", outlook.confidence);
+    let (mut low, mut high) = (outlook.mean.clone(), outlook.mean.clone());
+    for interval in &outlook.intervals {
+        finite(&interval.lower);
+        finite(&interval.upper);
+        let outside = interval.lower.iter().zip(&low).all(|(outer, inner)| outer <= inner)
+            && interval.upper.iter().zip(&high).all(|(outer, inner)| outer >= inner);
+        assert!(outside, "{interval:?}");
+        (low, high) = (interval.lower.clone(), interval.upper.clone());
+    }
+}
