@@ -9,7 +9,14 @@ pub struct Adjustment {
     pub profiles: Vec<Vec<f64>>,
     /// The place of the next value in each.
     pub positions: Vec<usize>,
+    /// How much of an innovation each takes on where it happens, 0 to 1; with 0 they stay as they are.
+    pub gains: Vec<f64>,
 }
+
+/// No part of a profile is further from 0; as a factor, nor nearer than its reciprocal.
+const FURTHEST: f64 = 1e60;
+/// A factor does not change by more than this at once.
+const MOST_CHANGE: f64 = 0.5;
 
 impl Adjustment {
     /// The profiles of these values, which are positive where the profiles are factors, before the first
@@ -27,16 +34,28 @@ impl Adjustment {
         let profiles: Vec<Vec<f64>> =
             found.into_iter().map(|p| p.values.into_iter().map(factor).collect()).collect();
         let positions = vec![0; profiles.len()];
-        (Self { multiplicative, profiles, positions }, freedom)
+        let gains = vec![0.0; profiles.len()];
+        (Self { multiplicative, profiles, positions, gains }, freedom)
     }
 
-    /// What the seasons contribute to the next values: a sum of amounts or a product of factors.
+    /// What the seasons contribute to the next value: a sum of amounts or a product of factors.
+    #[must_use]
+    pub fn part(&self) -> f64 {
+        let parts = self.profiles.iter().zip(&self.positions).filter_map(|(p, at)| p.get(*at));
+        if self.multiplicative { parts.product() } else { parts.sum() }
+    }
+
+    /// What the seasons contribute to the next values.
     pub fn ahead(&self, out: &mut [f64]) {
         out.fill(if self.multiplicative { 1.0 } else { 0.0 });
+        self.restore(out);
+    }
+
+    /// The next values with what the seasons contribute to them.
+    pub fn restore(&self, values: &mut [f64]) {
         for (profile, position) in self.profiles.iter().zip(&self.positions) {
-            let parts = profile.iter().cycle().skip(*position);
-            for (whole, part) in out.iter_mut().zip(parts) {
-                *whole = if self.multiplicative { *whole * part } else { *whole + part };
+            for (value, part) in values.iter_mut().zip(profile.iter().cycle().skip(*position)) {
+                *value = if self.multiplicative { *value * part } else { *value + part };
             }
         }
     }
@@ -47,10 +66,19 @@ impl Adjustment {
         if self.multiplicative { value / part } else { value - part }
     }
 
-    /// The other way round.
-    #[must_use]
-    pub fn restore(&self, value: f64, part: f64) -> f64 {
-        if self.multiplicative { value * part } else { value + part }
+    /// Takes on what the next value was off from what was expected, both without what the seasons contribute,
+    /// and goes on by one.
+    pub fn follow(&mut self, innovation: f64, expected: f64) {
+        let places = self.profiles.iter_mut().zip(&self.positions);
+        for (part, gain) in places.filter_map(|(p, at)| p.get_mut(*at)).zip(&self.gains) {
+            if !self.multiplicative {
+                *part = (*part + gain * innovation).clamp(-FURTHEST, FURTHEST);
+            } else if expected > 0.0 {
+                let change = (gain * innovation / expected).clamp(-MOST_CHANGE, MOST_CHANGE);
+                *part = (*part * (1.0 + change)).clamp(1.0 / FURTHEST, FURTHEST);
+            }
+        }
+        self.advance(1);
     }
 
     /// Goes on by so many values.

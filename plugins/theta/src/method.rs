@@ -4,6 +4,7 @@ use crate::{
     adjustment::Adjustment,
     line::{Line, Parameters},
     model::Model,
+    rolling::best,
 };
 
 /// The dynamic optimised theta model as a forecasting method.
@@ -20,15 +21,17 @@ const MOST_SEASON: usize = 1 << 20;
 /// Proportions are of no use where values come closer to 0 than this share of their mean, nor where they
 /// hardly move.
 const PROPORTIONATE: std::ops::Range<f64> = 1e-3..0.95;
+/// Of fewer values, forecasts of the past do not tell enough.
+const FEWEST: usize = 48;
 /// No deviation is smaller, on the scale of a prepared history.
 const LEAST: f64 = 1e-6;
 
 impl Method for DynamicTheta {
     const NAME: &'static str = "theta";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    const SUMMARY: &'static str =
-        "The dynamic optimised theta model, of the series cleared of up to two seasons.";
-    const TAG: [u8; 5] = *b"HGTH\x01";
+    const SUMMARY: &'static str = "The dynamic optimised theta model, of the series cleared of up to two seasons, with the parameters \
+         that would have forecast the past best.";
+    const TAG: [u8; 5] = *b"HGTH\x02";
 
     fn fit(series: &Prepared, setting: &Setting<'_>) -> Self {
         let present: Vec<bool> = series.values.iter().map(|v| !v.is_nan()).collect();
@@ -39,12 +42,15 @@ impl Method for DynamicTheta {
         let origin =
             if PROPORTIONATE.contains(&(lowest / mean)) && mean > 0.0 { zero } else { 0.0 };
         let values: Vec<f64> = series.clean.iter().map(|v| v - origin).collect();
-        let fitted = if origin == 0.0 {
-            Model::fit_additive(&values, &present, setting.seasons)
-        } else {
-            Model::fit(&values, &present, setting.seasons)
-        };
-        Self { model: fitted.unwrap_or_else(Model::flat), origin }
+        let (seasons, positive) = (setting.seasons, origin != 0.0);
+        if values.len() < FEWEST {
+            let model = Model::choose(&values, &present, seasons, positive);
+            return Self { model: model.unwrap_or_else(Model::flat), origin };
+        }
+        let candidates = Model::candidates(&values, &present, seasons, positive);
+        let candidates = candidates.into_iter().map(|model| Self { model, origin });
+        let best = best(candidates, series, setting);
+        best.unwrap_or_else(|| Self { model: Model::flat(), origin })
     }
 
     fn rewind(&self, series: &Prepared) -> (Self, usize) {
@@ -79,8 +85,10 @@ impl Method for DynamicTheta {
         out.byte(cut.to_le_bytes()[0]);
         out.byte(u8::from(adjustment.multiplicative));
         out.length(adjustment.profiles.len());
-        for (profile, position) in adjustment.profiles.iter().zip(&adjustment.positions) {
+        let Adjustment { profiles, positions, gains, .. } = adjustment;
+        for ((profile, position), gain) in profiles.iter().zip(positions).zip(gains) {
             out.length(*position);
+            out.number(*gain);
             out.profile(profile);
         }
     }
@@ -97,9 +105,10 @@ impl Method for DynamicTheta {
             1 => true,
             _ => return Err(Unreadable),
         };
-        let (mut profiles, mut positions) = (Vec::new(), Vec::new());
+        let (mut profiles, mut positions, mut gains) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..input.length(2)? {
             let position = input.length(MOST_SEASON)?;
+            gains.push(input.share()?);
             let profile = input.profile(MOST_SEASON)?;
             let factors = !multiplicative || profile.iter().all(|factor| *factor > 0.0);
             if position >= profile.len() || !factors {
@@ -111,7 +120,7 @@ impl Method for DynamicTheta {
         if parameters.level <= 0.0 || variance < 0.0 || line.count < 1.0 {
             return Err(Unreadable);
         }
-        let adjustment = Adjustment { multiplicative, profiles, positions };
+        let adjustment = Adjustment { multiplicative, profiles, positions, gains };
         Ok(Self { model: Model { parameters, line, adjustment, variance, cut }, origin })
     }
 

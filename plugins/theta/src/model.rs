@@ -26,7 +26,7 @@ const FAR_OUT: f64 = 8.0;
 /// Parameters are not taken from fewer innovations.
 const FEWEST: f64 = 6.0;
 /// α is not smaller, so that the level is always one of recent values.
-const SLOWEST: f64 = 0.01;
+pub(crate) const SLOWEST: f64 = 0.01;
 /// No number of a state is larger.
 const MOST_SANE: f64 = 1e120;
 
@@ -57,34 +57,32 @@ impl Model {
         Self::choose(values, present, seasons, false)
     }
 
-    fn choose(values: &[f64], present: &[bool], seasons: &[usize], positive: bool) -> Option<Self> {
-        values.first()?;
-        let fits = |m: &usize| *m >= 2 && 2 * *m <= values.len();
-        let seasons: Vec<usize> = seasons.iter().copied().filter(fits).collect();
-        let mut sets = vec![Vec::new()];
-        sets.extend(seasons.iter().map(|m| vec![*m]));
-        for (place, short) in seasons.iter().enumerate() {
-            sets.extend(seasons.iter().skip(place + 1).map(|long| vec![*short, *long]));
-        }
-        let mut best: Option<Trial> = None;
-        for set in &sets {
-            for multiplicative in [false, true] {
-                if multiplicative && (set.is_empty() || !positive) {
-                    continue;
-                }
-                let trial = Trial::of(values, present, set, multiplicative);
-                if best.as_ref().is_none_or(|best| trial.criterion() < best.criterion()) {
-                    best = Some(trial);
-                }
-            }
-        }
+    /// The best model by the corrected Akaike criterion; factors only where `positive`.
+    pub(crate) fn choose(
+        values: &[f64],
+        present: &[bool],
+        seasons: &[usize],
+        positive: bool,
+    ) -> Option<Self> {
+        let trials = Trial::all(values, present, seasons, positive);
+        let best = trials.into_iter().min_by(|a, b| a.criterion().total_cmp(&b.criterion()));
         best.map(Trial::settle)
+    }
+
+    /// The best model of each set of seasons: none, each by itself, and two together.
+    pub(crate) fn candidates(
+        values: &[f64],
+        present: &[bool],
+        seasons: &[usize],
+        positive: bool,
+    ) -> Vec<Self> {
+        Trial::all(values, present, seasons, positive).into_iter().map(Trial::settle).collect()
     }
 
     /// Expects 0, give or take 1.
     pub(crate) fn flat() -> Self {
         let parameters = Parameters { level: 0.5, drift: 0.0 };
-        let adjustment = Adjustment { multiplicative: false, profiles: vec![], positions: vec![] };
+        let (adjustment, _) = Adjustment::of(&[], &[], false);
         let line = Line::after_first(0.0, 0.0, &parameters);
         Self { parameters, line, adjustment, variance: 1.0, cut: 0 }
     }
@@ -103,7 +101,8 @@ impl Model {
         let lengths: Vec<usize> = self.adjustment.profiles.iter().map(Vec::len).collect();
         let positive = first.iter().all(|v| *v > 0.0);
         let multiplicative = self.adjustment.multiplicative && positive;
-        let (adjustment, _) = Adjustment::of(first, &lengths, multiplicative);
+        let (mut adjustment, _) = Adjustment::of(first, &lengths, multiplicative);
+        adjustment.gains.clone_from(&self.adjustment.gains);
         let cleared = cleared(first, &adjustment);
         let line = run(&cleared, cleared.first().copied().unwrap_or(0.0), &self.parameters);
         let mut early = Self { line, adjustment, cut: 0, ..self.clone() };
@@ -111,17 +110,28 @@ impl Model {
         early
     }
 
+    /// The same seasons and spread after nothing but this first value, with other parameters, and with profiles
+    /// that take on so much of an innovation.
+    #[must_use]
+    pub fn after_first(&self, value: f64, parameters: Parameters, gains: &[f64]) -> Self {
+        let mut model = Self { parameters, cut: 0, ..self.clone() };
+        model.adjustment.positions.fill(0);
+        model.adjustment.gains.iter_mut().zip(gains).for_each(|(own, gain)| *own = *gain);
+        let first = model.adjustment.clear(value, model.adjustment.part());
+        model.line = Line::after_first(first, first, &parameters);
+        model.adjustment.advance(1);
+        model
+    }
+
     /// Takes in the next value; NaN is missing and counts as expected. An innovation that is alone and far
     /// out is cut before it moves the state; a second one on the same side is a shift and is followed.
     pub fn update(&mut self, value: f64) {
-        let mut part = [0.0];
-        self.adjustment.ahead(&mut part);
-        let [part] = part;
         let expected = self.line.expect(&self.parameters);
-        let came = self.adjustment.clear(value, part);
+        let came = self.adjustment.clear(value, self.adjustment.part());
         let came = if came.is_nan() { expected } else { self.within_reach(came, expected) };
-        self.line.update(came.clamp(-MOST_SANE, MOST_SANE), &self.parameters);
-        self.adjustment.advance(1);
+        let came = came.clamp(-MOST_SANE, MOST_SANE);
+        self.line.update(came, &self.parameters);
+        self.adjustment.follow(came - expected, expected);
     }
 
     fn within_reach(&mut self, value: f64, expected: f64) -> f64 {
@@ -135,11 +145,8 @@ impl Model {
     /// The means of the next values, one for each place of `out`.
     pub fn expect(&self, out: &mut [f64]) {
         self.line.expect_all(&self.parameters, out);
-        let mut parts = vec![0.0; out.len()];
-        self.adjustment.ahead(&mut parts);
-        for (mean, part) in out.iter_mut().zip(parts) {
-            *mean = self.adjustment.restore(*mean, part).clamp(-MOST_SANE, MOST_SANE);
-        }
+        self.adjustment.restore(out);
+        out.iter_mut().for_each(|mean| *mean = mean.clamp(-MOST_SANE, MOST_SANE));
     }
 
     /// The variances of the next values about their means at a usual place of the seasons, one for each
@@ -151,6 +158,29 @@ impl Model {
 }
 
 impl Trial {
+    /// The best trial of each set of seasons: in amounts or, if that makes sense, in proportion.
+    fn all(values: &[f64], present: &[bool], seasons: &[usize], positive: bool) -> Vec<Self> {
+        if values.is_empty() {
+            return Vec::new();
+        }
+        let fits = |m: &usize| *m >= 2 && 2 * *m <= values.len();
+        let seasons: Vec<usize> = seasons.iter().copied().filter(fits).collect();
+        let mut sets = vec![Vec::new()];
+        sets.extend(seasons.iter().map(|m| vec![*m]));
+        for (place, short) in seasons.iter().enumerate() {
+            sets.extend(seasons.iter().skip(place + 1).map(|long| vec![*short, *long]));
+        }
+        let best = |set: Vec<usize>| {
+            let amounts = Self::of(values, present, &set, false);
+            if set.is_empty() || !positive {
+                return amounts;
+            }
+            let factors = Self::of(values, present, &set, true);
+            if factors.criterion() < amounts.criterion() { factors } else { amounts }
+        };
+        sets.into_iter().map(best).collect()
+    }
+
     fn of(values: &[f64], present: &[bool], seasons: &[usize], multiplicative: bool) -> Self {
         let (adjustment, seasonal) = Adjustment::of(values, seasons, multiplicative);
         let mut weights = vec![0.0; values.len()];
