@@ -2,13 +2,15 @@
 
 use std::f64::consts::TAU;
 
-use haggle_forecasting::{Clock, DAY, day_of_week};
+use haggle_forecasting::{Clock, day_of_week, of_day};
 use haggle_sdk::types::Event;
 
 /// What a block of columns describes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Block {
-    /// Level, slope and changes of the slope.
+    /// One level for all times.
+    Level,
+    /// A slope and changes of it.
     Trend,
     /// A season of so many steps, in so many harmonics.
     Season(usize, usize),
@@ -55,7 +57,8 @@ impl Block {
     #[must_use]
     pub fn width(&self) -> usize {
         match self {
-            Self::Trend => 2 + CHANGES,
+            Self::Level => 1,
+            Self::Trend => 1 + CHANGES,
             Self::Season(_, harmonics) => 2 * harmonics,
             Self::Weekend => 1 + 2 * WEEKEND,
             Self::Event(_) => PARTS,
@@ -66,9 +69,8 @@ impl Block {
     pub fn penalties(&self, count: f64) -> Vec<f64> {
         match self {
             // The level is free; slopes are not believed at once, changes of them less.
-            Self::Trend => {
-                [0.0, 0.005 * count].into_iter().chain([0.01 * count; CHANGES]).collect()
-            }
+            Self::Level => vec![0.0],
+            Self::Trend => [0.005 * count].into_iter().chain([0.01 * count; CHANGES]).collect(),
             Self::Season(_, harmonics) => {
                 let harmonic = |k: usize| [0.001 * count * (k * k) as f64 / 4.0; 2];
                 (1..=*harmonics).flat_map(harmonic).collect()
@@ -78,32 +80,116 @@ impl Block {
         }
     }
 
-    /// Appends its columns at one time.
-    pub fn columns(&self, time: u64, span: &Span, clock: &Clock<'_>, row: &mut Vec<f64>) {
+    /// Tells every column at each of the next `count` times: the place of the time, that of the column, and
+    /// the value.
+    pub fn walk(
+        &self,
+        span: &Span,
+        clock: &Clock<'_>,
+        count: usize,
+        mut tell: impl FnMut(usize, usize, f64),
+    ) {
         match self {
+            Self::Level => (0..count).for_each(|place| tell(place, 0, 1.0)),
             Self::Trend => {
-                let now = span.at(time);
-                // Beyond the history a slope goes on for as long as a tenth of it, then fades.
-                let now =
-                    if now > 1.0 { 1.0 + 0.1 * (1.0 - (-(now - 1.0) / 0.1).exp()) } else { now };
-                let change = |i: usize| CHANGING * (i + 1) as f64 / (CHANGES + 1) as f64;
-                row.extend([1.0, now]);
-                row.extend((0..CHANGES).map(|i| (now - change(i)).max(0.0)));
+                let mut fading = Fading::new(clock.step as f64 / span.length as f64);
+                for place in 0..count {
+                    let now = fading.goes_to(span.at(clock.at(place)));
+                    tell(place, 0, now);
+                    for i in 0..CHANGES {
+                        let change = CHANGING * (i + 1) as f64 / (CHANGES + 1) as f64;
+                        tell(place, 1 + i, if now > change { now - change } else { 0.0 });
+                    }
+                }
             }
             Self::Season(length, harmonics) => {
-                let steps = (time / clock.step.max(1)) % *length as u64;
-                circle(steps as f64 / *length as f64, *harmonics, 1.0, row);
+                let length = *length as u64;
+                let steps = (clock.start / clock.step.max(1)) % length;
+                let mut angle = Angle::of(steps as f64 / length as f64);
+                let turn = Angle::of(1.0 / length as f64);
+                for place in 0..count {
+                    angle.multiples(*harmonics, |k, value| tell(place, k, value));
+                    angle = angle.plus(turn);
+                }
             }
             Self::Weekend => {
-                let weekend = if day_of_week(time) >= 5 { 1.0 } else { 0.0 };
-                row.push(weekend);
-                circle((time % DAY) as f64 / DAY as f64, WEEKEND, weekend, row);
+                let mut angle = Angle::of(of_day(clock.start));
+                let turn = Angle::of(of_day(clock.step));
+                for place in 0..count {
+                    let weekend = if day_of_week(clock.at(place)) >= 5 { 1.0 } else { 0.0 };
+                    tell(place, 0, weekend);
+                    angle.multiples(WEEKEND, |k, value| tell(place, 1 + k, weekend * value));
+                    angle = angle.plus(turn);
+                }
             }
             Self::Event(name) => {
-                let part = clock.events.iter().filter(|event| event.name == *name);
-                let part = part.filter_map(|event| part_of(event, time)).next_back();
-                row.extend((0..PARTS).map(|p| if part == Some(p) { 1.0 } else { 0.0 }));
+                let named = clock.events.iter().filter(|event| event.name == *name);
+                let named: Vec<&Event> = named.collect();
+                for place in 0..count {
+                    let time = clock.at(place);
+                    let now = named.iter().filter_map(|event| part_of(event, time)).next_back();
+                    for part in 0..PARTS {
+                        tell(place, part, if now == Some(part) { 1.0 } else { 0.0 });
+                    }
+                }
             }
+        }
+    }
+}
+
+/// Beyond the history a slope goes on for as long as this share of it, ever less.
+const REACH: f64 = 0.1;
+
+/// Where the trend goes, at even steps.
+struct Fading {
+    ratio: f64,
+    left: Option<f64>,
+}
+
+impl Fading {
+    fn new(step: f64) -> Self {
+        Self { ratio: (-step / REACH).exp(), left: None }
+    }
+
+    /// How far the trend has come at the next time, on the scale of [`Span`].
+    fn goes_to(&mut self, now: f64) -> f64 {
+        if now <= 1.0 {
+            return now;
+        }
+        let left = self.left.map_or_else(|| (-(now - 1.0) / REACH).exp(), |left| left * self.ratio);
+        self.left = Some(left);
+        1.0 + REACH * (1.0 - left)
+    }
+}
+
+/// A sine and a cosine.
+#[derive(Clone, Copy)]
+struct Angle {
+    sine: f64,
+    cosine: f64,
+}
+
+impl Angle {
+    /// That of so many turns.
+    fn of(turns: f64) -> Self {
+        let (sine, cosine) = (TAU * turns).sin_cos();
+        Self { sine, cosine }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            sine: self.sine * other.cosine + self.cosine * other.sine,
+            cosine: self.cosine * other.cosine - self.sine * other.sine,
+        }
+    }
+
+    /// Tells sines and cosines of 1, 2, 3… times the angle, in turns.
+    fn multiples(self, count: usize, mut tell: impl FnMut(usize, f64)) {
+        let mut angle = self;
+        for k in 0..count {
+            tell(2 * k, angle.sine);
+            tell(2 * k + 1, angle.cosine);
+            angle = angle.plus(self);
         }
     }
 }
@@ -114,14 +200,4 @@ fn part_of(event: &Event, time: u64) -> Option<usize> {
     let length = window.end.checked_sub(window.start).filter(|length| *length > 0)?;
     let passed = time.checked_sub(window.start).filter(|passed| *passed < length)?;
     Some((passed as f64 / length as f64 * PARTS as f64) as usize)
-}
-
-/// Sines and cosines of the multiples of an angle, by the recurrence of Chebyshev.
-fn circle(turn: f64, harmonics: usize, size: f64, row: &mut Vec<f64>) {
-    let (sine, cosine) = (TAU * turn).sin_cos();
-    let (mut s, mut c) = (0.0, 1.0);
-    for _ in 0..harmonics {
-        (s, c) = (s * cosine + c * sine, c * cosine - s * sine);
-        row.extend([size * s, size * c]);
-    }
 }

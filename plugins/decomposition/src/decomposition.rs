@@ -3,7 +3,7 @@ use haggle_forecasting::{Clock, DAY, Method, Prepared, Reader, Setting, Unreadab
 use crate::{
     basis::{Block, Span},
     regression::Regression,
-    remainder::Remainder,
+    remainder::{Remainder, Shares},
 };
 
 /// A decomposed series.
@@ -25,26 +25,31 @@ const MOST_EVENTS: usize = 16;
 /// Bounds on what is believed of foreign bytes.
 const MOST_SEASON: usize = 1 << 20;
 const MOST_BLOCKS: usize = 64;
+/// Shares add up to 1, as far as numbers do.
+const MOST_SHARED: f64 = 1.0 + 1e-9;
 
 impl Decomposition {
-    /// Fits the first `until` values.
-    fn until(
+    /// Explains the first `until` values, and what that leaves of all of them.
+    fn explain(
         series: &Prepared,
         until: usize,
         blocks: &[Block],
-        horizon: usize,
         clock: &Clock<'_>,
-    ) -> Self {
+    ) -> (Regression, Vec<f64>) {
         let fitting = |block: &&Block| match block {
             Block::Season(length, _) => 2 * length <= until,
             _ => true,
         };
         let blocks: Vec<Block> = blocks.iter().filter(fitting).cloned().collect();
         let regression = Regression::fit(series, until, &blocks, clock);
-        let known = series.values.iter().take(until).enumerate();
-        let rest = known.map(|(place, value)| value - regression.at(clock.at(place), clock));
-        let rest: Vec<f64> = rest.collect();
-        let mut remainder = Remainder::fit(&rest, horizon);
+        let mut means = vec![0.0; series.values.len()];
+        regression.expect(clock, &mut means);
+        let rest = series.values.iter().zip(means).map(|(value, mean)| value - mean).collect();
+        (regression, rest)
+    }
+
+    /// Goes on after these remainders of the first values.
+    fn after(regression: Regression, mut remainder: Remainder, rest: &[f64]) -> Self {
         rest.iter().for_each(|rest| remainder.update(*rest));
         Self { regression, remainder, early: None }
     }
@@ -54,8 +59,8 @@ impl Method for Decomposition {
     const NAME: &'static str = "decomposition";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const SUMMARY: &'static str = "Decomposes series into a trend that changes, several seasons, the weekend and the effects of \
-         events, with intervals from the errors made.";
-    const TAG: [u8; 5] = *b"HGDC\x01";
+         events, follows what that leaves, with intervals from the errors made.";
+    const TAG: [u8; 5] = *b"HGDC\x02";
 
     fn fit(series: &Prepared, setting: &Setting<'_>) -> Self {
         let count = series.values.len();
@@ -73,13 +78,14 @@ impl Method for Decomposition {
         names.sort_unstable();
         names.dedup();
         blocks.extend(names.into_iter().take(MOST_EVENTS).map(Block::Event));
-        let mut all = Self::until(series, count, &blocks, setting.horizon, &clock);
+        // What the first part teaches is judged by the rest: there nothing is explained that is not known.
         let part = (EARLY * count as f64) as usize;
-        if part > 0 {
-            let early = Self::until(series, part, &blocks, setting.horizon, &clock);
-            all.early = Some(Box::new((early, part)));
-        }
-        all
+        let (early, rest) = Self::explain(series, part, &blocks, &clock);
+        let still = Remainder::fit(&rest, part, setting.horizon, setting.seasons);
+        let known = rest.get(..part).unwrap_or_default();
+        let early = Self::after(early, still.clone(), known);
+        let (regression, rest) = Self::explain(series, count, &blocks, &clock);
+        Self { early: Some(Box::new((early, part))), ..Self::after(regression, still, &rest) }
     }
 
     fn rewind(&self, _: &Prepared) -> (Self, usize) {
@@ -90,15 +96,14 @@ impl Method for Decomposition {
     }
 
     fn update(&mut self, values: &[f64], clock: &Clock<'_>) {
-        for (place, value) in values.iter().enumerate() {
-            self.remainder.update(value - self.regression.at(clock.at(place), clock));
-        }
+        let mut means = vec![0.0; values.len()];
+        self.regression.expect(clock, &mut means);
+        values.iter().zip(means).for_each(|(value, mean)| self.remainder.update(value - mean));
     }
 
     fn expect(&self, clock: &Clock<'_>, means: &mut [f64]) {
-        for (mean, (place, ahead)) in means.iter_mut().zip((0..).zip(1..)) {
-            *mean = self.regression.at(clock.at(place), clock) + self.remainder.expect(ahead);
-        }
+        self.regression.expect(clock, means);
+        self.remainder.expect(means);
     }
 
     fn deviations(&self, deviations: &mut [f64]) {
@@ -112,7 +117,8 @@ impl Method for Decomposition {
         out.length(blocks.len());
         for block in blocks {
             match block {
-                Block::Trend => out.byte(0),
+                Block::Level => out.byte(0),
+                Block::Trend => out.byte(4),
                 Block::Season(length, harmonics) => {
                     out.byte(1);
                     out.length(*length);
@@ -126,8 +132,11 @@ impl Method for Decomposition {
             }
         }
         coefficients.iter().for_each(|coefficient| out.short(*coefficient));
-        let Remainder { stays, fades, persistence, level, transient } = self.remainder;
-        out.numbers(&[stays, fades, persistence, level, transient]);
+        let Remainder { shares, level, transient, profile, position } = &self.remainder;
+        let Shares { stays, fades, persistence, returns } = *shares;
+        out.numbers(&[stays, fades, persistence, returns, *level, *transient]);
+        out.length(*position);
+        out.profile(profile);
     }
 
     fn read(input: &mut Reader<'_>) -> Result<Self, Unreadable> {
@@ -135,7 +144,8 @@ impl Method for Decomposition {
         let mut blocks = Vec::new();
         for _ in 0..input.length(MOST_BLOCKS)? {
             blocks.push(match input.byte()? {
-                0 => Block::Trend,
+                0 => Block::Level,
+                4 => Block::Trend,
                 1 => {
                     let (length, harmonics) = (input.length(MOST_SEASON)?, input.length(64)?);
                     Block::Season(length.max(1), harmonics)
@@ -147,14 +157,22 @@ impl Method for Decomposition {
         }
         let width: usize = blocks.iter().map(Block::width).sum();
         let coefficients = (0..width).map(|_| input.short()).collect::<Result<_, _>>()?;
-        let remainder = Remainder {
+        let shares = Shares {
             stays: input.share()?,
             fades: input.share()?,
             persistence: input.share()?,
+            returns: input.share()?,
+        };
+        let remainder = Remainder {
+            shares,
             level: input.number()?,
             transient: input.number()?,
+            position: input.length(MOST_SEASON)?,
+            profile: input.profile(MOST_SEASON)?,
         };
-        if span.length == 0 || remainder.stays + remainder.fades > 1.0 {
+        let within = remainder.position < remainder.profile.len().max(1);
+        if span.length == 0 || !within || shares.stays + shares.fades + shares.returns > MOST_SHARED
+        {
             return Err(Unreadable);
         }
         Ok(Self { regression: Regression { span, blocks, coefficients }, remainder, early: None })

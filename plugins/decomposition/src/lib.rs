@@ -1,6 +1,6 @@
 //! Decomposition into a trend that changes its slope, several seasons, the weekend and the effects of events
 //! (campaigns, backups, releases: what is known ahead and was seen before), as one regression; what it
-//! leaves is followed by a level and a deviation that fades.
+//! leaves is followed by a level, a deviation that fades and a profile that returns with a season.
 
 mod basis;
 mod decomposition;
@@ -10,7 +10,7 @@ mod remainder;
 pub use basis::{Block, CHANGES, Span};
 pub use decomposition::Decomposition;
 pub use regression::Regression;
-pub use remainder::Remainder;
+pub use remainder::{Remainder, Shares};
 
 /// The policy.
 pub type DecompositionPolicy = haggle_forecasting::Univariate<Decomposition>;

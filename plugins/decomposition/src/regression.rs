@@ -3,7 +3,8 @@
 //! As in Taylor & Letham, "Forecasting at scale" (2018), a series is the sum of a trend that changes its
 //! slope, seasons as Fourier series and the effects of events; the coefficients are those of a ridge
 //! regression instead of a sampled posterior, in which outliers weigh less (Huber's weights) and the past
-//! fades. Blocks are chosen one after another by Schwarz's criterion.
+//! fades. Blocks are chosen one after another by Schwarz's criterion, for which values that repeat each other
+//! count for less: a load that wanders has trends and seasons wherever one looks.
 
 use haggle_forecasting::{Clock, Normal, Prepared, dot, mean, median};
 
@@ -14,7 +15,7 @@ use crate::basis::{Block, Span};
 pub struct Regression {
     /// The time of the trend.
     pub span: Span,
-    /// The blocks, the trend first.
+    /// The blocks, the level first.
     pub blocks: Vec<Block>,
     /// The coefficients of their columns.
     pub coefficients: Vec<f64>,
@@ -22,6 +23,10 @@ pub struct Regression {
 
 /// Residuals beyond so many usual ones weigh less.
 const FAR: f64 = 2.5;
+/// The share of the penalties under which what is left is taken for noise.
+const FREELY: f64 = 1e-3;
+/// Of the value before it, noise repeats no larger share.
+const MOST_REPEATED: f64 = 0.99;
 /// The weight of a value halves with so many shares of the history.
 const HALF_LIFE: f64 = 0.6;
 
@@ -32,14 +37,17 @@ impl Regression {
         let count = until.min(series.clean.len()).max(1);
         let length = clock.step.saturating_mul(count as u64).max(1);
         let span = Span { start: clock.start, length };
-        let all: Vec<Block> = [Block::Trend].into_iter().chain(blocks.iter().cloned()).collect();
-        let rows: Vec<Vec<f64>> = (0..count)
-            .map(|place| {
-                let mut row = Vec::new();
-                all.iter().for_each(|block| block.columns(clock.at(place), &span, clock, &mut row));
-                row
-            })
-            .collect();
+        let all: Vec<Block> =
+            [Block::Level, Block::Trend].into_iter().chain(blocks.iter().cloned()).collect();
+        let width = all.iter().map(Block::width).sum();
+        let mut rows = vec![vec![0.0; width]; count];
+        for (block, from) in all.iter().zip(begins(&all)) {
+            block.walk(&span, clock, count, |place, column, value| {
+                if let Some(cell) = rows.get_mut(place).and_then(|row| row.get_mut(from + column)) {
+                    *cell = value;
+                }
+            });
+        }
         let known = series.values.iter().zip(&series.clean).zip(&rows).enumerate();
         let known = known.filter(|(_, ((value, _), _))| !value.is_nan());
         let faded =
@@ -47,87 +55,104 @@ impl Regression {
         let examples: Vec<(f64, f64, &[f64])> = known
             .map(|(place, ((_, clean), row))| (faded(place), *clean, row.as_slice()))
             .collect();
-        let problem = Problem { blocks: &all, count: count as f64 };
-        let first = problem.gather(&examples, &[]);
-        let chosen = problem.choose(&first, &examples);
-        let coefficients = problem.solve(&first, &chosen);
-        let columns = problem.columns(&chosen);
-        let residual = |(_, value, row): &(f64, f64, &[f64])| {
-            let parts = columns.iter().zip(&coefficients);
-            value - parts.map(|(c, b)| row.get(*c).copied().unwrap_or(0.0) * b).sum::<f64>()
-        };
-        let residuals: Vec<f64> = examples.iter().map(residual).collect();
-        let second = problem.gather(&examples, &residuals);
-        let coefficients = problem.solve(&second, &chosen);
+        let problem = Problem::new(&all, &examples);
+        let chosen = problem.choose();
+        let residuals = problem.residuals(&chosen, &problem.solve(&problem.normal, &chosen));
+        let coefficients = problem.solve(&gather(&all, &examples, &residuals), &chosen);
         let blocks = chosen.iter().filter_map(|place| all.get(*place).cloned()).collect();
         Self { span, blocks, coefficients }
     }
 
-    /// What the blocks add up to at one time.
-    #[must_use]
-    pub fn at(&self, time: u64, clock: &Clock<'_>) -> f64 {
-        let mut row = Vec::with_capacity(self.coefficients.len());
-        self.blocks.iter().for_each(|block| block.columns(time, &self.span, clock, &mut row));
-        dot(&row, &self.coefficients)
+    /// What the blocks add up to at the next times, one for each place of `means`.
+    pub fn expect(&self, clock: &Clock<'_>, means: &mut [f64]) {
+        means.fill(0.0);
+        let count = means.len();
+        for (block, from) in self.blocks.iter().zip(begins(&self.blocks)) {
+            let coefficients = self.coefficients.get(from..).unwrap_or_default();
+            block.walk(&self.span, clock, count, |place, column, value| {
+                if let (Some(mean), Some(b)) = (means.get_mut(place), coefficients.get(column)) {
+                    *mean += b * value;
+                }
+            });
+        }
     }
 }
 
-/// All blocks that may be chosen.
-struct Problem<'a> {
-    blocks: &'a [Block],
-    count: f64,
+/// The first column of each block.
+fn begins(blocks: &[Block]) -> impl Iterator<Item = usize> {
+    blocks.iter().scan(0, |next, block| {
+        let begin = *next;
+        *next += block.width();
+        Some(begin)
+    })
 }
 
 /// Weight, value, columns.
 type Example<'a> = (f64, f64, &'a [f64]);
 
-impl Problem<'_> {
-    fn penalties(&self) -> Vec<f64> {
-        self.blocks.iter().flat_map(|block| block.penalties(self.count)).collect()
+/// All blocks that may be chosen, and what they are to explain.
+struct Problem<'a> {
+    blocks: &'a [Block],
+    examples: &'a [Example<'a>],
+    /// What the examples give.
+    normal: Normal,
+    penalties: Vec<f64>,
+    /// How many independent values the examples are worth.
+    worth: f64,
+}
+
+impl<'a> Problem<'a> {
+    fn new(blocks: &'a [Block], examples: &'a [Example<'a>]) -> Self {
+        let count = examples.len() as f64;
+        let penalties = blocks.iter().flat_map(|block| block.penalties(count)).collect();
+        let normal = gather(blocks, examples, &[]);
+        let mut problem = Self { blocks, examples, normal, penalties, worth: count };
+        problem.worth *= problem.independent();
+        problem
+    }
+
+    /// The share of independent values among the examples: noise, which is what not even all blocks can
+    /// explain, tells the less the more each value of it repeats the one before (Bayley & Hammersley, "The
+    /// 'effective' number of independent observations in an autocorrelated time series", 1946).
+    fn independent(&self) -> f64 {
+        let all: Vec<usize> = (0..self.blocks.len()).collect();
+        let freely: Vec<f64> = self.penalties.iter().map(|penalty| FREELY * penalty).collect();
+        let coefficients = self.normal.solve(&self.columns(&all), &freely).pop();
+        let noise = self.residuals(&all, &coefficients.unwrap_or_default());
+        let squares = dot(&noise, &noise);
+        let products = dot(&noise, noise.get(1..).unwrap_or_default());
+        let repeated =
+            if squares > 0.0 { (products / squares).clamp(0.0, MOST_REPEATED) } else { 0.0 };
+        (1.0 - repeated) / (1.0 + repeated)
     }
 
     /// The columns of the chosen blocks.
     fn columns(&self, chosen: &[usize]) -> Vec<usize> {
-        let mut from = 0;
-        let mut columns = Vec::new();
-        for (place, block) in self.blocks.iter().enumerate() {
-            if chosen.contains(&place) {
-                columns.extend(from..from + block.width());
-            }
-            from += block.width();
-        }
-        columns
-    }
-
-    fn gather(&self, examples: &[Example<'_>], residuals: &[f64]) -> Normal {
-        let width = self.blocks.iter().map(Block::width).sum();
-        let mut magnitudes: Vec<f64> = residuals.iter().map(|r| r.abs()).collect();
-        let far = FAR * 1.5 * median(&mut magnitudes).max(1e-6);
-        let trusted = residuals.iter().map(|r| (far / r.abs()).min(1.0));
-        let trusted = trusted.chain(std::iter::repeat(1.0));
-        let mut normal = Normal::new(width, 1);
-        for ((weight, value, row), trusted) in examples.iter().zip(trusted) {
-            let weight = weight * trusted;
-            normal.add(row, weight);
-            normal.aim(0, row, weight, *value);
-        }
-        normal
+        let all = self.blocks.iter().zip(begins(self.blocks)).enumerate();
+        let of_chosen = all.filter(|(place, _)| chosen.contains(place));
+        of_chosen.flat_map(|(_, (block, from))| from..from + block.width()).collect()
     }
 
     fn solve(&self, normal: &Normal, chosen: &[usize]) -> Vec<f64> {
-        normal.solve(&self.columns(chosen), &self.penalties()).pop().unwrap_or_default()
+        normal.solve(&self.columns(chosen), &self.penalties).pop().unwrap_or_default()
     }
 
-    /// The trend, and then the block that lowers the criterion most, until none does.
-    fn choose(&self, normal: &Normal, examples: &[Example<'_>]) -> Vec<usize> {
+    fn residuals(&self, chosen: &[usize], coefficients: &[f64]) -> Vec<f64> {
+        let columns = self.columns(chosen);
+        let residual = |(_, value, row): &Example<'_>| {
+            let parts = columns.iter().zip(coefficients);
+            value - parts.map(|(c, b)| row.get(*c).copied().unwrap_or(0.0) * b).sum::<f64>()
+        };
+        self.examples.iter().map(residual).collect()
+    }
+
+    /// The level, and then the block that lowers the criterion most, until none does.
+    fn choose(&self) -> Vec<usize> {
         let criterion = |chosen: &[usize]| {
-            let (columns, coefficients) = (self.columns(chosen), self.solve(normal, chosen));
-            let squares = mean(examples.iter().map(|(_, value, row)| {
-                let parts = columns.iter().zip(&coefficients);
-                let fit: f64 = parts.map(|(c, b)| row.get(*c).copied().unwrap_or(0.0) * b).sum();
-                (value - fit).powi(2)
-            }));
-            self.count * squares.max(1e-12).ln() + self.count.ln() * columns.len() as f64
+            let coefficients = self.solve(&self.normal, chosen);
+            let left = self.residuals(chosen, &coefficients);
+            let squares = mean(left.iter().map(|r| r * r)).max(1e-12);
+            self.worth * squares.ln() + self.worth.max(1.0).ln() * coefficients.len() as f64
         };
         let mut chosen = vec![0];
         let mut best = criterion(&chosen);
@@ -145,4 +170,20 @@ impl Problem<'_> {
             }
         }
     }
+}
+
+/// Sums up the examples; those far off a first fit weigh less.
+fn gather(blocks: &[Block], examples: &[Example<'_>], residuals: &[f64]) -> Normal {
+    let width = blocks.iter().map(Block::width).sum();
+    let mut magnitudes: Vec<f64> = residuals.iter().map(|r| r.abs()).collect();
+    let far = FAR * 1.5 * median(&mut magnitudes).max(1e-6);
+    let trusted = residuals.iter().map(|r| (far / r.abs()).min(1.0));
+    let trusted = trusted.chain(std::iter::repeat(1.0));
+    let mut normal = Normal::new(width, 1);
+    for ((weight, value, row), trusted) in examples.iter().zip(trusted) {
+        let weight = weight * trusted;
+        normal.add(row, weight);
+        normal.aim(0, row, weight, *value);
+    }
+    normal
 }

@@ -72,6 +72,36 @@ fn quiet_weekends_are_seen() {
     assert!(model.method.regression.blocks.contains(&Block::Weekend));
 }
 
+/// A load that wanders looks as if it had a season; it has none to go on with.
+#[test]
+fn a_walk_has_no_season() {
+    for seed in 100..112 {
+        let mut random = Random::new(seed);
+        let mut level = 50.0;
+        let step = |_| {
+            level += random.normal();
+            level
+        };
+        let values: Vec<f64> = (0..600).map(step).collect();
+        let blocks = fit(&values, &[24], &[]).method.regression.blocks;
+        assert!(blocks.iter().all(|b| matches!(b, Block::Level | Block::Trend)), "{blocks:?}");
+    }
+}
+
+/// A day that has its peak in the morning, and some weeks later in the evening.
+#[test]
+fn a_season_that_changed_is_forecast_as_it_is_now() {
+    let mut random = Random::new(6);
+    let truth = |t: usize| 100.0 + 30.0 * wave(if t < 24 * 21 { t } else { t + 12 }, 24.0);
+    let values: Vec<f64> = (0..24 * 35).map(|t| truth(t) + random.normal()).collect();
+    let model = fit(&values, &[24], &[]);
+    let read = Model::<Decomposition>::from_bytes(&model.to_bytes()).unwrap();
+    for (h, mean) in read.outlook(48, &[], true, &[]).mean.iter().enumerate() {
+        let came = truth(values.len() + h);
+        assert!((mean - came).abs() < 10.0, "step {h}: {mean}, not {came}");
+    }
+}
+
 /// A random walk stays, what always returns is not followed.
 #[test]
 fn remainders_go_on_as_they_did() {
@@ -84,8 +114,27 @@ fn remainders_go_on_as_they_did() {
         })
         .collect();
     let noise: Vec<f64> = (0..500).map(|_| random.normal()).collect();
-    let walking = Remainder::fit(&walk, 8);
-    assert!(walking.stays + walking.fades > 0.8, "{walking:?}");
-    let still = Remainder::fit(&noise, 8);
-    assert!(still.stays <= 0.05 && still.fades < 0.4, "{still:?}");
+    let walking = Remainder::fit(&walk, 0, 8, &[]);
+    assert!(walking.shares.stays + walking.shares.fades > 0.8, "{walking:?}");
+    let still = Remainder::fit(&noise, 0, 8, &[]);
+    assert!(still.shares.stays <= 0.05 && still.shares.fades < 0.4, "{still:?}");
+}
+
+/// What a season leaves that changes from week to week returns with it.
+#[test]
+fn what_returns_with_a_season_is_learnt() {
+    let mut random = Random::new(7);
+    let mut day = [0.0; 24];
+    let remainders: Vec<f64> = (0..24 * 40)
+        .map(|t| {
+            day[t % 24] += random.normal();
+            day[t % 24] + 0.2 * random.normal()
+        })
+        .collect();
+    let mut remainder = Remainder::fit(&remainders, 0, 24, &[24, 168]);
+    assert!(remainder.profile.len() == 24 && remainder.shares.returns > 0.5, "{remainder:?}");
+    remainders.iter().for_each(|value| remainder.update(*value));
+    let mut means = [0.0; 24];
+    remainder.expect(&mut means);
+    assert!(means.iter().zip(day).all(|(mean, now)| (mean - now).abs() < 2.0), "{means:?} {day:?}");
 }
