@@ -7,10 +7,13 @@
 //! Written by hand because the crates do not fit a sandbox without threads and clocks: perpetual 2.3 and
 //! forust-ml 0.8 both pull in rayon and rand and keep their models as JSON.
 
+use std::ops::Range;
+
 use haggle_forecasting::median;
 
 use crate::{
-    table::{BINS, Table},
+    histogram::{Histogram, Row, Sum, Unit, best_border, children, histogram, lighter_above},
+    table::Table,
     tree::{DEPTH, Forest, Split, Tree},
 };
 
@@ -40,12 +43,6 @@ const FEW: usize = 4_000;
 /// A residual counts as at least this share of the usual one.
 const SMOOTH: f64 = 0.3;
 
-/// How many rows are counted in a turn.
-const TURN: usize = 8;
-
-/// The gradient and the curvature of some rows.
-type Sum = [f64; 2];
-
 /// Trains a forest.
 #[must_use]
 pub fn train(table: &Table, training: &Training) -> Forest {
@@ -61,39 +58,17 @@ pub fn train(table: &Table, training: &Training) -> Forest {
         let from = (number * sample / 2) % (count - sample + 1);
         let window = from..from + sample;
         let here = residuals.get(window.clone()).unwrap_or_default();
-        let sums = sums(here);
-        let mut leaves = vec![0_u8; sample];
-        let mut splits: Vec<(usize, u8)> = Vec::new();
-        for depth in 0..DEPTH {
-            let mut best = (0.0, None);
-            for (feature, column) in table.columns.iter().enumerate() {
-                if (feature + number).is_multiple_of(LEAVE_OUT) {
-                    continue;
-                }
-                let column = column.get(window.clone()).unwrap_or_default();
-                let histogram = histogram(column, &leaves, &sums, 1 << depth);
-                let (gain, bin) = best_border(&histogram, training.ridge);
-                if gain > best.0 * (1.0 + 1e-9) {
-                    best = (gain, Some((feature, bin)));
-                }
-            }
-            let Some((feature, bin)) = best.1 else { break };
-            if let Some(column) = table.columns.get(feature) {
-                let column = column.get(window.clone()).unwrap_or_default();
-                for (leaf, own) in leaves.iter_mut().zip(column) {
-                    *leaf |= u8::from(*own > bin) << depth;
-                }
-            }
-            splits.push((feature, bin));
-        }
+        let (unit, sums) = Unit::of(&weighted(here));
+        let (splits, leaves) = grow(table, window, &unit, &sums, number, training.ridge);
         // Without a split it is a tree of one leaf: what all rows have in common.
-        let mut totals = vec![[0.0; 2]; 1 << splits.len()];
+        let mut totals = vec![Sum::default(); 1 << splits.len()];
         for (leaf, sum) in leaves.iter().zip(&sums) {
             if let Some(total) = totals.get_mut(usize::from(*leaf)) {
-                add(total, sum);
+                total.add(*sum);
             }
         }
-        let value = |[gradient, curvature]: &Sum| {
+        let value = |total: &Sum| {
+            let [gradient, curvature] = unit.read(*total);
             (training.rate * gradient / (curvature + training.ridge)) as f32
         };
         let leaves: Vec<f32> = totals.iter().map(value).collect();
@@ -107,61 +82,84 @@ pub fn train(table: &Table, training: &Training) -> Forest {
     forest
 }
 
+/// The splits of one tree over a window of the rows, and the leaf of each of these.
+fn grow(
+    table: &Table,
+    window: Range<usize>,
+    unit: &Unit,
+    sums: &[Sum],
+    number: usize,
+    ridge: f64,
+) -> (Vec<(usize, u8)>, Vec<u8>) {
+    let mut leaves = vec![0_u8; sums.len()];
+    let mut splits: Vec<(usize, u8)> = Vec::new();
+    let asked = |(feature, _): &(usize, &[u8])| !(feature + number).is_multiple_of(LEAVE_OUT);
+    let told =
+        |(feature, _): &(usize, &[u8])| table.borders.get(*feature).is_some_and(|b| !b.is_empty());
+    let columns = table.columns.iter().map(|column| column.get(window.clone()).unwrap_or_default());
+    let columns: Vec<(usize, &[u8])> = columns.enumerate().filter(asked).filter(told).collect();
+    let row = |(place, sum): (u32, &Sum)| Row { sum: *sum, place, node: 0 };
+    let rows: Vec<Row> = (0..).zip(sums).map(row).collect();
+    let mut histograms: Vec<Histogram> =
+        columns.iter().map(|(_, column)| histogram(&rows, column, 1)).collect();
+    while splits.len() < DEPTH {
+        let mut best = (0.0, None);
+        for (parents, column) in histograms.iter().zip(&columns) {
+            let (gain, bin) = best_border(parents, unit, ridge);
+            if gain > best.0 * (1.0 + 1e-9) {
+                best = (gain, Some((parents, column, bin)));
+            }
+        }
+        let Some((parents, (feature, column), bin)) = best.1 else { break };
+        let upper: Vec<bool> = parents.iter().map(|node| lighter_above(node, bin)).collect();
+        let depth = splits.len();
+        splits.push((*feature, bin));
+        let rows = part(&mut leaves, column, bin, depth, sums, &upper);
+        if splits.len() < DEPTH {
+            for (parents, (_, column)) in histograms.iter_mut().zip(&columns) {
+                *parents = children(parents, &histogram(&rows, column, 1 << depth), &upper);
+            }
+        }
+    }
+    (splits, leaves)
+}
+
+/// Parts every node of a depth at a border. Returns the rows of one child of each, the upper one where
+/// `upper` says so, still with the node's number.
+fn part(
+    leaves: &mut [u8],
+    column: &[u8],
+    bin: u8,
+    depth: usize,
+    sums: &[Sum],
+    upper: &[bool],
+) -> Vec<Row> {
+    // Every row is written and only some are kept, because chance cannot be foreseen by a processor.
+    let mut rows = vec![Row::default(); sums.len()];
+    let mut kept = 0;
+    for (place, ((leaf, own), sum)) in (0..).zip(leaves.iter_mut().zip(column).zip(sums)) {
+        let above = *own > bin;
+        if let Some(row) = rows.get_mut(kept) {
+            *row = Row { sum: *sum, place, node: *leaf };
+        }
+        kept += usize::from(upper.get(usize::from(*leaf)) == Some(&above));
+        *leaf |= u8::from(above) << depth;
+    }
+    rows.truncate(kept);
+    rows
+}
+
 /// The weighted residuals and the weights of the rows; the weights are 1 in the mean.
-fn sums(residuals: &[f64]) -> Vec<Sum> {
+fn weighted(residuals: &[f64]) -> Vec<[f64; 2]> {
     let mut magnitudes: Vec<f64> = residuals.iter().map(|residual| residual.abs()).collect();
     let least = (SMOOTH * median(&mut magnitudes)).max(1e-6);
     let weight = |residual: &f64| 1.0 / residual.abs().max(least);
     let mean = residuals.iter().map(weight).sum::<f64>() / residuals.len() as f64;
-    let sum = |residual: &f64| {
+    let both = |residual: &f64| {
         let weight = weight(residual) / mean;
         [weight * residual, weight]
     };
-    residuals.iter().map(sum).collect()
-}
-
-/// The sums of each leaf and bin.
-fn histogram(column: &[u8], leaves: &[u8], sums: &[Sum], count: usize) -> Vec<Sum> {
-    let mut histogram = vec![[0.0; 2]; count * BINS];
-    let mut count = |bin: &u8, leaf: &u8, sum: &Sum| {
-        if let Some(cell) = histogram.get_mut(usize::from(*leaf) * BINS + usize::from(*bin)) {
-            add(cell, sum);
-        }
-    };
-    // Several rows a turn, because a metered sandbox pays for every turn of a loop.
-    let (bins, rest_of_bins) = column.as_chunks::<TURN>();
-    let (nodes, rest_of_nodes) = leaves.as_chunks::<TURN>();
-    let (parts, rest_of_parts) = sums.as_chunks::<TURN>();
-    for ((bins, nodes), parts) in bins.iter().zip(nodes).zip(parts) {
-        for ((bin, node), part) in bins.iter().zip(nodes).zip(parts) {
-            count(bin, node, part);
-        }
-    }
-    for ((bin, node), part) in rest_of_bins.iter().zip(rest_of_nodes).zip(rest_of_parts) {
-        count(bin, node, part);
-    }
-    histogram
-}
-
-/// The border after which bin parts all leaves best, and what it gains.
-fn best_border(histogram: &[Sum], ridge: f64) -> (f64, u8) {
-    let score = |[gradient, curvature]: &Sum| gradient * gradient / (curvature + ridge);
-    let mut gains = [0.0; BINS];
-    for leaf in histogram.chunks_exact(BINS) {
-        let mut all = [0.0; 2];
-        leaf.iter().for_each(|cell| add(&mut all, cell));
-        let before = score(&all);
-        let mut low = [0.0; 2];
-        for (gain, cell) in gains.iter_mut().zip(leaf) {
-            add(&mut low, cell);
-            let high = [all[0] - low[0], all[1] - low[1]];
-            *gain += score(&low) + score(&high) - before;
-        }
-    }
-    // There is nothing above the last bin.
-    let borders = gains.iter().take(BINS - 1).enumerate();
-    let best = borders.max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
-    best.map_or((0.0, 0), |(bin, gain)| (*gain, bin as u8))
+    residuals.iter().map(both).collect()
 }
 
 /// Takes a tree's predictions from the residuals of all rows.
@@ -176,9 +174,4 @@ fn subtract(table: &Table, splits: &[(usize, u8)], values: &[f32], residuals: &m
     for (residual, leaf) in residuals.iter_mut().zip(leaves) {
         *residual -= values.get(usize::from(leaf)).map_or(0.0, |value| f64::from(*value));
     }
-}
-
-fn add(sum: &mut Sum, other: &Sum) {
-    sum[0] += other[0];
-    sum[1] += other[1];
 }

@@ -7,6 +7,7 @@
 mod boost;
 mod boosted;
 mod features;
+mod histogram;
 mod policy;
 mod table;
 mod tree;
