@@ -7,7 +7,7 @@ mod readout;
 mod reservoir;
 
 pub use network::Network;
-pub use readout::{Readout, WIDTH};
+pub use readout::{Examples, Readout, WIDTH};
 pub use reservoir::{INPUTS, NEURONS, Reservoir};
 
 /// The policy.

@@ -1,9 +1,9 @@
 use std::f64::consts::TAU;
 
-use haggle_forecasting::{Clock, Method, Prepared, Reader, Setting, Unreadable, Writer, mean};
+use haggle_forecasting::{Clock, Method, Prepared, Reader, Setting, Unreadable, Writer, dot, mean};
 
 use crate::{
-    readout::{Readout, WIDTH},
+    readout::{Examples, Readout, WIDTH},
     reservoir::{INPUTS, Reservoir},
 };
 
@@ -81,7 +81,7 @@ impl Network {
         if self.period.len() < self.season.max(2) {
             self.period.push(value);
         } else {
-            self.period.rotate_left(1);
+            self.period.copy_within(1.., 0);
             if let Some(last) = self.period.last_mut() {
                 *last = value;
             }
@@ -99,55 +99,76 @@ impl Network {
         seen
     }
 
-    /// Trains on the first `until` values and ends after them.
-    fn train(series: &Prepared, until: usize, season: usize, horizon: usize) -> Self {
+    /// Takes in a whole history, and also ends after the first `part` of it; with what there is to learn.
+    fn pass(series: &Prepared, season: usize, part: usize, reach: usize) -> (Self, Self, Lesson) {
         let mut network = Self::untrained(season);
-        let anchors = Readout::anchors(horizon.min(until / 3).max(1));
-        let known = series.clean.get(..until).unwrap_or(&series.clean);
-        let begin = season.max(1) + WASHOUT;
-        let (mut seen, mut wanted) = (Vec::new(), Vec::new());
-        for (place, value) in known.iter().enumerate() {
+        let mut early = network.clone();
+        let mut lesson = Lesson::new(season.max(1) + WASHOUT, reach);
+        for (place, value) in series.clean.iter().enumerate() {
+            if place == part {
+                early = network.clone();
+            }
             let time = series.start.saturating_add(series.step.saturating_mul(place as u64));
             network.take_in(*value, time, series.step);
-            if place >= begin {
-                seen.push(network.seen());
+            if place >= lesson.begin {
+                lesson.seen.push(network.seen());
                 let beyond = |ahead: &usize| {
-                    let came = series.values.get(place + ahead).filter(|_| place + ahead < until);
-                    let off = came.map_or(f64::NAN, |came| came - network.base(*ahead));
-                    off.clamp(-3.0 * FAR, 3.0 * FAR)
+                    let came = series.values.get(place + ahead).copied().unwrap_or(f64::NAN);
+                    (came - network.base(*ahead)).clamp(-3.0 * FAR, 3.0 * FAR)
                 };
-                wanted.push(anchors.iter().map(beyond).collect::<Vec<f64>>());
+                lesson.wanted.extend(lesson.anchors.iter().map(beyond));
             }
         }
-        let reach = anchors.last().copied().unwrap_or(1);
+        (network, early, lesson)
+    }
+}
+
+/// What can be learnt from a history: what the readout sees after each value, and what the series is then
+/// beyond its base forecast, at each anchor.
+struct Lesson {
+    /// The place of the first of them.
+    begin: usize,
+    anchors: Vec<usize>,
+    seen: Vec<[f64; WIDTH]>,
+    /// As many as there are anchors for each.
+    wanted: Vec<f64>,
+}
+
+impl Lesson {
+    fn new(begin: usize, reach: usize) -> Self {
+        let anchors = Readout::anchors(reach);
+        Self { begin, anchors, seen: Vec::new(), wanted: Vec::new() }
+    }
+
+    /// The readout that the first `until` values teach: with the penalty that is best for the last part of
+    /// them, if it is better there than none at all.
+    fn learn(&self, until: usize) -> Readout {
+        let reach = self.anchors.last().copied().unwrap_or(1);
+        let wanted = self.wanted.chunks_exact(self.anchors.len().max(1));
         // What is not known yet must not count as known for some anchors and not for others.
-        let full = seen.len().saturating_sub(reach);
-        seen.truncate(full);
-        wanted.truncate(full);
-        let (learnt, held) = (((1.0 - HELD_BACK) * full as f64) as usize, full);
+        let full = until.saturating_sub(self.begin + reach);
+        let learnt = ((1.0 - HELD_BACK) * full as f64) as usize;
+        let mut rows = self.seen.iter().zip(wanted).take(full);
+        let mut examples = Examples::new(&self.anchors);
+        rows.by_ref().take(learnt).for_each(|(seen, wanted)| examples.add(seen, wanted));
         let loss = |readout: &Readout| {
-            let rest = seen.iter().zip(&wanted).take(held).skip(learnt);
-            let off =
-                rest.flat_map(|(seen, wanted)| {
-                    readout.maps.iter().zip(wanted).map(|((_, map), wanted)| {
-                        (wanted - haggle_forecasting::dot(map, seen)).abs()
-                    })
-                });
+            let off = rows.clone().flat_map(|(seen, wanted)| {
+                let maps = readout.maps.iter().zip(wanted);
+                maps.map(|((_, map), wanted)| (wanted - dot(map, seen)).abs())
+            });
             off.filter(|off| !off.is_nan()).sum::<f64>()
         };
-        let (first, targets) = (seen.get(..learnt), wanted.get(..learnt));
-        let (first, targets) = (first.unwrap_or_default(), targets.unwrap_or_default());
-        let tried =
-            RIDGES.map(|ridge| (loss(&Readout::train(&anchors, first, targets, ridge)), ridge));
+        let tried = RIDGES.map(|ridge| (loss(&examples.readout(ridge)), ridge));
         let nothing =
-            loss(&Readout { maps: anchors.iter().map(|h| (*h, vec![0.0; WIDTH])).collect() });
+            Readout { maps: self.anchors.iter().map(|h| (*h, vec![0.0; WIDTH])).collect() };
         let best = tried.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
-        if let Some((loss, ridge)) = best
-            && loss < nothing
-        {
-            network.readout = Readout::train(&anchors, &seen, &wanted, ridge);
+        match best {
+            Some((least, ridge)) if least < loss(&nothing) => {
+                rows.for_each(|(seen, wanted)| examples.add(seen, wanted));
+                examples.readout(ridge)
+            }
+            _ => Readout { maps: Vec::new() },
         }
-        network
     }
 }
 
@@ -161,13 +182,16 @@ impl Method for Network {
     fn fit(series: &Prepared, setting: &Setting<'_>) -> Self {
         let count = series.clean.len();
         let season = season(&series.clean, setting);
-        let mut all = Self::train(series, count, season, setting.horizon);
         let part = (EARLY * count as f64) as usize;
+        let judged = if part > season { part } else { count };
+        let reach = setting.horizon.min(judged / 3).max(1);
+        let (mut network, mut early, lesson) = Self::pass(series, season, part, reach);
+        network.readout = lesson.learn(count);
         if part > season {
-            let early = Self::train(series, part, season, setting.horizon);
-            all.early = Some(Box::new((early, part)));
+            early.readout = lesson.learn(part);
+            network.early = Some(Box::new((early, part)));
         }
-        all
+        network
     }
 
     fn rewind(&self, _: &Prepared) -> (Self, usize) {

@@ -15,6 +15,48 @@ pub struct Readout {
     pub maps: Vec<(usize, Vec<f64>)>,
 }
 
+/// Examples to train a readout on, summed up: linear least squares with a ridge.
+#[derive(Clone, Debug)]
+pub struct Examples {
+    anchors: Vec<usize>,
+    normal: Normal,
+    count: usize,
+}
+
+impl Examples {
+    /// None yet, for these anchors.
+    #[must_use]
+    pub fn new(anchors: &[usize]) -> Self {
+        let normal = Normal::new(WIDTH, anchors.len());
+        Self { anchors: anchors.to_vec(), normal, count: 0 }
+    }
+
+    /// Adds what the readout saw at some time, and what it should have said for each anchor (NaN where that
+    /// is not known).
+    pub fn add(&mut self, seen: &[f64; WIDTH], wanted: &[f64]) {
+        self.count += 1;
+        self.normal.add(seen, 1.0);
+        for (place, wanted) in wanted.iter().enumerate() {
+            if !wanted.is_nan() {
+                self.normal.aim(place, seen, 1.0, *wanted);
+            }
+        }
+    }
+
+    /// The readout that is best for them under a penalty, relative to their number.
+    #[must_use]
+    pub fn readout(&self, ridge: f64) -> Readout {
+        let all: Vec<usize> = (0..WIDTH).collect();
+        // What all rows have in common is not held back.
+        let mut penalties = vec![ridge * self.count as f64; WIDTH];
+        if let Some(first) = penalties.first_mut() {
+            *first = 1.0;
+        }
+        let maps = self.normal.solve(&all, &penalties);
+        Readout { maps: self.anchors.iter().copied().zip(maps).collect() }
+    }
+}
+
 impl Readout {
     /// The steps ahead at which a readout for so many steps is trained: denser at first.
     #[must_use]
@@ -24,35 +66,6 @@ impl Readout {
         let mut anchors: Vec<usize> = (0..ANCHORS).map(at).collect();
         anchors.dedup();
         anchors
-    }
-
-    /// Trains it: `seen` is what it saw at some times, `wanted` what it should have said for each anchor
-    /// (NaN where that is not known). Linear least squares with a ridge.
-    #[must_use]
-    pub fn train(
-        anchors: &[usize],
-        seen: &[[f64; WIDTH]],
-        wanted: &[Vec<f64>],
-        ridge: f64,
-    ) -> Self {
-        let mut normal = Normal::new(WIDTH, anchors.len());
-        for (row, wanted) in seen.iter().zip(wanted) {
-            normal.add(row, 1.0);
-            for (place, wanted) in wanted.iter().enumerate() {
-                if !wanted.is_nan() {
-                    normal.aim(place, row, 1.0, *wanted);
-                }
-            }
-        }
-        let all: Vec<usize> = (0..WIDTH).collect();
-        // What all rows have in common is not held back.
-        let penalty = ridge * seen.len() as f64;
-        let mut penalties = vec![penalty; WIDTH];
-        if let Some(first) = penalties.first_mut() {
-            *first = 1.0;
-        }
-        let maps = normal.solve(&all, &penalties);
-        Self { maps: anchors.iter().copied().zip(maps).collect() }
     }
 
     /// What it says of the next steps, one for each place of `out`.

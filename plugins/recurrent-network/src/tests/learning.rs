@@ -1,6 +1,6 @@
 use haggle_forecasting::{History, Model, Random};
 
-use crate::{NEURONS, Network, Readout, Reservoir, WIDTH};
+use crate::{Examples, NEURONS, Network, Readout, Reservoir, WIDTH};
 
 /// Mackey & Glass's equation with a delay of 17, a value every 6 steps: chaos that is no season.
 fn mackey_glass(count: usize) -> Vec<f64> {
@@ -64,9 +64,9 @@ fn a_readout_is_interpolated_between_its_anchors() {
 fn a_linear_map_is_recovered() {
     let mut random = Random::new(2);
     let seen: Vec<[f64; WIDTH]> = (0..500).map(|_| [0.0; WIDTH].map(|_| random.normal())).collect();
-    let wanted: Vec<Vec<f64>> =
-        seen.iter().map(|row| vec![2.0 * row[3] - row[7], row[1]]).collect();
-    let readout = Readout::train(&[1, 4], &seen, &wanted, 1e-6);
+    let mut examples = Examples::new(&[1, 4]);
+    seen.iter().for_each(|row| examples.add(row, &[2.0 * row[3] - row[7], row[1]]));
+    let readout = examples.readout(1e-6);
     assert!((readout.maps[0].1[3] - 2.0).abs() < 0.01 && (readout.maps[0].1[7] + 1.0).abs() < 0.01);
     assert!((readout.maps[1].1[1] - 1.0).abs() < 0.01);
 }
