@@ -48,8 +48,17 @@ impl Reservoir {
             let [fast, slow] = LEAKS;
             let leak = if place < NEURONS / 2 { fast } else { slow };
             let own = *neuron;
-            *neuron += leak * ((RING * before + driven).tanh() - own);
+            *neuron += leak * (tanh(RING * before + driven) - own);
             before = own;
         }
     }
+}
+
+/// The hyperbolic tangent to four digits, by Lambert's continued fraction (1770) up to its seventh term: a
+/// library's is exact, but ten times as slow where it is no instruction.
+pub(crate) fn tanh(x: f64) -> f64 {
+    let square = x * x;
+    let above = x * (135_135.0 + square * (17_325.0 + square * (378.0 + square)));
+    let below = 135_135.0 + square * (62_370.0 + square * (3_150.0 + square * 28.0));
+    (above / below).clamp(-1.0, 1.0)
 }

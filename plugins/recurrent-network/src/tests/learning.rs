@@ -1,6 +1,6 @@
 use haggle_forecasting::{History, Model, Random};
 
-use crate::{Examples, NEURONS, Network, Readout, Reservoir, WIDTH};
+use crate::{Examples, NEURONS, Network, Readout, Reservoir, WIDTH, reservoir::tanh};
 
 /// Mackey & Glass's equation with a delay of 17, a value every 6 steps: chaos that is no season.
 fn mackey_glass(count: usize) -> Vec<f64> {
@@ -42,6 +42,14 @@ fn a_reservoir_forgets_its_beginning() {
     let apart = one.neurons.iter().zip(&other.neurons).map(|(a, b)| (a - b).abs());
     assert!(apart.fold(0.0, f64::max) < 1e-6);
     assert!(one.neurons.iter().all(|neuron| neuron.abs() < 1.0));
+}
+
+#[test]
+fn the_hyperbolic_tangent_is_nearly_that() {
+    for place in -3000..=3000 {
+        let x = f64::from(place) / 100.0;
+        assert!((tanh(x) - x.tanh()).abs() < 1e-4 && tanh(x).abs() <= 1.0, "{x}: {}", tanh(x));
+    }
 }
 
 #[test]
