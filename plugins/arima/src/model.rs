@@ -185,21 +185,18 @@ impl Model {
 
     /// The means of the next values, one for each place of `out`.
     pub fn expect(&self, out: &mut [f64]) {
-        let mut values = self.values.clone();
-        let mut innovations = self.innovations.clone();
-        let keep = (values.len(), innovations.len());
+        let room = |past: &VecDeque<f64>| {
+            let mut all = Vec::with_capacity(past.len() + out.len());
+            all.extend(past);
+            all
+        };
+        let (mut values, mut innovations) = (room(&self.values), room(&self.innovations));
         for (ahead, mean) in out.iter_mut().enumerate() {
             let expected = self.recursion.expect(&values, &innovations);
             let expected = expected.clamp(-MOST_SANE, MOST_SANE);
             *mean = expected + self.part(ahead);
-            values.push_back(expected);
-            innovations.push_back(0.0);
-            if values.len() > keep.0 {
-                values.pop_front();
-            }
-            if innovations.len() > keep.1 {
-                innovations.pop_front();
-            }
+            values.push(expected);
+            innovations.push(0.0);
         }
     }
 

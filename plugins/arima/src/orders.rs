@@ -162,15 +162,20 @@ impl Lags {
     /// Times 1 + Σ c_i B^(i·stride).
     #[must_use]
     pub fn times(&self, coefficients: impl Iterator<Item = f64>, stride: usize) -> Self {
-        let mut terms: std::collections::BTreeMap<usize, f64> = self.0.iter().copied().collect();
+        let mut terms = self.0.clone();
         for (place, c) in coefficients.enumerate() {
             let lag = (place + 1) * stride;
-            *terms.entry(lag).or_default() += c;
-            for (other, value) in &self.0 {
-                *terms.entry(lag + other).or_default() += c * value;
-            }
+            terms.push((lag, c));
+            terms.extend(self.0.iter().map(|(other, value)| (lag + other, c * value)));
         }
-        Self(terms.into_iter().filter(|(_, c)| *c != 0.0).collect())
+        terms.sort_by_key(|(lag, _)| *lag);
+        terms.dedup_by(|later, term| {
+            let same = later.0 == term.0;
+            term.1 += if same { later.1 } else { 0.0 };
+            same
+        });
+        terms.retain(|(_, c)| *c != 0.0);
+        Self(terms)
     }
 
     /// The longest lag.

@@ -22,16 +22,29 @@ impl Recursion {
     }
 
     /// What is expected after these values and innovations, oldest first; what they lack counts as 0.
-    pub(crate) fn expect(&self, values: &VecDeque<f64>, innovations: &VecDeque<f64>) -> f64 {
-        let back = |lags: &Lags, past: &VecDeque<f64>| -> f64 {
-            let term = |(lag, c): &(usize, f64)| {
-                past.len()
-                    .checked_sub(*lag)
-                    .and_then(|place| past.get(place))
-                    .map_or(0.0, |v| c * v)
-            };
-            lags.0.iter().map(term).sum()
-        };
+    pub(crate) fn expect(&self, values: &impl Past, innovations: &impl Past) -> f64 {
         self.constant + back(&self.values, values) + back(&self.innovations, innovations)
     }
+}
+
+/// What came before, oldest first.
+pub(crate) trait Past {
+    /// What came so many steps before the next; none where that is too long ago.
+    fn before(&self, lag: usize) -> Option<f64>;
+}
+
+impl Past for VecDeque<f64> {
+    fn before(&self, lag: usize) -> Option<f64> {
+        self.len().checked_sub(lag).and_then(|place| self.get(place)).copied()
+    }
+}
+
+impl Past for Vec<f64> {
+    fn before(&self, lag: usize) -> Option<f64> {
+        self.len().checked_sub(lag).and_then(|place| self.get(place)).copied()
+    }
+}
+
+fn back(lags: &Lags, past: &impl Past) -> f64 {
+    lags.0.iter().map(|(lag, c)| past.before(*lag).map_or(0.0, |value| c * value)).sum()
 }
