@@ -42,13 +42,14 @@ pub(crate) struct Unit {
 
 /// The magnitude up to which a half counts.
 const MOST: f64 = (1_u32 << 30) as f64;
+/// Smaller ones all count as 0.
+const LEAST: f64 = 1e-100;
 
 impl Unit {
     /// Gradients and curvature (which is above 0) of rows in fixed point, as finely as their sums allow.
     pub(crate) fn of(rows: &[[f64; 2]]) -> (Self, Vec<Sum>) {
         let most = |half: fn(&[f64; 2]) -> f64| {
-            let largest =
-                rows.iter().map(half).fold(f64::MIN_POSITIVE, |a, b| if b > a { b } else { a });
+            let largest = rows.iter().map(half).fold(LEAST, |a, b| if b > a { b } else { a });
             largest * rows.len() as f64 / MOST
         };
         let unit = Self { gradient: most(|[g, _]| g.abs()), curvature: most(|[_, c]| *c) };

@@ -2,5 +2,6 @@ use crate::GradientBoosting;
 
 mod boosting;
 mod bounds;
+mod histograms;
 
 haggle_forecasting::contract_tests!(GradientBoosting);
