@@ -70,6 +70,38 @@ fn series_are_forecast_in_both_layouts() {
     assert_eq!(printed.lines().count(), 4, "{printed}");
 }
 
+/// Weekly peaks that owe to campaigns: with them known, the next one is expected.
+#[test]
+fn events_of_a_file_are_expected() {
+    let folder = tempfile::tempdir().unwrap();
+    let (load, events) = (folder.path().join("load.csv"), folder.path().join("events.yaml"));
+    let sold = |hour: u64| {
+        [50, 119, 160, 230, 301, 352, 402].iter().any(|at| (*at..at + 6).contains(&hour))
+    };
+    let mut text = "time,web\n".to_owned();
+    for hour in 0..400_u64 {
+        let value = 100 + hour * 7 % 11 + if sold(hour) { 200 } else { 0 };
+        writeln!(text, "{},{value}", 1_700_000_000 / 3600 * 3600 + hour * 3600).unwrap();
+    }
+    std::fs::write(&load, text).unwrap();
+    let mut text = "kind: event\nname: sale\nevent: campaign\nservices: [web]\ntimes:\n".to_owned();
+    for hour in [50, 119, 160, 230, 301, 352, 402] {
+        let start = (1_700_000_000 / 3600 * 3600 + hour * 3600) * 1000_u64;
+        writeln!(text, "  - {{start: {start}, duration: 6h}}").unwrap();
+    }
+    std::fs::write(&events, text).unwrap();
+    let forecast = ["forecast", "--input", path(&load), "--horizon", "6", "--output", "-"];
+    let fourth = |extra: &[&str]| -> f64 {
+        let printed = succeeds(&[&forecast, extra].concat());
+        printed.lines().nth(4).unwrap().split(',').nth(2).unwrap().parse().unwrap()
+    };
+    assert!(fourth(&[]) < 150.0);
+    assert!(fourth(&["--events", path(&events)]) > 230.0);
+    let other = folder.path().join("other.yaml");
+    std::fs::write(&other, "kind: policy\nname: careful\n").unwrap();
+    fails(&[&forecast[..], &["--events", path(&other)]].concat(), "policy careful is not an event");
+}
+
 #[test]
 fn bad_input_is_told_where_it_is_bad() {
     let folder = tempfile::tempdir().unwrap();
@@ -149,6 +181,15 @@ fn documents_are_applied_whole_and_plugins_loaded_from_the_shell() {
     let graph = server.get("/v1/graph").is(200);
     assert_eq!(graph["services"].as_array().unwrap().len(), 6, "{graph}");
     succeeds(&["apply", "-f", shop, "--url", url]);
+    let calendar = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/calendar.yaml");
+    succeeds(&["apply", "-f", calendar, "--dry-run"]);
+    let later = folder.path().join("calendar.yaml");
+    // What is over before all history would be swept.
+    let text = std::fs::read_to_string(calendar).unwrap().replace("2026-", "2126-");
+    std::fs::write(&later, text).unwrap();
+    succeeds(&["apply", "-f", path(&later), "--url", url]);
+    let sale = server.get("/v1/calendar/spring-sale").is(200);
+    assert_eq!(sale["services"], serde_json::json!(["web", "checkout"]));
     let example =
         concat!(env!("CARGO_MANIFEST_DIR"), "/../../plugins/dist/example-forecaster.wasm");
     succeeds(&["plugin", "load", "mine", example, "--url", url]);

@@ -6,6 +6,7 @@
 mod api;
 mod command_line;
 mod crash;
+mod forecasts;
 mod negotiation;
 mod negotiation_crash;
 mod party;

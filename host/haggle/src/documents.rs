@@ -1,4 +1,4 @@
-//! What should be, as YAML documents: services, dependencies, providers and policies. A file holds one
+//! What should be, as YAML documents: services, dependencies, providers, policies and events. A file holds one
 //! or several with `---` between them; each says its `kind`.
 
 mod read;
@@ -29,6 +29,7 @@ pub(crate) enum Identity {
     Provider(Name),
     Service(Name),
     Dependency(Name, Name),
+    Event(Name),
 }
 
 impl Identity {
@@ -38,6 +39,7 @@ impl Identity {
             Document::Provider(provider) => Self::Provider(provider.name.clone()),
             Document::Service(service) => Self::Service(service.name.clone()),
             Document::Dependency(edge) => Self::Dependency(edge.from.clone(), edge.to.clone()),
+            Document::Event(event) => Self::Event(event.name.clone()),
         }
     }
 
@@ -48,13 +50,16 @@ impl Identity {
             Self::Provider(_) => "provider",
             Self::Service(_) => "service",
             Self::Dependency(..) => "dependency",
+            Self::Event(_) => "event",
         }
     }
 
     /// Its name, or both ends of a dependency.
     pub(crate) fn name(&self) -> String {
         match self {
-            Self::Policy(name) | Self::Provider(name) | Self::Service(name) => name.to_string(),
+            Self::Policy(name) | Self::Provider(name) | Self::Service(name) | Self::Event(name) => {
+                name.to_string()
+            }
             Self::Dependency(from, to) => format!("{from} -> {to}"),
         }
     }

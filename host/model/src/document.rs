@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Dependency, Name, Provider, Quantities, ScalingPolicy, Service, Strength};
+use crate::{
+    CalendarEvent, Dependency, Name, Provider, Quantities, ScalingPolicy, Service, Strength,
+};
 
 /// A declarative document: what a YAML file says, one a `---`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,6 +16,8 @@ pub enum Document {
     Provider(Provider),
     /// A scaling policy.
     Policy(Box<ScalingPolicy>),
+    /// An event.
+    Event(CalendarEvent),
 }
 
 /// A dependency together with its two ends.

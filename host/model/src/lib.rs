@@ -1,8 +1,9 @@
-//! The nouns of Haggle: resources, services, providers, the dependency graph, policies, leases and
+//! The nouns of Haggle: resources, services, providers, the dependency graph, policies, events, leases and
 //! decisions. Everything here is plain data with its invariants; nothing does I/O or reads a clock.
 //!
 //! JSON and YAML use `snake_case` for fields and values; WIT writes the same words with hyphens.
 
+mod calendar;
 mod decision;
 mod document;
 mod endpoint;
@@ -16,6 +17,7 @@ mod series;
 mod service;
 mod time;
 
+pub use calendar::{CalendarError, CalendarEvent, EventKind, EventTime};
 pub use decision::{Bound, Decision, ScalingReason};
 pub use document::{DependencyDocument, Document};
 pub use endpoint::{Endpoint, InvalidEndpoint};

@@ -3,6 +3,7 @@
 //! a [`Problem`], and the description at `/openapi.json` comes from the handlers themselves.
 
 mod body;
+mod calendar;
 mod decisions;
 mod dependencies;
 mod document;
@@ -61,6 +62,7 @@ fn assemble(api: Api) -> Router {
         .merge(dependencies::routes())
         .merge(providers::routes())
         .merge(policies::routes())
+        .merge(calendar::routes())
         .merge(plugins::routes())
         .merge(samples::routes())
         .merge(forecasts::routes())

@@ -1,7 +1,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use haggle_model::{
-    Dependency, DependencyDocument, DependencyGraph, Name, Owner, Provider, ScalingPolicy, Service,
+    CalendarEvent, Dependency, DependencyDocument, DependencyGraph, Name, Owner, Provider,
+    ScalingPolicy, Service,
 };
 
 use crate::{error::HostError, views::GraphView};
@@ -12,6 +13,7 @@ pub(crate) struct Catalog {
     pub(crate) services: BTreeMap<Name, Arc<Service>>,
     pub(crate) providers: BTreeMap<Name, Arc<Provider>>,
     pub(crate) policies: BTreeMap<Name, Arc<ScalingPolicy>>,
+    pub(crate) calendar: BTreeMap<Name, Arc<CalendarEvent>>,
     pub(crate) graph: DependencyGraph,
 }
 
@@ -33,6 +35,10 @@ impl Catalog {
 
     pub(crate) fn policy(&self, name: &Name) -> Result<&Arc<ScalingPolicy>, HostError> {
         self.policies.get(name).ok_or_else(|| not_found("policy", name))
+    }
+
+    pub(crate) fn event(&self, name: &Name) -> Result<&Arc<CalendarEvent>, HostError> {
+        self.calendar.get(name).ok_or_else(|| not_found("event", name))
     }
 
     /// The policy that a service follows. Policies cannot be deleted, so it is there.

@@ -1,6 +1,8 @@
 //! Between the host's nouns and the contract's: the same words, generated twice.
 
-use haggle_model::{Quantities, Resource, Series, Strength, Tier, Window};
+use haggle_model::{
+    CalendarEvent, EventKind, Quantities, Resource, Series, Strength, Tier, Window,
+};
 use haggle_negotiate::{
     Answer, Bid, Guarantees, Inquiry, InventoryUnit, Offer, Position, Proposal, Purpose, Request,
 };
@@ -82,6 +84,33 @@ pub(crate) fn series(id: &str, series: &Series) -> forecasting::Series {
         step: series.step.as_millis(),
         values: series.values.iter().map(canonical).collect(),
         non_negative: true,
+    }
+}
+
+/// What a policy is told of events: those of their times that touch the window.
+pub fn events_within<'a>(
+    all: impl Iterator<Item = &'a CalendarEvent>,
+    within: Window,
+) -> Vec<types::Event> {
+    let times = |event: &'a CalendarEvent| {
+        let touching = event.windows().filter(move |time| time.overlaps(&within));
+        touching.map(|time| types::Event {
+            kind: event_kind(event.event),
+            name: event.name.to_string(),
+            window: window(time),
+        })
+    };
+    all.flat_map(times).collect()
+}
+
+const fn event_kind(kind: EventKind) -> types::EventKind {
+    match kind {
+        EventKind::Campaign => types::EventKind::Campaign,
+        EventKind::Backup => types::EventKind::Backup,
+        EventKind::Release => types::EventKind::Release,
+        EventKind::Incident => types::EventKind::Incident,
+        EventKind::Holiday => types::EventKind::Holiday,
+        EventKind::Other => types::EventKind::Other,
     }
 }
 

@@ -236,7 +236,7 @@ impl Host {
         }
     }
 
-    fn show(
+    pub(crate) fn show(
         &self,
         catalog: Catalog,
         what: &str,

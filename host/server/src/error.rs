@@ -1,5 +1,7 @@
 use haggle_actuate::ActuateError;
-use haggle_model::{GraphError, InvalidName, PolicyError, ProviderError, ServiceError};
+use haggle_model::{
+    CalendarError, GraphError, InvalidName, PolicyError, ProviderError, ServiceError,
+};
 use haggle_negotiate::{DemandError, MessageError};
 use haggle_observe::PushError;
 use haggle_sandbox::{LoadError, RegistryError};
@@ -75,6 +77,12 @@ pub enum HostError {
     /// A policy that makes no sense.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// An event that makes no sense.
+    #[error(transparent)]
+    Calendar(#[from] CalendarError),
+    /// Too many events.
+    #[error("the calendar holds {0} events already: delete some that are over")]
+    CalendarFull(usize),
     /// A change of the graph that makes no sense.
     #[error(transparent)]
     Graph(#[from] GraphError),
@@ -162,6 +170,7 @@ impl HostError {
                 | GraphError::InUse { .. },
             )
             | Self::Missing { .. }
+            | Self::CalendarFull(_)
             | Self::Message(
                 MessageError::Finished(_)
                 | MessageError::Late(_)
@@ -173,6 +182,7 @@ impl HostError {
             | Self::Service(_)
             | Self::Provider(_)
             | Self::Policy(_)
+            | Self::Calendar(_)
             | Self::Graph(_)
             | Self::Samples(_)
             | Self::Configuration { .. }

@@ -5,13 +5,16 @@ use std::{collections::BTreeMap, sync::Arc};
 use haggle_model::{Name, ScalingPolicy, Series, Service, Span, Timestamp};
 use haggle_observe::SeriesKey;
 use haggle_plan::{Accuracy, Outlook};
-use haggle_sandbox::{Digest, Fit, Forecast, Generation, Role, forecasting, types::Fault};
+use haggle_sandbox::{
+    Digest, Fit, Forecast, Generation, Role, forecasting,
+    types::{self, Fault},
+};
 use haggle_store::{Batch, FittedModel, Models};
 use rayon::prelude::*;
 
 use crate::{
-    catalog::Catalog, convert, counterparties::context, error::HostError, host::Host, state::Model,
-    views::ForecastView,
+    calendar::Concerns, catalog::Catalog, convert, counterparties::context, error::HostError,
+    host::Host, state::Model, views::ForecastView,
 };
 
 /// How many series are a panel, which is fitted and forecast in one call: enough to learn across them and to
@@ -33,10 +36,11 @@ struct Job {
     waits: bool,
 }
 
-/// The services that one policy forecasts together.
+/// The services that one policy forecasts together: the same events concern them.
 struct Group {
     policy: Arc<ScalingPolicy>,
     generation: Arc<Generation>,
+    events: Vec<types::Event>,
     jobs: Vec<Job>,
 }
 
@@ -55,6 +59,7 @@ impl Host {
         catalog: &Catalog,
         now: Timestamp,
     ) -> Result<Tally, HostError> {
+        self.sweep_calendar(now)?;
         let mut tally = Tally::default();
         for mut group in self.groups(catalog, now)? {
             tally.fitted += self.fit(&mut group, now)?;
@@ -89,7 +94,8 @@ impl Host {
     }
 
     fn groups(&self, catalog: &Catalog, now: Timestamp) -> Result<Vec<Group>, HostError> {
-        let mut groups: BTreeMap<&Name, Group> = BTreeMap::new();
+        let mut groups: BTreeMap<(&Name, Vec<&Name>), Group> = BTreeMap::new();
+        let concerns = Concerns::of(catalog);
         let states = self.states();
         let history = self.history();
         for service in catalog.services.values() {
@@ -105,7 +111,9 @@ impl Host {
             if series.values.is_empty() {
                 continue;
             }
-            let group = match groups.entry(&service.policy) {
+            let own = concerns.own(&service.name);
+            let names = own.iter().map(|event| &event.name).collect();
+            let group = match groups.entry((&service.policy, names)) {
                 std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
                 std::collections::btree_map::Entry::Vacant(entry) => {
                     let current = self.decider.current(&forecast.plugin, Role::Forecasting);
@@ -113,6 +121,7 @@ impl Host {
                     entry.insert(Group {
                         policy: Arc::clone(&policy),
                         generation,
+                        events: concerns.told(own, forecast, now),
                         jobs: Vec::new(),
                     })
                 }
@@ -135,7 +144,7 @@ impl Host {
     /// Fits the panels in which a model is missing or old; returns how many services that were. A panel is
     /// fitted as a whole, so that all of it shares what was learnt across its series.
     fn fit(&self, group: &mut Group, now: Timestamp) -> Result<usize, HostError> {
-        let Group { policy, generation, jobs } = group;
+        let Group { policy, generation, events, jobs } = group;
         let digest = generation.digest();
         let refit = policy.forecast.refit;
         let mut due: Vec<&mut [Job]> =
@@ -146,8 +155,10 @@ impl Host {
             late.for_each(|job| job.waits = job.model.is_none());
             due.truncate(MOST_FITS);
         }
-        let fitted: Vec<usize> =
-            due.par_iter_mut().map(|panel| self.fit_panel(policy, digest, panel, now)).collect();
+        let fitted: Vec<usize> = due
+            .par_iter_mut()
+            .map(|panel| self.fit_panel(policy, digest, events, panel, now))
+            .collect();
         let mut batch = Batch::new();
         for job in due.iter().flat_map(|panel| panel.iter()) {
             // What a panel has learnt together is fitted again after a restart.
@@ -174,6 +185,7 @@ impl Host {
         &self,
         policy: &ScalingPolicy,
         digest: Digest,
+        events: &[types::Event],
         chunk: &mut [Job],
         now: Timestamp,
     ) -> usize {
@@ -183,7 +195,7 @@ impl Host {
             series: chunk.iter().map(task_series).collect(),
             horizon: steps(forecast.horizon, step),
             seasons: forecast.seasons.iter().map(|season| steps(*season, step)).collect(),
-            events: Vec::new(),
+            events: events.to_vec(),
         };
         let known = chunk.iter().any(|job| job.model.is_some());
         let previous = known.then(|| forecasting::Fitted {
@@ -233,18 +245,13 @@ impl Host {
                     let waits = || Err(Fault::InsufficientData("not fitted yet".to_owned()));
                     chunk.iter().map(|_| waits()).collect()
                 }
-                _ => self.forecast_chunk(&group.policy, chunk, now),
+                _ => self.forecast_chunk(group, chunk, now),
             })
             .collect()
     }
 
-    fn forecast_chunk(
-        &self,
-        policy: &ScalingPolicy,
-        chunk: &[Job],
-        now: Timestamp,
-    ) -> Vec<Forecasted> {
-        let forecast = &policy.forecast;
+    fn forecast_chunk(&self, group: &Group, chunk: &[Job], now: Timestamp) -> Vec<Forecasted> {
+        let forecast = &group.policy.forecast;
         let horizon = steps(forecast.horizon, forecast.step);
         let tasks = chunk.iter().map(|job| forecasting::Task {
             series: task_series(job),
@@ -257,7 +264,7 @@ impl Host {
             context: context(now, now.as_millis()),
             shared,
             tasks: tasks.collect(),
-            events: Vec::new(),
+            events: group.events.clone(),
         };
         match self.decider.call(now, &forecast.plugin, call) {
             Ok(decided) => chunk

@@ -12,6 +12,7 @@
 //! ```
 
 mod applying;
+mod calendar;
 mod catalog;
 mod clock;
 mod convert;
@@ -43,6 +44,7 @@ mod views;
 pub mod api;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use convert::events_within;
 pub use courier::Courier;
 pub use error::{ErrorKind, HostError};
 pub use events::{Event, EventKind};

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use haggle_model::{Lease, Owner, Provider, Service, Span, Window};
 use haggle_negotiate::{Ledger, service_capacity};
 use haggle_observe::Sample;
-use haggle_store::{Batch, Dependencies, Leases, Policies, Providers, Services, Store};
+use haggle_store::{Batch, Calendar, Dependencies, Leases, Policies, Providers, Services, Store};
 use serde_json::Value;
 
 use crate::{
@@ -45,6 +45,10 @@ impl Host {
         for entry in store.scan::<Dependencies>() {
             let ((from, to), dependency) = entry?;
             catalog.graph.put(&from, &to, dependency)?;
+        }
+        for entry in store.scan::<Calendar>() {
+            let (name, event) = entry?;
+            catalog.calendar.insert(name, Arc::new(event));
         }
         let leases: Vec<Lease> = store
             .scan::<Leases>()

@@ -1,7 +1,8 @@
 //! What the store keeps.
 
 use haggle_model::{
-    Decision, Dependency, Lease, LeaseId, Name, Provider, ScalingPolicy, Service, Timestamp,
+    CalendarEvent, Decision, Dependency, Lease, LeaseId, Name, Provider, ScalingPolicy, Service,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -149,6 +150,16 @@ impl Kind for Negotiations {
     const MAX_BYTES: usize = 8 << 20;
     type Key = String;
     type Value = Value;
+}
+
+/// Events by name.
+pub enum Calendar {}
+
+impl Kind for Calendar {
+    const TAG: u8 = 0x18;
+    const NAME: &'static str = "event";
+    type Key = Name;
+    type Value = CalendarEvent;
 }
 
 /// The decisions to scale. The store assigns [`Decision::sequence`].

@@ -57,8 +57,8 @@ pub use journal::{Blob, CallRecord, JournalSize};
 pub use key::Key;
 pub use kind::{Encoding, Entry, Kind};
 pub use kinds::{
-    Decisions, Dependencies, FittedModel, GrantedDirectory, Leases, Models, Negotiations, Outcome,
-    Outcomes, PluginGeneration, Plugins, Policies, Providers, Services, Standing,
+    Calendar, Decisions, Dependencies, FittedModel, GrantedDirectory, Leases, Models, Negotiations,
+    Outcome, Outcomes, PluginGeneration, Plugins, Policies, Providers, Services, Standing,
 };
 pub use log::{Log, Numbered, Records};
 pub use options::{Durability, StoreOptions};

@@ -13,10 +13,10 @@ use crate::{
     output,
 };
 
-/// Tell a host what there is: services, dependencies, providers and policies
+/// Tell a host what there is: services, dependencies, providers, policies and events
 ///
 /// All documents are read and checked before anything is sent. Then policies go first, providers and
-/// services next and dependencies last. What is there already is changed.
+/// services next, dependencies and events last. What is there already is changed.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Apply {
@@ -40,7 +40,7 @@ Examples:
   haggle apply -f shop.yaml --dry-run
 
 A document:
-  kind: service                  # or dependency, provider, policy
+  kind: service                  # or dependency, provider, policy, event
   name: cart
   replica:
     uses: {cpu_cores: 500m, memory_bytes: 512Mi}
@@ -111,5 +111,6 @@ fn put(client: &Client, document: &Document) -> anyhow::Result<Put> {
             let path = format!("/v1/dependencies/{}/{}", edge.from, edge.to);
             client.put(&path, &haggle_model::Dependency::from(edge.clone()))
         }
+        Document::Event(event) => client.put(&format!("/v1/calendar/{}", event.name), event),
     }
 }

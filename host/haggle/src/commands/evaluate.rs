@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use clap::{Args, value_parser};
-use haggle_model::{Name, Series};
+use haggle_model::{CalendarEvent, Name, Series};
 use haggle_observe::open_panel;
 use haggle_sandbox::forecasting::Outlook;
 use serde::Serialize;
@@ -23,6 +23,7 @@ use self::{
 use super::forecast::{
     batches::batches,
     engine::{Engine, Subject},
+    events,
     policy::{Policy, Wanted, load},
 };
 use crate::{
@@ -55,6 +56,9 @@ pub(crate) struct Evaluate {
     /// A season's length in steps; several may be given, and none means: detect them
     #[arg(long = "season", value_name = "STEPS", value_parser = value_parser!(u32).range(1..=1_000_000))]
     seasons: Vec<u32>,
+    /// Events that change the series, as for `haggle forecast`; those ahead are known at every origin
+    #[arg(long, value_name = "FILE|DIR")]
+    events: Option<PathBuf>,
     /// The built-in policies to compare; the default one if none
     #[arg(long = "plugin", value_name = "NAME,...", value_delimiter = ',')]
     plugins: Vec<Name>,
@@ -130,6 +134,7 @@ impl Evaluate {
         seasons.sort_unstable();
         seasons.dedup();
         let season = seasons.first().copied().unwrap_or(1) as usize;
+        let events = events::open(self.events.as_deref())?;
         let origins = self.origins(&panel, season)?;
         let policies = self.policies()?;
         let total: usize = origins.iter().map(|origin| origin.subjects.len()).sum();
@@ -137,7 +142,7 @@ impl Evaluate {
         let mut found = Vec::new();
         for (name, policy) in &policies {
             progress.say(format!("forecasting the past with {name}"));
-            found.push(self.evaluate(name, policy, &origins, &seasons, &progress)?);
+            found.push(self.evaluate(name, policy, &origins, &seasons, &events, &progress)?);
         }
         drop(progress);
         found.push(self.naive(&origins, season));
@@ -219,6 +224,7 @@ impl Evaluate {
         policy: &Policy,
         origins: &[Origin<'_>],
         seasons: &[u32],
+        events: &[CalendarEvent],
         progress: &Progress,
     ) -> anyhow::Result<Evaluation> {
         let spent = AtomicU64::new(0);
@@ -228,13 +234,14 @@ impl Evaluate {
             seed: self.seed,
             horizon: self.horizon,
             seasons,
+            events,
             progress,
             spent: &spent,
         };
         let mut all = Vec::new();
         // Origin by origin: what came after the earlier ones must not reach a model for all series.
         for Origin { subjects, .. } in origins {
-            let batches = batches(subjects, self.batch as usize, self.horizon);
+            let batches = batches(subjects, self.batch as usize, self.horizon, events);
             let outlooks = engine.run(&batches).with_context(|| format!("policy {name}"))?;
             all.push(outlooks.into_iter().map(Result::ok).collect());
         }

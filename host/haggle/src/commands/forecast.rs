@@ -2,6 +2,7 @@
 
 pub(super) mod batches;
 pub(super) mod engine;
+pub(super) mod events;
 pub(super) mod policy;
 mod rows;
 
@@ -40,6 +41,10 @@ pub(crate) struct Forecast {
     /// A season's length in steps; several may be given, and none means: detect them
     #[arg(long = "season", value_name = "STEPS", value_parser = value_parser!(u32).range(1..=1_000_000))]
     seasons: Vec<u32>,
+    /// Events that change the series: a YAML file of documents of the kind event, or a folder of such files.
+    /// Those that name services concern the series of these names
+    #[arg(long, value_name = "FILE|DIR")]
+    events: Option<PathBuf>,
     /// The built-in policy that forecasts
     #[arg(long, value_name = "NAME", conflicts_with = "component")]
     plugin: Option<Name>,
@@ -87,8 +92,9 @@ impl Forecast {
         let mut seasons = self.seasons.clone();
         seasons.sort_unstable();
         seasons.dedup();
+        let events = events::open(self.events.as_deref())?;
         let subjects: Vec<Subject> = panel.into_iter().map(Subject::new).collect();
-        let batches = batches(&subjects, self.batch as usize, self.horizon);
+        let batches = batches(&subjects, self.batch as usize, self.horizon, &events);
         let progress = Progress::bar(2 * subjects.len() as u64, "forecasting");
         let engine = Engine {
             generation: &policy.generation,
@@ -96,6 +102,7 @@ impl Forecast {
             seed: self.seed,
             horizon: self.horizon,
             seasons: &seasons,
+            events: &events,
             progress: &progress,
             spent: &AtomicU64::new(0),
         };

@@ -1,7 +1,7 @@
 //! From YAML to valid documents.
 
 use anyhow::{Context, anyhow};
-use haggle_model::{DependencyDocument, Document, Provider, ScalingPolicy, Service};
+use haggle_model::{CalendarEvent, DependencyDocument, Document, Provider, ScalingPolicy, Service};
 use serde::de::DeserializeOwned;
 
 use super::{
@@ -35,10 +35,11 @@ fn typed(part: &Part<'_>, place: &str) -> anyhow::Result<Document> {
         "dependency" => Document::Dependency(yaml::<Typed<DependencyDocument>>(part, place)?.0),
         "provider" => Document::Provider(yaml::<Typed<Provider>>(part, place)?.0),
         "policy" => Document::Policy(Box::new(yaml::<Typed<ScalingPolicy>>(part, place)?.0)),
+        "event" => Document::Event(yaml::<Typed<CalendarEvent>>(part, place)?.0),
         other => {
             let line = first_line(part);
             return Err(anyhow!(
-                "{place}, line {line}: there is no kind {other:?}: use service, dependency, provider or policy"
+                "{place}, line {line}: there is no kind {other:?}: use service, dependency, provider, policy or event"
             ));
         }
     })
@@ -53,6 +54,7 @@ fn validate(document: &Document) -> anyhow::Result<()> {
         Document::Service(service) => service.validate()?,
         Document::Provider(provider) => provider.validate()?,
         Document::Policy(policy) => policy.validate()?,
+        Document::Event(event) => event.validate()?,
         Document::Dependency(DependencyDocument { from, to, ratios, .. }) => {
             let complain = |what: String| Err(anyhow!("dependency {from} -> {to}: {what}"));
             if from == to {

@@ -28,6 +28,7 @@ use super::{Problem, ProblemKind, state::Api};
         (name = "dependencies", description = "What services ask of each other."),
         (name = "providers", description = "Who has compute units to give."),
         (name = "policies", description = "How services are scaled."),
+        (name = "calendar", description = "What is known to change demand, and when."),
         (name = "plugins", description = "The sandboxed components that decide."),
         (name = "facts", description = "What was measured, and what is forecast from it."),
         (name = "negotiation", description = "What was asked for, agreed and reserved."),

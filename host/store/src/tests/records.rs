@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::{at, decision, lease, name, open};
 use crate::{
-    Batch, Decisions, Dependencies, Digest, FittedModel, Kind, Leases, Log, Models, Negotiations,
-    Outcome, Outcomes, PluginGeneration, Plugins, Policies, Providers, Services, Standing,
-    StoreError, engine::open_patiently,
+    Batch, Calendar, Decisions, Dependencies, Digest, FittedModel, Kind, Leases, Log, Models,
+    Negotiations, Outcome, Outcomes, PluginGeneration, Plugins, Policies, Providers, Services,
+    Standing, StoreError, engine::open_patiently,
 };
 
 fn generation(number: u64) -> PluginGeneration {
@@ -41,6 +41,12 @@ fn every_kind_reads_back_after_reopening() {
     let policy = haggle_model::ScalingPolicy::default();
     let model = FittedModel { fitted_at: at(5), model: vec![0, 255, 3] };
     let model_key = (Digest::of(b"component"), "shop/rps".to_owned());
+    let event = haggle_model::CalendarEvent {
+        name: name("sale"),
+        event: haggle_model::EventKind::Campaign,
+        services: vec![name("shop")],
+        times: vec![haggle_model::EventTime { start: at(5), end: Some(at(9)), duration: None }],
+    };
     let negotiation = json!({"rounds": [{"asked": 3.5}], "state": "confirmed"});
     let mut batch = Batch::new();
     batch.put::<Services>(&name("shop"), &service).unwrap();
@@ -51,6 +57,7 @@ fn every_kind_reads_back_after_reopening() {
     batch.put::<Models>(&model_key, &model).unwrap();
     batch.put::<Leases>(&LeaseId("l-1".to_owned()), &lease("l-1")).unwrap();
     batch.put::<Negotiations>(&"n-1".to_owned(), &negotiation).unwrap();
+    batch.put::<Calendar>(&event.name, &event).unwrap();
     batch.append::<Decisions>(&decision("more load")).unwrap();
     let outcome = Outcome {
         sequence: 0,
@@ -75,6 +82,7 @@ fn every_kind_reads_back_after_reopening() {
     assert_eq!(store.get::<Models>(&model_key), Ok(Some(model)));
     assert_eq!(store.get::<Leases>(&LeaseId("l-1".to_owned())), Ok(Some(lease("l-1"))));
     assert_eq!(store.get::<Negotiations>(&"n-1".to_owned()), Ok(Some(negotiation)));
+    assert_eq!(store.get::<Calendar>(&name("sale")), Ok(Some(event)));
     let mut expected = decision("more load");
     expected.sequence = 1;
     assert_eq!(store.after::<Decisions>(0, 9), Ok(vec![expected]));
@@ -92,6 +100,7 @@ fn no_two_kinds_share_a_tag() {
         Models::TAG,
         Leases::TAG,
         Negotiations::TAG,
+        Calendar::TAG,
         Decisions::TAG,
         Outcomes::TAG,
         // The schema, pages, logs, sequences, the journal and the samples.

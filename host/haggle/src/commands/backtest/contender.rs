@@ -48,7 +48,7 @@ impl<'a> Haggle<'a> {
     }
 
     fn open(&self) -> Result<Host, HostError> {
-        let Scenario { workload, policies, providers, dependencies } = self.scenario;
+        let Scenario { workload, policies, providers, dependencies, events } = self.scenario;
         let furthest = policies.iter().map(|policy| policy.forecast.history).max();
         let usual = HistoryLimits::default();
         let keep = furthest.map_or(usual.keep, |furthest| {
@@ -79,6 +79,9 @@ impl<'a> Haggle<'a> {
         for document in dependencies {
             let dependency = Dependency::from(document.clone());
             host.put_dependency(&document.from, &document.to, dependency)?;
+        }
+        for event in events {
+            host.put_event(event.clone())?;
         }
         Ok(host)
     }

@@ -5,7 +5,8 @@ use std::path::Path;
 use anyhow::Context;
 use haggle_backtest::{Workload, WorkloadError, default_services};
 use haggle_model::{
-    DependencyDocument, Document, ForecastPolicy, Provider, ScalingPolicy, Service, Span,
+    CalendarEvent, DependencyDocument, Document, ForecastPolicy, Provider, ScalingPolicy, Service,
+    Span,
 };
 use haggle_observe::Trace;
 
@@ -18,6 +19,7 @@ pub(super) struct Scenario {
     pub(super) policies: Vec<ScalingPolicy>,
     pub(super) providers: Vec<Provider>,
     pub(super) dependencies: Vec<DependencyDocument>,
+    pub(super) events: Vec<CalendarEvent>,
 }
 
 impl Scenario {
@@ -25,24 +27,32 @@ impl Scenario {
     pub(super) fn open(path: &Path, trace: &Trace) -> anyhow::Result<Self> {
         let (mut services, mut policies) = (Vec::<Service>::new(), Vec::new());
         let (mut providers, mut dependencies) = (Vec::new(), Vec::new());
+        let mut events = Vec::new();
         for placed in documents::open(path)? {
             match placed.document {
                 Document::Service(service) => services.push(service),
                 Document::Policy(policy) => policies.push(*policy),
                 Document::Provider(provider) => providers.push(provider),
                 Document::Dependency(dependency) => dependencies.push(dependency),
+                Document::Event(event) => events.push(event),
             }
         }
         let workload = Workload::new(&services, trace)
             .with_context(|| format!("the scenario {} does not fit the load", path.display()))?;
-        Ok(Self { workload, policies, providers, dependencies })
+        Ok(Self { workload, policies, providers, dependencies, events })
     }
 
     /// Each column a service of its own, with nothing around it.
     pub(super) fn of_columns(trace: &Trace) -> Result<Self, WorkloadError> {
         let workload = Workload::new(&default_services(trace)?, trace)?;
         let policies = vec![policy_for(trace.step)];
-        Ok(Self { workload, policies, providers: Vec::new(), dependencies: Vec::new() })
+        Ok(Self {
+            workload,
+            policies,
+            providers: Vec::new(),
+            dependencies: Vec::new(),
+            events: Vec::new(),
+        })
     }
 }
 

@@ -38,6 +38,7 @@ impl Shop {
                 Document::Dependency(edge) => {
                     host.put_dependency(&edge.from, &edge.to, Dependency::from(edge.clone()))?
                 }
+                Document::Event(event) => host.put_event(event.clone())?,
             };
         }
         Ok(Self { story, reach: reach(&documents) })

@@ -1,26 +1,29 @@
 //! Which series go into one call.
 
-use super::engine::Subject;
+use haggle_model::CalendarEvent;
+
+use super::{engine::Subject, events::concern_alike};
 
 /// The most values that go into one call: 64 MB in the guest, a quarter of what it may have here, and as
 /// much again while they are copied.
 const MOST_VALUES: usize = 8_000_000;
 
 /// Splits the series, in their order, into batches of at most `count` series and of about as many values as
-/// a call can take, the forecasts counted.
-pub(in crate::commands) fn batches(
-    subjects: &[Subject],
+/// a call can take, the forecasts counted. The same events concern all series of a batch.
+pub(in crate::commands) fn batches<'a>(
+    subjects: &'a [Subject],
     count: usize,
     horizon: u32,
-) -> Vec<&[Subject]> {
+    events: &[CalendarEvent],
+) -> Vec<&'a [Subject]> {
     let mut batches = Vec::new();
     let mut rest = subjects;
-    while !rest.is_empty() {
+    while let Some(first) = rest.first() {
         let mut values = 0_usize;
         let fitting = rest.iter().take(count.max(1)).take_while(|subject| {
             // A mean and two bounds of two intervals for each step.
             values = values.saturating_add(subject.series.values.len() + 5 * horizon as usize);
-            values <= MOST_VALUES
+            values <= MOST_VALUES && concern_alike(events, first, subject)
         });
         // A series that is too large by itself is tried by itself.
         let (batch, others) = rest.split_at(fitting.count().max(1));
@@ -43,12 +46,22 @@ mod tests {
     #[test]
     fn a_batch_is_bounded_in_series_and_in_values() {
         let sizes = |subjects: &[Subject], count| -> Vec<usize> {
-            batches(subjects, count, 10).into_iter().map(<[Subject]>::len).collect()
+            batches(subjects, count, 10, &[]).into_iter().map(<[Subject]>::len).collect()
         };
         let small: Vec<Subject> = (0..10).map(|_| subject(3)).collect();
         assert_eq!(sizes(&small, 4), [4, 4, 2]);
         let large = [subject(3), subject(MOST_VALUES + 1), subject(MOST_VALUES / 2), subject(3)];
         assert_eq!(sizes(&large, 4), [1, 1, 2]);
         assert!(sizes(&[], 4).is_empty());
+    }
+
+    #[test]
+    fn series_that_other_events_concern_are_apart() {
+        let sale = r#"{"name": "sale", "event": "campaign", "services": ["7", "8"],
+            "times": [{"start": 0, "duration": "1h"}]}"#;
+        let sale = serde_json::from_str(sale).unwrap();
+        let subjects = [subject(5), subject(6), subject(7), subject(8), subject(9)];
+        let batches = batches(&subjects, 4, 10, &[sale]);
+        assert_eq!(batches.into_iter().map(<[Subject]>::len).collect::<Vec<_>>(), [2, 2, 1]);
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use haggle_model::Series;
+use haggle_model::{CalendarEvent, Series};
 use haggle_sandbox::{
     CallError, Called, Cause, Fit, Forecast, Function, Generation, LogLevel,
     forecasting::{Fitted, Outlook, Panel, Task},
@@ -14,6 +14,7 @@ use haggle_sandbox::{
 };
 use rayon::prelude::*;
 
+use super::events::told;
 use crate::progress::Progress;
 
 /// The intervals in the result.
@@ -26,7 +27,7 @@ const TASKS: usize = 64;
 #[derive(Debug)]
 pub(in crate::commands) struct Subject {
     pub(in crate::commands) series: types::Series,
-    end: u64,
+    pub(super) end: u64,
 }
 
 /// A forecast, or why there is none.
@@ -40,6 +41,7 @@ pub(in crate::commands) struct Engine<'a> {
     pub(in crate::commands) horizon: u32,
     /// In steps, ascending.
     pub(in crate::commands) seasons: &'a [u32],
+    pub(in crate::commands) events: &'a [CalendarEvent],
     /// Told twice of each series: when it is fitted and when it is forecast.
     pub(in crate::commands) progress: &'a Progress,
     /// What the calls took so far, added up over all cores, in nanoseconds.
@@ -104,7 +106,7 @@ impl Engine<'_> {
             series: batch.iter().map(|subject| subject.series.clone()).collect(),
             horizon: self.horizon,
             seasons: self.seasons.to_vec(),
-            events: Vec::new(),
+            events: told(self.events, batch, self.horizon),
         };
         let fit = Fit { context: self.context(batch), panel, previous: None };
         match self.call(&fit) {
@@ -137,7 +139,7 @@ impl Engine<'_> {
             context: self.context(batch),
             shared: shared.map(<[u8]>::to_vec),
             tasks: tasks.collect(),
-            events: Vec::new(),
+            events: told(self.events, batch, self.horizon),
         };
         let answers =
             self.call(&forecast).with_context(|| format!("cannot forecast {}", range(batch)))?;

@@ -83,6 +83,28 @@ async fn providers_and_policies() {
 }
 
 #[tokio::test]
+async fn an_event_comes_and_goes() {
+    let service = r#"{"replica": {"serves": {"requests_per_second": 1}}}"#;
+    put("/v1/services/doc-sold", service).await.json(201);
+    let uri = "/v1/calendar/doc-sale";
+    // In a year that no sweep reaches.
+    let sale = r#"{"event": "campaign", "services": ["doc-sold"], "times": [{"start": "2300-01-01T00:00:00Z", "duration": "2d"}]}"#;
+    put(uri, sale).await.json(201);
+    let read = get(uri).await.json(200);
+    assert_eq!((&read["name"], &read["times"][0]["duration"]), (&json!("doc-sale"), &json!("2d")));
+    put(uri, sale).await.json(200);
+    assert!(names(&get("/v1/calendar").await.json(200)).contains(&"doc-sale"));
+    let unclear = sale.replace(r#", "duration": "2d""#, "");
+    put(uri, unclear).await.is_problem(ProblemKind::Invalid, &["doc-sale", "`duration`", "2300"]);
+    let other = sale.replace("campaign", "concert");
+    put(uri, other).await.is_problem(ProblemKind::Invalid, &["concert", "campaign"]);
+    let nobody = sale.replace("doc-sold", "doc-nobody");
+    put(uri, nobody).await.is_problem(ProblemKind::Conflict, &["services", "doc-nobody"]);
+    assert_eq!(delete(uri).await.status, 204);
+    delete(uri).await.is_problem(ProblemKind::NotFound, &["there is no event doc-sale"]);
+}
+
+#[tokio::test]
 async fn samples_are_taken_together_or_not_at_all() {
     let service = r#"{"replica": {"serves": {"requests_per_second": 1}}}"#;
     put("/v1/services/doc-fed", service).await.json(201);

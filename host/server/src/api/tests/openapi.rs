@@ -5,12 +5,14 @@ use serde_json::Value;
 use super::{get, request, send};
 
 /// What there is, by path.
-const ROUTES: [(&str, &[&str]); 26] = [
+const ROUTES: [(&str, &[&str]); 28] = [
     ("/", &["get"]),
     ("/healthz", &["get"]),
     ("/metrics", &["get"]),
     ("/openapi.json", &["get"]),
     ("/readyz", &["get"]),
+    ("/v1/calendar", &["get"]),
+    ("/v1/calendar/{name}", &["delete", "get", "put"]),
     ("/v1/decisions", &["get"]),
     ("/v1/dependencies/{from}/{to}", &["delete", "put"]),
     ("/v1/events", &["get"]),
