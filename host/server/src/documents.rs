@@ -63,6 +63,7 @@ impl Host {
         catalog.services.remove(name);
         let mut batch = Batch::new();
         batch.delete::<Services>(name)?.delete::<Standings>(name)?;
+        self.forget_models(name, &mut batch)?;
         let mut ledger = self.ledger();
         let held: Vec<_> = ledger.leases_of(name).map(|lease| lease.id.clone()).collect();
         for id in &held {

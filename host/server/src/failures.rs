@@ -14,6 +14,7 @@ use crate::{
     error::HostError,
     events::EventKind,
     host::{Host, lock},
+    models::stored,
 };
 
 /// How many values of a metric a policy sees.
@@ -155,7 +156,8 @@ impl Host {
             let learnt = Learnt { digest, bytes: decided.answer };
             if let Some(store) = self.persistence.store() {
                 let mut batch = Batch::new();
-                let fitted = FittedModel { fitted_at: now, model: learnt.bytes.clone() };
+                let fitted =
+                    FittedModel { fitted_at: now, model: learnt.bytes.clone(), shared: None };
                 batch.put::<Models>(&model_key(policy, &digest), &fitted)?;
                 store.commit_lazy(batch)?;
             }
@@ -259,6 +261,5 @@ fn explain(vitals: &failure::Vitals, risk: &failure::Risk) -> String {
 }
 
 fn model_key(policy: &ScalingPolicy, digest: &Digest) -> (haggle_store::Digest, String) {
-    let digest = haggle_store::Digest::from_bytes(*digest.as_bytes());
-    (digest, format!("failures/{}", policy.name))
+    (stored(digest), format!("failures/{}", policy.name))
 }

@@ -9,21 +9,27 @@ use haggle_sandbox::{
     Digest, Fit, Forecast, Generation, Role, forecasting,
     types::{self, Fault},
 };
-use haggle_store::{Batch, FittedModel, Models};
 use rayon::prelude::*;
 
 use crate::{
-    calendar::Concerns, catalog::Catalog, convert, counterparties::context, error::HostError,
-    host::Host, state::Model, views::ForecastView,
+    calendar::Concerns,
+    catalog::Catalog,
+    convert,
+    counterparties::context,
+    error::HostError,
+    host::Host,
+    models::{Model, Shared, StoredModels},
+    views::ForecastView,
 };
 
 /// How many series are a panel, which is fitted and forecast in one call: enough to learn across them and to
 /// make the instance worth it, few enough to spread over cores.
 const BATCH: usize = 64;
 
-/// The most panels that are fitted in one turn: those with a missing model first, then those with the oldest.
-/// The others wait for the next turns, so that a fit of everything at once stalls nobody.
-const MOST_FITS: usize = 4;
+/// The most series that are fitted in one turn: of each policy the panels with a missing model first, then
+/// those with the oldest. The others wait for the next turns, so that a fit of everything at once stalls
+/// nobody.
+const MOST_FITS: usize = 4 * BATCH;
 
 /// One service on its way through the stages.
 struct Job {
@@ -34,6 +40,13 @@ struct Job {
     drifted: bool,
     /// It has no model yet, and its turn to be fitted has not come.
     waits: bool,
+}
+
+impl Job {
+    /// What its model shares with those of its panel.
+    fn shared(&self) -> Option<&Shared> {
+        self.model.as_ref()?.shared.as_ref()
+    }
 }
 
 /// The services that one policy forecasts together: the same events concern them.
@@ -61,8 +74,9 @@ impl Host {
     ) -> Result<Tally, HostError> {
         self.sweep_calendar(now)?;
         let mut tally = Tally::default();
+        let mut room = MOST_FITS;
         for mut group in self.groups(catalog, now)? {
-            tally.fitted += self.fit(&mut group, now)?;
+            tally.fitted += self.fit(&mut group, &mut room, now)?;
             let outlooks = self.forecast_group(&group, now);
             let mut states = self.states();
             for (job, outlook) in group.jobs.into_iter().zip(outlooks) {
@@ -83,8 +97,10 @@ impl Host {
                         tally.unforecast += 1;
                         tracing::debug!(service = %job.service.name, %fault, "no forecast");
                         state.forecast = None;
-                        if matches!(fault, Fault::IncompatibleModel(_)) {
-                            state.model = None;
+                        if let (Fault::IncompatibleModel(_), Some(model)) =
+                            (fault, &mut state.model)
+                        {
+                            model.outdate();
                         }
                     }
                 }
@@ -96,6 +112,7 @@ impl Host {
     fn groups(&self, catalog: &Catalog, now: Timestamp) -> Result<Vec<Group>, HostError> {
         let mut groups: BTreeMap<(&Name, Vec<&Name>), Group> = BTreeMap::new();
         let concerns = Concerns::of(catalog);
+        let mut stored = StoredModels::of(self);
         let states = self.states();
         let history = self.history();
         for service in catalog.services.values() {
@@ -130,7 +147,7 @@ impl Host {
             let kept = states.get(&service.name).and_then(|state| state.model.clone());
             let model = match kept.filter(|model| model.digest == digest) {
                 Some(model) => Some(model),
-                None => self.stored_model(&digest, &service.name)?,
+                None => stored.get(&digest, &service.name)?,
             };
             let widest = forecast.levels.last().copied().unwrap_or(0.0);
             let drifted =
@@ -142,42 +159,33 @@ impl Host {
     }
 
     /// Fits the panels in which a model is missing or old; returns how many services that were. A panel is
-    /// fitted as a whole, so that all of it shares what was learnt across its series.
-    fn fit(&self, group: &mut Group, now: Timestamp) -> Result<usize, HostError> {
+    /// fitted as a whole, so that all of it shares what was learnt across its series. There is room for so
+    /// many series.
+    fn fit(&self, group: &mut Group, room: &mut usize, now: Timestamp) -> Result<usize, HostError> {
         let Group { policy, generation, events, jobs } = group;
         let digest = generation.digest();
         let refit = policy.forecast.refit;
         let mut due: Vec<&mut [Job]> =
             jobs.chunks_mut(BATCH).filter(|panel| is_due(panel, refit, now)).collect();
-        if due.len() > MOST_FITS {
-            due.sort_by_key(|panel| panel.iter().map(fitted_at).min());
-            let late = due.iter_mut().skip(MOST_FITS).flat_map(|panel| panel.iter_mut());
-            late.for_each(|job| job.waits = job.model.is_none());
-            due.truncate(MOST_FITS);
-        }
+        due.sort_by_key(|panel| panel.iter().map(fitted_at).min());
+        let fits = |panel: &&&mut [Job]| {
+            let left = room.checked_sub(panel.len());
+            *room = left.unwrap_or(*room);
+            left.is_some()
+        };
+        let in_time = due.iter().take_while(fits).count();
+        let late = due.iter_mut().skip(in_time).flat_map(|panel| panel.iter_mut());
+        late.for_each(|job| job.waits = job.model.is_none());
+        due.truncate(in_time);
         let fitted: Vec<usize> = due
             .par_iter_mut()
             .map(|panel| self.fit_panel(policy, digest, events, panel, now))
             .collect();
-        let mut batch = Batch::new();
-        for job in due.iter().flat_map(|panel| panel.iter()) {
-            // What a panel has learnt together is fitted again after a restart.
-            if let Some(model) = job.model.as_ref().filter(|model| model.fitted_at == now)
-                && model.shared.is_none()
-            {
-                let key = (stored_digest(&digest), model_key(&job.service.name));
-                let Some(bytes) = model.bytes.clone() else { continue };
-                let fitted = FittedModel { fitted_at: now, model: bytes };
-                if let Err(error) = batch.put::<Models>(&key, &fitted) {
-                    tracing::warn!(service = %job.service.name, %error, "the model is not kept");
-                }
-            }
-        }
-        if let Some(store) = self.persistence.store()
-            && !batch.is_empty()
-        {
-            store.commit_lazy(batch)?;
-        }
+        let fitted_now = due.iter().flat_map(|panel| panel.iter()).filter_map(|job| {
+            let model = job.model.as_ref().filter(|model| model.fitted_at == now)?;
+            Some((&job.service.name, model))
+        });
+        self.keep_models(&fitted_now.collect::<Vec<_>>())?;
         Ok(fitted.into_iter().sum())
     }
 
@@ -199,7 +207,7 @@ impl Host {
         };
         let known = chunk.iter().any(|job| job.model.is_some());
         let previous = known.then(|| forecasting::Fitted {
-            shared: chunk.iter().find_map(|job| job.model.as_ref()?.shared.as_deref().cloned()),
+            shared: chunk.iter().find_map(Job::shared).map(Shared::to_vec),
             per_series: chunk
                 .iter()
                 .map(|job| {
@@ -219,7 +227,7 @@ impl Host {
         if decided.by.digest() != digest {
             return 0;
         }
-        let shared = decided.answer.shared.map(Arc::new);
+        let shared = decided.answer.shared.map(Shared::new);
         let mut fitted = 0;
         for (job, bytes) in chunk.iter_mut().zip(decided.answer.per_series) {
             let bytes = bytes.inspect_err(
@@ -235,7 +243,7 @@ impl Host {
     fn forecast_group(&self, group: &Group, now: Timestamp) -> Vec<Forecasted> {
         group
             .jobs
-            .chunk_by(|a, b| a.waits == b.waits && same_shared(a, b))
+            .chunk_by(|a, b| a.waits == b.waits && a.shared() == b.shared())
             .flat_map(|jobs| jobs.chunks(BATCH))
             .collect::<Vec<_>>()
             .into_par_iter()
@@ -259,7 +267,7 @@ impl Host {
             horizon,
             levels: forecast.levels.clone(),
         });
-        let shared = chunk.first().and_then(|job| job.model.as_ref()?.shared.as_deref().cloned());
+        let shared = chunk.first().and_then(Job::shared).map(Shared::to_vec);
         let call = Forecast {
             context: context(now, now.as_millis()),
             shared,
@@ -280,17 +288,6 @@ impl Host {
                 chunk.iter().map(|_| Err(Fault::Internal(text.clone()))).collect()
             }
         }
-    }
-
-    fn stored_model(&self, digest: &Digest, service: &Name) -> Result<Option<Model>, HostError> {
-        let Some(store) = self.persistence.store() else { return Ok(None) };
-        let kept = store.get::<Models>(&(stored_digest(digest), model_key(service)))?;
-        Ok(kept.map(|FittedModel { fitted_at, model }| Model {
-            digest: *digest,
-            fitted_at,
-            bytes: Some(model),
-            shared: None,
-        }))
     }
 }
 
@@ -316,29 +313,12 @@ fn fitted_at(job: &Job) -> Option<Timestamp> {
     job.model.as_ref().map(|model| model.fitted_at)
 }
 
-fn same_shared(a: &Job, b: &Job) -> bool {
-    let shared = |job: &Job| job.model.as_ref().and_then(|model| model.shared.clone());
-    match (shared(a), shared(b)) {
-        (None, None) => true,
-        (Some(a), Some(b)) => Arc::ptr_eq(&a, &b),
-        _ => false,
-    }
-}
-
 fn task_series(job: &Job) -> forecasting::Series {
     convert::series(job.service.name.as_str(), &job.series)
 }
 
 fn steps(length: Span, step: Span) -> u32 {
     u32::try_from(length.steps(step)).unwrap_or(u32::MAX)
-}
-
-fn model_key(service: &Name) -> String {
-    format!("service/{service}")
-}
-
-const fn stored_digest(digest: &Digest) -> haggle_store::Digest {
-    haggle_store::Digest::from_bytes(*digest.as_bytes())
 }
 
 fn view(
@@ -358,3 +338,6 @@ fn view(
         outlook,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,7 @@ mod forecasting;
 mod generations;
 mod host;
 mod metrics;
+mod models;
 mod negotiating;
 mod persistence;
 mod plugins;

@@ -50,6 +50,7 @@ impl Host {
             let (name, event) = entry?;
             catalog.calendar.insert(name, Arc::new(event));
         }
+        self.sweep_models(store)?;
         let leases: Vec<Lease> = store
             .scan::<Leases>()
             .map(|entry| entry.map(|(_, lease)| lease))

@@ -1,9 +1,8 @@
 use haggle_model::{Quantities, Service, Tier, Timestamp};
 use haggle_plan::{Accuracy, Compliance, Recent};
-use haggle_sandbox::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::views::ForecastView;
+use crate::{models::Model, views::ForecastView};
 
 /// What the host has found out about a service and decided for it.
 #[derive(Clone, Debug)]
@@ -33,18 +32,6 @@ pub(crate) struct ServiceState {
     pub(crate) scheduled: Vec<Scheduled>,
     /// What was last asked for in vain, at least in part, and until when it is not asked for again.
     pub(crate) refused: Option<Agreed>,
-}
-
-/// What a plugin has learnt about a service.
-#[derive(Clone, Debug)]
-pub(crate) struct Model {
-    /// Of the plugin that fitted it: another one cannot read it.
-    pub(crate) digest: Digest,
-    pub(crate) fitted_at: Timestamp,
-    /// None where it could not be fitted; it is tried again later.
-    pub(crate) bytes: Option<Vec<u8>>,
-    /// What the plugin has learnt about the whole panel.
-    pub(crate) shared: Option<std::sync::Arc<Vec<u8>>>,
 }
 
 /// A load beyond what the service has promised to others, and until when.

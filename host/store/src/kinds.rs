@@ -113,7 +113,8 @@ pub enum Standing {
 pub enum Models {}
 
 impl Kind for Models {
-    const TAG: u8 = 0x15;
+    // 0x15 was that of models that did not say what they go with.
+    const TAG: u8 = 0x19;
     const NAME: &'static str = "fitted model";
     const ENCODING: Encoding = Encoding::Postcard;
     const MAX_BYTES: usize = 17 << 20;
@@ -129,6 +130,8 @@ pub struct FittedModel {
     /// Opaque to everybody but the plugin.
     #[serde(with = "bytes")]
     pub model: Vec<u8>,
+    /// The digest of what it shares with the other models of its panel, which is kept beside it.
+    pub shared: Option<Digest>,
 }
 
 /// Leases by id.

@@ -1,0 +1,135 @@
+use std::{path::Path, sync::Arc};
+
+use haggle_model::{CalendarEvent, Name, ScalingPolicy, Service, Span, Timestamp};
+use haggle_observe::Sample;
+use haggle_store::{Models, Store, StoreOptions};
+
+use crate::{Clock, Host, HostOptions, ManualClock, SampleBatch};
+
+const MINUTE: Span = Span::from_mins(1);
+const START: Timestamp = Timestamp::from_millis(1_750_000_000_000 / 60_000 * 60_000);
+const SERVICES: usize = 6;
+
+fn open(data: &Path, clock: &Arc<ManualClock>) -> Host {
+    let clock: Arc<dyn Clock> = Arc::clone(clock) as _;
+    Host::open(HostOptions { data: Some(data.to_owned()), clock, ..HostOptions::default() })
+        .unwrap()
+}
+
+fn name(number: usize) -> Name {
+    Name::new(&format!("s{number}")).unwrap()
+}
+
+fn describe(host: &Host, forecast: &str) {
+    let policy = format!(r#"{{"name": "default", "forecast": {forecast}}}"#);
+    host.put_policy(serde_json::from_str::<ScalingPolicy>(&policy).unwrap()).unwrap();
+    for number in 0..SERVICES {
+        let service = format!(
+            r#"{{"name": "s{number}", "replica": {{"serves": {{"requests_per_second": 100}}}}}}"#
+        );
+        host.put_service(serde_json::from_str::<Service>(&service).unwrap()).unwrap();
+    }
+}
+
+/// A daily wave in noise, a value a `step`, for the time before `now`.
+fn feed(host: &Host, now: Timestamp, step: Span, count: u64) {
+    let samples = (1..=count).rev().flat_map(|ago| {
+        let time = now.before(Span::from_millis(step.as_millis() * ago));
+        (0..SERVICES).map(move |number| {
+            let phase = time.as_millis() as f64 / 86_400_000.0 * std::f64::consts::TAU;
+            let noise = (time.as_millis() / 1000 * 7919 + number as u64 * 104_729) % 1000;
+            let value = 100.0 + 50.0 * (phase + number as f64).sin() + 0.01 * noise as f64;
+            let metric = "requests_per_second".to_owned();
+            Sample { service: name(number), metric, subject: None, time: Some(time), value }
+        })
+    });
+    host.push_samples(SampleBatch { samples: samples.collect(), failures: Vec::new() }).unwrap();
+}
+
+fn means(host: &Host) -> Vec<Vec<f64>> {
+    (0..SERVICES).map(|number| host.forecast(&name(number)).unwrap().outlook.mean).collect()
+}
+
+/// The models on disk: how many of services, and how many that those share.
+fn stored(data: &Path) -> (usize, usize) {
+    let store = Store::open(data, &StoreOptions::default()).unwrap();
+    let keys: Vec<String> = store.scan::<Models>().map(|entry| entry.unwrap().0.1).collect();
+    let count = |kind: &str| keys.iter().filter(|key| key.starts_with(kind)).count();
+    (count("service/"), count("shared/"))
+}
+
+#[test]
+fn what_a_panel_shares_is_kept_once_and_outlives_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(START));
+    let host = open(folder.path(), &clock);
+    describe(&host, r#"{"plugin": "gradient-boosting"}"#);
+    feed(&host, START, MINUTE, 300);
+    let report = host.turn().unwrap();
+    assert_eq!((report.fitted, report.forecast), (SERVICES, SERVICES));
+    let before = means(&host);
+    drop(host);
+    assert_eq!(stored(folder.path()), (SERVICES, 1));
+
+    let host = open(folder.path(), &clock);
+    let report = host.turn().unwrap();
+    assert_eq!((report.fitted, report.forecast), (0, SERVICES), "nothing is fitted again");
+    assert_eq!(means(&host), before);
+
+    // The next fit takes the place of this one.
+    let later = START + Span::from_mins(120);
+    clock.set(later);
+    feed(&host, later, MINUTE, 120);
+    assert_eq!(host.turn().unwrap().fitted, SERVICES);
+    drop(host);
+    assert_eq!(stored(folder.path()), (SERVICES, 1));
+
+    let host = open(folder.path(), &clock);
+    (0..SERVICES).for_each(|number| host.delete_service(&name(number)).unwrap());
+    drop(host);
+    drop(open(folder.path(), &clock));
+    assert_eq!(stored(folder.path()), (0, 0));
+}
+
+#[test]
+fn a_model_that_cannot_be_gone_on_from_is_fitted_again_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(START));
+    let host = open(folder.path(), &clock);
+    let seconds = r#"{"plugin": "seasonal-smoothing", "step": "1s", "horizon": "30s", "history": "10m", "refit": "1d"}"#;
+    describe(&host, seconds);
+    let second = Span::from_secs(1);
+    feed(&host, START, second, 600);
+    assert_eq!(host.turn().unwrap().fitted, SERVICES);
+    // A silence that is longer than the history: the new values do not continue the old ones.
+    let later = START + Span::from_mins(60);
+    clock.set(later);
+    feed(&host, later, second, 300);
+    assert_eq!(host.turn().unwrap().unforecast, SERVICES);
+    let report = host.turn().unwrap();
+    assert_eq!((report.fitted, report.forecast), (SERVICES, SERVICES));
+}
+
+#[test]
+fn an_event_is_forgotten_once_it_lies_before_all_history() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(START));
+    let host = open(folder.path(), &clock);
+    describe(&host, r#"{"history": "6h"}"#);
+    let event = |name: &str, from: Timestamp| {
+        let json = format!(
+            r#"{{"name": "{name}", "event": "backup", "times": [{{"start": "{from}", "duration": "1h"}}]}}"#
+        );
+        host.put_event(serde_json::from_str::<CalendarEvent>(&json).unwrap()).unwrap();
+    };
+    event("old", START.before(Span::from_mins(120)));
+    event("new", START + MINUTE);
+    host.turn().unwrap();
+    assert_eq!(host.calendar().len(), 2);
+    clock.set(START + Span::from_mins(300));
+    host.turn().unwrap();
+    let left: Vec<String> = host.calendar().iter().map(|event| event.name.to_string()).collect();
+    assert_eq!(left, ["new"]);
+    drop(host);
+    assert_eq!(open(folder.path(), &clock).calendar().len(), 1);
+}
