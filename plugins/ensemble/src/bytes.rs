@@ -2,9 +2,9 @@
 
 use haggle_forecasting::{Reader, Scale, Spread, Unreadable, Writer};
 
-use crate::{member::Member, model::Model};
+use crate::{member::Member, model::Model, weights::Weighed};
 
-const TAG: [u8; 5] = *b"HGEN\x01";
+const TAG: [u8; 5] = *b"HGEN\x02";
 /// Bounds on what is believed of foreign bytes.
 const MOST_TAIL: usize = 1 << 22;
 const MOST_MEMBERS: usize = 64;
@@ -29,8 +29,9 @@ impl Model {
         out.length(late.len());
         out.numbers(late);
         out.length(self.members.len());
-        for (weight, member) in &self.members {
-            out.short(*weight);
+        for Weighed { member, fitted, usual, .. } in &self.members {
+            out.short(*fitted);
+            out.short(*usual);
             member.write(&mut out);
         }
         out.finish()
@@ -54,15 +55,17 @@ impl Model {
         tail.extend(rest.numbers(late)?);
         let mut members = Vec::new();
         for _ in 0..rest.length(MOST_MEMBERS)? {
-            members.push((rest.short()?, Member::read(&mut rest)?));
+            let (fitted, usual) = (rest.short()?, rest.short()?);
+            let member = Member::read(&mut rest)?;
+            members.push(Weighed { member, fitted, weight: fitted, usual });
         }
         rest.finish()?;
         let magnitudes = [restless, noise[0], noise[1], movement];
-        let weights = members.iter().map(|(weight, _)| *weight);
+        let weights = members.iter().map(|one| one.fitted);
         let sensible = step > 0
             && !tail.is_empty()
             && magnitudes.iter().all(|magnitude| *magnitude >= 0.0)
-            && weights.clone().all(|weight| weight >= 0.0)
+            && members.iter().all(|one| one.fitted >= 0.0 && one.usual >= 0.0)
             && (weights.sum::<f64>() - 1.0).abs() < 1e-3;
         if !sensible {
             return Err(Unreadable);

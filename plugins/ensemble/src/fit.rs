@@ -8,6 +8,7 @@ use crate::{
     member::Member,
     model::Model,
     pool::{LEARNT, Pool},
+    weights::Weighed,
 };
 
 /// A panel, fitted.
@@ -60,7 +61,8 @@ pub fn fit(panel: &Panel) -> FittedPanel {
     };
     let models: Vec<Result<Model, Fault>> =
         drafts.into_iter().map(|draft| draft.map(model)).collect();
-    let uses = |model: &Model| model.members.iter().any(|(_, m)| matches!(m, Member::Boosted(_)));
+    let boosted = |one: &Weighed| matches!(one.member, Member::Boosted(_));
+    let uses = |model: &Model| model.members.iter().any(boosted);
     let used = models.iter().flatten().any(uses);
     FittedPanel { forest: all.filter(|_| used), models }
 }

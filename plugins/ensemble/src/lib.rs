@@ -8,8 +8,10 @@
 //! ([`haggle_forecasting::Spread`]) and the confidence ([`haggle_forecasting::confidence`]). Only members
 //! with a weight are kept, so that a forecast costs no more than they do.
 //!
-//! Limits: weights change with the next fit only; until then intervals widen where forecasts turn out worse
-//! than they were. Beyond the horizon of the fit, errors are taken to grow as those of a random walk.
+//! What comes after the fit weighs the members anew, value by value ([`Weighed`]): one that does worse than it
+//! did counts less. Intervals widen where forecasts turn out worse than they were.
+//!
+//! Limits: a member that the fit left out comes back with the next fit only. Beyond the horizon of the fit, errors are taken to grow as those of a random walk.
 
 mod bytes;
 mod fit;
@@ -19,6 +21,7 @@ mod policy;
 mod pool;
 mod selection;
 mod simple;
+mod weights;
 
 pub use fit::{FittedPanel, fit};
 pub use member::Member;
@@ -27,6 +30,7 @@ pub use policy::Ensemble;
 pub use pool::Pool;
 pub use selection::select;
 pub use simple::Simple;
+pub use weights::{Weighed, weigh};
 
 #[cfg(feature = "component")]
 haggle_sdk::export_forecaster!(Ensemble);

@@ -7,15 +7,19 @@ use haggle_forecasting::{
 use haggle_gradient_boosting::Forest;
 use haggle_sdk::{Fault, forecasting::Outlook, types::Event};
 
-use crate::{member::Member, pool::Pool};
+use crate::{
+    member::Member,
+    pool::Pool,
+    weights::{Weighed, weigh},
+};
 
 /// A fitted series: its members, how far off they are together, and where it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     /// The scale of everything below.
     pub scale: Scale,
-    /// What it is forecast by, each with its weight; the weights add up to 1.
-    pub members: Vec<(f64, Member)>,
+    /// What it is forecast by.
+    pub members: Vec<Weighed>,
     /// How far off the forecasts are.
     pub spread: Spread,
     /// How restless the series is, see [`restlessness`].
@@ -48,9 +52,15 @@ impl Model {
         let least = 1.0 / count as f64;
         let spread = Spread::of(&track, &then, least, &walk(track.horizon));
         let one = mean(track.between(1, 1).iter().map(|error| error.abs())).max(least);
-        let members: Vec<(f64, Member)> =
-            weights.into_iter().zip(pool.members).filter(|(weight, _)| *weight > 0.0).collect();
-        let need = members.iter().map(|(_, member)| member.needs()).max().unwrap_or(0).max(1);
+        let usual = pool.usual();
+        let members: Vec<Weighed> = pool
+            .members
+            .into_iter()
+            .zip(weights.into_iter().zip(usual))
+            .filter(|(_, (weight, _))| *weight > 0.0)
+            .map(|(member, (weight, usual))| Weighed { member, fitted: weight, weight, usual })
+            .collect();
+        let need = members.iter().map(|one| one.member.needs()).max().unwrap_or(0).max(1);
         let tail = series.clean.get(count.saturating_sub(need)..).unwrap_or_default();
         Self {
             scale: series.scale,
@@ -71,7 +81,7 @@ impl Model {
     /// # Errors
     /// [`Fault::IncompatibleModel`] where one needs it and there is none.
     pub fn attach(&mut self, forest: Option<&Rc<Forest>>) -> Result<(), Fault> {
-        for (_, member) in &mut self.members {
+        for Weighed { member, .. } in &mut self.members {
             match (&member, forest) {
                 (Member::Boosted(_), Some(forest)) => member.attach(forest),
                 (Member::Boosted(_), None) => {
@@ -89,7 +99,7 @@ impl Model {
     /// [`History::beyond`]; and for anything after nothing but zeros, of which no scale is known.
     #[must_use]
     pub fn resume(&mut self, window: History<'_>, events: &[Event]) -> bool {
-        let season = self.members.iter().map(|(_, member)| member.longest_season()).max();
+        let season = self.members.iter().map(|one| one.member.longest_season()).max();
         let beyond = window.beyond(self.next, self.step, season.unwrap_or(0));
         let Some(beyond) = beyond else { return false };
         let woken = |v: &f64| v.is_finite() && *v != 0.0;
@@ -107,9 +117,13 @@ impl Model {
     /// Takes in the next value on the scale; NaN is missing.
     fn take_in(&mut self, value: f64, events: &[Event]) {
         let clock = Clock { start: self.next, step: self.step, events };
-        let mut expected = [0.0];
-        self.expect(&clock, &mut expected);
-        let [expected] = expected;
+        let own = |one: &Weighed| {
+            let mut expected = [0.0];
+            one.member.expect(&self.tail, &clock, &mut expected);
+            expected[0]
+        };
+        let all: Vec<f64> = self.members.iter().map(own).collect();
+        let expected = self.members.iter().zip(&all).map(|(one, own)| one.weight * own).sum();
         let last = self.tail.last().copied().unwrap_or(expected);
         let known = if value.is_nan() { expected } else { value };
         if !value.is_nan() {
@@ -118,8 +132,9 @@ impl Model {
             let error = (value - expected).abs().min(10.0 * *fitted + 2.0 * *running);
             *running += NOISE_GAIN * (error - *running);
             self.restless = follow(self.restless, (value - last).abs());
+            weigh(&mut self.members, all.iter().map(|own| value - own), self.noise[0]);
         }
-        for (_, member) in &mut self.members {
+        for Weighed { member, .. } in &mut self.members {
             member.update(&[value], &clock);
         }
         self.tail.rotate_left(1);
@@ -133,7 +148,7 @@ impl Model {
     fn expect(&self, clock: &Clock<'_>, means: &mut [f64]) {
         let mut own = vec![0.0; means.len()];
         means.fill(0.0);
-        for (weight, member) in &self.members {
+        for Weighed { member, weight, .. } in &self.members {
             member.expect(&self.tail, clock, &mut own);
             means.iter_mut().zip(&own).for_each(|(mean, own)| *mean += weight * own);
         }

@@ -1,4 +1,4 @@
-use haggle_forecasting::{Clock, Prepared, Setting, Track, origins};
+use haggle_forecasting::{Clock, Prepared, Setting, Track, mean, origins};
 
 use crate::{member::Member, selection::select};
 
@@ -52,6 +52,16 @@ impl Pool {
     pub fn select(&self) -> Vec<f64> {
         let errors: Vec<&[f64]> = self.errors.iter().map(Vec::as_slice).collect();
         select(&errors)
+    }
+
+    /// The usual error of each member over one step.
+    #[must_use]
+    pub fn usual(&self) -> Vec<f64> {
+        let usual = |errors: &Vec<f64>| {
+            let first = errors.iter().step_by(self.horizon.max(1));
+            mean(first.filter(|error| !error.is_nan()).map(|error| error.abs()))
+        };
+        self.errors.iter().map(usual).collect()
     }
 
     /// The errors of the members together, so weighted.

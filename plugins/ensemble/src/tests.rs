@@ -4,5 +4,6 @@ mod confidence;
 mod coverage;
 mod events;
 mod selection;
+mod weights;
 
 haggle_forecasting::contract_tests!(Ensemble);
