@@ -168,6 +168,7 @@ fn load_is_forecast_negotiated_and_scaled_for() {
     let forecast = server.get("/v1/forecasts/front").is(200);
     let mean = forecast["mean"][0].as_f64().unwrap();
     assert!((450.0..550.0).contains(&mean), "{forecast}");
+    forecasts_add_up(&server);
     let decisions = server.get("/v1/decisions").is(200).to_string();
     assert!(decisions.contains("forecast"), "{decisions}");
     let metrics = server.get("/metrics").is(200);
@@ -175,6 +176,50 @@ fn load_is_forecast_negotiated_and_scaled_for() {
     for name in ["haggle_plugin_calls_total", "haggle_negotiations_total", "haggle_replicas"] {
         assert!(metrics.contains(name), "{name} is not in {metrics}");
     }
+}
+
+/// The total over all services is what they come to, and each horizon holds the nearer ones.
+fn forecasts_add_up(server: &Server) {
+    let all = eventually("both forecasts", || {
+        let all = server.get("/v1/forecasts?horizons=1m,5m,15m,9h").is(200);
+        if all["items"].as_array().is_some_and(|items| items.len() == 2) {
+            Ok(all)
+        } else {
+            Err(all)
+        }
+    });
+    let pool = &all["pool"][0];
+    assert_eq!((&pool["resource"], &pool["services"]), (&json!("requests_per_second"), &json!(2)));
+    assert_eq!(all["missing"], json!([]));
+    let numbers = |value: &Value| -> Vec<f64> {
+        value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+    };
+    let whole = numbers(&pool["mean"]);
+    let parts: Vec<Vec<f64>> = [0, 1].map(|i| numbers(&all["items"][i]["mean"])).to_vec();
+    assert_eq!(whole.len(), 15);
+    for (step, sum) in whole.iter().enumerate() {
+        assert!((sum - parts[0][step] - parts[1][step]).abs() < 1e-9, "{all}");
+        for item in [0, 1] {
+            let upper = |forecast: &Value| numbers(&forecast["intervals"][1]["upper"])[step];
+            assert!(upper(pool) >= upper(&all["items"][item]) && upper(pool) >= *sum, "{all}");
+        }
+    }
+    let horizons = pool["horizons"].as_array().unwrap();
+    let named: Vec<&Value> = horizons.iter().map(|summary| &summary["horizon"]).collect();
+    assert_eq!(named, ["1m", "5m", "15m"], "nine hours are not forecast");
+    for pair in horizons.windows(2) {
+        let of = |i: usize, name: &str| pair[i]["intervals"][0][name].as_f64().unwrap();
+        assert!(of(1, "lower") <= of(0, "lower") && of(0, "upper") <= of(1, "upper"), "{pool}");
+        assert!(pair[0]["peak"].as_f64() <= pair[1]["peak"].as_f64());
+    }
+    let front = server.get("/v1/forecasts/front?horizons=5m").is(200);
+    let summary = &front["horizons"][0];
+    let mean = numbers(&front["mean"])[..5].iter().sum::<f64>() / 5.0;
+    assert!((summary["mean"].as_f64().unwrap() - mean).abs() < 1e-6, "{front}");
+    server.get("/v1/forecasts/front?horizons=9h").is_problem(400, "reaches 15m, not 9h");
+    server.get("/v1/forecasts/front?horizons=soon").is_problem(400, "\"soon\" is not a length");
+    server.get("/v1/forecasts?horizons=0s").is_problem(400, "above 0");
+    server.get("/v1/forecasts?until=5m").is_problem(400, "until");
 }
 
 #[test]
@@ -203,7 +248,9 @@ fn the_api_describes_itself() {
         "/v1/providers/{name}",
         "/v1/policies/{name}",
         "/v1/samples",
+        "/v1/forecasts",
         "/v1/forecasts/{service}",
+        "/v1/calendar/{name}",
         "/v1/scaling-requests",
         "/v1/negotiations/{id}",
         "/v1/leases",

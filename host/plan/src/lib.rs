@@ -4,9 +4,13 @@
 mod accuracy;
 mod need;
 mod outlook;
+mod summary;
 mod tiers;
+mod total;
 
 pub use accuracy::Accuracy;
 pub use need::{Need, Recent, Standing, need};
 pub use outlook::{Interval, Outlook};
+pub use summary::{Band, Summary};
 pub use tiers::{Compliance, Pool, PoolMember};
+pub use total::total;

@@ -65,7 +65,6 @@ fn assemble(api: Api) -> Router {
         .merge(calendar::routes())
         .merge(plugins::routes())
         .merge(samples::routes())
-        .merge(forecasts::routes())
         .merge(scaling::routes())
         .merge(negotiations::routes())
         .merge(events::routes())
@@ -74,6 +73,7 @@ fn assemble(api: Api) -> Router {
         .merge(without_parameters)
         .merge(upload::routes())
         .merge(decisions::routes())
+        .merge(forecasts::routes())
         .merge(health::routes())
         .split_for_parts();
     router

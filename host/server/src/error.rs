@@ -1,6 +1,6 @@
 use haggle_actuate::ActuateError;
 use haggle_model::{
-    CalendarError, GraphError, InvalidName, PolicyError, ProviderError, ServiceError,
+    CalendarError, GraphError, InvalidName, PolicyError, ProviderError, ServiceError, Span,
 };
 use haggle_negotiate::{DemandError, MessageError};
 use haggle_observe::PushError;
@@ -22,6 +22,18 @@ pub enum HostError {
     /// The service has no forecast yet.
     #[error("service {0} has no forecast yet: send samples, and wait for the next turn")]
     NoForecast(String),
+    /// A horizon beyond a forecast.
+    #[error(
+        "the forecast of {service} reaches {reach}, not {horizon}: ask for less, or lengthen forecast.horizon of its policy"
+    )]
+    Horizon {
+        /// The service.
+        service: String,
+        /// What was asked for.
+        horizon: Span,
+        /// How far ahead there is a forecast.
+        reach: Span,
+    },
     /// Something else still needs it.
     #[error("{what} {name} is in use by {by}: change that first")]
     InUse {
@@ -187,6 +199,7 @@ impl HostError {
             | Self::Samples(_)
             | Self::Configuration { .. }
             | Self::Unclear
+            | Self::Horizon { .. }
             | Self::Reclaim { .. }
             | Self::NoData(_) => ErrorKind::Invalid,
             Self::Load { cause: LoadError::TooLarge { .. }, .. } => ErrorKind::TooLarge,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use haggle_model::{Decision, Lease, Name, Timestamp};
+use haggle_model::{Decision, Lease, Timestamp};
 use haggle_observe::Sample;
 use haggle_store::{Batch, Decisions, Negotiations, Outcome, Outcomes};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use crate::{
     catalog::not_found,
     error::HostError,
     host::{Host, lock},
-    views::{Accepted, FailureReport, ForecastView, SampleBatch},
+    views::{Accepted, FailureReport, SampleBatch},
 };
 
 impl Host {
@@ -39,17 +39,6 @@ impl Host {
             learnt.report(&failure.service, failure.subject, failure.time.unwrap_or(now));
         }
         Ok(accepted)
-    }
-
-    /// The latest forecast of a service's load.
-    ///
-    /// # Errors
-    /// [`HostError::NotFound`], [`HostError::NoForecast`].
-    pub fn forecast(&self, name: &Name) -> Result<ForecastView, HostError> {
-        self.catalog().service(name)?;
-        let states = self.states();
-        let forecast = states.get(name).and_then(|state| state.forecast.clone());
-        forecast.ok_or_else(|| HostError::NoForecast(name.to_string()))
     }
 
     /// How a negotiation went.

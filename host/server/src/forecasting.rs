@@ -175,7 +175,7 @@ impl Host {
         };
         let in_time = due.iter().take_while(fits).count();
         let late = due.iter_mut().skip(in_time).flat_map(|panel| panel.iter_mut());
-        late.for_each(|job| job.waits = job.model.is_none());
+        late.for_each(|job| job.waits = job.model.as_ref().is_none_or(Model::is_outdated));
         due.truncate(in_time);
         let fitted: Vec<usize> = due
             .par_iter_mut()
@@ -336,6 +336,7 @@ fn view(
         generation: by.number(),
         accuracy: Accuracy::default(),
         outlook,
+        horizons: Vec::new(),
     }
 }
 

@@ -31,6 +31,7 @@ mod host;
 mod metrics;
 mod models;
 mod negotiating;
+mod outlooks;
 mod persistence;
 mod plugins;
 mod reclaiming;
@@ -54,7 +55,7 @@ pub use plugins::PluginLoad;
 pub use replay::{Difference, ReplayReport, replay};
 pub use scaling::ScalingTicket;
 pub use views::{
-    Accepted, FailureReport, ForecastView, GenerationView, GraphView, LoadState, LoadStatus,
-    PluginSettings, PluginView, Put, ReclaimRequest, Reclaimed, SampleBatch, ScalingProgress,
-    ScalingRequest, ScalingVerdict, ServiceView, TurnReport, Verdict,
+    Accepted, FailureReport, ForecastView, ForecastsView, GenerationView, GraphView, LoadState,
+    LoadStatus, PluginSettings, PluginView, PoolForecast, Put, ReclaimRequest, Reclaimed,
+    SampleBatch, ScalingProgress, ScalingRequest, ScalingVerdict, ServiceView, TurnReport, Verdict,
 };

@@ -47,6 +47,11 @@ impl Model {
         };
     }
 
+    /// Whether it is to be fitted again before anything is forecast with it.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.fitted_at == Timestamp::default()
+    }
+
     fn shared_key(&self) -> Option<Key> {
         let shared = self.shared.as_ref()?;
         Some(shared_key(stored(&self.digest), &shared.digest))
@@ -144,12 +149,12 @@ impl Host {
                 && !used.contains(&key)
             {
                 let kept = FittedModel { fitted_at, model: shared.to_vec(), shared: None };
-                batch.put::<Models>(&key, &kept)?;
+                put(&mut batch, &key, &kept);
                 used.insert(key);
             }
             let shared = model.shared.as_ref().map(|shared| shared.digest);
             let kept = FittedModel { fitted_at, model: bytes, shared };
-            batch.put::<Models>(&service_key(stored(&model.digest), service), &kept)?;
+            put(&mut batch, &service_key(stored(&model.digest), service), &kept);
         }
         // A panel is not made of the same services for ever: others may still go with what these went with.
         let others = states.iter().filter(|(name, _)| !services.contains(name));
@@ -199,6 +204,13 @@ impl Host {
         let pairs = self.decider.registry.list().into_iter();
         let generations = pairs.flat_map(|(current, previous)| [Some(current), previous]);
         generations.flatten().map(|generation| stored(&generation.digest())).collect()
+    }
+}
+
+/// Where a model is too large to be kept, it is fitted again after a restart.
+fn put(batch: &mut Batch, key: &Key, model: &FittedModel) {
+    if let Err(error) = batch.put::<Models>(key, model) {
+        tracing::warn!(model = key.1, %error, "the model is not kept");
     }
 }
 

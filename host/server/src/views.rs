@@ -6,7 +6,7 @@ use haggle_model::{
 };
 use haggle_negotiate::{Agreement, Reason};
 use haggle_observe::Sample;
-use haggle_plan::{Accuracy, Outlook};
+use haggle_plan::{Accuracy, Outlook, Summary};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -180,6 +180,37 @@ pub struct ForecastView {
     /// What is forecast.
     #[serde(flatten)]
     pub outlook: Outlook,
+    /// The same until each horizon that was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub horizons: Vec<Summary>,
+}
+
+/// The latest forecasts of all services.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ForecastsView {
+    /// By service.
+    pub items: Vec<ForecastView>,
+    /// What they come to together, by resource. There is none of a resource whose forecasts have no time in
+    /// common.
+    pub pool: Vec<PoolForecast>,
+    /// The services that have no forecast, and are missing in the totals.
+    pub missing: Vec<Name>,
+}
+
+/// The forecast of what services together are asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PoolForecast {
+    /// The resource that their load is counted in.
+    pub resource: haggle_model::Resource,
+    /// How many services that are.
+    pub services: usize,
+    /// What is forecast of them: the sums of their means and bounds, in the finest of their steps, over the
+    /// time that all of their forecasts cover.
+    #[serde(flatten)]
+    pub outlook: Outlook,
+    /// The same until each horizon that was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub horizons: Vec<Summary>,
 }
 
 /// A request to scale, from outside. Either `replicas` or `load` is given.

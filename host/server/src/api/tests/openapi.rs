@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{get, request, send};
 
 /// What there is, by path.
-const ROUTES: [(&str, &[&str]); 28] = [
+const ROUTES: [(&str, &[&str]); 29] = [
     ("/", &["get"]),
     ("/healthz", &["get"]),
     ("/metrics", &["get"]),
@@ -16,6 +16,7 @@ const ROUTES: [(&str, &[&str]); 28] = [
     ("/v1/decisions", &["get"]),
     ("/v1/dependencies/{from}/{to}", &["delete", "put"]),
     ("/v1/events", &["get"]),
+    ("/v1/forecasts", &["get"]),
     ("/v1/forecasts/{service}", &["get"]),
     ("/v1/graph", &["get"]),
     ("/v1/leases", &["get"]),
