@@ -87,6 +87,17 @@ impl History {
         Self { limits, rings: BTreeMap::new() }
     }
 
+    /// Keeps at least so far back from now on, and as many more points as that takes.
+    pub fn reach(&mut self, back: Span) {
+        self.limits = self.limits.reaching(back);
+    }
+
+    /// How far back it keeps.
+    #[must_use]
+    pub const fn keep(&self) -> Span {
+        self.limits.keep
+    }
+
     /// Keeps one sample; see [`History::push_all`].
     ///
     /// # Errors
@@ -209,6 +220,23 @@ impl History {
             }
         }
         Ok(())
+    }
+}
+
+impl HistoryLimits {
+    /// The most points of a series, however far back it reaches.
+    pub const MOST_POINTS: usize = 100_000;
+
+    /// Limits that reach at least so far back, with as many points for the same time: at most
+    /// [`HistoryLimits::MOST_POINTS`], or what there were.
+    #[must_use]
+    pub fn reaching(self, back: Span) -> Self {
+        if back <= self.keep {
+            return self;
+        }
+        let times = back.as_millis() as f64 / self.keep.as_millis().max(1) as f64;
+        let points = (self.points as f64 * times).ceil() as usize;
+        Self { keep: back, points: points.min(Self::MOST_POINTS).max(self.points), ..self }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use haggle_model::{CalendarEvent, ForecastPolicy, Name, Span, Timestamp, Window};
+use haggle_model::{CalendarEvent, ForecastPolicy, Name, Timestamp, Window};
 use haggle_sandbox::types;
 use haggle_store::{Batch, Calendar};
 
@@ -79,8 +79,7 @@ impl Host {
     /// Deletes the events that were over before any history begins.
     pub(crate) fn sweep_calendar(&self, now: Timestamp) -> Result<(), HostError> {
         let catalog = self.catalog();
-        let histories = catalog.policies.values().map(|policy| policy.forecast.history);
-        let oldest = now.before(histories.max().unwrap_or(Span::ZERO));
+        let oldest = now.before(catalog.longest_history());
         for event in catalog.calendar.values().filter(|event| event.end() <= oldest) {
             match self.delete_event(&event.name) {
                 // Somebody else was faster.

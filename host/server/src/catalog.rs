@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use haggle_model::{
     CalendarEvent, Dependency, DependencyDocument, DependencyGraph, Name, Owner, Provider,
-    ScalingPolicy, Service,
+    ScalingPolicy, Service, Span,
 };
 
 use crate::{error::HostError, views::GraphView};
@@ -44,6 +44,12 @@ impl Catalog {
     /// The policy that a service follows. Policies cannot be deleted, so it is there.
     pub(crate) fn policy_of(&self, service: &Service) -> Arc<ScalingPolicy> {
         self.policies.get(&service.policy).cloned().unwrap_or_default()
+    }
+
+    /// How far back the policies look at most.
+    pub(crate) fn longest_history(&self) -> Span {
+        let all = self.policies.values().map(|policy| policy.forecast.history);
+        all.max().unwrap_or(Span::ZERO)
     }
 
     /// Whether anybody takes part in negotiations from elsewhere.

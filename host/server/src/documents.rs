@@ -201,6 +201,7 @@ impl Host {
         self.persistence.commit(batch)?;
         let name = policy.name.clone();
         let old = catalog.policies.insert(name.clone(), Arc::new(policy));
+        self.reach_back(&catalog);
         for service in catalog.services.values().filter(|service| service.policy == name) {
             self.track(&catalog, service)?;
         }

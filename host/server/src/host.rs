@@ -44,7 +44,7 @@ pub struct HostOptions {
     pub sandbox: haggle_sandbox::Options,
     /// The store.
     pub store: StoreOptions,
-    /// How much history is kept in memory.
+    /// How much history is kept in memory; more where a policy asks for more.
     pub history: HistoryLimits,
     /// Whether every call of a plugin is journalled, so that it can be replayed.
     pub journal: bool,
@@ -149,7 +149,7 @@ impl Host {
             id,
         };
         host.restore_plugins()?;
-        host.restore(options.history.keep)?;
+        host.restore()?;
         host.restore_reclaims()?;
         Ok(host)
     }

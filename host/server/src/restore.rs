@@ -19,7 +19,7 @@ use crate::{
 
 impl Host {
     /// Takes up where an earlier run has left off.
-    pub(crate) fn restore(&self, keep: Span) -> Result<(), HostError> {
+    pub(crate) fn restore(&self) -> Result<(), HostError> {
         let Some(store) = self.persistence.store() else { return Ok(()) };
         let now = self.clock.now();
         let mut catalog = Catalog::new();
@@ -27,6 +27,7 @@ impl Host {
             let (name, policy) = entry?;
             catalog.policies.insert(name, Arc::new(policy));
         }
+        self.reach_back(&catalog);
         for entry in store.scan::<Providers>() {
             let (name, provider) = entry?;
             self.open_accounts(&mut self.ledger(), &provider);
@@ -59,6 +60,7 @@ impl Host {
         let mut batch = Batch::new();
         keep_leases(&mut batch, &changed)?;
         self.persistence.commit(batch)?;
+        let keep = self.history().keep();
         self.restore_history(store, Window::new(now.before(keep), keep + Span::from_mins(1)))?;
         *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(catalog);
         Ok(())
@@ -86,6 +88,11 @@ impl Host {
             }
         }
         Ok(())
+    }
+
+    /// Keeps as much history as the policies ask for, and an hour more.
+    pub(crate) fn reach_back(&self, catalog: &Catalog) {
+        self.history().reach(catalog.longest_history() + Span::from_mins(60));
     }
 
     /// Makes a service known to the ledger and to the actuator.

@@ -19,7 +19,6 @@ use std::{
 use anyhow::Context;
 use clap::Args;
 use haggle_model::{Span, Timestamp};
-use haggle_observe::HistoryLimits;
 use haggle_sandbox::{Limits, Options};
 use haggle_server::{Clock, Host, HostOptions, ManualClock, SampleBatch, SystemClock};
 
@@ -141,8 +140,6 @@ impl World {
     fn open(data: &Path) -> anyhow::Result<Self> {
         let clock = Arc::new(ManualClock::new(SystemClock::default().now().floor(MINUTE)));
         let replicas = Replicas::default();
-        let usual = HistoryLimits::default();
-        let keep = minutes_long(PAST.steps(MINUTE) + 60);
         let told: Arc<ManualClock> = Arc::clone(&clock);
         let host = Host::open(HostOptions {
             data: Some(data.to_owned()),
@@ -150,7 +147,6 @@ impl World {
             actuator: Box::new(replicas.clone()),
             interval: MINUTE,
             sandbox: Options { compiler: compile_worker::compiler()?, ..Options::default() },
-            history: HistoryLimits { keep, ..usual },
             ..HostOptions::default()
         })
         .with_context(|| format!("the demo cannot be opened in {}", data.display()))?;

@@ -95,6 +95,19 @@ fn forgets_what_is_old_or_gone() {
 }
 
 #[test]
+fn reaches_back_as_far_as_it_is_asked_and_no_less_than_before() {
+    let mut history = history();
+    history.reach(Span::from_mins(30));
+    assert_eq!(history.limits, self::history().limits);
+    history.reach(Span::from_mins(150));
+    assert_eq!((history.keep(), history.limits.points), (Span::from_mins(150), 250));
+    let now = at(9000);
+    assert_eq!(history.push(now, &sample("web", 1, 1.0)).unwrap().stored, 1);
+    history.reach(Span::from_mins(1_000_000));
+    assert_eq!(history.limits.points, HistoryLimits::MOST_POINTS);
+}
+
+#[test]
 fn takes_the_host_s_time_where_a_sample_has_none() {
     let mut history = history();
     let timeless = Sample { time: None, ..sample("web", 0, 2.0) };

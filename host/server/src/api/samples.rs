@@ -25,6 +25,11 @@ struct Stored {
 /// Send measurements
 ///
 /// Up to 16 MiB of them at once. All are taken or, where one is refused, none.
+///
+/// They may come at any times, late, twice and out of order. A forecast sees one value for each step of its
+/// policy: the mean of the samples that fall into it, missing where there are none. Of two samples of the
+/// same time the last one counts; what is older than any history is counted as stale. A value is a level or a
+/// rate, not a counter that only grows.
 #[utoipa::path(
     post,
     path = "/v1/samples",

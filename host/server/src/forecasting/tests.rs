@@ -1,7 +1,7 @@
 use std::{path::Path, sync::Arc};
 
 use haggle_model::{CalendarEvent, Name, ScalingPolicy, Service, Span, Timestamp};
-use haggle_observe::Sample;
+use haggle_observe::{Sample, SeriesKey};
 use haggle_store::{Models, Store, StoreOptions};
 
 use crate::{Clock, Host, HostOptions, ManualClock, SampleBatch};
@@ -108,6 +108,75 @@ fn a_model_that_cannot_be_gone_on_from_is_fitted_again_at_once() {
     assert_eq!(host.turn().unwrap().unforecast, SERVICES);
     let report = host.turn().unwrap();
     assert_eq!((report.fitted, report.forecast), (SERVICES, SERVICES));
+}
+
+#[test]
+fn as_much_history_is_kept_as_a_policy_looks_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(START));
+    let host = open(folder.path(), &clock);
+    let half_hours = Span::from_mins(30);
+    describe(&host, r#"{"step": "30m", "horizon": "2h", "history": "4d"}"#);
+    feed(&host, START, half_hours, 192);
+    let seen = |host: &Host| {
+        let key = SeriesKey::load(name(0));
+        host.history().series(&key, START, half_hours, 192).values.len()
+    };
+    assert_eq!(seen(&host), 192);
+    drop(host);
+    assert_eq!(seen(&open(folder.path(), &clock)), 192);
+}
+
+/// What a source may send that restarts, stalls, lies and repeats itself.
+#[test]
+fn dirty_series_are_forecast_all_the_same() {
+    let clock = Arc::new(ManualClock::new(START));
+    let host = Host::open(HostOptions {
+        clock: Arc::clone(&clock) as Arc<dyn Clock>,
+        ..HostOptions::default()
+    })
+    .unwrap();
+    describe(&host, "{}");
+    let sample = |number: usize, seconds_ago: u64, value: f64| Sample {
+        service: name(number),
+        metric: "requests_per_second".to_owned(),
+        subject: None,
+        time: Some(START.before(Span::from_secs(seconds_ago))),
+        value,
+    };
+    let mut samples = Vec::new();
+    for minute in 1..=600_u64 {
+        let usual = 100.0 + (minute % 60) as f64;
+        let ago = 60 * minute;
+        // A gap of three hours, and restarts that begin at zero again.
+        if !(200..380).contains(&minute) {
+            samples.push(sample(0, ago, if minute % 97 < 3 { 0.0 } else { usual }));
+        }
+        // At irregular times, some steps without any and some with several, late ones last.
+        samples.insert(samples.len() / 2, sample(1, ago + minute * 37 % 90, usual));
+        // Each twice, the last one counts, and a spike beyond all bounds.
+        samples.push(sample(2, ago, -1.0));
+        samples.push(sample(2, ago, if minute == 300 { f64::MAX } else { usual }));
+        samples.push(sample(3, ago, 5.0));
+        samples.push(sample(4, ago, if minute < 100 { 4000.0 } else { usual }));
+    }
+    samples.extend([1, 2, 3].map(|minute| sample(5, 60 * minute, 7.0)));
+    host.push_samples(SampleBatch { samples, failures: Vec::new() }).unwrap();
+    let report = host.turn().unwrap();
+    assert_eq!((report.fitted, report.forecast), (SERVICES, SERVICES), "{report:?}");
+    for number in 0..SERVICES {
+        let outlook = host.forecast(&name(number)).unwrap().outlook;
+        for interval in &outlook.intervals {
+            let bounds = interval.lower.iter().zip(&interval.upper);
+            for (mean, (lower, upper)) in outlook.mean.iter().zip(bounds) {
+                let ordered = 0.0 <= *lower && lower <= mean && mean <= upper;
+                assert!(ordered && upper.is_finite(), "service {number}: {outlook:?}");
+            }
+        }
+        let usual = [0.0..200.0, 50.0..200.0, 50.0..200.0, 4.9..5.1, 2000.0..6000.0, 6.9..7.1];
+        let mean = outlook.mean[0];
+        assert!(usual[number].contains(&mean), "service {number}: {mean}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::{
 use haggle_actuate::{ActuateError, Actuator, ReplicaStatus, ScaleOrder};
 use haggle_backtest::{Competitor, CompetitorError, Negotiations, Observation};
 use haggle_model::{Dependency, Name, Service, Span, Timestamp};
-use haggle_observe::{HistoryLimits, Sample};
+use haggle_observe::Sample;
 use haggle_server::{Host, HostError, HostOptions, ManualClock, SampleBatch};
 
 use super::scenario::Scenario;
@@ -49,20 +49,11 @@ impl<'a> Haggle<'a> {
 
     fn open(&self) -> Result<Host, HostError> {
         let Scenario { workload, policies, providers, dependencies, events } = self.scenario;
-        let furthest = policies.iter().map(|policy| policy.forecast.history).max();
-        let usual = HistoryLimits::default();
-        let keep = furthest.map_or(usual.keep, |furthest| {
-            let an_hour = Span::from_mins(60).as_millis();
-            usual.keep.max(Span::from_millis(furthest.as_millis().saturating_add(an_hour)))
-        });
-        let samples = keep.steps(self.interval.min(Span::from_mins(1)));
-        let points = usual.points.max(usize::try_from(samples).unwrap_or(usize::MAX));
         let clock: Arc<ManualClock> = Arc::clone(&self.clock);
         let host = Host::open(HostOptions {
             clock,
             actuator: Box::new(self.simulation.clone()),
             interval: self.interval,
-            history: HistoryLimits { keep, points, ..usual },
             journal: false,
             id: Some("backtest".to_owned()),
             ..HostOptions::default()
