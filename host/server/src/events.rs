@@ -43,7 +43,7 @@ pub enum EventKind {
     Fallback,
     /// A plugin left a line.
     Log,
-    /// A service, dependency, provider or policy was changed.
+    /// A service, dependency, provider, policy or event of the calendar was changed.
     Catalog,
     /// A lease ended by itself.
     Lease,

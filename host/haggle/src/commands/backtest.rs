@@ -30,7 +30,7 @@ pub(crate) struct Backtest {
     /// The recorded load
     #[arg(long, value_name = "FILE")]
     load: PathBuf,
-    /// Services (named like the columns), dependencies, providers and policies, as for `haggle apply`
+    /// Services (named like the columns), dependencies, providers, policies and events, as for `haggle apply`
     #[arg(long, value_name = "FILE|DIR")]
     scenario: Option<PathBuf>,
     /// The share of a replica's capacity that the Kubernetes autoscaler aims at
