@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use haggle_model::{Bound, Decision, Name, Quantities, ScalingReason, Span, Timestamp};
 use haggle_negotiate::Agreement;
 use haggle_plan::Need;
-use haggle_store::Batch;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    committing::Pending,
     error::HostError,
     host::Host,
     negotiating::Session,
@@ -19,15 +19,6 @@ use crate::{
 
 /// So many turns pass before a refusal is put to the test again.
 const RETRY: u64 = 5;
-
-/// What a turn has decided and not yet committed.
-#[derive(Default)]
-pub(crate) struct Pending {
-    pub(crate) batch: Batch,
-    pub(crate) decisions: Vec<Decision>,
-    /// Sessions with others whose end is among it.
-    pub(crate) ended: Vec<String>,
-}
 
 /// What was wanted of the requester, and why.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -67,7 +58,7 @@ impl Host {
             let refused = verdict.verdict != Verdict::Approved;
             state.refused = refused.then(|| Agreed { load, until: now + retry });
         }
-        self.keep_session(&mut pending.batch, session, now, verdict)?;
+        self.keep_session(pending, session, now, verdict)?;
         let Some(agreement) = session.negotiated.outcome.agreement() else { return Ok(()) };
         self.mark_lost(agreement, states);
         if session.window.start > now {

@@ -51,7 +51,7 @@ pub(crate) struct InProcess<'a> {
     pub(crate) catalog: &'a Catalog,
     pub(crate) now: Timestamp,
     pub(crate) seed: u64,
-    /// Where leases are written before they count; none where the host writes them with the turn.
+    /// Where leases are handed to before they count; none where the host writes them with the turn.
     pub(crate) writes_to: Option<&'a Persistence>,
 }
 
@@ -135,12 +135,14 @@ impl Counterparties for InProcess<'_> {
     }
 
     /// Where nobody else negotiates meanwhile, the host commits all agreements of a turn together, before
-    /// any of them is acted on.
+    /// any of them is acted on. Otherwise they are handed over at once, while nobody else can change the
+    /// ledger, so that they are written in the order in which they count; whoever is told of the agreement
+    /// waits for a later write.
     fn persist(&mut self, leases: &[Lease]) -> Result<(), String> {
         let Some(persistence) = self.writes_to else { return Ok(()) };
         let mut batch = Batch::new();
-        let written = keep_leases(&mut batch, leases).and_then(|()| persistence.commit(batch));
-        written.map(drop).map_err(|error| error.to_string())
+        let written = keep_leases(&mut batch, leases).and_then(|()| persistence.commit_lazy(batch));
+        written.map_err(|error| error.to_string())
     }
 }
 

@@ -17,8 +17,9 @@ use haggle_store::{Batch, Kind};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    applying::{Asked, Pending},
+    applying::Asked,
     catalog::Catalog,
+    committing::Pending,
     counterparties::{InProcess, WorldView},
     courier::Delivered,
     error::HostError,
@@ -256,23 +257,19 @@ impl Host {
     }
 
     /// Carries out what was agreed. The turn must not be held.
-    fn conclude(&self, endings: Vec<Ending>) -> Result<(), HostError> {
+    pub(crate) fn conclude(&self, endings: Vec<Ending>) -> Result<(), HostError> {
         if endings.is_empty() {
             return Ok(());
         }
-        let _turning = lock(&self.turning);
-        self.conclude_in_turn(endings)
-    }
-
-    /// The same for whoever holds the turn.
-    pub(crate) fn conclude_in_turn(&self, endings: Vec<Ending>) -> Result<(), HostError> {
+        let turning = lock(&self.turning);
         let mut pending = Pending::default();
         let mut answers = Vec::new();
         for ending in endings {
             answers.extend(self.settle_ending(ending, &mut pending)?);
         }
-        self.commit_and_actuate(pending)?;
-        self.persistence.flush_journal()?;
+        let submitted = self.submit(pending)?;
+        drop(turning);
+        self.carry_out(submitted)?;
         for (verdict, answer) in answers {
             // Whoever asked may have gone away.
             answer.into_iter().for_each(|answer| drop(answer.send(verdict.clone())));

@@ -15,6 +15,7 @@ mod applying;
 mod calendar;
 mod catalog;
 mod clock;
+mod committing;
 mod convert;
 mod counterparties;
 mod courier;

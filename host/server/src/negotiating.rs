@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use haggle_model::{Name, Quantities, ScalingPolicy, Service, Timestamp, Window};
-use haggle_negotiate::{Demand, Ledger, Negotiated, Outcome, Purpose, negotiate};
-use haggle_store::Batch;
-use serde_json::{Value, json};
+use haggle_negotiate::{Demand, Ledger, Negotiated, Outcome, Purpose, Transcript, negotiate};
+use serde::Serialize;
+use serde_json::json;
 
 use crate::{
     catalog::Catalog,
+    committing::{News, Pending},
     counterparties::{InProcess, WorldView},
     error::HostError,
     events::EventKind,
@@ -25,9 +26,21 @@ pub(crate) struct Session {
     pub(crate) window: Window,
     pub(crate) negotiated: Negotiated,
     pub(crate) demand: Demand,
-    /// Whether its leases are on disk already. To write them later could bring back what another session
+    /// Whether its leases are written already. To write them later could bring back what another session
     /// has ended in the meantime.
     written: bool,
+}
+
+/// What is kept of a negotiation.
+#[derive(Serialize)]
+struct Record<'a> {
+    id: &'a str,
+    at: Timestamp,
+    outcome: &'static str,
+    demand: &'a Demand,
+    result: &'a Outcome,
+    verdict: &'a ScalingVerdict,
+    transcript: &'a Transcript,
 }
 
 /// What a service wants to carry, on top of what it has promised to others.
@@ -91,27 +104,30 @@ impl Host {
         Ok(Session::new(demand, number, negotiated, written))
     }
 
-    /// Writes a negotiation and the leases it changed into a batch, counts it and tells of it.
+    /// Writes a negotiation and the leases it changed into a batch, and counts it; it is told once that
+    /// is durable.
     pub(crate) fn keep_session(
         &self,
-        batch: &mut Batch,
+        pending: &mut Pending,
         session: &Session,
         now: Timestamp,
         verdict: &ScalingVerdict,
     ) -> Result<(), HostError> {
         if !session.written {
-            keep_leases(batch, &session.negotiated.changes)?;
+            keep_leases(&mut pending.batch, &session.negotiated.changes)?;
         }
         let record = session.record(now, verdict);
-        self.persistence.keep_negotiation(batch, &self.id, &session.id, session.number, record)?;
+        let Session { id, number, .. } = session;
+        self.persistence.keep_negotiation(&mut pending.batch, &self.id, id, *number, &record)?;
         let outcome = session.outcome();
         self.metrics.negotiation(outcome);
-        let requester = session.demand.requester.as_str();
-        let message = session.describe();
-        let detail = json!({ "negotiation": session.id, "outcome": outcome });
         let failed = session.negotiated.outcome.agreement().is_none();
-        let kind = if failed { EventKind::Alert } else { EventKind::Negotiation };
-        self.emit(kind, requester, message, detail);
+        pending.news.push(News {
+            kind: if failed { EventKind::Alert } else { EventKind::Negotiation },
+            subject: session.demand.requester.to_string(),
+            message: session.describe(),
+            detail: json!({ "negotiation": session.id, "outcome": outcome }),
+        });
         Ok(())
     }
 }
@@ -179,15 +195,9 @@ impl Session {
         }
     }
 
-    fn record(&self, now: Timestamp, verdict: &ScalingVerdict) -> Value {
-        json!({
-            "id": self.id,
-            "at": now,
-            "outcome": self.outcome(),
-            "demand": self.demand,
-            "result": self.negotiated.outcome,
-            "verdict": verdict,
-            "transcript": self.negotiated.transcript,
-        })
+    fn record<'a>(&'a self, at: Timestamp, verdict: &'a ScalingVerdict) -> Record<'a> {
+        let Self { id, negotiated, demand, .. } = self;
+        let Negotiated { outcome: result, transcript, .. } = negotiated;
+        Record { id, at, outcome: self.outcome(), demand, result, verdict, transcript }
     }
 }

@@ -10,9 +10,10 @@ use std::{
 
 use haggle_model::{Decision, Lease, LeaseState, Name};
 use haggle_store::{
-    Batch, CallRecord, Decisions, Kind, Leases, Negotiations, Receipt, Store, StoreError,
+    Batch, CallRecord, Commit, Decisions, Kind, Leases, Negotiations, Receipt, Store, StoreError,
     StoreOptions,
 };
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::{host::lock, state::StoredStanding};
@@ -119,21 +120,18 @@ impl Persistence {
         self.commit_lazy(batch)
     }
 
-    /// Commits decisions together with whatever else the batch holds, and numbers them.
+    /// Hands decisions to the store together with whatever else the batch holds. Their numbers come with
+    /// the receipt; without a store they are numbered at once.
     pub(crate) fn decide(
         &self,
         mut batch: Batch,
         decisions: &mut [Decision],
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<Commit>, StoreError> {
         for decision in decisions.iter() {
             batch.append::<Decisions>(decision)?;
         }
-        if self.store.is_some() {
-            let receipt = self.commit(batch)?;
-            for (decision, sequence) in decisions.iter_mut().zip(receipt.sequences) {
-                decision.sequence = sequence;
-            }
-            return Ok(());
+        if let Some(store) = &self.store {
+            return Ok(Some(store.commit(batch)));
         }
         let mut memory = lock(&self.memory);
         for decision in decisions {
@@ -144,7 +142,7 @@ impl Persistence {
         while memory.decisions.len() > REMEMBERED {
             memory.decisions.pop_front();
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Adds the record of a negotiation to a batch, and forgets the oldest.
@@ -154,16 +152,17 @@ impl Persistence {
         host: &str,
         id: &str,
         number: u64,
-        record: Value,
+        record: &impl Serialize,
     ) -> Result<(), StoreError> {
         if self.store.is_some() {
-            batch.put::<Negotiations>(&id.to_owned(), &record)?;
+            batch.put_as::<Negotiations>(&id.to_owned(), record)?;
             if let Some(old) = number.checked_sub(NEGOTIATIONS) {
                 batch.delete::<Negotiations>(&negotiation_id(host, old))?;
             }
             return Ok(());
         }
         let mut memory = lock(&self.memory);
+        let record = serde_json::to_value(record).unwrap_or_default();
         memory.negotiations.insert(id.to_owned(), record);
         while memory.negotiations.len() > REMEMBERED {
             memory.negotiations.pop_first();

@@ -6,8 +6,9 @@ use haggle_model::{Owner, Quantities, ScalingReason, Service, Window};
 use haggle_negotiate::Purpose;
 
 use crate::{
-    applying::{Asked, Pending},
+    applying::Asked,
     catalog::not_found,
+    committing::Pending,
     error::HostError,
     exchange::Waiting,
     host::{Host, lock},
@@ -54,7 +55,7 @@ impl Host {
     /// # Errors
     /// [`HostError`] where the request makes no sense.
     pub fn begin_scaling(&self, request: ScalingRequest) -> Result<ScalingTicket, HostError> {
-        let _turning = lock(&self.turning);
+        let turning = lock(&self.turning);
         let now = self.clock.now();
         let catalog = self.catalog();
         let service = catalog.service(&request.service)?;
@@ -99,9 +100,10 @@ impl Host {
         if Self::asks_others(&catalog, &service.name) {
             drop(ledger);
             drop(states);
+            drop(turning);
             let waiting = Waiting { number, demand, asked, answer: Some(answer), ended: false };
             let endings = self.open_session(waiting)?;
-            self.conclude_in_turn(endings)?;
+            self.conclude(endings)?;
             return Ok(ticket);
         }
         let session = self.negotiate(&catalog, &states, &mut ledger, (number, demand), now)?;
@@ -111,8 +113,9 @@ impl Host {
         let mut pending = Pending::default();
         self.settle(&session, &verdict, asked, now, &mut states, &mut pending)?;
         drop(states);
-        self.commit_and_actuate(pending)?;
-        self.persistence.flush_journal()?;
+        let submitted = self.submit(pending)?;
+        drop(turning);
+        self.carry_out(submitted)?;
         drop(answer.send(verdict));
         Ok(ticket)
     }

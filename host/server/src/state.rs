@@ -7,10 +7,10 @@ use crate::{models::Model, views::ForecastView};
 /// What the host has found out about a service and decided for it.
 #[derive(Clone, Debug)]
 pub(crate) struct ServiceState {
-    /// How many replicas were ordered last.
+    /// How many replicas were decided last; the order may still be on its way to the disk.
     pub(crate) replicas: u32,
-    /// The decision that ordered them, where there was one since the host started.
-    pub(crate) order: Option<u64>,
+    /// The newest order that is durable, where there was one since the host started.
+    pub(crate) order: Option<Order>,
     pub(crate) tier: Tier,
     pub(crate) tier_since: Timestamp,
     /// The share of the pool that the tier policy gives it.
@@ -32,6 +32,15 @@ pub(crate) struct ServiceState {
     pub(crate) scheduled: Vec<Scheduled>,
     /// What was last asked for in vain, at least in part, and until when it is not asked for again.
     pub(crate) refused: Option<Agreed>,
+}
+
+/// An order to scale.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Order {
+    /// How many replicas.
+    pub(crate) to: u32,
+    /// The place of its decision in the journal.
+    pub(crate) sequence: u64,
 }
 
 /// A load beyond what the service has promised to others, and until when.

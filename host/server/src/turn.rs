@@ -1,8 +1,7 @@
 //! One turn of the control loop: observe, forecast, assess, assign tiers, work out needs, negotiate,
 //! commit, actuate.
 
-use haggle_actuate::ScaleOrder;
-use haggle_model::{Decision, Name, Owner, ScalingReason, Service, Timestamp, Window};
+use haggle_model::{Name, Owner, ScalingReason, Service, Timestamp, Window};
 use haggle_negotiate::Purpose;
 use haggle_observe::SeriesKey;
 use haggle_plan::{Standing, need};
@@ -10,14 +9,15 @@ use haggle_store::Batch;
 use serde_json::json;
 
 use crate::{
-    applying::{Asked, Pending},
+    applying::Asked,
     catalog::Catalog,
+    committing::Pending,
     error::HostError,
     events::EventKind,
     exchange::Waiting,
     host::{Host, lock},
     negotiating::Wish,
-    persistence::{Standings, keep_leases},
+    persistence::keep_leases,
     state::Agreed,
     views::TurnReport,
 };
@@ -50,8 +50,8 @@ impl Host {
         for service in dependents_first(&catalog) {
             self.serve(&catalog, service, now, &mut pending, &mut report)?;
         }
-        report.decisions = self.commit_and_actuate(pending)?.len();
-        self.persistence.flush_journal()?;
+        let submitted = self.submit(pending)?;
+        report.decisions = self.carry_out(submitted)?.len();
         self.history().prune(now);
         self.metrics.turn(&report, started.elapsed().as_secs_f64());
         Ok(report)
@@ -217,73 +217,6 @@ impl Host {
         self.emit(EventKind::Alert, service.as_str(), message, json!({}));
         report.failed += 1;
         Ok(())
-    }
-
-    /// Writes what was decided, and only then carries it out.
-    pub(crate) fn commit_and_actuate(&self, pending: Pending) -> Result<Vec<Decision>, HostError> {
-        let Pending { mut batch, mut decisions, ended } = pending;
-        let states = self.states();
-        for decision in &decisions {
-            if let Some(state) = states.get(&decision.service) {
-                batch.put::<Standings>(&decision.service, &state.stored())?;
-            }
-        }
-        drop(states);
-        if batch.is_empty() && decisions.is_empty() {
-            return Ok(decisions);
-        }
-        self.persistence.decide(batch, &mut decisions)?;
-        let mut waiting = lock(&self.waiting);
-        ended.iter().for_each(|session| drop(waiting.remove(session)));
-        drop(waiting);
-        let mut states = self.states();
-        for decision in &decisions {
-            if let Some(state) = states.get_mut(&decision.service) {
-                state.order = Some(decision.sequence);
-            }
-        }
-        drop(states);
-        for decision in &decisions {
-            let Decision { service, from, to, sequence, .. } = decision;
-            let order =
-                ScaleOrder { service: service.clone(), from: *from, to: *to, sequence: *sequence };
-            self.metrics.decision(service, *to);
-            let message = format!("{from} -> {to} replicas: {}", decision.explanation);
-            let detail = serde_json::to_value(decision).unwrap_or_default();
-            self.emit(EventKind::Decision, service.as_str(), message, detail);
-            self.carry_out(&order);
-        }
-        Ok(decisions)
-    }
-}
-
-impl Host {
-    /// Carries out an order. One that fails is repeated at the next turn.
-    fn carry_out(&self, order: &ScaleOrder) {
-        let mut actuator = self.actuator();
-        let result = actuator.scale(self.clock.now(), order);
-        drop(actuator);
-        if let Err(error) = result {
-            let message = format!("not scaled to {}: {error}", order.to);
-            self.emit(EventKind::Alert, order.service.as_str(), message, json!({}));
-        }
-    }
-
-    /// Repeats orders that were not carried out.
-    fn repeat_orders(&self, catalog: &Catalog) {
-        let states = self.states();
-        let open: Vec<ScaleOrder> = catalog
-            .services
-            .keys()
-            .filter_map(|service| {
-                let state = states.get(service)?;
-                let from = self.status(service)?.desired;
-                let (to, sequence) = (state.replicas, state.order?);
-                (from != to).then(|| ScaleOrder { service: service.clone(), from, to, sequence })
-            })
-            .collect();
-        drop(states);
-        open.iter().for_each(|order| self.carry_out(order));
     }
 }
 

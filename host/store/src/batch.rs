@@ -50,6 +50,18 @@ impl Batch {
         key: &K::Key,
         value: &K::Value,
     ) -> Result<&mut Self, StoreError> {
+        self.put_as::<K>(key, value)
+    }
+
+    /// The same for something that is written as such a value is, without making one of it first.
+    ///
+    /// # Errors
+    /// As [`Batch::put`].
+    pub fn put_as<K: Kind>(
+        &mut self,
+        key: &K::Key,
+        value: &impl Serialize,
+    ) -> Result<&mut Self, StoreError> {
         let key = encode_key::<K>(key)?;
         let value = encode_value::<K>(&key, value)?;
         self.push(key.len() + value.len(), Operation::Put { key, value });

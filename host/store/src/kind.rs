@@ -80,7 +80,10 @@ pub(crate) fn check_key(what: &'static str, key: Vec<u8>) -> Result<Vec<u8>, Sto
 }
 
 /// The bytes of a value of that kind.
-pub(crate) fn encode_value<K: Kind>(key: &[u8], value: &K::Value) -> Result<Vec<u8>, StoreError> {
+pub(crate) fn encode_value<K: Kind>(
+    key: &[u8],
+    value: &impl Serialize,
+) -> Result<Vec<u8>, StoreError> {
     let bytes = K::ENCODING.encode(K::NAME, value)?;
     if bytes.len() > K::MAX_BYTES {
         let what = format!("{} {}", K::NAME, pages::name(key));

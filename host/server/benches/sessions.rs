@@ -1,0 +1,107 @@
+//! Durable sessions per second through the gate: many requesters at once, whose agreements share flushes,
+//! over one at a time, so that each waits for a flush of its own. In one run, with the built-in policies, over
+//! six services of which five have to promise their part; with machines, all six buy replicas as well, which
+//! is a dozen calls of policies a session in place of two.
+//!
+//! `cargo bench -p haggle-server --profile dev --bench sessions`.
+#![allow(missing_docs)]
+
+use std::{
+    error::Error,
+    io::Write,
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use haggle_model::{Dependency, Name, Provider, Quantities, Resource, Service, Strength};
+use haggle_server::{Host, HostOptions, ScalingRequest, Verdict};
+use serde_json::{Value, json};
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+const RUN: Duration = Duration::from_secs(4);
+const SERVICES: usize = 6;
+const BAR: f64 = 10.0;
+
+fn main() -> Result<(), Failure> {
+    let mut out = std::io::stdout();
+    writeln!(out, "{:<52}{:>12}{:>9}", "", "sessions/s", "ratio")?;
+    let mut best = 0_f64;
+    for (what, uses) in [("promises", json!({})), ("promises, machines", json!({"cpu_cores": 1}))] {
+        let baseline = sessions_per_second(1, &uses)?;
+        let mut row = |how: &str, rate: f64| {
+            let label = format!("{what}: {how}");
+            writeln!(out, "{label:<52}{rate:>12.0}{:>8.1}x", rate / baseline)
+        };
+        row("one at a time, a flush each", baseline)?;
+        for requesters in [16, 64, 256] {
+            let rate = sessions_per_second(requesters, &uses)?;
+            best = best.max(rate / baseline);
+            row(&format!("{requesters} requesters at once"), rate)?;
+        }
+    }
+    writeln!(out, "best: {best:.1}x (bar: {BAR}x)")?;
+    if best < BAR { Err("below the bar".into()) } else { Ok(()) }
+}
+
+/// A tree of services in which each calls three others. Where replicas use something, they are on the
+/// machines of one provider.
+fn open(data: &Path, uses: &Value) -> Result<Host, Failure> {
+    // Compiled once for all runs.
+    let cache = Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
+    let sandbox = haggle_sandbox::Options { cache, ..haggle_sandbox::Options::default() };
+    let data = Some(data.to_owned());
+    let host = Host::open(HostOptions { data, sandbox, ..HostOptions::default() })?;
+    let rack: Provider = serde_json::from_value(json!({
+        "name": "rack",
+        "units": [{"id": "m", "count": 1000, "has": {"cpu_cores": 64}, "cost_per_hour": 1}],
+    }))?;
+    host.put_provider(rack)?;
+    for i in 0..SERVICES {
+        let service: Service = serde_json::from_value(json!({
+            "name": format!("s{i}"),
+            "replica": {"uses": uses, "serves": {"requests_per_second": 100}},
+            "replicas": {"min": 0, "max": 10_000},
+        }))?;
+        host.put_service(service)?;
+    }
+    for i in 1..SERVICES {
+        let (from, to) = (format!("s{}", (i - 1) / 3), format!("s{i}"));
+        let ratios = Quantities::of(Resource::RequestsPerSecond, 0.9)?;
+        let dependency = Dependency { strength: Strength::Mandatory, ratios };
+        host.put_dependency(&Name::new(&from)?, &Name::new(&to)?, dependency)?;
+    }
+    Ok(host)
+}
+
+fn sessions_per_second(requesters: usize, uses: &Value) -> Result<f64, Failure> {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let host = open(folder.path(), uses)?;
+    let next = AtomicU64::new(0);
+    let start = Instant::now();
+    let ask = || -> Result<u64, Failure> {
+        let mut approved = 0;
+        while start.elapsed() < RUN {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let request: ScalingRequest = serde_json::from_value(json!({
+                "service": "s0", "load": {"requests_per_second": 100 + number % 1000},
+            }))?;
+            approved += u64::from(host.request_scaling(request)?.verdict == Verdict::Approved);
+        }
+        Ok(approved)
+    };
+    let mut approved = 0;
+    thread::scope(|scope| -> Result<(), Failure> {
+        let threads: Vec<_> = (0..requesters).map(|_| scope.spawn(ask)).collect();
+        for thread in threads {
+            approved += thread.join().map_err(|_| "a requester panicked")??;
+        }
+        Ok(())
+    })?;
+    if approved == 0 {
+        return Err("nothing was approved".into());
+    }
+    Ok(approved as f64 / start.elapsed().as_secs_f64())
+}
