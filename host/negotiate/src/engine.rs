@@ -1,6 +1,9 @@
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet, VecDeque},
+};
 
-use haggle_model::Timestamp;
+use haggle_model::{Lease, Owner, Quantities, Timestamp};
 
 use crate::{
     Content, Context, Demand, Fault, Input, Ledger, Message, MessageId, Outcome, Party, Reason,
@@ -142,6 +145,20 @@ impl Engine {
         // What could not run out while it was on its way.
         effects.extend(expire(setting));
         effects
+    }
+
+    /// An owner announces that from `at` on it has only `left`: [`Ledger::reclaim`], where holders of lower
+    /// tiers lose their leases first. What is on its way to disk meanwhile ends once it is there.
+    pub fn reclaim(
+        &mut self,
+        owner: &Owner,
+        left: &Quantities,
+        at: Timestamp,
+        setting: &mut Setting<'_>,
+    ) -> Option<Effect> {
+        let Setting { world, ledger, now } = setting;
+        let cut = ledger.reclaim(owner, left, at, *now, lowest_first(*world));
+        (!cut.is_empty()).then_some(Effect::Reclaimed(cut))
     }
 
     /// Ends a session that is not confirmed yet.
@@ -330,6 +347,12 @@ fn admit(running: &mut Running, message: Message) -> Result<Admitted, MessageErr
 fn expire(setting: &mut Setting<'_>) -> Option<Effect> {
     let expired = setting.ledger.expire(setting.now);
     (!expired.is_empty()).then_some(Effect::Expired(expired))
+}
+
+/// Whose lease ends first where not all can stay. Gold is the least of tiers, and goes last.
+fn lowest_first(world: &dyn World) -> impl Fn(&Lease, &Lease) -> Ordering {
+    let tier = |lease: &Lease| world.standing(&lease.holder).map(|standing| standing.tier);
+    move |a, b| tier(b).cmp(&tier(a))
 }
 
 /// Repeats questions, gives them up, and ends the session at its deadline.

@@ -114,8 +114,7 @@ impl Host {
         let ledger = self.ledger();
         for lease in agreement.borrowed.iter().filter_map(|id| ledger.lease(id)) {
             if let Some(state) = states.get_mut(&lease.holder) {
-                state.lost = true;
-                state.refused = None;
+                state.lose();
             }
         }
     }

@@ -164,7 +164,7 @@ impl Host {
         self.conclude(endings)
     }
 
-    fn with_engine<R>(&self, act: impl FnOnce(&mut Engine, &mut Setting<'_>) -> R) -> R {
+    pub(crate) fn with_engine<R>(&self, act: impl FnOnce(&mut Engine, &mut Setting<'_>) -> R) -> R {
         let catalog = self.catalog();
         let mut engine = lock(&self.engine);
         let states = self.states();
@@ -186,6 +186,12 @@ impl Host {
                     let mut batch = Batch::new();
                     keep_leases(&mut batch, &leases)?;
                     self.persistence.commit_lazy(batch)?;
+                }
+                Effect::Reclaimed(leases) => {
+                    let mut batch = Batch::new();
+                    keep_leases(&mut batch, &leases)?;
+                    self.persistence.commit_lazy(batch)?;
+                    self.note_lost(&leases);
                 }
                 Effect::Fault { session, fault } => {
                     tracing::warn!(session, from = %fault.participant, "{}", fault.text);

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use haggle_model::{Name, Owner, Provider, Timestamp};
+use haggle_model::{Lease, Name, Owner, Provider, Timestamp};
+use haggle_negotiate::Effect;
 use haggle_store::{Batch, Kind};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -85,31 +86,37 @@ impl Host {
         provider: &Provider,
         unit: &Name,
         reclaim: Reclaim,
-    ) -> Result<Vec<haggle_model::Lease>, HostError> {
+    ) -> Result<Vec<Lease>, HostError> {
         let Some(found) = provider.unit(unit.as_str()) else { return Ok(Vec::new()) };
         let owner = Owner::Unit { provider: provider.name.clone(), unit: unit.clone() };
         let left = found.has.scaled(f64::from(found.count.saturating_sub(reclaim.count)));
-        let mut states = self.states();
-        let tier = |holder: &Name| states.get(holder).map(|state| state.tier);
-        let mut ledger = self.ledger();
-        // Gold is the least, and goes last.
-        let leases = ledger.reclaim(&owner, &left, reclaim.at, self.clock.now(), |a, b| {
-            tier(&b.holder).cmp(&tier(&a.holder))
-        });
         let key = (provider.name.clone(), unit.clone());
         let mut batch = Batch::new();
         batch.put::<Reclaims>(&key, &reclaim)?;
-        keep_leases(&mut batch, &leases)?;
-        self.persistence.commit(batch)?;
-        drop(ledger);
+        // Written in the order in which it counts.
+        let (leases, written) = self.with_engine(|engine, setting| {
+            let leases = match engine.reclaim(&owner, &left, reclaim.at, setting) {
+                Some(Effect::Reclaimed(leases)) => leases,
+                _ => Vec::new(),
+            };
+            let kept = keep_leases(&mut batch, &leases);
+            (leases, kept.and_then(|()| self.persistence.commit_lazy(batch)))
+        });
+        written?;
+        self.persistence.commit(Batch::new())?;
         lock(&self.reclaims).insert(key, reclaim);
-        for lease in &leases {
+        self.note_lost(&leases);
+        Ok(leases)
+    }
+
+    /// The holders have to negotiate for others.
+    pub(crate) fn note_lost(&self, leases: &[Lease]) {
+        let mut states = self.states();
+        for lease in leases {
             if let Some(state) = states.get_mut(&lease.holder) {
-                state.lost = true;
-                state.refused = None;
+                state.lose();
             }
         }
-        Ok(leases)
     }
 
     /// Takes announced units out of what providers have, once it is time.

@@ -107,6 +107,12 @@ impl ServiceState {
         }
     }
 
+    /// A lease of it ends before its time: it negotiates for another at the next turn.
+    pub(crate) fn lose(&mut self) {
+        self.lost = true;
+        self.refused = None;
+    }
+
     pub(crate) fn stored(&self) -> StoredStanding {
         StoredStanding {
             replicas: self.replicas,

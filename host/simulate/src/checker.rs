@@ -3,10 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use haggle_model::{Lease, LeaseId, LeaseState, Owner, Quantities, Timestamp};
-use haggle_negotiate::{Demand, Ending, Ledger, Message, Outcome, Persist};
+use haggle_model::{Lease, LeaseId, LeaseState, Owner, Quantities, Timestamp, Window};
+use haggle_negotiate::{Agreement, Demand, Ending, Ledger, Message, Outcome, Persist};
 
-use crate::{coordinator::Coordinator, report::Rule};
+use crate::{
+    coordinator::{Coordinator, Reclaim},
+    report::Rule,
+};
 
 /// What was seen, of which rule.
 pub(crate) type Check = Result<(), (Rule, String)>;
@@ -27,12 +30,18 @@ pub(crate) struct Checker {
     /// The leases of agreements on disk.
     agreed: BTreeMap<String, Vec<LeaseId>>,
     outcomes: BTreeMap<String, Outcome>,
+    /// What is taken back, on disk.
+    pub(crate) reclaims: Vec<Reclaim>,
+    /// Leases that end early because of that, and when.
+    cut: BTreeMap<LeaseId, Timestamp>,
+    /// What a session is to go on with: until when whose promises last.
+    renewing: BTreeMap<String, BTreeMap<Owner, Timestamp>>,
 }
 
 /// What is under way between memory and disk.
 pub(crate) struct Between<'a> {
-    /// Sessions that wait for the disk.
-    pub(crate) awaited: &'a BTreeSet<String>,
+    /// Sessions that wait for the disk, and the leases that they change.
+    pub(crate) awaited: &'a BTreeMap<String, BTreeSet<LeaseId>>,
     /// Leases that are being written.
     pub(crate) written: &'a BTreeSet<LeaseId>,
 }
@@ -44,6 +53,33 @@ impl Checker {
 
     pub(crate) fn opened(&mut self, demand: &Demand) {
         self.demands.insert(demand.session.clone(), demand.clone());
+    }
+
+    /// A session is to go on with what another has agreed.
+    pub(crate) fn renewing(&mut self, demand: &Demand, old: &str, now: Timestamp) {
+        let live = |lease: &&Lease| {
+            lease.is_active(now)
+                && lease.holder == demand.requester
+                && matches!(lease.owner, Owner::Service(_))
+                && !self.cut.contains_key(&lease.id)
+        };
+        let agreed = self.agreed.get(old).into_iter().flatten();
+        let promises = agreed.filter_map(|id| self.disk.get(id)).filter(live);
+        let lasts = promises.map(|lease| (lease.owner.clone(), lease.window.end)).collect();
+        self.renewing.insert(demand.session.clone(), lasts);
+    }
+
+    /// Leases end early on disk.
+    pub(crate) fn cut(&mut self, leases: &[Lease]) {
+        for lease in leases {
+            if lease.state == LeaseState::Confirmed {
+                self.cut.insert(lease.id.clone(), lease.window.end);
+                self.disk.insert(lease.id.clone(), lease.clone());
+            } else {
+                self.ended.insert(lease.id.clone());
+                self.disk.remove(&lease.id);
+            }
+        }
     }
 
     pub(crate) fn outcome(&self, session: &str) -> Option<&Outcome> {
@@ -136,11 +172,29 @@ impl Checker {
             if let Some(id) = agreement.leases.iter().find(|id| !self.confirmed.contains(*id)) {
                 return fail(Rule::Durability, format!("{session} agreed on {id}, not on disk"));
             }
+            self.goes_on(agreement)?;
         }
         if !agreed && self.agreed.contains_key(session) {
             return fail(Rule::Whole, format!("{session} failed, but its agreement is on disk"));
         }
         self.outcomes.insert(session.clone(), outcome.clone());
+        Ok(())
+    }
+
+    /// What was renewed, when it was wanted, begins before what was there has ended.
+    fn goes_on(&self, agreement: &Agreement) -> Check {
+        let renewed = self.renewing.get(&agreement.session).filter(|_| agreement.window.is_none());
+        for (owner, end) in renewed.into_iter().flatten() {
+            let new = agreement
+                .leases
+                .iter()
+                .filter_map(|id| self.disk.get(id))
+                .find(|lease| lease.owner == *owner && lease.negotiation == agreement.session);
+            if let Some(lease) = new.filter(|lease| lease.window.start > *end) {
+                let text = format!("{} begins after what it renews ended at {end}", lease.id);
+                return fail(Rule::Renewal, text);
+            }
+        }
         Ok(())
     }
 
@@ -169,14 +223,16 @@ impl Checker {
             if lease.state == LeaseState::Held && !host.is_open(session) {
                 return fail(Rule::Hold, format!("{} is held, and {session} is over", lease.id));
             }
-            let moving = between.awaited.contains(session) || between.written.contains(&lease.id);
+            let changing = between.awaited.values().any(|leases| leases.contains(&lease.id));
+            let moving = changing || between.written.contains(&lease.id);
             if !lease.is_active(now) && !moving {
                 return fail(Rule::Expiry, format!("{} is over and kept at {now}", lease.id));
             }
         }
+        self.taken_back(&live, between, now)?;
         for (session, demand) in &self.demands {
             let deadline = demand.started_at + demand.policy.deadline;
-            if now >= deadline && host.is_open(session) && !between.awaited.contains(session) {
+            if now >= deadline && host.is_open(session) && !between.awaited.contains_key(session) {
                 return fail(Rule::End, format!("{session} goes on at {now}, after {deadline}"));
             }
         }
@@ -194,7 +250,15 @@ impl Checker {
             self.fits(owner, &live, Some(ledger), now, "in memory")?;
         }
         for lease in changed {
-            if lease.state == LeaseState::Confirmed && self.disk.get(&lease.id) != Some(lease) {
+            let kept = self.disk.get(&lease.id);
+            // That it ends early is being written; should that be lost, the notice is given again.
+            let cut = between.written.contains(&lease.id)
+                && kept.is_some_and(|kept| {
+                    let window =
+                        Window { end: kept.window.end.min(lease.window.end), ..kept.window };
+                    Lease { window, ..kept.clone() } == *lease
+                });
+            if lease.state == LeaseState::Confirmed && kept != Some(lease) && !cut {
                 return fail(Rule::Durability, format!("{} is not on disk like that", lease.id));
             }
         }
@@ -204,13 +268,49 @@ impl Checker {
             for id in ids.iter().filter(|id| !self.ended.contains(*id)) {
                 let over = self.disk.get(id).is_none_or(|lease| !lease.is_active(now));
                 let counts = live_ids.get(id) == Some(&LeaseState::Confirmed);
-                if !counts && !over && !between.awaited.contains(session) {
+                let moving = between.awaited.contains_key(session) || between.written.contains(id);
+                if !counts && !over && !moving {
                     return fail(Rule::Whole, format!("{id} of {session} does not count"));
                 }
             }
         }
         self.seen = live.into_iter().cloned().collect();
         Ok(())
+    }
+
+    /// Whether what is promised beyond a notice fits into what is left then, and whether what was lost to it
+    /// ends then. What is on its way to disk is cut once it is there.
+    fn taken_back(&self, live: &[&Lease], between: &Between<'_>, now: Timestamp) -> Check {
+        for Reclaim { owner, left, at } in &self.reclaims {
+            let settled = |lease: &&&Lease| {
+                lease.owner == *owner
+                    && lease.window.end > *at
+                    && lease.state == LeaseState::Confirmed
+                    && !between.awaited.contains_key(&lease.negotiation)
+                    && !between.written.contains(&lease.id)
+            };
+            let later: Vec<&Lease> = live.iter().filter(settled).copied().collect();
+            let moments = later.iter().map(|lease| lease.window.start.max(now).max(*at));
+            for moment in moments {
+                let here = later.iter().filter(|lease| lease.window.contains(moment));
+                let promised = here.fold(Quantities::new(), |sum, lease| sum.plus(&lease.amounts));
+                let over =
+                    promised.iter().find(|(resource, level)| exceeds(*level, left.get(*resource)));
+                if let Some((resource, level)) = over {
+                    let most = left.get(resource);
+                    let text = format!(
+                        "{owner} promises {level} {resource} at {moment}, but has only {most} left"
+                    );
+                    return fail(Rule::Notice, text);
+                }
+            }
+        }
+        let goes_on =
+            |lease: &&&Lease| self.cut.get(&lease.id).is_some_and(|at| lease.window.end > *at);
+        match live.iter().find(goes_on) {
+            Some(lease) => fail(Rule::Notice, format!("{} goes on after its notice", lease.id)),
+            None => Ok(()),
+        }
     }
 
     /// When everything is over.
@@ -279,7 +379,7 @@ impl Checker {
             }
             for (resource, level) in levels {
                 let most = capacity.get(resource);
-                if level > most * (1.0 + 1e-9) + 1e-9 {
+                if exceeds(level, most) {
                     let text =
                         format!("{owner} promises {level} of {most} {resource} {place} at {at}");
                     return fail(Rule::Capacity, text);
@@ -288,6 +388,11 @@ impl Checker {
         }
         Ok(())
     }
+}
+
+/// By more than rounding.
+fn exceeds(level: f64, most: f64) -> bool {
+    level > most * (1.0 + 1e-9) + 1e-9
 }
 
 pub(crate) fn fail(rule: Rule, text: String) -> Check {

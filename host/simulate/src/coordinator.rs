@@ -33,6 +33,10 @@ pub trait Coordinator {
     ) -> Result<Vec<Effect>, MessageError>;
     /// As [`Engine::persisted`]; everything awaited becomes durable here.
     fn persisted(&mut self, session: &str, scene: &Scene, now: Timestamp) -> Vec<Effect>;
+    /// As [`Engine::reclaim`].
+    fn reclaim(&mut self, reclaim: &Reclaim, scene: &Scene, now: Timestamp) -> Vec<Effect>;
+    /// The notice is out: that is all the owner has from now on.
+    fn take_back(&mut self, reclaim: &Reclaim);
     /// As [`Engine::tick`].
     fn tick(&mut self, scene: &Scene, now: Timestamp) -> Vec<Effect>;
     /// When it has to tick.
@@ -54,6 +58,19 @@ pub struct Disk<'a> {
     pub leases: Vec<Lease>,
     /// The sessions that were not settled.
     pub records: Vec<SessionRecord>,
+    /// What was announced to be taken back.
+    pub reclaims: Vec<Reclaim>,
+}
+
+/// Capacity that its owner takes back, with notice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reclaim {
+    /// Whose.
+    pub owner: Owner,
+    /// What it has from then on.
+    pub left: Quantities,
+    /// When the notice is out.
+    pub at: Timestamp,
 }
 
 /// What a host wants done after its start.
@@ -95,8 +112,15 @@ impl Coordinator for Sound {
             self.ledger.set_capacity(owner, capacity);
         }
         let expired = self.ledger.restore(disk.leases, now);
-        let effects =
-            self.with(scene, now, |engine, setting| engine.recover(disk.records, setting));
+        let mut effects = Vec::new();
+        for reclaim in &disk.reclaims {
+            effects.extend(self.reclaim(reclaim, scene, now));
+            if reclaim.at <= now {
+                self.take_back(reclaim);
+            }
+        }
+        effects
+            .extend(self.with(scene, now, |engine, setting| engine.recover(disk.records, setting)));
         Started { expired, effects }
     }
 
@@ -120,6 +144,17 @@ impl Coordinator for Sound {
 
     fn persisted(&mut self, session: &str, scene: &Scene, now: Timestamp) -> Vec<Effect> {
         self.with(scene, now, |engine, setting| engine.persisted(session, Ok(()), setting))
+    }
+
+    fn reclaim(&mut self, reclaim: &Reclaim, scene: &Scene, now: Timestamp) -> Vec<Effect> {
+        let Reclaim { owner, left, at } = reclaim;
+        let effect =
+            self.with(scene, now, |engine, setting| engine.reclaim(owner, left, *at, setting));
+        effect.into_iter().collect()
+    }
+
+    fn take_back(&mut self, reclaim: &Reclaim) {
+        self.ledger.set_capacity(&reclaim.owner, &reclaim.left);
     }
 
     fn tick(&mut self, scene: &Scene, now: Timestamp) -> Vec<Effect> {

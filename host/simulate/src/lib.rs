@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
-pub use coordinator::{Coordinator, Disk, Sound, Started};
+pub use coordinator::{Coordinator, Disk, Reclaim, Sound, Started};
 pub use options::{Options, OptionsError};
 pub use report::{Report, Rule, Violation};
 pub use scene::Scene;

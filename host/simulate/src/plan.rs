@@ -7,6 +7,7 @@ pub(crate) struct Plan {
     pub(crate) wishes: Option<BTreeSet<usize>>,
     /// The steps at which a crash that is due takes place; all where none.
     pub(crate) crash_steps: Option<BTreeSet<u64>>,
+    pub(crate) reclaims: bool,
     pub(crate) loses: bool,
     pub(crate) duplicates: bool,
     pub(crate) delays: bool,
@@ -14,7 +15,8 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) const fn whole() -> Self {
-        Self { wishes: None, crash_steps: None, loses: true, duplicates: true, delays: true }
+        let (wishes, crash_steps) = (None, None);
+        Self { wishes, crash_steps, reclaims: true, loses: true, duplicates: true, delays: true }
     }
 
     pub(crate) fn wants(&self, number: usize) -> bool {
@@ -35,8 +37,12 @@ impl std::fmt::Display for Plan {
             }
             None => f.write_str("all negotiations")?,
         }
-        let faults =
-            [("loss", self.loses), ("duplicates", self.duplicates), ("delay", self.delays)];
+        let faults = [
+            ("reclaims", self.reclaims),
+            ("loss", self.loses),
+            ("duplicates", self.duplicates),
+            ("delay", self.delays),
+        ];
         for (name, on) in faults {
             if on {
                 write!(f, "; {name}")?;

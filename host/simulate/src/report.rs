@@ -27,6 +27,12 @@ pub struct Report {
     pub messages: u64,
     /// Crashes of any node.
     pub crashes: u64,
+    /// Capacity that providers took back with notice.
+    pub reclaims: u64,
+    /// Leases that ended early because of that.
+    pub cut_short: u64,
+    /// Agreements that were negotiated anew near their end.
+    pub renewals: u64,
     /// Stands for everything that happened, in hexadecimal: equal for equal runs.
     pub digest: String,
     /// The violations, by seed.
@@ -62,6 +68,10 @@ pub enum Rule {
     Expiry,
     /// What counts is on disk, and what is agreed counts.
     Durability,
+    /// Nothing is promised on what was taken back once the notice is out, and what was lost to that ends then.
+    Notice,
+    /// What is renewed goes on without a gap.
+    Renewal,
     /// A session ends with all of its leases or none.
     Whole,
     /// A session ends once, within its rounds and by its deadline.
@@ -86,6 +96,9 @@ pub(crate) struct Tally {
     pub(crate) rounds: Vec<u32>,
     pub(crate) messages: u64,
     pub(crate) crashes: u64,
+    pub(crate) reclaims: u64,
+    pub(crate) cut_short: u64,
+    pub(crate) renewals: u64,
     pub(crate) digest: u64,
 }
 
@@ -113,6 +126,9 @@ impl Report {
             rounds_p99: quantile(0.99),
             messages: total(|t| t.messages),
             crashes: total(|t| t.crashes),
+            reclaims: total(|t| t.reclaims),
+            cut_short: total(|t| t.cut_short),
+            renewals: total(|t| t.renewals),
             digest: format!("{:016x}", digest.0),
             found,
         }

@@ -2,20 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use haggle_model::{LeaseId, Owner, Quantities, Span, Timestamp};
+use haggle_model::{Lease, LeaseId, Owner, Quantities, Span, Timestamp};
 use haggle_negotiate::{Message, Outcome, Party, Persist, SessionRecord};
 
 use crate::{
     chance::Chance,
     checker::{Between, Check, Checker, fail},
-    coordinator::Coordinator,
+    coordinator::{Coordinator, Reclaim},
     options::Options,
     participant::Participant,
     plan::Plan,
     report::{Fnv, Rule, Tally},
-    scene::{Scene, Wish},
+    scene::{Notice, Scene, Wish},
 };
 
+mod changes;
 mod edges;
 mod host;
 mod text;
@@ -35,6 +36,9 @@ enum Event {
     Open(usize),
     Cancel(usize),
     Arrive(Box<Message>),
+    Reclaim(usize),
+    TakeBack(Reclaim),
+    Renew(usize),
     Written { epoch: u64 },
     Acknowledged { epoch: u64, session: String },
     Wake,
@@ -47,6 +51,7 @@ struct Run<'a, C> {
     chance: Chance,
     scene: Scene,
     wishes: Vec<Wish>,
+    notices: Vec<Notice>,
     capacities: Vec<(Owner, Quantities)>,
     host: C,
     up: bool,
@@ -60,8 +65,14 @@ struct Run<'a, C> {
     records: BTreeMap<String, SessionRecord>,
     writes: VecDeque<Write>,
     last_write: Timestamp,
-    awaited: BTreeSet<String>,
+    awaited: BTreeMap<String, BTreeSet<LeaseId>>,
     opened: BTreeSet<String>,
+    /// Notices that are on disk, by number.
+    announced: BTreeSet<usize>,
+    /// Notices that the host has heard in its present life.
+    heard: BTreeSet<usize>,
+    /// Sessions whose agreement will be or was renewed.
+    renewed: BTreeSet<String>,
     lost: BTreeSet<String>,
     checker: Checker,
     tally: Tally,
@@ -72,7 +83,9 @@ struct Run<'a, C> {
 
 enum Write {
     Persist(Persist),
-    Expired(Vec<haggle_model::Lease>),
+    Expired(Vec<Lease>),
+    Cut(Vec<Lease>),
+    Reclaim(usize, Reclaim),
 }
 
 /// More steps than any run needs.
@@ -95,6 +108,7 @@ pub(crate) fn run<C: Coordinator>(
     let scene = Scene::random(options, chance);
     let capacities = scene.capacities();
     let wishes = scene.wishes(options, chance);
+    let notices = scene.notices(chance);
     let services = scene.services().cloned().map(Party::Service);
     let parties = services
         .chain(scene.suppliers().cloned().map(Party::Provider))
@@ -108,6 +122,7 @@ pub(crate) fn run<C: Coordinator>(
         checker: Checker::new(capacities),
         scene,
         wishes,
+        notices,
         host,
         up: false,
         epoch: 0,
@@ -119,8 +134,11 @@ pub(crate) fn run<C: Coordinator>(
         records: BTreeMap::new(),
         writes: VecDeque::new(),
         last_write: Timestamp::default(),
-        awaited: BTreeSet::new(),
+        awaited: BTreeMap::new(),
         opened: BTreeSet::new(),
+        announced: BTreeSet::new(),
+        heard: BTreeSet::new(),
+        renewed: BTreeSet::new(),
         lost: BTreeSet::new(),
         tally: Tally::default(),
         digest: Fnv::default(),
@@ -142,6 +160,11 @@ impl<C: Coordinator> Run<'_, C> {
                 if let Some(cancel) = wish.cancel {
                     self.schedule(cancel.since(self.now), Event::Cancel(number));
                 }
+            }
+        }
+        for (number, notice) in self.notices.clone().into_iter().enumerate() {
+            if self.plan.reclaims {
+                self.schedule(notice.at.since(self.now), Event::Reclaim(number));
             }
         }
         while let Some(((at, _), event)) = self.queue.pop_first() {
@@ -169,6 +192,9 @@ impl<C: Coordinator> Run<'_, C> {
         match event {
             Event::Open(number) => self.open(number)?,
             Event::Cancel(number) => self.cancel(number)?,
+            Event::Reclaim(number) => self.reclaim(number)?,
+            Event::TakeBack(reclaim) => self.take_back(&reclaim),
+            Event::Renew(number) => self.renew(number),
             Event::Arrive(message) if message.to == Party::Session => self.arrive(*message)?,
             Event::Arrive(message) => self.deliver(&message)?,
             Event::Written { epoch } => {
@@ -203,8 +229,9 @@ impl<C: Coordinator> Run<'_, C> {
             .writes
             .iter()
             .flat_map(|write| match write {
-                Write::Persist(persist) => &persist.leases,
-                Write::Expired(leases) => leases,
+                Write::Persist(persist) => persist.leases.as_slice(),
+                Write::Expired(leases) | Write::Cut(leases) => leases.as_slice(),
+                Write::Reclaim(..) => &[],
             })
             .map(|lease| lease.id.clone())
             .collect();
@@ -238,6 +265,7 @@ impl<C: Coordinator> Run<'_, C> {
             self.writes.clear();
             self.last_write = self.now;
             self.awaited.clear();
+            self.heard.clear();
             self.wake = None;
             self.checker.crashed();
             for session in &self.opened {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use haggle_model::{
-    Alternative, ComputeUnit, Dependency, DependencyGraph, Name, NegotiationPolicy, Owner,
+    Alternative, ComputeUnit, Dependency, DependencyGraph, Lease, Name, NegotiationPolicy, Owner,
     Provider, Quantities, Replica, Replicas, Resource, Service, Span, Strength, Tier, Timestamp,
     Window,
 };
@@ -26,6 +26,23 @@ pub(crate) struct Wish {
     pub(crate) demand: Demand,
     /// When its requester loses interest.
     pub(crate) cancel: Option<Timestamp>,
+    /// When it has to be over, where that is known beforehand.
+    pub(crate) by: Option<Timestamp>,
+    /// How often its requester wants to go on when what was agreed comes to its end.
+    pub(crate) renewals: u32,
+    /// What it is to go on with.
+    pub(crate) renews: Option<String>,
+}
+
+/// Capacity that its provider is going to take back.
+#[derive(Clone, Debug)]
+pub(crate) struct Notice {
+    /// When it says so.
+    pub(crate) at: Timestamp,
+    pub(crate) owner: Owner,
+    pub(crate) left: Quantities,
+    /// How long after that it is gone.
+    pub(crate) notice: Span,
 }
 
 impl World for Scene {
@@ -108,6 +125,49 @@ impl Scene {
         (0..count).filter_map(|i| self.wish(i, &mut chance.rng("wish", i as u64))).collect()
     }
 
+    /// At most one of each compute unit: some or all of it.
+    pub(crate) fn notices(&self, chance: Chance) -> Vec<Notice> {
+        let mut rng = chance.rng("notices", 0);
+        let mut notices = Vec::new();
+        for provider in &self.providers {
+            for unit in &provider.units {
+                let at = Timestamp::from_millis(2000 + rng.u64(0..28_000));
+                let notice = Span::from_millis(1000 + rng.u64(0..8000));
+                let left = f64::from(rng.u32(0..unit.count));
+                if rng.u8(0..4) == 0 {
+                    let (provider, left) = (provider.name.clone(), unit.has.scaled(left));
+                    let owner = Owner::Unit { provider, unit: unit.id.clone() };
+                    notices.push(Notice { at, owner, left, notice });
+                }
+            }
+        }
+        notices
+    }
+
+    /// What a holder wants in place of replicas that it loses at the end of their lease.
+    pub(crate) fn replacement(&self, session: String, lost: &Lease) -> Option<Wish> {
+        let standing = self.standings.get(&lost.holder)?;
+        let end = lost.window.end;
+        let carried = standing.service.carries(lost.replicas);
+        let demand = Demand {
+            session,
+            requester: lost.holder.clone(),
+            load: carried.scaled(standing.target_utilization),
+            purpose: Purpose::Renegotiation,
+            window: Window::new(end, Span::from_secs(10)),
+            policy: NegotiationPolicy {
+                max_rounds: 3,
+                alternatives: vec![Alternative::Elsewhere, Alternative::Smaller],
+                ..NegotiationPolicy::default()
+            },
+            target_utilization: standing.target_utilization,
+            budget_per_hour: standing.budget_per_hour,
+            started_at: Timestamp::default(),
+        };
+        let (at, by) = (Timestamp::default(), Some(end));
+        Some(Wish { at, demand, cancel: None, by, renewals: 0, renews: None })
+    }
+
     fn wish(&self, number: usize, rng: &mut fastrand::Rng) -> Option<Wish> {
         let names: Vec<&Name> = self.services().collect();
         let requester = (*names.get(rng.usize(0..names.len().max(1)))?).clone();
@@ -143,7 +203,8 @@ impl Scene {
             started_at: at,
         };
         let cancel = (rng.u8(0..20) == 0).then(|| at + Span::from_millis(rng.u64(0..1500)));
-        Some(Wish { at, demand, cancel })
+        let renewals = rng.u32(0..6).saturating_sub(3);
+        Some(Wish { at, demand, cancel, by: None, renewals, renews: None })
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
 const MOST_LINES: usize = 2_000;
 
 /// Leaves out of a run whatever is not needed for a violation of the same rule: negotiations, crashes,
-/// then losses, duplicates and delays, until nothing more can be left out.
+/// then reclaims, losses, duplicates and delays, until nothing more can be left out.
 pub(crate) fn shrink<C: Coordinator>(
     options: &Options,
     seed: u64,
@@ -62,6 +62,9 @@ fn smaller(plan: &Plan) -> Vec<Plan> {
             steps.remove(step);
         });
         plans.push(fewer);
+    }
+    if plan.reclaims {
+        plans.push(Plan { reclaims: false, ..plan.clone() });
     }
     if plan.loses {
         plans.push(Plan { loses: false, ..plan.clone() });

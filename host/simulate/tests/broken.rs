@@ -3,9 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use haggle_model::{Lease, LeaseId, LeaseState, Owner, Quantities, Timestamp};
-use haggle_negotiate::{Content, Demand, Effect, Ledger, Message, MessageError, OpenError};
-use haggle_simulate::{Coordinator, Disk, Options, Report, Rule, Scene, Sound, Started, run_with};
+use haggle_model::{Lease, LeaseId, LeaseState, Owner, Quantities, Span, Timestamp, Window};
+use haggle_negotiate::{
+    Content, Demand, Effect, Ledger, Message, MessageError, OpenError, Purpose,
+};
+use haggle_simulate::{
+    Coordinator, Disk, Options, Reclaim, Report, Rule, Scene, Sound, Started, run_with,
+};
 
 /// What is broken.
 #[derive(Clone, Copy, PartialEq)]
@@ -26,6 +30,14 @@ enum Break {
     ConfirmBeforeDurable,
     /// A part of an agreement is lost.
     HalfAnAgreement,
+    /// Nobody listens to a provider that takes capacity back.
+    ReclaimIgnored,
+    /// What is lost to a reclaim is said to end, and goes on in memory.
+    ReclaimNotCarriedOut,
+    /// A renewal begins after what it renews has ended.
+    RenewalTooLate,
+    /// A renewal lets go of what there is before it has anything in its place.
+    RenewalLetsGo,
 }
 
 /// The engine behind something that breaks one thing.
@@ -111,6 +123,21 @@ impl Coordinator for Broken {
         scene: &Scene,
         now: Timestamp,
     ) -> Result<Vec<Effect>, OpenError> {
+        let mut demand = demand;
+        if demand.purpose == Purpose::Renegotiation && demand.window.start == now {
+            match self.how {
+                Break::RenewalTooLate => {
+                    let start = demand.window.start + Span::from_secs(20);
+                    demand.window = Window::new(start, demand.window.length());
+                }
+                Break::RenewalLetsGo => {
+                    let held = self.sound.ledger.leases_of(&demand.requester);
+                    let held: Vec<LeaseId> = held.map(|lease| lease.id.clone()).collect();
+                    self.sound.ledger.release(&held);
+                }
+                _ => {}
+            }
+        }
         let effects = self.blind(|sound| sound.open(demand, scene, now))?;
         Ok(self.watch(effects))
     }
@@ -184,6 +211,23 @@ impl Coordinator for Broken {
         self.watch(effects)
     }
 
+    fn reclaim(&mut self, reclaim: &Reclaim, scene: &Scene, now: Timestamp) -> Vec<Effect> {
+        match self.how {
+            Break::ReclaimIgnored => Vec::new(),
+            Break::ReclaimNotCarriedOut => {
+                let before = self.sound.ledger.clone();
+                let effects = self.sound.reclaim(reclaim, scene, now);
+                self.sound.ledger = before;
+                effects
+            }
+            _ => self.sound.reclaim(reclaim, scene, now),
+        }
+    }
+
+    fn take_back(&mut self, reclaim: &Reclaim) {
+        self.sound.take_back(reclaim);
+    }
+
     fn next_due(&self) -> Option<Timestamp> {
         self.sound.next_due()
     }
@@ -219,22 +263,22 @@ fn caught(how: Break, rules: &[Rule]) {
 
 #[test]
 fn a_double_confirmation_is_caught() {
-    caught(Break::DoubleConfirm, &[Rule::Capacity, Rule::Durability]);
+    caught(Break::DoubleConfirm, &[Rule::Capacity, Rule::Durability, Rule::Notice]);
 }
 
 #[test]
 fn a_release_that_a_crash_lost_is_caught() {
-    caught(Break::LostReleaseOnCrash, &[Rule::Capacity, Rule::Durability]);
+    caught(Break::LostReleaseOnCrash, &[Rule::Capacity, Rule::Durability, Rule::Notice]);
 }
 
 #[test]
 fn an_expiry_that_is_ignored_is_caught() {
-    caught(Break::ExpiryIgnored, &[Rule::Expiry, Rule::Rest]);
+    caught(Break::ExpiryIgnored, &[Rule::Expiry, Rule::Rest, Rule::Notice]);
 }
 
 #[test]
 fn a_capacity_that_was_read_too_early_is_caught() {
-    caught(Break::StaleCapacity, &[Rule::Capacity]);
+    caught(Break::StaleCapacity, &[Rule::Capacity, Rule::Notice]);
 }
 
 #[test]
@@ -244,12 +288,32 @@ fn a_duplicate_that_counts_twice_is_caught() {
 
 #[test]
 fn a_confirmation_before_it_is_durable_is_caught() {
-    caught(Break::ConfirmBeforeDurable, &[Rule::Capacity, Rule::Durability]);
+    caught(Break::ConfirmBeforeDurable, &[Rule::Capacity, Rule::Durability, Rule::Notice]);
 }
 
 #[test]
 fn half_an_agreement_is_caught() {
     caught(Break::HalfAnAgreement, &[Rule::Whole]);
+}
+
+#[test]
+fn a_reclaim_that_is_ignored_is_caught() {
+    caught(Break::ReclaimIgnored, &[Rule::Notice]);
+}
+
+#[test]
+fn a_reclaim_that_is_not_carried_out_is_caught() {
+    caught(Break::ReclaimNotCarriedOut, &[Rule::Notice]);
+}
+
+#[test]
+fn a_renewal_that_comes_too_late_is_caught() {
+    caught(Break::RenewalTooLate, &[Rule::Renewal]);
+}
+
+#[test]
+fn a_renewal_that_lets_go_first_is_caught() {
+    caught(Break::RenewalLetsGo, &[Rule::Whole, Rule::Durability]);
 }
 
 #[test]

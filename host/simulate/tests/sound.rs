@@ -10,6 +10,7 @@ fn nothing_is_violated() {
     assert_eq!(report.violations, 0, "{text}");
     // The runs are about something.
     assert!(report.confirmed > 100 && report.reduced > 50 && report.failed > 100, "{text}");
+    assert!(report.reclaims > 100 && report.cut_short > 20 && report.renewals > 100, "{text}");
     assert!(report.crashes > 1000 && report.messages > 10_000, "{text}");
 }
 

@@ -13,8 +13,9 @@ use crate::{
 /// Negotiate under faults, again and again, and check what must hold.
 ///
 /// Every seed makes a random dependency graph, a market, and negotiations that run at the same time over a
-/// network that loses, delays and repeats messages, while the host and the parties crash. After every step
-/// it is checked that nothing is promised twice, that every session ends as a whole or not at all, within its
+/// network that loses, delays and repeats messages, while the host and the parties crash, providers take
+/// capacity back with notice, and agreements near their end are renewed. After every step it is checked that
+/// nothing is promised twice, nor on what was taken back, that every session ends as a whole or not at all, within its
 /// rounds and deadline, and that every lease ends. The same options give the same report. Exits with 1 if
 /// anything did not hold, with the shortest trace that shows it.
 #[derive(Debug, Args)]
@@ -112,10 +113,13 @@ fn summary(report: &Report) -> String {
     let Report { seeds, steps, sessions, violations, confirmed, reduced, failed, vanished, .. } =
         report;
     let Report { rounds_p50, rounds_p99, messages, crashes, digest, .. } = report;
+    let Report { reclaims, cut_short, renewals, .. } = report;
     let mut text = format!(
         "{seeds} runs, {steps} steps, {messages} messages, {crashes} crashes\n\
          {sessions} negotiations: {confirmed} confirmed, {reduced} reduced, {failed} failed, \
          {vanished} lost with the host before they began\n\
+         {renewals} of them renewed what came to its end; {reclaims} times capacity was taken back, and \
+         {cut_short} leases ended because of that\n\
          rounds: {rounds_p50} in half of them at most, {rounds_p99} in 99%\n\
          {violations} violations (digest {digest})"
     );

@@ -12,6 +12,9 @@ pub enum Effect {
     Persist(Persist),
     /// These leases are over: forget them on disk, without hurry.
     Expired(Vec<Lease>),
+    /// Their owner takes back what these leases are about: they end before their time, or are over. Write
+    /// them; their holders have to negotiate for others.
+    Reclaimed(Vec<Lease>),
     /// Somebody did something wrong; it changed nothing, or counted as a refusal.
     Fault {
         /// The session.

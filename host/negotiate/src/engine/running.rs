@@ -7,6 +7,7 @@ use haggle_model::{Lease, LeaseId, Name, Owner, Timestamp};
 use super::{
     Agreed, Effect, Persist, Retry, SessionRecord, Setting,
     check::Reply,
+    lowest_first,
     question::{Closed, Kind, Question},
 };
 use crate::{Answer, Commitment, Input, MessageId, Outcome, Output, Party, Session, Transcript};
@@ -153,7 +154,15 @@ impl Running {
         let result = match result {
             Ok(()) => {
                 let changed = turn.setting.ledger.finish(&commitment);
-                self.changes.extend(changed.iter().map(|l| (l.id.clone(), l.clone())));
+                let owners: BTreeSet<&Owner> = changed.iter().map(|lease| &lease.owner).collect();
+                let Setting { world, ledger, now } = &mut *turn.setting;
+                let cut = |owner| ledger.cut_back(owner, *now, lowest_first(*world));
+                let cut: Vec<Lease> = owners.into_iter().flat_map(cut).collect();
+                let changes = changed.iter().chain(&cut);
+                self.changes.extend(changes.map(|l| (l.id.clone(), l.clone())));
+                if !cut.is_empty() {
+                    turn.effects.push(Effect::Reclaimed(cut));
+                }
                 Ok(changed)
             }
             Err(why) => {

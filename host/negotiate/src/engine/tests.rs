@@ -51,7 +51,7 @@ impl Bench {
                 Effect::Persist(persist) => self.writes.push(persist),
                 Effect::Finished(ending) => self.ends.push(ending),
                 Effect::Fault { .. } => self.faults += 1,
-                Effect::Expired(_) => {}
+                Effect::Expired(_) | Effect::Reclaimed(_) => {}
             }
         }
     }

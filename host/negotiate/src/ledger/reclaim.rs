@@ -41,7 +41,8 @@ impl Ledger {
     /// An owner announces that from `at` on it has only `left`. What is promised beyond that ends then:
     /// holds are released, and confirmed leases are cut short in the order of `first`, until the rest
     /// fits. Returns the leases that changed; their holders have until `at` to negotiate for others. A
-    /// lease on its way to disk stays: call it again then. Once it is so far, the new capacity is set.
+    /// lease on its way to disk stays: [`Ledger::cut_back`] ends it once it is there. When the time has
+    /// come, the new capacity is set.
     pub fn reclaim(
         &mut self,
         owner: &Owner,
@@ -61,6 +62,36 @@ impl Ledger {
                 account.reclaimed.push((resource, window, less));
             }
         }
+        self.cut(owner, window, now, first)
+    }
+
+    /// Ends, as [`Ledger::reclaim`] does, what does not fit into what has been taken back of an owner since:
+    /// what was on its way to disk when that was announced.
+    pub fn cut_back(
+        &mut self,
+        owner: &Owner,
+        now: Timestamp,
+        first: impl Fn(&Lease, &Lease) -> Ordering,
+    ) -> Vec<Lease> {
+        let account = self.accounts.get(owner);
+        let reclaimed = account.and_then(|account| account.reclaimed.first());
+        match reclaimed.map(|(_, window, _)| *window) {
+            Some(window) => {
+                let window = Window { start: window.start.max(now), ..window };
+                self.cut(owner, window, now, first)
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// Ends leases from the beginning of the window on until the rest fits.
+    fn cut(
+        &mut self,
+        owner: &Owner,
+        window: Window,
+        now: Timestamp,
+        first: impl Fn(&Lease, &Lease) -> Ordering,
+    ) -> Vec<Lease> {
         let mut leases: Vec<Lease> = self
             .leases()
             .filter(|lease| lease.owner == *owner && lease.window.overlaps(&window))

@@ -46,6 +46,15 @@ impl<C: Coordinator> Run<'_, C> {
                 self.checker.expired(&leases);
                 Ok(())
             }
+            Write::Cut(leases) => {
+                self.checker.cut(&leases);
+                Ok(())
+            }
+            Write::Reclaim(number, reclaim) => {
+                self.announced.insert(number);
+                self.checker.reclaims.push(reclaim);
+                Ok(())
+            }
             Write::Persist(persist) => {
                 self.say(|| {
                     let what = match &persist.record {

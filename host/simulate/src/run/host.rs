@@ -21,6 +21,7 @@ impl<C: Coordinator> Run<'_, C> {
             capacities: &self.capacities,
             leases: self.checker.disk.values().cloned().collect(),
             records: self.records.values().cloned().collect(),
+            reclaims: self.checker.reclaims.clone(),
         };
         let started = self.host.start(disk, &self.scene, self.now);
         self.enqueue(Write::Expired(started.expired));
@@ -40,6 +41,10 @@ impl<C: Coordinator> Run<'_, C> {
         let Some(wish) = self.wishes.get(number) else { return Ok(()) };
         let mut demand = wish.demand.clone();
         demand.started_at = self.now;
+        if let Some(by) = wish.by {
+            demand.policy.deadline = by.since(self.now);
+        }
+        let renews = wish.renews.clone();
         self.say(|| {
             let Demand { session, requester, load, window, policy, .. } = &demand;
             format!(
@@ -54,6 +59,10 @@ impl<C: Coordinator> Run<'_, C> {
             Ok(effects) => {
                 self.tally.sessions += 1;
                 self.checker.opened(&demand);
+                if let Some(old) = renews {
+                    self.tally.renewals += 1;
+                    self.checker.renewing(&demand, &old, self.now);
+                }
                 self.opened.insert(demand.session);
                 self.carry_out(effects)
             }
@@ -108,17 +117,20 @@ impl<C: Coordinator> Run<'_, C> {
                 Effect::Deliver(message) => self.send(message),
                 Effect::Persist(persist) => {
                     if persist.awaited {
-                        self.awaited.insert(persist.session.clone());
+                        let leases = persist.leases.iter().map(|lease| lease.id.clone());
+                        self.awaited.insert(persist.session.clone(), leases.collect());
                     }
                     self.enqueue(Write::Persist(persist));
                 }
                 Effect::Expired(leases) => self.enqueue(Write::Expired(leases)),
+                Effect::Reclaimed(leases) => self.lose(leases),
                 Effect::Fault { session, fault } => {
                     self.say(|| format!("host: fault in {session}: {}", fault.text));
                 }
                 Effect::Finished(ending) => {
                     self.say(|| format!("host: {} ends: {}", ending.session, end(&ending.outcome)));
                     self.checker.ended(&ending)?;
+                    self.renew_in_time(&ending);
                 }
             }
         }
