@@ -201,3 +201,27 @@ fn what_is_taken_back_is_replaced_before_the_notice_runs_out() {
     let verdict = server.post("/v1/scaling-requests", &more).is(200);
     assert_eq!(verdict["verdict"], "reduced", "{verdict}");
 }
+
+#[test]
+fn a_service_that_concedes_is_asked_until_it_carries_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"));
+    let replica = json!({"serves": {"requests_per_second": 10}});
+    server.put("/v1/services/web", &json!({"replica": replica})).is(201);
+    server.put("/v1/services/cart", &json!({"replica": replica, "replicas": {"max": 10}})).is(201);
+    let edge = json!({"ratios": {"requests_per_second": 2}});
+    server.put("/v1/dependencies/web/cart", &edge).is(201);
+    let policy = |rounds: u32| {
+        let negotiation = json!({"max_rounds": rounds});
+        let policy = json!({"bidding": {"plugin": "conceding"}, "negotiation": negotiation});
+        server.put("/v1/policies/default", &policy).is(200);
+    };
+    // It begins with half of what it can promise, and most of that is wanted.
+    policy(1);
+    let hasty = ask(&server, 4);
+    assert_eq!(hasty["verdict"], "reduced", "{hasty}");
+    policy(4);
+    let patient = ask(&server, 4);
+    assert_eq!(patient["verdict"], "approved", "{patient}");
+    assert_eq!(patient["agreement"]["rounds"], 3, "{patient}");
+}

@@ -30,9 +30,11 @@ use deal::Deal;
 /// sees services and dependencies as they were when it began, and providers and the ledger as they are
 /// at each step. It ends at its deadline at the latest, whatever is lost or repeated on the way.
 ///
-/// A round asks the services leaves first, then buys what must grow. Whoever can do less than was asked
-/// sends it to the policy's alternatives in their order; the one that is always at hand lowers the fraction
-/// of the demand that the next round asks for, and in the last round that fraction is taken as it is. What flows over best-effort dependencies is told to those that only they lead to, and
+/// A round asks the services leaves first, then buys what must grow. Where somebody offers less than it has,
+/// the next round asks for the same again, as long as that brings more each time and leaves a round for
+/// whatever else may be tried. Whoever can do less than was asked sends it to the policy's alternatives in
+/// their order; the one that is always at hand lowers the fraction of the demand that the next round asks
+/// for, and in the last round that fraction is taken as it is. What flows over best-effort dependencies is told to those that only they lead to, and
 /// asked of nobody. The protocol is an iterated contract net (FIPA SC00030H).
 #[derive(Debug)]
 pub struct Session {
@@ -55,6 +57,8 @@ pub struct Session {
     granted: BTreeMap<Name, Quantities>,
     /// What those said in this round that gave less than was asked.
     said: BTreeMap<Name, String>,
+    /// Whether somebody offered less in this round than it has.
+    withheld: bool,
     reasons: Vec<Reason>,
     last_message: u64,
     state: State,
@@ -133,6 +137,7 @@ impl Session {
             round: 0,
             granted: BTreeMap::new(),
             said: BTreeMap::new(),
+            withheld: false,
             reasons: Vec::new(),
             last_message: 0,
             state: State::Finished,

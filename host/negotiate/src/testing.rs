@@ -63,6 +63,8 @@ pub(crate) struct Fixture {
 pub(crate) struct Parties {
     pub(crate) answers: BTreeMap<Name, Result<Answer, String>>,
     pub(crate) bids: BTreeMap<Name, Result<Vec<Bid>, String>>,
+    /// What services offer round by round, at most; the last of it from then on.
+    pub(crate) concedes: BTreeMap<Name, Vec<f64>>,
     pub(crate) scores: Option<Result<Vec<f64>, String>>,
     pub(crate) refuse_to_persist: bool,
     pub(crate) asked: Vec<Inquiry>,
@@ -204,7 +206,11 @@ impl Counterparties for Parties {
             .map(|inquiry| {
                 let Inquiry { proposal, position } = inquiry;
                 let told = self.answers.get(&proposal.service).cloned();
-                let free = position.capacity.minus(&position.committed);
+                let mut free = position.capacity.minus(&position.committed);
+                if let Some(offers) = self.concedes.get(&proposal.service) {
+                    let place = (proposal.round as usize).min(offers.len()) - 1;
+                    free = rps(offers[place].min(free.get(Resource::RequestsPerSecond)));
+                }
                 told.unwrap_or_else(|| {
                     Ok(match free.share_of(&proposal.asks) {
                         1.0 => Answer::Accept,

@@ -67,7 +67,34 @@ fn a_bottleneck_scales_the_whole_plan() {
     assert!(reasons(&done).contains("db: offers 300 requests_per_second of the 600"));
     let cart = &shop.parties.asked[1];
     assert_eq!(cart.position.sustainable, rps(150.0), "what its own dependency answered");
-    assert_eq!(done.outcome.agreement().unwrap().rounds, 2);
+    assert_eq!(done.outcome.agreement().unwrap().rounds, 3, "once more, since it has 1000");
+}
+
+#[test]
+fn who_concedes_is_asked_again() {
+    for (offers, rounds, fraction, took) in [
+        (vec![300.0, 450.0, 600.0], 4, 1.0, 3),
+        (vec![300.0, 450.0, 450.0], 4, 0.75, 4),
+        (vec![300.0, 450.0, 600.0], 2, 0.75, 2),
+        (vec![300.0, 450.0, 600.0], 1, 0.5, 1),
+    ] {
+        let mut shop = Fixture::new(CHAIN);
+        shop.parties.concedes.insert(name("db"), offers);
+        let mut demand = shop.demand("web", 300.0);
+        demand.policy.max_rounds = rounds;
+        let done = shop.run(demand);
+        assert_eq!(self::fraction(&done), fraction);
+        assert_eq!(done.outcome.agreement().unwrap().rounds, took);
+    }
+}
+
+#[test]
+fn who_has_no_more_is_not_asked_again() {
+    let mut shop = Fixture::new(CHAIN);
+    shop.service("db", 3);
+    let demand = shop.demand("web", 300.0);
+    let done = shop.run(demand);
+    assert_eq!((fraction(&done), done.outcome.agreement().unwrap().rounds), (0.5, 2));
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub(super) struct Terms {
     pub(super) anywhere: bool,
     /// Whether lower tiers have to make way.
     pub(super) borrows: bool,
+    /// The fraction that the last round came to in which somebody withheld something.
+    offered: f64,
 }
 
 impl Terms {
@@ -39,7 +41,20 @@ impl Terms {
             smaller: false,
             anywhere: false,
             borrows: false,
+            offered: 0.0,
         }
+    }
+
+    /// Whether so much is more than in the round before.
+    fn improves(&mut self, fraction: f64) -> bool {
+        let before = std::mem::replace(&mut self.offered, fraction);
+        fraction > before * (1.0 + CLOSE)
+    }
+
+    /// The rounds that trying the others takes.
+    fn rounds_to_try(&self) -> u32 {
+        let tried = self.untried.iter().filter(|other| **other != Alternative::Smaller);
+        u32::try_from(tried.count()).unwrap_or(u32::MAX)
     }
 
     fn take(&mut self, alternative: Alternative) {
@@ -86,12 +101,17 @@ impl Session {
         }
     }
 
-    /// Goes on with the fraction that is possible, or with the next alternative.
+    /// Goes on with the fraction that is possible, asks again, or turns to the next alternative.
     pub(super) fn decide(&mut self, fraction: f64, cx: &Context<'_>) -> Next {
         if fraction >= self.fraction * (1.0 - CLOSE) {
             return Next::Proceed;
         }
-        let rounds_left = self.round < self.demand.policy.max_rounds;
+        let rounds = self.demand.policy.max_rounds.saturating_sub(self.round);
+        // Who withholds may concede: the same again, before anything less is settled for.
+        if self.withheld && rounds > self.terms.rounds_to_try() && self.terms.improves(fraction) {
+            return Next::AnotherRound;
+        }
+        let rounds_left = rounds > 0;
         loop {
             if self.terms.smaller && fraction > CLOSE {
                 self.fraction = fraction;
@@ -152,6 +172,7 @@ impl Session {
 
     fn anew(&mut self) -> Next {
         self.fraction = self.terms.whole;
+        self.terms.offered = 0.0;
         Next::AnotherRound
     }
 

@@ -2,7 +2,7 @@
 
 use haggle_model::{LeaseId, LeaseState, Name, Quantities, Strength};
 
-use super::{MessageId, Next, Output, Session, State};
+use super::{CLOSE, MessageId, Next, Output, Session, State};
 use crate::{Answer, Context, Inquiry, Party, Position, Proposal, Spread};
 
 /// One wave has been asked.
@@ -18,6 +18,7 @@ impl Session {
         self.round += 1;
         self.granted.clear();
         self.said.clear();
+        self.withheld = false;
         self.ask_from(0, cx, out)
     }
 
@@ -162,6 +163,8 @@ impl Session {
             self.fault(message, party(), text.clone(), out);
             said = Some(text);
         }
+        let able = least(&least(asks, &free), &position.sustainable);
+        self.withheld |= !offered.is_zero() && offered.share_of(&able) < 1.0 - CLOSE;
         let bound = least(asks, &position.agreed);
         self.granted.insert(service.clone(), possible.max(&bound));
         self.said.extend(said.map(|said| (service.clone(), said)));

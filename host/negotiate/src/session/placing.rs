@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use haggle_model::{Name, Owner, Quantities};
 
 use super::{CLOSE, Next, Output, Session, State, buying::Purchase};
-use crate::{Clearing, Context, Request, Spread, clear};
+use crate::{Clearing, Context, InventoryUnit, Request, Spread, clear, room};
 
 /// How the replicas of a service are placed.
 #[derive(Debug)]
@@ -50,6 +50,7 @@ impl Session {
             let replicas = placements.get(name).map_or(0, Placement::replicas);
             self.said.insert(name.clone(), purchase.shortage(replicas));
             self.say_why(name);
+            self.withheld |= purchase.is_withheld();
         }
         let fraction = self.largest_fraction(purchases, cx);
         let firm = self.with_what_fits(&|spread| {
@@ -224,6 +225,19 @@ impl Session {
 impl Purchase {
     fn is_in(&self, spread: &Spread) -> bool {
         spread.shares().contains_key(&self.request.service)
+    }
+
+    /// Whether some provider bids for fewer replicas than it has room for and are wanted.
+    fn is_withheld(&self) -> bool {
+        let Request { resources, count, .. } = &self.request;
+        let offered = |unit: &InventoryUnit| -> u32 {
+            let here = self.bids.iter().map(|scored| &scored.bid).filter(|bid| {
+                bid.provider == unit.provider.as_str() && bid.unit == unit.unit.id.as_str()
+            });
+            here.map(|bid| bid.count).fold(0, u32::saturating_add)
+        };
+        let mut units = self.inventory.iter();
+        units.any(|unit| (1..room(unit, resources).min(*count)).contains(&offered(unit)))
     }
 
     /// Why it gets only so many replicas.
