@@ -225,3 +225,24 @@ fn a_service_that_concedes_is_asked_until_it_carries_all() {
     assert_eq!(patient["verdict"], "approved", "{patient}");
     assert_eq!(patient["agreement"]["rounds"], 3, "{patient}");
 }
+
+#[test]
+fn a_dry_run_asks_parties_elsewhere_and_binds_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"));
+    let cart = Party::start(agreeable);
+    describe(&server, &cart);
+    let request = json!({"service": "web", "replicas": 4, "deadline": "5s", "dry_run": true});
+    let verdict = server.post("/v1/scaling-requests", &request).is(200);
+    assert_eq!((&verdict["verdict"], &verdict["to"]), (&json!("approved"), &json!(4)), "{verdict}");
+    assert_eq!(verdict["dry_run"], true, "{verdict}");
+    eventually("that the party was told", || match cart.types().as_slice() {
+        [call, reject] if call == "call_for_proposals" && reject == "reject" => Ok(()),
+        other => Err(json!(other)),
+    });
+    assert_eq!(server.get("/v1/leases").is(200)["items"], json!([]));
+    let web = server.get("/v1/services/web").is(200);
+    assert_eq!(web["status"]["replicas"]["desired"], 1, "{web}");
+    let id = verdict["negotiation"].as_str().unwrap();
+    assert_eq!(server.get(&format!("/v1/scaling-requests/{id}")).status, 404);
+}

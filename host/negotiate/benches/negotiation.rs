@@ -122,6 +122,7 @@ fn demand(number: u64, now: Timestamp) -> Result<Demand, Failure> {
         target_utilization: 1.0,
         budget_per_hour: None,
         started_at: now,
+        dry_run: false,
     })
 }
 

@@ -25,6 +25,9 @@ pub struct Demand {
     pub budget_per_hour: Option<f64>,
     /// When the negotiation began; its deadline counts from here.
     pub started_at: Timestamp,
+    /// Whether it is only about what would be agreed: everybody is asked, and nothing is held or agreed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
 }
 
 /// Why a negotiation cannot begin.

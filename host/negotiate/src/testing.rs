@@ -157,6 +157,7 @@ impl Fixture {
             target_utilization: 1.0,
             budget_per_hour: None,
             started_at: at(self.now),
+            dry_run: false,
         }
     }
 

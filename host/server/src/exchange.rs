@@ -304,6 +304,9 @@ impl Host {
         let negotiated = Negotiated { outcome, changes, transcript };
         let session = Session::new(demand, number, negotiated, true);
         let verdict = session.verdict(asked.from);
+        if session.demand.dry_run {
+            return Ok(Some((verdict, answer)));
+        }
         let asked = match asked.reason {
             ScalingReason::Request => Asked { wanted: verdict.to, ..asked },
             _ => asked,

@@ -64,6 +64,7 @@ impl Wish<'_> {
             target_utilization: policy.scaling.target_utilization,
             budget_per_hour: policy.bidding.budget_per_hour,
             started_at: now,
+            dry_run: false,
         }
     }
 }
@@ -89,8 +90,8 @@ impl Host {
         now: Timestamp,
     ) -> Result<Session, HostError> {
         let world = WorldView { catalog, states };
-        // Sessions with others run at the same time, on the same ledger.
-        let written = catalog.has_endpoints();
+        // Sessions with others run at the same time, on the same ledger. A dry run leaves nothing.
+        let written = catalog.has_endpoints() && !demand.dry_run;
         let mut counterparties = InProcess {
             decider: &self.decider,
             catalog,
@@ -156,6 +157,7 @@ impl Session {
             from,
             to: agreed.map_or(from, |agreed| agreed.replicas),
             window: self.window,
+            dry_run: self.demand.dry_run,
             agreement: outcome.agreement().cloned(),
             reasons: outcome.reasons().to_vec(),
         }

@@ -75,7 +75,8 @@ impl Host {
         let promised = ledger.committed(&Owner::Service(service.name.clone()), window, &[]);
         let load = load.minus(&promised);
         let wish = Wish { service, policy: &policy, load, purpose: Purpose::Growth };
-        let (number, demand) = self.demand(wish, now)?;
+        let (number, mut demand) = self.demand(wish, now)?;
+        demand.dry_run = request.dry_run;
         let (answer, verdict) = mpsc::sync_channel(1);
         let ticket = ScalingTicket {
             negotiation: demand.session.clone(),
@@ -90,13 +91,6 @@ impl Host {
             explanation: "asked for through the API".to_owned(),
             load: None,
         };
-        if request.dry_run {
-            // Parties elsewhere are not troubled: their policies here answer for them, on a copy.
-            let mut copy = ledger.clone();
-            let session = self.negotiate(&catalog, &states, &mut copy, (number, demand), now)?;
-            drop(answer.send(session.verdict(from)));
-            return Ok(ticket);
-        }
         if Self::asks_others(&catalog, &service.name) {
             drop(ledger);
             drop(states);
@@ -104,6 +98,12 @@ impl Host {
             let waiting = Waiting { number, demand, asked, answer: Some(answer), ended: false };
             let endings = self.open_session(waiting)?;
             self.conclude(endings)?;
+            return Ok(ticket);
+        }
+        if request.dry_run {
+            let mut copy = ledger.clone();
+            let session = self.negotiate(&catalog, &states, &mut copy, (number, demand), now)?;
+            drop(answer.send(session.verdict(from)));
             return Ok(ticket);
         }
         let session = self.negotiate(&catalog, &states, &mut ledger, (number, demand), now)?;

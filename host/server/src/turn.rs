@@ -190,7 +190,8 @@ impl Host {
         report: &mut TurnReport,
     ) -> Result<(), HostError> {
         let requester = waiting.demand.requester.clone();
-        if lock(&self.waiting).values().any(|other| other.demand.requester == requester) {
+        let same = |other: &Waiting| other.demand.requester == requester && !other.demand.dry_run;
+        if lock(&self.waiting).values().any(same) {
             return Ok(());
         }
         match self.open_session(waiting) {

@@ -231,7 +231,7 @@ pub struct ScalingRequest {
     /// How long may be negotiated; as the policy says if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Span>,
-    /// Negotiate and answer, but hold nothing and change nothing.
+    /// Ask everybody and answer, but hold nothing and change nothing.
     #[serde(default)]
     pub dry_run: bool,
 }
@@ -251,6 +251,9 @@ pub struct ScalingVerdict {
     pub to: u32,
     /// Until when that is agreed.
     pub window: Window,
+    /// Whether it was a dry run: that is what would be, and nothing of it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
     /// What was agreed; none if it was denied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agreement: Option<Agreement>,

@@ -163,6 +163,7 @@ impl Scene {
             target_utilization: standing.target_utilization,
             budget_per_hour: standing.budget_per_hour,
             started_at: Timestamp::default(),
+            dry_run: false,
         };
         let (at, by) = (Timestamp::default(), Some(end));
         Some(Wish { at, demand, cancel: None, by, renewals: 0, renews: None })
@@ -201,6 +202,7 @@ impl Scene {
             target_utilization: [0.7, 0.9, 1.0].get(rng.usize(0..3)).copied().unwrap_or(1.0),
             budget_per_hour: rng.bool().then(|| 5.0 + 40.0 * rng.f64()),
             started_at: at,
+            dry_run: false,
         };
         let cancel = (rng.u8(0..20) == 0).then(|| at + Span::from_millis(rng.u64(0..1500)));
         let renewals = rng.u32(0..6).saturating_sub(3);

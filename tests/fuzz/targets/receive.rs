@@ -69,6 +69,7 @@ fuzz_target!(|bytes: &[u8]| {
         target_utilization: 1.0,
         budget_per_hour: None,
         started_at: start,
+        dry_run: false,
     };
     let mut setting = Setting { world: &world, ledger: &mut ledger, now: start };
     engine.open(demand, &mut setting).expect("a sound demand");

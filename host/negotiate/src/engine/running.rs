@@ -20,6 +20,7 @@ pub(super) struct Running {
     pub(super) id: String,
     pub(super) requester: Name,
     pub(super) deadline: Timestamp,
+    dry_run: bool,
     /// None once it has ended and only waits until everybody knows.
     pub(super) session: Option<Session>,
     pub(super) questions: BTreeMap<MessageId, Question>,
@@ -68,6 +69,7 @@ impl Running {
             id: demand.session.clone(),
             requester: demand.requester.clone(),
             deadline: session.deadline(),
+            dry_run: demand.dry_run,
             due: Some(session.deadline()),
             session: Some(session),
             questions: BTreeMap::new(),
@@ -85,8 +87,12 @@ impl Running {
         }
     }
 
-    /// Writes down that it exists, and does what the session wants first.
+    /// Writes down that it exists, and does what the session wants first. Of a dry run there is nothing to
+    /// carry on after a restart.
     pub(super) fn begin(&mut self, outputs: Vec<Output>, turn: &mut Turn<'_, '_>) {
+        if self.dry_run {
+            return self.pursue(outputs, turn);
+        }
         self.recorded = true;
         let record = Some(self.record(None));
         turn.effects.push(Effect::Persist(Persist {
@@ -108,6 +114,7 @@ impl Running {
             id: record.session,
             requester: record.requester,
             deadline: record.deadline,
+            dry_run: false,
             session: None,
             due: None,
             questions: BTreeMap::new(),

@@ -23,8 +23,8 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 /// The gate: the answer comes when everybody concerned has agreed, or the negotiation has ended without
 /// agreement, at its `deadline` at the latest. `approved` is all that was asked for, `reduced` a part,
 /// `denied` nothing; `reasons` say why. With `Prefer: respond-async` the answer comes at once, and the
-/// verdict is found where it points to; an event tells when. With `dry_run` the negotiation is held, but
-/// nothing is reserved, nothing scaled, and nobody outside this host is asked.
+/// verdict is found where it points to; an event tells when. With `dry_run` everybody is asked, but
+/// nothing is held, reserved or scaled; the verdict says so.
 #[utoipa::path(
     post,
     path = "/v1/scaling-requests",

@@ -42,6 +42,15 @@ impl Running {
                 self.ask(to, call, Kind::Scores(message), turn);
                 None
             }
+            Output::Hold { message, holds } if self.dry_run => {
+                // Whether it could be held; nobody is asked to.
+                let held = turn.setting.ledger.clone().hold(&holds, turn.setting.now);
+                let result = held.map(drop).map_err(|error| error.to_string());
+                Some(Input::Held { message, result })
+            }
+            Output::Confirm { message, .. } if self.dry_run => {
+                Some(Input::Confirmed { message, result: Ok(Vec::new()) })
+            }
             Output::Hold { message, holds } => {
                 let now = turn.setting.now;
                 if let Err(error) = turn.setting.ledger.hold(&holds, now) {
@@ -118,7 +127,11 @@ impl Running {
             leases.iter_mut().for_each(|lease| lease.state = LeaseState::Confirmed);
             self.ask(to, Content::Confirm { leases }, Kind::Notice, turn);
         }
-        let reason = if agreed { "others were chosen" } else { "no agreement was found" };
+        let reason = match (self.dry_run, agreed) {
+            (true, _) => "it was a dry run: nothing is needed",
+            (false, true) => "others were chosen",
+            (false, false) => "no agreement was found",
+        };
         for to in std::mem::take(&mut self.proposed) {
             if !winners.contains(&to) {
                 self.say(to, Content::Reject { reason: reason.into() }, turn);
