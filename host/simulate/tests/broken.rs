@@ -252,10 +252,17 @@ fn simulate(how: Break) -> Report {
 
 /// The checker finds it, by one of these rules, and shows a run that is shorter than what it began with.
 fn caught(how: Break, rules: &[Rule]) {
+    caught_beside(how, rules, &[]);
+}
+
+/// The same where it breaks other rules as well in some runs.
+fn caught_beside(how: Break, rules: &[Rule], others: &[Rule]) {
     let report = simulate(how);
-    assert!(report.violations > 0, "nothing was noticed");
+    let found = |rule: &Rule| report.found.iter().any(|violation| violation.rule == *rule);
+    assert!(rules.iter().any(found), "not noticed by any of {rules:?}");
     for violation in &report.found {
-        assert!(rules.contains(&violation.rule), "{:?}: {}", violation.rule, violation.text);
+        let known = rules.contains(&violation.rule) || others.contains(&violation.rule);
+        assert!(known, "{:?}: {}", violation.rule, violation.text);
     }
     let shown = &report.found[0];
     assert!(!shown.trace.is_empty() && shown.needs.matches('n').count() <= 12, "{}", shown.needs);
@@ -263,22 +270,22 @@ fn caught(how: Break, rules: &[Rule]) {
 
 #[test]
 fn a_double_confirmation_is_caught() {
-    caught(Break::DoubleConfirm, &[Rule::Capacity, Rule::Durability, Rule::Notice]);
+    caught_beside(Break::DoubleConfirm, &[Rule::Capacity, Rule::Durability], &[Rule::Notice]);
 }
 
 #[test]
 fn a_release_that_a_crash_lost_is_caught() {
-    caught(Break::LostReleaseOnCrash, &[Rule::Capacity, Rule::Durability, Rule::Notice]);
+    caught_beside(Break::LostReleaseOnCrash, &[Rule::Capacity, Rule::Durability], &[Rule::Notice]);
 }
 
 #[test]
 fn an_expiry_that_is_ignored_is_caught() {
-    caught(Break::ExpiryIgnored, &[Rule::Expiry, Rule::Rest, Rule::Notice]);
+    caught_beside(Break::ExpiryIgnored, &[Rule::Expiry, Rule::Rest], &[Rule::Notice]);
 }
 
 #[test]
 fn a_capacity_that_was_read_too_early_is_caught() {
-    caught(Break::StaleCapacity, &[Rule::Capacity, Rule::Notice]);
+    caught_beside(Break::StaleCapacity, &[Rule::Capacity], &[Rule::Notice]);
 }
 
 #[test]
@@ -288,7 +295,11 @@ fn a_duplicate_that_counts_twice_is_caught() {
 
 #[test]
 fn a_confirmation_before_it_is_durable_is_caught() {
-    caught(Break::ConfirmBeforeDurable, &[Rule::Capacity, Rule::Durability, Rule::Notice]);
+    caught_beside(
+        Break::ConfirmBeforeDurable,
+        &[Rule::Capacity, Rule::Durability],
+        &[Rule::Notice],
+    );
 }
 
 #[test]
