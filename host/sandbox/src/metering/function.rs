@@ -100,30 +100,26 @@ pub(super) fn instrument(
 fn stretches(operators: &[Operator<'_>]) -> (Stretch, Vec<Stretch>) {
     let mut whole = Stretch { cost: 1, calls: false, around: None };
     let mut loops: Vec<Stretch> = Vec::new();
-    // The loops that are open, and the blocks that are: whether each is a loop.
-    let (mut open, mut blocks) = (Vec::new(), Vec::new());
+    let mut innermost: Option<usize> = None;
+    // Whether each block that is open is a loop.
+    let mut blocks = Vec::new();
     for operator in operators {
-        let calls = calls(operator);
-        let cost = cost(operator);
-        let innermost = open.last().and_then(|place: &usize| loops.get_mut(*place));
-        innermost.unwrap_or(&mut whole).cost += cost;
-        if calls {
-            whole.calls = true;
-            for place in &open {
-                if let Some(around) = loops.get_mut(*place) {
-                    around.calls = true;
-                }
-            }
-        }
+        let here = innermost.and_then(|place| loops.get_mut(place)).unwrap_or(&mut whole);
+        here.cost += cost(operator);
+        here.calls |= calls(operator);
         match operator {
             Operator::Loop { .. } => {
-                let around = open.last().copied();
-                open.push(loops.len());
+                let around = innermost.replace(loops.len());
                 loops.push(Stretch { cost: 1, calls: false, around });
                 blocks.push(true);
             }
             Operator::Block { .. } | Operator::If { .. } => blocks.push(false),
-            Operator::End if blocks.pop() == Some(true) => drop(open.pop()),
+            Operator::End if blocks.pop() == Some(true) => {
+                let Stretch { calls, around, .. } = *here;
+                innermost = around;
+                let outer = around.and_then(|place| loops.get_mut(place)).unwrap_or(&mut whole);
+                outer.calls |= calls;
+            }
             _ => {}
         }
     }
