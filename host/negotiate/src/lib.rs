@@ -44,7 +44,10 @@ pub use engine::{
     SessionRecord, Setting,
 };
 pub use ledger::{Commitment, Hold, Ledger, LedgerError, Overcommitment};
-pub use market::{Allocation, Clearing, RefusedBid, ScoredBid, admit, clear, room};
+pub use market::{
+    Allocation, Clearing, Order, RefusedBid, ScoredBid, admit, clear, clear_in_turn,
+    clear_together, room,
+};
 pub use outcome::{AgreedService, Agreement, Outcome, Reason};
 pub use protocol::{
     Answer, Bid, Guarantees, Inquiry, InventoryUnit, Offer, Position, Proposal, Purpose, Request,

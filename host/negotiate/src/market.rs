@@ -5,9 +5,11 @@ use crate::{Bid, InventoryUnit, Request};
 
 mod admission;
 mod exchange;
+mod joint;
 mod search;
 
 pub use admission::{RefusedBid, admit};
+pub use joint::{Order, clear_in_turn, clear_together};
 
 /// A bid that was admitted, with the buyer's score for it.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,11 +54,16 @@ pub struct Clearing {
 pub fn clear(request: &Request, bids: &[ScoredBid], inventory: &[InventoryUnit]) -> Clearing {
     let mut lots = exchange::Lots::new(request, bids, inventory);
     lots.settle(request.count, request.budget_per_hour);
-    let allocations: Vec<Allocation> = lots.won().collect();
-    let count = allocations.iter().map(|won| won.count).sum();
-    let price_per_hour =
-        allocations.iter().map(|won| f64::from(won.count) * won.price_per_hour).sum();
-    Clearing { allocations, count, price_per_hour }
+    Clearing::of(lots.won())
+}
+
+impl Clearing {
+    fn of(allocations: Vec<Allocation>) -> Self {
+        let count = allocations.iter().map(|won| won.count).sum();
+        let price_per_hour =
+            allocations.iter().map(|won| f64::from(won.count) * won.price_per_hour).sum();
+        Self { allocations, count, price_per_hour }
+    }
 }
 
 /// How many replicas of these resources fit into what is left of a unit. Replicas share the units of one

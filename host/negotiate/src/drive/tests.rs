@@ -1,4 +1,4 @@
-use haggle_model::{LeaseState, Strength};
+use haggle_model::{LeaseState, Quantities, Strength};
 
 use crate::{
     Answer, Content, DemandError, Edge, Information, Negotiated, Offer, Outcome, SpreadError,
@@ -257,6 +257,26 @@ fn a_budget_reduces() {
     assert!(
         reasons(&done).contains("gets 3 of the 6 replicas it needs, which is what 7 per hour buys")
     );
+}
+
+/// Each could buy all that is cheap, and the other could not pay for the rest alone.
+#[test]
+fn services_share_what_they_all_want() {
+    for (load, carried) in [(400.0, 1.0), (800.0, 0.5)] {
+        let mut shop =
+            Fixture::new(&[("web", "cart", 1.0, Mandatory), ("web", "db", 1.0, Mandatory)]);
+        shop.provider("alder", 1, 1.0);
+        shop.provider("birch", 1, 2.0);
+        shop.standings.get_mut(&name("web")).unwrap().service.replica.uses = Quantities::new();
+        for service in ["cart", "db"] {
+            shop.standings.get_mut(&name(service)).unwrap().budget_per_hour = Some(6.0);
+        }
+        let demand = shop.demand("web", load);
+        let done = shop.run(demand);
+        assert_eq!(fraction(&done), carried);
+        assert_eq!((shop.placed("cart"), shop.placed("db")), (4, 4));
+        assert_eq!(done.outcome.agreement().unwrap().price_per_hour, 12.0);
+    }
 }
 
 #[test]

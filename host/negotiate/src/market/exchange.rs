@@ -1,10 +1,10 @@
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::{cell::Cell, cmp::Ordering, collections::BTreeMap};
 
 use haggle_model::Name;
 
 use super::{
     Allocation, ScoredBid, room,
-    search::{Item, Search},
+    search::{Item, MOST_WORK, Search},
 };
 use crate::{InventoryUnit, Request};
 
@@ -109,20 +109,43 @@ impl Lots {
     /// Looks for the best of all, among so few bids that it is likely to be found.
     fn search(&mut self, budget: f64, price_of_money: f64) {
         self.lots.sort_by(by_value(price_of_money));
-        let items: Vec<Item> = self
-            .lots
-            .iter()
-            .map(|lot| Item { unit: lot.unit, most: lot.most, price: lot.price, score: lot.score })
-            .collect();
+        let items = self.items();
         let (score, count) = (self.score(), self.count());
         let before: Vec<u32> = self.lots.iter().map(|lot| lot.won).collect();
         self.give_back();
         let room = self.left.clone();
-        let search = Search::new(&items, room, price_of_money, score);
+        let work = Cell::new(MOST_WORK);
+        let search = Search::new(&items, room, price_of_money, score, &work);
         let best = search.run(count, budget + slack(budget)).unwrap_or(before);
         for (place, won) in best.into_iter().enumerate() {
             self.shift(place, i64::from(won));
         }
+    }
+
+    /// Goes through the ways to get exactly `count` replicas within the budget that score more than the
+    /// visitor has said last, at first `hurdle`, while the work lasts.
+    pub(super) fn visit(
+        mut self,
+        count: u32,
+        budget: Option<f64>,
+        hurdle: f64,
+        work: &Cell<usize>,
+        visit: &mut dyn FnMut(&Self, f64) -> f64,
+    ) {
+        self.lots.sort_by(by_score);
+        let items = self.items();
+        let search = Search::new(&items, self.left.clone(), 0.0, hurdle, work);
+        let money = budget.map_or(f64::INFINITY, |budget| budget + slack(budget));
+        search.visit(count, money, &mut |taken, score| {
+            self.restore(taken);
+            visit(&self, score)
+        });
+    }
+
+    fn items(&self) -> Vec<Item> {
+        let item =
+            |lot: &Lot| Item { unit: lot.unit, most: lot.most, price: lot.price, score: lot.score };
+        self.lots.iter().map(item).collect()
     }
 
     /// The price of money from which on only money counts.
@@ -153,13 +176,14 @@ impl Lots {
     }
 
     /// The winners by provider and unit, the best bid of a unit first.
-    pub(super) fn won(mut self) -> impl Iterator<Item = Allocation> {
-        self.lots.sort_by(|a, b| a.unit.cmp(&b.unit).then_with(|| by_score(a, b)));
-        let Self { lots, units, .. } = self;
-        lots.into_iter().filter(|lot| lot.won > 0).filter_map(move |lot| {
-            let (provider, unit) = units.get(lot.unit)?.clone();
+    pub(super) fn won(&self) -> Vec<Allocation> {
+        let mut lots: Vec<&Lot> = self.lots.iter().filter(|lot| lot.won > 0).collect();
+        lots.sort_by(|a, b| a.unit.cmp(&b.unit).then_with(|| by_score(a, b)));
+        let allocation = |lot: &Lot| {
+            let (provider, unit) = self.units.get(lot.unit)?.clone();
             Some(Allocation { provider, unit, count: lot.won, price_per_hour: lot.price })
-        })
+        };
+        lots.into_iter().filter_map(allocation).collect()
     }
 
     /// Takes up to `count` in that order, as far as the money goes. Bids that share a unit form a laminar
@@ -243,11 +267,11 @@ impl Lots {
         *left = shifted(*left, -by);
     }
 
-    fn count(&self) -> u32 {
+    pub(super) fn count(&self) -> u32 {
         self.lots.iter().map(|lot| lot.won).sum()
     }
 
-    fn score(&self) -> f64 {
+    pub(super) fn score(&self) -> f64 {
         self.lots.iter().map(|lot| f64::from(lot.won) * lot.score).sum()
     }
 

@@ -1,5 +1,7 @@
 //! The best way to spend a budget that binds, by branch and bound.
 
+use std::cell::Cell;
+
 /// One bid as the search sees it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Item {
@@ -9,6 +11,9 @@ pub(super) struct Item {
     pub(super) price: f64,
     pub(super) score: f64,
 }
+
+/// Told of a way to get all replicas, with its score; says what the next one has to exceed.
+pub(super) type Visit<'a> = dyn FnMut(&[u32], f64) -> f64 + 'a;
 
 /// What is searched for: exactly so many replicas within the money, of the highest score.
 pub(super) struct Search<'a> {
@@ -20,13 +25,12 @@ pub(super) struct Search<'a> {
     /// The Lagrange multiplier of the budget: it makes the bound tight.
     price_of_money: f64,
     best_score: f64,
-    best: Option<Vec<u32>>,
-    /// How many items may still be looked at.
-    work: usize,
+    /// How many items may still be looked at, by all that share it.
+    work: &'a Cell<usize>,
 }
 
 /// Enough for a few dozen bids; a second at most.
-const MOST_WORK: usize = 3_000_000;
+pub(super) const MOST_WORK: usize = 3_000_000;
 
 /// Scores that differ by less are the same.
 const CLOSE: f64 = 1e-9;
@@ -38,6 +42,7 @@ impl<'a> Search<'a> {
         room: Vec<u32>,
         price_of_money: f64,
         best_score: f64,
+        work: &'a Cell<usize>,
     ) -> Self {
         let mut cheapest: Vec<usize> = (0..items.len()).collect();
         cheapest.sort_by(|a, b| {
@@ -45,22 +50,38 @@ impl<'a> Search<'a> {
             price(a).total_cmp(&price(b)).then(a.cmp(b))
         });
         let best_score = best_score + CLOSE * best_score.abs().max(1.0);
-        Self { items, cheapest, room, price_of_money, best_score, best: None, work: MOST_WORK }
+        Self { items, cheapest, room, price_of_money, best_score, work }
     }
 
     /// How many replicas each item gets in the best solution, if there is a better one. It is the best of
     /// all unless the work ran out.
-    pub(super) fn run(mut self, count: u32, money: f64) -> Option<Vec<u32>> {
-        let mut taken = vec![0; self.items.len()];
-        self.descend(0, count, money, 0.0, &mut taken);
-        self.best
+    pub(super) fn run(self, count: u32, money: f64) -> Option<Vec<u32>> {
+        let mut best = None;
+        self.visit(count, money, &mut |taken, score| {
+            best = Some(taken.to_vec());
+            score
+        });
+        best
     }
 
-    fn descend(&mut self, place: usize, count: u32, money: f64, score: f64, taken: &mut Vec<u32>) {
+    /// Goes through the solutions that score more than what the visitor has said last.
+    pub(super) fn visit(mut self, count: u32, money: f64, visit: &mut Visit<'_>) {
+        let mut taken = vec![0; self.items.len()];
+        self.descend(0, count, (money, 0.0), &mut taken, visit);
+    }
+
+    fn descend(
+        &mut self,
+        place: usize,
+        count: u32,
+        (money, score): (f64, f64),
+        taken: &mut Vec<u32>,
+        visit: &mut Visit<'_>,
+    ) {
         if count == 0 {
             if score > self.best_score {
-                self.best_score = score + CLOSE * score.abs().max(1.0);
-                self.best = Some(taken.clone());
+                let best = visit(taken, score);
+                self.best_score = best + CLOSE * best.abs().max(1.0);
             }
             return;
         }
@@ -75,13 +96,13 @@ impl<'a> Search<'a> {
         };
         let most = item.most.min(room).min(count).min(payable);
         for n in (0..=most).rev() {
-            if self.work == 0 {
+            if self.work.get() == 0 {
                 return;
             }
             self.take(place, item.unit, n, taken, false);
             let spent = f64::from(n) * item.price;
             let gained = f64::from(n) * item.score;
-            self.descend(place + 1, count - n, money - spent, score + gained, taken);
+            self.descend(place + 1, count - n, (money - spent, score + gained), taken, visit);
             self.take(place, item.unit, n, taken, true);
         }
     }
@@ -97,8 +118,8 @@ impl<'a> Search<'a> {
 
     /// Whether what is left can be afforded, and could be better than the best: the Lagrangian relaxation
     /// of the budget, solved greedily on what is left.
-    fn is_worthwhile(&mut self, place: usize, count: u32, money: f64, score: f64) -> bool {
-        self.work = self.work.saturating_sub(2 * (self.items.len() - place));
+    fn is_worthwhile(&self, place: usize, count: u32, money: f64, score: f64) -> bool {
+        self.work.set(self.work.get().saturating_sub(2 * (self.items.len() - place)));
         let rest = (place..self.items.len()).collect::<Vec<_>>();
         let value = |item: &Item| item.score - self.price_of_money * item.price;
         let Some(gain) = self.fill(&rest, count, value) else { return false };

@@ -7,6 +7,8 @@ use crate::{
     testing::{cores, name, window},
 };
 
+mod joint;
+
 fn unit(provider: &str, id: &str, count: u32) -> InventoryUnit {
     let unit = ComputeUnit {
         id: name(id),

@@ -1,11 +1,14 @@
 //! Who gets the replicas that were bid for, and how much of the demand they carry.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use haggle_model::{Name, Owner, Quantities};
 
 use super::{CLOSE, Next, Output, Session, State, buying::Purchase};
-use crate::{Clearing, Context, InventoryUnit, Request, Spread, clear, room};
+use crate::{
+    Clearing, Context, InventoryUnit, Order, Request, Spread, clear, clear_in_turn, clear_together,
+    room,
+};
 
 /// How the replicas of a service are placed.
 #[derive(Debug)]
@@ -115,9 +118,10 @@ impl Session {
         if rounding || (exact > low && placed(exact).is_some()) { exact } else { low }
     }
 
-    /// Where each service of the spread gets the replicas that it needs for that fraction. One after the
-    /// other, the optional ones last: what one takes is not there for the next. Where that leaves somebody
-    /// short who cannot do without, it goes first, and the others find something else if they can.
+    /// Where the services of the spread get the replicas that they need for that fraction: together, if
+    /// there is enough for all of them. If not, one after the other, the optional ones last: what one takes
+    /// is not there for the next. Where that is too little for that fraction of the demand, they get
+    /// together what it takes without their own plans, if there is enough for that.
     fn place(
         &self,
         spread: &Spread,
@@ -125,67 +129,47 @@ impl Session {
         fraction: f64,
         cx: &Context<'_>,
     ) -> BTreeMap<Name, Placement> {
-        let (mut first, last): (Vec<_>, Vec<_>) =
+        let (mut wanted, last): (Vec<_>, Vec<_>) =
             purchases.iter().filter(|p| p.is_in(spread)).partition(|p| p.is_in(&self.core));
-        let mut promoted: BTreeSet<Name> = BTreeSet::new();
-        let mut original = None;
-        loop {
-            let order = first.iter().chain(&last).copied();
-            let placements = self.place_in_order(spread, order, fraction, cx);
-            let short = first
-                .iter()
-                .position(|p| !self.is_enough(spread, p, &placements, fraction, cx))
-                .filter(|place| *place > 0);
-            let next = short.and_then(|place| Some((place, first.get(place).copied()?)));
-            match next {
-                Some((place, purchase)) if promoted.insert(purchase.request.service.clone()) => {
-                    first.remove(place);
-                    first.insert(0, purchase);
-                    original.get_or_insert(placements);
+        wanted.extend(last);
+        let counted = |count: &dyn Fn(&Name) -> u32| -> Vec<Order<'_>> {
+            let orders = wanted.iter().map(|p| self.order(p, count(&p.request.service), cx));
+            orders.filter(|order| order.request.count > order.has).collect()
+        };
+        let placements = |orders: &[Order<'_>], clearings: Vec<Clearing>| {
+            let before = |p: &&Purchase| (p.request.service.clone(), Placement::AsBefore(p.leased));
+            let mut placements: BTreeMap<_, _> = wanted.iter().map(before).collect();
+            for (order, clearing) in orders.iter().zip(clearings) {
+                if clearing.count > order.has {
+                    placements.insert(order.request.service.clone(), Placement::Anew(clearing));
                 }
-                Some(_) => return original.unwrap_or(placements),
-                None => return placements,
             }
+            placements
+        };
+        let orders = counted(&|name| self.needed(spread, name, fraction, cx));
+        if let Some(all) = clear_together(&orders) {
+            return placements(&orders, all);
+        }
+        let in_turn = placements(&orders, clear_in_turn(&orders));
+        if wanted.iter().all(|p| self.is_enough(spread, p, &in_turn, fraction, cx)) {
+            return in_turn;
+        }
+        let orders = counted(&|name| self.least(spread, name, fraction, cx));
+        match clear_together(&orders) {
+            Some(all) => placements(&orders, all),
+            None => in_turn,
         }
     }
 
-    fn place_in_order<'a>(
-        &self,
-        spread: &Spread,
-        purchases: impl Iterator<Item = &'a Purchase>,
-        fraction: f64,
-        cx: &Context<'_>,
-    ) -> BTreeMap<Name, Placement> {
-        let mut taken: BTreeMap<(Name, Name), Quantities> = BTreeMap::new();
-        let mut placements = BTreeMap::new();
-        for purchase in purchases {
-            let name = purchase.request.service.clone();
-            let count = self.needed(spread, &name, fraction, cx);
-            let mut clearing = Clearing::default();
-            if count > purchase.leased {
-                let mut stock = purchase.inventory.clone();
-                for unit in &mut stock {
-                    if let Some(taken) = taken.get(&(unit.provider.clone(), unit.unit.id.clone())) {
-                        unit.free = unit.free.minus(taken);
-                    }
-                }
-                clearing =
-                    clear(&Request { count, ..purchase.request.clone() }, &purchase.bids, &stock);
-            }
-            if clearing.count <= purchase.leased {
-                placements.insert(name, Placement::AsBefore(purchase.leased));
-                continue;
-            }
-            let Request { resources, window, .. } = &purchase.request;
-            for won in &clearing.allocations {
-                let (provider, unit) = (won.provider.clone(), won.unit.clone());
-                let here = taken.entry((provider.clone(), unit.clone())).or_default();
-                let old = cx.ledger.agreed(&name, &Owner::Unit { provider, unit }, *window);
-                *here = here.plus(&resources.scaled(f64::from(won.count)).minus(&old));
-            }
-            placements.insert(name, Placement::Anew(clearing));
-        }
-        placements
+    fn order<'a>(&self, purchase: &'a Purchase, count: u32, cx: &Context<'_>) -> Order<'a> {
+        let Purchase { request, inventory, bids, leased, .. } = purchase;
+        let held = inventory.iter().map(|unit| {
+            let (provider, unit) = (unit.provider.clone(), unit.unit.id.clone());
+            let owner = Owner::Unit { provider: provider.clone(), unit: unit.clone() };
+            ((provider, unit), cx.ledger.agreed(&request.service, &owner, request.window))
+        });
+        let request = Request { count, ..request.clone() };
+        Order { held: held.collect(), request, bids, inventory, has: *leased }
     }
 
     /// How many replicas a service needs for what it plans itself and for all that it has promised, that
@@ -198,13 +182,28 @@ impl Session {
         cx: &Context<'_>,
     ) -> u32 {
         let Some(standing) = self.standings.get(name) else { return 0 };
-        let load = self.share(spread, name).scaled(fraction);
-        let others = self.promised_to_others(name, cx);
-        let promised = load.plus(&others);
+        let promised = self.promised(spread, name, fraction, cx);
         // The plan of the requester is what this is about.
         let own = *name == self.demand.requester;
         let total = if own { promised } else { promised.max(&standing.planned) };
         standing.service.replicas_for(&total, standing.target_utilization)
+    }
+
+    /// How many replicas a service needs for all that it has promised, whatever it plans itself.
+    fn least(&self, spread: &Spread, name: &Name, fraction: f64, cx: &Context<'_>) -> u32 {
+        let Some(standing) = self.standings.get(name) else { return 0 };
+        let promised = self.promised(spread, name, fraction, cx);
+        standing.service.replicas_for(&promised, standing.target_utilization)
+    }
+
+    fn promised(
+        &self,
+        spread: &Spread,
+        name: &Name,
+        fraction: f64,
+        cx: &Context<'_>,
+    ) -> Quantities {
+        self.share(spread, name).scaled(fraction).plus(&self.promised_to_others(name, cx))
     }
 
     fn promised_to_others(&self, name: &Name, cx: &Context<'_>) -> Quantities {
