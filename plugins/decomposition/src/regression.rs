@@ -179,11 +179,13 @@ fn gather(blocks: &[Block], examples: &[Example<'_>], residuals: &[f64]) -> Norm
     let far = FAR * 1.5 * median(&mut magnitudes).max(1e-6);
     let trusted = residuals.iter().map(|r| (far / r.abs()).min(1.0));
     let trusted = trusted.chain(std::iter::repeat(1.0));
+    let weighted = examples.iter().zip(trusted);
+    let rows: Vec<(&[f64], f64)> =
+        weighted.map(|((weight, _, row), trusted)| (*row, weight * trusted)).collect();
     let mut normal = Normal::new(width, 1);
-    for ((weight, value, row), trusted) in examples.iter().zip(trusted) {
-        let weight = weight * trusted;
-        normal.add(row, weight);
-        normal.aim(0, row, weight, *value);
+    normal.add_all(&rows);
+    for ((row, weight), (_, value, _)) in rows.iter().zip(examples) {
+        normal.aim(0, row, *weight, *value);
     }
     normal
 }

@@ -75,15 +75,17 @@ impl Remainder {
 
     /// The sum of the errors so many steps ahead.
     fn loss(mut self, remainders: &[f64], from: usize, ahead: &[usize; STEPS]) -> f64 {
-        let left = ahead.map(|ahead| self.left(ahead));
+        let season = self.profile.len().max(1);
+        let steps = ahead.map(|ahead| (ahead - 1, (ahead - 1) % season, self.left(ahead)));
+        let (known, judged) = remainders.split_at(from.min(remainders.len()));
+        known.iter().for_each(|value| self.update(*value));
         let mut loss = 0.0;
-        for (place, value) in remainders.iter().enumerate() {
-            if place >= from {
-                for (ahead, left) in ahead.iter().zip(left) {
-                    let came = remainders.get(place + ahead - 1).copied().unwrap_or(f64::NAN);
-                    let error = (came - self.ahead(*ahead, left)).abs();
-                    loss += if error.is_nan() { 0.0 } else { error };
-                }
+        for (place, value) in judged.iter().enumerate() {
+            for (later, place_in_season, left) in steps {
+                let came = judged.get(place + later).copied().unwrap_or(f64::NAN);
+                let error = (came - self.ahead(place_in_season, left)).abs();
+                // Not where it is not a number.
+                loss += if error >= 0.0 { error } else { 0.0 };
             }
             self.update(*value);
         }
@@ -106,16 +108,18 @@ impl Remainder {
 
     /// What is expected of the next ones, added to `means`.
     pub fn expect(&self, means: &mut [f64]) {
+        let season = self.profile.len().max(1);
         let mut left = 1.0;
-        for (mean, ahead) in means.iter_mut().zip(1..) {
+        for (later, mean) in means.iter_mut().enumerate() {
             left *= self.shares.persistence;
-            *mean += self.ahead(ahead, left);
+            *mean += self.ahead(later % season, left);
         }
     }
 
-    /// What is expected so many steps ahead, `left` being what will be left then of what fades.
-    fn ahead(&self, ahead: usize, left: f64) -> f64 {
-        self.level + self.transient * left + self.back(ahead - 1)
+    /// What is expected so many steps after the next one, not counting whole seasons, `left` being what will
+    /// be left then of what fades.
+    fn ahead(&self, later: usize, left: f64) -> f64 {
+        self.level + self.transient * left + self.back(later)
     }
 
     /// What is left of what fades after so many steps.
@@ -123,10 +127,12 @@ impl Remainder {
         self.shares.persistence.powi(i32::try_from(steps).unwrap_or(i32::MAX))
     }
 
-    /// What returns so many steps after the next one.
+    /// What returns so many steps after the next one, which are less than a season.
     fn back(&self, later: usize) -> f64 {
-        let season = self.profile.len().max(1);
-        self.profile.get((self.position + later) % season).copied().unwrap_or(0.0)
+        let place = self.position + later;
+        let season = self.profile.len();
+        let place = if place < season { place } else { place - season };
+        self.profile.get(place).copied().unwrap_or(0.0)
     }
 
     /// The deviation of the error over 1, 2, 3… steps relative to an innovation's.

@@ -9,6 +9,9 @@ pub struct Normal {
     moments: Vec<Vec<f64>>,
 }
 
+/// How many rows are taken in together.
+const TOGETHER: usize = 4;
+
 impl Normal {
     /// Nothing gathered yet, of so many columns and targets.
     #[must_use]
@@ -25,6 +28,22 @@ impl Normal {
                 sums.iter_mut().zip(row).for_each(|(sum, other)| *sum += scaled * other);
             }
         }
+    }
+
+    /// Takes in some rows of `X`, each with its weight: what [`Normal::add`] would make of them one after
+    /// another, but every sum is fetched and put back once for [`TOGETHER`] of them.
+    pub fn add_all(&mut self, rows: &[(&[f64], f64)]) {
+        let (together, rest) = rows.as_chunks::<TOGETHER>();
+        for [(a, u), (b, v), (c, w), (d, x)] in together {
+            let columns = a.iter().zip(*b).zip(c.iter().zip(*d));
+            for (sums, ((p, q), (r, s))) in self.gram.iter_mut().zip(columns) {
+                let scaled = [u * p, v * q, w * r, x * s];
+                if scaled != [0.0; TOGETHER] {
+                    add_multiples(sums, scaled, [a, b, c, d]);
+                }
+            }
+        }
+        rest.iter().for_each(|(row, weight)| self.add(row, *weight));
     }
 
     /// Takes in what the row stands for: the value of one target.
@@ -67,6 +86,25 @@ impl Normal {
         }
         factor
     }
+}
+
+/// How many sums are added to in a turn, because a metered sandbox pays for every turn of a loop.
+const TURN: usize = 4;
+
+/// Adds multiples of rows, which are at least as long as the sums.
+fn add_multiples(sums: &mut [f64], factors: [f64; TOGETHER], rows: [&[f64]; TOGETHER]) {
+    let length = sums.len();
+    let [p, q, r, s] = factors;
+    let add = |(sum, ((a, b), (c, d))): (&mut f64, ((&f64, &f64), (&f64, &f64)))| {
+        *sum = *sum + p * a + q * b + r * c + s * d;
+    };
+    let [(a, last_a), (b, last_b), (c, last_c), (d, last_d)] =
+        rows.map(|row| row.get(..length).unwrap_or(row).as_chunks::<TURN>());
+    let (turns, last) = sums.as_chunks_mut::<TURN>();
+    for (sums, ((a, b), (c, d))) in turns.iter_mut().zip(a.iter().zip(b).zip(c.iter().zip(d))) {
+        sums.iter_mut().zip(a.iter().zip(b).zip(c.iter().zip(d))).for_each(add);
+    }
+    last.iter_mut().zip(last_a.iter().zip(last_b).zip(last_c.iter().zip(last_d))).for_each(add);
 }
 
 /// The sum of products over the shorter of both.

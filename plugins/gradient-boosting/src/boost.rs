@@ -12,7 +12,7 @@ use std::ops::Range;
 use haggle_forecasting::median;
 
 use crate::{
-    histogram::{Histogram, Row, Sum, Unit, best_border, children, histogram, lighter_above},
+    histogram::{Histogram, Row, Sum, TURN, Unit, best_border, children, histogram, lighter_above},
     table::Table,
     tree::{DEPTH, Forest, Split, Tree},
 };
@@ -134,16 +134,32 @@ fn part(
     sums: &[Sum],
     upper: &[bool],
 ) -> Vec<Row> {
+    // A bit for each node.
+    let upper =
+        (0..).zip(upper).fold(0_u64, |bits, (node, upper)| bits | u64::from(*upper) << node);
     // Every row is written and only some are kept, because chance cannot be foreseen by a processor.
     let mut rows = vec![Row::default(); sums.len()];
     let mut kept = 0;
-    for (place, ((leaf, own), sum)) in (0..).zip(leaves.iter_mut().zip(column).zip(sums)) {
-        let above = *own > bin;
+    let mut look = |place: u32, leaf: &mut u8, own: u8, sum: Sum| {
+        let (node, above) = (*leaf, own > bin);
         if let Some(row) = rows.get_mut(kept) {
-            *row = Row { sum: *sum, place, node: *leaf };
+            *row = Row { sum, place, node };
         }
-        kept += usize::from(upper.get(usize::from(*leaf)) == Some(&above));
-        *leaf |= u8::from(above) << depth;
+        kept += usize::from((upper >> (node % 64)) & 1 == u64::from(above));
+        *leaf = node | u8::from(above) << depth;
+    };
+    let (turns, rest) = leaves.as_chunks_mut::<TURN>();
+    let ((columns, last), (sums, last_sums)) =
+        (column.as_chunks::<TURN>(), sums.as_chunks::<TURN>());
+    let mut place = 0;
+    for ((leaves, column), sums) in turns.iter_mut().zip(columns).zip(sums) {
+        for (((leaf, own), sum), later) in leaves.iter_mut().zip(column).zip(sums).zip(0..) {
+            look(place + later, leaf, *own, *sum);
+        }
+        place += TURN as u32;
+    }
+    for (((leaf, own), sum), later) in rest.iter_mut().zip(last).zip(last_sums).zip(0..) {
+        look(place + later, leaf, *own, *sum);
     }
     rows.truncate(kept);
     rows
@@ -162,16 +178,31 @@ fn weighted(residuals: &[f64]) -> Vec<[f64; 2]> {
     residuals.iter().map(both).collect()
 }
 
+/// How many rows are asked in a turn.
+const ASKED: usize = 64;
+
 /// Takes a tree's predictions from the residuals of all rows.
 fn subtract(table: &Table, splits: &[(usize, u8)], values: &[f32], residuals: &mut [f64]) {
     let mut leaves = vec![0_u8; residuals.len()];
     for (place, (feature, bin)) in splits.iter().enumerate() {
         let Some(column) = table.columns.get(*feature) else { continue };
-        for (leaf, own) in leaves.iter_mut().zip(column) {
-            *leaf |= u8::from(own > bin) << place;
-        }
+        let ask = |leaves: &mut [u8], column: &[u8]| {
+            for (leaf, own) in leaves.iter_mut().zip(column) {
+                *leaf |= if own > bin { 1 << place } else { 0 };
+            }
+        };
+        let ((turns, rest), (columns, others)) =
+            (leaves.as_chunks_mut::<ASKED>(), column.as_chunks::<ASKED>());
+        turns.iter_mut().zip(columns).for_each(|(leaves, column)| ask(leaves, column));
+        ask(rest, others);
     }
-    for (residual, leaf) in residuals.iter_mut().zip(leaves) {
-        *residual -= values.get(usize::from(leaf)).map_or(0.0, |value| f64::from(*value));
+    let take = |residual: &mut f64, leaf: &u8| {
+        *residual -= values.get(usize::from(*leaf)).map_or(0.0, |value| f64::from(*value));
+    };
+    let ((turns, rest), (leaves, others)) =
+        (residuals.as_chunks_mut::<TURN>(), leaves.as_chunks::<TURN>());
+    for (residuals, leaves) in turns.iter_mut().zip(leaves) {
+        residuals.iter_mut().zip(leaves).for_each(|(residual, leaf)| take(residual, leaf));
     }
+    rest.iter_mut().zip(others).for_each(|(residual, leaf)| take(residual, leaf));
 }

@@ -76,21 +76,20 @@ pub(crate) struct Row {
     pub(crate) node: u8,
 }
 
-/// How many rows are counted in a turn.
-const TURN: usize = 8;
+/// How many rows are looked at in a turn, because a metered sandbox pays for every turn of a loop.
+pub(crate) const TURN: usize = 8;
 
 /// The histogram of a feature, given by the bins of all rows, over some rows in so many nodes.
 pub(crate) fn histogram(rows: &[Row], bins: &[u8], nodes: usize) -> Histogram {
     let mut histogram = vec![[Sum::default(); BINS]; nodes];
+    let cells = histogram.as_flattened_mut();
     let mut count = |row: &Row| {
-        let cells = histogram.get_mut(usize::from(row.node));
-        if let (Some(cells), Some(bin)) = (cells, bins.get(row.place as usize))
-            && let Some(cell) = cells.get_mut(usize::from(*bin))
+        if let Some(bin) = bins.get(row.place as usize)
+            && let Some(cell) = cells.get_mut(usize::from(row.node) * BINS + usize::from(*bin))
         {
             cell.add(row.sum);
         }
     };
-    // Several rows a turn, because a metered sandbox pays for every turn of a loop.
     let (turns, rest) = rows.as_chunks::<TURN>();
     for rows in turns {
         rows.iter().for_each(&mut count);
@@ -106,15 +105,19 @@ pub(crate) fn children(
     counted: &[[Sum; BINS]],
     upper: &[bool],
 ) -> Histogram {
-    let rest = |(parent, counted): (&[Sum; BINS], &[Sum; BINS])| {
-        let mut rest = *parent;
-        rest.iter_mut().zip(counted).for_each(|(rest, part)| *rest = rest.without(*part));
-        rest
-    };
-    let both = || parents.iter().zip(counted).zip(upper);
-    let lower = both().map(|(pair, upper)| if *upper { rest(pair) } else { *pair.1 });
-    let higher = both().map(|(pair, upper)| if *upper { *pair.1 } else { rest(pair) });
-    lower.chain(higher).collect()
+    let nodes = parents.len();
+    let mut both = vec![[Sum::default(); BINS]; 2 * nodes];
+    let (lower, higher) = both.split_at_mut(nodes);
+    let pairs = parents.iter().zip(counted).zip(upper);
+    for (((parent, counted), upper), children) in pairs.zip(lower.iter_mut().zip(higher)) {
+        let (own, other) = if *upper { (children.1, children.0) } else { children };
+        for ((own, other), (parent, part)) in
+            own.iter_mut().zip(other).zip(parent.iter().zip(counted))
+        {
+            (*own, *other) = (*part, parent.without(*part));
+        }
+    }
+    both
 }
 
 /// Whether what is above a bin counts less than the rest.

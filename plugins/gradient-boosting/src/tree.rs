@@ -61,15 +61,16 @@ impl Forest {
     pub fn predict_block(&self, columns: &[[f32; BLOCK]]) -> [f64; BLOCK] {
         let mut sums = [0.0_f32; BLOCK];
         for tree in &self.trees {
-            let mut leaves = [0_usize; BLOCK];
+            let mut leaves = [0_u32; BLOCK];
             for (place, split) in tree.splits.iter().enumerate() {
                 let Some(column) = columns.get(usize::from(split.feature)) else { continue };
+                let bit = 1 << place;
                 for (leaf, value) in leaves.iter_mut().zip(column) {
-                    *leaf |= usize::from(*value > split.threshold) << place;
+                    *leaf |= if *value > split.threshold { bit } else { 0 };
                 }
             }
             for (sum, leaf) in sums.iter_mut().zip(leaves) {
-                *sum += tree.leaves.get(leaf).copied().unwrap_or(0.0);
+                *sum += tree.leaves.get(leaf as usize).copied().unwrap_or(0.0);
             }
         }
         sums.map(f64::from)

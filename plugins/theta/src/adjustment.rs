@@ -54,8 +54,12 @@ impl Adjustment {
     /// The next values with what the seasons contribute to them.
     pub fn restore(&self, values: &mut [f64]) {
         for (profile, position) in self.profiles.iter().zip(&self.positions) {
-            for (value, part) in values.iter_mut().zip(profile.iter().cycle().skip(*position)) {
-                *value = if self.multiplicative { *value * part } else { *value + part };
+            let mut place = *position;
+            for value in values.iter_mut() {
+                if let Some(part) = profile.get(place) {
+                    *value = if self.multiplicative { *value * part } else { *value + part };
+                }
+                place = after(profile, place);
             }
         }
     }
@@ -69,16 +73,19 @@ impl Adjustment {
     /// Takes on what the next value was off from what was expected, both without what the seasons contribute,
     /// and goes on by one.
     pub fn follow(&mut self, innovation: f64, expected: f64) {
-        let places = self.profiles.iter_mut().zip(&self.positions);
-        for (part, gain) in places.filter_map(|(p, at)| p.get_mut(*at)).zip(&self.gains) {
-            if !self.multiplicative {
-                *part = (*part + gain * innovation).clamp(-FURTHEST, FURTHEST);
-            } else if expected > 0.0 {
-                let change = (gain * innovation / expected).clamp(-MOST_CHANGE, MOST_CHANGE);
-                *part = (*part * (1.0 + change)).clamp(1.0 / FURTHEST, FURTHEST);
+        // One loop for all, because a metered sandbox pays for every turn of one.
+        let places = self.profiles.iter_mut().zip(&mut self.positions).zip(&self.gains);
+        for ((profile, position), gain) in places {
+            if let Some(part) = profile.get_mut(*position) {
+                if !self.multiplicative {
+                    *part = (*part + gain * innovation).clamp(-FURTHEST, FURTHEST);
+                } else if expected > 0.0 {
+                    let change = (gain * innovation / expected).clamp(-MOST_CHANGE, MOST_CHANGE);
+                    *part = (*part * (1.0 + change)).clamp(1.0 / FURTHEST, FURTHEST);
+                }
             }
+            *position = after(profile, *position);
         }
-        self.advance(1);
     }
 
     /// Goes on by so many values.
@@ -87,4 +94,9 @@ impl Adjustment {
             *position = (*position + count) % profile.len().max(1);
         }
     }
+}
+
+/// The next place of a profile, which begins again after its end.
+fn after(profile: &[f64], place: usize) -> usize {
+    if place + 1 < profile.len() { place + 1 } else { 0 }
 }

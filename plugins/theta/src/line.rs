@@ -87,24 +87,30 @@ impl Line {
     }
 }
 
-/// What a series says of its lines, whatever the parameters: the begin and slope of the line through all
-/// values up to each.
-#[derive(Clone, Debug)]
-pub(crate) struct Lines {
-    begins: Vec<f64>,
-    slopes: Vec<f64>,
+/// A value with what is known of it whatever the parameters: its weight (0 for what was missing), and begin
+/// and slope of the line through all values up to it.
+#[derive(Clone, Copy, Debug)]
+struct Point {
+    value: f64,
+    weight: f64,
+    begin: f64,
+    slope: f64,
 }
+
+/// A series with its lines.
+#[derive(Clone, Debug)]
+pub(crate) struct Lines(Vec<Point>);
 
 /// The first values are not judged: no line goes through them yet.
 const UNJUDGED: usize = 3;
+/// How many values are looked at in a turn, because a metered sandbox pays for every turn of a loop.
+const TURN: usize = 4;
 
 impl Lines {
-    pub(crate) fn of(values: &[f64]) -> Self {
-        let (mut begins, mut slopes) =
-            (Vec::with_capacity(values.len()), Vec::with_capacity(values.len()));
+    pub(crate) fn of(values: &[f64], weights: &[f64]) -> Self {
         let any = Parameters { level: 1.0, drift: 0.0 };
         let mut line: Option<Line> = None;
-        for value in values {
+        let point = |(value, weight): (&f64, &f64)| {
             let line = match &mut line {
                 None => line.insert(Line::after_first(*value, *value, &any)),
                 Some(line) => {
@@ -112,44 +118,48 @@ impl Lines {
                     line
                 }
             };
-            begins.push(line.mean - 0.5 * (line.count + 1.0) * line.slope);
-            slopes.push(line.slope);
-        }
-        Self { begins, slopes }
+            let begin = line.mean - 0.5 * (line.count + 1.0) * line.slope;
+            Point { value: *value, weight: *weight, begin, slope: line.slope }
+        };
+        Self(values.iter().zip(weights).map(point).collect())
     }
 
-    /// Sums up the innovations, each times its weight (0 for what was missing), with the level before the
-    /// first value that makes their squares smallest: they are straight in it.
-    pub(crate) fn innovations(
-        &self,
-        values: &[f64],
-        weights: &[f64],
-        p: &Parameters,
-    ) -> (Totals, f64) {
-        let first = values.first().copied().unwrap_or(0.0);
+    /// Sums up the innovations, each times its weight, with the level before the first value that makes their
+    /// squares smallest: they are straight in it.
+    pub(crate) fn innovations(&self, p: &Parameters) -> (Totals, f64) {
+        let first = self.0.first().map_or(0.0, |point| point.value);
         let keep = 1.0 - p.level;
         let (mut level, mut faded) = (first, keep);
         let mut sums = Totals::default();
         // How an innovation follows from the level before all: −(1 − α)^t.
         let (mut crossed, mut own) = (0.0, 0.0);
-        let now = values.iter().zip(weights).skip(1);
-        for (place, ((value, weight), (begin, slope))) in
-            now.zip(self.begins.iter().zip(&self.slopes)).enumerate()
-        {
+        // The line is that up to the value before.
+        let mut follow = |before: &Point, now: &Point, judged: bool| {
             let share = (1.0 - faded * keep) / p.level;
-            let error = value - (level + p.drift * (faded * begin + share * slope));
-            level += p.level * (value - level);
-            if place + 1 >= UNJUDGED {
-                let e = weight * error;
-                let response = weight * faded;
-                sums.count += f64::from(*weight > 0.0);
+            let error =
+                now.value - (level + p.drift * (faded * before.begin + share * before.slope));
+            level += p.level * (now.value - level);
+            if judged {
+                let e = now.weight * error;
+                let response = now.weight * faded;
+                sums.count += f64::from(now.weight > 0.0);
                 sums.squares += e * e;
                 sums.magnitudes += e.abs();
                 crossed += e * response;
                 own += response * response;
             }
             faded *= keep;
+        };
+        let (early, judged) = self.0.split_at(UNJUDGED.min(self.0.len()));
+        early.array_windows().for_each(|[before, now]| follow(before, now, false));
+        let before = UNJUDGED - 1..UNJUDGED - 1 + judged.len();
+        let before = self.0.get(before).unwrap_or_default();
+        let (turns, rest) = judged.as_chunks::<TURN>();
+        let (before_turns, before_rest) = before.as_chunks::<TURN>();
+        for (before, now) in before_turns.iter().zip(turns) {
+            before.iter().zip(now).for_each(|(before, now)| follow(before, now, true));
         }
+        before_rest.iter().zip(rest).for_each(|(before, now)| follow(before, now, true));
         let better = if own > 1e-12 { crossed / own } else { 0.0 };
         sums.squares = (sums.squares - better * crossed).max(0.0);
         (sums, first + better)

@@ -191,20 +191,20 @@ impl Trial {
         }
         let missing = weights.iter_mut().zip(present).filter(|(_, present)| !**present);
         missing.for_each(|(weight, _)| *weight = 0.0);
-        let lines = Lines::of(&cleared);
+        let lines = Lines::of(&cleared, &weights);
         let parameters = |[x, drift]: &[f64; 2]| {
             let level = SLOWEST + (1.0 - SLOWEST) * x;
             Parameters { level, drift: *drift }
         };
         let deviance = |place: &[f64; 2]| {
-            let (totals, _) = lines.innovations(&cleared, &weights, &parameters(place));
+            let (totals, _) = lines.innovations(&parameters(place));
             totals.deviance(Distribution::NormalOrLaplace)
         };
         let starts = [[0.1, 0.5], [0.5, 0.5], [0.9, 0.2]];
         let start = starts.into_iter().map(|start| (deviance(&start), start));
         let start = start.min_by(|a, b| a.0.total_cmp(&b.0)).map_or([0.5; 2], |(_, start)| start);
         let mut parameters = parameters(&minimise(start, 2, LOOK, deviance).point);
-        let (innovations, mut before) = lines.innovations(&cleared, &weights, &parameters);
+        let (innovations, mut before) = lines.innovations(&parameters);
         if innovations.count < FEWEST {
             // A few values cannot choose.
             parameters = Parameters { level: 0.5, drift: 0.0 };
