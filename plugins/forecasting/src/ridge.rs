@@ -95,16 +95,18 @@ const TURN: usize = 4;
 fn add_multiples(sums: &mut [f64], factors: [f64; TOGETHER], rows: [&[f64]; TOGETHER]) {
     let length = sums.len();
     let [p, q, r, s] = factors;
-    let add = |(sum, ((a, b), (c, d))): (&mut f64, ((&f64, &f64), (&f64, &f64)))| {
+    let add = |sum: &mut f64, a: &f64, b: &f64, c: &f64, d: &f64| {
         *sum = *sum + p * a + q * b + r * c + s * d;
     };
     let [(a, last_a), (b, last_b), (c, last_c), (d, last_d)] =
         rows.map(|row| row.get(..length).unwrap_or(row).as_chunks::<TURN>());
     let (turns, last) = sums.as_chunks_mut::<TURN>();
     for (sums, ((a, b), (c, d))) in turns.iter_mut().zip(a.iter().zip(b).zip(c.iter().zip(d))) {
-        sums.iter_mut().zip(a.iter().zip(b).zip(c.iter().zip(d))).for_each(add);
+        let columns = a.iter().zip(b).zip(c.iter().zip(d));
+        sums.iter_mut().zip(columns).for_each(|(sum, ((a, b), (c, d)))| add(sum, a, b, c, d));
     }
-    last.iter_mut().zip(last_a.iter().zip(last_b).zip(last_c.iter().zip(last_d))).for_each(add);
+    let columns = last_a.iter().zip(last_b).zip(last_c.iter().zip(last_d));
+    last.iter_mut().zip(columns).for_each(|(sum, ((a, b), (c, d)))| add(sum, a, b, c, d));
 }
 
 /// The sum of products over the shorter of both.

@@ -31,6 +31,23 @@ fn chance_is_the_same_everywhere() {
     );
 }
 
+#[test]
+fn rows_taken_in_together_are_those_taken_in_one_by_one() {
+    let mut random = Random::new(7);
+    let mut cell = |place: usize| if place.is_multiple_of(5) { 0.0 } else { random.normal() };
+    let cells: Vec<f64> = (0..23 * 11).map(&mut cell).collect();
+    let rows: Vec<&[f64]> = cells.chunks(11).collect();
+    let weighted: Vec<(&[f64], f64)> = rows.iter().map(|row| (*row, 0.5)).collect();
+    let (mut one_by_one, mut together) = (Normal::new(11, 1), Normal::new(11, 1));
+    weighted.iter().for_each(|(row, weight)| one_by_one.add(row, *weight));
+    together.add_all(&weighted);
+    for problem in [&mut one_by_one, &mut together] {
+        rows.iter().for_each(|row| problem.aim(0, row, 0.5, row.iter().sum()));
+    }
+    let (chosen, penalties) = ([0, 3, 4, 10], [0.1; 11]);
+    assert_eq!(together.solve(&chosen, &penalties), one_by_one.solve(&chosen, &penalties));
+}
+
 /// Against numpy's solution of the same equations.
 #[test]
 fn ridge_coefficients_are_those_of_the_equations() {
