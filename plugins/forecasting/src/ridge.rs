@@ -31,7 +31,7 @@ impl Normal {
     }
 
     /// Takes in some rows of `X`, each with its weight: what [`Normal::add`] would make of them one after
-    /// another, but every sum is fetched and put back once for [`TOGETHER`] of them.
+    /// another, but every sum is fetched and put back once for four of them.
     pub fn add_all(&mut self, rows: &[(&[f64], f64)]) {
         let (together, rest) = rows.as_chunks::<TOGETHER>();
         for [(a, u), (b, v), (c, w), (d, x)] in together {
