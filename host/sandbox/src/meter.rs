@@ -45,11 +45,13 @@ impl Meter {
     /// Takes in what was counted and says how much more can be without a look at the clock: what is left,
     /// and no more than can be executed until the deadline.
     fn show(&mut self, count: i64, now: Instant) -> Result<i64, Stopped> {
+        let stops = count < 0;
+        let count = if stops { !count } else { count };
         let counted = if count >= START { count - START } else { count };
         self.spent = self.spent.saturating_add(u64::try_from(counted).unwrap_or(0));
         let left = self.fuel.checked_sub(self.spent).ok_or(Stopped::Fuel)?;
         let time = self.deadline.saturating_duration_since(now);
-        if time.is_zero() {
+        if stops || time.is_zero() {
             return Err(Stopped::Deadline);
         }
         let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
@@ -67,4 +69,21 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
             limit.map(|limit| (limit,)).map_err(wasmtime::Error::new)
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{Meter, Stopped};
+
+    #[test]
+    fn a_guest_that_passed_its_limit_is_told_why() {
+        let mut meter = Meter::new(100, Duration::from_secs(3600));
+        let now = Instant::now();
+        assert_eq!(meter.show(40, now), Ok(60));
+        assert_eq!(meter.show(!50, now), Err(Stopped::Deadline));
+        assert_eq!(meter.spent(), 90);
+        assert_eq!(meter.show(!11, now), Err(Stopped::Fuel));
+    }
 }

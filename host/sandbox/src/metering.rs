@@ -23,7 +23,8 @@ mod function;
 mod module;
 
 /// What the guest imports: an interface with the function [`SHOW`], `func(count: s64) -> s64`, which takes
-/// the instructions counted since the last time and returns the limit.
+/// the instructions counted since the last time and returns the limit. A guest that has passed the limit
+/// shows the complement of its count, and does not go on.
 pub(crate) const METER: &str = "haggle:sandbox/meter";
 /// See [`METER`].
 pub(crate) const SHOW: &str = "show";
@@ -32,7 +33,7 @@ pub(crate) const START: i64 = 1 << 62;
 /// Counts up to this are not shown: some tens of microseconds.
 pub(crate) const SLICE: i64 = 100_000;
 /// Compiled code of another version is of no use.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// Builds the meter into a component. It must be valid.
 ///

@@ -217,7 +217,8 @@ impl Writer {
         self.code().local_tee(locals.count).global_set(globals.count);
         self.code().local_get(locals.count).local_get(locals.limit).i64_gt_s();
         self.unlikely();
-        self.code().local_get(locals.count).call(globals.show).unreachable().end();
+        self.code().local_get(locals.count).i64_const(-1).i64_xor();
+        self.code().call(globals.show).unreachable().end();
     }
 
     fn unlikely(&mut self) {
