@@ -53,6 +53,14 @@ macro_rules! members {
                 }
             }
 
+            /// See [`Method::advance`]; nothing for one that only looks at the last values.
+            pub fn advance(&mut self, values: &[f64], clock: &Clock<'_>) -> Vec<f64> {
+                match self {
+                    Self::Simple(_) => Vec::new(),
+                    $(Self::$name(method) => method.advance(values, clock),)+
+                }
+            }
+
             /// See [`Method::expect`]; `tail` are the last values with gaps filled, as many as
             /// [`Member::needs`] says.
             pub fn expect(&self, tail: &[f64], clock: &Clock<'_>, means: &mut [f64]) {

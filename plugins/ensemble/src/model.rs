@@ -106,24 +106,27 @@ impl Model {
         if self.scale.largest == 0.0 && beyond.new.iter().any(woken) {
             return false;
         }
-        let scale = self.scale;
         let missing = std::iter::repeat_n(f64::NAN, beyond.gap);
-        for value in missing.chain(beyond.new.iter().map(|value| scale.apply(*value))) {
-            self.take_in(value, events);
+        let known = beyond.new.iter().map(|value| self.scale.apply(*value));
+        let values: Vec<f64> = missing.chain(known).collect();
+        let clock = Clock { start: self.next, step: self.step, events };
+        let advance = |one: &mut Weighed| one.member.advance(&values, &clock);
+        let expected: Vec<Vec<f64>> = self.members.iter_mut().map(advance).collect();
+        for (place, value) in values.iter().enumerate() {
+            let own = |(one, expected): (&Weighed, &Vec<f64>)| match one.member {
+                Member::Simple(simple) => simple.next(&self.tail),
+                _ => expected.get(place).copied().unwrap_or(0.0),
+            };
+            let own: Vec<f64> = self.members.iter().zip(&expected).map(own).collect();
+            self.take_in(*value, &own);
         }
+        self.next = clock.at(values.len());
         true
     }
 
-    /// Takes in the next value on the scale; NaN is missing.
-    fn take_in(&mut self, value: f64, events: &[Event]) {
-        let clock = Clock { start: self.next, step: self.step, events };
-        let own = |one: &Weighed| {
-            let mut expected = [0.0];
-            one.member.expect(&self.tail, &clock, &mut expected);
-            expected[0]
-        };
-        let all: Vec<f64> = self.members.iter().map(own).collect();
-        let expected = self.members.iter().zip(&all).map(|(one, own)| one.weight * own).sum();
+    /// Takes in the next value on the scale, of which each member expected its `own`; NaN is missing.
+    fn take_in(&mut self, value: f64, own: &[f64]) {
+        let expected = self.members.iter().zip(own).map(|(one, own)| one.weight * own).sum();
         let last = self.tail.last().copied().unwrap_or(expected);
         let known = if value.is_nan() { expected } else { value };
         if !value.is_nan() {
@@ -132,16 +135,12 @@ impl Model {
             let error = (value - expected).abs().min(10.0 * *fitted + 2.0 * *running);
             *running += NOISE_GAIN * (error - *running);
             self.restless = follow(self.restless, (value - last).abs());
-            weigh(&mut self.members, all.iter().map(|own| value - own), self.noise[0]);
-        }
-        for Weighed { member, .. } in &mut self.members {
-            member.update(&[value], &clock);
+            weigh(&mut self.members, own.iter().map(|own| value - own), self.noise[0]);
         }
         self.tail.rotate_left(1);
         if let Some(last) = self.tail.last_mut() {
             *last = known;
         }
-        self.next = self.next.saturating_add(self.step);
     }
 
     /// The expected values of the next steps, on the scale.

@@ -67,13 +67,25 @@ impl Simple {
                 let season = season.clamp(1, values.len().max(1));
                 let periods = values.rchunks_exact(season).take(PERIODS);
                 let share = 1.0 / periods.len().max(1) as f64;
-                let mut usual = vec![0.0; season];
+                let (first, _) = means.split_at_mut(season.min(means.len()));
+                first.fill(0.0);
                 for period in periods {
-                    usual.iter_mut().zip(period).for_each(|(u, v)| *u += share * v);
+                    first.iter_mut().zip(period).for_each(|(mean, v)| *mean += share * v);
                 }
-                means.iter_mut().zip(usual.iter().cycle()).for_each(|(m, u)| *m = *u);
+                for place in season..means.len() {
+                    means.copy_within(place - season..=place - season, place);
+                }
             }
         }
+    }
+
+    /// The forecast of the one step after `values`, none of which is missing.
+    #[must_use]
+    pub fn next(self, values: &[f64]) -> f64 {
+        let mut means = [0.0];
+        self.expect(values, &mut means);
+        let [next] = means;
+        next
     }
 
     /// Writes it.

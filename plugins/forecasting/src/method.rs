@@ -71,6 +71,20 @@ pub trait Method: Clone + Sized {
     /// The expected values of the next steps, one for each place of `means`.
     fn expect(&self, clock: &Clock<'_>, means: &mut [f64]);
 
+    /// Takes in the next values one by one, and says what it expected of each before it came: what
+    /// [`Method::expect`] of one step and [`Method::update`] would, in turn. For methods that have a cheaper
+    /// way.
+    fn advance(&mut self, values: &[f64], clock: &Clock<'_>) -> Vec<f64> {
+        let mut step = |(place, value): (usize, &f64)| {
+            let (clock, mut expected) = (clock.after(place), [0.0]);
+            self.expect(&clock, &mut expected);
+            self.update(&[*value], &clock);
+            let [expected] = expected;
+            expected
+        };
+        values.iter().enumerate().map(&mut step).collect()
+    }
+
     /// The standard deviation of the error at each of the next steps by the method's own formula, not
     /// falling. Errors that were made correct it, but it says how it grows.
     fn deviations(&self, deviations: &mut [f64]);

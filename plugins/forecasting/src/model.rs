@@ -106,24 +106,19 @@ impl<M: Method> Model<M> {
             return false;
         }
         let missing = std::iter::repeat_n(f64::NAN, beyond.gap);
-        let mut clock = Clock { start: self.next, step: self.step, events };
-        let scale = self.scale;
-        for value in missing.chain(beyond.new.iter().map(|value| scale.apply(*value))) {
-            let mut expected = [0.0];
-            self.method.expect(&clock, &mut expected);
-            let [expected] = expected;
-            if !value.is_nan() {
-                let [fitted, running] = &mut self.noise;
-                // One error beyond all others is an outlier, several are restlessness.
-                let error = (value - expected).abs().min(10.0 * *fitted + 2.0 * *running);
-                *running += NOISE_GAIN * (error - *running);
-                self.restless = follow(self.restless, (value - self.last).abs());
-                self.last = value;
-            }
-            self.method.update(&[value], &clock);
-            clock = clock.after(1);
+        let clock = Clock { start: self.next, step: self.step, events };
+        let known = beyond.new.iter().map(|value| self.scale.apply(*value));
+        let values: Vec<f64> = missing.chain(known).collect();
+        let expected = self.method.advance(&values, &clock);
+        for (value, expected) in values.iter().zip(expected).filter(|(value, _)| !value.is_nan()) {
+            let [fitted, running] = &mut self.noise;
+            // One error beyond all others is an outlier, several are restlessness.
+            let error = (value - expected).abs().min(10.0 * *fitted + 2.0 * *running);
+            *running += NOISE_GAIN * (error - *running);
+            self.restless = follow(self.restless, (value - self.last).abs());
+            self.last = *value;
         }
-        self.next = clock.start;
+        self.next = clock.at(values.len());
         true
     }
 

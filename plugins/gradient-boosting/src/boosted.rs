@@ -6,7 +6,7 @@ use crate::{
     boost::{Training, train},
     features::{Frame, WIDTH},
     table::Table,
-    tree::{BLOCK, Forest},
+    tree::Forest,
 };
 
 /// A series that is forecast by a forest which may have learnt from many: its frame, its last values, and
@@ -79,6 +79,12 @@ impl Boosted {
         }
     }
 
+    /// Adds what the forest says beyond the base forecasts in `means`, a row of features for each.
+    fn add_beyond(&self, rows: &[[f32; WIDTH]], means: &mut [f64]) {
+        let beyond = self.forest.predict_all(rows);
+        means.iter_mut().zip(beyond).for_each(|(mean, off)| *mean += self.frame.unit * off);
+    }
+
     fn recent<'a>(&self, past: &'a [f64]) -> &'a [f64] {
         past.get(past.len().saturating_sub(self.frame.needs())..).unwrap_or(past)
     }
@@ -140,22 +146,27 @@ impl Method for Boosted {
 
     fn expect(&self, clock: &Clock<'_>, means: &mut [f64]) {
         let origin = self.frame.origin(&self.tail);
-        for (part, block) in means.chunks_mut(BLOCK).enumerate() {
-            let mut columns = [[f32::NAN; BLOCK]; WIDTH];
-            for (place, mean) in block.iter_mut().enumerate() {
-                let ahead = part * BLOCK + place + 1;
-                *mean = origin.base(ahead);
-                // What is further ahead than was learnt is like the furthest.
-                let features = origin.features(ahead, clock.at(ahead - 1), *mean);
-                for (column, feature) in columns.iter_mut().zip(features) {
-                    if let Some(cell) = column.get_mut(place) {
-                        *cell = feature;
-                    }
-                }
-            }
-            let beyond = self.forest.predict_block(&columns);
-            block.iter_mut().zip(beyond).for_each(|(mean, off)| *mean += self.frame.unit * off);
-        }
+        let row = |(place, mean): (usize, &mut f64)| {
+            *mean = origin.base(place + 1);
+            origin.features(place + 1, clock.at(place), *mean)
+        };
+        let rows: Vec<[f32; WIDTH]> = means.iter_mut().enumerate().map(row).collect();
+        self.add_beyond(&rows, means);
+    }
+
+    fn advance(&mut self, values: &[f64], clock: &Clock<'_>) -> Vec<f64> {
+        let mut row = |(place, value): (usize, &f64)| {
+            let clock = clock.after(place);
+            let origin = self.frame.origin(&self.tail);
+            let base = origin.base(1);
+            let features = origin.features(1, clock.start, base);
+            self.update(&[*value], &clock);
+            (base, features)
+        };
+        let (mut means, rows): (Vec<f64>, Vec<[f32; WIDTH]>) =
+            values.iter().enumerate().map(&mut row).unzip();
+        self.add_beyond(&rows, &mut means);
+        means
     }
 
     fn deviations(&self, deviations: &mut [f64]) {

@@ -17,7 +17,7 @@ pub use boosted::{Boosted, Lesson, MOST_ROWS};
 pub use features::{Frame, Origin, WIDTH};
 pub use policy::GradientBoosting;
 pub use table::{BINS, Table};
-pub use tree::{BLOCK, DEPTH, Forest, Split, Tree};
+pub use tree::{DEPTH, Forest, Split, Tree};
 
 #[cfg(feature = "component")]
 haggle_sdk::export_forecaster!(GradientBoosting);

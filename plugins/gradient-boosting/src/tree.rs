@@ -4,7 +4,9 @@ use haggle_forecasting::{Reader, Unreadable, Writer};
 pub const DEPTH: usize = 6;
 
 /// How many rows are predicted at once.
-pub const BLOCK: usize = 12;
+const BLOCK: usize = 12;
+/// So few rows are predicted one by one: that is cheaper than a block that is mostly empty.
+const FEW: usize = 3;
 
 /// A question: is the feature above the threshold? What is missing is not.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,10 +57,30 @@ impl Forest {
         f64::from(self.trees.iter().fold(0.0, |sum, tree| sum + tree.predict(row)))
     }
 
-    /// The predictions for [`BLOCK`] rows at once, given by feature: the same additions in the same order as
-    /// [`Forest::predict`], but without a loop for each question.
+    /// The predictions for rows of features: the same additions in the same order as [`Forest::predict`].
     #[must_use]
-    pub fn predict_block(&self, columns: &[[f32; BLOCK]]) -> [f64; BLOCK] {
+    pub fn predict_all<const WIDTH: usize>(&self, rows: &[[f32; WIDTH]]) -> Vec<f64> {
+        let mut predictions = Vec::with_capacity(rows.len());
+        for block in rows.chunks(BLOCK) {
+            if block.len() > FEW {
+                predictions.extend(self.predict_block(block).into_iter().take(block.len()));
+            } else {
+                predictions.extend(block.iter().map(|row| self.predict(row)));
+            }
+        }
+        predictions
+    }
+
+    /// The predictions for up to [`BLOCK`] rows at once, without a loop for each question.
+    fn predict_block<const WIDTH: usize>(&self, rows: &[[f32; WIDTH]]) -> [f64; BLOCK] {
+        let mut columns = [[f32::NAN; BLOCK]; WIDTH];
+        for (place, row) in rows.iter().enumerate() {
+            for (column, feature) in columns.iter_mut().zip(row) {
+                if let Some(cell) = column.get_mut(place) {
+                    *cell = *feature;
+                }
+            }
+        }
         let mut sums = [0.0_f32; BLOCK];
         for tree in &self.trees {
             let mut leaves = [0_u32; BLOCK];

@@ -178,12 +178,19 @@ pub fn assert_same_by_pieces<M: Method + Debug + PartialEq>() {
     let method = M::fit(&whole, &Setting { seasons: &[24], horizon: 12, events: &[] });
     let clock = Clock { start: 0, step: HOUR, events: &[] };
     let (mut once, from) = method.rewind(&whole);
-    let mut often = once.clone();
+    let (mut often, mut told) = (once.clone(), once.clone());
     once.update(whole.values.get(from..).unwrap_or_default(), &clock.after(from));
+    let mut expected = Vec::new();
     for (place, value) in whole.values.iter().enumerate().skip(from) {
-        often.update(&[*value], &clock.after(place));
+        let (clock, mut one) = (clock.after(place), [0.0]);
+        often.expect(&clock, &mut one);
+        often.update(&[*value], &clock);
+        expected.extend(one);
     }
     assert_eq!(once, often);
+    let advanced = told.advance(whole.values.get(from..).unwrap_or_default(), &clock.after(from));
+    assert_eq!(told, often);
+    assert_eq!(advanced, expected);
     let (mut a, mut b) = ([0.0; 12], [0.0; 12]);
     once.expect(&clock.after(400), &mut a);
     method.expect(&clock.after(400), &mut b);

@@ -1,6 +1,6 @@
 use haggle_forecasting::{Random, Reader, Writer};
 
-use crate::{BINS, BLOCK, DEPTH, Forest, Split, Table, Training, Tree, train};
+use crate::{BINS, DEPTH, Forest, Split, Table, Training, Tree, train};
 
 fn rows(count: usize, target: impl Fn(&[f32; 3], &mut Random) -> f64) -> (Vec<f32>, Vec<f64>) {
     let mut random = Random::new(1);
@@ -68,14 +68,16 @@ fn bins_and_thresholds_agree() {
 }
 
 #[test]
-fn a_block_is_predicted_as_its_rows_are() {
+fn rows_are_predicted_together_as_one_by_one() {
     let (features, targets) = rows(400, |row, _| f64::from(row[0] * row[2]));
     let forest = train(&Table::of(&features, &targets, 3), &Training::default());
-    let row = |place: usize| &features[3 * place..3 * place + 3];
-    let columns =
-        [0, 1, 2].map(|feature| std::array::from_fn::<f32, BLOCK, _>(|r| row(r)[feature]));
-    let one_by_one: [f64; BLOCK] = std::array::from_fn(|r| forest.predict(row(r)));
-    assert_eq!(forest.predict_block(&columns), one_by_one);
+    let (rows, _) = features.as_chunks::<3>();
+    // Whole blocks and what is left over, many rows and few.
+    for count in [0, 1, 3, 4, 12, 13, 40] {
+        let rows = &rows[..count];
+        let one_by_one: Vec<f64> = rows.iter().map(|row| forest.predict(row)).collect();
+        assert_eq!(forest.predict_all(rows), one_by_one);
+    }
 }
 
 #[test]
