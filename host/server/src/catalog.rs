@@ -1,4 +1,7 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use haggle_model::{
     CalendarEvent, Dependency, DependencyDocument, DependencyGraph, Name, Owner, Provider,
@@ -15,6 +18,15 @@ pub(crate) struct Catalog {
     pub(crate) policies: BTreeMap<Name, Arc<ScalingPolicy>>,
     pub(crate) calendar: BTreeMap<Name, Arc<CalendarEvent>>,
     pub(crate) graph: DependencyGraph,
+    /// Whether anybody takes part in negotiations from elsewhere, and whether a provider does.
+    endpoints: Endpoints,
+}
+
+/// What every negotiation asks of the whole catalogue.
+#[derive(Clone, Copy, Debug, Default)]
+struct Endpoints {
+    services: bool,
+    providers: bool,
 }
 
 impl Catalog {
@@ -52,10 +64,37 @@ impl Catalog {
         all.max().unwrap_or(Span::ZERO)
     }
 
+    /// The catalogue once it is complete: with what is asked of it too often to look at all of it.
+    pub(crate) fn settled(self) -> Arc<Self> {
+        let endpoints = Endpoints {
+            services: self.services.values().any(|service| service.endpoint.is_some()),
+            providers: self.providers.values().any(|provider| provider.endpoint.is_some()),
+        };
+        Arc::new(Self { endpoints, ..self })
+    }
+
     /// Whether anybody takes part in negotiations from elsewhere.
-    pub(crate) fn has_endpoints(&self) -> bool {
-        self.services.values().any(|service| service.endpoint.is_some())
-            || self.providers.values().any(|provider| provider.endpoint.is_some())
+    pub(crate) const fn has_endpoints(&self) -> bool {
+        self.endpoints.services || self.endpoints.providers
+    }
+
+    /// Whether somebody outside this process may be asked when the service negotiates.
+    pub(crate) fn asks_others(&self, service: &Name) -> bool {
+        if !self.endpoints.services {
+            return self.endpoints.providers;
+        }
+        let mut seen = BTreeSet::new();
+        let mut next = vec![service];
+        while let Some(name) = next.pop() {
+            if !seen.insert(name) {
+                continue;
+            }
+            if self.services.get(name).is_some_and(|service| service.endpoint.is_some()) {
+                return true;
+            }
+            next.extend(self.graph.dependencies_of(name).map(|(to, _)| to));
+        }
+        self.endpoints.providers
     }
 
     /// Checks a service against itself and against the catalogue.

@@ -245,7 +245,7 @@ impl Host {
         name: &(impl ToString + ?Sized),
         was_there: bool,
     ) -> Result<Put, HostError> {
-        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(catalog);
+        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = catalog.settled();
         let name = name.to_string();
         let message = format!("{what} {name} changed");
         self.emit(EventKind::Catalog, &name, message, serde_json::json!({ "what": what }));

@@ -4,11 +4,11 @@
 //! [`Courier`]: crate::courier::Courier
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::mpsc::SyncSender,
 };
 
-use haggle_model::{Endpoint, Name, ScalingReason, Timestamp};
+use haggle_model::{Endpoint, ScalingReason, Timestamp};
 use haggle_negotiate::{
     Content, Demand, Effect, Ending, Engine, Message, Negotiated, OpenError, Party, Persist,
     SessionRecord, Setting, answer_all,
@@ -66,22 +66,6 @@ pub(crate) struct StoredSession {
 }
 
 impl Host {
-    /// Whether somebody outside this process may be asked when the service negotiates.
-    pub(crate) fn asks_others(catalog: &Catalog, service: &Name) -> bool {
-        let mut seen = BTreeSet::new();
-        let mut next = vec![service];
-        while let Some(name) = next.pop() {
-            if !seen.insert(name) {
-                continue;
-            }
-            if catalog.services.get(name).is_some_and(|service| service.endpoint.is_some()) {
-                return true;
-            }
-            next.extend(catalog.graph.dependencies_of(name).map(|(to, _)| to));
-        }
-        catalog.providers.values().any(|provider| provider.endpoint.is_some())
-    }
-
     /// Opens a session and asks its parties; what has ended already is returned.
     pub(crate) fn open_session(&self, waiting: Waiting) -> Result<Vec<Ending>, HostError> {
         let demand = waiting.demand.clone();

@@ -62,7 +62,7 @@ impl Host {
         self.persistence.commit(batch)?;
         let keep = self.history().keep();
         self.restore_history(store, Window::new(now.before(keep), keep + Span::from_mins(1)))?;
-        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(catalog);
+        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = catalog.settled();
         Ok(())
     }
 

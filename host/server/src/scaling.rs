@@ -91,7 +91,7 @@ impl Host {
             explanation: "asked for through the API".to_owned(),
             load: None,
         };
-        if Self::asks_others(&catalog, &service.name) {
+        if catalog.asks_others(&service.name) {
             drop(ledger);
             drop(states);
             drop(turning);

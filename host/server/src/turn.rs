@@ -161,7 +161,7 @@ impl Host {
         let wish = Wish { service, policy: &policy, load: own.clone(), purpose };
         let asked = Asked { load: Some(own), from, ..Asked::from(needed) };
         let (number, demand) = self.demand(wish, now)?;
-        if Self::asks_others(catalog, &service.name) {
+        if catalog.asks_others(&service.name) {
             drop(ledger);
             drop(states);
             return self.serve_with_others(
