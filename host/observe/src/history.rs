@@ -140,17 +140,22 @@ impl History {
         let earliest = end.before(reach).floor(step);
         let mut start = end;
         let mut values: Vec<f64> = Vec::new();
-        let mut count = 0.0;
+        // When the last of them is over, and how many samples it is the mean of.
+        let (mut over, mut count) = (end, 0.0);
         let points = self.rings.get(key).into_iter().flat_map(|ring| ring.between(earliest, end));
         for (time, value) in points {
             if values.is_empty() {
                 start = time.floor(step);
+                over = start;
                 values.reserve_exact(slots(start, end, step));
             }
-            let slot = slots(start, time, step);
-            if slot >= values.len() {
-                values.resize(slot, f64::NAN);
+            if time >= over {
+                // Most often the very next step: no need to divide.
+                let missing = if time < over + step { 0 } else { slots(over, time, step) };
+                values.resize(values.len() + missing, f64::NAN);
                 values.push(value);
+                let known = step.as_millis().saturating_mul(values.len() as u64);
+                over = start + Span::from_millis(known);
                 count = 1.0;
             } else if let Some(mean) = values.last_mut() {
                 count += 1.0;

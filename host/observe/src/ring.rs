@@ -34,7 +34,7 @@ impl Ring {
 
     /// Drops what is older than `oldest`.
     pub(crate) fn prune(&mut self, oldest: Timestamp) {
-        let stale = self.points.partition_point(|(time, _)| *time < oldest);
+        let stale = self.before(oldest);
         self.points.drain(..stale);
         if self.points.capacity() > 2 * self.points.len().max(8) {
             self.points.shrink_to_fit();
@@ -55,9 +55,18 @@ impl Ring {
         start: Timestamp,
         end: Timestamp,
     ) -> impl Iterator<Item = (Timestamp, f64)> + '_ {
-        let first = self.points.partition_point(|(time, _)| *time < start);
-        let past = self.points.partition_point(|(time, _)| *time < end);
+        let (first, past) = (self.before(start), self.before(end));
         self.points.range(first..past.max(first)).copied()
+    }
+
+    /// How many points are older. Most often it is none or all of them: to search thousands of rings for
+    /// that would cost more than to read them.
+    fn before(&self, at: Timestamp) -> usize {
+        match (self.points.front(), self.points.back()) {
+            (Some((oldest, _)), _) if *oldest >= at => 0,
+            (_, Some((newest, _))) if *newest < at => self.points.len(),
+            _ => self.points.partition_point(|(time, _)| *time < at),
+        }
     }
 
     /// Grows by a quarter instead of doubling: of many thousand rings most stay at their size.

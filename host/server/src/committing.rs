@@ -13,7 +13,6 @@ use haggle_store::{Batch, Commit};
 use serde_json::{Value, json};
 
 use crate::{
-    catalog::Catalog,
     error::HostError,
     events::EventKind,
     host::{Host, lock},
@@ -108,13 +107,12 @@ impl Host {
     }
 
     /// Repeats orders that were not carried out.
-    pub(crate) fn repeat_orders(&self, catalog: &Catalog) {
+    pub(crate) fn repeat_orders(&self) {
         let states = self.states();
-        let open: Vec<ScaleOrder> = catalog
-            .services
-            .keys()
-            .filter_map(|service| {
-                let Order { to, sequence } = states.get(service)?.order?;
+        let open: Vec<ScaleOrder> = states
+            .iter()
+            .filter_map(|(service, state)| {
+                let Order { to, sequence } = state.order?;
                 let from = self.status(service)?.desired;
                 (from != to).then(|| ScaleOrder { service: service.clone(), from, to, sequence })
             })

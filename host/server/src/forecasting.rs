@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use haggle_model::{Name, ScalingPolicy, Series, Service, Span, Timestamp};
-use haggle_observe::SeriesKey;
+use haggle_observe::{History, SeriesKey};
 use haggle_plan::{Accuracy, Outlook};
 use haggle_sandbox::{
     Digest, Fit, Forecast, Generation, Role, forecasting,
@@ -113,21 +113,10 @@ impl Host {
         let mut groups: BTreeMap<(&Name, Vec<&Name>), Group> = BTreeMap::new();
         let concerns = Concerns::of(catalog);
         let mut stored = StoredModels::of(self);
+        let loads = self.loads(catalog, now);
         let states = self.states();
-        let history = self.history();
-        for service in catalog.services.values() {
-            let policy = catalog.policy_of(service);
+        for (service, policy, series) in loads {
             let forecast = &policy.forecast;
-            let length =
-                usize::try_from(forecast.history.steps(forecast.step)).unwrap_or(usize::MAX);
-            let key = SeriesKey {
-                metric: service.load_resource().as_str().to_owned(),
-                ..SeriesKey::load(service.name.clone())
-            };
-            let series = history.series(&key, now, forecast.step, length);
-            if series.values.is_empty() {
-                continue;
-            }
             let own = concerns.own(&service.name);
             let names = own.iter().map(|event| &event.name).collect();
             let group = match groups.entry((&service.policy, names)) {
@@ -156,6 +145,30 @@ impl Host {
             group.jobs.push(Job { service, series, model, drifted, waits: false });
         }
         Ok(groups.into_values().collect())
+    }
+
+    /// The services that have a load to forecast, with their policies and that.
+    fn loads<'a>(
+        &self,
+        catalog: &'a Catalog,
+        now: Timestamp,
+    ) -> Vec<(&'a Arc<Service>, Arc<ScalingPolicy>, Series)> {
+        let history = self.history();
+        let history: &History = &history;
+        let load = |service: &'a Arc<Service>| {
+            let policy = catalog.policy_of(service);
+            let forecast = &policy.forecast;
+            let length =
+                usize::try_from(forecast.history.steps(forecast.step)).unwrap_or(usize::MAX);
+            let key = SeriesKey {
+                metric: service.load_resource().as_str().to_owned(),
+                ..SeriesKey::load(service.name.clone())
+            };
+            let series = history.series(&key, now, forecast.step, length);
+            (!series.values.is_empty()).then_some((service, policy, series))
+        };
+        let services: Vec<&Arc<Service>> = catalog.services.values().collect();
+        services.into_par_iter().filter_map(load).collect()
     }
 
     /// Fits the panels in which a model is missing or old; returns how many services that were. A panel is

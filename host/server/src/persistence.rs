@@ -33,7 +33,8 @@ pub(crate) struct Persistence {
 struct Memory {
     decisions: VecDeque<Decision>,
     last: u64,
-    negotiations: BTreeMap<String, Value>,
+    /// As JSON, which few will ever ask for.
+    negotiations: BTreeMap<String, Vec<u8>>,
 }
 
 /// How many negotiations are kept; older ones are forgotten.
@@ -162,7 +163,7 @@ impl Persistence {
             return Ok(());
         }
         let mut memory = lock(&self.memory);
-        let record = serde_json::to_value(record).unwrap_or_default();
+        let record = serde_json::to_vec(record).unwrap_or_default();
         memory.negotiations.insert(id.to_owned(), record);
         while memory.negotiations.len() > REMEMBERED {
             memory.negotiations.pop_first();
@@ -171,7 +172,8 @@ impl Persistence {
     }
 
     pub(crate) fn remembered(&self, id: &str) -> Option<Value> {
-        lock(&self.memory).negotiations.get(id).cloned()
+        let memory = lock(&self.memory);
+        memory.negotiations.get(id).and_then(|record| serde_json::from_slice(record).ok())
     }
 
     pub(crate) fn decisions_after(&self, after: u64, limit: usize) -> Vec<Decision> {

@@ -32,13 +32,12 @@ impl Host {
         let _turning = lock(&self.turning);
         let started = std::time::Instant::now();
         let now = self.clock.now();
+        self.repeat_orders();
+        self.carry_out_reclaims(now)?;
         let catalog = self.catalog();
         let mut report =
             TurnReport { at: now, services: catalog.services.len(), ..TurnReport::default() };
         let mut pending = Pending::default();
-        self.repeat_orders(&catalog);
-        self.carry_out_reclaims(now)?;
-        let catalog = self.catalog();
         self.take_up_scheduled(now, &mut pending)?;
         report.expired = self.expire(&mut pending.batch, now)?;
         self.count_compliance(&catalog, now);
