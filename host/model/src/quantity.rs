@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeMap};
 
 /// What can be asked for, offered and reserved.
 #[derive(
@@ -76,9 +76,13 @@ impl fmt::Display for Resource {
 
 /// Amounts by resource. Every amount is finite, not negative and at most [`Quantities::MAX`]. Text has
 /// an amount as a number or with a suffix as Kubernetes writes it: `500m`, `2k`, `512Mi`, `4G`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[serde(transparent)]
-pub struct Quantities(BTreeMap<Resource, f64>);
+#[derive(Clone, Default, PartialEq)]
+pub struct Quantities {
+    /// In the order of the resources; 0 where one is not named.
+    amounts: [f64; Resource::ALL.len()],
+    /// A bit for each resource that is named.
+    named: u8,
+}
 
 /// Why a number or text is not an amount.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -100,7 +104,7 @@ impl Quantities {
     /// No amounts.
     #[must_use]
     pub const fn new() -> Self {
-        Self(BTreeMap::new())
+        Self { amounts: [0.0; Resource::ALL.len()], named: 0 }
     }
 
     /// A single amount.
@@ -130,13 +134,13 @@ impl Quantities {
     /// The amount of a resource; 0 where it is not named.
     #[must_use]
     pub fn get(&self, resource: Resource) -> f64 {
-        self.0.get(&resource).copied().unwrap_or(0.0)
+        self.amounts.get(resource as usize).copied().unwrap_or(0.0)
     }
 
     /// Whether the resource is named, be its amount 0.
     #[must_use]
     pub fn names(&self, resource: Resource) -> bool {
-        self.0.contains_key(&resource)
+        self.named & bit(resource) != 0
     }
 
     /// Sets one amount.
@@ -145,7 +149,7 @@ impl Quantities {
     /// [`InvalidQuantity::Range`] where the amount is none.
     pub fn set(&mut self, resource: Resource, amount: f64) -> Result<(), InvalidQuantity> {
         if (0.0..=Self::MAX).contains(&amount) {
-            self.0.insert(resource, amount);
+            self.put(resource, amount);
             Ok(())
         } else {
             Err(InvalidQuantity::Range(amount))
@@ -154,19 +158,19 @@ impl Quantities {
 
     /// The amounts in the order of the resources.
     pub fn iter(&self) -> impl Iterator<Item = (Resource, f64)> + '_ {
-        self.0.iter().map(|(resource, amount)| (*resource, *amount))
+        Resource::ALL.into_iter().zip(self.amounts).filter(|(resource, _)| self.names(*resource))
     }
 
     /// Whether no resource is named.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.named == 0
     }
 
     /// Whether no amount is above 0.
     #[must_use]
     pub fn is_zero(&self) -> bool {
-        self.0.values().all(|amount| *amount == 0.0)
+        self.amounts.iter().all(|amount| *amount == 0.0)
     }
 
     /// Each amount times `factor`, kept within the range of an amount.
@@ -208,18 +212,30 @@ impl Quantities {
             .fold(1.0, f64::min)
     }
 
+    fn put(&mut self, resource: Resource, amount: f64) {
+        if let Some(place) = self.amounts.get_mut(resource as usize) {
+            *place = amount;
+            self.named |= bit(resource);
+        }
+    }
+
     fn map(&self, f: impl Fn(Resource, f64) -> f64) -> Self {
-        Self(self.iter().map(|(r, amount)| (r, into_range(f(r, amount)))).collect())
+        let mut all = Self::new();
+        self.iter().for_each(|(r, amount)| all.put(r, into_range(f(r, amount))));
+        all
     }
 
     fn merged(&self, other: &Self, f: impl Fn(f64, f64) -> f64) -> Self {
-        let mut all = self.0.clone();
+        let mut all = self.clone();
         for (resource, amount) in other.iter() {
-            let here = all.entry(resource).or_insert(0.0);
-            *here = into_range(f(*here, amount));
+            all.put(resource, into_range(f(self.get(resource), amount)));
         }
-        Self(all)
+        all
     }
+}
+
+const fn bit(resource: Resource) -> u8 {
+    1 << resource as u8
 }
 
 fn into_range(amount: f64) -> f64 {
@@ -228,7 +244,7 @@ fn into_range(amount: f64) -> f64 {
 
 impl fmt::Display for Quantities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
+        if self.is_empty() {
             return f.write_str("nothing");
         }
         for (i, (resource, amount)) in self.iter().enumerate() {
@@ -237,6 +253,20 @@ impl fmt::Display for Quantities {
             write!(f, "{separator}{rounded} {resource}")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for Quantities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl Serialize for Quantities {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.named.count_ones() as usize))?;
+        self.iter().try_for_each(|(resource, amount)| map.serialize_entry(&resource, &amount))?;
+        map.end()
     }
 }
 
@@ -354,6 +384,20 @@ mod tests {
             assert!(serde_json::from_str::<Quantities>(&text).is_err(), "{bad}");
         }
         assert!(serde_json::from_str::<Quantities>(r#"{"cores": 1}"#).is_err());
+    }
+
+    #[test]
+    fn zero_is_named_and_nothing_is_not() {
+        let zero: Quantities = serde_json::from_str(r#"{"disk_iops": 0, "gpu_count": 2}"#).unwrap();
+        assert!(zero.names(Resource::DiskIops) && !zero.names(Resource::CpuCores));
+        assert_eq!(serde_json::to_string(&zero).unwrap(), r#"{"gpu_count":2.0,"disk_iops":0.0}"#);
+        let rest = zero.minus(&zero);
+        assert!(rest.is_zero() && !rest.is_empty() && Quantities::new().is_empty());
+        assert_ne!(rest, Quantities::new());
+        assert_eq!(rest.plus(&zero), zero);
+        for (place, resource) in Resource::ALL.into_iter().enumerate() {
+            assert_eq!(place, resource as usize);
+        }
     }
 
     #[test]

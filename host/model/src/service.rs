@@ -163,9 +163,15 @@ impl Service {
     }
 
     /// How many replicas carry `load`, each used up to `utilization` (0 to 1) of what it serves: within
-    /// the bounds of the service. Resources that a replica does not serve are left out.
+    /// the bounds of the service.
     #[must_use]
     pub fn replicas_for(&self, load: &Quantities, utilization: f64) -> u32 {
+        self.replicas_wanted(load, utilization).clamp(self.replicas.min, self.replicas.max)
+    }
+
+    /// The same without the bounds. Resources that a replica does not serve are left out.
+    #[must_use]
+    pub fn replicas_wanted(&self, load: &Quantities, utilization: f64) -> u32 {
         let needed = self
             .replica
             .serves
@@ -174,9 +180,7 @@ impl Service {
             // A hair below the ceiling: 300.0000001 of 100 a replica are three, not four.
             .map(|(resource, serves)| (load.get(resource) / (serves * utilization) - 1e-9).ceil())
             .fold(0.0, f64::max);
-        let needed =
-            if needed.is_finite() { needed.min(f64::from(u32::MAX)) as u32 } else { u32::MAX };
-        needed.clamp(self.replicas.min, self.replicas.max)
+        if needed.is_finite() { needed.min(f64::from(u32::MAX)) as u32 } else { u32::MAX }
     }
 
     /// What `replicas` of it carry together.

@@ -43,9 +43,9 @@ pub enum DemandError {
         /// The requester.
         service: Name,
         /// What was asked for.
-        load: Quantities,
+        load: Box<Quantities>,
         /// What one replica serves.
-        serves: Quantities,
+        serves: Box<Quantities>,
     },
     /// No time to negotiate for.
     #[error("the window from {} to {} is empty or over at {now}", window.start, window.end)]

@@ -116,8 +116,8 @@ impl Session {
                 if !demand.load.iter().any(|(resource, _)| serves.get(resource) > 0.0) {
                     return Err(DemandError::NotServed {
                         service: name.clone(),
-                        load: demand.load.clone(),
-                        serves: serves.clone(),
+                        load: Box::new(demand.load.clone()),
+                        serves: Box::new(serves.clone()),
                     });
                 }
             }

@@ -66,14 +66,14 @@ impl Clerk {
             Output::Ask { message, inquiries } => {
                 for inquiry in inquiries {
                     let to = Party::Service(inquiry.proposal.service.clone());
-                    let call = Content::CallForProposals(Call::Load(inquiry.clone()));
+                    let call = Content::CallForProposals(Call::Load(Box::new(inquiry.clone())));
                     self.say(*message, at, to, call);
                 }
             }
             Output::Inform { message, inquiries } => {
                 for inquiry in inquiries {
                     let to = Party::Service(inquiry.proposal.service.clone());
-                    let told = Content::Inform(Information::Load(inquiry.clone()));
+                    let told = Content::Inform(Information::Load(Box::new(inquiry.clone())));
                     self.say(*message, at, to, told);
                 }
             }

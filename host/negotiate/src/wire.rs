@@ -98,7 +98,7 @@ pub enum Content {
 #[serde(rename_all = "snake_case")]
 pub enum Call {
     /// A service is asked to carry a load.
-    Load(Inquiry),
+    Load(Box<Inquiry>),
     /// A provider is asked for bids.
     Bids {
         /// What is wanted.
@@ -132,7 +132,7 @@ pub enum Proposed {
 #[serde(rename_all = "snake_case")]
 pub enum Information {
     /// A load that will come, over a best-effort dependency.
-    Load(Inquiry),
+    Load(Box<Inquiry>),
     /// How it ended.
     Outcome(Outcome),
     /// A `confirm` or `release` has arrived.

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use haggle_model::{Name, Series, Span, Timestamp};
+use haggle_model::{Name, Series, Service, Span, Timestamp};
 
 use crate::{DEFAULT_METRIC, Sample, SampleError, ring::Ring};
 
@@ -252,10 +252,17 @@ fn slots(start: Timestamp, end: Timestamp, step: Span) -> usize {
 }
 
 impl SeriesKey {
-    /// The load of a service as a whole.
+    /// The requests per second of a service as a whole.
     #[must_use]
     pub fn load(service: Name) -> Self {
         Self { service, metric: DEFAULT_METRIC.to_owned(), subject: None }
+    }
+
+    /// The load of a service as a whole: its metric is the resource by which that is counted.
+    #[must_use]
+    pub fn load_of(service: &Service) -> Self {
+        let metric = service.load_resource().as_str().to_owned();
+        Self { service: service.name.clone(), metric, subject: None }
     }
 
     /// The series that a sample belongs to.

@@ -111,9 +111,9 @@ pub fn need(standing: &Standing<'_>, recent: &mut Recent) -> Need {
         reason = ScalingReason::Dependency;
         explanation = format!("promised {} to others; {explanation}", standing.promised);
     }
-    let unbounded = unbounded_replicas(service, &load, scaling.target_utilization);
     let wanted = service.replicas_for(&load, scaling.target_utilization);
-    let mut bound = (unbounded != u64::from(wanted)).then_some(Bound::Replicas);
+    let unbounded = service.replicas_wanted(&load, scaling.target_utilization);
+    let mut bound = (unbounded != wanted).then_some(Bound::Replicas);
     recent.push(now, wanted, scaling.stabilization);
     let mut target = wanted;
     if wanted < replicas {
@@ -165,12 +165,6 @@ fn forecast_load(standing: &Standing<'_>) -> (f64, ScalingReason, String) {
             (observed, ScalingReason::Forecast, text)
         }
     }
-}
-
-fn unbounded_replicas(service: &Service, load: &Quantities, utilization: f64) -> u64 {
-    let mut unbounded = service.clone();
-    unbounded.replicas = haggle_model::Replicas { min: 0, max: u32::MAX };
-    u64::from(unbounded.replicas_for(load, utilization))
 }
 
 #[cfg(test)]

@@ -97,7 +97,7 @@ impl Host {
             let Decision { service, from, to, sequence, .. } = decision;
             let order =
                 ScaleOrder { service: service.clone(), from: *from, to: *to, sequence: *sequence };
-            self.metrics.decision(service, *to);
+            self.metrics.decision();
             let message = format!("{from} -> {to} replicas: {}", decision.explanation);
             let detail = serde_json::to_value(decision).unwrap_or_default();
             self.emit(EventKind::Decision, service.as_str(), message, detail);

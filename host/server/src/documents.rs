@@ -76,7 +76,6 @@ impl Host {
         self.states().remove(name);
         self.actuator().forget(name);
         self.history().forget(name);
-        self.metrics.forget(name);
         self.show(catalog, "service", name, true).map(drop)
     }
 

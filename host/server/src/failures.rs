@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use haggle_model::{Name, ScalingPolicy, Span, Timestamp};
-use haggle_observe::{DEFAULT_METRIC, History, SeriesKey};
+use haggle_observe::{History, SeriesKey};
 use haggle_sandbox::{Assess, Digest, Learn, Role, failure_prediction as failure};
 use haggle_store::{Batch, FittedModel, Models};
 
@@ -118,7 +118,8 @@ impl Host {
         let (mut owners, mut subjects) = (Vec::new(), Vec::new());
         for service in catalog.services.values().filter(|service| service.policy == policy.name) {
             let mut metrics: BTreeMap<String, Vec<failure::Vital>> = BTreeMap::new();
-            for key in history.keys_of(&service.name).filter(|key| key.metric != DEFAULT_METRIC) {
+            let load = SeriesKey::load_of(service);
+            for key in history.keys_of(&service.name).filter(|key| **key != load) {
                 let subject = key.subject.clone().unwrap_or_else(|| service.name.to_string());
                 let vital = vital(&history, key, now, policy.forecast.step);
                 metrics.entry(subject).or_default().extend(vital);

@@ -85,7 +85,6 @@ impl Host {
                 if let (Some(before), Some(value)) = (&state.forecast, job.series.values.last()) {
                     let step = job.series.end().before(job.series.step);
                     state.accuracy.compare(&before.outlook, step, *value);
-                    self.metrics.accuracy(&job.service.name, &state.accuracy);
                 }
                 match outlook {
                     Ok((outlook, by)) => {
@@ -160,10 +159,7 @@ impl Host {
             let forecast = &policy.forecast;
             let length =
                 usize::try_from(forecast.history.steps(forecast.step)).unwrap_or(usize::MAX);
-            let key = SeriesKey {
-                metric: service.load_resource().as_str().to_owned(),
-                ..SeriesKey::load(service.name.clone())
-            };
+            let key = SeriesKey::load_of(service);
             let series = history.series(&key, now, forecast.step, length);
             (!series.values.is_empty()).then_some((service, policy, series))
         };

@@ -22,7 +22,7 @@ use crate::{
     events::{Event, EventKind, Events},
     exchange::AllWaiting,
     failures::Failures,
-    metrics::Metrics,
+    metrics::{Metrics, ServiceFigures},
     persistence::Persistence,
     plugins::Uploads,
     reclaiming::Announced,
@@ -196,7 +196,22 @@ impl Host {
     /// Metrics in the text format of Prometheus.
     #[must_use]
     pub fn metrics_text(&self) -> String {
-        self.metrics.text()
+        let (catalog, states, history) = (self.catalog(), self.states(), self.history());
+        let figures = |service: &Arc<Service>| {
+            let state = states.get(&service.name)?;
+            let resource = service.load_resource();
+            Some(ServiceFigures {
+                service: service.name.clone(),
+                replicas: state.replicas,
+                load: history.latest(&SeriesKey::load_of(service)).map(|(_, load)| load),
+                planned: state.planned.names(resource).then(|| state.planned.get(resource)),
+                confidence: state.forecast.as_ref().map(|forecast| forecast.outlook.confidence),
+                accuracy: state.accuracy,
+            })
+        };
+        let services: Vec<ServiceFigures> = catalog.services.values().filter_map(figures).collect();
+        drop((states, history));
+        self.metrics.text(&services)
     }
 
     /// Whether the host can do its work.
@@ -226,7 +241,7 @@ impl Host {
         let states = self.states();
         let state = states.get(&service.name);
         let replicas = self.status(&service.name).unwrap_or_default();
-        let key = SeriesKey::load(service.name.clone());
+        let key = SeriesKey::load_of(service);
         let observed = self.history().latest(&key).map(|(_, value)| value);
         let compliance =
             service.objective.and_then(|_| state.map(|state| state.compliance.share()));

@@ -1,4 +1,4 @@
-use std::sync::atomic::AtomicU64;
+use std::sync::{Mutex, atomic::AtomicU64};
 
 use haggle_model::Name;
 use haggle_plan::Accuracy;
@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::views::TurnReport;
+use crate::{host::lock, views::TurnReport};
 
 /// What the host counts of itself, for Prometheus.
 #[derive(Debug)]
@@ -20,12 +20,29 @@ pub(crate) struct Metrics {
     turns: Counter,
     turn_seconds: Histogram,
     services: Gauge,
+    /// Of each service. They are set when somebody asks: its state has them, and a turn over many services
+    /// has other things to do. The lock is for those that ask at the same time.
+    gauges: Mutex<ServiceGauges>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct ServiceGauges {
     replicas: Family<ServiceLabels, Gauge>,
     load: Family<ServiceLabels, Gauge<f64, AtomicU64>>,
-    forecast: Family<ServiceLabels, Gauge<f64, AtomicU64>>,
+    planned: Family<ServiceLabels, Gauge<f64, AtomicU64>>,
     confidence: Family<ServiceLabels, Gauge<f64, AtomicU64>>,
     error: Family<ServiceLabels, Gauge<f64, AtomicU64>>,
     coverage: Family<ServiceLabels, Gauge<f64, AtomicU64>>,
+}
+
+/// What the gauges of a service show.
+pub(crate) struct ServiceFigures {
+    pub(crate) service: Name,
+    pub(crate) replicas: u32,
+    pub(crate) load: Option<f64>,
+    pub(crate) planned: Option<f64>,
+    pub(crate) confidence: Option<f64>,
+    pub(crate) accuracy: Accuracy,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -55,12 +72,7 @@ impl Metrics {
             turns: Counter::default(),
             turn_seconds: Histogram::new([0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0]),
             services: Gauge::default(),
-            replicas: Family::default(),
-            load: Family::default(),
-            forecast: Family::default(),
-            confidence: Family::default(),
-            error: Family::default(),
-            coverage: Family::default(),
+            gauges: Mutex::default(),
             registry: Registry::default(),
         };
         registry.register("plugin_calls", "Calls of plugins", metrics.calls.clone());
@@ -69,24 +81,7 @@ impl Metrics {
         registry.register("turns", "Turns of the control loop", metrics.turns.clone());
         registry.register("turn_seconds", "How long a turn takes", metrics.turn_seconds.clone());
         registry.register("services", "Services", metrics.services.clone());
-        registry.register("replicas", "Replicas ordered", metrics.replicas.clone());
-        registry.register("load", "Load last observed", metrics.load.clone());
-        registry.register("forecast_load", "Load planned for", metrics.forecast.clone());
-        registry.register(
-            "forecast_confidence",
-            "Confidence of the forecast, 0 to 1",
-            metrics.confidence.clone(),
-        );
-        registry.register(
-            "forecast_scaled_error",
-            "Error of recent forecasts relative to the change from step to step",
-            metrics.error.clone(),
-        );
-        registry.register(
-            "forecast_coverage",
-            "Share of recent values within the widest interval",
-            metrics.coverage.clone(),
-        );
+        lock(&metrics.gauges).register(&mut registry);
         Self { registry, ..metrics }
     }
 
@@ -100,43 +95,8 @@ impl Metrics {
         self.negotiations.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
-    pub(crate) fn decision(&self, service: &Name, replicas: u32) {
+    pub(crate) fn decision(&self) {
         self.decisions.inc();
-        let labels = ServiceLabels { service: service.to_string() };
-        self.replicas.get_or_create(&labels).set(i64::from(replicas));
-    }
-
-    pub(crate) fn planned(
-        &self,
-        service: &Name,
-        observed: Option<f64>,
-        load: f64,
-        confidence: f64,
-    ) {
-        let labels = ServiceLabels { service: service.to_string() };
-        if let Some(observed) = observed {
-            self.load.get_or_create(&labels).set(observed);
-        }
-        self.forecast.get_or_create(&labels).set(load);
-        self.confidence.get_or_create(&labels).set(confidence);
-    }
-
-    pub(crate) fn accuracy(&self, service: &Name, accuracy: &Accuracy) {
-        let labels = ServiceLabels { service: service.to_string() };
-        if let Some(error) = accuracy.scaled_error() {
-            self.error.get_or_create(&labels).set(error);
-        }
-        if accuracy.steps > 0 {
-            self.coverage.get_or_create(&labels).set(accuracy.coverage);
-        }
-    }
-
-    pub(crate) fn forget(&self, service: &Name) {
-        let labels = ServiceLabels { service: service.to_string() };
-        self.replicas.remove(&labels);
-        for family in [&self.load, &self.forecast, &self.confidence, &self.error, &self.coverage] {
-            family.remove(&labels);
-        }
     }
 
     pub(crate) fn turn(&self, report: &TurnReport, seconds: f64) {
@@ -145,12 +105,62 @@ impl Metrics {
         self.services.set(i64::try_from(report.services).unwrap_or(i64::MAX));
     }
 
-    /// The text that Prometheus scrapes.
-    pub(crate) fn text(&self) -> String {
+    /// The text that Prometheus scrapes, with these figures of the services.
+    pub(crate) fn text(&self, services: &[ServiceFigures]) -> String {
+        let gauges = lock(&self.gauges);
+        gauges.clear();
+        services.iter().for_each(|figures| gauges.set(figures));
         let mut text = String::new();
         match encode(&mut text, &self.registry) {
             Ok(()) => text,
             Err(error) => format!("# the metrics cannot be written: {error}\n"),
+        }
+    }
+}
+
+impl ServiceGauges {
+    fn register(&self, registry: &mut Registry) {
+        registry.register("replicas", "Replicas decided", self.replicas.clone());
+        registry.register("load", "Load last observed", self.load.clone());
+        registry.register("forecast_load", "Load planned for", self.planned.clone());
+        registry.register(
+            "forecast_confidence",
+            "Confidence of the forecast, 0 to 1",
+            self.confidence.clone(),
+        );
+        registry.register(
+            "forecast_scaled_error",
+            "Error of recent forecasts relative to the change from step to step",
+            self.error.clone(),
+        );
+        registry.register(
+            "forecast_coverage",
+            "Share of recent values within the widest interval",
+            self.coverage.clone(),
+        );
+    }
+
+    fn clear(&self) {
+        self.replicas.clear();
+        for family in [&self.load, &self.planned, &self.confidence, &self.error, &self.coverage] {
+            family.clear();
+        }
+    }
+
+    fn set(&self, figures: &ServiceFigures) {
+        let labels = ServiceLabels { service: figures.service.to_string() };
+        self.replicas.get_or_create(&labels).set(i64::from(figures.replicas));
+        let accuracy = &figures.accuracy;
+        for (family, value) in [
+            (&self.load, figures.load),
+            (&self.planned, figures.planned),
+            (&self.confidence, figures.confidence),
+            (&self.error, accuracy.scaled_error()),
+            (&self.coverage, (accuracy.steps > 0).then_some(accuracy.coverage)),
+        ] {
+            if let Some(value) = value {
+                family.get_or_create(&labels).set(value);
+            }
         }
     }
 }

@@ -48,7 +48,7 @@ impl Host {
         let state_of = |service: &Service| {
             let policy = catalog.policy_of(service);
             let state = states.get(&service.name);
-            let observed = history.latest(&SeriesKey::load(service.name.clone())).map(|(_, v)| v);
+            let observed = history.latest(&SeriesKey::load_of(service)).map(|(_, v)| v);
             let outlook = state.and_then(|state| state.forecast.as_ref()).map(|f| &f.outlook);
             let level = policy.scaling.level;
             let member = pool.member(observed, outlook, level, now, policy.forecast.horizon);

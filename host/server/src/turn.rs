@@ -74,7 +74,7 @@ impl Host {
         for service in catalog.services.values() {
             let Some(objective) = &service.objective else { continue };
             let Some(state) = states.get_mut(&service.name) else { continue };
-            let key = SeriesKey::load(service.name.clone());
+            let key = SeriesKey::load_of(service);
             let latest = self.history().latest(&key);
             let Some((_, load)) = latest else { continue };
             let ready = self.status(&service.name).unwrap_or_default().ready;
@@ -100,14 +100,13 @@ impl Host {
         let ahead = Window::new(now, service.replica.startup + self.interval + self.interval);
         let owner = Owner::Service(service.name.clone());
         let promised = ledger.committed(&owner, ahead, &[]);
-        let key = SeriesKey::load(service.name.clone());
+        let key = SeriesKey::load_of(service);
         let observed = self.history().latest(&key).map(|(_, value)| value);
         let outlook = state.forecast.as_ref().map(|forecast| &forecast.outlook);
         if observed.is_none() && outlook.is_none() && promised.is_zero() && !state.lost {
             // Nothing is known of it, so nothing is decided for it.
             return Ok(());
         }
-        let confidence = outlook.map_or(0.0, |outlook| outlook.confidence);
         let standing = Standing {
             service,
             policy: &policy,
@@ -124,7 +123,6 @@ impl Host {
         let from = state.replicas;
         state.planned = needed.load.clone();
         let resource = service.load_resource();
-        self.metrics.planned(&service.name, observed, needed.load.get(resource), confidence);
         // More replicas than the load needs are kept on purpose: they are part of what is asked for.
         let load = if service.replicas_for(&needed.load, utilization) < needed.replicas {
             needed.load.max(&service.carries(needed.replicas).scaled(utilization))
@@ -234,3 +232,6 @@ fn dependents_first(catalog: &Catalog) -> Vec<&Service> {
         .filter_map(|name| catalog.services.get(name).map(AsRef::as_ref))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ impl Running {
                 self.gathering = Some(Gathering::Wave { output: message, answers, missing });
                 for (place, inquiry) in inquiries.into_iter().enumerate() {
                     let to = Party::Service(inquiry.proposal.service.clone());
-                    let call = Content::CallForProposals(Call::Load(inquiry));
+                    let call = Content::CallForProposals(Call::Load(Box::new(inquiry)));
                     self.ask(to, call, Kind::Ask(place), turn);
                 }
                 None
@@ -27,7 +27,7 @@ impl Running {
             Output::Inform { inquiries, .. } => {
                 for inquiry in inquiries {
                     let to = Party::Service(inquiry.proposal.service.clone());
-                    self.say(to, Content::Inform(Information::Load(inquiry)), turn);
+                    self.say(to, Content::Inform(Information::Load(Box::new(inquiry))), turn);
                 }
                 None
             }
