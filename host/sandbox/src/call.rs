@@ -23,7 +23,7 @@ use crate::{
     generation::{Exports, Generation},
     limits::Limits,
     metadata::Description,
-    meter::{self, Stopped},
+    meter::{self, Pace, Stopped},
     semaphore::Semaphore,
     state::{LogLevel, LogLine, State},
     types::Fault,
@@ -119,16 +119,35 @@ impl Generation {
     fn run<T>(
         &self,
         wasi: Option<(u64, u64)>,
-        guest: impl AsyncFnOnce(&mut Store<State>, &Instance, &Exports) -> wasmtime::Result<T>,
+        guest: impl AsyncFn(&mut Store<State>, &Instance, &Exports) -> wasmtime::Result<T>,
     ) -> Result<(T, Store<State>), Cause> {
-        let Runtime { engine, limits, instances, .. } = self.runtime.as_ref();
-        let instantiate = |error: wasmtime::Error| Cause::Instantiate(format!("{error:#}"));
+        let Runtime { limits, instances, .. } = self.runtime.as_ref();
         let _permit = instances.acquire(limits.wait()).ok_or(Cause::Busy(limits.wait()))?;
+        match self.attempt(wasi, &guest, meter::FASTEST)? {
+            Ok(done) => Ok(done),
+            // It was stopped before its time. The same call again comes to the same, but further.
+            Err(pace) => {
+                let again = self.attempt(wasi, &guest, pace.saturating_mul(2))?;
+                again.map_err(|_| Cause::Deadline(limits.deadline()))
+            }
+        }
+    }
+
+    /// Runs something once. A guest that was stopped before its time is no cause: how fast it counts.
+    fn attempt<T>(
+        &self,
+        wasi: Option<(u64, u64)>,
+        guest: &impl AsyncFn(&mut Store<State>, &Instance, &Exports) -> wasmtime::Result<T>,
+        pace: Pace,
+    ) -> Result<Result<(T, Store<State>), Pace>, Cause> {
+        let Runtime { engine, limits, .. } = self.runtime.as_ref();
+        let instantiate = |error: wasmtime::Error| Cause::Instantiate(format!("{error:#}"));
         let wasi = wasi
             .map(|(now, seed)| VirtualWasi::new(now, seed, &self.grants))
             .transpose()
             .map_err(instantiate)?;
         let mut store = Store::new(engine, State::new(*limits, wasi));
+        store.data_mut().meter.allow(pace);
         store.limiter(|state| state);
         store.set_hostcall_fuel(limits.answer_bytes);
         let outcome = {
@@ -142,10 +161,11 @@ impl Generation {
             block_on(call, limits.deadline())
         };
         match outcome {
-            Some(Ok(answer)) => Ok((answer, store)),
-            Some(Err((instantiating, error))) => {
-                Err(cause(&error, instantiating, store.data(), limits))
-            }
+            Some(Ok(answer)) => Ok(Ok((answer, store))),
+            Some(Err((instantiating, error))) => match error.downcast_ref() {
+                Some(Stopped::Early(pace)) => Ok(Err(*pace)),
+                _ => Err(cause(&error, instantiating, store.data(), limits)),
+            },
             None => Err(Cause::Deadline(limits.deadline())),
         }
     }
@@ -159,7 +179,9 @@ fn cause(error: &wasmtime::Error, instantiating: bool, state: &State, limits: &L
     };
     match error.downcast_ref::<Stopped>() {
         Some(Stopped::Fuel) => return Cause::Fuel(limits.fuel),
-        Some(Stopped::Deadline) => return Cause::Deadline(limits.deadline()),
+        Some(Stopped::Deadline | Stopped::Early(_)) => {
+            return Cause::Deadline(limits.deadline());
+        }
         None => {}
     }
     match error.downcast_ref::<Trap>() {

@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Instructions, counted generously: both branches of a turn count. The only budget that decides what a call answers, because
-    /// it is the same in every repetition.
+    /// Instructions, counted by the dearest path that a turn of a loop or a call could take. The only budget
+    /// that decides what a call answers, because it is the same in every repetition.
     pub fuel: u64,
     /// Time on the wall, in milliseconds: a net under the fuel, for a guest that waits instead of
-    /// computing. A call that hits it is an error, never a different answer.
+    /// computing. A call that hits it is an error, never a different answer. A loop that calls nothing
+    /// cannot look at the clock and may take some times as long.
     pub deadline_ms: u64,
     /// Linear memory in bytes, all memories of the instance together.
     pub memory_bytes: usize,

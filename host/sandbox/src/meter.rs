@@ -14,8 +14,17 @@ use crate::{
 pub(crate) struct Meter {
     fuel: u64,
     spent: u64,
+    started: Instant,
     deadline: Instant,
+    pace: Pace,
 }
+
+/// Counted instructions in a nanosecond.
+pub(crate) type Pace = u64;
+
+/// More than any processor executes. What is counted may be more still, where the turns of a loop skip most
+/// of it.
+pub(crate) const FASTEST: Pace = 32;
 
 /// Why a guest was stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,17 +33,23 @@ pub(crate) enum Stopped {
     Fuel,
     #[error("passed its deadline")]
     Deadline,
+    /// In a loop that calls nothing, which counts faster than any processor executes. A deadline is set for
+    /// [`Meter::allow`]ing twice the pace that it has.
+    #[error("counted more than was expected until its deadline")]
+    Early(Pace),
 }
-
-/// More instructions than any processor executes in a nanosecond.
-const MOST_PER_NANOSECOND: u64 = 10;
 
 impl Meter {
     pub(crate) fn new(fuel: u64, time: Duration) -> Self {
         let now = Instant::now();
         // A deadline that the clock cannot hold is as far as it goes.
         let deadline = now.checked_add(time).unwrap_or_else(|| now + Duration::from_secs(1 << 30));
-        Self { fuel, spent: 0, deadline }
+        Self { fuel, spent: 0, started: now, deadline, pace: FASTEST }
+    }
+
+    /// Allows loops that call nothing to count so fast.
+    pub(crate) const fn allow(&mut self, pace: Pace) {
+        self.pace = pace;
     }
 
     /// The fuel spent, as far as it was shown.
@@ -51,11 +66,15 @@ impl Meter {
         self.spent = self.spent.saturating_add(u64::try_from(counted).unwrap_or(0));
         let left = self.fuel.checked_sub(self.spent).ok_or(Stopped::Fuel)?;
         let time = self.deadline.saturating_duration_since(now);
-        if stops || time.is_zero() {
+        if time.is_zero() {
             return Err(Stopped::Deadline);
         }
+        if stops {
+            let nanoseconds = u64::try_from(now.duration_since(self.started).as_nanos());
+            return Err(Stopped::Early(self.spent / nanoseconds.unwrap_or(u64::MAX).max(1)));
+        }
         let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let limit = left.min(nanoseconds.saturating_mul(MOST_PER_NANOSECOND));
+        let limit = left.min(nanoseconds.saturating_mul(self.pace));
         Ok(i64::try_from(limit).unwrap_or(i64::MAX))
     }
 }
@@ -79,11 +98,25 @@ mod tests {
 
     #[test]
     fn a_guest_that_passed_its_limit_is_told_why() {
-        let mut meter = Meter::new(100, Duration::from_secs(3600));
-        let now = Instant::now();
-        assert_eq!(meter.show(40, now), Ok(60));
-        assert_eq!(meter.show(!50, now), Err(Stopped::Deadline));
+        let hour = Duration::from_secs(3600);
+        let mut meter = Meter::new(100, hour);
+        let start = meter.started;
+        assert_eq!(meter.show(40, start), Ok(60));
+        assert_eq!(meter.show(!50, start + hour), Err(Stopped::Deadline));
         assert_eq!(meter.spent(), 90);
-        assert_eq!(meter.show(!11, now), Err(Stopped::Fuel));
+        assert_eq!(meter.show(!11, start), Err(Stopped::Fuel));
+    }
+
+    #[test]
+    fn a_loop_without_calls_may_count_until_the_deadline_as_fast_as_is_allowed() {
+        let mut meter = Meter::new(u64::MAX, Duration::from_nanos(1000));
+        let start = meter.started;
+        assert_eq!(meter.show(0, start), Ok(32 * 1000));
+        // So much was counted in a tenth of the time.
+        let stopped = meter.show(!(32 * 1000), start + Duration::from_nanos(100));
+        assert_eq!(stopped, Err(Stopped::Early(320)));
+        let mut again = Meter::new(u64::MAX, Duration::from_nanos(1000));
+        again.allow(2 * 320);
+        assert_eq!(again.show(0, again.started), Ok(640 * 1000));
     }
 }

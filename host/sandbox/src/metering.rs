@@ -8,12 +8,13 @@
 //! - Where functions begin, and in loops that call something, the count is *shown* once it has passed
 //!   [`SLICE`]: the host adds it up, looks at the clock and lets the guest go on.
 //! - In loops that call nothing it is compared with the *limit* that the host gave last. A guest that
-//!   passes it does not come back: its fuel is used up, or no processor is so fast that its deadline has not
-//!   passed. Nothing has to survive, so the loop keeps its registers.
+//!   passes it does not come back: its fuel is used up, or no processor executes so much before its
+//!   deadline. Nothing has to survive, so the loop keeps its registers.
 //!
-//! The count is an over-estimate: a turn of a loop, or a call of a function, counts all instructions
-//! outside of inner loops, on whichever branch they are; what copies or fills memory counts by the bytes. It
-//! is the same in every repetition, whatever the processor.
+//! The count is an over-estimate: a turn of a loop, or a call of a function, counts its dearest path, outside
+//! of inner loops; what copies or fills memory counts by the bytes. It is the same in every repetition,
+//! whatever the processor. A loop whose turns hardly ever take that path may so pass the limit long before
+//! its deadline; then the host repeats the call, which comes to the same, with a limit for that pace.
 //!
 //! The count and the limit are globals of a small module of their own, which all core modules of a component
 //! share. A guest cannot reach them: they have no index that it could name.
@@ -21,6 +22,7 @@
 mod component;
 mod function;
 mod module;
+mod stretch;
 
 /// What the guest imports: an interface with the function [`SHOW`], `func(count: s64) -> s64`, which takes
 /// the instructions counted since the last time and returns the limit. A guest that has passed the limit
@@ -33,7 +35,7 @@ pub(crate) const START: i64 = 1 << 62;
 /// Counts up to this are not shown: some tens of microseconds.
 pub(crate) const SLICE: i64 = 100_000;
 /// Compiled code of another version is of no use.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// Builds the meter into a component. It must be valid.
 ///

@@ -71,6 +71,16 @@ fn a_call_that_takes_too_long_on_the_wall_is_stopped() {
 }
 
 #[test]
+fn a_loop_that_skips_most_of_what_it_counts_has_its_time() {
+    // So short that no processor could execute all that is counted, and far longer than the loop takes.
+    let limits = Limits { fuel: u64::MAX / 2, deadline_ms: 1000, ..small() };
+    let sandbox = sandbox(limits);
+    let plugin = load(&sandbox, "bad", common::MISBEHAVING);
+    let called = plugin.call(&forecast("seldom", 1)).unwrap();
+    assert!(called.fuel > 32 * 1_000_000_000, "{}", called.fuel);
+}
+
+#[test]
 fn a_memory_bomb_gets_no_memory() {
     let limits = Limits { memory_bytes: 16 << 20, ..small() };
     all_end_with("memory", limits, |cause| *cause == Cause::Memory(16 << 20));

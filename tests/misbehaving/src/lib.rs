@@ -54,6 +54,9 @@ fn misbehave(ctx: &Context) {
                 hoard.push(std::hint::black_box(vec![1; 1 << 20]));
             }
         }
+        "seldom" => {
+            std::hint::black_box(seldom(ctx.seed));
+        }
         "trap" => panic!("told to"),
         _ => {}
     }
@@ -62,6 +65,38 @@ fn misbehave(ctx: &Context) {
 #[expect(unconditional_recursion, reason = "that is the deed")]
 fn recurse(n: u64) -> u64 {
     std::hint::black_box(recurse(std::hint::black_box(n) + 1)) + 1
+}
+
+/// No misbehaviour, though it looks like one: a loop that calls nothing and skips, turn by turn, a branch
+/// of thousands of instructions.
+fn seldom(seed: u64) -> u64 {
+    let mut n = seed;
+    for _ in 0..20_000_000 {
+        n = n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        if n == 1 << 63 {
+            n = dear(std::hint::black_box(n));
+        }
+    }
+    n
+}
+
+/// Thousands of instructions in a row.
+#[inline(always)]
+fn dear(mut n: u64) -> u64 {
+    macro_rules! eight_times {
+        ($step:expr) => {{
+            $step;
+            $step;
+            $step;
+            $step;
+            $step;
+            $step;
+            $step;
+            $step;
+        }};
+    }
+    eight_times!(eight_times!(eight_times!(n = n.rotate_left(7) ^ (n >> 9))));
+    n
 }
 
 /// A number where one is expected, or none.

@@ -8,29 +8,20 @@ use wasm_encoder::{
 };
 use wasmparser::{FunctionBody, Operator};
 
-use super::{SLICE, module::Meter};
+use super::{
+    SLICE,
+    module::Meter,
+    stretch::{Stretch, is_bulk, stretches},
+};
 
 /// How many bytes are copied or filled for the price of one instruction: a power of two.
 const BYTES_SHIFT: i64 = 4;
-/// What an instruction costs that the engine has a function of its own for.
-const LIBRARY_CALL: i64 = 64;
 
 /// A function with its meter.
 pub(super) struct Metered {
     pub(super) function: Function,
     /// The offsets of the branches that are hardly ever taken.
     pub(super) unlikely: Vec<u32>,
-}
-
-/// What is executed from one look at the count to the next: a turn of a loop without the loops in it, or
-/// the function without its loops.
-#[derive(Clone, Copy)]
-struct Stretch {
-    cost: i64,
-    /// It calls something, be it in an inner loop.
-    calls: bool,
-    /// The loop around it.
-    around: Option<usize>,
 }
 
 /// The locals that the meter needs.
@@ -94,73 +85,6 @@ pub(super) fn instrument(
         }
     }
     Ok(Metered { function: writer.function, unlikely: writer.unlikely })
-}
-
-/// The function's own stretch, and that of each loop in the order of their beginnings.
-fn stretches(operators: &[Operator<'_>]) -> (Stretch, Vec<Stretch>) {
-    let mut whole = Stretch { cost: 1, calls: false, around: None };
-    let mut loops: Vec<Stretch> = Vec::new();
-    let mut innermost: Option<usize> = None;
-    // Whether each block that is open is a loop.
-    let mut blocks = Vec::new();
-    for operator in operators {
-        let here = innermost.and_then(|place| loops.get_mut(place)).unwrap_or(&mut whole);
-        here.cost += cost(operator);
-        here.calls |= calls(operator);
-        match operator {
-            Operator::Loop { .. } => {
-                let around = innermost.replace(loops.len());
-                loops.push(Stretch { cost: 1, calls: false, around });
-                blocks.push(true);
-            }
-            Operator::Block { .. } | Operator::If { .. } => blocks.push(false),
-            Operator::End if blocks.pop() == Some(true) => {
-                let Stretch { calls, around, .. } = *here;
-                innermost = around;
-                let outer = around.and_then(|place| loops.get_mut(place)).unwrap_or(&mut whole);
-                outer.calls |= calls;
-            }
-            _ => {}
-        }
-    }
-    (whole, loops)
-}
-
-fn calls(operator: &Operator<'_>) -> bool {
-    matches!(
-        operator,
-        Operator::Call { .. }
-            | Operator::CallIndirect { .. }
-            | Operator::ReturnCall { .. }
-            | Operator::ReturnCallIndirect { .. }
-    ) || cost(operator) == LIBRARY_CALL
-}
-
-fn cost(operator: &Operator<'_>) -> i64 {
-    match operator {
-        Operator::Nop
-        | Operator::Drop
-        | Operator::Block { .. }
-        | Operator::Loop { .. }
-        | Operator::Else
-        | Operator::End => 0,
-        Operator::MemoryGrow { .. } | Operator::TableGrow { .. } => LIBRARY_CALL,
-        other if is_bulk(other) => LIBRARY_CALL,
-        _ => 1,
-    }
-}
-
-/// Whether it takes time by the length that is its last operand.
-fn is_bulk(operator: &Operator<'_>) -> bool {
-    matches!(
-        operator,
-        Operator::MemoryCopy { .. }
-            | Operator::MemoryFill { .. }
-            | Operator::MemoryInit { .. }
-            | Operator::TableCopy { .. }
-            | Operator::TableFill { .. }
-            | Operator::TableInit { .. }
-    )
 }
 
 struct Writer {
