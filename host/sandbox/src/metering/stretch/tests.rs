@@ -164,11 +164,7 @@ fn execute(operators: &[Operator<'_>], loops: usize, mut chance: u64, steps: usi
             Operator::Else => {
                 at = end_of(operators, open.pop().unwrap()).1;
             }
-            Operator::End => {
-                if open.pop().is_none() {
-                    return dearest;
-                }
-            }
+            Operator::End if open.pop().is_none() => return dearest,
             _ => {}
         }
         at += 1;
