@@ -11,7 +11,7 @@
 use std::time::{Duration, Instant};
 
 use haggle_sandbox::{
-    Compiler, Fit, Forecast, Generation, Load, Options, Sandbox, forecasting, types,
+    Compiler, Fit, Forecast, Generation, Load, Options, Sandbox, forecasting, since, types,
 };
 use haggle_sdk::{Forecaster, forecasting as native};
 use wasmtime::{
@@ -186,9 +186,10 @@ impl Batch {
     }
 
     fn forecast(&self, fitted: forecasting::Fitted) -> Forecast {
+        let lookback = fitted.lookback;
         let task =
             |(series, model): (&forecasting::Series, Result<Vec<u8>, _>)| forecasting::Task {
-                series: series.clone(),
+                series: window(series, lookback),
                 model: model.ok(),
                 horizon: 12,
                 levels: LEVELS.to_vec(),
@@ -202,19 +203,31 @@ impl Batch {
         }
     }
 
-    fn native_tasks(
-        &self,
-        per_series: Vec<Result<Vec<u8>, haggle_sdk::Fault>>,
-    ) -> Vec<native::Task> {
-        let task =
-            |(series, model): (&haggle_sdk::types::Series, Result<Vec<u8>, _>)| native::Task {
-                series: series.clone(),
+    fn native_tasks(&self, fitted: native::Fitted) -> Vec<native::Task> {
+        let lookback = fitted.lookback;
+        let task = |(series, model): (&forecasting::Series, Result<Vec<u8>, _>)| {
+            let window = window(series, lookback);
+            native::Task {
+                series: haggle_sdk::types::Series {
+                    id: window.id,
+                    start: window.start,
+                    step: window.step,
+                    values: window.values,
+                    non_negative: window.non_negative,
+                },
                 model: model.ok(),
                 horizon: 12,
                 levels: LEVELS.to_vec(),
-            };
-        self.native_panel.series.iter().zip(per_series).map(task).collect()
+            }
+        };
+        self.fit.panel.series.iter().zip(fitted.per_series).map(task).collect()
     }
+}
+
+/// What the host passes of a series with a model that was just fitted to it.
+fn window(series: &forecasting::Series, lookback: Option<u32>) -> forecasting::Series {
+    let until = series.start + series.step * series.values.len() as u64;
+    since(series.clone(), until, lookback)
 }
 
 fn built_in(name: &str) -> Generation {
@@ -234,8 +247,8 @@ fn batch<P: Forecaster>(name: &str) {
             },
             &mut || {
                 let fitted = P::fit(&context, &batch.native_panel, None).unwrap();
-                let tasks = batch.native_tasks(fitted.per_series);
-                P::forecast(&context, fitted.shared.as_deref(), &tasks, &[]);
+                let shared = fitted.shared.clone();
+                P::forecast(&context, shared.as_deref(), &batch.native_tasks(fitted), &[]);
             },
         ],
     );
@@ -243,7 +256,7 @@ fn batch<P: Forecaster>(name: &str) {
 
     let warm = batch.forecast(generation.call(&batch.fit).unwrap().answer);
     let fitted = P::fit(&context, &batch.native_panel, None).unwrap();
-    let (shared, native_warm) = (fitted.shared, batch.native_tasks(fitted.per_series));
+    let (shared, native_warm) = (fitted.shared.clone(), batch.native_tasks(fitted));
     const WARM: u32 = 50;
     let [component, natively] = medians(
         9,

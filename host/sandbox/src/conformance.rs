@@ -7,6 +7,7 @@ use crate::{
     failure_prediction as failure, forecasting,
     functions::{Assess, Assign, Fit, Forecast, Function, Learn, MakeBids, Rank, Respond, Role},
     generation::Generation,
+    lookback::since,
     tiering,
     types::{Context, Purpose, Quantity, Resource, Tier, Window},
 };
@@ -68,20 +69,18 @@ fn forecasting(generation: &Generation, context: &Context) -> Result<(), CallErr
         events: Vec::new(),
     };
     let fitted = call(generation, &Fit { context: context.clone(), panel, previous: None })?;
-    let (shared, models) = match fitted {
-        Some(fitted) => (fitted.shared, fitted.per_series),
-        None => (None, Vec::new()),
+    let (shared, models, lookback) = match fitted {
+        Some(fitted) => (fitted.shared, fitted.per_series, fitted.lookback),
+        None => (None, Vec::new(), None),
     };
     let mut models = models.into_iter();
-    let tasks = all
-        .into_iter()
-        .map(|series| forecasting::Task {
-            series,
-            model: models.next().and_then(Result::ok),
-            horizon: 6,
-            levels: vec![0.8, 0.95],
-        })
-        .collect();
+    let task = |series: forecasting::Series| {
+        let model = models.next().and_then(Result::ok);
+        let until = series.start + series.step * series.values.len() as u64;
+        let series = since(series, until, model.as_ref().and(lookback));
+        forecasting::Task { series, model, horizon: 6, levels: vec![0.8, 0.95] }
+    };
+    let tasks = all.into_iter().map(task).collect();
     let forecast = Forecast { context: context.clone(), shared, tasks, events: Vec::new() };
     call(generation, &forecast)?;
     Ok(())

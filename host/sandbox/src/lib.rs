@@ -18,6 +18,7 @@ mod functions;
 mod generation;
 mod inspect;
 mod limits;
+mod lookback;
 mod meter;
 mod metering;
 mod registry;
@@ -37,6 +38,7 @@ pub use functions::{
 pub use generation::{Generation, Grant};
 pub use inspect::{Inspection, encode, inspect};
 pub use limits::Limits;
+pub use lookback::since;
 pub use registry::{Registry, RegistryError};
 pub use sandbox::{Load, Options, Sandbox};
 pub use state::{LogLevel, LogLine};

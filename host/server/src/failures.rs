@@ -157,8 +157,7 @@ impl Host {
             let learnt = Learnt { digest, bytes: decided.answer };
             if let Some(store) = self.persistence.store() {
                 let mut batch = Batch::new();
-                let fitted =
-                    FittedModel { fitted_at: now, model: learnt.bytes.clone(), shared: None };
+                let fitted = FittedModel::alone(now, learnt.bytes.clone());
                 batch.put::<Models>(&model_key(policy, &digest), &fitted)?;
                 store.commit_lazy(batch)?;
             }

@@ -6,7 +6,7 @@ use haggle_model::{Name, ScalingPolicy, Series, Service, Span, Timestamp};
 use haggle_observe::{History, SeriesKey};
 use haggle_plan::{Accuracy, Outlook};
 use haggle_sandbox::{
-    Digest, Fit, Forecast, Generation, Role, forecasting,
+    Digest, Fit, Forecast, Generation, Role, forecasting, since,
     types::{self, Fault},
 };
 use rayon::prelude::*;
@@ -223,6 +223,7 @@ impl Host {
                     Ok(job.model.as_ref().and_then(|model| model.bytes.clone()).unwrap_or_default())
                 })
                 .collect(),
+            lookback: chunk.iter().find_map(|job| job.model.as_ref()?.lookback),
         });
         let call = Fit { context: context(now, now.as_millis()), panel, previous };
         let decided = match self.decider.call(now, &forecast.plugin, call) {
@@ -236,6 +237,7 @@ impl Host {
         if decided.by.digest() != digest {
             return 0;
         }
+        let lookback = decided.answer.lookback;
         let shared = decided.answer.shared.map(Shared::new);
         let mut fitted = 0;
         for (job, bytes) in chunk.iter_mut().zip(decided.answer.per_series) {
@@ -244,7 +246,8 @@ impl Host {
             );
             let bytes = bytes.ok();
             fitted += usize::from(bytes.is_some());
-            job.model = Some(Model { digest, fitted_at: now, bytes, shared: shared.clone() });
+            let shared = shared.clone();
+            job.model = Some(Model { digest, fitted_at: now, bytes, shared, lookback });
         }
         fitted
     }
@@ -270,12 +273,17 @@ impl Host {
     fn forecast_chunk(&self, group: &Group, chunk: &[Job], now: Timestamp) -> Vec<Forecasted> {
         let forecast = &group.policy.forecast;
         let horizon = steps(forecast.horizon, forecast.step);
-        let tasks = chunk.iter().map(|job| forecasting::Task {
-            series: task_series(job),
-            model: job.model.as_ref().and_then(|model| model.bytes.clone()),
-            horizon,
-            levels: forecast.levels.clone(),
-        });
+        let task = |job: &Job| {
+            let fitted = job.model.as_ref().filter(|model| model.bytes.is_some());
+            let until = fitted.map_or(0, |model| model.fitted_at.floor(forecast.step).as_millis());
+            forecasting::Task {
+                series: since(task_series(job), until, fitted.and_then(|model| model.lookback)),
+                model: fitted.and_then(|model| model.bytes.clone()),
+                horizon,
+                levels: forecast.levels.clone(),
+            }
+        };
+        let tasks = chunk.iter().map(task);
         let shared = chunk.first().and_then(Job::shared).map(Shared::to_vec);
         let call = Forecast {
             context: context(now, now.as_millis()),

@@ -24,6 +24,8 @@ pub(crate) struct Model {
     pub(crate) bytes: Option<Vec<u8>>,
     /// What the plugin has learnt about the whole panel.
     pub(crate) shared: Option<Shared>,
+    /// How many of the values before the fit a forecast looks at; all if none.
+    pub(crate) lookback: Option<u32>,
 }
 
 /// What the models of a panel share.
@@ -43,6 +45,7 @@ impl Model {
             fitted_at: Timestamp::default(),
             bytes: None,
             shared: None,
+            lookback: None,
             digest: self.digest,
         };
     }
@@ -95,7 +98,8 @@ impl<'a> StoredModels<'a> {
         let Some(store) = self.store else { return Ok(None) };
         let plugin_digest = stored(plugin);
         let kept = store.get::<Models>(&service_key(plugin_digest, service))?;
-        let Some(FittedModel { fitted_at, model, shared }) = kept else { return Ok(None) };
+        let Some(kept) = kept else { return Ok(None) };
+        let FittedModel { fitted_at, model, shared, lookback } = kept;
         let shared = match shared {
             None => None,
             Some(digest) => match self.shared(store, plugin_digest, digest)? {
@@ -103,7 +107,7 @@ impl<'a> StoredModels<'a> {
                 found => found,
             },
         };
-        Ok(Some(Model { digest: *plugin, fitted_at, bytes: Some(model), shared }))
+        Ok(Some(Model { digest: *plugin, fitted_at, bytes: Some(model), shared, lookback }))
     }
 
     fn shared(
@@ -148,12 +152,12 @@ impl Host {
             if let (Some(shared), Some(key)) = (&model.shared, model.shared_key())
                 && !used.contains(&key)
             {
-                let kept = FittedModel { fitted_at, model: shared.to_vec(), shared: None };
+                let kept = FittedModel::alone(fitted_at, shared.to_vec());
                 put(&mut batch, &key, &kept);
                 used.insert(key);
             }
             let shared = model.shared.as_ref().map(|shared| shared.digest);
-            let kept = FittedModel { fitted_at, model: bytes, shared };
+            let kept = FittedModel { fitted_at, model: bytes, shared, lookback: model.lookback };
             put(&mut batch, &service_key(stored(&model.digest), service), &kept);
         }
         // A panel is not made of the same services for ever: others may still go with what these went with.

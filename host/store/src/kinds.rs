@@ -113,8 +113,8 @@ pub enum Standing {
 pub enum Models {}
 
 impl Kind for Models {
-    // 0x15 was that of models that did not say what they go with.
-    const TAG: u8 = 0x19;
+    // 0x15 was that of models that did not say what they go with, 0x19 of those without a lookback.
+    const TAG: u8 = 0x1a;
     const NAME: &'static str = "fitted model";
     const ENCODING: Encoding = Encoding::Postcard;
     const MAX_BYTES: usize = 17 << 20;
@@ -132,6 +132,16 @@ pub struct FittedModel {
     pub model: Vec<u8>,
     /// The digest of what it shares with the other models of its panel, which is kept beside it.
     pub shared: Option<Digest>,
+    /// How many of the values before the fit a forecast looks at; all if none.
+    pub lookback: Option<u32>,
+}
+
+impl FittedModel {
+    /// A model that goes with no other.
+    #[must_use]
+    pub const fn alone(fitted_at: Timestamp, model: Vec<u8>) -> Self {
+        Self { fitted_at, model, shared: None, lookback: None }
+    }
 }
 
 /// Leases by id.

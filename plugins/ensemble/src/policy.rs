@@ -49,7 +49,9 @@ impl Forecaster for Ensemble {
             out.finish()
         });
         let bytes = |model: Result<Model, Fault>| model.map(|model| model.to_bytes());
-        Ok(Fitted { shared, per_series: models.into_iter().map(bytes).collect() })
+        let per_series = models.into_iter().map(bytes).collect();
+        // A model has all that it looks at.
+        Ok(Fitted { shared, per_series, lookback: Some(0) })
     }
 
     fn forecast(

@@ -43,7 +43,9 @@ impl<M: Method> Forecaster for Univariate<M> {
             let model = Model::<M>::fit(history, &panel.seasons, panel.horizon, &panel.events);
             Ok(model.ok_or_else(no_value)?.to_bytes())
         };
-        Ok(Fitted { shared: None, per_series: panel.series.iter().map(fit).collect() })
+        let per_series = panel.series.iter().map(fit).collect();
+        // A model has all that it looks at.
+        Ok(Fitted { shared: None, per_series, lookback: Some(0) })
     }
 
     fn forecast(

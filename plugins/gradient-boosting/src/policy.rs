@@ -59,7 +59,8 @@ impl Forecaster for GradientBoosting {
         let per_series = pupils.into_iter().map(|pupil| pupil.map(model)).collect();
         let mut shared = Writer::new(TAG);
         all.write(&mut shared);
-        Ok(Fitted { shared: Some(shared.finish()), per_series })
+        // A model has all that it looks at.
+        Ok(Fitted { shared: Some(shared.finish()), per_series, lookback: Some(0) })
     }
 
     fn forecast(

@@ -62,7 +62,7 @@ pub trait Forecaster: Policy {
     fn fit(ctx: &Context, panel: &Panel, previous: Option<&Fitted>) -> Result<Fitted, Fault> {
         let _ = (ctx, previous);
         let per_series = panel.series.iter().map(|_| Ok(Vec::new())).collect();
-        Ok(Fitted { shared: None, per_series })
+        Ok(Fitted { shared: None, per_series, lookback: None })
     }
 
     /// Forecasts a batch: one answer for each task, in their order. `shared` is what the fit learnt across

@@ -43,6 +43,7 @@ fn every_kind_reads_back_after_reopening() {
         fitted_at: at(5),
         model: vec![0, 255, 3],
         shared: Some(Digest::of(b"forest")),
+        lookback: Some(24),
     };
     let model_key = (Digest::of(b"component"), "shop/rps".to_owned());
     let event = haggle_model::CalendarEvent {
@@ -162,7 +163,7 @@ fn large_values_are_replaced_and_deleted_without_a_trace() {
     for round in 0..60_usize {
         let model = vec![round as u8; 100_000 + 50_000 * (round % 7)];
         let mut batch = Batch::new();
-        let value = FittedModel { fitted_at: at(round as u64), model, shared: None };
+        let value = FittedModel::alone(at(round as u64), model);
         batch.put::<Models>(&key, &value).unwrap();
         store.commit_wait(batch).unwrap();
         assert_eq!(store.get::<Models>(&key), Ok(Some(value)));
@@ -204,8 +205,7 @@ fn a_large_value_is_read_whole_while_it_is_replaced() {
 #[test]
 fn what_is_too_large_is_refused_and_says_so() {
     let mut batch = Batch::new();
-    let model =
-        FittedModel { fitted_at: at(0), model: vec![0; Models::MAX_BYTES + 1], shared: None };
+    let model = FittedModel::alone(at(0), vec![0; Models::MAX_BYTES + 1]);
     let key = (Digest::of(b"p"), "panel".to_owned());
     let error = batch.put::<Models>(&key, &model).unwrap_err();
     assert!(error.to_string().contains("fitted model") && error.to_string().contains("panel"));

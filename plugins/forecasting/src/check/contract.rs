@@ -76,7 +76,7 @@ pub fn forecasts<F: Forecaster>(
 fn fitted<F: Forecaster>(panel: &Panel) -> Fitted {
     let fitted = F::fit(&context(), panel, None);
     assert!(fitted.is_ok(), "{fitted:?}");
-    let fitted = fitted.unwrap_or(Fitted { shared: None, per_series: Vec::new() });
+    let fitted = fitted.unwrap_or(Fitted { shared: None, per_series: Vec::new(), lookback: None });
     assert_eq!(fitted.per_series.len(), panel.series.len(), "a model for each series");
     fitted
 }
@@ -146,6 +146,7 @@ pub fn assert_resumes<F: Forecaster>() {
     };
     assert_eq!(from(0), from(300), "an older window");
     assert_eq!(from(0), from(600), "only what is new");
+    assert_eq!(fitted.lookback, Some(0), "and says that this is enough");
     let truth = load(712, 2);
     let off = |t: usize, mean: &f64| (truth.get(t).copied().unwrap_or(0.0) - mean).abs();
     let off: f64 = from(0).iter().enumerate().map(|(h, mean)| off(700 + h, mean)).sum();

@@ -10,6 +10,7 @@ use haggle_model::{CalendarEvent, Series};
 use haggle_sandbox::{
     CallError, Called, Cause, Fit, Forecast, Function, Generation, LogLevel,
     forecasting::{Fitted, Outlook, Panel, Task},
+    since,
     types::{self, Context, Fault},
 };
 use rayon::prelude::*;
@@ -53,6 +54,7 @@ struct Models {
     shared: Option<Vec<u8>>,
     /// One for each series of the batch.
     own: Vec<Model>,
+    lookback: Option<u32>,
 }
 
 /// The model of one series, or why there is none.
@@ -69,8 +71,8 @@ impl Subject {
     }
 }
 
-/// What one forecasting call is about: its series, what their panel shares, and their own models.
-type Call<'a> = (&'a [Subject], Option<&'a [u8]>, &'a [Model]);
+/// What one forecasting call is about: its series, their own models, and what their panel has in common.
+type Call<'a> = (&'a [Subject], &'a [Model], &'a Models);
 
 impl Engine<'_> {
     /// One outcome for each series, in the order of the batches.
@@ -87,15 +89,14 @@ impl Engine<'_> {
             .iter()
             .zip(&models)
             .flat_map(|(batch, models)| {
-                let shared = models.shared.as_deref();
                 let parts = batch.chunks(TASKS).zip(models.own.chunks(TASKS));
-                parts.map(move |(part, own)| (part, shared, own))
+                parts.map(move |(part, own)| (part, own, models))
             })
             .collect();
         let outcomes: Vec<Vec<Outcome>> = calls
             .into_par_iter()
-            .map(|(part, shared, own)| {
-                self.forecast(part, shared, own).inspect(|_| advance(part.len()))
+            .map(|(part, own, panel)| {
+                self.forecast(part, own, panel).inspect(|_| advance(part.len()))
             })
             .collect::<anyhow::Result<_>>()?;
         Ok(outcomes.into_iter().flatten().collect())
@@ -110,14 +111,14 @@ impl Engine<'_> {
         };
         let fit = Fit { context: self.context(batch), panel, previous: None };
         match self.call(&fit) {
-            Ok(Fitted { shared, per_series }) => {
+            Ok(Fitted { shared, per_series, lookback }) => {
                 let own = per_series.into_iter().map(|model| model.map_err(|why| reason(&why)));
-                Ok(Models { shared, own: own.collect() })
+                Ok(Models { shared, own: own.collect(), lookback })
             }
             // The policy has looked at the panel and cannot fit it; it may still forecast without.
             Err(CallError { cause: Cause::Fault(fault), .. }) => {
                 let own = batch.iter().map(|_| Err(reason(&fault))).collect();
-                Ok(Models { shared: None, own })
+                Ok(Models { shared: None, own, lookback: None })
             }
             Err(error) => Err(error).with_context(|| format!("cannot fit {}", range(batch))),
         }
@@ -126,18 +127,21 @@ impl Engine<'_> {
     fn forecast(
         &self,
         batch: &[Subject],
-        shared: Option<&[u8]>,
         own: &[Model],
+        panel: &Models,
     ) -> anyhow::Result<Vec<Outcome>> {
-        let tasks = batch.iter().zip(own).map(|(subject, model)| Task {
-            series: subject.series.clone(),
-            model: model.as_ref().ok().cloned(),
-            horizon: self.horizon,
-            levels: LEVELS.to_vec(),
+        let tasks = batch.iter().zip(own).map(|(subject, model)| {
+            let lookback = model.as_ref().ok().and(panel.lookback);
+            Task {
+                series: since(subject.series.clone(), subject.end, lookback),
+                model: model.as_ref().ok().cloned(),
+                horizon: self.horizon,
+                levels: LEVELS.to_vec(),
+            }
         });
         let forecast = Forecast {
             context: self.context(batch),
-            shared: shared.map(<[u8]>::to_vec),
+            shared: panel.shared.clone(),
             tasks: tasks.collect(),
             events: told(self.events, batch, self.horizon),
         };
