@@ -2,7 +2,7 @@ use std::rc::Rc;
 
 use haggle_forecasting::{
     Clock, History, MOST_WORSE, NOISE_GAIN, Prepared, Scale, Spread, bounds_to_intervals,
-    confidence, follow, mean, movement, restlessness,
+    confidence, follow, larger, mean, movement, restlessness,
 };
 use haggle_gradient_boosting::Forest;
 use haggle_sdk::{Fault, forecasting::Outlook, types::Event};
@@ -178,7 +178,7 @@ impl Model {
         let error = factor * mean(scales.iter().copied());
         Outlook {
             intervals,
-            mean: means.iter().map(|value| self.scale.undo(*value).max(floor)).collect(),
+            mean: means.iter().map(|value| larger(self.scale.undo(*value), floor)).collect(),
             confidence: confidence(error, self.movement, self.present as usize),
         }
     }

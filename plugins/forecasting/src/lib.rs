@@ -39,7 +39,7 @@ pub use ridge::{Normal, dot};
 pub use scale::Scale;
 pub use season::{autocorrelation, candidates};
 pub use spread::{Spread, follow, restlessness};
-pub use statistics::{empirical, mean, median};
+pub use statistics::{empirical, larger, mean, median, smaller};
 pub use track::{Track, origins, track};
 pub use univariate::{Univariate, answer, discontinued, no_value, unreadable};
 

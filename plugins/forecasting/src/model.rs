@@ -10,7 +10,7 @@ use crate::{
     scale::Scale,
     season::candidates,
     spread::{Spread, follow, restlessness},
-    statistics::mean,
+    statistics::{larger, mean},
     track::{Track, track},
 };
 
@@ -150,7 +150,7 @@ impl<M: Method> Model<M> {
         let error = factor * mean(scales.iter().copied());
         Outlook {
             intervals,
-            mean: means.iter().map(|value| self.scale.undo(*value).max(floor)).collect(),
+            mean: means.iter().map(|value| larger(self.scale.undo(*value), floor)).collect(),
             confidence: confidence(error, self.movement, self.present as usize),
         }
     }

@@ -4,7 +4,11 @@ use haggle_sdk::{
     types::Series,
 };
 
-use crate::{history::History, scale::Scale};
+use crate::{
+    history::History,
+    scale::Scale,
+    statistics::{larger, smaller},
+};
 
 /// More than so many steps are not forecast: nobody plans that far by what was.
 pub const MOST_STEPS: u32 = 100_000;
@@ -50,13 +54,13 @@ pub fn bounds_to_intervals(
     floor: f64,
     bounds: impl Fn(f64) -> Vec<f64>,
 ) -> Vec<Interval> {
-    let back = |value: f64| scale.undo(value).max(floor);
+    let back = |value: f64| larger(scale.undo(value), floor);
     let mut intervals: Vec<Interval> = Vec::with_capacity(levels.len());
     for level in levels {
         let tail = (1.0 - level.clamp(0.0, 1.0)) / 2.0;
         let (lower, upper) = (bounds(tail), bounds(1.0 - tail));
-        let lower = means.iter().zip(&lower).map(|(mean, off)| back(mean + off.min(0.0)));
-        let upper = means.iter().zip(&upper).map(|(mean, off)| back(mean + off.max(0.0)));
+        let lower = means.iter().zip(&lower).map(|(mean, off)| back(mean + smaller(*off, 0.0)));
+        let upper = means.iter().zip(&upper).map(|(mean, off)| back(mean + larger(*off, 0.0)));
         let mut outer = Interval { level: *level, lower: lower.collect(), upper: upper.collect() };
         if let Some(inner) = intervals.last() {
             enclose(&mut outer, inner);
@@ -70,9 +74,9 @@ pub fn bounds_to_intervals(
 /// cross, but model bytes may hold anything.
 fn enclose(outer: &mut Interval, inner: &Interval) {
     for (outer, inner) in outer.lower.iter_mut().zip(&inner.lower) {
-        *outer = outer.min(*inner);
+        *outer = smaller(*outer, *inner);
     }
     for (outer, inner) in outer.upper.iter_mut().zip(&inner.upper) {
-        *outer = outer.max(*inner);
+        *outer = larger(*outer, *inner);
     }
 }

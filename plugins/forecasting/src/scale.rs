@@ -52,6 +52,7 @@ impl Scale {
     }
 
     /// Back, always finite.
+    #[inline]
     #[must_use]
     pub fn undo(&self, value: f64) -> f64 {
         let relative = self.median + self.spread * value;

@@ -1,3 +1,18 @@
+/// The larger of two numbers, neither of which is NaN: without the care that `f64::max` takes of it, which is
+/// a call where there is no instruction for it.
+#[inline]
+#[must_use]
+pub fn larger(a: f64, b: f64) -> f64 {
+    if a > b { a } else { b }
+}
+
+/// The smaller of two numbers, see [`larger`].
+#[inline]
+#[must_use]
+pub fn smaller(a: f64, b: f64) -> f64 {
+    if a < b { a } else { b }
+}
+
 /// The median, the upper one of two, which reorders the values; 0 of none.
 #[must_use]
 pub fn median(values: &mut [f64]) -> f64 {
