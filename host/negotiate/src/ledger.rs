@@ -13,6 +13,7 @@ mod error;
 mod reclaim;
 mod views;
 
+pub use commit::Begun;
 pub use error::LedgerError;
 pub use views::Overcommitment;
 
@@ -190,14 +191,16 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<Vec<Lease>, LedgerError> {
         let changed = self.prepare(commitment, now)?;
-        // What ends goes first, so that no moment counts both in full.
-        let new: BTreeSet<&LeaseId> = commitment.confirm.iter().collect();
+        self.change(&changed, &commitment.confirm);
+        Ok(changed)
+    }
+
+    /// What ends goes first, so that no moment counts both in full.
+    fn change(&mut self, changed: &[Lease], confirm: &[LeaseId]) {
+        let new: BTreeSet<&LeaseId> = confirm.iter().collect();
         let (confirmed, ended): (Vec<_>, Vec<_>) =
             changed.iter().partition(|lease| new.contains(&lease.id));
-        for lease in ended.into_iter().chain(confirmed) {
-            self.update(lease);
-        }
-        Ok(changed)
+        ended.into_iter().chain(confirmed).for_each(|lease| self.update(lease));
     }
 
     /// Gives back what is held or confirmed of these, and returns it. What is on its way to disk stays.

@@ -43,7 +43,7 @@ pub use engine::{
     Agreed, Effect, Ending, Engine, EngineOptions, MessageError, OpenError, Persist, Retry,
     SessionRecord, Setting,
 };
-pub use ledger::{Commitment, Hold, Ledger, LedgerError, Overcommitment};
+pub use ledger::{Begun, Commitment, Hold, Ledger, LedgerError, Overcommitment};
 pub use market::{
     Allocation, Clearing, Order, RefusedBid, ScoredBid, admit, clear, clear_in_turn,
     clear_together, room,

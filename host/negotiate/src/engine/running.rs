@@ -10,7 +10,7 @@ use super::{
     lowest_first,
     question::{Closed, Kind, Question},
 };
-use crate::{Answer, Commitment, Input, MessageId, Outcome, Output, Party, Session, Transcript};
+use crate::{Answer, Begun, Input, MessageId, Outcome, Output, Party, Session, Transcript};
 
 mod carrying;
 mod speaking;
@@ -52,7 +52,7 @@ enum Gathering {
 #[derive(Debug)]
 pub(super) struct Committing {
     output: MessageId,
-    commitment: Commitment,
+    begun: Begun,
 }
 
 /// What a session is told next, and what it wants then.
@@ -156,11 +156,11 @@ impl Running {
 
     /// The disk has answered.
     pub(super) fn persisted(&mut self, result: Result<(), String>, turn: &mut Turn<'_, '_>) {
-        let Some(Committing { output, commitment }) = self.committing.take() else { return };
+        let Some(Committing { output, begun }) = self.committing.take() else { return };
         self.due_by(self.deadline);
         let result = match result {
             Ok(()) => {
-                let changed = turn.setting.ledger.finish(&commitment);
+                let changed = turn.setting.ledger.finish(begun);
                 let owners: BTreeSet<&Owner> = changed.iter().map(|lease| &lease.owner).collect();
                 let Setting { world, ledger, now } = &mut *turn.setting;
                 let cut = |owner| ledger.cut_back(owner, *now, lowest_first(*world));
@@ -173,7 +173,7 @@ impl Running {
                 Ok(changed)
             }
             Err(why) => {
-                turn.setting.ledger.abandon(&commitment);
+                turn.setting.ledger.abandon(&begun);
                 Err(format!("it could not be made durable: {why}"))
             }
         };

@@ -6,40 +6,55 @@ use haggle_model::{Lease, LeaseId, Timestamp};
 
 use super::{Commitment, Ledger, LedgerError};
 
+/// A commitment on its way to disk.
+#[derive(Debug)]
+#[must_use = "its leases are kept for it until it is finished or abandoned"]
+pub struct Begun {
+    changes: Vec<Lease>,
+    confirm: Vec<LeaseId>,
+}
+
+impl Begun {
+    /// The leases as they will be, to be made durable.
+    #[must_use]
+    pub fn changes(&self) -> &[Lease] {
+        &self.changes
+    }
+
+    /// The leases that begin with it.
+    pub fn confirmed(&self) -> impl Iterator<Item = &Lease> {
+        self.changes.iter().filter(|lease| self.confirm.contains(&lease.id))
+    }
+
+    fn pinned(&self) -> impl Iterator<Item = &LeaseId> {
+        self.changes.iter().map(|lease| &lease.id).chain(&self.confirm)
+    }
+}
+
 impl Ledger {
     /// What [`Ledger::finish`] will change, to be made durable before. Until then these leases neither
     /// run out nor are released or replaced.
     ///
     /// # Errors
     /// As [`Ledger::prepare`]; the ledger is then as it was.
-    pub fn begin(
-        &mut self,
-        commitment: &Commitment,
-        now: Timestamp,
-    ) -> Result<Vec<Lease>, LedgerError> {
-        let changed = self.prepare(commitment, now)?;
-        for lease in &changed {
-            self.pin(&lease.id, Some(now));
-        }
-        for id in &commitment.confirm {
-            self.pin(id, Some(now));
-        }
-        Ok(changed)
+    pub fn begin(&mut self, commitment: &Commitment, now: Timestamp) -> Result<Begun, LedgerError> {
+        let changes = self.prepare(commitment, now)?;
+        let begun = Begun { changes, confirm: commitment.confirm.clone() };
+        begun.pinned().for_each(|id| self.pin(id, Some(now)));
+        Ok(begun)
     }
 
-    /// Carries out what was begun, and returns what has changed: what `begin` said would. The second
-    /// time, or without a beginning, nothing changes.
-    pub fn finish(&mut self, commitment: &Commitment) -> Vec<Lease> {
-        match self.unpin(commitment) {
-            // Nothing can have made it impossible in between.
-            Some(begun) => self.confirm(commitment, begun).unwrap_or_default(),
-            None => Vec::new(),
-        }
+    /// Carries out what was begun, which nothing can have made impossible in between, and returns what has
+    /// changed: what `begin` said would.
+    pub fn finish(&mut self, begun: Begun) -> Vec<Lease> {
+        begun.pinned().for_each(|id| self.pin(id, None));
+        self.change(&begun.changes, &begun.confirm);
+        begun.changes
     }
 
     /// Takes back what was begun: for when it did not become durable, and never will.
-    pub fn abandon(&mut self, commitment: &Commitment) {
-        self.unpin(commitment);
+    pub fn abandon(&mut self, begun: &Begun) {
+        begun.pinned().for_each(|id| self.pin(id, None));
     }
 
     /// What a hold is to replace, as long as that runs.
@@ -51,15 +66,6 @@ impl Ledger {
     /// Whether a lease is on its way to disk.
     pub(super) fn is_pinned(&self, id: &LeaseId) -> bool {
         self.entries.get(id).is_some_and(|entry| entry.pinned.is_some())
-    }
-
-    fn unpin(&mut self, commitment: &Commitment) -> Option<Timestamp> {
-        let Commitment { confirm, end, .. } = commitment;
-        let replaced = confirm.iter().flat_map(|id| self.replacing(id));
-        let ids: Vec<LeaseId> = confirm.iter().chain(replaced).chain(end).cloned().collect();
-        let begun = ids.iter().find_map(|id| self.entries.get(id)?.pinned);
-        ids.iter().for_each(|id| self.pin(id, None));
-        begun
     }
 
     fn pin(&mut self, id: &LeaseId, since: Option<Timestamp>) {

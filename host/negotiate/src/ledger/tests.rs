@@ -202,14 +202,15 @@ fn nothing_moves_what_is_on_its_way_to_disk() {
     ledger.hold(&[hold("b", 8.0, window(10, 100), &["a"])], at(1)).unwrap();
     let commitment = confirm(&["b"]);
     let begun = ledger.begin(&commitment, at(2)).unwrap();
-    assert_eq!(begun.len(), 2, "the new one, and the old one cut short");
+    let changes = begun.changes().to_vec();
+    assert_eq!(changes.len(), 2, "the new one, and the old one cut short");
+    assert_eq!(begun.confirmed().count(), 1);
     assert!(matches!(ledger.begin(&commitment, at(2)), Err(LedgerError::Busy(_))));
     assert!(ledger.expire(at(50)).is_empty(), "its hold would have run out at 30");
     assert!(ledger.release(&[id("a"), id("b")]).is_empty());
     let end = Commitment { end: vec![id("a")], end_at: at(50), ..Commitment::default() };
     assert!(matches!(ledger.prepare(&end, at(50)), Err(LedgerError::Busy(_))));
-    assert_eq!(ledger.finish(&commitment), begun, "what was written");
-    assert_eq!(ledger.finish(&commitment), [], "once");
+    assert_eq!(ledger.finish(begun), changes, "what was written");
     assert_eq!(ledger.lease(&id("b")).unwrap().state, LeaseState::Confirmed);
     assert_eq!((free(&ledger, 60, 100), free(&ledger, 100, 200)), (2.0, 10.0));
 }
@@ -219,10 +220,26 @@ fn what_was_not_written_can_be_given_up() {
     let mut ledger = ledger(10.0);
     ledger.hold(&[hold("a", 6.0, window(0, 100), &[])], at(0)).unwrap();
     let commitment = confirm(&["a"]);
-    ledger.begin(&commitment, at(1)).unwrap();
-    ledger.abandon(&commitment);
+    let begun = ledger.begin(&commitment, at(1)).unwrap();
+    ledger.abandon(&begun);
     assert_eq!(ledger.release(&[id("a")]).len(), 1);
     assert_eq!(free(&ledger, 0, 100), 10.0);
+}
+
+#[test]
+fn what_comes_after_the_beginning_is_no_part_of_it() {
+    let mut ledger = ledger(10.0);
+    ledger.hold(&[hold("a", 2.0, window(0, 100), &[])], at(0)).unwrap();
+    // It ends what is not there, or is over.
+    let commitment = Commitment { end: vec![id("b")], ..confirm(&["a"]) };
+    let begun = ledger.begin(&commitment, at(1)).unwrap();
+    ledger.hold(&[hold("b", 3.0, window(0, 100), &[])], at(1)).unwrap();
+    let other = ledger.begin(&confirm(&["b"]), at(1)).unwrap();
+    let ids = |leases: Vec<Lease>| leases.into_iter().map(|lease| lease.id).collect::<Vec<_>>();
+    assert_eq!(ids(ledger.finish(begun)), [id("a")]);
+    assert!(ledger.release(&[id("b")]).is_empty(), "it is on its way to disk still");
+    assert_eq!(ids(ledger.finish(other)), [id("b")]);
+    assert_eq!(free(&ledger, 0, 100), 5.0);
 }
 
 #[test]

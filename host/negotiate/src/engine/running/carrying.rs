@@ -69,27 +69,25 @@ impl Running {
                 None
             }
             Output::Confirm { message, commitment, agreement } => {
-                let leases = match turn.setting.ledger.begin(&commitment, turn.setting.now) {
-                    Ok(leases) => leases,
+                let begun = match turn.setting.ledger.begin(&commitment, turn.setting.now) {
+                    Ok(begun) => begun,
                     Err(error) => {
                         let result = Err(error.to_string());
                         return Some(Input::Confirmed { message, result });
                     }
                 };
-                let new: BTreeSet<&LeaseId> = commitment.confirm.iter().collect();
-                let begun = |l: &&Lease| new.contains(&l.id);
                 let agreed = Agreed {
                     agreement,
-                    leases: leases.iter().filter(begun).cloned().collect(),
+                    leases: begun.confirmed().cloned().collect(),
                     last_message: self.last_message,
                 };
                 turn.effects.push(Effect::Persist(Persist {
                     session: self.id.clone(),
                     record: Some(self.record(Some(agreed))),
-                    leases,
+                    leases: begun.changes().to_vec(),
                     awaited: true,
                 }));
-                self.committing = Some(Committing { output: message, commitment });
+                self.committing = Some(Committing { output: message, begun });
                 None
             }
             Output::Release { leases, .. } => {
