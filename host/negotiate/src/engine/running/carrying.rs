@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use haggle_model::{Lease, LeaseId, LeaseState};
+use haggle_model::LeaseState;
 
 use super::{Committing, Gathering, Running, Turn, party};
 use crate::{
