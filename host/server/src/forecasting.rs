@@ -43,6 +43,26 @@ struct Job {
 }
 
 impl Job {
+    /// The load as far back as its policy looks.
+    fn whole(&self, history: &History, policy: &ScalingPolicy, now: Timestamp) -> Series {
+        let step = policy.forecast.step;
+        history.series(&SeriesKey::load_of(&self.service), now, step, length(policy))
+    }
+
+    /// What a forecast needs of the load: with a model that says how far back it looks, little more than what
+    /// is new. To read whole histories would be most of what a turn over many services does.
+    fn window(&self, history: &History, policy: &ScalingPolicy, now: Timestamp) -> Series {
+        let step = policy.forecast.step;
+        let needed = self.model.as_ref().and_then(|model| model.needs(step, now));
+        let recent = needed.map(|needed| {
+            let key = SeriesKey::load_of(&self.service);
+            history.series(&key, now, step, needed.min(length(policy)))
+        });
+        // Nothing came since: how long ago the last value was, the whole history tells.
+        let recent = recent.filter(|recent| !recent.values.is_empty());
+        recent.unwrap_or_else(|| self.whole(history, policy, now))
+    }
+
     /// What its model shares with those of its panel.
     fn shared(&self) -> Option<&Shared> {
         self.model.as_ref()?.shared.as_ref()
@@ -112,9 +132,13 @@ impl Host {
         let mut groups: BTreeMap<(&Name, Vec<&Name>), Group> = BTreeMap::new();
         let concerns = Concerns::of(catalog);
         let mut stored = StoredModels::of(self);
-        let loads = self.loads(catalog, now);
         let states = self.states();
-        for (service, policy, series) in loads {
+        let history = self.history();
+        for service in catalog.services.values() {
+            if history.latest(&SeriesKey::load_of(service)).is_none() {
+                continue;
+            }
+            let policy = catalog.policy_of(service);
             let forecast = &policy.forecast;
             let own = concerns.own(&service.name);
             let names = own.iter().map(|event| &event.name).collect();
@@ -141,30 +165,15 @@ impl Host {
             let drifted =
                 states.get(&service.name).is_some_and(|state| state.accuracy.has_drifted(widest));
             let service = Arc::clone(service);
+            let series = Series { start: now, step: forecast.step, values: Vec::new() };
             group.jobs.push(Job { service, series, model, drifted, waits: false });
         }
-        Ok(groups.into_values().collect())
-    }
-
-    /// The services that have a load to forecast, with their policies and that.
-    fn loads<'a>(
-        &self,
-        catalog: &'a Catalog,
-        now: Timestamp,
-    ) -> Vec<(&'a Arc<Service>, Arc<ScalingPolicy>, Series)> {
-        let history = self.history();
         let history: &History = &history;
-        let load = |service: &'a Arc<Service>| {
-            let policy = catalog.policy_of(service);
-            let forecast = &policy.forecast;
-            let length =
-                usize::try_from(forecast.history.steps(forecast.step)).unwrap_or(usize::MAX);
-            let key = SeriesKey::load_of(service);
-            let series = history.series(&key, now, forecast.step, length);
-            (!series.values.is_empty()).then_some((service, policy, series))
-        };
-        let services: Vec<&Arc<Service>> = catalog.services.values().collect();
-        services.into_par_iter().filter_map(load).collect()
+        for Group { policy, jobs, .. } in groups.values_mut() {
+            jobs.par_iter_mut().for_each(|job| job.series = job.window(history, policy, now));
+            jobs.retain(|job| !job.series.values.is_empty());
+        }
+        Ok(groups.into_values().collect())
     }
 
     /// Fits the panels in which a model is missing or old; returns how many services that were. A panel is
@@ -208,6 +217,9 @@ impl Host {
     ) -> usize {
         let forecast = &policy.forecast;
         let step = forecast.step;
+        let history = self.history();
+        chunk.iter_mut().for_each(|job| job.series = job.whole(&history, policy, now));
+        drop(history);
         let panel = forecasting::Panel {
             series: chunk.iter().map(task_series).collect(),
             horizon: steps(forecast.horizon, step),
@@ -324,6 +336,12 @@ fn is_due(panel: &[Job], refit: Span, now: Timestamp) -> bool {
         let age = if job.drifted || unfitted { age / 4 } else { age };
         fitted_at(job).is_none_or(|at| now.since(at).as_millis() >= age)
     })
+}
+
+/// How many values the policy looks back.
+fn length(policy: &ScalingPolicy) -> usize {
+    let reach = policy.forecast.history.steps(policy.forecast.step);
+    usize::try_from(reach).unwrap_or(usize::MAX)
 }
 
 fn fitted_at(job: &Job) -> Option<Timestamp> {

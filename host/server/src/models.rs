@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use haggle_model::{Name, Timestamp};
+use haggle_model::{Name, Span, Timestamp};
 use haggle_sandbox::Digest;
 use haggle_store::{Batch, FittedModel, Models, Store, StoreError};
 
@@ -48,6 +48,14 @@ impl Model {
             lookback: None,
             digest: self.digest,
         };
+    }
+
+    /// How many of the latest values a forecast with it needs, where that is known; at least one.
+    pub(crate) fn needs(&self, step: Span, now: Timestamp) -> Option<usize> {
+        self.bytes.as_ref()?;
+        let new = now.floor(step).since(self.fitted_at.floor(step)).steps(step);
+        let needed = new.saturating_add(self.lookback?.into());
+        Some(usize::try_from(needed).unwrap_or(usize::MAX).max(1))
     }
 
     /// Whether it is to be fitted again before anything is forecast with it.
