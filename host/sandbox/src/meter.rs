@@ -33,8 +33,7 @@ pub(crate) enum Stopped {
     Fuel,
     #[error("passed its deadline")]
     Deadline,
-    /// In a loop that calls nothing, which counts faster than any processor executes. A deadline is set for
-    /// [`Meter::allow`]ing twice the pace that it has.
+    /// In a loop that calls nothing, before its deadline: it counts faster than was allowed, at this pace.
     #[error("counted more than was expected until its deadline")]
     Early(Pace),
 }

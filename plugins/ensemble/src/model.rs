@@ -1,8 +1,8 @@
 use std::rc::Rc;
 
 use haggle_forecasting::{
-    Clock, History, MOST_WORSE, NOISE_GAIN, Prepared, Scale, Spread, bounds_to_intervals,
-    confidence, follow, larger, mean, movement, restlessness,
+    Clock, History, MOST_WORSE, Prepared, Scale, Spread, bounds_to_intervals, confidence, follow,
+    follow_noise, larger, mean, movement, restlessness,
 };
 use haggle_gradient_boosting::Forest;
 use haggle_sdk::{Fault, forecasting::Outlook, types::Event};
@@ -130,10 +130,7 @@ impl Model {
         let last = self.tail.last().copied().unwrap_or(expected);
         let known = if value.is_nan() { expected } else { value };
         if !value.is_nan() {
-            let [fitted, running] = &mut self.noise;
-            // One error beyond all others is an outlier, several are restlessness.
-            let error = (value - expected).abs().min(10.0 * *fitted + 2.0 * *running);
-            *running += NOISE_GAIN * (error - *running);
+            follow_noise(&mut self.noise, value - expected);
             self.restless = follow(self.restless, (value - last).abs());
             weigh(&mut self.members, own.iter().map(|own| value - own), self.noise[0]);
         }

@@ -30,7 +30,7 @@ pub use calendar::{DAY, HOUR, WEEK, day_of_week, of_day};
 pub use confidence::{confidence, movement};
 pub use history::{History, Resumption};
 pub use method::{Clock, Method, Setting};
-pub use model::{MOST_WORSE, Model, NOISE_GAIN};
+pub use model::{MOST_WORSE, Model, follow_noise};
 pub use outlook::{MOST_STEPS, bounds_to_intervals, check_task, history_of};
 pub use prepare::Prepared;
 pub use quantiles::{PROBABILITIES, Quantiles, normal, student};

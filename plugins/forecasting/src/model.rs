@@ -42,9 +42,16 @@ pub struct Model<M> {
 /// How many origins the past is forecast from.
 const ORIGINS: usize = 100;
 /// How quickly the usual error over one step is learnt anew.
-pub const NOISE_GAIN: f64 = 0.05;
+const NOISE_GAIN: f64 = 0.05;
 /// How much wider intervals become, at most, where forecasts have become worse since the fit.
 pub const MOST_WORSE: f64 = 3.0;
+
+/// The usual error over one step, as of the fit and running, after another error: a single one beyond all
+/// others is an outlier, several are restlessness.
+pub fn follow_noise([fitted, running]: &mut [f64; 2], error: f64) {
+    let error = error.abs().min(10.0 * *fitted + 2.0 * *running);
+    *running += NOISE_GAIN * (error - *running);
+}
 
 impl<M: Method> Model<M> {
     /// Fits a history for forecasts of up to `horizon` steps; none if no value is present. `seasons` are
@@ -111,10 +118,7 @@ impl<M: Method> Model<M> {
         let values: Vec<f64> = missing.chain(known).collect();
         let expected = self.method.advance(&values, &clock);
         for (value, expected) in values.iter().zip(expected).filter(|(value, _)| !value.is_nan()) {
-            let [fitted, running] = &mut self.noise;
-            // One error beyond all others is an outlier, several are restlessness.
-            let error = (value - expected).abs().min(10.0 * *fitted + 2.0 * *running);
-            *running += NOISE_GAIN * (error - *running);
+            follow_noise(&mut self.noise, value - expected);
             self.restless = follow(self.restless, (value - self.last).abs());
             self.last = *value;
         }
