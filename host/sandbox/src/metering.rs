@@ -35,7 +35,7 @@ pub(crate) const START: i64 = 1 << 62;
 /// Counts up to this are not shown: some tens of microseconds.
 pub(crate) const SLICE: i64 = 100_000;
 /// Compiled code of another version is of no use.
-pub(crate) const VERSION: u32 = 3;
+pub(crate) const VERSION: u32 = 4;
 
 /// Builds the meter into a component. It must be valid.
 ///

@@ -1,4 +1,4 @@
-use std::marker::PhantomData;
+use std::{marker::PhantomData, mem::ManuallyDrop};
 
 use crate::{
     Bidder, FailurePredictor, Forecaster, Policy, Tierer, bidding as b,
@@ -15,6 +15,12 @@ use crate::{
 #[derive(Debug)]
 pub struct Exported<T>(PhantomData<T>);
 
+/// What the host has passed. The instance ends with the call, and all that it holds with it at once: to free
+/// it piece by piece before is work for nobody.
+fn passed<V>(value: V) -> ManuallyDrop<V> {
+    ManuallyDrop::new(value)
+}
+
 impl<T: Policy> metadata::exports::haggle::policy::metadata::Guest for Exported<T> {
     fn describe() -> crate::metadata::Description {
         report_panics();
@@ -25,6 +31,7 @@ impl<T: Policy> metadata::exports::haggle::policy::metadata::Guest for Exported<
 impl<T: Forecaster> forecasting::exports::haggle::policy::forecasting::Guest for Exported<T> {
     fn fit(ctx: Context, panel: f::Panel, previous: Option<f::Fitted>) -> Result<f::Fitted, Fault> {
         report_panics();
+        let (ctx, panel, previous) = (passed(ctx), passed(panel), passed(previous));
         T::fit(&ctx, &panel, previous.as_ref())
     }
 
@@ -35,6 +42,8 @@ impl<T: Forecaster> forecasting::exports::haggle::policy::forecasting::Guest for
         events: Vec<Event>,
     ) -> Vec<Result<f::Outlook, Fault>> {
         report_panics();
+        let (ctx, shared, tasks, events) =
+            (passed(ctx), passed(shared), passed(tasks), passed(events));
         T::forecast(&ctx, shared.as_deref(), &tasks, &events)
     }
 }
@@ -49,6 +58,7 @@ impl<T: FailurePredictor> failure_prediction::exports::haggle::policy::failure_p
         examples: Vec<p::Example>,
     ) -> Result<Vec<u8>, Fault> {
         report_panics();
+        let (ctx, model, examples) = (passed(ctx), passed(model), passed(examples));
         T::learn(&ctx, model.as_deref(), horizon, &examples)
     }
 
@@ -59,6 +69,7 @@ impl<T: FailurePredictor> failure_prediction::exports::haggle::policy::failure_p
         subjects: Vec<p::Vitals>,
     ) -> Vec<Result<p::Risk, Fault>> {
         report_panics();
+        let (ctx, model, subjects) = (passed(ctx), passed(model), passed(subjects));
         T::assess(&ctx, model.as_deref(), horizon, &subjects)
     }
 }
@@ -66,6 +77,7 @@ impl<T: FailurePredictor> failure_prediction::exports::haggle::policy::failure_p
 impl<T: Bidder> bidding::exports::haggle::policy::bidding::Guest for Exported<T> {
     fn respond(ctx: Context, inquiries: Vec<b::Inquiry>) -> Vec<Result<b::Answer, Fault>> {
         report_panics();
+        let (ctx, inquiries) = (passed(ctx), passed(inquiries));
         T::respond(&ctx, &inquiries)
     }
 
@@ -75,11 +87,13 @@ impl<T: Bidder> bidding::exports::haggle::policy::bidding::Guest for Exported<T>
         inventory: Vec<b::ComputeUnit>,
     ) -> Result<Vec<b::Bid>, Fault> {
         report_panics();
+        let (ctx, request, inventory) = (passed(ctx), passed(request), passed(inventory));
         T::make_bids(&ctx, &request, &inventory)
     }
 
     fn rank(ctx: Context, request: b::Request, bids: Vec<b::Bid>) -> Result<Vec<f64>, Fault> {
         report_panics();
+        let (ctx, request, bids) = (passed(ctx), passed(request), passed(bids));
         T::rank(&ctx, &request, &bids)
     }
 }
@@ -87,6 +101,7 @@ impl<T: Bidder> bidding::exports::haggle::policy::bidding::Guest for Exported<T>
 impl<T: Tierer> tiering::exports::haggle::policy::tiering::Guest for Exported<T> {
     fn assign(ctx: Context, apis: Vec<t::ApiState>) -> Result<Vec<t::Assignment>, Fault> {
         report_panics();
+        let (ctx, apis) = (passed(ctx), passed(apis));
         T::assign(&ctx, &apis)
     }
 }

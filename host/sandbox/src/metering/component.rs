@@ -10,7 +10,10 @@ use wasm_encoder::{
     PrimitiveValType,
     reencode::{Error, Reencode, ReencodeComponent, component_utils},
 };
-use wasmparser::{ComponentInstance, CustomSectionReader, Instance, InstantiationArgKind, Parser};
+use wasmparser::{
+    CanonicalFunction, CanonicalOption, ComponentInstance, CustomSectionReader, Instance,
+    InstantiationArgKind, Parser,
+};
 
 use super::{METER, SHOW, module};
 
@@ -125,6 +128,26 @@ impl ReencodeComponent for Rewriter {
 
     fn outer_module_index(&mut self, outward: u32, index: u32) -> u32 {
         self.moved(index, outward)
+    }
+
+    /// What cleans up after a call of the host's is left out: the instance goes with the call. Within a
+    /// composition others may call as well, and often, so what belongs to nested components stays.
+    fn parse_component_canonical(
+        &mut self,
+        functions: &mut CanonicalFunctionSection,
+        function: CanonicalFunction,
+    ) -> Result<(), Error<Infallible>> {
+        let function = match function {
+            CanonicalFunction::Lift { core_func_index, type_index, options }
+                if self.scopes.len() == 1 =>
+            {
+                let cleans_up = |o: &CanonicalOption| matches!(o, CanonicalOption::PostReturn(_));
+                let options = options.into_iter().filter(|o| !cleans_up(o)).collect();
+                CanonicalFunction::Lift { core_func_index, type_index, options }
+            }
+            other => other,
+        };
+        component_utils::parse_component_canonical(self, functions, function)
     }
 
     fn push_depth(&mut self) {
