@@ -160,6 +160,17 @@ pub struct PolicyError {
     rule: &'static str,
 }
 
+impl NegotiationPolicy {
+    /// Makes agreements hold so long. They are negotiated again in proportion.
+    pub fn hold_for(&mut self, lease: Span) {
+        let [renew, own, new] =
+            [self.renew_before, self.lease, lease].map(|span| u128::from(span.as_millis()));
+        let renew = u64::try_from(renew * new / own.max(1)).unwrap_or(u64::MAX);
+        self.renew_before = Span::from_millis(renew);
+        self.lease = lease;
+    }
+}
+
 impl ScalingPolicy {
     /// Checks what the types alone do not.
     ///

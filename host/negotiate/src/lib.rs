@@ -8,7 +8,6 @@
 //! - [`Engine`] runs any number of sessions at once with parties that may be anywhere: it speaks
 //!   [`Message`]s, repeats them, and survives crashes. [`converse`] answers for those in this process.
 //! - [`negotiate`] runs a single session to its end against parties that answer at once.
-//! - [`watch`](watch()) says when an agreement has to be negotiated again.
 //!
 //! # Limitations
 //!
@@ -32,7 +31,6 @@ mod steps;
 #[cfg(test)]
 mod testing;
 mod transcript;
-mod watch;
 mod wire;
 mod world;
 
@@ -55,6 +53,5 @@ pub use protocol::{
 pub use session::{Fault, Input, MessageId, Output, Session};
 pub use spread::{Edge, Share, Spread, SpreadError};
 pub use transcript::Transcript;
-pub use watch::{Trigger, Watched, burn_rate, watch};
 pub use wire::{Call, Content, DecodeError, Information, Message, Party, Proposed};
 pub use world::{Context, Standing, World, leased_replicas, service_capacity};

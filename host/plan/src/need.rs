@@ -30,6 +30,8 @@ pub struct Standing<'a> {
     pub burn_rate: Option<f64>,
     /// What it has promised to others.
     pub promised: &'a Quantities,
+    /// What somebody asked for beyond that, where that was agreed.
+    pub requested: Option<&'a Quantities>,
 }
 
 /// What a service needs.
@@ -77,8 +79,8 @@ impl Recent {
 }
 
 /// Works out what a service needs until a decision taken at the next turn could be in effect: the upper
-/// bound of its forecast, more of it when it is likely to fail, and never less than is observed already or
-/// was promised. A service is not scaled in when the forecast is missing or its confidence low, nor below
+/// bound of its forecast, more of it when it is likely to fail, and never less than is observed already,
+/// was promised or was asked for. A service is not scaled in when the forecast is missing or its confidence low, nor below
 /// what it needed within the policy's stabilization window.
 #[must_use]
 pub fn need(standing: &Standing<'_>, recent: &mut Recent) -> Need {
@@ -106,10 +108,18 @@ pub fn need(standing: &Standing<'_>, recent: &mut Recent) -> Need {
     }
     let resource = service.load_resource();
     let own = Quantities::of(resource, load).unwrap_or_default();
-    let load = own.max(standing.promised);
+    let mut load = own.max(standing.promised);
     if standing.promised.get(resource) > own.get(resource) {
         reason = ScalingReason::Dependency;
         explanation = format!("promised {} to others; {explanation}", standing.promised);
+    }
+    if let Some(requested) = standing.requested {
+        let whole = requested.plus(standing.promised);
+        if whole.get(resource) > load.get(resource) {
+            reason = ScalingReason::Request;
+            explanation = format!("{requested} were asked for through the API; {explanation}");
+        }
+        load = load.max(&whole);
     }
     let wanted = service.replicas_for(&load, scaling.target_utilization);
     let unbounded = service.replicas_wanted(&load, scaling.target_utilization);
@@ -230,7 +240,27 @@ mod tests {
             risk: None,
             burn_rate: None,
             promised,
+            requested: None,
         }
+    }
+
+    #[test]
+    fn what_was_asked_for_is_planned_for_beside_what_was_promised() {
+        let (service, policy) = (service(), policy());
+        let rps = |rps| Quantities::of(Resource::RequestsPerSecond, rps).unwrap();
+        let ahead = outlook(35.0, 0.9);
+        let (promised, requested) = (rps(20.0), rps(70.0));
+        let now = Standing {
+            requested: Some(&requested),
+            ..standing(&service, &policy, Some(&ahead), 9, &promised)
+        };
+        let found = need(&now, &mut Recent::default());
+        assert_eq!((found.replicas, found.reason), (9, ScalingReason::Request));
+        // More is forecast than was asked for.
+        let requested = rps(5.0);
+        let now = Standing { requested: Some(&requested), ..now };
+        let found = need(&now, &mut Recent::default());
+        assert_eq!((found.replicas, found.reason), (4, ScalingReason::Forecast));
     }
 
     #[test]

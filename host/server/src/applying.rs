@@ -13,7 +13,7 @@ use crate::{
     host::Host,
     negotiating::Session,
     persistence::Standings,
-    state::{Agreed, Scheduled, ServiceState},
+    state::{Agreed, Refused, Requested, Scheduled, ServiceState},
     views::{ScalingVerdict, Verdict},
 };
 
@@ -31,12 +31,26 @@ pub(crate) struct Asked {
     pub(crate) explanation: String,
     /// The load that is not asked for again at once if it is refused.
     pub(crate) load: Option<Quantities>,
+    #[serde(default)]
+    pub(crate) origin: Origin,
+}
+
+/// Who wants it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Origin {
+    /// The host, which has worked out what is needed.
+    #[default]
+    Need,
+    /// Somebody outside; see [`Requested::goes_on`].
+    Request { goes_on: bool },
 }
 
 impl From<Need> for Asked {
     fn from(need: Need) -> Self {
         let Need { replicas, reason, bound, explanation, .. } = need;
-        Self { wanted: replicas, from: 0, reason, bound, explanation, load: None }
+        let origin = Origin::Need;
+        Self { wanted: replicas, from: 0, reason, bound, explanation, load: None, origin }
     }
 }
 
@@ -56,7 +70,7 @@ impl Host {
         {
             let retry = Span::from_millis(self.interval.as_millis().saturating_mul(RETRY));
             let refused = verdict.verdict != Verdict::Approved;
-            state.refused = refused.then(|| Agreed { load, until: now + retry });
+            state.refused = refused.then(|| Refused { load, until: now + retry });
         }
         self.keep_session(pending, session, now, verdict)?;
         let Some(agreement) = session.negotiated.outcome.agreement() else { return Ok(()) };
@@ -64,8 +78,7 @@ impl Host {
         if session.window.start > now {
             return schedule(session, agreement, &asked, states, pending);
         }
-        apply(session, agreement, &asked, now, states, pending);
-        Ok(())
+        apply(session, agreement, &asked, now, states, pending)
     }
 
     /// Takes up what was agreed for now at an earlier time.
@@ -78,8 +91,10 @@ impl Host {
             let (due, later): (Vec<_>, _) =
                 state.scheduled.drain(..).partition(|scheduled| scheduled.at <= now);
             state.scheduled = later;
-            for Scheduled { replicas, load, negotiation, .. } in due {
+            for Scheduled { replicas, load, negotiation, agreed, requested, .. } in due {
                 let to = state.replicas.max(replicas);
+                state.agreed = agreed.or(state.agreed.take());
+                state.requested = requested.or(state.requested.take());
                 let from = std::mem::replace(&mut state.replicas, to);
                 let explanation = "agreed earlier, for a window that begins now".to_owned();
                 if from != to {
@@ -103,6 +118,14 @@ impl Host {
         Ok(())
     }
 
+    /// Negotiates for those who lost a lease to the agreement, while their notice runs.
+    pub(crate) fn serve_losers(&self, verdict: &ScalingVerdict) {
+        let borrows = |agreement: &Agreement| !agreement.borrowed.is_empty();
+        if !verdict.dry_run && verdict.agreement.as_ref().is_some_and(borrows) {
+            self.serve_lost();
+        }
+    }
+
     /// Whoever lost a lease to this agreement has to negotiate for another.
     fn mark_lost(&self, agreement: &Agreement, states: &mut BTreeMap<Name, ServiceState>) {
         if let Some(state) = states.get_mut(&agreement.requester) {
@@ -120,7 +143,7 @@ impl Host {
     }
 }
 
-/// Notes what is to be done when the window of the agreement begins, early enough for replicas to start.
+/// Notes what is to be done when the window of the agreement begins.
 fn schedule(
     session: &Session,
     agreement: &Agreement,
@@ -130,16 +153,19 @@ fn schedule(
 ) -> Result<(), HostError> {
     for (name, agreed) in &agreement.services {
         let Some(state) = states.get_mut(name) else { continue };
+        let own = *name == agreement.requester;
         state.scheduled.push(Scheduled {
             at: session.window.start,
             replicas: agreed.replicas,
             load: agreed.load.clone(),
             negotiation: session.id.clone(),
+            agreed: own.then(|| session.agreed(&agreed.load)),
+            requested: asked.requested(session, &agreed.load).filter(|_| own),
         });
-        if *name == agreement.requester {
+        if own {
             // Until then there is no more to be had.
             let load = asked.load.clone().unwrap_or_else(|| agreed.load.clone());
-            state.refused = Some(Agreed { load, until: session.window.start });
+            state.refused = Some(Refused { load, until: session.window.start });
         }
         pending.batch.put::<Standings>(name, &state.stored())?;
     }
@@ -154,14 +180,15 @@ fn apply(
     now: Timestamp,
     states: &mut BTreeMap<Name, ServiceState>,
     pending: &mut Pending,
-) {
+) -> Result<(), HostError> {
     let requester = &agreement.requester;
     for (name, agreed) in &agreement.services {
         let Some(state) = states.get_mut(name) else { continue };
         let own = name == requester;
         if own {
-            let until = session.window.end;
-            state.agreed = Some(Agreed { load: agreed.load.clone(), until });
+            state.agreed = Some(session.agreed(&agreed.load));
+            state.requested = asked.requested(session, &agreed.load).or(state.requested.take());
+            pending.batch.put::<Standings>(name, &state.stored())?;
         }
         // A dependency is raised to what it has promised; what it gives back it decides itself.
         // Nor does a requester that gets less than it asked for end up with fewer than it has.
@@ -191,5 +218,20 @@ fn apply(
             negotiation: Some(session.id.clone()),
             explanation,
         });
+    }
+    Ok(())
+}
+
+impl Session {
+    fn agreed(&self, load: &Quantities) -> Agreed {
+        let renew_before = self.demand.policy.renew_before;
+        Agreed { load: load.clone(), until: self.window.end, renew_before }
+    }
+}
+
+impl Asked {
+    fn requested(&self, session: &Session, load: &Quantities) -> Option<Requested> {
+        let Origin::Request { goes_on } = self.origin else { return None };
+        Some(Requested { load: load.clone(), window: session.window, goes_on })
     }
 }

@@ -124,7 +124,7 @@ impl Host {
     /// [`HostError::Provider`] saying which unit and field is wrong.
     pub fn put_provider(&self, provider: Provider) -> Result<Put, HostError> {
         provider.validate()?;
-        let _changing = self.changing();
+        let changing = self.changing();
         let bidder = provider.bidding.as_ref().map(|plugin| (plugin, Role::Bidding));
         self.check_plugin("provider", &provider.name, "bidding", bidder)?;
         let mut catalog = self.catalog().as_ref().clone();
@@ -138,9 +138,15 @@ impl Host {
         for gone in old.iter().flat_map(|old| accounts(old)) {
             ledger.remove_owner(&gone);
         }
-        self.open_accounts(&mut ledger, &provider);
+        let excess = self.open_accounts(&mut ledger, &provider);
         drop(ledger);
-        self.show(catalog, "provider", &provider.name, old.is_some())
+        let put = self.show(catalog, "provider", &provider.name, old.is_some())?;
+        if !excess.is_empty() {
+            self.end_excess(&provider, &excess)?;
+            drop(changing);
+            self.serve_lost();
+        }
+        Ok(put)
     }
 
     /// A provider.

@@ -261,6 +261,7 @@ impl Host {
         drop(turning);
         self.carry_out(submitted)?;
         for (verdict, answer) in answers {
+            self.serve_losers(&verdict);
             // Whoever asked may have gone away.
             answer.into_iter().for_each(|answer| drop(answer.send(verdict.clone())));
         }

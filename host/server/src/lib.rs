@@ -39,7 +39,10 @@ mod reclaiming;
 mod replay;
 mod restore;
 mod scaling;
+mod serving;
 mod state;
+#[cfg(test)]
+mod testing;
 mod tiering;
 mod turn;
 mod views;

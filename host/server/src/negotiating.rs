@@ -49,17 +49,18 @@ pub(crate) struct Wish<'a> {
     pub(crate) policy: &'a ScalingPolicy,
     pub(crate) load: Quantities,
     pub(crate) purpose: Purpose,
+    pub(crate) window: Window,
 }
 
 impl Wish<'_> {
     fn demand(self, session: String, now: Timestamp) -> Demand {
-        let Self { service, policy, load, purpose } = self;
+        let Self { service, policy, load, purpose, window } = self;
         Demand {
             session,
             requester: service.name.clone(),
             load,
             purpose,
-            window: Window::new(now, policy.negotiation.lease),
+            window,
             policy: policy.negotiation.clone(),
             target_utilization: policy.scaling.target_utilization,
             budget_per_hour: policy.bidding.budget_per_hour,

@@ -1,11 +1,11 @@
 //! Capacity that its provider takes back, with notice: whoever holds it negotiates for another before the
 //! notice runs out.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use haggle_model::{Lease, Name, Owner, Provider, Timestamp};
-use haggle_negotiate::Effect;
-use haggle_store::{Batch, Kind};
+use haggle_model::{Lease, Name, Owner, Provider, Quantities, Timestamp};
+use haggle_negotiate::{Effect, Overcommitment};
+use haggle_store::{Batch, Kind, Providers};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -40,7 +40,7 @@ impl Kind for Reclaims {
 
 impl Host {
     /// A provider announces that it takes compute units back. Leases that do not fit into what is left then
-    /// end at that time, those of lower tiers first; their holders negotiate for others at the next turn. A
+    /// end at that time, those of lower tiers first; their holders negotiate for others at once. A
     /// new announcement for the same unit takes the place of the one before.
     ///
     /// # Errors
@@ -50,7 +50,7 @@ impl Host {
         provider: &Name,
         request: &ReclaimRequest,
     ) -> Result<Reclaimed, HostError> {
-        let _changing = self.changing();
+        let changing = self.changing();
         let catalog = self.catalog();
         let provider = catalog.provider(provider)?;
         let ReclaimRequest { unit, count, at } = request;
@@ -71,6 +71,8 @@ impl Host {
             format!("takes back {count} of {unit} at {at}: {} lease(s) end", leases.len());
         let detail = json!({ "unit": unit, "count": count, "at": at, "holders": holders });
         self.emit(EventKind::Alert, provider.name.as_str(), message, detail);
+        drop(changing);
+        self.serve_lost();
         Ok(Reclaimed {
             provider: provider.name.clone(),
             unit: unit.clone(),
@@ -93,9 +95,23 @@ impl Host {
         let key = (provider.name.clone(), unit.clone());
         let mut batch = Batch::new();
         batch.put::<Reclaims>(&key, &reclaim)?;
+        let leases = self.end_at(&owner, &left, reclaim.at, batch)?;
+        lock(&self.reclaims).insert(key, reclaim);
+        Ok(leases)
+    }
+
+    /// Ends at that time what does not fit into what is left of an owner then, writes it together with the
+    /// batch, and marks the holders.
+    fn end_at(
+        &self,
+        owner: &Owner,
+        left: &Quantities,
+        at: Timestamp,
+        mut batch: Batch,
+    ) -> Result<Vec<Lease>, HostError> {
         // Written in the order in which it counts.
         let (leases, written) = self.with_engine(|engine, setting| {
-            let leases = match engine.reclaim(&owner, &left, reclaim.at, setting) {
+            let leases = match engine.reclaim(owner, left, at, setting) {
                 Some(Effect::Reclaimed(leases)) => leases,
                 _ => Vec::new(),
             };
@@ -104,9 +120,31 @@ impl Host {
         });
         written?;
         self.persistence.commit(Batch::new())?;
-        lock(&self.reclaims).insert(key, reclaim);
         self.note_lost(&leases);
         Ok(leases)
+    }
+
+    /// Ends what a provider has promised beyond what it has now: the holders get the notice that its units
+    /// give.
+    pub(crate) fn end_excess(
+        &self,
+        provider: &Provider,
+        excess: &[Overcommitment],
+    ) -> Result<(), HostError> {
+        for unit in &provider.units {
+            let owner = Owner::Unit { provider: provider.name.clone(), unit: unit.id.clone() };
+            let mut here = excess.iter().filter(|over| over.owner == owner).peekable();
+            if here.peek().is_none() {
+                continue;
+            }
+            let at = self.clock.now() + unit.interruption_notice;
+            let leases = self.end_at(&owner, &unit.total(), at, Batch::new())?;
+            let over = here.map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            let message = format!("{over}: {} lease(s) end at {at}", leases.len());
+            let detail = json!({ "unit": unit.id, "at": at });
+            self.emit(EventKind::Alert, provider.name.as_str(), message, detail);
+        }
+        Ok(())
     }
 
     /// The holders have to negotiate for others.
@@ -126,15 +164,34 @@ impl Host {
             .filter(|(_, reclaim)| reclaim.at <= now)
             .map(|(key, reclaim)| (key.clone(), *reclaim))
             .collect();
-        for ((name, unit), Reclaim { count, .. }) in due {
-            if let Ok(mut provider) = self.provider(&name) {
-                for found in provider.units.iter_mut().filter(|found| found.id == unit) {
-                    found.count = found.count.saturating_sub(count);
-                }
-                self.put_provider(provider)?;
+        due.into_iter().try_for_each(|(key, reclaim)| self.carry_out_reclaim(&key, reclaim.count))
+    }
+
+    /// What the provider has announced of its other units stands.
+    fn carry_out_reclaim(&self, key: &(Name, Name), count: u32) -> Result<(), HostError> {
+        let (name, id) = key;
+        let _changing = self.changing();
+        let mut catalog = self.catalog().as_ref().clone();
+        let mut batch = Batch::new();
+        batch.delete::<Reclaims>(key)?;
+        if let Ok(found) = catalog.provider(name) {
+            let mut provider = found.as_ref().clone();
+            for unit in provider.units.iter_mut().filter(|unit| unit.id == *id) {
+                unit.count = unit.count.saturating_sub(count);
             }
+            batch.put::<Providers>(name, &provider)?;
+            catalog.providers.insert(name.clone(), Arc::new(provider));
         }
-        Ok(())
+        self.persistence.commit(batch)?;
+        lock(&self.reclaims).remove(key);
+        if let Ok(provider) = catalog.provider(name)
+            && let Some(unit) = provider.unit(id.as_str())
+        {
+            let owner = Owner::Unit { provider: name.clone(), unit: id.clone() };
+            // What did not fit has ended by now.
+            self.ledger().set_capacity(&owner, &unit.total());
+        }
+        self.show(catalog, "provider", name, true).map(drop)
     }
 
     /// A provider that is described anew says what it has from now on: what it announced before is over.

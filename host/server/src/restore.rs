@@ -2,16 +2,14 @@
 
 use std::sync::{Arc, PoisonError};
 
-use haggle_model::{Lease, Owner, Provider, Service, Span, Window};
-use haggle_negotiate::{Ledger, service_capacity};
+use haggle_model::{ComputeUnit, Lease, Owner, Provider, Service, Span, Timestamp, Window};
+use haggle_negotiate::{Ledger, Overcommitment, service_capacity};
 use haggle_observe::Sample;
 use haggle_store::{Batch, Calendar, Dependencies, Leases, Policies, Providers, Services, Store};
-use serde_json::Value;
 
 use crate::{
     catalog::Catalog,
     error::HostError,
-    events::EventKind,
     host::Host,
     persistence::{Standings, keep_leases},
     state::ServiceState,
@@ -60,6 +58,7 @@ impl Host {
         let mut batch = Batch::new();
         keep_leases(&mut batch, &changed)?;
         self.persistence.commit(batch)?;
+        self.remember_lost(now);
         let keep = self.history().keep();
         self.restore_history(store, Window::new(now.before(keep), keep + Span::from_mins(1)))?;
         *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = catalog.settled();
@@ -110,12 +109,28 @@ impl Host {
         Ok(())
     }
 
-    pub(crate) fn open_accounts(&self, ledger: &mut Ledger, provider: &Provider) {
-        for unit in &provider.units {
+    /// Makes a provider's units known to the ledger; what it has promised of them beyond what there is, is
+    /// returned.
+    pub(crate) fn open_accounts(
+        &self,
+        ledger: &mut Ledger,
+        provider: &Provider,
+    ) -> Vec<Overcommitment> {
+        let open = |unit: &ComputeUnit| {
             let owner = Owner::Unit { provider: provider.name.clone(), unit: unit.id.clone() };
-            for over in ledger.set_capacity(&owner, &unit.total()) {
-                let message = format!("more is promised than there is: {over:?}");
-                self.emit(EventKind::Alert, provider.name.as_str(), message, Value::Null);
+            ledger.set_capacity(&owner, &unit.total())
+        };
+        provider.units.iter().flat_map(open).collect()
+    }
+
+    /// Whoever lost a lease before the host stopped has still to negotiate for another.
+    fn remember_lost(&self, now: Timestamp) {
+        let ledger = self.ledger();
+        for (name, state) in self.states().iter_mut() {
+            let Some(agreed) = &state.agreed else { continue };
+            let is_lost = |lease: &Lease| now < lease.window.end && lease.window.end < agreed.until;
+            if state.scheduled.is_empty() && ledger.leases_of(name).any(is_lost) {
+                state.lose();
             }
         }
     }

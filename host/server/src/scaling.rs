@@ -6,7 +6,7 @@ use haggle_model::{Owner, Quantities, ScalingReason, Service, Window};
 use haggle_negotiate::Purpose;
 
 use crate::{
-    applying::Asked,
+    applying::{Asked, Origin},
     catalog::not_found,
     committing::Pending,
     error::HostError,
@@ -61,8 +61,7 @@ impl Host {
         let service = catalog.service(&request.service)?;
         let mut policy = catalog.policy_of(service).as_ref().clone();
         if let Some(lease) = request.lease {
-            policy.negotiation.lease = lease;
-            policy.negotiation.renew_before = policy.negotiation.renew_before.min(lease);
+            policy.negotiation.hold_for(lease);
         }
         if let Some(deadline) = request.deadline {
             policy.negotiation.deadline = deadline;
@@ -74,7 +73,7 @@ impl Host {
         let window = Window::new(now, policy.negotiation.lease);
         let promised = ledger.committed(&Owner::Service(service.name.clone()), window, &[]);
         let load = load.minus(&promised);
-        let wish = Wish { service, policy: &policy, load, purpose: Purpose::Growth };
+        let wish = Wish { service, policy: &policy, load, purpose: Purpose::Growth, window };
         let (number, mut demand) = self.demand(wish, now)?;
         demand.dry_run = request.dry_run;
         let (answer, verdict) = mpsc::sync_channel(1);
@@ -90,6 +89,7 @@ impl Host {
             bound: None,
             explanation: "asked for through the API".to_owned(),
             load: None,
+            origin: Origin::Request { goes_on: request.lease.is_none() },
         };
         if catalog.asks_others(&service.name) {
             drop(ledger);
@@ -116,6 +116,7 @@ impl Host {
         let submitted = self.submit(pending)?;
         drop(turning);
         self.carry_out(submitted)?;
+        self.serve_losers(&verdict);
         drop(answer.send(verdict));
         Ok(ticket)
     }

@@ -1,4 +1,4 @@
-use haggle_model::{Quantities, Service, Tier, Timestamp};
+use haggle_model::{Quantities, Service, Span, Tier, Timestamp, Window};
 use haggle_plan::{Accuracy, Compliance, Recent};
 use serde::{Deserialize, Serialize};
 
@@ -26,12 +26,14 @@ pub(crate) struct ServiceState {
     pub(crate) planned: Quantities,
     /// What was last agreed for it, and until when.
     pub(crate) agreed: Option<Agreed>,
+    /// What was asked for from outside, and agreed.
+    pub(crate) requested: Option<Requested>,
     /// A lease of it ends before the agreement: it has to negotiate for another.
     pub(crate) lost: bool,
     /// Replicas that were agreed for later, by when.
     pub(crate) scheduled: Vec<Scheduled>,
     /// What was last asked for in vain, at least in part, and until when it is not asked for again.
-    pub(crate) refused: Option<Agreed>,
+    pub(crate) refused: Option<Refused>,
 }
 
 /// An order to scale.
@@ -43,9 +45,30 @@ pub(crate) struct Order {
     pub(crate) sequence: u64,
 }
 
-/// A load beyond what the service has promised to others, and until when.
+/// A load beyond what the service has promised to others, until when it is agreed, and how long before that
+/// it is negotiated for again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Agreed {
+    pub(crate) load: Quantities,
+    pub(crate) until: Timestamp,
+    #[serde(default)]
+    pub(crate) renew_before: Span,
+}
+
+/// A load beyond what the service has promised to others that somebody asked for: it plans for no less within
+/// the window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Requested {
+    pub(crate) load: Quantities,
+    pub(crate) window: Window,
+    /// It goes on beyond the window as long as nothing else says what the service needs. Whoever asks for a
+    /// certain time wants it for that time.
+    pub(crate) goes_on: bool,
+}
+
+/// A load that was asked for in vain, and until when it is not asked for again.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Refused {
     pub(crate) load: Quantities,
     pub(crate) until: Timestamp,
 }
@@ -57,6 +80,11 @@ pub(crate) struct Scheduled {
     pub(crate) replicas: u32,
     pub(crate) load: Quantities,
     pub(crate) negotiation: String,
+    /// What holds for whoever negotiated it from then on; none for what others have promised to that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) agreed: Option<Agreed>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) requested: Option<Requested>,
 }
 
 /// The part of the state that outlives the process.
@@ -67,6 +95,8 @@ pub(crate) struct StoredStanding {
     pub(crate) tier_since: Timestamp,
     pub(crate) planned: Quantities,
     pub(crate) agreed: Option<Agreed>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) requested: Option<Requested>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) scheduled: Vec<Scheduled>,
 }
@@ -87,6 +117,7 @@ impl ServiceState {
             compliance: Compliance::default(),
             planned: Quantities::new(),
             agreed: None,
+            requested: None,
             lost: false,
             scheduled: Vec::new(),
             refused: None,
@@ -99,12 +130,10 @@ impl ServiceState {
         now: Timestamp,
     ) -> Self {
         let new = Self::new(service, now);
-        match standing {
-            Some(StoredStanding { replicas, tier, tier_since, planned, agreed, scheduled }) => {
-                Self { replicas, tier, tier_since, planned, agreed, scheduled, ..new }
-            }
-            None => new,
-        }
+        let Some(standing) = standing else { return new };
+        let StoredStanding { replicas, tier, tier_since, planned, .. } = standing;
+        let StoredStanding { agreed, requested, scheduled, .. } = standing;
+        Self { replicas, tier, tier_since, planned, agreed, requested, scheduled, ..new }
     }
 
     /// A lease of it ends before its time: it negotiates for another at the next turn.
@@ -120,7 +149,22 @@ impl ServiceState {
             tier_since: self.tier_since,
             planned: self.planned.clone(),
             agreed: self.agreed.clone(),
+            requested: self.requested.clone(),
             scheduled: self.scheduled.clone(),
         }
+    }
+}
+
+impl Agreed {
+    /// Whether it ends so soon that it is negotiated for again.
+    pub(crate) fn is_ending(&self, now: Timestamp) -> bool {
+        self.until.before(self.renew_before) <= now
+    }
+}
+
+impl Requested {
+    /// Whether it counts, given whether anything else says what the service needs.
+    pub(crate) fn counts(&self, now: Timestamp, is_known: bool) -> bool {
+        now < self.window.end || (self.goes_on && !is_known)
     }
 }

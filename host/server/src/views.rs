@@ -225,7 +225,8 @@ pub struct ScalingRequest {
     /// What it should carry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<Quantities>,
-    /// For how long; the policy's lease if none.
+    /// For how long. Without it, for the policy's lease, and longer as long as nothing else (samples, promises
+    /// to others) says what the service needs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Span>,
     /// How long may be negotiated; as the policy says if none.

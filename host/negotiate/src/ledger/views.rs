@@ -1,6 +1,6 @@
 //! What can be read from the ledger.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use haggle_model::{
     Lease, LeaseId, LeaseState, Name, Owner, Quantities, Resource, Timestamp, Window,
@@ -23,6 +23,16 @@ pub struct Overcommitment {
     pub committed: f64,
     /// When that is first so.
     pub at: Timestamp,
+}
+
+impl fmt::Display for Overcommitment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { owner, resource, capacity, committed, at } = self;
+        write!(
+            f,
+            "{committed} {resource} of {owner} are promised at {at}, and there are {capacity}"
+        )
+    }
 }
 
 impl Ledger {

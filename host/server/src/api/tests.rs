@@ -13,13 +13,12 @@ use axum::{
 use serde_json::Value;
 use tower::ServiceExt;
 
-use crate::{Host, HostOptions};
+use crate::{Host, testing::options};
 
 use super::{ApiOptions, Problem, ProblemKind, router};
 
 /// One host for all tests, because its plugins take a while to compile. Each test uses names of its own.
-static HOST: LazyLock<Arc<Host>> =
-    LazyLock::new(|| Arc::new(Host::open(HostOptions::default()).unwrap()));
+static HOST: LazyLock<Arc<Host>> = LazyLock::new(|| Arc::new(Host::open(options()).unwrap()));
 
 struct Reply {
     status: StatusCode,

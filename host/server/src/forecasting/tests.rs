@@ -4,7 +4,7 @@ use haggle_model::{CalendarEvent, Name, ScalingPolicy, Service, Span, Timestamp}
 use haggle_observe::{Sample, SeriesKey};
 use haggle_store::{Models, Store, StoreOptions};
 
-use crate::{Clock, Host, HostOptions, ManualClock, SampleBatch};
+use crate::{Clock, Host, HostOptions, ManualClock, SampleBatch, testing::options};
 
 const MINUTE: Span = Span::from_mins(1);
 const START: Timestamp = Timestamp::from_millis(1_750_000_000_000 / 60_000 * 60_000);
@@ -12,8 +12,7 @@ const SERVICES: usize = 6;
 
 fn open(data: &Path, clock: &Arc<ManualClock>) -> Host {
     let clock: Arc<dyn Clock> = Arc::clone(clock) as _;
-    Host::open(HostOptions { data: Some(data.to_owned()), clock, ..HostOptions::default() })
-        .unwrap()
+    Host::open(HostOptions { data: Some(data.to_owned()), clock, ..options() }).unwrap()
 }
 
 fn name(number: usize) -> Name {
@@ -131,11 +130,8 @@ fn as_much_history_is_kept_as_a_policy_looks_at() {
 #[test]
 fn dirty_series_are_forecast_all_the_same() {
     let clock = Arc::new(ManualClock::new(START));
-    let host = Host::open(HostOptions {
-        clock: Arc::clone(&clock) as Arc<dyn Clock>,
-        ..HostOptions::default()
-    })
-    .unwrap();
+    let host = Host::open(HostOptions { clock: Arc::clone(&clock) as Arc<dyn Clock>, ..options() })
+        .unwrap();
     describe(&host, "{}");
     let sample = |number: usize, seconds_ago: u64, value: f64| Sample {
         service: name(number),

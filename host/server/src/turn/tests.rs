@@ -3,13 +3,13 @@ use std::sync::Arc;
 use haggle_model::{Name, Service, Span, Timestamp};
 use haggle_observe::Sample;
 
-use crate::{Clock, Host, HostOptions, ManualClock, SampleBatch};
+use crate::{Clock, Host, HostOptions, ManualClock, SampleBatch, testing::options};
 
 #[test]
 fn a_load_is_counted_by_what_the_service_serves() {
     let now = Timestamp::from_millis(1_750_000_000_000).floor(Span::from_mins(1));
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(now));
-    let host = Host::open(HostOptions { clock, ..HostOptions::default() }).unwrap();
+    let host = Host::open(HostOptions { clock, ..options() }).unwrap();
     let service = r#"{"name": "batch", "replica": {"serves": {"cpu_cores": 2}}}"#;
     host.put_service(serde_json::from_str::<Service>(service).unwrap()).unwrap();
     let batch = Name::new("batch").unwrap();
