@@ -29,6 +29,8 @@ pub(crate) struct Pending {
     pub(crate) ended: Vec<String>,
     /// What is to be told once it is durable.
     pub(crate) news: Vec<News>,
+    /// How often was negotiated on a copy of the ledger.
+    pub(crate) trials: usize,
 }
 
 /// An event that waits for the disk.
@@ -52,7 +54,7 @@ impl Host {
     /// Hands what was decided to the store, behind all that was decided before. The turn must be held, so
     /// that it is written in the order in which it was decided.
     pub(crate) fn submit(&self, pending: Pending) -> Result<Submitted, HostError> {
-        let Pending { mut batch, mut decisions, ended, news } = pending;
+        let Pending { mut batch, mut decisions, ended, news, .. } = pending;
         let states = self.states();
         for decision in &decisions {
             if let Some(state) = states.get(&decision.service) {

@@ -23,6 +23,10 @@ use crate::{
     views::{TurnReport, Verdict},
 };
 
+/// At most so many negotiations at once are tried on a copy of the ledger first: to copy it takes as long as
+/// it is large.
+const MOST_TRIALS: usize = 64;
+
 /// What is to be negotiated for a service now.
 struct Due {
     needed: Need,
@@ -64,7 +68,8 @@ impl Host {
                 report,
             );
         }
-        if lost {
+        if lost && pending.trials < MOST_TRIALS {
+            pending.trials += 1;
             self.keep_what_is_held(catalog, &states, &ledger, (number, &mut demand), now)?;
         }
         match self.negotiate(catalog, &states, &mut ledger, (number, demand), now) {

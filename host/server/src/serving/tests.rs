@@ -1,7 +1,8 @@
 use std::{path::Path, sync::Arc};
 
 use haggle_model::{
-    Lease, LeaseState, Name, Owner, Provider, ScalingPolicy, Service, Span, Timestamp,
+    Lease, LeaseState, Name, Owner, Provider, ScalingPolicy, ScalingReason, Service, Span,
+    Timestamp,
 };
 use haggle_observe::Sample;
 use serde_json::{Value, json};
@@ -314,4 +315,24 @@ fn a_provider_that_has_less_than_it_promised_gives_notice() {
         .find(|e| e.subject == "rack" && e.message.contains("promised"));
     let told = told.unwrap().message;
     assert!(told.starts_with("15 cpu_cores of provider rack, unit m are promised"), "{told}");
+}
+
+#[test]
+fn an_error_budget_that_burns_is_negotiated_for() {
+    let world = World::new(None);
+    let terms = json!({"alternatives": ["smaller"], "burn_rate": 2.0});
+    world.policy(terms);
+    let service = json!({
+        "name": "web", "objective": {"target": 0.9, "window": "60s"},
+        "replica": {"serves": {"requests_per_second": 10}, "startup": "3s"},
+        "replicas": {"min": 1, "max": 30},
+    });
+    world.host.put_service(serde_json::from_value::<Service>(service).unwrap()).unwrap();
+    world.samples("web", 100.0);
+    world.clock.advance(TURN);
+    world.host.turn().unwrap();
+    let decision = world.host.decisions(0, 10).unwrap().pop().unwrap();
+    assert_eq!(decision.reason, ScalingReason::Objective, "{decision:?}");
+    let record = world.host.negotiation(&decision.negotiation.unwrap()).unwrap();
+    assert_eq!(record["demand"]["purpose"], "failure_avoidance");
 }
