@@ -4,6 +4,7 @@ use super::{Commitment, Hold, Ledger, LedgerError};
 use crate::testing::{at, cores, name, window};
 
 mod random;
+mod reclaim;
 
 fn rack() -> Owner {
     Owner::Unit { provider: name("alder"), unit: name("rack") }
