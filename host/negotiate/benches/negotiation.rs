@@ -25,6 +25,9 @@ use haggle_negotiate::{
 };
 use microlp::{ComparisonOp, OptimizationDirection, Problem, SolveOutcome};
 
+#[path = "negotiation/together.rs"]
+mod together;
+
 type Failure = Box<dyn Error>;
 
 /// Counts what is allocated and not freed.
@@ -210,7 +213,8 @@ fn growth(out: &mut impl Write) -> Result<(), Failure> {
 fn market(out: &mut impl Write) -> Result<(), Failure> {
     clearing(out, 100, 40, 8, true)?;
     clearing(out, 100, 1000, 200, false)?;
-    clearing(out, 2, 1000, 200, true)
+    clearing(out, 2, 1000, 200, true)?;
+    together::together(out)
 }
 
 /// How long the exact solver may take for one request.

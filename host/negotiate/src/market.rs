@@ -4,9 +4,13 @@ use serde::{Deserialize, Serialize};
 use crate::{Bid, InventoryUnit, Request};
 
 mod admission;
+mod board;
+mod contest;
 mod exchange;
 mod joint;
+mod prices;
 mod search;
+mod stand;
 
 pub use admission::{RefusedBid, admit};
 pub use joint::{Order, clear_in_turn, clear_together};

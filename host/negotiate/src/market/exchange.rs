@@ -36,7 +36,7 @@ const HALVINGS: usize = 50;
 const MOST_SEARCHED: usize = 200;
 
 /// Money within rounding: nobody loses a deal to the last bit.
-fn slack(budget: f64) -> f64 {
+pub(super) fn slack(budget: f64) -> f64 {
     1e-9 * budget.max(1.0)
 }
 
@@ -142,7 +142,7 @@ impl Lots {
         });
     }
 
-    fn items(&self) -> Vec<Item> {
+    pub(super) fn items(&self) -> Vec<Item> {
         let item =
             |lot: &Lot| Item { unit: lot.unit, most: lot.most, price: lot.price, score: lot.score };
         self.lots.iter().map(item).collect()
@@ -160,6 +160,12 @@ impl Lots {
         if steepest.is_finite() { steepest.max(1e-9) } else { 1.0 }
     }
 
+    /// A unit that was bid for, and how many replicas there is room for.
+    pub(super) fn unit(&self, place: usize) -> Option<(&Name, &Name, u32)> {
+        let (provider, unit) = self.units.get(place)?;
+        Some((provider, unit, *self.left.get(place)?))
+    }
+
     /// What every lot has won, in the order of their ids.
     fn solution(&self) -> Vec<u32> {
         let mut won: Vec<(usize, u32)> = self.lots.iter().map(|lot| (lot.id, lot.won)).collect();
@@ -167,7 +173,7 @@ impl Lots {
         won.into_iter().map(|(_, won)| won).collect()
     }
 
-    fn restore(&mut self, solution: &[u32]) {
+    pub(super) fn restore(&mut self, solution: &[u32]) {
         self.give_back();
         self.lots.sort_by_key(|lot| lot.id);
         for (place, won) in solution.iter().enumerate() {

@@ -1,13 +1,13 @@
 //! Several requests that draw on the same units, each on a budget of its own.
 
-use std::{
-    cell::Cell,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::{cell::Cell, collections::BTreeMap};
 
 use haggle_model::{Name, Quantities, Resource};
 
-use super::{Allocation, Clearing, ScoredBid, exchange::Lots};
+use super::{
+    Allocation, Clearing, ScoredBid, board::Board, contest::Contest, exchange::Lots,
+    prices::Prices, room,
+};
 use crate::{InventoryUnit, Request};
 
 /// One of the requests that are cleared together.
@@ -49,55 +49,68 @@ pub fn clear_in_turn(orders: &[Order<'_>]) -> Vec<Clearing> {
 /// Gives all orders all that they want, each within its budget and together within what there is, for the
 /// highest total score; none if there is no such solution, or none was found. Where no two orders want
 /// the same, the best for each is the best for all, and what that would score bounds everything else.
-/// Otherwise every order comes first once, and all ways are searched through among so few bids that this
-/// is likely to find the best; with more bids, the best of those turns stands. Ties go to the earlier
-/// order's best, so the outcome depends on the order of orders, and never on that of the bids.
+/// Otherwise prices are put on what several want, which often shows that there is no solution or how good
+/// one can be at most, and a local search starts from what everybody would choose at them; among so few
+/// bids that it is likely to find the best, all ways are searched through. Ties go to the earlier order's
+/// best, so the outcome depends on the order of orders, and never on that of the bids.
 #[must_use]
 pub fn clear_together(orders: &[Order<'_>]) -> Option<Vec<Clearing>> {
     let bound = alone(orders, &Taken::default())?;
     if !is_enough_in_total(orders) {
         return None;
     }
-    let mut best: Option<Solution> = None;
-    for first in 0..orders.len().max(1) {
-        let turns = served_first(orders, first);
-        best = match best {
-            Some(before) if turns.as_ref().is_none_or(|found| found.1 <= before.1) => Some(before),
-            _ => turns,
-        };
-        if best.as_ref().is_some_and(|(_, score)| *score >= bound - 1e-9 * bound.abs().max(1.0)) {
+    let places: Vec<usize> = (0..orders.len()).collect();
+    let turns = in_turn(orders, &places);
+    let mut all = orders.iter().zip(&turns.0);
+    let is_all = all.all(|(order, clearing)| clearing.count == order.request.count);
+    let mut best = is_all.then_some(turns);
+    let is_best = |(_, score): &Solution| *score >= bound - 1e-9 * bound.abs().max(1.0);
+    if !best.as_ref().is_some_and(is_best) {
+        let board = Board::new(orders);
+        let Some((prices, choice)) = Prices::find(&board) else {
             return best.map(|(clearings, _)| clearings);
+        };
+        let contest = Contest::new(&board, &prices, &choice);
+        let won = contest.run(choice.bound.min(bound / board.unit_score));
+        let found = won.and_then(|won| polished(orders, board.solved(&won)));
+        let highest = best.as_ref().map_or(f64::MIN, |(_, score)| *score);
+        best = found.filter(|(_, score)| *score > highest).or(best);
+        if orders.iter().map(|order| order.bids.len()).sum::<usize>() <= MOST_SEARCHED {
+            let work = Cell::new(MOST_WORK);
+            let mut joint = Joint { orders, work: &work, best };
+            joint.descend(&mut Vec::new(), &Taken::default(), 0.0);
+            best = joint.best;
         }
-    }
-    if orders.iter().map(|order| order.bids.len()).sum::<usize>() <= MOST_SEARCHED {
-        let work = Cell::new(MOST_WORK);
-        let mut joint = Joint { orders, work: &work, best };
-        joint.descend(&mut Vec::new(), &Taken::default(), 0.0);
-        best = joint.best;
     }
     best.map(|(clearings, _)| clearings)
 }
 
-/// One after the other, that one first. Where that leaves somebody short, it goes before all others, and
-/// these find something else if they can.
-fn served_first(orders: &[Order<'_>], first: usize) -> Option<Solution> {
-    let mut turns: Vec<usize> = (0..orders.len()).collect();
-    let mut promoted = BTreeSet::new();
-    let mut next = Some(first);
-    while let Some(place) = next {
-        turns.retain(|turn| *turn != place);
-        turns.insert(0, place);
-        let (clearings, score) = in_turn(orders, &turns);
-        let is_short = |place: &usize| match (orders.get(*place), clearings.get(*place)) {
-            (Some(order), Some(clearing)) => clearing.count < order.request.count,
-            _ => false,
-        };
-        let Some(short) = turns.iter().copied().find(is_short) else {
-            return Some((clearings, score));
-        };
-        next = promoted.insert(short).then_some(short);
+/// Every order in turn takes the best that all others leave it, if that is better than what it has. None
+/// where that is more than there is after all.
+fn polished(orders: &[Order<'_>], mut all: Vec<Lots>) -> Option<Solution> {
+    // What those take who have not had their turn yet.
+    let mut later = vec![Taken::default()];
+    for (order, lots) in orders.iter().zip(&all).rev() {
+        let mut taken = later.last().cloned().unwrap_or_default();
+        taken.add(order, &lots.won());
+        later.push(taken);
     }
-    None
+    later.pop();
+    let (mut taken, mut clearings, mut score) = (Taken::default(), Vec::new(), 0.0);
+    for ((order, lots), later) in orders.iter().zip(&mut all).zip(later.iter().rev()) {
+        let better = order.settled(&taken.with(later));
+        if better.count() == order.request.count && better.score() > lots.score() {
+            *lots = better;
+        }
+        let won = lots.won();
+        if lots.count() != order.request.count || !taken.leaves(order, &won) {
+            return None;
+        }
+        taken.add(order, &won);
+        score += lots.score();
+        clearings.push(Clearing::of(won));
+    }
+    Some((clearings, score))
 }
 
 /// Branch and bound over the orders, one after the other.
@@ -168,12 +181,28 @@ impl Taken {
         stock
     }
 
-    fn add(&mut self, order: &Order<'_>, won: &[Allocation]) {
-        let mut counts: BTreeMap<(Name, Name), u32> = BTreeMap::new();
-        for won in won {
-            *counts.entry((won.provider.clone(), won.unit.clone())).or_default() += won.count;
+    /// Whether that is left for an order.
+    fn leaves(&self, order: &Order<'_>, won: &[Allocation]) -> bool {
+        let left = self.left(order);
+        let has = |unit: &(Name, Name), count: u32| {
+            let mut left = left.iter();
+            let left = left.find(|left| left.provider == unit.0 && left.unit.id == unit.1);
+            left.is_some_and(|left| room(left, &order.request.resources) >= count)
+        };
+        counts(won).iter().all(|(unit, count)| has(unit, *count))
+    }
+
+    fn with(&self, other: &Self) -> Self {
+        let mut all = self.clone();
+        for (unit, more) in &other.0 {
+            let taken = all.0.entry(unit.clone()).or_default();
+            *taken = taken.plus(more);
         }
-        for (unit, count) in counts {
+        all
+    }
+
+    fn add(&mut self, order: &Order<'_>, won: &[Allocation]) {
+        for (unit, count) in counts(won) {
             let mut more = order.request.resources.scaled(f64::from(count));
             if let Some(held) = order.held.get(&unit) {
                 more = more.minus(held);
@@ -182,6 +211,15 @@ impl Taken {
             *taken = taken.plus(&more);
         }
     }
+}
+
+/// By provider and unit: how many replicas.
+fn counts(won: &[Allocation]) -> BTreeMap<(Name, Name), u32> {
+    let mut counts = BTreeMap::new();
+    for won in won {
+        *counts.entry((won.provider.clone(), won.unit.clone())).or_default() += won.count;
+    }
+    counts
 }
 
 /// Settles the orders in these turns; the clearings are in the order of the orders.

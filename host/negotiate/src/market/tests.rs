@@ -8,6 +8,7 @@ use crate::{
 };
 
 mod joint;
+mod planted;
 
 fn unit(provider: &str, id: &str, count: u32) -> InventoryUnit {
     let unit = ComputeUnit {

@@ -1,0 +1,205 @@
+//! Several orders in plain numbers, for those who try many ways to share the same units out.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use haggle_model::{Name, Quantities, Resource};
+
+use super::{
+    Order,
+    exchange::{Lots, slack},
+    prices::Prices,
+};
+
+/// What there is, and who bids what for it. An amount of 1 is what a replica takes on average, 1 of money
+/// is the average price of an order's bids, and 1 of score the average range of an order's scores: so 1 is
+/// neither much nor little of anything.
+#[derive(Default)]
+pub(super) struct Board {
+    pub(super) sides: Vec<Side>,
+    pub(super) sites: Vec<Site>,
+    pub(super) offers: Vec<Offer>,
+    /// One resource of one unit each.
+    pub(super) pools: Vec<Pool>,
+    /// What a score of 1 is of the scores that were given.
+    pub(super) unit_score: f64,
+    /// No solution scores less.
+    pub(super) least_score: f64,
+    /// Of each order.
+    lots: Vec<Lots>,
+}
+
+/// An order.
+pub(super) struct Side {
+    pub(super) count: u32,
+    pub(super) money: Option<f64>,
+    pub(super) offers: Range<usize>,
+}
+
+/// What an order may take of one unit.
+pub(super) struct Site {
+    pub(super) side: usize,
+    /// The most replicas that fit if nobody else takes anything.
+    pub(super) most: u32,
+    takes: Vec<Take>,
+}
+
+/// What each replica at a site takes of a pool.
+pub(super) struct Take {
+    pub(super) pool: usize,
+    pub(super) each: f64,
+    /// What the order holds of the pool already: only what goes beyond that is taken.
+    held: f64,
+}
+
+/// A bid.
+pub(super) struct Offer {
+    pub(super) site: usize,
+    pub(super) most: u32,
+    pub(super) price: f64,
+    pub(super) score: f64,
+}
+
+pub(super) struct Pool {
+    /// What is there for all, whoever they are.
+    pub(super) free: f64,
+    /// No more than that is there for anybody, with all that is held.
+    pub(super) most: f64,
+    pub(super) sites: Vec<usize>,
+}
+
+/// Where each resource of each unit is among the pools.
+type Places = BTreeMap<(Name, Name, Resource), usize>;
+
+impl Take {
+    /// What so many replicas take beyond what is held.
+    pub(super) fn of(&self, count: u32) -> f64 {
+        (f64::from(count) * self.each - self.held).max(0.0)
+    }
+}
+
+impl Board {
+    pub(super) fn new(orders: &[Order<'_>]) -> Self {
+        let size = |resource: &Resource| {
+            let sizes = orders.iter().map(|order| order.request.resources.get(*resource));
+            (*resource, mean(sizes))
+        };
+        let sizes: BTreeMap<Resource, f64> = Resource::ALL.iter().map(size).collect();
+        let (mut board, mut places) = (Self::default(), Places::new());
+        for order in orders {
+            board.add(order, &sizes, &mut places);
+        }
+        // What is held stands on top of what is there for all.
+        for take in board.sites.iter().flat_map(|site| &site.takes) {
+            if let Some(pool) = board.pools.get_mut(take.pool) {
+                pool.most += take.held;
+            }
+        }
+        let scores = |side: &Side| {
+            let scores = board.of(side).map(|(_, offer)| offer.score);
+            scores.fold((f64::MAX, f64::MIN), |(least, most), s| (least.min(s), most.max(s)))
+        };
+        let range = mean(board.sides.iter().map(scores).map(|(least, most)| most - least));
+        let least = board.sides.iter().filter(|side| side.count > 0);
+        board.least_score =
+            least.map(|side| scores(side).0 * f64::from(side.count)).sum::<f64>() / range;
+        board.offers.iter_mut().for_each(|offer| offer.score /= range);
+        board.unit_score = range;
+        board
+    }
+
+    fn add(&mut self, order: &Order<'_>, sizes: &BTreeMap<Resource, f64>, places: &mut Places) {
+        let lots = Lots::new(&order.request, order.bids, order.inventory);
+        let items = lots.items();
+        let unit_price = mean(items.iter().map(|item| item.price));
+        let (first, mut sites) = (self.offers.len(), BTreeMap::new());
+        for item in &items {
+            let site = *sites.entry(item.unit).or_insert(self.sites.len());
+            if site == self.sites.len() {
+                let Some((provider, unit, most)) = lots.unit(item.unit) else { continue };
+                let takes = self.takes_of(order, (provider, unit), sizes, places);
+                self.sites.push(Site { side: self.sides.len(), most, takes });
+            }
+            let price = item.price / unit_price;
+            self.offers.push(Offer { site, most: item.most, price, score: item.score });
+        }
+        let money = order.request.budget_per_hour;
+        self.sides.push(Side {
+            count: order.request.count,
+            money: money.map(|budget| (budget + slack(budget)) / unit_price),
+            offers: first..self.offers.len(),
+        });
+        self.lots.push(lots);
+    }
+
+    /// What the replicas of an order take of a unit, at the site that comes next.
+    fn takes_of(
+        &mut self,
+        order: &Order<'_>,
+        (provider, unit): (&Name, &Name),
+        sizes: &BTreeMap<Resource, f64>,
+        places: &mut Places,
+    ) -> Vec<Take> {
+        let site = self.sites.len();
+        let mut here = order.inventory.iter();
+        let here = here.find(|here| here.provider == *provider && here.unit.id == *unit);
+        let held = order.held.get(&(provider.clone(), unit.clone()));
+        let get = |all: Option<&Quantities>, r| all.map_or(0.0, |all| all.get(r));
+        let mut takes = Vec::new();
+        for (resource, each) in order.request.resources.iter().filter(|(_, each)| *each > 0.0) {
+            let size = sizes.get(&resource).copied().unwrap_or(1.0);
+            let free = get(here.map(|here| &here.free), resource) / size;
+            let held = (get(held, resource) / size).min(free);
+            let key = (provider.clone(), unit.clone(), resource);
+            let pool = *places.entry(key).or_insert(self.pools.len());
+            if pool == self.pools.len() {
+                self.pools.push(Pool { free: f64::MAX, most: 0.0, sites: Vec::new() });
+            }
+            if let Some(pool) = self.pools.get_mut(pool) {
+                pool.free = pool.free.min(free - held);
+                pool.most = pool.most.max(free - held);
+                pool.sites.push(site);
+            }
+            takes.push(Take { pool, each: each / size, held });
+        }
+        takes
+    }
+
+    /// The offers of an order, with their places.
+    pub(super) fn of(&self, side: &Side) -> impl Iterator<Item = (usize, &Offer)> {
+        side.offers.clone().zip(self.offers.get(side.offers.clone()).unwrap_or_default())
+    }
+
+    pub(super) fn takes(&self, site: usize) -> &[Take] {
+        self.sites.get(site).map_or(&[], |site| &site.takes)
+    }
+
+    /// What a replica of each offer is worth at these prices, to the order that it is for.
+    pub(super) fn values(&self, prices: &Prices) -> Vec<f64> {
+        let price = |prices: &[f64], place: usize| prices.get(place).copied().unwrap_or(0.0);
+        let rent = |site: &Site| -> f64 {
+            site.takes.iter().map(|take| take.each * price(&prices.pools, take.pool)).sum()
+        };
+        let rents: Vec<(f64, f64)> =
+            self.sites.iter().map(|site| (rent(site), price(&prices.money, site.side))).collect();
+        let value = |offer: &Offer| {
+            let (rent, money) = rents.get(offer.site).copied().unwrap_or_default();
+            offer.score - rent - money * offer.price
+        };
+        self.offers.iter().map(value).collect()
+    }
+
+    /// The bids of each order, of which each has won that many replicas.
+    pub(super) fn solved(mut self, won: &[u32]) -> Vec<Lots> {
+        for (side, lots) in self.sides.iter().zip(&mut self.lots) {
+            lots.restore(won.get(side.offers.clone()).unwrap_or_default());
+        }
+        self.lots
+    }
+}
+
+/// Of those above 0; 1 where there are none.
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let values = values.filter(|value| *value > 0.0);
+    let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
+    if count > 0.0 { sum / count } else { 1.0 }
+}

@@ -1,0 +1,277 @@
+//! Local search over the choices of all orders: chains in which one order moves to something better, and
+//! those who had it before move on (ejection chains; Yagiura, Ibaraki and Glover, An ejection chain approach
+//! for the generalized assignment problem, 2004). What is wanted too much costs a penalty that grows
+//! wherever no chain helps (Morris, The breakout method, 1993) and shrinks where nothing is wanted too much,
+//! so the search goes to and fro between solutions and what is slightly more than there is.
+
+use super::{
+    board::{Board, Offer},
+    prices::{Choice, Prices},
+    stand::{Move, Stand},
+};
+
+pub(super) struct Contest<'a> {
+    stand: Stand<'a>,
+    /// What each offer is worth at the prices.
+    values: Vec<f64>,
+    /// Until which step nobody goes back to each offer.
+    barred: Vec<usize>,
+    step: usize,
+    /// How many offers may still be looked at.
+    work: usize,
+    random: Random,
+    /// Where replicas of an order may go, what that costs, and whether others than those who are there
+    /// already have room there; kept for its memory only.
+    arrivals: Vec<(usize, f64, bool)>,
+}
+
+/// How many offers are looked at until a solution is found, and from then on.
+const MOST_WORK: [usize; 2] = [1_500_000, 700_000];
+
+/// A score within this share of the bound is good enough.
+const CLOSE: f64 = 1e-3;
+
+/// Changes that are smaller are rounding.
+const ROUNDING: f64 = 1e-9;
+
+/// How many chains are tried for what is broken, and for what an order wants, and how long they get.
+const CHAINS: usize = 8;
+const WISHES: usize = 3;
+const LENGTH: usize = 4;
+
+/// What a weight grows by, and the factor by which it shrinks.
+const GROWTH: f64 = 1.0;
+const DECAY: f64 = 0.8;
+
+/// How many steps an offer that was left is not taken up again: at least that, and less than three times
+/// that.
+const BARRED: usize = 6;
+
+impl<'a> Contest<'a> {
+    /// Begins with what everybody would choose at these prices.
+    pub(super) fn new(board: &'a Board, prices: &Prices, choice: &Choice) -> Self {
+        // A penalty for what is too much has to be more than the price, or nobody would mind.
+        let prices_of = prices.pools.iter().chain(&prices.money);
+        let weights = prices_of.map(|price| 1.5 * price + 0.5).collect();
+        Self {
+            stand: Stand::new(board, &choice.won, weights),
+            values: board.values(prices),
+            barred: vec![0; board.offers.len()],
+            step: 0,
+            work: MOST_WORK[0],
+            random: Random(0),
+            arrivals: Vec::new(),
+        }
+    }
+
+    /// The best solution that was found: how many replicas each offer wins.
+    pub(super) fn run(mut self, bound: f64) -> Option<Vec<u32>> {
+        let sides = self.stand.board.sides.len();
+        let good = bound - CLOSE * bound.abs();
+        let mut best: Option<(Vec<u32>, f64)> = None;
+        let (mut turn, mut idle) = (0, 0);
+        while self.work > 0 {
+            self.step += 1;
+            self.work -= 1;
+            if !self.stand.broken.is_empty() {
+                idle = 0;
+                self.mend();
+                continue;
+            }
+            let score = self.stand.score;
+            if best.as_ref().is_none_or(|(_, highest)| score > highest + ROUNDING) {
+                self.work = if best.is_none() { MOST_WORK[1] } else { self.work };
+                best = Some((self.stand.won.clone(), score));
+                if score >= good {
+                    break;
+                }
+            }
+            if idle >= sides {
+                idle = 0;
+                self.stand.lower(DECAY);
+            }
+            turn = (turn + 1) % sides.max(1);
+            idle = if self.improve(turn) { 0 } else { idle + 1 };
+        }
+        best.map(|(won, _)| won)
+    }
+
+    /// Moves an order to something better: by itself, or as others can move on.
+    fn improve(&mut self, side: usize) -> bool {
+        match self.best_move(side, None, false) {
+            Some(way) if way.change < -ROUNDING => {
+                let way = self.stand.enlarged(way, u32::MAX);
+                self.stand.apply(way);
+                self.bar(way);
+                true
+            }
+            _ => {
+                let wishes = self.wishes(side);
+                self.chain(&wishes)
+            }
+        }
+    }
+
+    /// Does something about one thing that is broken. If nothing helps, that is worth more from now on.
+    fn mend(&mut self) {
+        let Some(broken) = self.random.pick(&self.stand.broken) else { return };
+        let mut ways = self.ways(broken);
+        ways.sort_by(|a, b| a.change.total_cmp(&b.change));
+        ways.truncate(CHAINS);
+        if self.chain(&ways) {
+            return;
+        }
+        self.stand.raise(GROWTH);
+        if let Some(way) = ways.first() {
+            self.stand.apply(*way);
+            self.bar(*way);
+        }
+    }
+
+    /// Follows each of the moves by others until all of them together are an improvement; nothing is moved
+    /// where they never are.
+    fn chain(&mut self, first: &[Move]) -> bool {
+        for first in first {
+            let mut chain: Vec<Move> = Vec::with_capacity(LENGTH);
+            let (mut next, mut change) = (Some(*first), 0.0);
+            while let Some(way) = next {
+                self.stand.apply(way);
+                change += way.change;
+                chain.push(way);
+                if change < -ROUNDING {
+                    chain.iter().for_each(|way| self.bar(*way));
+                    return true;
+                }
+                next = if chain.len() < LENGTH { self.follow(way, &chain) } else { None };
+            }
+            chain.iter().rev().for_each(|way| self.stand.undo(*way));
+        }
+        false
+    }
+
+    /// The best that can be done about what a move has broken.
+    fn follow(&mut self, after: Move, chain: &[Move]) -> Option<Move> {
+        let board = self.stand.board;
+        let site = board.offers.get(after.to)?.site;
+        let pools = board.takes(site).iter().map(|take| take.pool);
+        let worst = pools.max_by(|a, b| self.stand.cost(*a).total_cmp(&self.stand.cost(*b)));
+        let budget = self.stand.budget(board.sites.get(site)?.side);
+        let broken = worst.filter(|pool| self.stand.is_broken(*pool)).unwrap_or(budget);
+        if !self.stand.is_broken(broken) {
+            return None;
+        }
+        let is_new =
+            |way: &Move| chain.iter().all(|past| past.to != way.from && past.from != way.to);
+        let ways = self.ways(broken).into_iter().filter(is_new);
+        ways.min_by(|a, b| a.change.total_cmp(&b.change))
+    }
+
+    /// What can be done about something that is broken: each order's best way out of the pool, or the
+    /// best way to something cheaper.
+    fn ways(&mut self, broken: usize) -> Vec<Move> {
+        let board = self.stand.board;
+        if let Some(side) = self.stand.whose(broken) {
+            let way = self.best_move(side, None, true);
+            return way.map(|way| self.stand.enlarged(way, u32::MAX)).into_iter().collect();
+        }
+        let Some(pool) = board.pools.get(broken) else { return Vec::new() };
+        let over = self.stand.over(broken);
+        let mut ways = Vec::new();
+        for site in &pool.sites {
+            let takes = board.takes(*site).iter().find(|take| take.pool == broken);
+            let Some(take) = takes.filter(|take| take.of(self.stand.at(*site)) > 0.0) else {
+                continue;
+            };
+            let Some(side) = board.sites.get(*site).map(|site| site.side) else { continue };
+            if let Some(way) = self.best_move(side, Some(*site), false) {
+                let most = (over / take.each).ceil().clamp(1.0, f64::from(u32::MAX)) as u32;
+                ways.push(self.stand.enlarged(way, most));
+            }
+        }
+        ways
+    }
+
+    /// The best move of one replica of an order: away from that site, or to something cheaper.
+    fn best_move(&mut self, side: usize, from: Option<usize>, cheaper: bool) -> Option<Move> {
+        let stand = &self.stand;
+        let order = stand.board.sides.get(side)?;
+        let mut arrivals = std::mem::take(&mut self.arrivals);
+        arrivals.clear();
+        for (place, offer) in stand.board.of(order) {
+            let barred = self.barred.get(place).is_some_and(|until| *until > self.step);
+            if !barred && stand.is_open(place, offer) {
+                let room = stand.has_room(offer.site);
+                arrivals.push((place, stand.penalty(offer.site, 1) - offer.score, room));
+            }
+        }
+        let mut work = order.offers.len();
+        let mut best: Option<Move> = None;
+        for (a, leaving) in stand.board.of(order) {
+            if stand.has(a) == 0 || from.is_some_and(|site| site != leaving.site) {
+                continue;
+            }
+            work += arrivals.len();
+            let relief = stand.penalty(leaving.site, -1) + leaving.score;
+            for (b, arrival, room) in &arrivals {
+                let Some(joining) = stand.board.offers.get(*b) else { continue };
+                let stays = leaving.site == joining.site;
+                let allowed = if stays { from.is_none() && a != *b } else { *room };
+                if !allowed || (cheaper && joining.price >= leaving.price) {
+                    continue;
+                }
+                let moved = if stays { leaving.score - joining.score } else { relief + arrival };
+                let change = moved + stand.dearer(side, joining.price - leaving.price);
+                if best.is_none_or(|best| change < best.change) {
+                    best = Some(Move { from: a, to: *b, count: 1, change });
+                }
+            }
+        }
+        self.arrivals = arrivals;
+        self.work = self.work.saturating_sub(work);
+        best
+    }
+
+    /// The moves to what scores more, whatever that breaks: first those that gain most at the prices.
+    fn wishes(&mut self, side: usize) -> Vec<Move> {
+        let stand = &self.stand;
+        let Some(side) = stand.board.sides.get(side) else { return Vec::new() };
+        let offers = || stand.board.of(side);
+        let value = |place: usize| self.values.get(place).copied().unwrap_or(0.0);
+        let mut wishes = Vec::new();
+        for (a, from) in offers().filter(|(a, _)| stand.has(*a) > 0) {
+            let better = |(b, to): &(usize, &Offer)| {
+                to.score > from.score + ROUNDING
+                    && stand.is_open(*b, to)
+                    && (to.site == from.site || stand.has_room(to.site))
+            };
+            wishes.extend(offers().filter(better).map(|(b, _)| (value(b) - value(a), a, b)));
+        }
+        self.work = self.work.saturating_sub(wishes.len());
+        wishes.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let wishes = wishes.into_iter().take(WISHES);
+        wishes.filter_map(|(_, a, b)| stand.moving(a, b, 1)).collect()
+    }
+
+    fn bar(&mut self, way: Move) {
+        let until = self.step + BARRED + self.random.below(2 * BARRED);
+        self.barred.get_mut(way.from).into_iter().for_each(|barred| *barred = until);
+    }
+}
+
+/// SplitMix64 (Steele, Lea and Flood, 2014), always from the same seed: the same orders give the same answer.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, most: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % most.max(1) as u64) as usize
+    }
+
+    fn pick(&mut self, all: &[usize]) -> Option<usize> {
+        let place = self.below(all.len());
+        all.get(place).copied()
+    }
+}

@@ -1,0 +1,137 @@
+//! What scarce things are worth where several orders want them: the Lagrangian relaxation of capacity and
+//! budgets. At each set of prices every order chooses what is best for it alone, which bounds what all
+//! can score together; the prices go where that bound is lowest.
+
+use super::board::Board;
+
+/// What a unit of each pool, and of each order's money, is worth; or what is wanted of them too much.
+#[derive(Clone)]
+pub(super) struct Prices {
+    pub(super) pools: Vec<f64>,
+    pub(super) money: Vec<f64>,
+}
+
+/// What everybody would choose at some prices.
+pub(super) struct Choice {
+    /// No solution scores more than that.
+    pub(super) bound: f64,
+    /// By offer: replicas.
+    pub(super) won: Vec<u32>,
+    excess: Prices,
+}
+
+/// How often the prices change.
+const ROUNDS: usize = 150;
+
+/// How far below the best bound one might get, at first, for each replica.
+const HOPE: f64 = 0.1;
+
+/// After so many rounds without success, half as much is hoped for.
+const PATIENCE: u32 = 5;
+
+impl Prices {
+    fn all(board: &Board, pools: f64, money: f64) -> Self {
+        Self { pools: vec![pools; board.pools.len()], money: vec![money; board.sides.len()] }
+    }
+
+    /// Prices at which the bound is low, with what is chosen there; none if that proves that there is no
+    /// solution. The prices of pools take Polyak's steps towards a target that comes nearer whenever it is
+    /// out of reach (Bertsekas, Nonlinear Programming, section 6.3.1). The price of an order's money concerns that order
+    /// alone, so it has a step of its own, larger as long as its direction stays the same, and smaller
+    /// when it turns (Riedmiller and Braun, RPROP, 1993).
+    pub(super) fn find(board: &Board) -> Option<(Self, Choice)> {
+        let mut ranking: Vec<Vec<usize>> =
+            board.sides.iter().map(|side| side.offers.clone().collect()).collect();
+        let mut prices = Self::all(board, 0.0, 0.0);
+        let (mut steps, mut ways) = (Self::all(board, 0.0, 0.2), Self::all(board, 0.0, 0.0));
+        let mut choice = Choice::at(&prices, board, &mut ranking);
+        let mut best = prices.clone();
+        let mut lowest = choice.bound;
+        let count: f64 = board.sides.iter().map(|side| f64::from(side.count)).sum();
+        let (mut hope, mut idle) = (HOPE * count, 0);
+        for _ in 0..ROUNDS {
+            if lowest < board.least_score - 1e-3 * (1.0 + board.least_score.abs()) {
+                return None;
+            }
+            let square = prices.square(&choice.excess);
+            let length = if square > 1e-12 { (choice.bound - lowest + hope) / square } else { 0.0 };
+            for (price, excess) in prices.pools.iter_mut().zip(&choice.excess.pools) {
+                *price = (*price + length * excess).max(0.0);
+            }
+            let money = prices.money.iter_mut().zip(&choice.excess.money);
+            for ((price, excess), (step, way)) in
+                money.zip(steps.money.iter_mut().zip(&mut ways.money))
+            {
+                let now = if *excess == 0.0 { 0.0 } else { excess.signum() };
+                *step = (*step * if now * *way < 0.0 { 0.5 } else { 1.2 }).clamp(1e-5, 1.0);
+                *way = now;
+                *price = (*price + now * *step).max(0.0);
+            }
+            choice = Choice::at(&prices, board, &mut ranking);
+            idle += 1;
+            if choice.bound < lowest - 0.2 * hope {
+                (hope, idle) = (1.5 * hope, 0);
+            } else if idle == PATIENCE {
+                (hope, idle) = (0.5 * hope, 0);
+            }
+            if choice.bound < lowest {
+                best.clone_from(&prices);
+                lowest = choice.bound;
+            }
+        }
+        let choice = Choice::at(&best, board, &mut ranking);
+        Some((best, choice))
+    }
+
+    /// The squared length of what the prices of pools can do something about.
+    fn square(&self, excess: &Self) -> f64 {
+        let all = self.pools.iter().zip(&excess.pools);
+        all.filter(|(price, excess)| **price > 0.0 || **excess > 0.0).map(|(_, e)| e * e).sum()
+    }
+}
+
+impl Choice {
+    /// `ranking` has the offers of each order, best first at the last prices, so that little has to be
+    /// sorted.
+    fn at(prices: &Prices, board: &Board, ranking: &mut [Vec<usize>]) -> Self {
+        let mut excess = Prices {
+            pools: board.pools.iter().map(|pool| -pool.most).collect(),
+            money: board.sides.iter().map(|side| -side.money.unwrap_or(0.0)).collect(),
+        };
+        let owed = |prices: &[f64], excess: &[f64]| -> f64 {
+            prices.iter().zip(excess).map(|(price, excess)| -price * excess).sum()
+        };
+        let mut bound = owed(&prices.pools, &excess.pools) + owed(&prices.money, &excess.money);
+        let values = board.values(prices);
+        let value = |place: &usize| values.get(*place).copied().unwrap_or(0.0);
+        let mut won = vec![0; board.offers.len()];
+        let mut room: Vec<u32> = board.sites.iter().map(|site| site.most).collect();
+        for ((side, ranking), money) in board.sides.iter().zip(ranking).zip(&mut excess.money) {
+            ranking.sort_by(|a, b| value(b).total_cmp(&value(a)).then(a.cmp(b)));
+            let mut wanted = side.count;
+            for place in ranking {
+                let (Some(offer), Some(won)) = (board.offers.get(*place), won.get_mut(*place))
+                else {
+                    continue;
+                };
+                let Some(room) = room.get_mut(offer.site) else { continue };
+                *won = wanted.min(offer.most).min(*room);
+                *room -= *won;
+                wanted -= *won;
+                bound += f64::from(*won) * value(place);
+                if side.money.is_some() {
+                    *money += f64::from(*won) * offer.price;
+                }
+                for take in board.takes(offer.site).iter().filter(|_| *won > 0) {
+                    if let Some(excess) = excess.pools.get_mut(take.pool) {
+                        *excess += f64::from(*won) * take.each;
+                    }
+                }
+                if wanted == 0 {
+                    break;
+                }
+            }
+        }
+        Self { bound, won, excess }
+    }
+}

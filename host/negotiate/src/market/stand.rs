@@ -1,0 +1,223 @@
+//! How things stand while orders compete: who has what, and what all take too much of.
+
+use super::board::{Board, Offer};
+
+/// Every order has all its replicas. What they take or spend too much costs a penalty.
+pub(super) struct Stand<'a> {
+    pub(super) board: &'a Board,
+    /// By offer: replicas.
+    pub(super) won: Vec<u32>,
+    pub(super) score: f64,
+    /// By site: replicas.
+    at: Vec<u32>,
+    /// By how much what there is is exceeded, and what a unit of that costs: pools first, then budgets.
+    over: Vec<f64>,
+    weights: Vec<f64>,
+    /// What is exceeded, in no particular order.
+    pub(super) broken: Vec<usize>,
+    /// Where each is among what is broken.
+    places: Vec<Option<usize>>,
+}
+
+/// Replicas of an order that go from one offer to another.
+#[derive(Clone, Copy)]
+pub(super) struct Move {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    pub(super) count: u32,
+    /// What penalties less score change by: below 0 is better.
+    pub(super) change: f64,
+}
+
+/// Amounts within rounding: sums of many steps, with their error.
+const ROUNDING: f64 = 1e-9;
+
+impl<'a> Stand<'a> {
+    pub(super) fn new(board: &'a Board, won: &[u32], weights: Vec<f64>) -> Self {
+        let pools = board.pools.iter().map(|pool| -pool.free);
+        // A budget without a limit is never exceeded.
+        let money = board.sides.iter().map(|side| -side.money.unwrap_or(f64::INFINITY));
+        let over: Vec<f64> = pools.chain(money).collect();
+        let mut stand = Self {
+            board,
+            won: vec![0; won.len()],
+            score: 0.0,
+            at: vec![0; board.sites.len()],
+            weights,
+            broken: Vec::new(),
+            places: vec![None; over.len()],
+            over,
+        };
+        for (place, count) in won.iter().enumerate() {
+            stand.shift(place, i64::from(*count));
+        }
+        stand
+    }
+
+    pub(super) fn has(&self, offer: usize) -> u32 {
+        self.won.get(offer).copied().unwrap_or(0)
+    }
+
+    pub(super) fn at(&self, site: usize) -> u32 {
+        self.at.get(site).copied().unwrap_or(0)
+    }
+
+    /// Whether one replica more may have the offer, by its own terms.
+    pub(super) fn is_open(&self, place: usize, offer: &Offer) -> bool {
+        self.has(place) < offer.most
+    }
+
+    /// Whether the site has room for one replica more if it were alone.
+    pub(super) fn has_room(&self, site: usize) -> bool {
+        self.board.sites.get(site).is_some_and(|here| self.at(site) < here.most)
+    }
+
+    /// By how much a pool or a budget is exceeded.
+    pub(super) fn over(&self, which: usize) -> f64 {
+        get(&self.over, which)
+    }
+
+    /// What that costs, if it is.
+    pub(super) fn cost(&self, which: usize) -> f64 {
+        get(&self.weights, which) * self.over(which)
+    }
+
+    /// What it would cost more if so much more were taken.
+    fn dearer_by(&self, which: usize, more: f64) -> f64 {
+        let over = self.over(which);
+        get(&self.weights, which) * ((over + more).max(0.0) - over.max(0.0))
+    }
+
+    /// How a budget is numbered among what can be broken.
+    pub(super) fn budget(&self, side: usize) -> usize {
+        self.board.pools.len() + side
+    }
+
+    /// The order whose budget that is.
+    pub(super) fn whose(&self, broken: usize) -> Option<usize> {
+        broken.checked_sub(self.board.pools.len())
+    }
+
+    pub(super) fn is_broken(&self, place: usize) -> bool {
+        self.places.get(place).is_some_and(Option::is_some)
+    }
+
+    /// What the penalties at a site change by with so many more replicas there.
+    pub(super) fn penalty(&self, site: usize, by: i64) -> f64 {
+        let now = self.at(site);
+        let then = moved(now, by);
+        let mut penalty = 0.0;
+        for take in self.board.takes(site) {
+            penalty += self.dearer_by(take.pool, take.of(then) - take.of(now));
+        }
+        penalty
+    }
+
+    /// What the penalty of an order's budget changes by if it spends so much more.
+    pub(super) fn dearer(&self, side: usize, more: f64) -> f64 {
+        self.dearer_by(self.budget(side), more)
+    }
+
+    /// So many replicas from one offer to another.
+    pub(super) fn moving(&self, from: usize, to: usize, count: u32) -> Option<Move> {
+        let (a, b) = (self.board.offers.get(from)?, self.board.offers.get(to)?);
+        let n = f64::from(count);
+        let side = self.board.sites.get(a.site)?.side;
+        let mut change = n * (a.score - b.score) + self.dearer(side, n * (b.price - a.price));
+        if a.site != b.site {
+            let by = i64::from(count);
+            change += self.penalty(a.site, -by) + self.penalty(b.site, by);
+        }
+        Some(Move { from, to, count, change })
+    }
+
+    /// The same move of more replicas, where that is better.
+    pub(super) fn enlarged(&self, way: Move, most: u32) -> Move {
+        let (Some(a), Some(b)) = (self.board.offers.get(way.from), self.board.offers.get(way.to))
+        else {
+            return way;
+        };
+        let mut count = most.min(self.has(way.from)).min(b.most.saturating_sub(self.has(way.to)));
+        if a.site != b.site {
+            let room = self.board.sites.get(b.site).map_or(0, |site| site.most);
+            count = count.min(room.saturating_sub(self.at(b.site)));
+        }
+        let larger = self.moving(way.from, way.to, count).filter(|_| count > way.count);
+        larger.filter(|larger| larger.change < way.change).unwrap_or(way)
+    }
+
+    pub(super) fn apply(&mut self, way: Move) {
+        self.shift(way.from, -i64::from(way.count));
+        self.shift(way.to, i64::from(way.count));
+    }
+
+    pub(super) fn undo(&mut self, way: Move) {
+        self.apply(Move { from: way.to, to: way.from, ..way });
+    }
+
+    /// What is broken costs more from now on.
+    pub(super) fn raise(&mut self, by: f64) {
+        for which in &self.broken {
+            self.weights.get_mut(*which).into_iter().for_each(|weight| *weight += by);
+        }
+    }
+
+    /// Everything costs less from now on.
+    pub(super) fn lower(&mut self, factor: f64) {
+        self.weights.iter_mut().for_each(|weight| *weight *= factor);
+    }
+
+    fn shift(&mut self, place: usize, by: i64) {
+        let board = self.board;
+        let Some(offer) = board.offers.get(place) else { return };
+        let Some(site) = board.sites.get(offer.site) else { return };
+        let (Some(won), Some(at)) = (self.won.get_mut(place), self.at.get_mut(offer.site)) else {
+            return;
+        };
+        let before = *at;
+        (*won, *at) = (moved(*won, by), moved(*at, by));
+        let now = *at;
+        self.score += by as f64 * offer.score;
+        for take in board.takes(offer.site) {
+            let free = board.pools.get(take.pool).map_or(0.0, |pool| pool.free);
+            self.take(take.pool, take.of(now) - take.of(before), ROUNDING * free.max(1.0));
+        }
+        if let Some(money) = board.sides.get(site.side).and_then(|side| side.money) {
+            let rounding = 1e-3 * ROUNDING * money.max(1.0);
+            self.take(self.budget(site.side), by as f64 * offer.price, rounding);
+        }
+    }
+
+    fn take(&mut self, which: usize, more: f64, rounding: f64) {
+        let Some(over) = self.over.get_mut(which) else { return };
+        *over += more;
+        let broken = *over > rounding;
+        self.list(which, broken);
+    }
+
+    /// Keeps the list of what is broken.
+    fn list(&mut self, which: usize, broken: bool) {
+        let Some(place) = self.places.get_mut(which) else { return };
+        match (*place, broken) {
+            (None, true) => {
+                *place = Some(self.broken.len());
+                self.broken.push(which);
+            }
+            (Some(here), false) => {
+                *place = None;
+                self.broken.swap_remove(here);
+                let last = self.broken.get(here).and_then(|last| self.places.get_mut(*last));
+                last.into_iter().for_each(|place| *place = Some(here));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn moved(count: u32, by: i64) -> u32 {
+    u32::try_from(i64::from(count) + by).unwrap_or(0)
+}
+
+fn get(values: &[f64], place: usize) -> f64 {
+    values.get(place).copied().unwrap_or(0.0)
+}
