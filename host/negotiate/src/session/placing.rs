@@ -19,7 +19,7 @@ pub(super) enum Placement {
     Anew(Clearing),
 }
 
-/// How often the range of fractions is halved: to one part in a billion.
+/// How often the range of fractions is halved, at most: to one part in a billion.
 const BISECTIONS: usize = 30;
 
 impl Placement {
@@ -101,8 +101,17 @@ impl Session {
         if placed(self.fraction).is_some() {
             return self.fraction;
         }
+        // What is placed depends on how many replicas there must be, and no more than that.
+        let counts = |fraction: f64| -> Vec<(u32, u32)> {
+            let names = must().map(|purchase| &purchase.request.service);
+            let needed = |name| self.needed(core, name, fraction, cx);
+            names.map(|name| (needed(name), self.least(core, name, fraction, cx))).collect()
+        };
         let (mut low, mut high) = (0.0, self.fraction);
         for _ in 0..BISECTIONS {
+            if counts(low) == counts(high) {
+                break;
+            }
             let middle = f64::midpoint(low, high);
             if placed(middle).is_some() { low = middle } else { high = middle }
         }
