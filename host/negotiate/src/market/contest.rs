@@ -25,8 +25,11 @@ pub(super) struct Contest<'a> {
     arrivals: Vec<(usize, f64, bool)>,
 }
 
-/// How many offers are looked at until a solution is found, and from then on.
+/// How many offers are looked at until a solution is found, and from then on, at most.
 const MOST_WORK: [usize; 2] = [1_500_000, 700_000];
+
+/// How often each offer is looked at beside each other one, at most: among few there is not much to find.
+const MOST_PAIRS: usize = 30;
 
 /// A score within this share of the bound is good enough.
 const CLOSE: f64 = 1e-3;
@@ -58,7 +61,7 @@ impl<'a> Contest<'a> {
             values: board.values(prices),
             barred: vec![0; board.offers.len()],
             step: 0,
-            work: MOST_WORK[0],
+            work: most_work(board)[0],
             random: Random(0),
             arrivals: Vec::new(),
         }
@@ -80,7 +83,7 @@ impl<'a> Contest<'a> {
             }
             let score = self.stand.score;
             if best.as_ref().is_none_or(|(_, highest)| score > highest + ROUNDING) {
-                self.work = if best.is_none() { MOST_WORK[1] } else { self.work };
+                self.work = if best.is_none() { most_work(self.stand.board)[1] } else { self.work };
                 best = Some((self.stand.won.clone(), score));
                 if score >= good {
                     break;
@@ -274,4 +277,9 @@ impl Random {
         let place = self.below(all.len());
         all.get(place).copied()
     }
+}
+
+fn most_work(board: &Board) -> [usize; 2] {
+    let offers = board.offers.len();
+    MOST_WORK.map(|most| most.min(MOST_PAIRS.saturating_mul(offers).saturating_mul(offers)))
 }
