@@ -12,3 +12,4 @@ mod negotiation_crash;
 mod party;
 mod plugins;
 mod server;
+mod silence;

@@ -5,29 +5,29 @@ use std::{
 
 use haggle_model::{Lease, Owner, Quantities, Timestamp};
 
-use crate::{
-    Content, Context, Demand, Fault, Input, Ledger, Message, MessageId, Outcome, Party, Reason,
-    Session, Transcript, World,
-};
+use crate::{Context, Demand, Input, Ledger, Message, Outcome, Reason, Session, Transcript, World};
 
 mod check;
 mod effect;
 mod error;
+mod hearing;
 mod options;
 mod question;
 mod running;
+mod waking;
 
 pub use effect::{Agreed, Effect, Ending, Persist, SessionRecord};
 pub use error::{MessageError, OpenError};
 pub use options::{EngineOptions, Retry};
 
-use check::{Reply, check, silence};
-use question::{Kind, Question, digest};
+use check::silence;
+use hearing::{Admitted, admit};
 use running::{Running, Turn};
+use waking::awake;
 
 /// Runs any number of sessions over one ledger, with parties that answer when they like: each gets its
-/// questions as messages of its own, again and again with growing pauses until it answers or is given
-/// up; answers count once, whatever is lost, late or repeated.
+/// questions as messages of its own, again and again with growing pauses until it answers or its share of
+/// the time is over; answers count once, whatever is lost, late or repeated.
 ///
 /// It does nothing itself: every call takes what has happened and returns what is to be done, as
 /// [`Effect`]s. An agreement goes through three steps: the ledger holds everything and each party says
@@ -110,7 +110,7 @@ impl Engine {
                 Ok(self.with(&id, setting, |running, turn| running.heard(&question, reply, turn)))
             }
             Err(error) => {
-                running.refuse(&error, from, about, setting.now);
+                running.refuse(&error, &from, about, setting.now);
                 Err(error)
             }
         }
@@ -304,45 +304,6 @@ impl Engine {
     }
 }
 
-enum Admitted {
-    Nothing,
-    Cancel(String),
-    Reply(Box<(Question, Reply)>),
-}
-
-/// Whether the message is one that this session listens to. The question that it answers is closed.
-fn admit(running: &mut Running, message: Message) -> Result<Admitted, MessageError> {
-    running.note(&message);
-    if let Content::Cancel { reason } = message.content {
-        let requester = Party::Service(running.requester.clone());
-        return match message.from == requester {
-            true => Ok(Admitted::Cancel(reason)),
-            false => Err(MessageError::NotTheRequester(message.from)),
-        };
-    }
-    let unprompted = MessageError::Unprompted(message.content.kind());
-    let id = message.in_reply_to.ok_or(unprompted)?;
-    let asked = running.questions.get(&id).map(|question| &question.message.to);
-    let asked = asked.or_else(|| running.closed.get(&id).map(|closed| &closed.asked));
-    let asked = asked.ok_or(MessageError::UnknownQuestion(id))?;
-    if *asked != message.from {
-        let (from, asked) = (message.from, asked.clone());
-        return Err(MessageError::WrongParty { message: id, from, asked });
-    }
-    let said = digest(&message.content);
-    let Some(question) = running.questions.get(&id) else {
-        let before = running.closed.get(&id).and_then(|closed| closed.answer);
-        return match before {
-            Some(before) if before == said => Ok(Admitted::Nothing),
-            Some(_) => Err(MessageError::Contradiction(id)),
-            None => Err(MessageError::Late(id)),
-        };
-    };
-    let reply = check(question, message.content)?;
-    let question = running.close(id, Some(said)).ok_or(MessageError::UnknownQuestion(id))?;
-    Ok(Admitted::Reply(Box::new((question, reply))))
-}
-
 /// What is over now.
 fn expire(setting: &mut Setting<'_>) -> Option<Effect> {
     let expired = setting.ledger.expire(setting.now);
@@ -353,41 +314,6 @@ fn expire(setting: &mut Setting<'_>) -> Option<Effect> {
 fn lowest_first(world: &dyn World) -> impl Fn(&Lease, &Lease) -> Ordering {
     let tier = |lease: &Lease| world.standing(&lease.holder).map(|standing| standing.tier);
     move |a, b| tier(b).cmp(&tier(a))
-}
-
-/// Repeats questions, gives them up, and ends the session at its deadline.
-fn awake(running: &mut Running, turn: &mut Turn<'_, '_>) {
-    let now = turn.setting.now;
-    if running.committing.is_none() && running.session.is_some() && now >= running.deadline {
-        let silent: BTreeSet<String> = running
-            .questions
-            .values()
-            .filter(|question| question.kind != Kind::Notice)
-            .map(|question| question.message.to.to_string())
-            .collect();
-        let silent = silent.into_iter().collect::<Vec<_>>().join(", ");
-        running.tell(Input::Overdue(silent), turn);
-    }
-    let due: Vec<MessageId> =
-        running.questions.iter().filter(|(_, q)| q.due <= now).map(|(id, _)| *id).collect();
-    for id in due {
-        let Some(question) = running.questions.get_mut(&id) else { continue };
-        if question.attempts < turn.retry.attempts {
-            question.attempts += 1;
-            question.due = now + turn.retry.wait(question.attempts);
-            turn.effects.push(Effect::Deliver(question.message.clone()));
-            continue;
-        }
-        let Some(question) = running.close(id, None) else { continue };
-        let why = format!("no answer after {} attempts", question.attempts);
-        if question.kind == Kind::Notice {
-            let participant = question.message.to.clone();
-            let text = format!("{why} to acknowledge that it is over");
-            running.fault(Fault { message: id, participant, text }, turn);
-        }
-        running.heard(&question, silence(question.kind, why), turn);
-    }
-    running.reschedule();
 }
 
 #[cfg(test)]

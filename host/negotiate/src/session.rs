@@ -59,6 +59,8 @@ pub struct Session {
     said: BTreeMap<Name, String>,
     /// Whether somebody offered less in this round than it has.
     withheld: bool,
+    /// Providers that did not hold what they proposed.
+    unreliable: BTreeSet<Name>,
     reasons: Vec<Reason>,
     last_message: u64,
     state: State,
@@ -138,6 +140,7 @@ impl Session {
             granted: BTreeMap::new(),
             said: BTreeMap::new(),
             withheld: false,
+            unreliable: BTreeSet::new(),
             reasons: Vec::new(),
             last_message: 0,
             state: State::Finished,
@@ -215,6 +218,10 @@ impl Session {
                 if buying.scores_due(message) =>
             {
                 self.scored(buying, message, scores, cx, out)
+            }
+            (state @ State::Holding(_), Input::Unreliable(party)) => {
+                self.do_without(party);
+                state
             }
             (State::Holding(deal), Input::Held { message, result }) if deal.message == message => {
                 self.held(deal, result, cx, out)

@@ -12,7 +12,8 @@ pub struct EngineOptions {
     pub transcripts: bool,
 }
 
-/// A question without an answer is asked again, each time after twice the time.
+/// A question without an answer is asked again, each time after twice the time, as long as there is time for
+/// it: its share of what is left until the deadline of its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retry {
@@ -20,7 +21,7 @@ pub struct Retry {
     pub first: Span,
     /// The longest time between two.
     pub longest: Span,
-    /// How often it is asked in all; at least once.
+    /// How often the end of a session is told whoever does not acknowledge it, in all; at least once.
     pub attempts: u32,
 }
 

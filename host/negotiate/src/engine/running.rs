@@ -199,7 +199,12 @@ impl Running {
             (Reply::Scores(scores), Kind::Scores(message)) => {
                 Some(Input::Scores { message, scores })
             }
-            (Reply::Held(result), Kind::Accept) => self.note_hold(&party, result),
+            (Reply::Held(result), Kind::Accept) => {
+                if result.is_err() {
+                    self.tell(Input::Unreliable(party.clone()), turn);
+                }
+                self.note_hold(&party, result)
+            }
             _ => None,
         };
         if let Some(input) = input {

@@ -6,10 +6,12 @@ use haggle_model::{LeaseState, Resource, Strength, Strength::Mandatory};
 
 use super::{Effect, Ending, Engine, EngineOptions, MessageError, OpenError, Setting};
 use crate::{
-    Call, Content, Information, Message, MessageId, Offer, Outcome, Party, Persist, Proposed,
-    SessionRecord,
+    Call, Content, Demand, Information, Message, MessageId, Offer, Outcome, Party, Persist,
+    Proposed, SessionRecord,
     testing::{Fixture, at, name, rps},
 };
+
+mod patience;
 
 const PAIR: &[(&str, &str, f64, Strength)] = &[("web", "db", 1.0, Mandatory)];
 
@@ -25,8 +27,12 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::of(PAIR)
+    }
+
+    fn of(edges: &[(&str, &str, f64, Strength)]) -> Self {
         Self {
-            world: Fixture::new(PAIR),
+            world: Fixture::new(edges),
             engine: Engine::new(EngineOptions::default()),
             said: VecDeque::new(),
             writes: Vec::new(),
@@ -58,6 +64,10 @@ impl Bench {
 
     fn open(&mut self, load: f64) -> String {
         let demand = self.world.demand("web", load);
+        self.open_for(demand)
+    }
+
+    fn open_for(&mut self, demand: Demand) -> String {
         let id = demand.session.clone();
         let effects = self.with(|engine, setting| engine.open(demand, setting)).unwrap();
         self.keep(effects);
@@ -139,22 +149,6 @@ fn what_cannot_be_written_is_given_back() {
     assert!(bench.said.iter().any(|m| matches!(m.content, Content::Release { .. })));
     bench.agree();
     assert!(bench.engine.is_empty());
-}
-
-#[test]
-fn silence_is_asked_again_and_then_taken_for_a_refusal() {
-    let mut bench = Bench::new();
-    bench.open(500.0);
-    let first = question(&mut bench);
-    for now in 1..20 {
-        bench.tick(now);
-    }
-    assert!(bench.said.iter().all(|again| *again == first));
-    assert_eq!(bench.said.len(), 5);
-    let reasons = bench.ends[0].outcome.reasons();
-    assert!(reasons[0].text.contains("no answer after 6 attempts"), "{reasons:?}");
-    let late = first.reply(Content::Propose(Proposed::All), at(20));
-    assert_eq!(bench.hear(late), Err(MessageError::Finished("n1".into())));
 }
 
 #[test]

@@ -126,6 +126,11 @@ impl Session {
                 }
             }
         }
+        // Who did not keep its word is asked again only where nobody else has anything.
+        let kept = |unit: &InventoryUnit| !self.unreliable.contains(&unit.provider);
+        if inventory.iter().any(kept) {
+            inventory.retain(kept);
+        }
         inventory
     }
 

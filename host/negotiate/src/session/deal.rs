@@ -6,8 +6,8 @@ use haggle_model::{Lease, LeaseId, LeaseState, Name, Owner, Quantities};
 
 use super::{MessageId, Output, Session, State, placing::Placement};
 use crate::{
-    AgreedService, Agreement, Commitment, Context, Hold, Ledger, Outcome, leased_replicas, steps,
-    world::placements,
+    AgreedService, Agreement, Commitment, Context, Hold, Ledger, Outcome, Party, leased_replicas,
+    steps, world::placements,
 };
 
 /// An agreement on its way through the ledger.
@@ -131,6 +131,20 @@ impl Session {
             self.next_round(cx, out)
         } else {
             self.fail(out)
+        }
+    }
+
+    /// The rounds that are left do not hinge on a party that does not keep its word, as far as they need not.
+    pub(super) fn do_without(&mut self, party: Party) {
+        match party {
+            Party::Service(name) if !self.core.shares().contains_key(&name) => {
+                let firm = self.with_what_fits(&|spread| !spread.shares().contains_key(&name));
+                self.keep(firm);
+            }
+            Party::Provider(name) => {
+                self.unreliable.insert(name);
+            }
+            _ => {}
         }
     }
 

@@ -129,6 +129,8 @@ pub enum Input {
         /// The leases that changed, or why nothing is confirmed.
         result: Result<Vec<Lease>, String>,
     },
+    /// A party does not hold what it proposed; [`Input::Held`] follows.
+    Unreliable(Party),
     /// Time has passed.
     Tick,
     /// The deadline has come; the text says who has not answered.
@@ -149,7 +151,7 @@ pub struct Fault {
 }
 
 impl Input {
-    /// The id of what is answered; none for [`Input::Tick`], [`Input::Overdue`] and [`Input::Cancel`].
+    /// The id of what is answered, if anything is.
     #[must_use]
     pub const fn message(&self) -> Option<MessageId> {
         match self {
@@ -158,7 +160,7 @@ impl Input {
             | Self::Scores { message, .. }
             | Self::Held { message, .. }
             | Self::Confirmed { message, .. } => Some(*message),
-            Self::Tick | Self::Overdue(_) | Self::Cancel(_) => None,
+            Self::Unreliable(_) | Self::Tick | Self::Overdue(_) | Self::Cancel(_) => None,
         }
     }
 }

@@ -20,16 +20,20 @@ impl Running {
         turn.effects.push(Effect::Fault { session: self.id.clone(), fault });
     }
 
-    /// Keeps that somebody said what makes no sense.
+    /// Keeps that somebody said what makes no sense; the question is open as before.
     pub(in crate::engine) fn refuse(
         &mut self,
         error: &MessageError,
-        from: Party,
+        from: &Party,
         about: MessageId,
         now: Timestamp,
     ) {
-        let content = Content::Inform(Information::Fault(error.to_string()));
-        let message = self.message(about, from, content, now);
+        let text = error.to_string();
+        if let Some(question) = self.questions.get_mut(&about).filter(|q| q.message.to == *from) {
+            question.trouble = Some(text.clone());
+        }
+        let content = Content::Inform(Information::Fault(text));
+        let message = self.message(about, from.clone(), content, now);
         self.note(&message);
     }
 
@@ -61,9 +65,10 @@ impl Running {
 
     pub(super) fn ask(&mut self, to: Party, content: Content, kind: Kind, turn: &mut Turn<'_, '_>) {
         let message = self.say(to, content, turn);
-        let due = turn.setting.now + turn.retry.wait(1);
-        self.due_by(due);
-        self.questions.insert(message.message, Question { message, kind, attempts: 1, due });
+        let session = self.session.as_ref();
+        let question = Question::new(message, kind, session, turn.retry, turn.setting.now);
+        self.due_by(question.due);
+        self.questions.insert(question.message.message, question);
     }
 
     pub(super) fn say(&mut self, to: Party, content: Content, turn: &mut Turn<'_, '_>) -> Message {

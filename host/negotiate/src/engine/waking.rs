@@ -1,0 +1,43 @@
+//! What time does to a session.
+
+use std::collections::BTreeSet;
+
+use super::{
+    check::silence,
+    question::{Kind, Question},
+    running::{Running, Turn},
+};
+use crate::{Fault, Input, MessageId};
+
+/// Repeats questions, gives them up, and ends the session at its deadline.
+pub(super) fn awake(running: &mut Running, turn: &mut Turn<'_, '_>) {
+    let now = turn.setting.now;
+    if running.committing.is_none() && running.session.is_some() && now >= running.deadline {
+        let silent: BTreeSet<String> = running
+            .questions
+            .values()
+            .filter(|question| question.kind != Kind::Notice)
+            .map(Question::silent)
+            .collect();
+        let silent = silent.into_iter().collect::<Vec<_>>().join(", ");
+        running.tell(Input::Overdue(silent), turn);
+    }
+    let due: Vec<MessageId> =
+        running.questions.iter().filter(|(_, q)| q.due <= now).map(|(id, _)| *id).collect();
+    for id in due {
+        let Some(question) = running.questions.get_mut(&id) else { continue };
+        if let Some(message) = question.again(turn.retry, now) {
+            turn.effects.push(message);
+            continue;
+        }
+        let Some(question) = running.close(id, None) else { continue };
+        let why = question.given_up();
+        if question.kind == Kind::Notice {
+            let participant = question.message.to.clone();
+            let text = format!("{why} to acknowledge that it is over");
+            running.fault(Fault { message: id, participant, text }, turn);
+        }
+        running.heard(&question, silence(question.kind, why), turn);
+    }
+    running.reschedule();
+}
