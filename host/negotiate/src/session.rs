@@ -13,6 +13,7 @@ mod alternatives;
 mod asking;
 mod buying;
 mod deal;
+mod later;
 mod message;
 mod placing;
 mod settling;

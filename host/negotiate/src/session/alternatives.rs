@@ -3,8 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use haggle_model::{
-    Alternative, Lease, LeaseId, LeaseState, Name, Owner, Quantities, Strength, Tier, Timestamp,
-    Window,
+    Alternative, Lease, LeaseId, LeaseState, Name, Owner, Quantities, Strength, Tier, Window,
 };
 
 use super::{CLOSE, Next, Session, deal::Draft};
@@ -20,7 +19,7 @@ pub(super) struct Terms {
     /// What was tried and is in force.
     pub(super) taken: Vec<Alternative>,
     /// The most that the requester itself can carry.
-    whole: f64,
+    pub(super) whole: f64,
     /// Whether less than the whole will do.
     smaller: bool,
     /// Whether replicas may be in any location.
@@ -174,36 +173,6 @@ impl Session {
         self.fraction = self.terms.whole;
         self.terms.offered = 0.0;
         Next::AnotherRound
-    }
-
-    /// The next moment at which a lease ends that is in the way, and at which all that is needed would be
-    /// free as far as the ledger knows.
-    fn later(&self, cx: &Context<'_>) -> Option<Timestamp> {
-        let latest = self.terms.wanted.start + self.demand.policy.later_within;
-        let ends: BTreeSet<Timestamp> = cx
-            .ledger
-            .leases()
-            .filter(|lease| match &lease.owner {
-                Owner::Service(name) => self.firm.shares().contains_key(name),
-                Owner::Unit { .. } => true,
-            })
-            .map(|lease| lease.window.end)
-            .filter(|end| *end > self.demand.window.start && *end <= latest)
-            .collect();
-        let length = self.terms.wanted.length();
-        ends.into_iter().find(|start| {
-            let window = Window::new(*start, length);
-            self.core.shares().keys().filter(|name| **name != self.demand.requester).all(|name| {
-                let owner = Self::owner(name);
-                let own: Vec<LeaseId> = cx
-                    .ledger
-                    .leases_between(&self.demand.requester, &owner)
-                    .map(|lease| lease.id.clone())
-                    .collect();
-                let need = self.share(&self.core, name).scaled(self.terms.whole);
-                cx.ledger.free(&owner, window, &own).covers(&need)
-            })
-        })
     }
 
     /// Lower tiers have to make way once they have had their notice: it begins then at the earliest.

@@ -6,7 +6,8 @@ use haggle_model::{LeaseState, Name, Owner, Quantities, Resource};
 
 use super::{MessageId, Output, Session, State};
 use crate::{
-    Bid, Context, InventoryUnit, Party, Request, ScoredBid, Standing, admit, leased_replicas, room,
+    Bid, Context, InventoryUnit, Party, Request, ScoredBid, Spread, Standing, admit,
+    leased_replicas, room,
 };
 
 /// Bids or scores are waited for.
@@ -47,8 +48,9 @@ impl Buying {
 impl Session {
     /// Calls for bids for every service that needs more replicas than it has leased.
     pub(super) fn call_for_bids(&mut self, cx: &Context<'_>, out: &mut Vec<Output>) -> State {
+        let names = self.firm.shares().keys();
         let wanted: Vec<Purchase> =
-            self.firm.shares().keys().filter_map(|name| self.purchase(name, cx)).collect();
+            names.filter_map(|name| self.purchase(&self.firm, name, self.fraction, cx)).collect();
         let mut buying = Buying { purchases: Vec::new(), due: BTreeMap::new(), ranking: false };
         for purchase in wanted {
             let mut providers: BTreeMap<Name, Vec<InventoryUnit>> = BTreeMap::new();
@@ -71,10 +73,17 @@ impl Session {
         !standing.service.replica.uses.is_zero() && !cx.world.providers().is_empty()
     }
 
-    fn purchase(&self, name: &Name, cx: &Context<'_>) -> Option<Purchase> {
+    /// What a service buys to carry its part of that fraction; none where it has enough.
+    pub(super) fn purchase(
+        &self,
+        spread: &Spread,
+        name: &Name,
+        fraction: f64,
+        cx: &Context<'_>,
+    ) -> Option<Purchase> {
         let standing = self.standings.get(name).filter(|s| Self::is_metered(s, cx))?;
         let leased = leased_replicas(cx.ledger, &standing.service, self.demand.window);
-        let count = self.needed(&self.firm, name, self.fraction, cx);
+        let count = self.needed(spread, name, fraction, cx);
         if count <= leased {
             return None;
         }

@@ -74,7 +74,7 @@ impl Session {
 
     /// Whether that fraction of the demand does not lack replicas of this service. If it has too few for
     /// what it plans itself, but enough for this, then so be it.
-    fn is_enough(
+    pub(super) fn is_enough(
         &self,
         spread: &Spread,
         purchase: &Purchase,
@@ -131,7 +131,7 @@ impl Session {
     /// there is enough for all of them. If not, one after the other, the optional ones last: what one takes
     /// is not there for the next. Where that is too little for that fraction of the demand, they get
     /// together what it takes without their own plans, if there is enough for that.
-    fn place(
+    pub(super) fn place(
         &self,
         spread: &Spread,
         purchases: &[Purchase],
@@ -199,7 +199,13 @@ impl Session {
     }
 
     /// How many replicas a service needs for all that it has promised, whatever it plans itself.
-    fn least(&self, spread: &Spread, name: &Name, fraction: f64, cx: &Context<'_>) -> u32 {
+    pub(super) fn least(
+        &self,
+        spread: &Spread,
+        name: &Name,
+        fraction: f64,
+        cx: &Context<'_>,
+    ) -> u32 {
         let Some(standing) = self.standings.get(name) else { return 0 };
         let promised = self.promised(spread, name, fraction, cx);
         standing.service.replicas_for(&promised, standing.target_utilization)

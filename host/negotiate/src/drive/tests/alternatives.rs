@@ -41,6 +41,40 @@ fn later_waits_for_the_lease_that_is_in_the_way() {
 }
 
 #[test]
+fn later_spends_no_round_on_a_moment_at_which_the_units_are_full() {
+    // Six leases of one core each on eight, which end one after the other.
+    let shop = || {
+        let mut shop = Fixture::new(&[("web", "db", 0.5, Strength::Mandatory)]);
+        shop.provider("alder", 2, 1.0);
+        for n in 0..6 {
+            let who = format!("s{n}");
+            shop.service(&who, 10);
+            let mut demand = shop.demand(&who, 100.0);
+            demand.window = window(0, 40 + 20 * n);
+            assert!(shop.run(demand).outcome.agreement().is_some());
+        }
+        shop
+    };
+    for (replicas, starts) in [(4.0, 60), (5.0, 80), (6.0, 100), (8.0, 140)] {
+        let mut shop = shop();
+        shop.service("big", 10);
+        let mut demand = shop.demand("big", 100.0 * replicas);
+        demand.policy.alternatives = vec![Later];
+        let outcome = shop.run(demand).outcome;
+        let agreement = outcome.agreement().unwrap_or_else(|| panic!("{replicas}: {outcome:?}"));
+        assert_eq!(agreement.window, Some(window(starts, starts + 600)), "{replicas}");
+        assert_eq!((agreement.fraction, agreement.rounds), (1.0, 2));
+    }
+    // Two services that share what is free: four replicas and two.
+    let mut shop = shop();
+    let mut demand = shop.demand("web", 400.0);
+    demand.policy.alternatives = vec![Later];
+    let outcome = shop.run(demand).outcome;
+    let agreement = outcome.agreement().unwrap_or_else(|| panic!("{outcome:?}"));
+    assert_eq!((agreement.window, agreement.rounds), (Some(window(100, 700)), 2));
+}
+
+#[test]
 fn the_order_decides() {
     for (order, fraction, later) in [([Smaller, Later], 0.6, false), ([Later, Smaller], 1.0, true)]
     {

@@ -1,0 +1,99 @@
+//! When all that is needed could be had, where it cannot be had when it is wanted.
+
+use std::collections::BTreeSet;
+
+use haggle_model::{Lease, LeaseId, Owner, Span, Timestamp, Window};
+
+use super::{Session, buying::Purchase};
+use crate::{Bid, Context, Guarantees, InventoryUnit, Request, ScoredBid, room};
+
+/// How often it is looked at most whether what several services buy fits beside each other: about as often
+/// as a round does that looks for the largest fraction. A round finds out the same.
+const MOST_PLACED: usize = 30;
+
+impl Session {
+    /// The next moment at which a lease ends that is in the way, and at which all that is needed would be
+    /// free as far as the ledger knows: promises of services, and units for the replicas to be added.
+    pub(super) fn later(&mut self, cx: &Context<'_>) -> Option<Timestamp> {
+        let before = self.demand.window;
+        let latest = self.terms.wanted.start + self.demand.policy.later_within;
+        let ends: BTreeSet<Timestamp> = cx
+            .ledger
+            .leases()
+            .filter(|lease| self.is_in_the_way(lease))
+            .map(|lease| lease.window.end)
+            .filter(|end| *end > before.start && *end <= latest)
+            .collect();
+        let length = self.terms.wanted.length();
+        let mut placed = 0;
+        let start = ends.into_iter().find(|start| {
+            // What is asked about the ledger is asked about the demand's window.
+            self.demand.window = Window::new(*start, length);
+            self.services_are_free(cx) && self.units_are_free(&mut placed, cx)
+        });
+        self.demand.window = before;
+        start
+    }
+
+    fn is_in_the_way(&self, lease: &Lease) -> bool {
+        match &lease.owner {
+            Owner::Service(name) => self.firm.shares().contains_key(name),
+            Owner::Unit { .. } => true,
+        }
+    }
+
+    fn services_are_free(&self, cx: &Context<'_>) -> bool {
+        let root = &self.demand.requester;
+        self.core.shares().keys().filter(|name| *name != root).all(|name| {
+            let owner = Self::owner(name);
+            let own: Vec<LeaseId> =
+                cx.ledger.leases_between(root, &owner).map(|lease| lease.id.clone()).collect();
+            let need = self.share(&self.core, name).scaled(self.terms.whole);
+            cx.ledger.free(&owner, self.demand.window, &own).covers(&need)
+        })
+    }
+
+    /// Whether there is room for the replicas that must be bought, whatever they cost: for those of each
+    /// service, and then for all of them beside each other.
+    fn units_are_free(&self, placed: &mut usize, cx: &Context<'_>) -> bool {
+        let (core, whole) = (&self.core, self.terms.whole);
+        let names = core.shares().keys();
+        let mut purchases: Vec<Purchase> =
+            names.filter_map(|name| self.purchase(core, name, whole, cx)).collect();
+        let fits = |purchase: &Purchase| {
+            let Purchase { request, inventory, leased, .. } = purchase;
+            let rooms = inventory.iter().map(|unit| room(unit, &request.resources));
+            let most = rooms.fold(0, u32::saturating_add).max(*leased);
+            most >= self.least(core, &request.service, whole, cx)
+        };
+        if !purchases.iter().all(fits) {
+            return false;
+        }
+        if purchases.len() < 2 || *placed >= MOST_PLACED {
+            return true;
+        }
+        *placed += 1;
+        for Purchase { request, inventory, bids, .. } in &mut purchases {
+            request.budget_per_hour = None;
+            *bids = inventory.iter().map(|unit| all_of(unit, request)).collect();
+        }
+        let placements = self.place(core, &purchases, whole, cx);
+        purchases.iter().all(|purchase| self.is_enough(core, purchase, &placements, whole, cx))
+    }
+}
+
+/// As if its provider bid all that it has, for nothing.
+fn all_of(unit: &InventoryUnit, request: &Request) -> ScoredBid {
+    let guarantees =
+        Guarantees { availability: 1.0, interruption_rate: 0.0, interruption_notice: Span::ZERO };
+    let bid = Bid {
+        unit: unit.unit.id.to_string(),
+        provider: unit.provider.to_string(),
+        location: unit.location.clone(),
+        count: room(unit, &request.resources).min(request.count),
+        price_per_hour: 0.0,
+        performance: unit.unit.performance,
+        guarantees,
+    };
+    ScoredBid { bid, score: 0.0 }
+}
