@@ -2,7 +2,7 @@
 //! no session is stuck, no acknowledged agreement is lost.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Mutex,
         atomic::{AtomicU64, Ordering},
@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use haggle_model::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
@@ -28,11 +29,23 @@ const CART: f64 = 90.0;
 /// What was acknowledged.
 #[derive(Default)]
 struct Acknowledged {
-    /// The newest agreement of each requester: its leases.
-    agreements: BTreeMap<String, Vec<String>>,
+    /// Negotiations that were acknowledged to have agreed: their leases.
+    agreements: BTreeMap<String, BTreeSet<String>>,
     /// Requests that are negotiated without anybody waiting.
     begun: Vec<String>,
     verdicts: BTreeMap<String, u64>,
+    /// What is on record of every agreement so far, by requester.
+    recorded: BTreeMap<String, Vec<Recorded>>,
+    /// The last negotiation that was looked up.
+    last: u64,
+}
+
+/// What is on record of an agreement.
+struct Recorded {
+    /// When its negotiation began, and when that was concluded: it was agreed in between.
+    began: Timestamp,
+    concluded: Timestamp,
+    leases: BTreeSet<String>,
 }
 
 fn describe(server: &Server, cart: &Party) {
@@ -78,16 +91,22 @@ fn ask(url: &str, acknowledged: &Mutex<Acknowledged>, step: &AtomicU64) {
             200 => {
                 let verdict = answer.body["verdict"].as_str().unwrap().to_owned();
                 *acknowledged.verdicts.entry(verdict).or_default() += 1;
-                let leases = answer.body["agreement"]["leases"].as_array();
-                let leases = leases.into_iter().flatten().filter_map(Value::as_str);
-                let leases: Vec<String> = leases.map(str::to_owned).collect();
-                if !leases.is_empty() {
-                    acknowledged.agreements.insert(name, leases);
+                if let Some(agreed) = answer.body["agreement"].as_object() {
+                    let id = answer.body["negotiation"].as_str().unwrap().to_owned();
+                    acknowledged.agreements.insert(id, leases(&agreed["leases"]));
                 }
             }
             _ => panic!("{answer:?}"),
         }
     }
+}
+
+fn time(text: &Value) -> Timestamp {
+    serde_json::from_value(text.clone()).unwrap()
+}
+
+fn leases(ids: &Value) -> BTreeSet<String> {
+    ids.as_array().into_iter().flatten().map(|id| id.as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
@@ -123,9 +142,8 @@ fn verify(server: &Server, acknowledged: &mut Acknowledged) {
     for id in std::mem::take(&mut acknowledged.begun) {
         eventually("the end of a session", || {
             let progress = server.get(&format!("/v1/scaling-requests/{id}"));
-            // It may be gone with the host, before anything of it was written.
-            let over = progress.status == 404 || progress.body["pending"] == false;
-            if over { Ok(()) } else { Err(progress.body) }
+            let over = progress.is(200);
+            if over["pending"] == false { Ok(()) } else { Err(over) }
         });
     }
     let leases = server.get("/v1/leases").is(200);
@@ -140,9 +158,51 @@ fn verify(server: &Server, acknowledged: &mut Acknowledged) {
     }
     assert!(cores <= CORES + 1e-6, "{cores} of {CORES} cores are promised");
     assert!(cart <= CART + 1e-6, "{cart} of {CART} requests per second are promised by cart");
-    // The newest agreement of each is there, or one that took its place unseen.
-    for (holder, agreed) in &acknowledged.agreements {
-        let kept = leases.iter().any(|lease| lease["holder"] == holder.as_str());
-        assert!(kept, "{agreed:?} of {holder} is gone: {leases:?}");
+    look_up(server, acknowledged);
+    for (holder, agreements) in &acknowledged.recorded {
+        let held = leases.iter().filter(|lease| lease["holder"] == holder.as_str());
+        let held: BTreeSet<String> =
+            held.map(|lease| lease["id"].as_str().unwrap().to_owned()).collect();
+        // The last one stands: one that was not concluded before another began. It has ended what was there
+        // before, and nothing has ended any of it.
+        let newest = agreements.iter().map(|agreed| agreed.began).max().unwrap();
+        let last = agreements.iter().filter(|agreed| agreed.concluded >= newest);
+        let last: Vec<&BTreeSet<String>> = last.map(|agreed| &agreed.leases).collect();
+        assert!(last.contains(&&held), "{holder} holds {held:?}, and has agreed on {last:?}");
     }
+}
+
+/// Looks up how every negotiation ended since the last time.
+fn look_up(server: &Server, acknowledged: &mut Acknowledged) {
+    // Its own number bounds those of all before it.
+    let probe = json!({"service": "cart", "replicas": 1, "dry_run": true});
+    let probe = server.post("/v1/scaling-requests", &probe).is(200);
+    let (host, number) = probe["negotiation"].as_str().unwrap().rsplit_once('-').unwrap();
+    let number: u64 = number.parse().unwrap();
+    for n in acknowledged.last + 1..number {
+        let id = format!("{host}-{n:012}");
+        let record = server.get(&format!("/v1/negotiations/{id}"));
+        let known = acknowledged.agreements.remove(&id);
+        // Numbers are given out in advance, so some are of nothing.
+        if record.status == 404 && known.is_none() {
+            continue;
+        }
+        let record = record.is(200);
+        let agreed = &record["result"]["agreed"];
+        let recorded = leases(&agreed["leases"]);
+        if let Some(known) = known {
+            assert!(agreed.is_object() && recorded == known, "{known:?} of {id}: {record}");
+        }
+        if agreed.is_object() {
+            let recorded = Recorded {
+                began: time(&record["demand"]["started_at"]),
+                concluded: time(&record["at"]),
+                leases: recorded,
+            };
+            let holder = record["demand"]["requester"].as_str().unwrap().to_owned();
+            acknowledged.recorded.entry(holder).or_default().push(recorded);
+        }
+    }
+    acknowledged.last = number;
+    assert!(acknowledged.agreements.is_empty(), "not on record: {:?}", acknowledged.agreements);
 }

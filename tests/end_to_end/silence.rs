@@ -1,4 +1,4 @@
-//! Parties that do not answer, or not in time.
+//! Parties that do not answer, or not in time, and hosts that are killed meanwhile.
 
 use std::time::{Duration, Instant};
 
@@ -72,4 +72,30 @@ fn who_cannot_be_done_without_may_take_its_time() {
         if progress["pending"] == false { Ok(progress["verdict"].clone()) } else { Err(progress) }
     });
     assert_eq!(verdict["verdict"], "approved", "{verdict}");
+}
+
+#[test]
+fn a_request_that_was_taken_is_not_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mute = Party::start(|_| None);
+    let mut server = Server::start(&data);
+    let replica = json!({"serves": {"requests_per_second": 10}});
+    server.put("/v1/services/web", &json!({"replica": replica})).is(201);
+    let elsewhere = json!({"replica": replica, "endpoint": mute.endpoint});
+    server.put("/v1/services/cart", &elsewhere).is(201);
+    let edge = json!({"ratios": {"requests_per_second": 1}});
+    server.put("/v1/dependencies/web/cart", &edge).is(201);
+    let request = json!({"service": "web", "replicas": 4, "deadline": "20s"});
+    for _ in 0..5 {
+        let begun = server.post_async("/v1/scaling-requests", &request).is(202);
+        server.kill();
+        server = Server::start(&data);
+        let id = begun["negotiation"].as_str().unwrap();
+        let progress = server.get(&format!("/v1/scaling-requests/{id}")).is(200);
+        assert_eq!(progress["pending"], false, "{progress}");
+        assert_eq!(progress["verdict"]["verdict"], "denied", "{progress}");
+        let why = progress["verdict"]["reasons"].to_string();
+        assert!(why.contains("stopped in the middle"), "{why}");
+    }
 }

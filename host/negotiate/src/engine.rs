@@ -227,6 +227,12 @@ impl Engine {
         self.sessions.get(session).is_some_and(|running| running.session.is_some())
     }
 
+    /// Whether a session's record is needed on disk.
+    #[must_use]
+    pub fn keeps_record(&self, session: &str) -> bool {
+        self.sessions.get(session).is_some_and(|running| running.recorded)
+    }
+
     /// After a restart, on a ledger restored from the leases on disk: ends every session that was open.
     /// What was agreed is agreed, and told to everybody once more; all else has failed, and what parties
     /// hold for it runs out by itself.

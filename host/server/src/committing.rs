@@ -13,11 +13,7 @@ use haggle_store::{Batch, Commit};
 use serde_json::{Value, json};
 
 use crate::{
-    error::HostError,
-    events::EventKind,
-    host::{Host, lock},
-    persistence::Standings,
-    state::Order,
+    error::HostError, events::EventKind, host::Host, persistence::Standings, state::Order,
 };
 
 /// What was decided and is not yet handed to the store.
@@ -80,9 +76,7 @@ impl Host {
                 decision.sequence = sequence;
             }
         }
-        let mut waiting = lock(&self.waiting);
-        ended.iter().for_each(|session| drop(waiting.remove(session)));
-        drop(waiting);
+        self.forget_sessions(&ended)?;
         for News { kind, subject, message, detail } in news {
             self.emit(kind, &subject, message, detail);
         }

@@ -224,6 +224,8 @@ impl Host {
                     )?;
                 }
             }
+            // As long as nothing else on disk tells how it ended, its record does: a crash must find one.
+            None if lock(&self.waiting).contains_key(&session) => {}
             None => {
                 batch.delete::<Sessions>(&session)?;
             }
@@ -244,6 +246,21 @@ impl Host {
         if let Err(error) = outcome {
             tracing::error!("a negotiation could not be concluded: {error}");
         }
+    }
+
+    /// How these have ended is on disk: what was kept to end them after a crash may go, as far as not
+    /// somebody has yet to be told.
+    pub(crate) fn forget_sessions(&self, ended: &[String]) -> Result<(), HostError> {
+        let mut all = lock(&self.waiting);
+        ended.iter().for_each(|session| drop(all.remove(session)));
+        drop(all);
+        let engine = lock(&self.engine);
+        let mut batch = Batch::new();
+        for session in ended.iter().filter(|session| !engine.keeps_record(session)) {
+            batch.delete::<Sessions>(session)?;
+        }
+        drop(engine);
+        Ok(self.persistence.commit_lazy(batch)?)
     }
 
     /// Carries out what was agreed. The turn must not be held.
@@ -284,6 +301,9 @@ impl Host {
         let (number, demand, asked, answer) =
             (*number, demand.clone(), asked.clone(), answer.take());
         drop(all);
+        if !demand.dry_run && !lock(&self.engine).keeps_record(&session) {
+            pending.batch.delete::<Sessions>(&session)?;
+        }
         // It is looked up there until its record can be.
         pending.ended.push(session);
         let negotiated = Negotiated { outcome, changes, transcript };

@@ -4,6 +4,7 @@ use std::{sync::mpsc, time::Duration};
 
 use haggle_model::{Owner, Quantities, ScalingReason, Service, Window};
 use haggle_negotiate::Purpose;
+use haggle_store::Batch;
 
 use crate::{
     applying::{Asked, Origin},
@@ -119,6 +120,18 @@ impl Host {
         self.serve_losers(&verdict);
         drop(answer.send(verdict));
         Ok(ticket)
+    }
+
+    /// Begins to negotiate for a request to scale, and says where that stands once it is on disk: a crash
+    /// from then on may end it, but not let it be forgotten.
+    ///
+    /// # Errors
+    /// [`HostError`] where the request makes no sense or the store fails.
+    pub fn accept_scaling(&self, request: ScalingRequest) -> Result<ScalingProgress, HostError> {
+        let id = self.begin_scaling(request)?.negotiation;
+        // Behind its record, since all is written in order.
+        self.persistence.commit(Batch::new())?;
+        self.scaling_request(&id)
     }
 
     /// What has become of a scaling request.

@@ -32,7 +32,7 @@ pub(super) struct Running {
     accepted: BTreeMap<Party, Vec<Lease>>,
     proposed: BTreeSet<Party>,
     changes: BTreeMap<LeaseId, Lease>,
-    recorded: bool,
+    pub(super) recorded: bool,
     last_message: u64,
     keeps_transcript: bool,
     transcript: Transcript,

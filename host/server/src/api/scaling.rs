@@ -22,9 +22,10 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 ///
 /// The gate: the answer comes when everybody concerned has agreed, or the negotiation has ended without
 /// agreement, at its `deadline` at the latest. `approved` is all that was asked for, `reduced` a part,
-/// `denied` nothing; `reasons` say why. With `Prefer: respond-async` the answer comes at once, and the
-/// verdict is found where it points to; an event tells when. With `dry_run` everybody is asked, but
-/// nothing is held, reserved or scaled; the verdict says so.
+/// `denied` nothing; `reasons` say why. With `Prefer: respond-async` the answer comes as soon as it is on
+/// disk that it is negotiated, and the verdict is found where it points to, even if the host is stopped in
+/// between; an event tells when. With `dry_run` everybody is asked, but nothing is held, reserved or scaled;
+/// the verdict says so. It is kept nowhere, so `dry_run` is answered with the verdict (200) in any case.
 #[utoipa::path(
     post,
     path = "/v1/scaling-requests",
@@ -55,12 +56,7 @@ async fn request(
         let verdict = api.ask(move |host| host.request_scaling(request)).await?;
         return Ok(axum::Json(verdict).into_response());
     }
-    let progress = api
-        .ask(move |host| {
-            let id = host.begin_scaling(request)?.negotiation;
-            host.scaling_request(&id)
-        })
-        .await?;
+    let progress = api.ask(move |host| host.accept_scaling(request)).await?;
     let location = [(header::LOCATION, format!("/v1/scaling-requests/{}", progress.negotiation))];
     Ok((StatusCode::ACCEPTED, location, axum::Json(progress)).into_response())
 }
