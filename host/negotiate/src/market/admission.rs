@@ -12,7 +12,7 @@ pub struct RefusedBid {
     pub reason: String,
 }
 
-/// Sorts bids into those that can be ranked and those that cannot. A bid for more than is wanted or
+/// Sorts bids into those that can be ranked and those that cannot. A bid for more than is
 /// free is admitted for what is.
 #[must_use]
 pub fn admit(
@@ -38,7 +38,7 @@ fn most(request: &Request, bid: &Bid, inventory: &[InventoryUnit]) -> Result<u32
     };
     let guarantees = &bid.guarantees;
     let numbers = [
-        ("price_per_hour", bid.price_per_hour, 1e12),
+        ("price_per_hour", bid.price_per_hour, 1e9),
         ("performance", bid.performance, 1e12),
         ("guarantees.availability", guarantees.availability, 1.0),
         ("guarantees.interruption_rate", guarantees.interruption_rate, 1.0),
@@ -50,6 +50,13 @@ fn most(request: &Request, bid: &Bid, inventory: &[InventoryUnit]) -> Result<u32
     }
     if bid.count == 0 {
         return Err("count is 0: bid for at least one replica, or not at all".into());
+    }
+    if bid.count > request.count {
+        return Err(format!("count is {}: {} are asked for", bid.count, request.count));
+    }
+    if bid.location != unit.location {
+        let (said, there) = (&bid.location, &unit.location);
+        return Err(format!("location is {said:?}: unit {} is in {there:?}", bid.unit));
     }
     if request.location.as_ref().is_some_and(|wanted| *wanted != unit.location) {
         return Err(format!("the unit is in {:?}, which is not where it is wanted", unit.location));
