@@ -5,7 +5,10 @@ use std::{
 
 use haggle_model::{Lease, Owner, Quantities, Timestamp};
 
-use crate::{Context, Demand, Input, Ledger, Message, Outcome, Reason, Session, Transcript, World};
+use crate::{
+    Context, Demand, Input, Ledger, Message, MessageId, Outcome, Party, Reason, Session,
+    Transcript, World,
+};
 
 mod check;
 mod effect;
@@ -21,7 +24,7 @@ pub use error::{MessageError, OpenError};
 pub use options::{EngineOptions, Retry};
 
 use check::silence;
-use hearing::{Admitted, admit};
+use hearing::{Admitted, admit, was_asked};
 use running::{Running, Turn};
 use waking::awake;
 
@@ -102,6 +105,9 @@ impl Engine {
             });
         };
         let (from, about) = (message.from.clone(), message.in_reply_to.unwrap_or(message.message));
+        if !running.is_flooded() {
+            running.note(&message);
+        }
         match admit(running, message) {
             Ok(Admitted::Nothing) => Ok(Vec::new()),
             Ok(Admitted::Cancel(why)) => self.cancel(&id, why, setting),
@@ -113,6 +119,37 @@ impl Engine {
                 running.refuse(&error, &from, about, setting.now);
                 Err(error)
             }
+        }
+    }
+
+    /// Takes in that a party has answered what cannot be read: that is no answer, and the question is as open
+    /// as before. Returns what to tell its sender.
+    pub fn unreadable(
+        &mut self,
+        session: &str,
+        from: &Party,
+        about: MessageId,
+        why: String,
+        now: Timestamp,
+    ) -> MessageError {
+        let Some(running) = self.sessions.get_mut(session) else {
+            return match self.ended.contains(session) {
+                true => MessageError::Finished(session.to_owned()),
+                false => MessageError::UnknownSession(session.to_owned()),
+            };
+        };
+        let asked = was_asked(running, about, from);
+        let error = asked.err().unwrap_or(MessageError::Unreadable { message: about, why });
+        running.refuse(&error, from, about, now);
+        error
+    }
+
+    /// Takes in that a message has not arrived this time; it is sent again.
+    pub fn unreached(&mut self, message: &Message, why: String) {
+        let running = self.sessions.get_mut(&message.session);
+        let question = running.and_then(|running| running.questions.get_mut(&message.message));
+        if let Some(question) = question {
+            question.trouble = Some(why);
         }
     }
 

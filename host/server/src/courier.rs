@@ -37,9 +37,21 @@ pub(crate) struct Outbox(OnceLock<Sender<(Endpoint, Message)>>);
 /// What became of a message.
 pub(crate) struct Delivered {
     pub(crate) message: Message,
-    /// The answer; none if it comes later, or if the message should be sent again; an error if there will
-    /// not be one.
-    pub(crate) answer: Result<Option<Content>, String>,
+    pub(crate) reply: Reply,
+}
+
+/// What a party answers at once.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Reply {
+    Said(Content),
+    /// Nothing: the answer comes later, or when it is asked again.
+    Nothing,
+    /// What nobody can read, and why: it is asked again.
+    Unreadable(String),
+    /// It was not there, or does not want to be asked now, and why: it is asked again.
+    Unreached(String),
+    /// It does not want to be asked this, and why.
+    Never(String),
 }
 
 impl Outbox {
@@ -109,8 +121,8 @@ fn carry(
     loop {
         let next = lock(to_carry).recv();
         let Ok((endpoint, message)) = next else { return };
-        let answer = post(agent, &endpoint, &message);
-        if inbox.send(Delivered { message, answer }).is_err() {
+        let reply = post(agent, &endpoint, &message);
+        if inbox.send(Delivered { message, reply }).is_err() {
             return;
         }
     }
@@ -143,36 +155,25 @@ fn keep_time(host: &Weak<Host>) {
 }
 
 /// Posts a message and reads the answer.
-fn post(
-    agent: &ureq::Agent,
-    endpoint: &Endpoint,
-    message: &Message,
-) -> Result<Option<Content>, String> {
+fn post(agent: &ureq::Agent, endpoint: &Endpoint, message: &Message) -> Reply {
     let event = cloud_event(message).to_string();
     let request = agent.post(endpoint.as_str()).header("content-type", CLOUD_EVENT);
     let mut response = match request.send(event) {
         Ok(response) => response,
-        Err(error) => {
-            // It may be there the next time.
-            tracing::debug!(%endpoint, %error, "a message was not delivered");
-            return Ok(None);
-        }
+        Err(error) => return Reply::Unreached(format!("{endpoint} was not reached: {error}")),
     };
     let status = response.status();
     let body = response.body_mut().with_config().limit(Message::MOST_BYTES as u64).read_to_vec();
     match status.as_u16() {
-        200..=299 => {
-            let body = body.map_err(|error| format!("its answer cannot be read: {error}"))?;
-            if body.is_empty() {
-                return Ok(None);
-            }
-            answer(&body).map(Some).map_err(|why| format!("its answer makes no sense: {why}"))
-        }
+        200..=299 => match body {
+            Ok(body) if body.is_empty() => Reply::Nothing,
+            Ok(body) => answer(&body).map_or_else(Reply::Unreadable, Reply::Said),
+            Err(error) => Reply::Unreadable(error.to_string()),
+        },
         408 | 425 | 429 | 500..=599 => {
-            tracing::debug!(%endpoint, %status, "a message was not taken");
-            Ok(None)
+            Reply::Unreached(format!("{endpoint} answered with status {status}"))
         }
-        _ => Err(format!("{endpoint} answered with status {status}")),
+        _ => Reply::Never(format!("{endpoint} answered with status {status}")),
     }
 }
 

@@ -47,6 +47,9 @@ pub enum EventKind {
     Catalog,
     /// A lease ended by itself.
     Lease,
+    /// A party of a negotiation said what makes no sense, or nothing; it changed nothing, or counted as a
+    /// refusal.
+    Fault,
 }
 
 impl EventKind {
@@ -64,6 +67,7 @@ impl EventKind {
             Self::Log => "log",
             Self::Catalog => "catalog",
             Self::Lease => "lease",
+            Self::Fault => "fault",
         }
     }
 }
@@ -98,7 +102,9 @@ impl Events {
         let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
         let subject = subject.to_owned();
         match kind {
-            EventKind::Alert | EventKind::Fallback => tracing::warn!(%subject, "{message}"),
+            EventKind::Alert | EventKind::Fallback | EventKind::Fault => {
+                tracing::warn!(%subject, "{message}")
+            }
             EventKind::Log | EventKind::Negotiation => tracing::debug!(%subject, "{message}"),
             _ => tracing::info!(%subject, "{message}"),
         }

@@ -10,8 +10,8 @@ use std::{
 
 use haggle_model::{Endpoint, ScalingReason, Timestamp};
 use haggle_negotiate::{
-    Content, Demand, Effect, Ending, Engine, Message, Negotiated, OpenError, Party, Persist,
-    SessionRecord, Setting, answer_all,
+    Content, Demand, Effect, Ending, Engine, Message, MessageError, MessageId, Negotiated,
+    OpenError, Party, Persist, SessionRecord, Setting, answer_all,
 };
 use haggle_store::{Batch, Kind};
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ use crate::{
     catalog::Catalog,
     committing::Pending,
     counterparties::{InProcess, WorldView},
-    courier::Delivered,
+    courier::{Delivered, Reply},
     error::HostError,
     host::{Host, lock},
     negotiating::Session,
@@ -88,28 +88,56 @@ impl Host {
     /// # Errors
     /// [`HostError::Message`] saying why it changes nothing.
     pub fn receive_message(&self, message: Message) -> Result<(), HostError> {
-        let effects = self.with_engine(|engine, setting| engine.receive(message, setting))?;
+        let (session, from) = (message.session.clone(), message.from.clone());
+        let effects = self
+            .with_engine(|engine, setting| engine.receive(message, setting))
+            .inspect_err(|error| self.complain(&session, &from, &error.to_string()))?;
         let endings = self.carry_out_effects(effects)?;
         self.conclude(endings)
     }
 
+    /// Takes in that a party has answered what cannot be read; the error says so.
+    pub fn receive_unreadable(
+        &self,
+        session: &str,
+        from: &Party,
+        about: MessageId,
+        why: String,
+    ) -> HostError {
+        let now = self.clock.now();
+        let error = lock(&self.engine).unreadable(session, from, about, why, now);
+        self.complain(session, from, &error.to_string());
+        HostError::Message(error)
+    }
+
     /// What became of a message that the courier took.
     pub(crate) fn delivered(&self, delivered: Delivered) {
-        let Delivered { message, answer } = delivered;
-        let effects = match answer {
-            Ok(Some(content)) => {
+        let Delivered { message, reply } = delivered;
+        let (session, party) = (&message.session, &message.to);
+        let effects = match reply {
+            Reply::Said(content) => {
                 let reply = message.reply(content, self.clock.now());
-                let from = reply.from.to_string();
                 match self.with_engine(|engine, setting| engine.receive(reply, setting)) {
                     Ok(effects) => effects,
-                    Err(error) => {
-                        tracing::warn!(session = message.session, from, %error, "an answer changes nothing");
-                        return;
-                    }
+                    // It was asked twice, and has answered twice.
+                    Err(
+                        MessageError::Finished(_)
+                        | MessageError::UnknownSession(_)
+                        | MessageError::Late(_),
+                    ) => return,
+                    Err(error) => return self.complain(session, party, &error.to_string()),
                 }
             }
-            Ok(None) => return,
-            Err(why) => {
+            Reply::Nothing => return,
+            Reply::Unreadable(why) => {
+                drop(self.receive_unreadable(session, party, message.message, why));
+                return;
+            }
+            Reply::Unreached(why) => {
+                tracing::debug!(session, %party, why, "a message was not delivered");
+                return lock(&self.engine).unreached(&message, why);
+            }
+            Reply::Never(why) => {
                 self.with_engine(|engine, setting| engine.undeliverable(&message, why, setting))
             }
         };
@@ -178,7 +206,7 @@ impl Host {
                     self.note_lost(&leases);
                 }
                 Effect::Fault { session, fault } => {
-                    tracing::warn!(session, from = %fault.participant, "{}", fault.text);
+                    self.complain(&session, &fault.participant, &fault.text);
                 }
                 Effect::Finished(ending) => endings.push(ending),
             }
@@ -204,9 +232,10 @@ impl Host {
         let Some(answer) = answers.into_iter().next().flatten() else { return Vec::new() };
         let refused = |reason| message.reply(Content::Refuse { reason }, now);
         let reply = answer.unwrap_or_else(refused);
-        self.with_engine(|engine, setting| engine.receive(reply, setting)).unwrap_or_else(|error| {
-            tracing::debug!(session = message.session, %error, "an answer came too late");
-            Vec::new()
+        self.with_engine(|engine, setting| {
+            let heard = engine.receive(reply, setting);
+            // It would say the same again. Where it was only too late, nothing waits for it.
+            heard.unwrap_or_else(|error| engine.undeliverable(&message, error.to_string(), setting))
         })
     }
 

@@ -16,6 +16,7 @@ use tokio::sync::broadcast;
 use crate::{
     catalog::{Catalog, not_found},
     clock::{Clock, SystemClock},
+    complaints::Complaints,
     courier::Outbox,
     decider::Decider,
     error::HostError,
@@ -101,6 +102,7 @@ pub struct Host {
     pub(crate) interval: Span,
     events: Arc<Events>,
     pub(crate) outbox: Outbox,
+    pub(crate) complaints: Mutex<Complaints>,
     pub(crate) id: String,
 }
 
@@ -146,6 +148,7 @@ impl Host {
             interval,
             events,
             outbox: Outbox::default(),
+            complaints: Mutex::default(),
             id,
         };
         host.restore_plugins()?;

@@ -16,6 +16,7 @@ mod calendar;
 mod catalog;
 mod clock;
 mod committing;
+mod complaints;
 mod convert;
 mod counterparties;
 mod courier;

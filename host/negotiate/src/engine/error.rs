@@ -46,6 +46,14 @@ pub enum MessageError {
     /// A second answer that is not the first.
     #[error("message {0} was answered before, and otherwise: the first answer counts")]
     Contradiction(MessageId),
+    /// Nobody can tell what it says.
+    #[error("the answer to message {message} cannot be read: {why}")]
+    Unreadable {
+        /// The question.
+        message: MessageId,
+        /// What is wrong.
+        why: String,
+    },
     /// Not an answer to this kind of question.
     #[error("a {got} does not answer message {message}: {wanted} would")]
     WrongKind {

@@ -15,7 +15,6 @@ pub(super) enum Admitted {
 
 /// Whether the message is one that this session listens to. The question that it answers is closed.
 pub(super) fn admit(running: &mut Running, message: Message) -> Result<Admitted, MessageError> {
-    running.note(&message);
     if let Content::Cancel { reason } = message.content {
         let requester = Party::Service(running.requester.clone());
         return match message.from == requester {

@@ -35,6 +35,8 @@ pub(super) struct Running {
     pub(super) recorded: bool,
     last_message: u64,
     keeps_transcript: bool,
+    /// How much that makes no sense was said.
+    refused: usize,
     transcript: Transcript,
     /// Nothing is due before.
     pub(super) due: Option<Timestamp>,
@@ -82,6 +84,7 @@ impl Running {
             recorded: false,
             last_message: 0,
             keeps_transcript: transcripts,
+            refused: 0,
             transcript: Transcript::default(),
             scheduled: None,
         }
@@ -128,6 +131,7 @@ impl Running {
             // Beyond anything that was said after the record was written.
             last_message: agreed.last_message.saturating_add(1 << 20),
             keeps_transcript: false,
+            refused: 0,
             transcript: Transcript::default(),
             scheduled: None,
         };

@@ -250,10 +250,20 @@ fn bids_and_scores_that_cannot_be_change_nothing() {
     let mut parties = crate::testing::Parties::default();
     use crate::Counterparties;
     let good = parties.bid(&name("alder"), request, inventory).unwrap();
-    for (field, value) in [("price", f64::NAN), ("price", -1.0), ("price", 1e300), ("count", 0.0)] {
+    for (field, value) in [
+        ("price", f64::NAN),
+        ("price", -1.0),
+        ("price", 1e300),
+        ("price", 1.1e9),
+        ("count", 0.0),
+        ("count", 4.0),
+        ("count", 4e9),
+        ("location", 0.0),
+    ] {
         let mut bid = good[0].clone();
         match field {
-            "count" => bid.count = 0,
+            "count" => bid.count = value as u32,
+            "location" => bid.location = "moon".to_owned(),
             _ => bid.price_per_hour = value,
         }
         let error = bench.hear(call.reply(Content::Propose(Proposed::Bids(vec![bid])), at(0)));

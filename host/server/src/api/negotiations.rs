@@ -4,7 +4,7 @@ use axum::{
     http::StatusCode,
 };
 use haggle_model::Lease;
-use haggle_negotiate::Message;
+use haggle_negotiate::{Message, MessageId, Party};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -63,10 +63,11 @@ async fn leases(State(api): State<Api>) -> Answer<Json<Leases>> {
 
 /// Say something in a negotiation
 ///
-/// How a party with an endpoint answers later than in the response to the message that it was posted. The
-/// body is a message, bare or as the data of a CloudEvent; what it leaves out of `session`, `message` and
-/// `to` goes without saying. The same answer may come any number of times; another one to the same message
-/// is refused.
+/// How a party with an endpoint answers later than in the response to the message that it was posted, and
+/// how the service that wanted it ends a negotiation (`cancel`). The body is a message, bare or as the data
+/// of a CloudEvent; what it leaves out of `session`, `message` and `to` goes without saying. The same answer
+/// may come any number of times; another one to the same message is refused. What makes no sense is refused
+/// with 422, is in the transcript and changes nothing: the question stays open.
 #[utoipa::path(
     post,
     path = "/v1/negotiations/{id}/messages",
@@ -85,25 +86,46 @@ async fn receive(
     request: Request,
 ) -> Answer<StatusCode> {
     let bytes = body::read(request, Message::MOST_BYTES).await?;
-    let message = message(&id, &bytes).map_err(Problem::invalid)?;
+    let message = match message(&id, &bytes) {
+        Ok(message) => message,
+        Err(Wrong::Body(why)) => return Err(Problem::invalid(why)),
+        Err(Wrong::Answer { about, from, why }) => {
+            return api.ask(move |host| Err(host.receive_unreadable(&id, &from, about, why))).await;
+        }
+    };
     api.ask(move |host| host.receive_message(message)).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
+/// Why bytes are not a message.
+#[derive(Debug)]
+enum Wrong {
+    /// It is of nobody, or about nothing.
+    Body(String),
+    /// It is an answer of somebody to something, and what it says cannot be read.
+    Answer { about: MessageId, from: Party, why: String },
+}
+
 /// Reads a message, and completes it from the path.
-fn message(session: &str, bytes: &[u8]) -> Result<Message, String> {
+fn message(session: &str, bytes: &[u8]) -> Result<Message, Wrong> {
     let value: Value =
-        serde_json::from_slice(bytes).map_err(|error| format!("the body: {error}"))?;
+        serde_json::from_slice(bytes).map_err(|error| Wrong::Body(format!("the body: {error}")))?;
     let mut value = unwrapped(value);
-    let fields = value.as_object_mut().ok_or("a message is a JSON object")?;
+    let no_object = || Wrong::Body("a message is a JSON object".to_owned());
+    let fields = value.as_object_mut().ok_or_else(no_object)?;
     let named = fields.entry("session").or_insert_with(|| session.into());
     if named != session {
-        return Err(format!("session is {named}, and the path says {session:?}"));
+        return Err(Wrong::Body(format!("session is {named}, and the path says {session:?}")));
     }
-    if let Some(answered) = fields.get("in_reply_to").cloned() {
-        fields.entry("message").or_insert(answered);
-    }
-    Message::deserialize(value).map_err(|error| format!("not a message: {error}"))
+    // What is no answer needs no id either: nothing refers to it.
+    let answered = fields.get("in_reply_to").cloned();
+    fields.entry("message").or_insert_with(|| answered.unwrap_or_else(|| 0.into()));
+    let about = fields.get("in_reply_to").and_then(|about| MessageId::deserialize(about).ok());
+    let from = fields.get("from").and_then(|from| Party::deserialize(from).ok());
+    Message::deserialize(value).map_err(|error| match (about, from) {
+        (Some(about), Some(from)) => Wrong::Answer { about, from, why: error.to_string() },
+        _ => Wrong::Body(format!("not a message: {error}")),
+    })
 }
 
 #[cfg(test)]
@@ -116,6 +138,9 @@ mod tests {
             br#"{"in_reply_to": 3, "from": {"service": "cart"}, "type": "propose", "data": "all"}"#;
         let read = message("n-1", short).unwrap();
         assert_eq!((read.session.as_str(), read.in_reply_to), ("n-1", Some(read.message)));
+        let cancel =
+            br#"{"from": {"service": "cart"}, "type": "cancel", "data": {"reason": "no"}}"#;
+        assert_eq!(message("n-1", cancel).unwrap().in_reply_to, None);
         for (body, says) in [
             ("", "body"),
             ("[]", "object"),
@@ -127,7 +152,7 @@ mod tests {
                 "-4",
             ),
         ] {
-            let error = message("n-1", body.as_bytes()).unwrap_err();
+            let error = format!("{:?}", message("n-1", body.as_bytes()).unwrap_err());
             assert!(error.contains(says), "{error}");
         }
     }

@@ -11,6 +11,9 @@ use crate::{
 /// The most messages of one transcript: beyond that somebody is flooding it.
 const MOST_KEPT: usize = 100_000;
 
+/// So much that makes no sense is kept of one session.
+const MOST_REFUSED: usize = 1000;
+
 impl Running {
     pub(in crate::engine) fn fault(&mut self, fault: Fault, turn: &mut Turn<'_, '_>) {
         let content = Content::Inform(Information::Fault(fault.text.clone()));
@@ -29,12 +32,22 @@ impl Running {
         now: Timestamp,
     ) {
         let text = error.to_string();
+        let flooded = self.is_flooded();
+        self.refused = self.refused.saturating_add(1);
         if let Some(question) = self.questions.get_mut(&about).filter(|q| q.message.to == *from) {
             question.trouble = Some(text.clone());
+        }
+        if flooded {
+            return;
         }
         let content = Content::Inform(Information::Fault(text));
         let message = self.message(about, from.clone(), content, now);
         self.note(&message);
+    }
+
+    /// Whether so much was said that makes no sense that no more of what parties say is kept.
+    pub(in crate::engine) const fn is_flooded(&self) -> bool {
+        self.refused >= MOST_REFUSED
     }
 
     /// Keeps what was said.

@@ -161,6 +161,40 @@ fn chains_of_silence_end_before_the_deadline() {
 }
 
 #[test]
+fn an_answer_that_cannot_be_read_is_none() {
+    let mut bench = Bench::new();
+    let id = bench.open_by(500.0, 10);
+    let call = question(&mut bench);
+    let unreadable = |bench: &mut Bench, session: &str, from: &Party, about: MessageId| {
+        let (now, why) = (at(bench.world.now), "it is gibberish".to_owned());
+        bench.with(|engine, _| engine.unreadable(session, from, about, why, now))
+    };
+    let error = unreadable(&mut bench, &id, &call.to, call.message);
+    assert!(matches!(error, MessageError::Unreadable { .. }), "{error}");
+    let web = Party::Service(name("web"));
+    let error = unreadable(&mut bench, &id, &web, call.message);
+    assert!(matches!(error, MessageError::WrongParty { .. }), "{error}");
+    let error = unreadable(&mut bench, &id, &call.to, MessageId(77));
+    assert!(matches!(error, MessageError::UnknownQuestion(_)), "{error}");
+    let error = unreadable(&mut bench, "n9", &call.to, call.message);
+    assert!(matches!(error, MessageError::UnknownSession(_)), "{error}");
+    // However much of it there is, it is asked again, and a good answer counts.
+    for _ in 0..5000 {
+        unreadable(&mut bench, &id, &call.to, call.message);
+    }
+    bench.tick(1);
+    assert_eq!(question(&mut bench), call);
+    bench.hear(call.reply(Content::Propose(Proposed::All), at(1))).unwrap();
+    bench.agree();
+    bench.written(&id, Ok(()));
+    assert_eq!(bench.fraction(), Some(1.0));
+    let kept = bench.ends[0].transcript.messages.len();
+    assert!((1000..1100).contains(&kept), "{kept} messages are kept");
+    let error = unreadable(&mut bench, &id, &call.to, call.message);
+    assert!(matches!(error, MessageError::Unreadable { .. } | MessageError::Finished(_)));
+}
+
+#[test]
 fn what_was_wrong_with_the_last_answer_is_named_when_it_is_given_up() {
     let mut bench = Bench::new();
     bench.open_by(500.0, 10);
@@ -170,6 +204,16 @@ fn what_was_wrong_with_the_last_answer_is_named_when_it_is_given_up() {
     (1..=9).for_each(|now| bench.tick(now));
     let reasons = bench.ends[0].outcome.reasons();
     assert!(reasons[0].text.contains("1000000000 requests_per_second"), "{reasons:?}");
+
+    let mut bench = Bench::new();
+    bench.open_by(500.0, 10);
+    let call = question(&mut bench);
+    let now = at(0);
+    let gibberish = "it is gibberish".to_owned();
+    bench.with(|engine, _| engine.unreadable("n1", &call.to, call.message, gibberish, now));
+    (1..=9).for_each(|now| bench.tick(now));
+    let reasons = bench.ends[0].outcome.reasons();
+    assert!(reasons[0].text.contains("gibberish"), "{reasons:?}");
 
     let mut bench = Bench::of(&[]);
     bench.world.service("web", 10);
