@@ -10,6 +10,12 @@ use haggle_model::{Span, Timestamp};
 pub trait Clock: Send + Sync {
     /// The present.
     fn now(&self) -> Timestamp;
+
+    /// Whether it goes on while the host works. Where it does not, what takes long has no effect on what is
+    /// decided.
+    fn is_real(&self) -> bool {
+        false
+    }
 }
 
 /// The time on the wall. It stands still where the machine's clock is set back, until that has caught
@@ -22,6 +28,10 @@ impl Clock for SystemClock {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
         Timestamp::from_millis(self.0.fetch_max(now, Ordering::SeqCst).max(now))
+    }
+
+    fn is_real(&self) -> bool {
+        true
     }
 }
 

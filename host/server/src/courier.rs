@@ -43,7 +43,7 @@ pub(crate) struct Delivered {
 /// What a party answers at once.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Reply {
-    Said(Content),
+    Said(Box<Content>),
     /// Nothing: the answer comes later, or when it is asked again.
     Nothing,
     /// What nobody can read, and why: it is asked again.
@@ -167,7 +167,9 @@ fn post(agent: &ureq::Agent, endpoint: &Endpoint, message: &Message) -> Reply {
     match status.as_u16() {
         200..=299 => match body {
             Ok(body) if body.is_empty() => Reply::Nothing,
-            Ok(body) => answer(&body).map_or_else(Reply::Unreadable, Reply::Said),
+            Ok(body) => {
+                answer(&body).map_or_else(Reply::Unreadable, |said| Reply::Said(Box::new(said)))
+            }
             Err(error) => Reply::Unreadable(error.to_string()),
         },
         408 | 425 | 429 | 500..=599 => {

@@ -116,7 +116,7 @@ impl Host {
         let (session, party) = (&message.session, &message.to);
         let effects = match reply {
             Reply::Said(content) => {
-                let reply = message.reply(content, self.clock.now());
+                let reply = message.reply(*content, self.clock.now());
                 match self.with_engine(|engine, setting| engine.receive(reply, setting)) {
                     Ok(effects) => effects,
                     // It was asked twice, and has answered twice.

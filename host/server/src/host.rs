@@ -5,7 +5,7 @@ use std::{
 };
 
 use haggle_actuate::{Actuator, DryRun, ReplicaStatus};
-use haggle_model::{Name, Quantities, Service, Span};
+use haggle_model::{Name, Quantities, Service, Span, Timestamp};
 use haggle_negotiate::{Engine, EngineOptions, Ledger};
 use haggle_observe::{History, HistoryLimits, SeriesKey};
 use haggle_sandbox::{Grant, Sandbox};
@@ -231,6 +231,11 @@ impl Host {
     /// [`HostError::NotFound`].
     pub fn replicas(&self, name: &Name) -> Result<ReplicaStatus, HostError> {
         self.status(name).ok_or_else(|| not_found("service", name))
+    }
+
+    /// The present, where that may have moved on since then.
+    pub(crate) fn present(&self, since: Timestamp) -> Timestamp {
+        if self.clock.is_real() { self.clock.now().max(since) } else { since }
     }
 
     /// How many replicas a service has at this moment. The clock is read while the actuator is held: its

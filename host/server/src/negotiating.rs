@@ -53,7 +53,7 @@ pub(crate) struct Wish<'a> {
 }
 
 impl Wish<'_> {
-    fn demand(self, session: String, now: Timestamp) -> Demand {
+    fn demand(self, session: String, started_at: Timestamp) -> Demand {
         let Self { service, policy, load, purpose, window } = self;
         Demand {
             session,
@@ -64,21 +64,22 @@ impl Wish<'_> {
             policy: policy.negotiation.clone(),
             target_utilization: policy.scaling.target_utilization,
             budget_per_hour: policy.bidding.budget_per_hour,
-            started_at: now,
+            started_at,
             dry_run: false,
         }
     }
 }
 
 impl Host {
-    /// The demand of a wish, with its number.
+    /// The demand of a wish, with its number. Its deadline counts from here, however long the turn has
+    /// taken so far.
     pub(crate) fn demand(
         &self,
         wish: Wish<'_>,
         now: Timestamp,
     ) -> Result<(u64, Demand), HostError> {
         let number = self.persistence.next_negotiation()?;
-        Ok((number, wish.demand(negotiation_id(&self.id, number), now)))
+        Ok((number, wish.demand(negotiation_id(&self.id, number), self.present(now))))
     }
 
     /// Negotiates with parties that are all answered for here, on the ledger that it is given.
@@ -100,7 +101,8 @@ impl Host {
             seed: number,
             writes_to: written.then_some(self.persistence.as_ref()),
         };
-        let mut clock = || now;
+        // A plugin that is slow uses up the session's time.
+        let mut clock = || self.present(now);
         let negotiated =
             negotiate(demand.clone(), &world, ledger, &mut counterparties, &mut clock)?;
         Ok(Session::new(demand, number, negotiated, written))

@@ -56,6 +56,7 @@ impl Host {
     /// # Errors
     /// [`HostError`] where the request makes no sense.
     pub fn begin_scaling(&self, request: ScalingRequest) -> Result<ScalingTicket, HostError> {
+        let arrived = self.clock.now();
         let turning = lock(&self.turning);
         let now = self.clock.now();
         let catalog = self.catalog();
@@ -77,6 +78,10 @@ impl Host {
         let wish = Wish { service, policy: &policy, load, purpose: Purpose::Growth, window };
         let (number, mut demand) = self.demand(wish, now)?;
         demand.dry_run = request.dry_run;
+        if self.clock.is_real() {
+            // To wait for its turn is a part of it.
+            demand.started_at = arrived;
+        }
         let (answer, verdict) = mpsc::sync_channel(1);
         let ticket = ScalingTicket {
             negotiation: demand.session.clone(),
@@ -165,3 +170,6 @@ fn requested_load(
         _ => Err(HostError::Unclear),
     }
 }
+
+#[cfg(test)]
+mod tests;
