@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::{
-    party::{Party, courteous},
+    party::{Party, agreeable, courteous},
     server::{Server, eventually},
 };
 
@@ -40,6 +40,31 @@ fn who_can_be_done_without_and_is_silent_denies_nothing() {
     let replica = json!({"uses": {"cpu_cores": 1}, "serves": {"requests_per_second": 10}});
     server.put("/v1/services/job", &json!({"replica": replica})).is(201);
     let verdict = ask(&server, "job", "4s");
+    assert_eq!((&verdict["verdict"], &verdict["to"]), (&json!("approved"), &json!(4)), "{verdict}");
+}
+
+#[test]
+fn who_keeps_the_line_open_and_says_nothing_keeps_nobody_else_from_answering() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"));
+    let stuck = Party::start(|_| {
+        std::thread::sleep(Duration::from_secs(30));
+        None
+    });
+    let cart = Party::start(agreeable);
+    let replica = json!({"serves": {"requests_per_second": 10}});
+    server.put("/v1/services/web", &json!({"replica": replica})).is(201);
+    let ratios = json!({"requests_per_second": 1});
+    for n in 0..4 {
+        let elsewhere = json!({"replica": replica, "endpoint": stuck.endpoint});
+        server.put(&format!("/v1/services/ads{n}"), &elsewhere).is(201);
+        let edge = json!({"strength": "optional", "ratios": ratios});
+        server.put(&format!("/v1/dependencies/web/ads{n}"), &edge).is(201);
+    }
+    let elsewhere = json!({"replica": replica, "endpoint": cart.endpoint});
+    server.put("/v1/services/cart", &elsewhere).is(201);
+    server.put("/v1/dependencies/web/cart", &json!({"ratios": ratios})).is(201);
+    let verdict = ask(&server, "web", "6s");
     assert_eq!((&verdict["verdict"], &verdict["to"]), (&json!("approved"), &json!(4)), "{verdict}");
 }
 

@@ -2,6 +2,7 @@
 //! party answers in the response, or later with `POST /v1/negotiations/{id}/messages`.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc, Mutex, OnceLock, Weak,
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
@@ -10,14 +11,14 @@ use std::{
 };
 
 use haggle_model::Endpoint;
-use haggle_negotiate::{Content, Message, Party};
+use haggle_negotiate::{Content, Message, MessageId, Party};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::host::{Host, lock};
 
 /// So many messages are on their way at the same time; the others wait in line.
-const CARRIERS: usize = 8;
+const CARRIERS: usize = 32;
 /// So many answers are worked on at the same time: each may wait for the disk, which then writes for all.
 const CLERKS: usize = 8;
 /// A party that needs longer answers later, or is asked again.
@@ -32,7 +33,15 @@ pub struct Courier;
 
 /// Where the host puts what the courier is to take.
 #[derive(Debug, Default)]
-pub(crate) struct Outbox(OnceLock<Sender<(Endpoint, Message)>>);
+pub(crate) struct Outbox {
+    line: OnceLock<Sender<(Endpoint, Message)>>,
+    under_way: Arc<UnderWay>,
+}
+
+/// Messages on their way or in line, by session and id. A party that takes its time is not sent the same again
+/// meanwhile: that would keep the carriers from those who answer.
+#[derive(Debug, Default)]
+struct UnderWay(Mutex<BTreeSet<(String, MessageId)>>);
 
 /// What became of a message.
 pub(crate) struct Delivered {
@@ -61,8 +70,21 @@ impl Outbox {
     /// Why nobody takes it.
     pub(crate) fn send(&self, endpoint: Endpoint, message: Message) -> Result<(), String> {
         let nobody = || "this host has no courier to reach endpoints".to_owned();
-        let outbox = self.0.get().ok_or_else(nobody)?;
-        outbox.send((endpoint, message)).map_err(|_| nobody())
+        let line = self.line.get().ok_or_else(nobody)?;
+        match self.under_way.begins(&message) {
+            true => line.send((endpoint, message)).map_err(|_| nobody()),
+            false => Ok(()),
+        }
+    }
+}
+
+impl UnderWay {
+    fn begins(&self, message: &Message) -> bool {
+        lock(&self.0).insert((message.session.clone(), message.message))
+    }
+
+    fn ends(&self, message: &Message) {
+        lock(&self.0).remove(&(message.session.clone(), message.message));
     }
 }
 
@@ -74,7 +96,7 @@ impl Courier {
     /// [`HostError`](crate::HostError) where a thread cannot be started or the store fails.
     pub fn start(host: &Arc<Host>) -> Result<(), crate::HostError> {
         let (outbox, to_carry) = mpsc::channel();
-        if host.outbox.0.set(outbox).is_err() {
+        if host.outbox.line.set(outbox).is_err() {
             return Ok(());
         }
         let (inbox, delivered) = mpsc::channel();
@@ -83,7 +105,8 @@ impl Courier {
         let agent = agent();
         for _ in 0..CARRIERS {
             let (to_carry, inbox, agent) = (Arc::clone(&to_carry), inbox.clone(), agent.clone());
-            spawn("courier", move || carry(&to_carry, &inbox, &agent))?;
+            let under_way = Arc::clone(&host.outbox.under_way);
+            spawn("courier", move || carry(&to_carry, &under_way, &inbox, &agent))?;
         }
         for _ in 0..CLERKS {
             let (delivered, host) = (Arc::clone(&delivered), Arc::downgrade(host));
@@ -115,6 +138,7 @@ fn agent() -> ureq::Agent {
 
 fn carry(
     to_carry: &Mutex<Receiver<(Endpoint, Message)>>,
+    under_way: &UnderWay,
     inbox: &Sender<Delivered>,
     agent: &ureq::Agent,
 ) {
@@ -122,6 +146,7 @@ fn carry(
         let next = lock(to_carry).recv();
         let Ok((endpoint, message)) = next else { return };
         let reply = post(agent, &endpoint, &message);
+        under_way.ends(&message);
         if inbox.send(Delivered { message, reply }).is_err() {
             return;
         }
