@@ -286,7 +286,7 @@ impl Checker {
                 lease.owner == *owner
                     && lease.window.end > *at
                     && lease.state == LeaseState::Confirmed
-                    && !between.awaited.contains_key(&lease.negotiation)
+                    && !between.awaited.values().any(|leases| leases.contains(&lease.id))
                     && !between.written.contains(&lease.id)
             };
             let later: Vec<&Lease> = live.iter().filter(settled).copied().collect();
