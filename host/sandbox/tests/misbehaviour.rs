@@ -59,6 +59,31 @@ fn all_end_with(deed: &str, limits: Limits, expected: impl Fn(&Cause) -> bool) {
 }
 
 #[test]
+fn models_have_a_size_at_most() {
+    let sandbox = sandbox(Limits::default());
+    let plugin = load(&sandbox, "bad", common::MISBEHAVING);
+    let fit = |own: usize, shared: usize| {
+        let panel = forecasting::Panel {
+            series: vec![common::series(vec![1.0, 2.0])],
+            horizon: 1,
+            seasons: Vec::new(),
+            events: Vec::new(),
+        };
+        let context = context(&format!("models {own} {shared}"));
+        plugin.call(&Fit { context, panel, previous: None }).map(|called| called.answer)
+    };
+    let (own, shared) = (64 << 10, 16 << 20);
+    let fitted = fit(own, shared).unwrap();
+    assert_eq!(fitted.per_series[0].as_ref().unwrap().len(), own);
+    assert_eq!(fitted.shared.unwrap().len(), shared);
+    // One model too large costs its series the model, what is shared costs the call.
+    let too_large = fit(own + 1, 0).unwrap();
+    assert!(too_large.per_series[0].is_err(), "{too_large:?}");
+    let error = fit(1, shared + 1).unwrap_err();
+    assert!(error.to_string().contains("shared model"), "{error}");
+}
+
+#[test]
 fn an_endless_loop_runs_out_of_fuel() {
     all_end_with("loop", small(), |cause| *cause == Cause::Fuel(small().fuel));
 }

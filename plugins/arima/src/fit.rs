@@ -71,7 +71,9 @@ impl Model {
         Some(Self::settle(values, Vec::new(), 0.0, fitted))
     }
 
-    fn one_way(
+    /// The best orders by the criterion, which comes with them, the profiles of these lengths being taken off
+    /// before and one season modelled; 0 for none.
+    pub(crate) fn one_way(
         values: &[f64],
         present: &[bool],
         lengths: &[usize],

@@ -1,4 +1,4 @@
-use haggle_forecasting::{Clock, Method, Prepared, Reader, Setting, Unreadable, Writer};
+use haggle_forecasting::{Clock, Method, Outliers, Prepared, Reader, Setting, Unreadable, Writer};
 
 use crate::{
     css::MOST_MA,
@@ -65,8 +65,17 @@ impl Method for SeasonalArima {
     }
 
     fn write(&self, out: &mut Writer) {
-        let Model { orders: o, coefficients, variance, profiles, values, innovations, cut, .. } =
-            &self.model;
+        let Model {
+            orders: o,
+            coefficients,
+            variance,
+            profiles,
+            values,
+            innovations,
+            outliers,
+            missing,
+            ..
+        } = &self.model;
         for order in
             [o.ar, o.differences, o.ma, o.seasonal_ar, o.seasonal_differences, o.seasonal_ma]
         {
@@ -76,7 +85,8 @@ impl Method for SeasonalArima {
         out.length(o.season);
         out.numbers(&coefficients.row(o));
         out.number(*variance);
-        out.byte(cut.to_le_bytes()[0]);
+        outliers.write(out);
+        out.length(*missing);
         for past in [values, innovations] {
             out.length(past.len());
             past.iter().for_each(|value| out.number(*value));
@@ -116,7 +126,8 @@ impl Method for SeasonalArima {
         let row = input.numbers(orders.coefficients())?;
         let coefficients = Coefficients::from_row(&orders, &row);
         let variance = input.number()?;
-        let cut = i8::from_le_bytes(input.take()?);
+        let outliers = Outliers::read(input)?;
+        let missing = input.length(usize::MAX)?;
         let mut past = || {
             let count = input.length(4 * MOST_SEASON)?;
             input.numbers(count)
@@ -135,7 +146,8 @@ impl Method for SeasonalArima {
             return Err(Unreadable);
         }
         let past = (values, innovations);
-        let model = Model::restore(orders, coefficients, variance, profiles, past, cut);
+        let model =
+            Model::restore(orders, coefficients, variance, profiles, past, (outliers, missing));
         model.map(|model| Self { model }).ok_or(Unreadable)
     }
 

@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 
 use haggle_exponential_smoothing::decompose;
+use haggle_forecasting::Outliers;
 
 use crate::{
     orders::{Coefficients, Lags, Orders},
@@ -31,8 +32,10 @@ pub struct Model {
     pub(crate) values: VecDeque<f64>,
     /// The last innovations, likewise.
     pub(crate) innovations: VecDeque<f64>,
-    /// The side on which the last innovation was cut; 0 if it was not.
-    pub(crate) cut: i8,
+    /// What is cut of the innovations.
+    pub(crate) outliers: Outliers,
+    /// How many of the last values were missing and are what was expected instead.
+    pub(crate) missing: usize,
     recursion: Recursion,
 }
 
@@ -55,7 +58,8 @@ impl Model {
             profiles: Vec::new(),
             values: VecDeque::with_capacity(values_back + 1),
             innovations: VecDeque::with_capacity(innovations_back + 1),
-            cut: 0,
+            outliers: Outliers::default(),
+            missing: 0,
             recursion,
         };
         model.run(values);
@@ -166,21 +170,38 @@ impl Model {
     }
 
     /// Takes in the next value; NaN is missing and counts as expected. An innovation that is alone and far
-    /// out is cut before it moves the state; a second one on the same side is a shift and is followed.
+    /// out is cut before it moves the state; a second one in a row is a shift and is followed.
     pub fn update(&mut self, value: f64) {
         let expected = self.recursion.expect(&self.values, &self.innovations);
         let came = value - self.part(0);
-        let came = if came.is_nan() { expected } else { self.within_reach(came, expected) };
-        self.push(came, came - expected);
+        if came.is_nan() {
+            self.push(expected, 0.0);
+            self.missing += 1;
+        } else {
+            let came = self.within_reach(came, expected);
+            let expected = self.bridge(came - expected).unwrap_or(expected);
+            self.push(came, came - expected);
+        }
         self.advance(1);
+    }
+
+    /// Once it is known how far off what was expected of missing values has led, they are drawn there step by
+    /// step (a straight line, as gaps were filled before the fit), and the next one is expected anew: between
+    /// values that came and a course that never was, differences grow without end. None where nothing was
+    /// missing.
+    fn bridge(&mut self, off: f64) -> Option<f64> {
+        let missing = std::mem::take(&mut self.missing);
+        for (back, value) in self.values.iter_mut().rev().take(missing).enumerate() {
+            *value += off * (missing - back) as f64 / (missing + 1) as f64;
+        }
+        (missing > 0).then(|| self.recursion.expect(&self.values, &self.innovations))
     }
 
     fn within_reach(&mut self, value: f64, expected: f64) -> f64 {
         let most = FAR_OUT * self.variance.sqrt();
         let off = value - expected;
-        let side = if off > most { 1 } else { -i8::from(off < -most) };
-        self.cut = if side == self.cut { 0 } else { side };
-        if self.cut == 0 { value } else { expected + most.copysign(off) }
+        let cuts = self.outliers.cuts(off.abs() > most);
+        if cuts { expected + most.copysign(off) } else { value }
     }
 
     /// The means of the next values, one for each place of `out`.
@@ -232,14 +253,23 @@ impl Model {
         variance: f64,
         profiles: Vec<Profile>,
         (values, innovations): (Vec<f64>, Vec<f64>),
-        cut: i8,
+        (outliers, missing): (Outliers, usize),
     ) -> Option<Self> {
         let recursion = Recursion::of(&orders, &coefficients);
         let fit = values.len() <= recursion.values.longest()
             && innovations.len() <= recursion.innovations.longest();
         let (values, innovations) = (values.into(), innovations.into());
-        let model =
-            Self { orders, coefficients, variance, profiles, values, innovations, cut, recursion };
+        let model = Self {
+            orders,
+            coefficients,
+            variance,
+            profiles,
+            values,
+            innovations,
+            outliers,
+            missing,
+            recursion,
+        };
         fit.then_some(model)
     }
 }

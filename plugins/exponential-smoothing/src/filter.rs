@@ -96,8 +96,10 @@ pub enum Distribution {
     NormalOrLaplace,
 }
 
-/// No expectation is smaller under multiplicative errors, on the scale where values are about 1.
-const SMALLEST: f64 = 1e-8;
+/// No expectation is smaller under multiplicative errors, nor what seasons multiply, on the scale where values
+/// are about 1: an innovation is no more than a thousand times what was expected, and a level that went below
+/// 0 is led back instead of away.
+const SMALLEST: f64 = 1e-3;
 /// So many expectations are multiplied before their logarithm is taken.
 const RUN: usize = 32;
 
@@ -174,6 +176,7 @@ fn inner<const RELATIVE: bool, const TREND: bool, const TRANSIENT: bool, const S
             let base = level + damped;
             let faded = if TRANSIENT { p.persistence * transient } else { 0.0 };
             let q = base + faded;
+            let q = if SEASONAL == 2 { q.max(SMALLEST) } else { q };
             let mut expected = match SEASONAL {
                 0 => q,
                 1 => q + (*s1 + *s2),
@@ -201,8 +204,10 @@ fn inner<const RELATIVE: bool, const TREND: bool, const TRANSIENT: bool, const S
                 *s1 += gamma1 * off;
                 *s2 += gamma2 * off;
             } else if SEASONAL == 2 {
-                *s1 += gamma1 * (*s1 * share);
-                *s2 += gamma2 * (*s2 * share);
+                // A level that was led astray says nothing of the seasons.
+                let learnt = if q > SMALLEST { share } else { 0.0 };
+                *s1 += gamma1 * (*s1 * learnt);
+                *s2 += gamma2 * (*s2 * learnt);
             }
         }
         totals.count += present;

@@ -33,6 +33,8 @@ const MOST_PERSISTENT: f64 = 0.99;
 const MOST_RELATIVE: f64 = 0.25;
 /// Where the first look begins: shares of level and of season in an innovation.
 const STARTS: [(f64, f64); 5] = [(0.1, 0.05), (0.3, 0.2), (0.6, 0.02), (0.6, 0.3), (0.95, 0.3)];
+/// Where the tuning begins a second time.
+const SLOW_LEVEL: (f64, f64) = (0.05, 0.6);
 
 impl Fit {
     /// The first look at a form.
@@ -79,10 +81,22 @@ impl Fit {
     /// criterion "AMSE" of Hyndman, Koehler, Snyder & Grose, 2002, does, with absolute errors), and returns
     /// the mean error.
     pub(crate) fn tune(&mut self, values: &[f64], horizon: usize) -> f64 {
-        let lowest = minimise(self.place, free(self.form, &self.initial), TUNE, |place| {
-            let p = parameters(self.form, &self.initial, place);
-            self.off(&p, values, horizon)
-        });
+        let from = |start: [f64; 7]| {
+            minimise(start, free(self.form, &self.initial), TUNE, |place| {
+                let p = parameters(self.form, &self.initial, place);
+                self.off(&p, values, horizon)
+            })
+        };
+        let mut lowest = from(self.place);
+        if self.form.seasonal != Seasonal::None && !self.form.transient {
+            // What is best over one step often leaves the seasons as they were at first, which is a valley of
+            // its own: one with a level that hardly moves and seasons that do may lie lower.
+            let (alpha, gamma) = SLOW_LEVEL;
+            let other = from(compact(self.form, alpha, gamma));
+            if other.value < lowest.value {
+                lowest = other;
+            }
+        }
         self.place = lowest.point;
         self.parameters = parameters(self.form, &self.initial, &lowest.point);
         let mut state = self.initial.clone();

@@ -1,4 +1,4 @@
-use haggle_forecasting::{Clock, Method, Prepared, Reader, Setting, Unreadable, Writer};
+use haggle_forecasting::{Clock, Method, Outliers, Prepared, Reader, Setting, Unreadable, Writer};
 
 use crate::{
     filter::{Parameters, Season, State},
@@ -73,13 +73,13 @@ impl Method for Ets {
     }
 
     fn write(&self, out: &mut Writer) {
-        let Model { form, parameters: p, state, unit, variance, criterion, cut } = &self.model;
+        let Model { form, parameters: p, state, unit, variance, criterion, outliers } = &self.model;
         out.byte(code(*form));
         let [first, second] = p.seasonal;
         out.numbers(&[p.level, p.trend, p.damping, p.transient, p.persistence, first, second]);
         out.numbers(&[self.origin, *unit, *variance, state.level, state.trend, state.transient]);
         out.number(if criterion.is_finite() { *criterion } else { 1e150 });
-        out.byte(cut.to_le_bytes()[0]);
+        outliers.write(out);
         out.length(state.seasons.len());
         for season in &state.seasons {
             out.length(season.position);
@@ -100,7 +100,7 @@ impl Method for Ets {
         let (origin, unit, variance) = (input.number()?, input.number()?, input.number()?);
         let (level, trend, transient) = (input.number()?, input.number()?, input.number()?);
         let criterion = input.number()?;
-        let cut = i8::from_le_bytes(input.take()?);
+        let outliers = Outliers::read(input)?;
         let mut seasons = Vec::new();
         for _ in 0..input.length(2)? {
             let position = input.length(MOST_SEASON)?;
@@ -117,7 +117,7 @@ impl Method for Ets {
             return Err(Unreadable);
         }
         let state = State { level, trend, transient, seasons };
-        let model = Model { form, parameters, state, unit, variance, criterion, cut };
+        let model = Model { form, parameters, state, unit, variance, criterion, outliers };
         Ok(Self { model, origin })
     }
 

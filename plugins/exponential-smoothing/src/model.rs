@@ -1,3 +1,5 @@
+use haggle_forecasting::Outliers;
+
 use crate::{
     filter::{Distribution, Parameters, State, run},
     fit::Fit,
@@ -34,8 +36,8 @@ pub struct Model {
     pub variance: f64,
     /// The corrected Akaike criterion it was chosen by; comparable between fits to the same values.
     pub criterion: f64,
-    /// The side on which the last innovation was cut; 0 if it was not.
-    pub cut: i8,
+    /// What is cut of the innovations.
+    pub outliers: Outliers,
 }
 
 /// Values are kept within this on the model's own scale, so that what is squared stays finite.
@@ -45,6 +47,8 @@ const FURTHEST: f64 = 1e60;
 const MOST_SANE: f64 = 1e120;
 /// So many deviations from what is expected, and alone, is an outlier.
 const FAR_OUT: f64 = 8.0;
+/// No model of proportions begins at a lower level, where values are about 1.
+const LOWEST: f64 = 0.1;
 const PLAIN: Parameters = Parameters {
     level: 0.5,
     trend: 0.0,
@@ -88,7 +92,15 @@ impl Model {
         let mut state = initial;
         run(values, form, &parameters, &mut state, |_| {});
         let left = (totals.count - freedom).max(totals.count / 2.0).max(1.0);
-        Self { form, parameters, state, unit, variance: totals.squares / left, criterion, cut: 0 }
+        Self {
+            form,
+            parameters,
+            state,
+            unit,
+            variance: totals.squares / left,
+            criterion,
+            outliers: Outliers::default(),
+        }
     }
 
     /// Expects 0, give or take 1.
@@ -97,7 +109,15 @@ impl Model {
         let state = State { level: 0.0, trend: 0.0, transient: 0.0, seasons: Vec::new() };
         let form = Form::ALL[0];
         let criterion = f64::INFINITY;
-        Self { form, parameters: PLAIN, state, unit: 1.0, variance: 1.0, criterion, cut: 0 }
+        Self {
+            form,
+            parameters: PLAIN,
+            state,
+            unit: 1.0,
+            variance: 1.0,
+            criterion,
+            outliers: Outliers::default(),
+        }
     }
 
     /// A few values cannot choose: they are smoothed by halves.
@@ -109,7 +129,15 @@ impl Model {
         let totals = run(values, form, &parameters, &mut state, |_| {});
         // What is usual counts as one more innovation of a quarter of the level.
         let variance = (totals.squares + 0.0625 * first * first) / totals.count.max(1.0);
-        Self { form, parameters, state, unit, variance, criterion: f64::INFINITY, cut: 0 }
+        Self {
+            form,
+            parameters,
+            state,
+            unit,
+            variance,
+            criterion: f64::INFINITY,
+            outliers: Outliers::default(),
+        }
     }
 
     /// The same parameters where they would have stood after the first `count` of these values, knowing
@@ -120,20 +148,27 @@ impl Model {
         let first: Vec<f64> = first.iter().map(|v| scaled(*v, self.unit)).collect();
         let lengths: Vec<usize> = self.state.seasons.iter().map(|s| s.profile.len()).collect();
         let mut state = Beginnings::of(&first, &lengths).state(&first, self.form);
+        if self.form.needs_positive() {
+            // The slope is of a few values, and the parameters are those of another beginning: where they
+            // hardly correct it, it would lead below 0, where proportions mean nothing.
+            state.trend = 0.0;
+            state.level = state.level.max(LOWEST);
+        }
         run(&first, self.form, &self.parameters, &mut state, |_| {});
-        let mut early = Self { state, cut: 0, ..self.clone() };
+        let mut early = Self { state, outliers: Outliers::default(), ..self.clone() };
         early.keep_sane();
         early
     }
 
     /// Takes in what came since; parameters and variance stay. An innovation that is alone and far out is
-    /// cut before it moves the state; a second one on the same side is a shift and is followed.
+    /// cut before it moves the state; a second one in a row is a shift and is followed.
     pub fn update(&mut self, values: &[f64]) {
         let lowest = if self.form.needs_positive() { 0.0 } else { -FURTHEST };
         for value in values {
             let value = scaled(*value, self.unit);
             let missing = value.is_nan();
-            let value = if missing { value } else { self.within_reach(value.max(lowest)) };
+            let value =
+                if missing { value } else { self.within_reach(value.max(lowest)).max(lowest) };
             run(&[value], self.form, &self.parameters, &mut self.state, |_| {});
         }
         self.keep_sane();
@@ -147,10 +182,8 @@ impl Model {
         let deviation = self.variance.sqrt() * if relative { expected.abs() } else { 1.0 };
         let most = FAR_OUT * deviation;
         let off = value - expected;
-        let side = if off > most { 1 } else { -i8::from(off < -most) };
-        let cut = if side == self.cut { 0 } else { side };
-        self.cut = cut;
-        if cut == 0 { value } else { expected + most.copysign(off) }
+        let cuts = self.outliers.cuts(off.abs() > most);
+        if cuts { expected + most.copysign(off) } else { value }
     }
 
     /// Whatever came, the state stays one that can be computed with and written.

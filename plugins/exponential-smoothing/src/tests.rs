@@ -1,5 +1,6 @@
 use crate::{Ets, ExponentialSmoothing};
 
+mod past;
 mod reference;
 
 haggle_forecasting::contract_tests!(ExponentialSmoothing);

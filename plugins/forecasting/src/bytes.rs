@@ -46,9 +46,9 @@ impl Writer {
         numbers.iter().for_each(|number| self.number(*number));
     }
 
-    /// A number to seven digits.
+    /// A number to seven digits; one beyond what 32 bits hold becomes the largest, which can be read.
     pub fn short(&mut self, number: f64) {
-        self.0.extend((number as f32).to_le_bytes());
+        self.0.extend((number as f32).clamp(f32::MIN, f32::MAX).to_le_bytes());
     }
 
     /// A list of numbers with its length, each kept in 65,536 steps between the lowest and the highest:

@@ -14,6 +14,7 @@ pub use contract::{
 pub use inputs::{AIR_PASSENGERS, LAKE_HURON, LEVELS, any_values, context, dirty, load, series};
 pub use method::{
     assert_covers, assert_follows_level_and_season, assert_forecasts_short_series,
-    assert_goes_on_after_anything, assert_ignores_magnitude, assert_same_by_pieces, assert_small,
+    assert_goes_on_after_anything, assert_ignores_an_outlier, assert_ignores_magnitude,
+    assert_same_by_pieces, assert_small, assert_stays,
 };
-pub use sound::assert_sound;
+pub use sound::{assert_sound, assert_within_reach};

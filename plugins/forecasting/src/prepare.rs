@@ -1,8 +1,11 @@
 //! Dirty histories made fit for fitting.
 
+use std::cell::LazyCell;
+
 use crate::{
     history::History,
     scale::Scale,
+    season::repeating,
     statistics::{mean, median},
 };
 
@@ -29,8 +32,8 @@ const FAR_OUT: f64 = 12.0;
 const LONG_GAP: usize = 3;
 
 impl Prepared {
-    /// Prepares a history; none where no value is present. `season` is the one to fill long gaps by, 0 or 1
-    /// for none.
+    /// Prepares a history; none where no value is present. `season` is the one to fill long gaps by; with 0
+    /// or 1 it is looked for in the values.
     #[must_use]
     pub fn of(history: History<'_>, season: usize) -> Option<Self> {
         let missing = history.values.iter().take_while(|value| !value.is_finite()).count();
@@ -39,10 +42,13 @@ impl Prepared {
         let values: Vec<f64> = values.iter().map(|value| scale.apply(*value)).collect();
         let present = values.iter().filter(|value| value.is_finite()).count();
         let mut clean = values.clone();
+        // To look for one costs something, and most histories need none here.
+        let season =
+            LazyCell::new(|| if season > 1 { season } else { repeating(&values, history.step) });
         if present < values.len() {
-            fill(&mut clean, season);
+            fill(&mut clean, || *season);
         }
-        draw_in(&mut clean, season);
+        draw_in(&mut clean, || *season);
         let start = history.start.saturating_add(history.step.saturating_mul(missing as u64));
         Some(Self { values, clean, present, scale, start, step: history.step })
     }
@@ -56,7 +62,7 @@ impl Prepared {
 
 /// Fills gaps: short ones in a straight line, long ones with what stood there a season before (or after,
 /// where there was none before). Without a season the last value stays to the end.
-fn fill(values: &mut [f64], season: usize) {
+fn fill(values: &mut [f64], season: impl Fn() -> usize) {
     let mut place = 0;
     while let Some(gap) = values.get(place..).and_then(|rest| rest.iter().position(|v| v.is_nan()))
     {
@@ -71,12 +77,13 @@ fn fill(values: &mut [f64], season: usize) {
             (Some(only), None) | (None, Some(only)) => (only, only),
             (None, None) => (0.0, 0.0),
         };
+        let season = if length >= LONG_GAP { season() } else { 0 };
         let line = |i: usize| left + (right - left) * (i + 1) as f64 / (length + 1) as f64;
         for i in 0..length {
             let before = (from + i).checked_sub(season).and_then(|place| values.get(place));
             let after = values.get(from + i + season).filter(|value| !value.is_nan());
             // What was before is filled already, be it in this gap.
-            let usual = before.or(after).copied().filter(|_| season > 1 && length >= LONG_GAP);
+            let usual = before.or(after).copied().filter(|_| season > 1);
             if let Some(hole) = values.get_mut(from + i) {
                 *hole = usual.unwrap_or_else(|| line(i));
             }
@@ -87,7 +94,7 @@ fn fill(values: &mut [f64], season: usize) {
 
 /// Draws in values that are far from both neighbours' middle, alone, and not so a season before or after:
 /// a peak that comes back is no outlier.
-fn draw_in(values: &mut [f64], season: usize) {
+fn draw_in(values: &mut [f64], season: impl Fn() -> usize) {
     let mut changes: Vec<f64> = values.array_windows().map(|[a, b]| (b - a).abs()).collect();
     let usual = mean(changes.iter().copied()).min(4.0 * median(&mut changes)).max(0.05);
     let far = FAR_OUT * usual;
@@ -104,6 +111,10 @@ fn draw_in(values: &mut [f64], season: usize) {
                 .then_some((place + 2, middle + far.copysign(off)))
         })
         .collect();
+    if lonely.is_empty() {
+        return;
+    }
+    let season = season();
     let far_too = |place: usize, other: Option<usize>| {
         let here = values.get(place).copied().unwrap_or(0.0);
         let there = other.and_then(|o| values.get(o)).copied();

@@ -1,4 +1,4 @@
-use crate::statistics::median;
+use crate::statistics::{mean, median};
 
 /// Periods that people and machines live by, in milliseconds: an hour, a day, a week.
 const CALENDAR: [u64; 3] = [3_600_000, 86_400_000, 604_800_000];
@@ -6,6 +6,12 @@ const CALENDAR: [u64; 3] = [3_600_000, 86_400_000, 604_800_000];
 const SHORTEST: usize = 3;
 /// Autocorrelations are computed over so many values at most.
 const LOOK_BACK: usize = 2048;
+/// What repeats is compared with what is fewer steps away than this.
+const NEAR: usize = 13;
+/// What repeats changes by less than this share of that.
+const CLOSER: f64 = 0.7;
+/// Single values farther out, on the scale of a history, do not decide.
+const FAR_OUT: f64 = 20.0;
 /// How far a peak of the autocorrelation must stand above the lowest point before it.
 const PROMINENT: f64 = 0.25;
 
@@ -33,6 +39,24 @@ pub fn candidates(values: &[f64], given: &[u32], step: u64) -> Vec<usize> {
     found.sort_unstable();
     found.dedup();
     found
+}
+
+/// The season by which what is missing may be filled where none is given, of values on their scale: of those
+/// worth trying the one after which values come back closest, if that is much closer than they are to those a
+/// few steps before; 0 for none.
+pub(crate) fn repeating(values: &[f64], step: u64) -> usize {
+    let drawn: Vec<f64> = values.iter().map(|v| v.clamp(-FAR_OUT, FAR_OUT)).collect();
+    let change = |lag: usize| {
+        let later = drawn.get(lag..).unwrap_or_default();
+        let changes = drawn.iter().zip(later).map(|(a, b)| (b - a).abs());
+        let changes: Vec<f64> = changes.filter(|change| !change.is_nan()).collect();
+        (4 * changes.len() >= later.len()).then(|| mean(changes.into_iter()))
+    };
+    let closest = candidates(values, &[], step).into_iter().filter_map(|length| {
+        let near = mean((1..length.min(NEAR)).filter_map(change));
+        Some((change(length)? / near, length)).filter(|(share, _)| *share < CLOSER)
+    });
+    closest.min_by(|a, b| a.0.total_cmp(&b.0)).map_or(0, |(_, length)| length)
 }
 
 /// The lags at which the autocorrelation has its most prominent peaks, at most two.

@@ -15,6 +15,8 @@
 //! own. Two additions make them robust: a seasonal gain is at least that of an average over the periods
 //! seen so far, and an innovation that is alone and far out is cut before it moves the state.
 
+use haggle_forecasting::Outliers;
+
 /// The smoothing parameters. `level + transient` is at most 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Parameters {
@@ -56,8 +58,8 @@ pub struct State {
     pub seasons: Vec<Season>,
     /// A running mean of the innovations' magnitudes.
     pub noise: f64,
-    /// The side on which the last innovation was cut: -1, 0 or 1.
-    pub cut: i8,
+    /// What is cut of the innovations.
+    pub outliers: Outliers,
 }
 
 /// Innovations beyond so many usual ones are cut, once.
@@ -201,7 +203,7 @@ impl State {
         self.level + reach.trend * self.trend + reach.transient * self.transient + seasonal
     }
 
-    /// An outlier is alone; two on the same side are a shift, which must get through.
+    /// An outlier is alone; two in a row are a shift, which must get through.
     #[inline(always)]
     fn cut(&mut self, innovation: f64) -> f64 {
         let most = FAR_OUT * self.noise;
@@ -209,11 +211,7 @@ impl State {
         let is_far_out = magnitude > most;
         let bounded = if is_far_out { most } else { magnitude };
         self.noise += NOISE_GAIN * (bounded - self.noise);
-        let side = if innovation > 0.0 { 1 } else { -1 };
-        let side = if is_far_out { side } else { 0 };
-        let alone = is_far_out && self.cut != side;
-        self.cut = side;
-        if alone { bounded.copysign(innovation) } else { innovation }
+        if self.outliers.cuts(is_far_out) { bounded.copysign(innovation) } else { innovation }
     }
 }
 

@@ -1,4 +1,4 @@
-use haggle_forecasting::median;
+use haggle_forecasting::{Outliers, median};
 
 use crate::filter::{Season, State};
 
@@ -34,7 +34,14 @@ pub fn initial(values: &[f64], seasons: &[usize], warm_up: usize) -> State {
     let mut changes: Vec<f64> = changes.filter(|change| change.is_finite()).collect();
     let mean = changes.iter().sum::<f64>() / changes.len().max(1) as f64;
     let noise = median(&mut changes).max(mean / 4.0).max(1e-6);
-    State { level, trend: 0.0, transient: 0.0, seasons: profiles, noise, cut: 0 }
+    State {
+        level,
+        trend: 0.0,
+        transient: 0.0,
+        seasons: profiles,
+        noise,
+        outliers: Outliers::default(),
+    }
 }
 
 /// What is usual at each place of a period.

@@ -1,4 +1,4 @@
-use haggle_forecasting::{Clock, Method, Prepared, Reader, Setting, Unreadable, Writer};
+use haggle_forecasting::{Clock, Method, Outliers, Prepared, Reader, Setting, Unreadable, Writer};
 
 use crate::{
     filter::{Parameters, Reach, Season, State, deviations},
@@ -81,7 +81,7 @@ impl Method for Smoothing {
         let state = &self.state;
         out.numbers(&[p.level, p.trend, p.damping, p.transient, p.persistence, first, second]);
         out.numbers(&[state.level, state.trend, state.transient, state.noise]);
-        out.byte(state.cut.to_le_bytes()[0]);
+        state.outliers.write(out);
         out.length(state.seasons.len());
         for season in &state.seasons {
             out.length(season.position);
@@ -101,7 +101,7 @@ impl Method for Smoothing {
         };
         let (level, trend, transient) = (input.number()?, input.number()?, input.number()?);
         let noise = input.number()?;
-        let cut = i8::from_le_bytes(input.take()?);
+        let outliers = Outliers::read(input)?;
         let mut seasons = Vec::new();
         for _ in 0..input.length(2)? {
             let (position, seen) = (input.length(MOST_SEASON)?, input.whole()?);
@@ -114,7 +114,7 @@ impl Method for Smoothing {
         if noise < 0.0 || parameters.level + parameters.transient > 1.0 {
             return Err(Unreadable);
         }
-        let state = State { level, trend, transient, seasons, noise, cut };
+        let state = State { level, trend, transient, seasons, noise, outliers };
         Ok(Self { parameters, state })
     }
 

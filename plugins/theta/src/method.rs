@@ -1,4 +1,4 @@
-use haggle_forecasting::{Clock, Method, Prepared, Reader, Setting, Unreadable, Writer};
+use haggle_forecasting::{Clock, Method, Outliers, Prepared, Reader, Setting, Unreadable, Writer};
 
 use crate::{
     adjustment::Adjustment,
@@ -79,10 +79,10 @@ impl Method for DynamicTheta {
     }
 
     fn write(&self, out: &mut Writer) {
-        let Model { parameters: p, line, adjustment, variance, cut } = &self.model;
+        let Model { parameters: p, line, adjustment, variance, outliers } = &self.model;
         out.numbers(&[self.origin, p.level, p.drift, *variance]);
         out.numbers(&[line.level, line.mean, line.slope, line.faded, line.count]);
-        out.byte(cut.to_le_bytes()[0]);
+        outliers.write(out);
         out.byte(u8::from(adjustment.multiplicative));
         out.length(adjustment.profiles.len());
         let Adjustment { profiles, positions, gains, .. } = adjustment;
@@ -99,7 +99,7 @@ impl Method for DynamicTheta {
         let variance = input.number()?;
         let (level, mean, slope) = (input.number()?, input.number()?, input.number()?);
         let line = Line { level, mean, slope, faded: input.share()?, count: input.number()? };
-        let cut = i8::from_le_bytes(input.take()?);
+        let outliers = Outliers::read(input)?;
         let multiplicative = match input.byte()? {
             0 => false,
             1 => true,
@@ -121,7 +121,7 @@ impl Method for DynamicTheta {
             return Err(Unreadable);
         }
         let adjustment = Adjustment { multiplicative, profiles, positions, gains };
-        Ok(Self { model: Model { parameters, line, adjustment, variance, cut }, origin })
+        Ok(Self { model: Model { parameters, line, adjustment, variance, outliers }, origin })
     }
 
     fn longest_season(&self) -> usize {

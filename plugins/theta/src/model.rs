@@ -1,4 +1,5 @@
 use haggle_exponential_smoothing::{Distribution, Search, Totals, minimise};
+use haggle_forecasting::Outliers;
 
 use crate::{
     adjustment::Adjustment,
@@ -16,8 +17,8 @@ pub struct Model {
     pub adjustment: Adjustment,
     /// The variance of an innovation, for a usual place of the seasons.
     pub variance: f64,
-    /// The side on which the last innovation was cut; 0 if it was not.
-    pub cut: i8,
+    /// What is cut of the innovations.
+    pub outliers: Outliers,
 }
 
 const LOOK: Search = Search { reach: 0.25, calls: 60, tolerance: 1e-2 };
@@ -84,7 +85,7 @@ impl Model {
         let parameters = Parameters { level: 0.5, drift: 0.0 };
         let (adjustment, _) = Adjustment::of(&[], &[], false);
         let line = Line::after_first(0.0, 0.0, &parameters);
-        Self { parameters, line, adjustment, variance: 1.0, cut: 0 }
+        Self { parameters, line, adjustment, variance: 1.0, outliers: Outliers::default() }
     }
 
     /// Fits the values without looking for seasons in them.
@@ -105,7 +106,7 @@ impl Model {
         adjustment.gains.clone_from(&self.adjustment.gains);
         let cleared = cleared(first, &adjustment);
         let line = run(&cleared, cleared.first().copied().unwrap_or(0.0), &self.parameters);
-        let mut early = Self { line, adjustment, cut: 0, ..self.clone() };
+        let mut early = Self { line, adjustment, outliers: Outliers::default(), ..self.clone() };
         early.adjustment.advance(first.len());
         early
     }
@@ -114,7 +115,7 @@ impl Model {
     /// that take on so much of an innovation.
     #[must_use]
     pub fn after_first(&self, value: f64, parameters: Parameters, gains: &[f64]) -> Self {
-        let mut model = Self { parameters, cut: 0, ..self.clone() };
+        let mut model = Self { parameters, outliers: Outliers::default(), ..self.clone() };
         model.adjustment.positions.fill(0);
         model.adjustment.gains.iter_mut().zip(gains).for_each(|(own, gain)| *own = *gain);
         let first = model.adjustment.clear(value, model.adjustment.part());
@@ -124,7 +125,7 @@ impl Model {
     }
 
     /// Takes in the next value; NaN is missing and counts as expected. An innovation that is alone and far
-    /// out is cut before it moves the state; a second one on the same side is a shift and is followed.
+    /// out is cut before it moves the state; a second one in a row is a shift and is followed.
     pub fn update(&mut self, value: f64) {
         let expected = self.line.expect(&self.parameters);
         let came = self.adjustment.clear(value, self.adjustment.part());
@@ -137,9 +138,8 @@ impl Model {
     fn within_reach(&mut self, value: f64, expected: f64) -> f64 {
         let most = FAR_OUT * self.variance.sqrt();
         let off = value - expected;
-        let side = if off > most { 1 } else { -i8::from(off < -most) };
-        self.cut = if side == self.cut { 0 } else { side };
-        if self.cut == 0 { value } else { expected + most.copysign(off) }
+        let cuts = self.outliers.cuts(off.abs() > most);
+        if cuts { expected + most.copysign(off) } else { value }
     }
 
     /// The means of the next values, one for each place of `out`.
@@ -236,7 +236,13 @@ impl Trial {
         let mut adjustment = self.adjustment;
         adjustment.advance(self.cleared.len());
         let variance = squares / left / mean_factor;
-        Model { parameters: self.parameters, line, adjustment, variance, cut: 0 }
+        Model {
+            parameters: self.parameters,
+            line,
+            adjustment,
+            variance,
+            outliers: Outliers::default(),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use haggle_sdk::{
     Bidder, FailurePredictor, Fault, Forecaster, Policy, Tierer,
     bidding::{Answer, Bid, ComputeUnit, Guarantees, Inquiry, Offer, Request},
     failure_prediction::{Example, Risk, Vitals},
-    forecasting::{Interval, Outlook, Task},
+    forecasting::{Fitted, Interval, Outlook, Panel, Task},
     metadata::Description,
     tiering::{ApiState, Assignment},
     types::{Context, Duration, Event, Quantity, Resource},
@@ -130,7 +130,23 @@ impl Policy for Misbehaving {
     }
 }
 
+/// Models of these lengths, in bytes: of each series, and of what they share.
+fn lengths(ctx: &Context) -> Option<(usize, usize)> {
+    let (own, shared) = deed(ctx).strip_prefix("models ")?.split_once(' ')?;
+    Some((own.parse().ok()?, shared.parse().ok()?))
+}
+
 impl Forecaster for Misbehaving {
+    fn fit(ctx: &Context, panel: &Panel, _: Option<&Fitted>) -> Result<Fitted, Fault> {
+        let (own, shared) = match lengths(ctx) {
+            Some((own, shared)) => (own, Some(vec![1; shared])),
+            None if deed(ctx) == "forgetful" => (1, None),
+            None => (0, None),
+        };
+        let per_series = panel.series.iter().map(|_| Ok(vec![1; own])).collect();
+        Ok(Fitted { shared, per_series, lookback: None })
+    }
+
     fn forecast(
         ctx: &Context,
         _: Option<&[u8]>,
@@ -143,6 +159,9 @@ impl Forecaster for Misbehaving {
             let Some(task) = tasks.get(i) else { return Err(Fault::Internal(text(ctx))) };
             if deed(ctx) == "huge" {
                 return Err(Fault::Internal(text(ctx)));
+            }
+            if deed(ctx) == "forgetful" && task.model.as_ref().is_some_and(|own| !own.is_empty()) {
+                return Err(Fault::IncompatibleModel("it is not known any more".into()));
             }
             let steps = |value: f64| vec![value; task.horizon as usize];
             let (low, high) = if deed(ctx) == "inverted" { (2.0, 1.0) } else { (0.0, 9.0) };

@@ -1,4 +1,4 @@
-use haggle_forecasting::{HOUR, History, Model, Random};
+use haggle_forecasting::{HOUR, History, Model, Random, check::AIR_PASSENGERS};
 use haggle_sdk::types::{Event, EventKind, Window};
 
 use crate::{Block, Decomposition, Remainder};
@@ -137,4 +137,35 @@ fn what_returns_with_a_season_is_learnt() {
     let mut means = [0.0; 24];
     remainder.expect(&mut means);
     assert!(means.iter().zip(day).all(|(mean, now)| (mean - now).abs() < 2.0), "{means:?} {day:?}");
+}
+
+/// statsforecast 2.1 (`MSTL` with the seasonally adjusted series forecast by exponential smoothing) on the
+/// logarithms of the passengers: what it makes of the first eleven years for the twelfth, with 95% intervals.
+#[test]
+fn a_year_is_forecast_about_as_the_reference_does() {
+    let values: Vec<f64> = AIR_PASSENGERS.iter().map(|value| value.ln()).collect();
+    let (known, came) = values.split_at(132);
+    // Months of 730 hours: no weekend is to be seen in them.
+    let history = History { values: known, start: 0, step: 730 * HOUR };
+    let model = Model::<Decomposition>::fit(history, &[12], 12, &[]).unwrap();
+    let outlook = model.outlook(12, &[0.95], false, &[]);
+    let means = [
+        6.0385, 5.9991, 6.1554, 6.1323, 6.1572, 6.3022, 6.4199, 6.4211, 6.2687, 6.1387, 6.0082,
+        6.123,
+    ];
+    let half_widths = [
+        0.0573, 0.0677, 0.0768, 0.0849, 0.0923, 0.0991, 0.1055, 0.1115, 0.1173, 0.1227, 0.128,
+        0.133,
+    ];
+    let interval = &outlook.intervals[0];
+    let (mut ours, mut theirs) = (0.0, 0.0);
+    for (h, came) in came.iter().enumerate() {
+        let (mean, reference) = (outlook.mean[h], means[h]);
+        assert!((mean - reference).abs() < 0.08, "step {h}: {mean}, not {reference}");
+        let wider = (interval.upper[h] - interval.lower[h]) / (2.0 * half_widths[h]);
+        assert!((0.4..2.5).contains(&wider), "step {h}: {wider}");
+        ours += (mean - came).abs() / 12.0;
+        theirs += (reference - came).abs() / 12.0;
+    }
+    assert!(ours < 1.5 * theirs, "{ours}, not {theirs}");
 }

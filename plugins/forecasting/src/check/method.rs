@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{
     inputs::{LEVELS, any_values},
-    sound::assert_sound,
+    sound::{assert_sound, assert_within_reach},
 };
 use crate::{
     calendar::HOUR,
@@ -18,46 +18,81 @@ use crate::{
     statistics::mean,
 };
 
-/// The tests of a method, one for each of these functions.
+/// The tests of a method, one for each of these functions; or only those that are named after it.
 #[macro_export]
 macro_rules! method_tests {
     ($method:ty) => {
+        $crate::method_tests!(
+            $method: goes_on, stays, follows, outlier, short, magnitude, pieces, covers, small
+        );
+    };
+    ($method:ty: $($test:ident),+) => {
+        $($crate::method_test!($test $method);)+
+    };
+}
+
+/// One of the tests of a method.
+#[macro_export]
+macro_rules! method_test {
+    (goes_on $method:ty) => {
         #[test]
         fn whatever_follows_a_model_goes_on_soundly() {
             $crate::check::assert_goes_on_after_anything::<$method>();
         }
-
+    };
+    (stays $method:ty) => {
+        #[test]
+        fn nothing_drives_a_model_away() {
+            $crate::check::assert_stays::<$method>();
+        }
+    };
+    (follows $method:ty) => {
         #[test]
         fn level_and_season_are_followed_through_dirt() {
             $crate::check::assert_follows_level_and_season::<$method>();
         }
-
+    };
+    (outlier $method:ty) => {
+        #[test]
+        fn an_outlier_is_not_followed() {
+            $crate::check::assert_ignores_an_outlier::<$method>();
+        }
+    };
+    (short $method:ty) => {
         #[test]
         fn short_and_dull_series_have_plausible_forecasts() {
             $crate::check::assert_forecasts_short_series::<$method>();
         }
-
+    };
+    (magnitude $method:ty) => {
         #[test]
         fn magnitude_does_not_matter() {
             $crate::check::assert_ignores_magnitude::<$method>();
         }
-
+    };
+    (pieces $method:ty) => {
         #[test]
         fn going_on_is_running_over_all() {
             $crate::check::assert_same_by_pieces::<$method>();
         }
-
+    };
+    (covers $method:ty) => {
         #[test]
         fn intervals_cover_what_they_say() {
             $crate::check::assert_covers::<$method>();
         }
-
+    };
+    (small $method:ty) => {
         #[test]
         fn models_are_small() {
             $crate::check::assert_small::<$method>();
         }
     };
 }
+
+/// No mean is farther from what came than so many times its range: a line through two values goes as far in
+/// thirty steps.
+const MOST_RANGES: f64 = 60.0;
 
 fn history(values: &[f64], hours: usize) -> History<'_> {
     History { values, start: hours as u64 * HOUR, step: HOUR }
@@ -108,13 +143,53 @@ pub fn assert_goes_on_after_anything<M: Method>() {
             prop_assert!(read.is_ok());
             let Ok(mut model) = read else { return Ok(()) };
             let _ = model.resume(history(&later, values.len() + gap), &[]);
-            assert_sound(&model.outlook(horizon, &LEVELS, true, &[]), horizon as usize, true);
+            let outlook = model.outlook(horizon, &LEVELS, true, &[]);
+            assert_sound(&outlook, horizon as usize, true);
+            assert_within_reach(&outlook.mean, values.iter().chain(&later), MOST_RANGES, ());
             prop_assert!(Model::<M>::from_bytes(&model.to_bytes()).is_ok());
         }
     );
 }
 
-/// A daily load with gaps, with an outlier or after a shift is forecast as it goes on.
+/// Series that alternate between far-out sides, in the fit or after it, lead no model away from them.
+///
+/// # Panics
+/// Where that is not so.
+pub fn assert_stays<M: Method>() {
+    let day = daily(400, usize::MAX);
+    let changed = |change: &dyn Fn(usize, f64) -> f64| -> Vec<f64> {
+        day.iter().enumerate().map(|(t, value)| change(t, *value)).collect()
+    };
+    let all = [
+        ("two thirds missing", changed(&|t, v| if t % 3 == 0 { v } else { f64::NAN })),
+        ("a counter that resets", changed(&|t, _| (t % 70) as f64 * 1000.0)),
+        ("a counter that resets once", changed(&|t, _| (t % 345) as f64 * 1000.0)),
+        (
+            "alternating from then on",
+            changed(&|t, v| if t < 340 { v } else { v + 1e4 - 2e4 * (t % 2) as f64 }),
+        ),
+        (
+            "alternating more and more",
+            changed(&|t, v| v * (1.0 + (t as f64 / 40.0).powi(t as i32 % 2 * 3))),
+        ),
+    ];
+    for (name, values) in &all {
+        for (known, seasons) in [(400, &[24][..]), (400, &[]), (340, &[24]), (340, &[])] {
+            let (known, later) = values.split_at(known);
+            let Some(mut model) = fit::<M>(known, seasons, 12) else { continue };
+            assert!(model.resume(history(later, known.len()), &[]));
+            let outlook = model.outlook(12, &[0.95], false, &[]);
+            assert_sound(&outlook, 12, false);
+            assert_within_reach(&outlook.mean, values.iter(), 3.0, (name, seasons));
+            for interval in &outlook.intervals {
+                assert_within_reach(&interval.lower, values.iter(), 100.0, name);
+                assert_within_reach(&interval.upper, values.iter(), 100.0, name);
+            }
+        }
+    }
+}
+
+/// A daily load with gaps or after a shift is forecast as it goes on.
 ///
 /// # Panics
 /// Where that is not so.
@@ -122,18 +197,34 @@ pub fn assert_follows_level_and_season<M: Method>() {
     let mut gaps = daily(480, usize::MAX);
     gaps.iter_mut().skip(100).step_by(5).for_each(|v| *v = f64::NAN);
     gaps.iter_mut().skip(300).take(30).for_each(|v| *v = f64::NAN);
-    let mut outlier = daily(480, usize::MAX);
-    outlier.iter_mut().skip(470).take(1).for_each(|v| *v = 20_000.0);
-    let clean = daily(528, usize::MAX);
-    for (name, values) in [("gaps", gaps), ("outlier", outlier)] {
-        for (h, (mean, came)) in
-            means::<M>(&values, &[24], 48).iter().zip(clean.iter().skip(480)).enumerate()
-        {
-            assert!((mean - came).abs() < 10.0, "{name}, step {h}: {mean} for {came}");
-        }
-    }
+    let mut late = daily(480, usize::MAX);
+    late.iter_mut().skip(400).take(30).for_each(|v| *v = f64::NAN);
+    assert_goes_on::<M>("gaps", &gaps);
+    assert_goes_on::<M>("a late gap", &late);
     let middle = mean(means::<M>(&daily(480, 400), &[24], 24).into_iter());
     assert!((middle - 300.0).abs() < 40.0, "{middle}");
+}
+
+/// A daily load with an outlier near its end is forecast as it was.
+///
+/// # Panics
+/// Where that is not so.
+pub fn assert_ignores_an_outlier<M: Method>() {
+    let mut outlier = daily(480, usize::MAX);
+    outlier.iter_mut().skip(470).take(1).for_each(|v| *v = 20_000.0);
+    assert_goes_on::<M>("an outlier", &outlier);
+}
+
+/// What follows twenty days of [`daily`] is expected, the season being given or not.
+fn assert_goes_on<M: Method>(name: &str, values: &[f64]) {
+    let whole = daily(528, usize::MAX);
+    for seasons in [&[24][..], &[]] {
+        let means = means::<M>(values, seasons, 48);
+        for (h, (mean, came)) in means.iter().zip(whole.iter().skip(480)).enumerate() {
+            let off = (mean - came).abs();
+            assert!(off < 10.0, "{name}, {seasons:?}, step {h}: {mean} for {came}");
+        }
+    }
 }
 
 /// A few values, zeros and constants have forecasts near the last values; no value has none.

@@ -1,4 +1,27 @@
+use std::fmt::Debug;
+
 use haggle_sdk::forecasting::Outlook;
+
+/// These are no farther than so many times the range of what came from it; 0 counts as having come. Ranges that
+/// numbers cannot hold say nothing.
+///
+/// # Panics
+/// Where that is not so.
+pub fn assert_within_reach<'a>(
+    expected: &[f64],
+    came: impl Iterator<Item = &'a f64> + Clone,
+    ranges: f64,
+    what: impl Debug,
+) {
+    let finite = || came.clone().copied().filter(|value| value.is_finite());
+    let (low, high) = (finite().fold(0.0, f64::min), finite().fold(0.0, f64::max));
+    let reach = ranges * (high - low);
+    if !reach.is_finite() || reach < 1e-300 {
+        return;
+    }
+    let within = low - reach..=high + reach;
+    assert!(expected.iter().all(|value| within.contains(value)), "{what:?}: {expected:?}");
+}
 
 /// Every number is finite, intervals enclose the mean and each other, nothing is negative that must not be.
 ///

@@ -1,4 +1,7 @@
-use crate::{DAY, HOUR, History, Prepared, Resumption, Scale, candidates, check};
+use crate::{
+    DAY, HOUR, History, Outliers, Prepared, Random, Reader, Resumption, Scale, Writer, candidates,
+    check,
+};
 
 fn prepared(values: &[f64], season: usize) -> Prepared {
     Prepared::of(History { values, start: 1000, step: 10 }, season).unwrap()
@@ -43,6 +46,52 @@ fn a_lonely_outlier_is_drawn_in_and_one_that_comes_back_is_not() {
         .map(|(t, v)| if t % 24 == 3 { 1e5 } else { *v })
         .collect();
     assert_close(&clean(&prepared(&backup, 24)), &backup);
+}
+
+#[test]
+fn without_a_season_given_the_one_that_shows_fills_and_tells_outliers() {
+    let hourly =
+        |values: &[f64]| Prepared::of(History { values, start: 0, step: HOUR }, 0).unwrap();
+    let whole = check::load(480, 1);
+    let mut gap = whole.clone();
+    gap[300..330].fill(f64::NAN);
+    let filled = clean(&hourly(&gap));
+    let worst = filled.iter().zip(&whole).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(worst < 25.0, "{worst}");
+    let backup: Vec<f64> =
+        whole.iter().enumerate().map(|(t, v)| if t % 24 == 3 { 1e5 } else { *v }).collect();
+    assert_close(&clean(&hourly(&backup)), &backup);
+    // Where nothing repeats, a gap is a line.
+    let mut random = Random::new(5);
+    let mut level = 0.0;
+    let mut wandering = || {
+        level += random.normal();
+        level
+    };
+    let mut wanders: Vec<f64> = (0..480).map(|_| wandering()).collect();
+    wanders[300..330].fill(f64::NAN);
+    let (left, right) = (wanders[299], wanders[330]);
+    let filled = clean(&hourly(&wanders));
+    let line: Vec<f64> = (1..=30).map(|i| left + (right - left) * f64::from(i) / 31.0).collect();
+    assert_close(&filled[300..330], &line);
+}
+
+#[test]
+fn of_several_innovations_out_of_reach_the_first_is_an_outlier() {
+    let mut outliers = Outliers::default();
+    let far = [false, true, true, true, false, true, false];
+    let cut: Vec<bool> = far.iter().map(|far| outliers.cuts(*far)).collect();
+    assert_eq!(cut, [false, true, false, false, false, true, false]);
+}
+
+#[test]
+fn a_number_too_large_for_32_bits_can_be_read_all_the_same() {
+    let mut out = Writer::new(*b"TEST\x01");
+    out.short(1e300);
+    out.short(-1e300);
+    let bytes = out.finish();
+    let mut read = Reader::new(&bytes, *b"TEST\x01").unwrap();
+    assert!(read.short().unwrap() > 1e38 && read.short().unwrap() < -1e38);
 }
 
 #[test]

@@ -1,3 +1,5 @@
+use haggle_forecasting::Outliers;
+
 use crate::{Parameters, Reach, Season, State, deviations};
 
 const LEVEL_ONLY: Parameters = Parameters {
@@ -11,7 +13,7 @@ const LEVEL_ONLY: Parameters = Parameters {
 
 fn state(level: f64, trend: f64, seasons: Vec<Season>) -> State {
     // So much noise that nothing is cut.
-    State { level, trend, transient: 0.0, seasons, noise: 1e12, cut: 0 }
+    State { level, trend, transient: 0.0, seasons, noise: 1e12, outliers: Outliers::default() }
 }
 
 fn season(profile: &[f64]) -> Season {
