@@ -21,6 +21,9 @@ pub struct Accuracy {
     /// Until when everything was compared.
     #[serde(skip)]
     until: Timestamp,
+    /// How many steps were compared since the last fit, and the share of them within the widest interval.
+    #[serde(skip)]
+    since_fit: (u64, f64),
 }
 
 /// The least that the newest step counts.
@@ -45,9 +48,13 @@ impl Accuracy {
             Some(f64::from(u8::from(*lower <= value && value <= *upper)))
         });
         self.steps += 1;
+        let within = within.unwrap_or(0.0);
         let gain = (1.0 / self.steps as f64).max(GAIN);
         self.error += gain * ((value - mean).abs() - self.error);
-        self.coverage += gain * (within.unwrap_or(0.0) - self.coverage);
+        self.coverage += gain * (within - self.coverage);
+        let (steps, coverage) = &mut self.since_fit;
+        *steps += 1;
+        *coverage += (1.0 / *steps as f64).max(GAIN) * (within - *coverage);
         if let Some(last) = self.last {
             let gain = (1.0 / (self.steps - 1).max(1) as f64).max(GAIN);
             self.movement += gain * ((value - last).abs() - self.movement);
@@ -66,7 +73,13 @@ impl Accuracy {
     /// Whether the model no longer fits: far fewer values than `level` lie within the interval.
     #[must_use]
     pub fn has_drifted(&self, level: f64) -> bool {
-        self.steps >= ENOUGH && self.coverage < level - SLACK
+        let (steps, coverage) = self.since_fit;
+        steps >= ENOUGH && coverage < level - SLACK
+    }
+
+    /// A new model is judged by what comes from now on, not by what the one before did.
+    pub fn refitted(&mut self) {
+        self.since_fit = (0, 0.0);
     }
 }
 
@@ -118,6 +131,8 @@ mod tests {
         };
         assert!(!feed(5.5, 0));
         assert!(feed(50.0, 40));
+        accuracy.refitted();
+        assert!(!accuracy.has_drifted(0.95) && accuracy.coverage < 0.7);
         assert!(!Accuracy::default().has_drifted(0.95));
     }
 }

@@ -1,5 +1,7 @@
 //! The first stages of a turn: fit where it is due, then forecast every service.
 
+mod due;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use haggle_model::{Name, ScalingPolicy, Series, Service, Span, Timestamp};
@@ -11,6 +13,7 @@ use haggle_sandbox::{
 };
 use rayon::prelude::*;
 
+use self::due::{fitted_at, is_due};
 use crate::{
     calendar::Concerns,
     catalog::Catalog,
@@ -97,7 +100,8 @@ impl Host {
         let mut room = MOST_FITS;
         for mut group in self.groups(catalog, now)? {
             tally.fitted += self.fit(&mut group, &mut room, now)?;
-            let outlooks = self.forecast_group(&group, now);
+            let mut outlooks = self.forecast_group(&group, now);
+            self.forecast_unread(&mut group, &mut outlooks, now);
             let mut states = self.states();
             for (job, outlook) in group.jobs.into_iter().zip(outlooks) {
                 let Some(state) = states.get_mut(&job.service.name) else { continue };
@@ -105,6 +109,9 @@ impl Host {
                 if let (Some(before), Some(value)) = (&state.forecast, job.series.values.last()) {
                     let step = job.series.end().before(job.series.step);
                     state.accuracy.compare(&before.outlook, step, *value);
+                }
+                if state.model.as_ref().is_some_and(|model| model.fitted_at == now) {
+                    state.accuracy.refitted();
                 }
                 match outlook {
                     Ok((outlook, by)) => {
@@ -282,6 +289,24 @@ impl Host {
             .collect()
     }
 
+    /// Where a plugin does not read the model that it has just fitted, another fit would not help: the series
+    /// is forecast without one, until its panel is due again.
+    fn forecast_unread(&self, group: &mut Group, outlooks: &mut [Forecasted], now: Timestamp) {
+        for (place, outlook) in outlooks.iter_mut().enumerate() {
+            let Err(Fault::IncompatibleModel(why)) = outlook else { continue };
+            let Some(job) = group.jobs.get_mut(place) else { continue };
+            let Some(model) = job.model.as_mut().filter(|model| model.fitted_at == now) else {
+                continue;
+            };
+            tracing::debug!(service = %job.service.name, %why, "a fresh model is not read");
+            model.forget();
+            let alone = group.jobs.get(place..=place).unwrap_or_default();
+            if let Some(again) = self.forecast_chunk(group, alone, now).pop() {
+                *outlook = again;
+            }
+        }
+    }
+
     fn forecast_chunk(&self, group: &Group, chunk: &[Job], now: Timestamp) -> Vec<Forecasted> {
         let forecast = &group.policy.forecast;
         let horizon = steps(forecast.horizon, forecast.step);
@@ -322,30 +347,10 @@ impl Host {
 
 type Forecasted = Result<(Outlook, Arc<Generation>), Fault>;
 
-/// Whether a model of the panel is missing or old, or does not fit (it ages four times as fast then). Ages
-/// differ a little from panel to panel, so that those
-/// that came together are not all fitted together for ever.
-fn is_due(panel: &[Job], refit: Span, now: Timestamp) -> bool {
-    let Some(first) = panel.first() else { return false };
-    let name = first.service.name.as_str().bytes();
-    let spread =
-        name.fold(7_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte))) % 64;
-    let age = refit.as_millis() - refit.as_millis() / 4 * spread / 64;
-    panel.iter().any(|job| {
-        let unfitted = job.model.as_ref().is_some_and(|model| model.bytes.is_none());
-        let age = if job.drifted || unfitted { age / 4 } else { age };
-        fitted_at(job).is_none_or(|at| now.since(at).as_millis() >= age)
-    })
-}
-
 /// How many values the policy looks back.
 fn length(policy: &ScalingPolicy) -> usize {
     let reach = policy.forecast.history.steps(policy.forecast.step);
     usize::try_from(reach).unwrap_or(usize::MAX)
-}
-
-fn fitted_at(job: &Job) -> Option<Timestamp> {
-    job.model.as_ref().map(|model| model.fitted_at)
 }
 
 fn task_series(job: &Job) -> forecasting::Series {

@@ -41,13 +41,13 @@ type Key = (haggle_store::Digest, String);
 impl Model {
     /// The plugin cannot go on from it: it is fitted again at once, and not read from the store instead.
     pub(crate) fn outdate(&mut self) {
-        *self = Self {
-            fitted_at: Timestamp::default(),
-            bytes: None,
-            shared: None,
-            lookback: None,
-            digest: self.digest,
-        };
+        self.fitted_at = Timestamp::default();
+        self.forget();
+    }
+
+    /// The plugin has nothing to go on from, as if it could not be fitted.
+    pub(crate) fn forget(&mut self) {
+        (self.bytes, self.shared, self.lookback) = (None, None, None);
     }
 
     /// How many of the latest values a forecast with it needs, where that is known; at least one.

@@ -2,9 +2,11 @@ use std::{path::Path, sync::Arc};
 
 use haggle_model::{CalendarEvent, Name, ScalingPolicy, Service, Span, Timestamp};
 use haggle_observe::{Sample, SeriesKey};
-use haggle_store::{Models, Store, StoreOptions};
+use haggle_store::{Batch, FittedModel, Models, Store, StoreOptions};
 
-use crate::{Clock, Host, HostOptions, ManualClock, SampleBatch, testing::options};
+use crate::{
+    Clock, Host, HostOptions, ManualClock, PluginSettings, SampleBatch, testing::options,
+};
 
 const MINUTE: Span = Span::from_mins(1);
 const START: Timestamp = Timestamp::from_millis(1_750_000_000_000 / 60_000 * 60_000);
@@ -107,6 +109,125 @@ fn a_model_that_cannot_be_gone_on_from_is_fitted_again_at_once() {
     assert_eq!(host.turn().unwrap().unforecast, SERVICES);
     let report = host.turn().unwrap();
     assert_eq!((report.fitted, report.forecast), (SERVICES, SERVICES));
+}
+
+/// Loads a plugin that does as it is told once it is in use.
+fn load(host: &Arc<Host>, plugin: &str, deed: &str) {
+    let bytes = include_bytes!("../../../../plugins/dist/misbehaving.wasm").to_vec();
+    let configuration = serde_json::json!({ "later": deed });
+    let settings = PluginSettings { configuration: Some(configuration) };
+    let load = host.begin_plugin(&Name::new(plugin).unwrap(), bytes, settings).unwrap();
+    load.wait(std::time::Duration::from_secs(300)).unwrap().unwrap();
+}
+
+#[test]
+fn a_plugin_that_does_not_read_its_own_models_is_not_asked_for_them_again_and_again() {
+    // The plugin behaves until then.
+    let start = Timestamp::from_millis(1_757_000_000_000 / 60_000 * 60_000);
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(start));
+    let host = Arc::new(open(folder.path(), &clock));
+    load(&host, "forgetful", "forgetful");
+    describe(&host, r#"{"plugin": "forgetful"}"#);
+    feed(&host, start, MINUTE, 100);
+    let report = host.turn().unwrap();
+    assert_eq!((report.fitted, report.forecast), (SERVICES, SERVICES), "{report:?}");
+    for minute in 1..=5 {
+        let now = start + Span::from_mins(minute);
+        clock.set(now);
+        feed(&host, now, MINUTE, 1);
+        let report = host.turn().unwrap();
+        assert_eq!((report.fitted, report.forecast), (0, SERVICES), "{report:?}");
+    }
+}
+
+#[test]
+fn models_of_another_version_are_fitted_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(START));
+    let host = open(folder.path(), &clock);
+    describe(&host, r#"{"plugin": "theta"}"#);
+    feed(&host, START, MINUTE, 300);
+    assert_eq!(host.turn().unwrap().fitted, SERVICES);
+    drop(host);
+    // What another version of the plugin has written, under the same digest.
+    let store = Store::open(folder.path(), &StoreOptions::default()).unwrap();
+    let kept: Vec<_> = store.scan::<Models>().map(Result::unwrap).collect();
+    let mut batch = Batch::new();
+    for (key, model) in kept {
+        let foreign = FittedModel { model: b"HGTH\x09 of another version".to_vec(), ..model };
+        batch.put::<Models>(&key, &foreign).unwrap();
+    }
+    store.commit_wait(batch).unwrap();
+    drop(store);
+    let host = open(folder.path(), &clock);
+    clock.set(START + MINUTE);
+    assert_eq!(host.turn().unwrap().unforecast, SERVICES);
+    let report = host.turn().unwrap();
+    assert_eq!((report.fitted, report.forecast), (SERVICES, SERVICES));
+    clock.set(START + Span::from_mins(2));
+    let report = host.turn().unwrap();
+    assert_eq!((report.fitted, report.forecast), (0, SERVICES));
+}
+
+#[test]
+fn a_shift_that_the_model_does_not_follow_brings_the_next_fit_forward() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(START));
+    let host = open(folder.path(), &clock);
+    describe(&host, r#"{"plugin": "seasonal-smoothing", "history": "12h", "refit": "12h"}"#);
+    // From an hour on the first service has a load that is higher and as much more restless.
+    let push = |from: i64, to: i64| {
+        let samples = (from..to).flat_map(|minute| {
+            (0..2).map(move |number| {
+                let mut bits = (minute + 1000) as u64 * 2 + number as u64;
+                for _ in 0..2 {
+                    bits = (bits ^ (bits >> 31)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                }
+                let noise = (bits >> 40) as f64 / f64::from(1 << 24);
+                let value = if minute >= 60 && number == 0 { 400.0 } else { 10.0 };
+                let time = if minute < 0 {
+                    START.before(Span::from_mins(minute.unsigned_abs()))
+                } else {
+                    START + Span::from_mins(minute.unsigned_abs())
+                };
+                let metric = "requests_per_second".to_owned();
+                let value = 10.0 * value + value * noise;
+                Sample { service: name(number), metric, subject: None, time: Some(time), value }
+            })
+        });
+        let samples = samples.collect();
+        host.push_samples(SampleBatch { samples, failures: Vec::new() }).unwrap();
+    };
+    push(-720, 0);
+    assert_eq!(host.turn().unwrap().fitted, 2);
+    let mut fits = Vec::new();
+    for minute in 1..=240 {
+        clock.set(START + Span::from_mins(minute));
+        push(minute as i64 - 1, minute as i64);
+        if host.turn().unwrap().fitted > 0 {
+            fits.push(minute);
+        }
+        if minute == 60 {
+            assert!(fits.is_empty(), "{fits:?}");
+            let text = host.metrics_text();
+            assert!(gauge(&text, "forecast_coverage", 0) > 0.8, "{text}");
+            assert!(gauge(&text, "forecast_scaled_error", 0) < 1.5, "{text}");
+        }
+        if minute == 75 {
+            let text = host.metrics_text();
+            assert!(gauge(&text, "forecast_coverage", 0) < 0.8, "{text}");
+            assert!(gauge(&text, "forecast_coverage", 1) > 0.8, "{text}");
+        }
+    }
+    assert!(fits.first().is_some_and(|first| (61..=100).contains(first)), "{fits:?}");
+    assert!(fits.len() <= 5, "{fits:?}");
+}
+
+/// What the metrics say of a service.
+fn gauge(text: &str, metric: &str, number: usize) -> f64 {
+    let line = format!("haggle_{metric}{{service=\"s{number}\"}} ");
+    text.lines().find_map(|found| found.strip_prefix(&line)).unwrap().parse().unwrap()
 }
 
 #[test]
