@@ -31,7 +31,9 @@ impl Cache {
     pub(crate) fn open(path: &Path, engine: &Engine) -> io::Result<Self> {
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(0o700);
-        let parent = path.parent().unwrap_or(Path::new("."));
+        // A name alone has an empty parent, which is no folder.
+        let parent = path.parent().filter(|parent| *parent != Path::new(""));
+        let parent = parent.unwrap_or(Path::new("."));
         std::fs::create_dir_all(parent)?;
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
         Dir::open_ambient_dir(parent, ambient_authority())?.create_dir_with(name, &builder)?;

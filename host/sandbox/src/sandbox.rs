@@ -68,9 +68,13 @@ impl Sandbox {
         let runtime =
             Runtime::new(limits).map_err(|error| LoadError::Host(format!("{error:#}")))?;
         let cache = cache
-            .map(|path| Cache::open(&path, &runtime.engine))
-            .transpose()
-            .map_err(|error| LoadError::Host(format!("the cache cannot be opened: {error}")))?;
+            .map(|path| {
+                Cache::open(&path, &runtime.engine).map_err(|error| {
+                    let path = path.display();
+                    LoadError::Host(format!("the cache {path} cannot be opened: {error}"))
+                })
+            })
+            .transpose()?;
         Ok(Self { runtime: Arc::new(runtime), compiler, cache, compiles: Semaphore::new(2) })
     }
 
