@@ -8,7 +8,14 @@ const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 320.0;
 const MARGIN: f64 = 36.0;
 /// One colour a policy; they repeat.
-const COLOURS: [&str; 6] = ["#0b62a4", "#c0392b", "#2e8b57", "#8e44ad", "#d68910", "#117a8b"];
+const COLOURS: [&str; 12] = [
+    "#0b62a4", "#c0392b", "#2e8b57", "#8e44ad", "#d68910", "#117a8b", "#7f5539", "#d81b7a",
+    "#5c6b00", "#3949ab", "#ff6f59", "#00a884",
+];
+/// So many names stand in a line of the legend.
+const NAMES: usize = 4;
+/// The distance between two lines of it.
+const LINE: f64 = 16.0;
 
 /// Draws one series.
 pub(super) struct Picture<'a> {
@@ -78,8 +85,10 @@ impl Picture<'_> {
         let steps = (self.history.len() + self.came.len()) as f64;
         let frame = Frame { steps, low, high };
         let from = self.history.len();
+        let lines = self.forecasts.len().div_ceil(NAMES).max(1);
+        let height = HEIGHT + LINE * (lines - 1) as f64;
         let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n<text x=\"{MARGIN}\" y=\"20\" font-weight=\"bold\">{}</text>\n",
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n<text x=\"{MARGIN}\" y=\"20\" font-weight=\"bold\">{}</text>\n",
             escaped(self.title)
         );
         for value in [low, f64::midpoint(low, high), high] {
@@ -105,8 +114,8 @@ impl Picture<'_> {
                 svg,
                 "<path d=\"{line}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>"
             );
-            let x = MARGIN + 180.0 * place as f64;
-            let y = HEIGHT - 10.0;
+            let x = MARGIN + (WIDTH - 2.0 * MARGIN) * (place % NAMES) as f64 / NAMES as f64;
+            let y = HEIGHT - 10.0 + LINE * (place / NAMES) as f64;
             let _ = writeln!(
                 svg,
                 "<text x=\"{x}\" y=\"{y}\" fill=\"{colour}\">{}</text>",
@@ -129,9 +138,35 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use haggle_sandbox::forecasting::{Interval, Outlook};
 
     use super::Picture;
+
+    #[test]
+    fn many_policies_have_a_colour_and_a_place_each() {
+        let outlook = Outlook { mean: vec![2.0], intervals: vec![], confidence: 1.0 };
+        let names: Vec<String> = (0..10).map(|n| format!("policy-{n}")).collect();
+        let forecasts: Vec<(&str, &Outlook)> =
+            names.iter().map(|name| (name.as_str(), &outlook)).collect();
+        let svg =
+            Picture { title: "t", history: &[1.0], came: &[2.0], forecasts: &forecasts }.svg();
+        let cut = |text: &str, from: &str| -> String {
+            let (_, rest) = text.split_once(from).unwrap();
+            rest.split_once('"').unwrap().0.to_owned()
+        };
+        let height: f64 = cut(&svg, "viewBox=\"0 0 960 ").parse().unwrap();
+        let of = |name: &String| {
+            let line = svg.lines().find(|line| line.contains(&format!(">{name}<"))).unwrap();
+            let number = |what: &str| cut(line, what).parse::<f64>().unwrap();
+            let (x, y) = (number("x=\""), number("y=\""));
+            assert!(x < 960.0 - 180.0 && y < height, "{line}");
+            (cut(line, "fill=\""), format!("{x} {y}"))
+        };
+        let (colours, places): (BTreeSet<String>, BTreeSet<String>) = names.iter().map(of).unzip();
+        assert_eq!((colours.len(), places.len()), (10, 10));
+    }
 
     #[test]
     fn every_place_is_a_number_and_every_name_is_text() {
