@@ -132,6 +132,58 @@ fn bad_input_is_told_where_it_is_bad() {
 }
 
 #[test]
+fn policies_are_compared_and_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, pictures) = (folder.path().join("load.csv"), folder.path().join("pictures"));
+    let cells = |id: &str, phase: u32| -> String {
+        let value = |t: u32| 50 + 10 * ((t + phase) % 24 / 12) + t * 7 % 5;
+        let values: Vec<String> = (0..200).map(|t| value(t).to_string()).collect();
+        format!("{id},{}\n", values.join(","))
+    };
+    std::fs::write(&input, cells("first", 0) + &cells("a/b", 5)).unwrap();
+    let run = |more: &[&str]| {
+        let usual = ["evaluate", "--input", path(&input), "--horizon", "6", "--origins", "2"];
+        let plugins = ["--plugin", "theta,seasonal-smoothing"];
+        succeeds(&[&usual[..], &plugins, more].concat())
+    };
+    let table = run(&["--season", "24", "--pictures", path(&pictures)]);
+    let rows: Vec<Vec<&str>> =
+        table.lines().map(|line| line.split_whitespace().collect()).collect();
+    let of = |name: &str| rows.iter().find(|row| row.first() == Some(&name)).unwrap().clone();
+    for name in ["theta", "seasonal-smoothing"] {
+        let row = of(name);
+        // Two series from two origins each, and none failed.
+        assert_eq!(&row[1..3], ["4", "0"], "{table}");
+        let mase: f64 = row[3].parse().unwrap();
+        assert!((0.0..3.0).contains(&mase), "{table}");
+        let milliseconds: f64 = row.last().unwrap().parse().unwrap();
+        assert!((0.0..5000.0).contains(&milliseconds), "{table}");
+    }
+    assert!(table.contains("(seasonal naive)"), "{table}");
+    let mut files: Vec<String> = std::fs::read_dir(&pictures)
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    files.sort();
+    assert_eq!(files, ["0000-first.svg", "0001-a-b.svg"]);
+    let svg = std::fs::read_to_string(pictures.join("0000-first.svg")).unwrap();
+    assert!(svg.contains(">theta<") && svg.contains(">seasonal-smoothing<"), "{svg}");
+    assert!(!svg.contains("naive"), "{svg}");
+
+    // Without a season the yardstick is another one, and the folder of the cache may be a name alone.
+    let output = Command::new(HAGGLE)
+        .args(["evaluate", "--input", path(&input), "--horizon", "6", "--origins", "1"])
+        .args(["--plugin", "theta", "--cache", "cache", "--json"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found[1]["policy"], "(naive)");
+    assert!(folder.path().join("cache").is_dir());
+}
+
+#[test]
 fn a_backtest_reports_both_competitors_with_the_same_keys() {
     let folder = tempfile::tempdir().unwrap();
     let (load, report) = (folder.path().join("load.csv"), folder.path().join("report.json"));

@@ -36,7 +36,8 @@ use crate::{
 ///
 /// Forecasts the past from several origins, each time knowing only what came before, and compares the
 /// forecasts with what came (rolling-origin evaluation). The file is as for `haggle forecast`. The last row
-/// is the seasonal naive forecast, which repeats the last season: what cannot beat it is not worth running.
+/// is the seasonal naive forecast, which repeats the last season, or without --season the naive one, which
+/// repeats the last value: what cannot beat it is not worth running.
 ///
 /// MASE and pinball90 are relative to the error of that forecast within the history: below 1 is better.
 /// pinball90 judges the upper bound of the 80% interval as the 90% quantile, which capacity is planned by.
@@ -88,8 +89,8 @@ Examples:
   haggle evaluate --input hourly.csv --horizon 48 --season 24 --plugin ensemble,theta,arima
   haggle evaluate --input load.csv --horizon 12 --component my-policy.wasm --pictures ./pictures";
 
-/// The name of the yardstick.
-const NAIVE: &str = "(seasonal naive)";
+/// The name of the yardstick, with seasons and without.
+const NAIVE: [&str; 2] = ["(seasonal naive)", "(naive)"];
 
 /// So many horizons of history are drawn before the forecast.
 const DRAWN: usize = 6;
@@ -120,7 +121,7 @@ struct Evaluation {
     mean: Score,
     median_mase: f64,
     median_pinball90: f64,
-    /// What fitting and forecasting took, for one series from one origin, on one core.
+    /// The time on a processor that fitting and forecasting took, for one series from one origin.
     milliseconds: f64,
     /// Those from the last origin.
     #[serde(skip)]
@@ -145,10 +146,10 @@ impl Evaluate {
             found.push(self.evaluate(name, policy, &origins, &seasons, &events, &progress)?);
         }
         drop(progress);
-        found.push(self.naive(&origins, season));
         if let Some(folder) = &self.pictures {
             self.draw(folder, &origins, &found)?;
         }
+        found.push(self.naive(&origins, season));
         match &self.json {
             Some(target) => {
                 let json = serde_json::to_string_pretty(&found).context("the figures")?;
@@ -252,7 +253,9 @@ impl Evaluate {
         let forecast =
             |known: &Known<'_>| Some(seasonal_naive(known.history, season, self.horizon as usize));
         let all = origins.iter().map(|origin| origin.known.iter().map(forecast).collect());
-        evaluation(NAIVE, origins, all.collect(), 0)
+        let [seasonal, plain] = NAIVE;
+        let name = if season > 1 { seasonal } else { plain };
+        evaluation(name, origins, all.collect(), 0)
     }
 
     fn draw(
@@ -267,7 +270,6 @@ impl Evaluate {
         for (place, known) in last.known.iter().enumerate() {
             let drawn: Vec<(&str, &Outlook)> = found
                 .iter()
-                .filter(|one| one.policy != NAIVE)
                 .filter_map(|one| Some((one.policy.as_str(), one.last.get(place)?.as_ref()?)))
                 .collect();
             let from = known.history.len().saturating_sub(DRAWN * self.horizon as usize);

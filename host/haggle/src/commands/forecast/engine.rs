@@ -2,7 +2,7 @@
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
-    time::Instant,
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -45,7 +45,7 @@ pub(in crate::commands) struct Engine<'a> {
     pub(in crate::commands) events: &'a [CalendarEvent],
     /// Told twice of each series: when it is fitted and when it is forecast.
     pub(in crate::commands) progress: &'a Progress,
-    /// What the calls took so far, added up over all cores, in nanoseconds.
+    /// The time that the calls were on a processor so far, added up over all cores, in nanoseconds.
     pub(in crate::commands) spent: &'a AtomicU64,
 }
 
@@ -164,9 +164,11 @@ impl Engine<'_> {
     }
 
     fn call<F: Function>(&self, function: &F) -> Result<F::Answer, CallError> {
-        let began = Instant::now();
+        // A call is made on the thread that asks for it.
+        let began = on_processor();
         let called = self.generation.call(function);
-        let spent = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let spent = on_processor().saturating_sub(began).as_nanos();
+        let spent = u64::try_from(spent).unwrap_or(u64::MAX);
         self.spent.fetch_add(spent, Ordering::Relaxed);
         let Called { answer, log, log_dropped, .. } = called?;
         for line in log {
@@ -183,6 +185,12 @@ impl Engine<'_> {
         }
         Ok(answer)
     }
+}
+
+/// How long this thread has been on a processor: what others do meanwhile does not count.
+fn on_processor() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 fn reason(fault: &Fault) -> String {
