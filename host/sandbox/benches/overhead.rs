@@ -185,11 +185,12 @@ impl Batch {
         Self { fit: Fit { context: context(), panel, previous: None }, native_panel }
     }
 
-    fn forecast(&self, fitted: forecasting::Fitted) -> Forecast {
+    /// From models that were fitted to the first `known` values.
+    fn forecast(&self, known: u32, fitted: forecasting::Fitted) -> Forecast {
         let lookback = fitted.lookback;
         let task =
             |(series, model): (&forecasting::Series, Result<Vec<u8>, _>)| forecasting::Task {
-                series: window(series, lookback),
+                series: window(series, known.into(), lookback),
                 model: model.ok(),
                 horizon: 12,
                 levels: LEVELS.to_vec(),
@@ -206,7 +207,7 @@ impl Batch {
     fn native_tasks(&self, fitted: native::Fitted) -> Vec<native::Task> {
         let lookback = fitted.lookback;
         let task = |(series, model): (&forecasting::Series, Result<Vec<u8>, _>)| {
-            let window = window(series, lookback);
+            let window = window(series, series.values.len() as u64, lookback);
             native::Task {
                 series: haggle_sdk::types::Series {
                     id: window.id,
@@ -224,9 +225,9 @@ impl Batch {
     }
 }
 
-/// What the host passes of a series with a model that was just fitted to it.
-fn window(series: &forecasting::Series, lookback: Option<u32>) -> forecasting::Series {
-    let until = series.start + series.step * series.values.len() as u64;
+/// What the host passes of a series with a model that was fitted to its first `known` values.
+fn window(series: &forecasting::Series, known: u64, lookback: Option<u32>) -> forecasting::Series {
+    let until = series.start + series.step * known;
     since(series.clone(), until, lookback)
 }
 
@@ -243,7 +244,7 @@ fn batch<P: Forecaster>(name: &str) {
         [
             &mut || {
                 let fitted = generation.call(&batch.fit).unwrap().answer;
-                generation.call(&batch.forecast(fitted)).unwrap();
+                generation.call(&batch.forecast(1000, fitted)).unwrap();
             },
             &mut || {
                 let fitted = P::fit(&context, &batch.native_panel, None).unwrap();
@@ -254,7 +255,7 @@ fn batch<P: Forecaster>(name: &str) {
     );
     row(&format!("{name}: fit and forecast / native"), component, natively, 1.3);
 
-    let warm = batch.forecast(generation.call(&batch.fit).unwrap().answer);
+    let warm = batch.forecast(1000, generation.call(&batch.fit).unwrap().answer);
     let fitted = P::fit(&context, &batch.native_panel, None).unwrap();
     let (shared, native_warm) = (fitted.shared.clone(), batch.native_tasks(fitted));
     const WARM: u32 = 50;
@@ -276,28 +277,32 @@ fn batch<P: Forecaster>(name: &str) {
     row(&format!("{name}: forecast from models / native"), component / WARM, natively / WARM, 2.0);
 }
 
-/// Warm models, 864 values of context, 12 steps with intervals, on two threads.
+/// Warm models of 864 values, as many new ones as come on average since a fit that was done within the last
+/// hour, 12 steps with intervals, on two threads.
 fn every_tick(name: &str) {
+    const KNOWN: u32 = 864;
+    const NEW: u32 = 30;
     let generation = built_in(name);
-    let batch = Batch::new(864, &[]);
-    let fitted = generation.call(&batch.fit).unwrap().answer;
+    let fitted = generation.call(&Batch::new(KNOWN, &[]).fit).unwrap().answer;
     let bytes: usize = fitted.per_series.iter().flatten().map(Vec::len).sum();
     let shared = fitted.shared.as_ref().map_or(0, Vec::len);
-    let warm = batch.forecast(fitted);
+    let warm = Batch::new(KNOWN + NEW, &[]).forecast(KNOWN, fitted);
     const CALLS: u32 = 200;
-    let started = Instant::now();
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                for _ in 0..CALLS {
-                    generation.call(&warm).unwrap();
-                }
-            });
+    let run = || {
+        let started = on_processor();
+        for _ in 0..CALLS {
+            generation.call(&warm).unwrap();
         }
+        f64::from(CALLS * SERIES) / on_processor().saturating_sub(started).as_secs_f64()
+    };
+    let rate: f64 = std::thread::scope(|scope| {
+        let threads = [scope.spawn(run), scope.spawn(run)];
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });
-    let rate = f64::from(2 * CALLS * SERIES) / started.elapsed().as_secs_f64();
     let each = bytes / SERIES as usize;
-    println!("{name}: {rate:.0} series/s on two cores from warm models (bar 20000)");
+    println!(
+        "{name}: {rate:.0} series/s on two cores from warm models and {NEW} new values (bar 20000)"
+    );
     println!("{name}: {each} bytes of model a series (bar 4096), and {shared} shared");
 }
 
