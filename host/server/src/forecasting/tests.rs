@@ -4,9 +4,7 @@ use haggle_model::{CalendarEvent, Name, ScalingPolicy, Service, Span, Timestamp}
 use haggle_observe::{Sample, SeriesKey};
 use haggle_store::{Batch, FittedModel, Models, Store, StoreOptions};
 
-use crate::{
-    Clock, Host, HostOptions, ManualClock, PluginSettings, SampleBatch, testing::options,
-};
+use crate::{Clock, Host, HostOptions, ManualClock, PluginSettings, SampleBatch, testing::options};
 
 const MINUTE: Span = Span::from_mins(1);
 const START: Timestamp = Timestamp::from_millis(1_750_000_000_000 / 60_000 * 60_000);

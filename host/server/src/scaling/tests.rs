@@ -5,7 +5,7 @@ use std::sync::{
 
 use haggle_model::{Dependency, Name, Service, Timestamp};
 
-use crate::{Clock, Host, HostOptions, ScalingRequest, Verdict};
+use crate::{Clock, Host, HostOptions, ScalingRequest, Verdict, testing::options};
 
 /// Half a second goes by every time that somebody looks at it.
 struct Hasty {
@@ -31,7 +31,7 @@ fn parties_in_this_process_use_up_the_time_of_a_session() {
         (false, "2s", Verdict::Approved),
     ] {
         let clock = Arc::new(Hasty { now: AtomicU64::new(1_750_000_000_000), real });
-        let host = Host::open(HostOptions { clock, ..HostOptions::default() }).unwrap();
+        let host = Host::open(HostOptions { clock, ..options() }).unwrap();
         for name in ["web", "db"] {
             let service = format!(
                 r#"{{"name": "{name}", "replica": {{"serves": {{"requests_per_second": 10}}}}}}"#
