@@ -188,7 +188,6 @@ fn apply(
         if own {
             state.agreed = Some(session.agreed(&agreed.load));
             state.requested = asked.requested(session, &agreed.load).or(state.requested.take());
-            pending.batch.put::<Standings>(name, &state.stored())?;
         }
         // A dependency is raised to what it has promised; what it gives back it decides itself.
         // Nor does a requester that gets less than it asked for end up with fewer than it has.
@@ -197,6 +196,10 @@ fn apply(
         let to = if keeps { agreed.replicas.max(kept) } else { agreed.replicas };
         let from = std::mem::replace(&mut state.replicas, to);
         if from == to {
+            // Who is scaled is written with the decision.
+            if own {
+                pending.batch.put::<Standings>(name, &state.stored())?;
+            }
             continue;
         }
         let reduced = own && agreement.reduced;
