@@ -93,6 +93,22 @@ fn what_fills_memory_costs_by_the_bytes() {
 }
 
 #[test]
+fn nothing_is_tidied_up_after_a_call_but_within_a_composition() {
+    let inner = r#"
+        (core module $m
+          (func (export "p#it") (param i32) (result i32) (local.get 0))
+          (func (export "p#it_post") (param i32) unreachable))
+        (core instance $i (instantiate $m))
+        (func $it (param "n" u32) (result u32)
+          (canon lift (core func $i "p#it") (post-return (core func $i "p#it_post"))))
+        (export "it" (func $it))"#;
+    let called = |wat: &str| run(wat, Limits::default(), "it", 5).map(|(answer, _)| answer);
+    assert_eq!(called(&format!("(component {inner})")).unwrap(), 5);
+    let outer = r#"(instance $c (instantiate $c)) (export "it" (func $c "it"))"#;
+    assert!(called(&format!("(component (component $c {inner}) {outer})")).is_err());
+}
+
+#[test]
 fn a_loop_ends_when_its_fuel_is_used_up_or_its_time() {
     let fuel = Limits { fuel: 1_000_000, ..Limits::default() };
     let time = Limits { fuel: u64::MAX, deadline_ms: 20, ..Limits::default() };
