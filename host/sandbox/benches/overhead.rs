@@ -2,7 +2,8 @@
 //!
 //! - a fresh instance and a trivial call, over the same in plain wasmtime;
 //! - for each built-in forecaster, 64 series of 1,000 values fitted and forecast through the component,
-//!   metering on, over the same Rust code compiled natively; and forecast alone from fitted models;
+//!   metering on, over the same Rust code compiled natively; forecast alone from models, with as many new
+//!   values as come on average until the next fit; and the same right after a fit, where nothing is new;
 //! - how many series a second the default forecaster forecasts on two cores from warm models;
 //! - loading a component from the cache over compiling it: with `-- FILE.wasm` for that file.
 
@@ -57,9 +58,10 @@ fn medians<const N: usize>(rounds: usize, mut candidates: [&mut dyn FnMut(); N])
     })
 }
 
-fn row(what: &str, ours: Duration, theirs: Duration, bar: f64) {
+fn row(what: &str, ours: Duration, theirs: Duration, bar: Option<f64>) {
     let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
-    println!("{what:<44} {ours:>12.2?} {theirs:>12.2?} {ratio:>7.2}x   (bar {bar}x)");
+    let bar = bar.map(|bar| format!("   (bar {bar}x)")).unwrap_or_default();
+    println!("{what:<52} {ours:>12.2?} {theirs:>12.2?} {ratio:>7.2}x{bar}");
 }
 
 fn context() -> types::Context {
@@ -138,7 +140,7 @@ fn trivial_call() {
             },
         ],
     );
-    row("fresh instance + trivial call / wasmtime", ours / CALLS, theirs / CALLS, 1.5);
+    row("fresh instance + trivial call / wasmtime", ours / CALLS, theirs / CALLS, Some(1.5));
 }
 
 /// A batch for the component and the same for native code.
@@ -204,10 +206,10 @@ impl Batch {
         }
     }
 
-    fn native_tasks(&self, fitted: native::Fitted) -> Vec<native::Task> {
+    fn native_tasks(&self, known: u32, fitted: native::Fitted) -> Vec<native::Task> {
         let lookback = fitted.lookback;
         let task = |(series, model): (&forecasting::Series, Result<Vec<u8>, _>)| {
-            let window = window(series, series.values.len() as u64, lookback);
+            let window = window(series, known.into(), lookback);
             native::Task {
                 series: haggle_sdk::types::Series {
                     id: window.id,
@@ -235,53 +237,61 @@ fn built_in(name: &str) -> Generation {
     load(haggle_builtin::BUILTIN.iter().find(|b| b.name == name).unwrap().bytes)
 }
 
+/// The values that models are fitted to, and those that have come since half-way to the next fit: one a minute
+/// where that is due once an hour.
+const FITTED: u32 = 1000;
+const NEW: u32 = 30;
+
 fn batch<P: Forecaster>(name: &str) {
     let generation = built_in(name);
-    let batch = Batch::new(1000, &[24]);
+    let batch = Batch::new(FITTED, &[24]);
     let context = native_context();
     let [component, natively] = medians(
         7,
         [
             &mut || {
                 let fitted = generation.call(&batch.fit).unwrap().answer;
-                generation.call(&batch.forecast(1000, fitted)).unwrap();
+                generation.call(&batch.forecast(FITTED, fitted)).unwrap();
             },
             &mut || {
                 let fitted = P::fit(&context, &batch.native_panel, None).unwrap();
                 let shared = fitted.shared.clone();
-                P::forecast(&context, shared.as_deref(), &batch.native_tasks(fitted), &[]);
+                P::forecast(&context, shared.as_deref(), &batch.native_tasks(FITTED, fitted), &[]);
             },
         ],
     );
-    row(&format!("{name}: fit and forecast / native"), component, natively, 1.3);
+    row(&format!("{name}: fit and forecast / native"), component, natively, Some(1.3));
 
-    let warm = batch.forecast(1000, generation.call(&batch.fit).unwrap().answer);
-    let fitted = P::fit(&context, &batch.native_panel, None).unwrap();
-    let (shared, native_warm) = (fitted.shared.clone(), batch.native_tasks(fitted));
-    const WARM: u32 = 50;
-    let [component, natively] = medians(
-        9,
-        [
-            &mut || {
-                for _ in 0..WARM {
-                    generation.call(&warm).unwrap();
-                }
-            },
-            &mut || {
-                for _ in 0..WARM {
-                    drop(P::forecast(&context, shared.as_deref(), &native_warm, &[]));
-                }
-            },
-        ],
-    );
-    row(&format!("{name}: forecast from models / native"), component / WARM, natively / WARM, 2.0);
+    let fitted = generation.call(&batch.fit).unwrap().answer;
+    let native_fitted = P::fit(&context, &batch.native_panel, None).unwrap();
+    for (what, new, bar) in [("forecast", NEW, Some(2.0)), ("forecast, nothing new", 0, None)] {
+        let batch = Batch::new(FITTED + new, &[24]);
+        let warm = batch.forecast(FITTED, fitted.clone());
+        let native_warm = batch.native_tasks(FITTED, native_fitted.clone());
+        let shared = native_fitted.shared.as_deref();
+        const WARM: u32 = 50;
+        let [component, natively] = medians(
+            9,
+            [
+                &mut || {
+                    for _ in 0..WARM {
+                        generation.call(&warm).unwrap();
+                    }
+                },
+                &mut || {
+                    for _ in 0..WARM {
+                        drop(P::forecast(&context, shared, &native_warm, &[]));
+                    }
+                },
+            ],
+        );
+        row(&format!("{name}: {what} / native"), component / WARM, natively / WARM, bar);
+    }
 }
 
-/// Warm models of 864 values, as many new ones as come on average since a fit that was done within the last
-/// hour, 12 steps with intervals, on two threads.
+/// Warm models of 864 values, 12 steps with intervals, on two threads.
 fn every_tick(name: &str) {
     const KNOWN: u32 = 864;
-    const NEW: u32 = 30;
     let generation = built_in(name);
     let fitted = generation.call(&Batch::new(KNOWN, &[]).fit).unwrap().answer;
     let bytes: usize = fitted.per_series.iter().flatten().map(Vec::len).sum();
@@ -323,11 +333,11 @@ fn second_start(name: &str, bytes: &[u8], bar: f64) {
     again.sort_unstable();
     let second = again.get(2).copied().unwrap_or_default();
     let what = format!("second start / first, {name}");
-    row(&what, second, first, bar);
+    row(&what, second, first, Some(bar));
 }
 
 fn main() {
-    println!("{:<44} {:>12} {:>12} {:>8}", "", "ours", "compared to", "ratio");
+    println!("{:<52} {:>12} {:>12} {:>8}", "", "ours", "compared to", "ratio");
     trivial_call();
     batch::<haggle_seasonal_smoothing::SeasonalSmoothing>("seasonal-smoothing");
     batch::<haggle_exponential_smoothing::ExponentialSmoothing>("exponential-smoothing");

@@ -7,6 +7,21 @@ use crate::{
 pub const PROBABILITIES: [f64; 11] =
     [0.005, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.995];
 
+/// The quantiles of the normal distribution there, as [`normal`] gives them.
+pub(crate) const NORMAL: [f64; PROBABILITIES.len()] = [
+    -2.575_829_306_443_926_4,
+    -1.959_963_986_120_195,
+    -1.644_853_625_133_681_4,
+    -1.281_551_564_140_156_3,
+    -0.674_489_750_223_422_5,
+    0.0,
+    0.674_489_750_223_422_5,
+    1.281_551_564_140_156_3,
+    1.644_853_625_133_699,
+    1.959_963_986_120_195,
+    2.575_829_306_443_926_4,
+];
+
 /// The quantiles of a forecast error, ascending.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Quantiles {
@@ -20,9 +35,10 @@ const FORMULA: f64 = 3.0;
 const TRUST: f64 = 4.0;
 
 impl Quantiles {
-    /// Joins what is expected of the error (`deviation`) with the errors that were made: their spread corrects the formula's, and their distribution, which may be lopsided,
-    /// counts the more the more of them there are. Errors over many steps overlap, so that many of them
-    /// weigh as one: `independent` says for how many they count.
+    /// Joins what is expected of the error (`deviation`) with the errors that were made: their spread
+    /// corrects the formula's, and their distribution, which may be lopsided, counts the more the more of
+    /// them there are. Errors over many steps overlap, so that many of them weigh as one: `independent` says
+    /// for how many they count.
     #[must_use]
     pub fn of(errors: &mut [f64], deviation: f64, independent: f64) -> Self {
         errors.sort_by(f64::total_cmp);
@@ -75,16 +91,14 @@ impl Quantiles {
     #[must_use]
     pub fn at(&self, probability: f64) -> f64 {
         let z = normal(probability);
-        let known = || PROBABILITIES.iter().map(|p| normal(*p)).zip(self.values);
-        let (Some((first, low)), Some((last, high))) = (known().next(), known().next_back()) else {
-            return 0.0;
-        };
+        let ([first, .., last], [low, .., high]) = (NORMAL, self.values);
         if z <= first {
             return low * if low < 0.0 { z / first } else { 1.0 };
         }
         if z >= last {
             return high * if high > 0.0 { z / last } else { 1.0 };
         }
+        let known = || NORMAL.into_iter().zip(self.values);
         let between = known().zip(known().skip(1)).find(|(_, (right, _))| z <= *right);
         between.map_or(high, |((left, a), (right, b))| a + (b - a) * (z - left) / (right - left))
     }

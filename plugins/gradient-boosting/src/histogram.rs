@@ -78,6 +78,7 @@ pub(crate) struct Row {
 
 /// How many rows are looked at in a turn, because a metered sandbox pays for every turn of a loop.
 pub(crate) const TURN: usize = 8;
+const _: () = assert!(BINS.is_multiple_of(TURN), "all bins are looked at in whole turns");
 
 /// The histogram of a feature, given by the bins of all rows, over some rows in so many nodes.
 pub(crate) fn histogram(rows: &[Row], bins: &[u8], nodes: usize) -> Histogram {
@@ -141,9 +142,12 @@ pub(crate) fn best_border(histogram: &[[Sum; BINS]], unit: &Unit, ridge: f64) ->
         node.iter().for_each(|cell| all.add(*cell));
         let before = score(unit.read(all));
         let mut low = Sum::default();
-        for (gain, cell) in gains.iter_mut().zip(node) {
-            low.add(*cell);
-            *gain += score(unit.read(low)) + score(unit.read(all.without(low))) - before;
+        let turns = gains.as_chunks_mut::<TURN>().0.iter_mut().zip(node.as_chunks::<TURN>().0);
+        for (gains, cells) in turns {
+            for (gain, cell) in gains.iter_mut().zip(cells) {
+                low.add(*cell);
+                *gain += score(unit.read(low)) + score(unit.read(all.without(low))) - before;
+            }
         }
     }
     // There is nothing above the last bin.

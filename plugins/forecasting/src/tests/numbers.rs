@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 
-use crate::{Normal, Random, Reader, Unreadable, Writer, normal, student};
+use crate::{
+    Normal, PROBABILITIES, Random, Reader, Unreadable, Writer, normal, quantiles::NORMAL, student,
+};
 
 const TAG: [u8; 5] = *b"TEST\x01";
 
@@ -11,6 +13,11 @@ fn normal_quantiles_are_the_tabulated_ones() {
     {
         assert!((normal(p) - z).abs() < 1e-8, "{p}");
     }
+}
+
+#[test]
+fn what_is_tabulated_is_what_would_be_computed() {
+    assert_eq!(NORMAL, PROBABILITIES.map(normal));
 }
 
 #[test]
