@@ -15,8 +15,8 @@ use std::{
 
 use crate::StoreError;
 
-/// The schema that this version writes.
-pub(crate) const SCHEMA: u32 = 1;
+/// The schema that this version writes. It reads the first one as well, which compressed nothing.
+pub(crate) const SCHEMA: u32 = 2;
 
 /// A locked data directory; unlocked when dropped.
 pub(crate) struct Directory {
@@ -64,7 +64,12 @@ impl Directory {
         self.found.is_some()
     }
 
-    /// Says that the store is completely set up.
+    /// Whether it says that it has this version's schema.
+    pub(crate) fn is_current(&self) -> bool {
+        self.found == Some(SCHEMA)
+    }
+
+    /// Says that the store is completely set up, and has this version's schema.
     pub(crate) fn mark(&self) -> Result<(), StoreError> {
         let (draft, marker) = (self.path.join("format.new"), self.path.join("format"));
         let write = || {

@@ -11,7 +11,11 @@ pub struct StoreOptions {
     pub queue_bytes: usize,
     /// How long something committed lazily may stay unflushed.
     pub lazy_flush: Span,
-    /// The most bytes that journalled calls and their blobs take; the oldest go first.
+    /// How long a flush takes at least: on a quick device it shows how a slower one would do. Nothing by
+    /// default.
+    pub least_flush: Span,
+    /// The most bytes that journalled calls and their blobs take, before they are compressed; the oldest go
+    /// first.
     pub journal_bytes: u64,
     /// The most calls that the journal keeps; the oldest go first.
     pub journal_calls: u64,
@@ -35,6 +39,7 @@ impl Default for StoreOptions {
             cache_bytes: 64 << 20,
             queue_bytes: 64 << 20,
             lazy_flush: Span::from_millis(500),
+            least_flush: Span::from_millis(0),
             journal_bytes: 256 << 20,
             journal_calls: 100_000,
         }

@@ -5,6 +5,9 @@
 //! leave 1.2 GB behind. So no record is larger than [`PAGE`] here. A larger value is cut into pages
 //! under a number of its own, and its key holds that number. Replacing it takes a new number: whoever
 //! reads the old one meanwhile finds pages missing, not pages mixed, and looks again.
+//!
+//! Before that a value is compressed: the record of a negotiation among six services takes 2 KiB instead of
+//! 18, and it costs less to compress it than to write that.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -24,6 +27,13 @@ const TAG: u8 = 0x02;
 
 const INLINE: u8 = 0;
 const PAGED: u8 = 1;
+/// In addition to one of both: the value is compressed (an LZ4 block behind its length).
+const COMPRESSED: u8 = 2;
+
+/// Shorter values are kept as they are.
+const COMPRESS_FROM: usize = 512;
+/// A block is never of more than so many times its own bytes.
+const MOST_RATIO: usize = 256;
 
 /// How often a value that is being replaced is looked for again.
 const ATTEMPTS: usize = 100;
@@ -71,10 +81,11 @@ impl Pages {
     }
 
     fn put(&mut self, batch: &mut Batch, key: Vec<u8>, value: &[u8]) {
+        let (form, value) = compress(value);
         if value.len() < PAGE {
             let mut record = Vec::with_capacity(value.len() + 1);
-            record.push(INLINE);
-            record.extend_from_slice(value);
+            record.push(INLINE | form);
+            record.extend_from_slice(&value);
             batch.insert(key, record);
             return;
         }
@@ -83,7 +94,7 @@ impl Pages {
         for (page, bytes) in extent.page_keys().zip(value.chunks(PAGE)) {
             batch.insert(page, bytes);
         }
-        let mut record = vec![PAGED];
+        let mut record = vec![PAGED | form];
         extent.number.encode(&mut record);
         extent.length.encode(&mut record);
         batch.insert(key, record);
@@ -105,14 +116,15 @@ pub(crate) fn join(
     mut record: IVec,
 ) -> Result<Option<Vec<u8>>, StoreError> {
     for _ in 0..ATTEMPTS {
-        match record.split_first() {
-            Some((&INLINE, value)) => return Ok(Some(value.to_vec())),
-            Some((&PAGED, _)) => {}
-            _ => return Err(corrupt(key, "unknown form")),
+        let Some((&form, rest)) = record.split_first() else {
+            return Err(corrupt(key, "it is empty"));
+        };
+        if form & !COMPRESSED == INLINE {
+            return decompress(key, form, rest.to_vec()).map(Some);
         }
-        let extent = Extent::read(&record).ok_or_else(|| corrupt(key, "extent"))?;
+        let extent = Extent::read(&record).ok_or_else(|| corrupt(key, "unknown form"))?;
         if let Some(value) = extent.value(engine)? {
-            return Ok(Some(value));
+            return decompress(key, form, value).map(Some);
         }
         match engine.get(key)? {
             Some(now) if now == record => return Err(corrupt(key, "a page is missing")),
@@ -121,6 +133,30 @@ pub(crate) fn join(
         }
     }
     Err(corrupt(key, "it never stays the same"))
+}
+
+/// What is kept of a value, and how.
+fn compress(value: &[u8]) -> (u8, Cow<'_, [u8]>) {
+    if value.len() >= COMPRESS_FROM {
+        let packed = lz4_flex::compress_prepend_size(value);
+        if packed.len() < value.len() {
+            return (COMPRESSED, packed.into());
+        }
+    }
+    (0, value.into())
+}
+
+fn decompress(key: &[u8], form: u8, kept: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+    if form & COMPRESSED == 0 {
+        return Ok(kept);
+    }
+    let broken = |error: lz4_flex::block::DecompressError| corrupt(key, &error.to_string());
+    let (length, block) = lz4_flex::block::uncompressed_size(&kept).map_err(broken)?;
+    if length > block.len().saturating_mul(MOST_RATIO) {
+        return Err(corrupt(key, "it says that it is longer than it can be"));
+    }
+    let value = lz4_flex::decompress(block, length).map_err(broken)?;
+    if value.len() == length { Ok(value) } else { Err(corrupt(key, "a part is missing")) }
 }
 
 fn corrupt(key: &[u8], detail: &str) -> StoreError {
@@ -134,7 +170,10 @@ pub(crate) fn name(key: &[u8]) -> Cow<'_, str> {
 
 impl Extent {
     fn read(record: &[u8]) -> Option<Self> {
-        let mut rest = record.strip_prefix(&[PAGED])?;
+        let (form, mut rest) = record.split_first()?;
+        if form & !COMPRESSED != PAGED {
+            return None;
+        }
         let (number, length) = Key::decode(&mut rest)?;
         rest.is_empty().then_some(Self { number, length })
     }

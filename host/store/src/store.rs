@@ -260,16 +260,21 @@ fn check_schema(engine: &Engine) -> Result<(), StoreError> {
     let place = directory.path().display();
     match engine.get(SCHEMA_KEY)? {
         Some(found) if *found == SCHEMA.to_be_bytes() => {}
+        Some(found) if !directory.is_current() && *found < *SCHEMA.to_be_bytes().as_slice() => {
+            set_schema(engine)?;
+        }
         Some(_) => return Err(StoreError::corrupt(place, "it is of another schema than it says")),
         None if directory.is_set_up() => {
             return Err(StoreError::corrupt(place, "its state is gone"));
         }
-        None => {
-            let mut batch = sled::Batch::default();
-            batch.insert(SCHEMA_KEY, &SCHEMA.to_be_bytes());
-            engine.apply(batch)?;
-            engine.flush()?;
-        }
+        None => set_schema(engine)?,
     }
-    if directory.is_set_up() { Ok(()) } else { directory.mark() }
+    if directory.is_current() { Ok(()) } else { directory.mark() }
+}
+
+fn set_schema(engine: &Engine) -> Result<(), StoreError> {
+    let mut batch = sled::Batch::default();
+    batch.insert(SCHEMA_KEY, &SCHEMA.to_be_bytes());
+    engine.apply(batch)?;
+    engine.flush()
 }

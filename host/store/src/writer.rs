@@ -4,7 +4,8 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, PoisonError, RwLock},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -31,6 +32,7 @@ pub(crate) struct Writer {
     next: BTreeMap<u8, u64>,
     journal: journal::Limits,
     patience: Duration,
+    least_flush: Duration,
     /// Whether something is applied that is not flushed.
     dirty: bool,
 }
@@ -69,6 +71,7 @@ impl Writer {
             next,
             journal: journal::Limits { bytes: options.journal_bytes, calls: options.journal_calls },
             patience: options.lazy_flush.into(),
+            least_flush: options.least_flush.into(),
             dirty: false,
         })
     }
@@ -157,7 +160,9 @@ impl Writer {
 
     fn flush(&mut self) -> Result<(), StoreError> {
         if self.dirty {
+            let started = Instant::now();
             self.engine.flush()?;
+            thread::sleep(self.least_flush.saturating_sub(started.elapsed()));
             self.dirty = false;
             self.marks.publish(&self.next);
         }

@@ -60,6 +60,13 @@ fn decision(id: &str) -> Decision {
     .unwrap()
 }
 
+/// Text that cannot be compressed to less than half of it.
+fn noise(seed: &str, length: usize) -> String {
+    let parts =
+        (0..length.div_ceil(64)).map(|part| Digest::of(format!("{seed} {part}").as_bytes()));
+    parts.map(|digest| digest.to_string()).collect()
+}
+
 fn series(writer: u64) -> SeriesKey {
     SeriesKey {
         service: Name::new(&format!("s{writer}")).unwrap(),
@@ -72,14 +79,14 @@ fn series(writer: u64) -> SeriesKey {
 fn agreement(writer: u64, id: &str, moment: u64) -> Batch {
     let mut batch = Batch::new();
     let size = if moment.is_multiple_of(5) { 30_000 } else { 100 };
-    let record = json!({"id": id, "text": "x".repeat(size)});
+    let record = json!({"id": id, "text": noise(id, size)});
     batch.put::<Negotiations>(&id.to_owned(), &record).unwrap();
     for part in ["a", "b"] {
         let id = format!("{id}-{part}");
         batch.put::<Leases>(&LeaseId(id.clone()), &lease(&id)).unwrap();
     }
     batch.append::<Decisions>(&decision(id)).unwrap();
-    let model = Blob::new(vec![moment as u8 % 4; 20_000]);
+    let model = Blob::new(noise(&(moment % 4).to_string(), 20_000).into_bytes());
     let call = CallRecord {
         sequence: 0,
         at: Timestamp::from_millis(moment),

@@ -5,12 +5,6 @@
 //! checked, dirty histories prepared, the errors of past forecasts turned into intervals for every step,
 //! model bytes tagged and read with suspicion. Each module says its sources.
 
-/// The standard library's own, of a version that begins with the memory that the component has from its
-/// start: to grow it takes the host longer than a forecast.
-#[cfg(target_arch = "wasm32")]
-#[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
-
 mod bytes;
 mod calendar;
 #[cfg(any(test, feature = "check"))]

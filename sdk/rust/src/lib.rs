@@ -67,6 +67,12 @@
 //! call is pure. Arguments are all that a policy knows, results all that it leaves behind; a global is
 //! gone with the call, and time and randomness come from [`types::Context`].
 
+/// The standard library's own, of a version that begins with the memory that the component has from its
+/// start: to grow it takes the host longer than many a call.
+#[cfg(all(target_arch = "wasm32", feature = "allocator"))]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 #[doc(hidden)]
 pub mod bindings;
 #[cfg(feature = "config")]

@@ -1,14 +1,18 @@
 use std::fs;
 
-use super::open;
-use crate::{Batch, Negotiations, Store, StoreError, StoreOptions};
+use serde_json::json;
+
+use super::{noise, open};
+use crate::{
+    Batch, Kind, Negotiations, Store, StoreError, StoreOptions, engine::open_patiently, key,
+};
 
 fn filled() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     for i in 0..200 {
         let mut batch = Batch::new();
-        batch.put::<Negotiations>(&format!("n-{i}"), &"x".repeat(3000).into()).unwrap();
+        batch.put::<Negotiations>(&format!("n-{i}"), &noise(i, 3000).into()).unwrap();
         drop(store.commit(batch));
     }
     drop(store);
@@ -36,10 +40,65 @@ fn a_second_opener_is_told() {
 #[test]
 fn a_newer_schema_is_refused_and_left_alone() {
     let dir = filled();
+    fs::write(dir.path().join("format"), "3\n").unwrap();
+    assert!(matches!(refused(dir.path()), StoreError::NewerSchema { found: 3, supported: 2, .. }));
     fs::write(dir.path().join("format"), "2\n").unwrap();
-    assert!(matches!(refused(dir.path()), StoreError::NewerSchema { found: 2, supported: 1, .. }));
-    fs::write(dir.path().join("format"), "1\n").unwrap();
     assert_eq!(open(dir.path()).scan::<Negotiations>().count(), 200);
+}
+
+/// The first schema kept everything as it is.
+#[test]
+fn an_older_schema_is_read_and_then_refused_by_its_own_version() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()));
+    let state = dir.path().join("state");
+    let key = key::of(Negotiations::TAG, &"n".to_owned());
+    {
+        let db = open_patiently(&sled::Config::new().path(&state), &state).unwrap();
+        db.insert([1], &1_u32.to_be_bytes()).unwrap();
+        db.insert(key, format!("\0\"{}\"", "x".repeat(1000)).as_bytes()).unwrap();
+        db.flush().unwrap();
+    }
+    fs::write(dir.path().join("format"), "1\n").unwrap();
+    let kept = open(dir.path()).get::<Negotiations>(&"n".to_owned()).unwrap();
+    assert_eq!(kept, Some("x".repeat(1000).into()));
+    assert_eq!(fs::read_to_string(dir.path().join("format")).unwrap(), "2\n");
+}
+
+#[test]
+fn damage_to_what_is_compressed_is_found() {
+    let long = json!("x".repeat(5000));
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let mut batch = Batch::new();
+    batch.put::<Negotiations>(&"n".to_owned(), &long).unwrap();
+    store.commit_wait(batch).unwrap();
+    drop(store);
+    let state = dir.path().join("state");
+    let kept = |damage: fn(&mut Vec<u8>)| {
+        let db = open_patiently(&sled::Config::new().path(&state), &state).unwrap();
+        let (key, sound) = db.scan_prefix([Negotiations::TAG]).next().unwrap().unwrap();
+        assert!(sound.len() < 100, "{} bytes", sound.len());
+        let mut damaged = sound.to_vec();
+        damage(&mut damaged);
+        db.insert(&key, damaged).unwrap();
+        drop(db);
+        let read = open(dir.path()).get::<Negotiations>(&"n".to_owned());
+        let db = open_patiently(&sled::Config::new().path(&state), &state).unwrap();
+        db.insert(key, sound).unwrap();
+        read
+    };
+    assert_eq!(kept(|_| {}), Ok(Some(long)));
+    let damages: [fn(&mut Vec<u8>); 4] = [
+        |bytes| bytes.clear(),
+        |bytes| bytes.truncate(3),
+        |bytes| bytes.truncate(bytes.len() - 1),
+        // It would be of 4 GiB.
+        |bytes| bytes[1..5].fill(0xff),
+    ];
+    for damage in damages {
+        assert!(matches!(kept(damage), Err(StoreError::Corrupt { .. })));
+    }
 }
 
 #[test]

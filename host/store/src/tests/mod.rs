@@ -42,3 +42,14 @@ fn lease(id: &str) -> Lease {
     assert_eq!(lease.id, LeaseId(id.to_owned()));
     lease
 }
+
+/// Text that cannot be compressed.
+fn noise(seed: usize, length: usize) -> String {
+    let mut state = seed as u64;
+    let mut letter = || {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'0' + (state >> 58) as u8)
+    };
+    (0..length).map(|_| letter()).collect()
+}
