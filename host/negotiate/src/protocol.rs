@@ -116,7 +116,7 @@ pub struct Request {
     pub tier: Tier,
     /// For one replica.
     pub resources: Quantities,
-    /// How many in all, those that run already included.
+    /// How many in all, those included that run already and would be replaced.
     pub count: u32,
     /// The time in question.
     pub window: Window,

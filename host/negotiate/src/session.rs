@@ -17,6 +17,7 @@ mod later;
 mod message;
 mod placing;
 mod settling;
+mod staying;
 
 pub use message::{Fault, Input, MessageId, Output};
 

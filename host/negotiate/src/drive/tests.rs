@@ -11,6 +11,7 @@ use Strength::{BestEffort, Mandatory, Optional};
 mod alternatives;
 mod optimum;
 mod random;
+mod windows;
 
 const CHAIN: &[(&str, &str, f64, Strength)] =
     &[("web", "cart", 1.0, Mandatory), ("cart", "db", 2.0, Mandatory)];

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use haggle_model::{LeaseState, Name, Owner, Quantities, Resource};
+use haggle_model::{Name, Owner, Quantities, Resource};
 
 use super::{MessageId, Output, Session, State};
 use crate::{
@@ -28,6 +28,8 @@ pub(super) struct Purchase {
     pub(super) bids: Vec<ScoredBid>,
     /// Replicas that its present leases place throughout the window.
     pub(super) leased: u32,
+    /// Those of them that stay where they are; the others are among what is bought.
+    pub(super) beside: u32,
     /// What went wrong with providers.
     pub(super) troubles: Vec<String>,
 }
@@ -82,30 +84,36 @@ impl Session {
         cx: &Context<'_>,
     ) -> Option<Purchase> {
         let standing = self.standings.get(name).filter(|s| Self::is_metered(s, cx))?;
-        let leased = leased_replicas(cx.ledger, &standing.service, self.demand.window);
-        let count = self.needed(spread, name, fraction, cx);
-        if count <= leased {
+        let needed = self.needed(spread, name, fraction, cx);
+        if needed <= leased_replicas(cx.ledger, &standing.service, self.demand.window) {
             return None;
         }
+        let staying = self.staying_replicas(name, cx);
+        let window = staying.missing(self.demand.window, |here| here.replicas() >= needed);
+        let leased = leased_replicas(cx.ledger, &standing.service, window);
+        let beside = staying.least_replicas(window);
+        let left = |budget: f64| (budget - staying.price()).max(0.0);
         let request = Request {
             id: format!("{}-{}-{name}", self.demand.session, self.round),
             service: name.clone(),
             tier: standing.tier,
             resources: standing.service.replica.uses.clone(),
-            count,
-            window: self.demand.window,
-            budget_per_hour: standing.budget_per_hour,
+            count: needed.saturating_sub(beside),
+            window,
+            budget_per_hour: standing.budget_per_hour.map(left),
             location: standing.service.location.clone().filter(|_| !self.terms.anywhere),
             gpu_type: standing.service.gpu_type.clone(),
         };
         let inventory = self.inventory(&request, cx);
-        Some(Purchase { request, inventory, bids: Vec::new(), leased, troubles: Vec::new() })
+        let (bids, troubles) = (Vec::new(), Vec::new());
+        Some(Purchase { request, inventory, bids, leased, beside, troubles })
     }
 
     /// The units on which at least one replica has room, as the buyer sees them: what it holds of them
-    /// itself counts as free, since it would be replaced.
+    /// itself counts as free where it would be replaced.
     fn inventory(&self, request: &Request, cx: &Context<'_>) -> Vec<InventoryUnit> {
         let mut inventory = Vec::new();
+        let replaced = self.replaced_replicas(&request.service, cx);
         for provider in cx.world.providers() {
             if request.location.as_ref().is_some_and(|wanted| *wanted != provider.location) {
                 continue;
@@ -115,12 +123,7 @@ impl Session {
                     continue;
                 }
                 let owner = Owner::Unit { provider: provider.name.clone(), unit: unit.id.clone() };
-                let mut own: Vec<_> = cx
-                    .ledger
-                    .leases_between(&request.service, &owner)
-                    .filter(|l| l.state == LeaseState::Confirmed)
-                    .map(|lease| lease.id.clone())
-                    .collect();
+                let mut own = replaced.on(&owner).ids();
                 own.extend(self.lower(&owner, cx));
                 let free = cx.ledger.free(&owner, request.window, &own);
                 let unit = InventoryUnit {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use haggle_model::{Lease, LeaseId, LeaseState, Name, Owner, Quantities};
+use haggle_model::{Lease, LeaseId, LeaseState, Name, Owner, Quantities, Window};
 
 use super::{MessageId, Output, Session, State, placing::Placement};
 use crate::{
@@ -60,9 +60,8 @@ impl Session {
             let replicas = placement.map_or(needed, |placed| placed.replicas().min(needed));
             let replicas = replicas.max(self.kept(name, cx));
             match placement {
-                Some(Placement::Anew(clearing)) => {
-                    draft.price += clearing.price_per_hour;
-                    self.draft_placement(&mut draft, name, clearing, cx);
+                Some(Placement::Anew { clearing, window, .. }) => {
+                    self.draft_placement(&mut draft, name, clearing, *window, cx);
                 }
                 _ if *name == self.demand.requester => self.draft_fewer(&mut draft, replicas, cx),
                 _ => {}
@@ -182,36 +181,50 @@ impl Session {
     /// The promise of a service to carry its load for the requester.
     fn draft_promise(&self, draft: &mut Draft, name: &Name, load: &Quantities, cx: &Context<'_>) {
         let owner = Self::owner(name);
-        let old = self.promises(name, cx);
-        let agreed = cx.ledger.agreed(&self.demand.requester, &owner, self.demand.window);
+        let all = self.promises(name, cx);
+        let mut window = self.demand.window;
+        let agreed = cx.ledger.agreed(&self.demand.requester, &owner, window);
         if load.is_zero() {
-            draft.end.extend(old);
-        } else if steps::same(&agreed, load) {
-            draft.kept.extend(old);
-        } else {
-            let lease = self.lease(draft, &self.demand.requester, owner, load.clone(), 0, 0.0);
-            let preempts = self.victims(draft, &lease, &old, cx);
-            draft.holds.push(Hold { lease, replaces: old, preempts });
+            return draft.end.extend(all);
         }
+        if steps::same(&agreed, load) {
+            return draft.kept.extend(all);
+        }
+        let (staying, replaced) = self.promised_before(&owner, cx);
+        let (mut amounts, mut replaces) = (load.clone(), all);
+        // Whoever asks for less than that gives the rest of it back as well.
+        if load.covers(&staying.least_amounts(window)) {
+            window = staying.missing(window, |here| here.amounts().covers(load));
+            amounts = load.minus(&staying.least_amounts(window));
+            replaces = replaced.ids();
+            draft.kept.extend(staying.ids());
+            if window.length().is_zero() {
+                return draft.end.extend(replaces);
+            }
+        }
+        let lease = self.lease(draft, &self.demand.requester, owner, amounts, 0, 0.0);
+        let lease = Lease { window, ..lease };
+        let preempts = self.victims(draft, &lease, &replaces, cx);
+        draft.holds.push(Hold { lease, replaces, preempts });
     }
 
-    /// The replicas of a service on the units that have won, in place of all it had.
+    /// The replicas of a service on the units that have won, in place of those it had within the window.
     fn draft_placement(
         &self,
         draft: &mut Draft,
         name: &Name,
         clearing: &crate::Clearing,
+        window: Window,
         cx: &Context<'_>,
     ) {
         let Some(standing) = self.standings.get(name) else { return };
         let mut old: BTreeMap<&Owner, Vec<LeaseId>> = BTreeMap::new();
-        for lease in cx.ledger.leases_of(name).filter(|lease| {
-            matches!(lease.owner, Owner::Unit { .. })
-                && lease.state == LeaseState::Confirmed
-                && lease.window.overlaps(&self.demand.window)
-        }) {
+        for lease in self.replaced_replicas(name, cx).leases() {
             old.entry(&lease.owner).or_default().push(lease.id.clone());
         }
+        let staying = self.staying_replicas(name, cx);
+        draft.kept.extend(staying.ids());
+        draft.price += clearing.price_per_hour + staying.price();
         let mut won: BTreeMap<Owner, (u32, f64)> = BTreeMap::new();
         for allocation in &clearing.allocations {
             let (provider, unit) = (allocation.provider.clone(), allocation.unit.clone());
@@ -222,7 +235,7 @@ impl Session {
         for (owner, (count, price)) in won {
             let replaces = old.remove(&owner).unwrap_or_default();
             let amounts = standing.service.replica.uses.scaled(f64::from(count));
-            let lease = self.lease(draft, name, owner, amounts, count, price);
+            let lease = Lease { window, ..self.lease(draft, name, owner, amounts, count, price) };
             let preempts = self.victims(draft, &lease, &replaces, cx);
             draft.holds.push(Hold { lease, replaces, preempts });
         }

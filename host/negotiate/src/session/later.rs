@@ -61,9 +61,9 @@ impl Session {
         let mut purchases: Vec<Purchase> =
             names.filter_map(|name| self.purchase(core, name, whole, cx)).collect();
         let fits = |purchase: &Purchase| {
-            let Purchase { request, inventory, leased, .. } = purchase;
+            let Purchase { request, inventory, leased, beside, .. } = purchase;
             let rooms = inventory.iter().map(|unit| room(unit, &request.resources));
-            let most = rooms.fold(0, u32::saturating_add).max(*leased);
+            let most = rooms.fold(*beside, u32::saturating_add).max(*leased);
             most >= self.least(core, &request.service, whole, cx)
         };
         if !purchases.iter().all(fits) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use haggle_model::{Name, Owner, Quantities};
+use haggle_model::{Name, Owner, Quantities, Window};
 
 use super::{CLOSE, Next, Output, Session, State, buying::Purchase};
 use crate::{
@@ -15,8 +15,8 @@ use crate::{
 pub(super) enum Placement {
     /// On what it has leased already, which is more than it was offered.
     AsBefore(u32),
-    /// On what these bids have won, in place of everything before.
-    Anew(Clearing),
+    /// On what these bids have won, in place of what was there for that window, and beside so many that stay.
+    Anew { clearing: Clearing, window: Window, beside: u32 },
 }
 
 /// How often the range of fractions is halved, at most: to one part in a billion.
@@ -26,7 +26,7 @@ impl Placement {
     pub(super) fn replicas(&self) -> u32 {
         match self {
             Self::AsBefore(replicas) => *replicas,
-            Self::Anew(clearing) => clearing.count,
+            Self::Anew { clearing, beside, .. } => clearing.count.saturating_add(*beside),
         }
     }
 }
@@ -150,7 +150,11 @@ impl Session {
             let mut placements: BTreeMap<_, _> = wanted.iter().map(before).collect();
             for (order, clearing) in orders.iter().zip(clearings) {
                 if clearing.count > order.has {
-                    placements.insert(order.request.service.clone(), Placement::Anew(clearing));
+                    let Request { service, window, .. } = &order.request;
+                    let beside = purchases.iter().find(|p| p.request.service == *service);
+                    let beside = beside.map_or(0, |purchase| purchase.beside);
+                    let anew = Placement::Anew { clearing, window: *window, beside };
+                    placements.insert(service.clone(), anew);
                 }
             }
             placements
@@ -170,15 +174,18 @@ impl Session {
         }
     }
 
+    /// For so many replicas in all.
     fn order<'a>(&self, purchase: &'a Purchase, count: u32, cx: &Context<'_>) -> Order<'a> {
-        let Purchase { request, inventory, bids, leased, .. } = purchase;
+        let Purchase { request, inventory, bids, leased, beside, .. } = purchase;
+        let replaced = self.replaced_replicas(&request.service, cx);
         let held = inventory.iter().map(|unit| {
             let (provider, unit) = (unit.provider.clone(), unit.unit.id.clone());
             let owner = Owner::Unit { provider: provider.clone(), unit: unit.clone() };
-            ((provider, unit), cx.ledger.agreed(&request.service, &owner, request.window))
+            ((provider, unit), replaced.on(&owner).least_amounts(request.window))
         });
-        let request = Request { count, ..request.clone() };
-        Order { held: held.collect(), request, bids, inventory, has: *leased }
+        let request = Request { count: count.saturating_sub(*beside), ..request.clone() };
+        let has = leased.saturating_sub(*beside);
+        Order { held: held.collect(), request, bids, inventory, has }
     }
 
     /// How many replicas a service needs for what it plans itself and for all that it has promised, that
@@ -258,9 +265,11 @@ impl Purchase {
     fn shortage(&self, replicas: u32) -> String {
         let Request { count, resources, budget_per_hour, location, gpu_type, .. } = &self.request;
         let unlimited = Request { budget_per_hour: None, ..self.request.clone() };
-        let broke = clear(&unlimited, &self.bids, &self.inventory).count > replicas
-            && clear(&self.request, &self.bids, &self.inventory).count <= replicas;
-        let mut text = format!("gets {replicas} of the {count} replicas it needs");
+        let bought = replicas.saturating_sub(self.beside);
+        let broke = clear(&unlimited, &self.bids, &self.inventory).count > bought
+            && clear(&self.request, &self.bids, &self.inventory).count <= bought;
+        let needed = count.saturating_add(self.beside);
+        let mut text = format!("gets {replicas} of the {needed} replicas it needs");
         match budget_per_hour {
             Some(budget) if broke => {
                 text.push_str(&format!(", which is what {budget} per hour buys"));

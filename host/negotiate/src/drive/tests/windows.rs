@@ -1,0 +1,78 @@
+//! Agreements about windows that overlap in part.
+
+use haggle_model::{Owner, Strength::Mandatory};
+
+use super::{Fixture, fraction};
+use crate::{
+    Demand,
+    testing::{name, rps, window},
+};
+
+fn shop() -> Fixture {
+    let mut shop = Fixture::new(&[("web", "db", 1.0, Mandatory), ("app", "db", 1.0, Mandatory)]);
+    shop.provider("alder", 4, 1.0);
+    shop.service("db", 20);
+    shop
+}
+
+fn run(shop: &mut Fixture, who: &str, load: f64, start: u64, end: u64) {
+    let demand = shop.demand(who, load);
+    let done = shop.run(Demand { window: window(start, end), ..demand });
+    assert_eq!(fraction(&done), 1.0, "{who} {load}");
+}
+
+/// The replicas that are placed at that second.
+fn placed(shop: &Fixture, who: &str, second: u64) -> u32 {
+    let who = name(who);
+    let leases = shop.ledger.leases_of(&who);
+    leases.filter(|l| l.window.contains(super::at(second))).map(|l| l.replicas).sum()
+}
+
+fn ids(shop: &Fixture, holder: &str, owner: impl Fn(&Owner) -> bool) -> Vec<String> {
+    let holder = name(holder);
+    let leases = shop.ledger.leases_of(&holder).filter(|lease| owner(&lease.owner));
+    leases.map(|lease| lease.id.0.clone()).collect()
+}
+
+#[test]
+fn growth_adds_to_what_lasts_longer() {
+    let mut shop = shop();
+    run(&mut shop, "web", 300.0, 0, 3600);
+    let before = shop.ledger.leases().cloned().collect::<Vec<_>>();
+    run(&mut shop, "web", 500.0, 0, 600);
+    assert_eq!((placed(&shop, "web", 0), placed(&shop, "web", 600)), (5, 3));
+    assert_eq!((placed(&shop, "db", 0), placed(&shop, "db", 3599)), (5, 3));
+    assert_eq!(shop.agreed("web", "db"), 500.0);
+    for lease in &before {
+        assert_eq!(shop.ledger.lease(&lease.id), Some(lease), "it stands as it was agreed");
+    }
+    // What was added is renewed alone.
+    shop.now = 300;
+    run(&mut shop, "web", 600.0, 300, 900);
+    assert_eq!((placed(&shop, "web", 300), placed(&shop, "web", 900)), (6, 3));
+    let promises = ids(&shop, "web", |owner| matches!(owner, Owner::Service(_)));
+    assert_eq!(promises.len(), 2, "{promises:?}");
+}
+
+#[test]
+fn whoever_asks_for_less_gives_back_what_lasts_longer() {
+    let mut shop = shop();
+    run(&mut shop, "web", 500.0, 0, 3600);
+    run(&mut shop, "web", 200.0, 0, 600);
+    assert_eq!((placed(&shop, "web", 0), placed(&shop, "web", 3000)), (2, 0));
+    assert_eq!(shop.agreed("web", "db"), 200.0);
+}
+
+#[test]
+fn what_begins_later_is_neither_replaced_nor_bought_twice() {
+    let mut shop = shop();
+    shop.standings.get_mut(&name("db")).unwrap().planned = rps(800.0);
+    run(&mut shop, "web", 600.0, 300, 3600);
+    shop.standings.get_mut(&name("db")).unwrap().planned = rps(0.0);
+    let reserved = shop.ledger.leases().cloned().collect::<Vec<_>>();
+    run(&mut shop, "app", 100.0, 0, 600);
+    assert_eq!((placed(&shop, "db", 299), placed(&shop, "db", 300)), (7, 8));
+    for lease in &reserved {
+        assert_eq!(shop.ledger.lease(&lease.id), Some(lease));
+    }
+}

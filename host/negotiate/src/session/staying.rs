@@ -1,0 +1,113 @@
+//! What was agreed beyond the window of a session stays as it is: the session replaces what lies within its
+//! window, and adds to the rest.
+
+use std::collections::BTreeSet;
+
+use haggle_model::{Lease, LeaseId, LeaseState, Name, Owner, Quantities, Timestamp, Window};
+
+use super::Session;
+use crate::{Context, world::placements};
+
+/// Leases of one holder, over time.
+#[derive(Debug, Default)]
+pub(super) struct Profile<'a>(Vec<&'a Lease>);
+
+impl Session {
+    /// The replicas of a service that stay where they are.
+    pub(super) fn staying_replicas<'a>(&'a self, name: &Name, cx: &Context<'a>) -> Profile<'a> {
+        let Some(standing) = self.standings.get(name) else { return Profile::default() };
+        let leases = placements(cx.ledger, &standing.service, self.demand.window);
+        Profile(leases.filter(|lease| self.stays(lease)).collect())
+    }
+
+    /// The leases for replicas of a service that others are to replace.
+    pub(super) fn replaced_replicas<'a>(&'a self, name: &Name, cx: &Context<'a>) -> Profile<'a> {
+        let staying = self.staying_replicas(name, cx);
+        let replaced = cx.ledger.leases_of(name).filter(|lease| {
+            matches!(lease.owner, Owner::Unit { .. })
+                && lease.state == LeaseState::Confirmed
+                && lease.window.overlaps(&self.demand.window)
+                && !staying.leases().any(|other| other.id == lease.id)
+        });
+        Profile(replaced.collect())
+    }
+
+    /// What an owner has promised to the requester: what stays, and what is to be replaced.
+    pub(super) fn promised_before<'a>(
+        &self,
+        owner: &Owner,
+        cx: &Context<'a>,
+    ) -> (Profile<'a>, Profile<'a>) {
+        let leases = cx.ledger.leases_between(&self.demand.requester, owner).filter(|lease| {
+            lease.state == LeaseState::Confirmed && lease.window.overlaps(&self.demand.window)
+        });
+        let (staying, replaced) = leases.partition(|lease| self.stays(lease));
+        (Profile(staying), Profile(replaced))
+    }
+
+    fn stays(&self, lease: &Lease) -> bool {
+        let window = self.demand.window;
+        lease.window.start > window.start || lease.window.end > window.end
+    }
+}
+
+impl<'a> Profile<'a> {
+    pub(super) fn leases(&self) -> impl Iterator<Item = &'a Lease> {
+        self.0.iter().copied()
+    }
+
+    pub(super) fn ids(&self) -> Vec<LeaseId> {
+        self.leases().map(|lease| lease.id.clone()).collect()
+    }
+
+    /// Those of one owner.
+    pub(super) fn on(&self, owner: &Owner) -> Self {
+        Self(self.leases().filter(|lease| lease.owner == *owner).collect())
+    }
+
+    /// The window without the end of it for which this is enough.
+    pub(super) fn missing(&self, window: Window, enough: impl Fn(&Self) -> bool) -> Window {
+        let moments = self.moments(window).into_iter().rev();
+        let covered = moments.take_while(|at| enough(&self.at(*at)));
+        Window { end: covered.last().unwrap_or(window.end), ..window }
+    }
+
+    /// The least number of replicas within the window.
+    pub(super) fn least_replicas(&self, window: Window) -> u32 {
+        let moments = self.moments(window).into_iter();
+        moments.map(|at| self.at(at).replicas()).min().unwrap_or(0)
+    }
+
+    /// The least amounts within the window.
+    pub(super) fn least_amounts(&self, window: Window) -> Quantities {
+        let levels = self.moments(window).into_iter().map(|at| self.at(at).amounts());
+        // What is left of one without its excess over the other is the smaller of both.
+        let smaller = |a: Quantities, b: Quantities| a.minus(&a.minus(&b));
+        levels.reduce(smaller).unwrap_or_default()
+    }
+
+    /// All of them together.
+    pub(super) fn replicas(&self) -> u32 {
+        self.leases().map(|lease| lease.replicas).fold(0, u32::saturating_add)
+    }
+
+    /// All of them together.
+    pub(super) fn amounts(&self) -> Quantities {
+        self.leases().fold(Quantities::new(), |sum, lease| sum.plus(&lease.amounts))
+    }
+
+    /// What they cost together, per hour.
+    pub(super) fn price(&self) -> f64 {
+        self.leases().map(|lease| lease.price_per_hour).sum()
+    }
+
+    fn at(&self, at: Timestamp) -> Self {
+        Self(self.leases().filter(|lease| lease.window.contains(at)).collect())
+    }
+
+    /// When the level may change, from the start of the window on.
+    fn moments(&self, window: Window) -> BTreeSet<Timestamp> {
+        let edges = self.leases().flat_map(|lease| [lease.window.start, lease.window.end]);
+        edges.filter(|at| window.contains(*at)).chain([window.start]).collect()
+    }
+}
