@@ -12,5 +12,6 @@ mod negotiation;
 mod negotiation_crash;
 mod party;
 mod plugins;
+mod reserving;
 mod server;
 mod silence;

@@ -3,7 +3,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
 };
 
-use haggle_model::{Lease, Owner, Quantities, Timestamp};
+use haggle_model::{Lease, Name, Owner, Quantities, Timestamp};
 
 use crate::{
     Context, Demand, Input, Ledger, Message, MessageId, Outcome, Party, Reason, Session,
@@ -222,6 +222,23 @@ impl Engine {
             }
             _ => Err(MessageError::Finished(session.to_owned())),
         }
+    }
+
+    /// Tells the parties of an agreement that these leases of it, which have been released, are not needed any
+    /// more.
+    pub fn give_back(
+        &mut self,
+        session: &str,
+        requester: &Name,
+        leases: Vec<Lease>,
+        setting: &mut Setting<'_>,
+    ) -> Vec<Effect> {
+        if leases.is_empty() {
+            return Vec::new();
+        }
+        let over = || Running::over(session.to_owned(), requester.clone(), setting.now);
+        self.sessions.entry(session.to_owned()).or_insert_with(over);
+        self.with(session, setting, |running, turn| running.give_back_agreed(leases, turn))
     }
 
     /// Lets time pass: leases that are over expire, questions are repeated or given up, and sessions end

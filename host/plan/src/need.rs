@@ -113,6 +113,7 @@ pub fn need(standing: &Standing<'_>, recent: &mut Recent) -> Need {
         reason = ScalingReason::Dependency;
         explanation = format!("promised {} to others; {explanation}", standing.promised);
     }
+    let lasting = load.clone();
     if let Some(requested) = standing.requested {
         let whole = requested.plus(standing.promised);
         if whole.get(resource) > load.get(resource) {
@@ -124,7 +125,12 @@ pub fn need(standing: &Standing<'_>, recent: &mut Recent) -> Need {
     let wanted = service.replicas_for(&load, scaling.target_utilization);
     let unbounded = service.replicas_wanted(&load, scaling.target_utilization);
     let mut bound = (unbounded != wanted).then_some(Bound::Replicas);
-    recent.push(now, wanted, scaling.stabilization);
+    // What is asked for until a certain time is over then: it is no peak that might come back.
+    recent.push(
+        now,
+        service.replicas_for(&lasting, scaling.target_utilization),
+        scaling.stabilization,
+    );
     let mut target = wanted;
     if wanted < replicas {
         let confidence = standing.outlook.map(|outlook| outlook.confidence);
@@ -261,6 +267,20 @@ mod tests {
         let now = Standing { requested: Some(&requested), ..now };
         let found = need(&now, &mut Recent::default());
         assert_eq!((found.replicas, found.reason), (4, ScalingReason::Forecast));
+    }
+
+    #[test]
+    fn what_was_asked_for_and_is_over_is_no_peak_to_wait_for() {
+        let (service, policy, nothing) = (service(), policy(), Quantities::new());
+        let ahead = outlook(35.0, 0.9);
+        let asked = Quantities::of(Resource::RequestsPerSecond, 400.0).unwrap();
+        let mut recent = Recent::default();
+        let now = standing(&service, &policy, Some(&ahead), 40, &nothing);
+        assert_eq!(
+            need(&Standing { requested: Some(&asked), ..now.clone() }, &mut recent).replicas,
+            40
+        );
+        assert_eq!(need(&now, &mut recent).replicas, 4);
     }
 
     #[test]

@@ -43,7 +43,12 @@ pub(crate) enum Origin {
     #[default]
     Need,
     /// Somebody outside; see [`Requested::goes_on`].
-    Request { goes_on: bool },
+    Request {
+        goes_on: bool,
+        /// For a later time, so that it says nothing of now.
+        #[serde(default)]
+        later: bool,
+    },
 }
 
 impl From<Need> for Asked {
@@ -74,14 +79,14 @@ impl Host {
         }
         self.keep_session(pending, session, now, verdict)?;
         let Some(agreement) = session.negotiated.outcome.agreement() else { return Ok(()) };
-        self.mark_lost(agreement, states);
+        self.mark_lost(agreement, &asked, states);
         if session.window.start > now {
             return schedule(session, agreement, &asked, states, pending);
         }
         apply(session, agreement, &asked, now, states, pending)
     }
 
-    /// Takes up what was agreed for now at an earlier time.
+    /// Takes up what was agreed for now at an earlier time, as far as it is not over by now.
     pub(crate) fn take_up_scheduled(
         &self,
         now: Timestamp,
@@ -91,10 +96,14 @@ impl Host {
             let (due, later): (Vec<_>, _) =
                 state.scheduled.drain(..).partition(|scheduled| scheduled.at <= now);
             state.scheduled = later;
-            for Scheduled { replicas, load, negotiation, agreed, requested, .. } in due {
+            let changed = !due.is_empty();
+            let here = due.into_iter().filter(|due| due.until.is_none_or(|until| now < until));
+            for Scheduled { replicas, load, negotiation, agreed, requested, .. } in here {
                 let to = state.replicas.max(replicas);
                 state.agreed = agreed.or(state.agreed.take());
-                state.requested = requested.or(state.requested.take());
+                let before = state.underlying();
+                let requested = requested.map(|requested| Requested { before, ..requested });
+                state.requested.extend(requested);
                 let from = std::mem::replace(&mut state.replicas, to);
                 let explanation = "agreed earlier, for a window that begins now".to_owned();
                 if from != to {
@@ -112,6 +121,8 @@ impl Host {
                         explanation,
                     });
                 }
+            }
+            if changed {
                 pending.batch.put::<Standings>(name, &state.stored())?;
             }
         }
@@ -127,8 +138,15 @@ impl Host {
     }
 
     /// Whoever lost a lease to this agreement has to negotiate for another.
-    fn mark_lost(&self, agreement: &Agreement, states: &mut BTreeMap<Name, ServiceState>) {
-        if let Some(state) = states.get_mut(&agreement.requester) {
+    fn mark_lost(
+        &self,
+        agreement: &Agreement,
+        asked: &Asked,
+        states: &mut BTreeMap<Name, ServiceState>,
+    ) {
+        if !asked.is_for_later()
+            && let Some(state) = states.get_mut(&agreement.requester)
+        {
             state.lost = false;
         }
         if agreement.borrowed.is_empty() {
@@ -154,15 +172,19 @@ fn schedule(
     for (name, agreed) in &agreement.services {
         let Some(state) = states.get_mut(name) else { continue };
         let own = *name == agreement.requester;
+        let load = if own { agreed.load.clone() } else { Quantities::new() };
+        let requested = asked.requested(session, load, 0);
+        let goes_on = requested.as_ref().is_some_and(|requested| requested.goes_on);
         state.scheduled.push(Scheduled {
             at: session.window.start,
+            until: (!goes_on).then_some(session.window.end),
             replicas: agreed.replicas,
             load: agreed.load.clone(),
             negotiation: session.id.clone(),
             agreed: own.then(|| session.agreed(&agreed.load)),
-            requested: asked.requested(session, &agreed.load).filter(|_| own),
+            requested: requested.filter(|requested| own || !requested.goes_on),
         });
-        if own {
+        if own && !asked.is_for_later() {
             // Until then there is no more to be had.
             let load = asked.load.clone().unwrap_or_else(|| agreed.load.clone());
             state.refused = Some(Refused { load, until: session.window.start });
@@ -187,7 +209,15 @@ fn apply(
         let own = name == requester;
         if own {
             state.agreed = Some(session.agreed(&agreed.load));
-            state.requested = asked.requested(session, &agreed.load).or(state.requested.take());
+            state.back_to = None;
+        }
+        let before = state.underlying();
+        match asked.requested(session, agreed.load.clone(), before) {
+            Some(requested) if own => state.request(requested),
+            Some(requested) if !requested.goes_on => {
+                state.requested.push(Requested { load: Quantities::new(), ..requested });
+            }
+            _ => {}
         }
         // A dependency is raised to what it has promised; what it gives back it decides itself.
         // Nor does a requester that gets less than it asked for end up with fewer than it has.
@@ -197,7 +227,7 @@ fn apply(
         let from = std::mem::replace(&mut state.replicas, to);
         if from == to {
             // Who is scaled is written with the decision.
-            if own {
+            if own || asked.is_request() {
                 pending.batch.put::<Standings>(name, &state.stored())?;
             }
             continue;
@@ -233,8 +263,23 @@ impl Session {
 }
 
 impl Asked {
-    fn requested(&self, session: &Session, load: &Quantities) -> Option<Requested> {
-        let Origin::Request { goes_on } = self.origin else { return None };
-        Some(Requested { load: load.clone(), window: session.window, goes_on })
+    fn requested(&self, session: &Session, load: Quantities, before: u32) -> Option<Requested> {
+        let Origin::Request { goes_on, .. } = self.origin else { return None };
+        let (negotiation, window) = (session.id.clone(), session.window);
+        Some(Requested { negotiation, load, window, goes_on, before })
+    }
+
+    /// Whether somebody asked for it.
+    pub(crate) const fn is_request(&self) -> bool {
+        matches!(self.origin, Origin::Request { .. })
+    }
+
+    /// Whether somebody asked for it until a certain time.
+    pub(crate) const fn is_definite(&self) -> bool {
+        matches!(self.origin, Origin::Request { goes_on: false, .. })
+    }
+
+    const fn is_for_later(&self) -> bool {
+        matches!(self.origin, Origin::Request { later: true, .. })
     }
 }

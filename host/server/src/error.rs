@@ -7,6 +7,8 @@ use haggle_observe::PushError;
 use haggle_sandbox::{LoadError, RegistryError};
 use haggle_store::StoreError;
 
+use crate::scaling::ScalingError;
+
 /// Why the host did not do what it was asked. Nothing has changed then.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -69,11 +71,21 @@ pub enum HostError {
         /// What is wrong.
         cause: String,
     },
-    /// A scaling request that asks for nothing, or for two things.
+    /// A scaling request that makes no sense.
+    #[error(transparent)]
+    Scaling(#[from] ScalingError),
+    /// Something is agreed for that time already.
     #[error(
-        "the scaling request is unclear: give either `replicas` or `load`, and a service that serves what it asks for"
+        "for {service}, {by} is about {} to {}: ask for a time outside of that, or give it up first (DELETE /v1/scaling-requests/{by})", window.start, window.end
     )]
-    Unclear,
+    Reserved {
+        /// The service.
+        service: haggle_model::Name,
+        /// Which scaling request.
+        by: String,
+        /// When.
+        window: haggle_model::Window,
+    },
     /// The journal is written for hosts with a data directory only.
     #[error("{0} is not a data directory of this host")]
     NoData(String),
@@ -175,6 +187,7 @@ impl HostError {
             | Self::Message(MessageError::UnknownSession(_))
             | Self::Registry(RegistryError::Unknown(_)) => ErrorKind::NotFound,
             Self::InUse { .. }
+            | Self::Reserved { .. }
             | Self::BuiltIn(_)
             | Self::Graph(
                 GraphError::UnknownService(_)
@@ -198,7 +211,7 @@ impl HostError {
             | Self::Graph(_)
             | Self::Samples(_)
             | Self::Configuration { .. }
-            | Self::Unclear
+            | Self::Scaling(_)
             | Self::Horizon { .. }
             | Self::Reclaim { .. }
             | Self::NoData(_) => ErrorKind::Invalid,

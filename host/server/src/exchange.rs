@@ -69,8 +69,18 @@ impl Host {
     /// Opens a session and asks its parties; what has ended already is returned.
     pub(crate) fn open_session(&self, waiting: Waiting) -> Result<Vec<Ending>, HostError> {
         let demand = waiting.demand.clone();
+        self.enlist(waiting);
+        self.open_enlisted(demand)
+    }
+
+    /// Makes it known that a session is about to be opened.
+    pub(crate) fn enlist(&self, waiting: Waiting) {
+        lock(&self.waiting).insert(waiting.demand.session.clone(), waiting);
+    }
+
+    /// Opens a session that is known.
+    pub(crate) fn open_enlisted(&self, demand: Demand) -> Result<Vec<Ending>, HostError> {
         let id = demand.session.clone();
-        lock(&self.waiting).insert(id.clone(), waiting);
         match self.with_engine(|engine, setting| engine.open(demand, setting)) {
             Ok(effects) => self.carry_out_effects(effects),
             Err(error) => {
@@ -186,7 +196,7 @@ impl Host {
     }
 
     /// Does what the engine wants, and what it wants then; sessions that have ended are returned.
-    fn carry_out_effects(&self, effects: Vec<Effect>) -> Result<Vec<Ending>, HostError> {
+    pub(crate) fn carry_out_effects(&self, effects: Vec<Effect>) -> Result<Vec<Ending>, HostError> {
         let catalog = self.catalog();
         let mut endings = Vec::new();
         let mut queue = VecDeque::from(effects);

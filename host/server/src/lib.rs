@@ -29,6 +29,7 @@ mod facts;
 mod failures;
 mod forecasting;
 mod generations;
+mod giving_up;
 mod host;
 mod metrics;
 mod models;
@@ -58,9 +59,10 @@ pub use events::{Event, EventKind};
 pub use host::{Host, HostOptions};
 pub use plugins::PluginLoad;
 pub use replay::{Difference, ReplayReport, replay};
-pub use scaling::ScalingTicket;
+pub use scaling::{ScalingError, ScalingTicket};
 pub use views::{
     Accepted, FailureReport, ForecastView, ForecastsView, GenerationView, GraphView, LoadState,
     LoadStatus, PluginSettings, PluginView, PoolForecast, Put, ReclaimRequest, Reclaimed,
-    SampleBatch, ScalingProgress, ScalingRequest, ScalingVerdict, ServiceView, TurnReport, Verdict,
+    SampleBatch, ScalingProgress, ScalingRequest, ScalingVerdict, ScalingWindow, ServiceView,
+    TurnReport, Verdict, WindowVerdict,
 };

@@ -163,6 +163,7 @@ impl Session {
             dry_run: self.demand.dry_run,
             agreement: outcome.agreement().cloned(),
             reasons: outcome.reasons().to_vec(),
+            windows: Vec::new(),
         }
     }
 

@@ -128,8 +128,10 @@ impl Host {
         let ledger = self.ledger();
         for (name, state) in self.states().iter_mut() {
             let Some(agreed) = &state.agreed else { continue };
-            let is_lost = |lease: &Lease| now < lease.window.end && lease.window.end < agreed.until;
-            if state.scheduled.is_empty() && ledger.leases_of(name).any(is_lost) {
+            // What was agreed for later takes over from what ends then.
+            let until = state.next_begin(now).map_or(agreed.until, |at| at.min(agreed.until));
+            let is_lost = |lease: &Lease| now < lease.window.end && lease.window.end < until;
+            if ledger.leases_of(name).any(is_lost) {
                 state.lose();
             }
         }

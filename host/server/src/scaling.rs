@@ -2,7 +2,7 @@
 
 use std::{sync::mpsc, time::Duration};
 
-use haggle_model::{Owner, Quantities, ScalingReason, Service, Window};
+use haggle_model::{Owner, ScalingReason, Service, Span, Timestamp, Window};
 use haggle_negotiate::Purpose;
 use haggle_store::Batch;
 
@@ -14,14 +14,31 @@ use crate::{
     exchange::Waiting,
     host::{Host, lock},
     negotiating::Wish,
+    persistence::negotiation_id,
     views::{ScalingProgress, ScalingRequest, ScalingVerdict},
 };
+
+mod series;
+mod wanted;
+
+pub use wanted::ScalingError;
+
+use series::{Part, Series};
+use wanted::Wanted;
 
 /// A scaling request that is being negotiated.
 #[derive(Debug)]
 pub struct ScalingTicket {
-    /// The negotiation, and the request's own id.
+    /// The request's own id: its negotiation, where that is one.
     pub negotiation: String,
+    parts: Vec<Awaited>,
+    series: Option<Series>,
+}
+
+/// One negotiation of it.
+#[derive(Debug)]
+struct Awaited {
+    negotiation: String,
     verdict: mpsc::Receiver<ScalingVerdict>,
     patience: Duration,
 }
@@ -30,11 +47,23 @@ pub struct ScalingTicket {
 const GRACE: Duration = Duration::from_secs(10);
 
 impl ScalingTicket {
-    /// Waits until the negotiation has ended, which its deadline sees to.
+    /// Waits until all of it is negotiated, which the deadline sees to.
     ///
     /// # Errors
     /// [`HostError::Task`] where the host could not conclude it.
     pub fn wait(self) -> Result<ScalingVerdict, HostError> {
+        let lost = |id: &str| HostError::Task(format!("negotiation {id} was not concluded"));
+        let mut parts = self.parts.into_iter();
+        let mut next = |id: &str| parts.next().ok_or_else(|| lost(id))?.wait();
+        match &self.series {
+            Some(series) => series.verdict(next),
+            None => next(&self.negotiation),
+        }
+    }
+}
+
+impl Awaited {
+    fn wait(self) -> Result<ScalingVerdict, HostError> {
         self.verdict.recv_timeout(self.patience).map_err(|_| {
             HostError::Task(format!("negotiation {} was not concluded", self.negotiation))
         })
@@ -57,22 +86,75 @@ impl Host {
     /// [`HostError`] where the request makes no sense.
     pub fn begin_scaling(&self, request: ScalingRequest) -> Result<ScalingTicket, HostError> {
         let arrived = self.clock.now();
+        let all = Wanted::all(&request, arrived)?;
+        if request.windows.is_some() {
+            return self.begin_series(&request, &all, arrived);
+        }
+        let mut parts = Vec::new();
+        for wanted in &all {
+            parts.push(self.begin_one(&request, wanted, arrived)?);
+        }
+        let negotiation = parts.first().map(|part| part.negotiation.clone()).unwrap_or_default();
+        Ok(ScalingTicket { negotiation, parts, series: None })
+    }
+
+    /// Begins to negotiate for each window. They do not overlap, so none needs to know what comes of another.
+    fn begin_series(
+        &self,
+        request: &ScalingRequest,
+        all: &[Wanted],
+        arrived: Timestamp,
+    ) -> Result<ScalingTicket, HostError> {
+        let service = self.catalog().service(&request.service)?.name.clone();
+        let number = self.persistence.next_negotiation()?;
+        let id = negotiation_id(&self.id, number);
+        let from = self.status(&service).unwrap_or_default().desired;
+        let mut series = Series::new(id.clone(), service, from, request.dry_run);
+        let mut parts = Vec::new();
+        for wanted in all {
+            series.windows.push(match self.begin_one(request, wanted, arrived) {
+                Ok(part) => {
+                    let negotiation = part.negotiation.clone();
+                    parts.push(part);
+                    Part::Negotiated(negotiation)
+                }
+                Err(error @ (HostError::Demand(_) | HostError::Reserved { .. })) => {
+                    let window = wanted.window(arrived, Span::ZERO);
+                    Part::Refused { window, why: error.to_string() }
+                }
+                Err(error) => return Err(error),
+            });
+        }
+        if !request.dry_run {
+            let mut batch = Batch::new();
+            self.persistence.keep_negotiation(&mut batch, &self.id, &id, number, &series)?;
+            self.persistence.commit_lazy(batch)?;
+        }
+        Ok(ScalingTicket { negotiation: id, parts, series: Some(series) })
+    }
+
+    fn begin_one(
+        &self,
+        request: &ScalingRequest,
+        wanted: &Wanted,
+        arrived: Timestamp,
+    ) -> Result<Awaited, HostError> {
         let turning = lock(&self.turning);
         let now = self.clock.now();
         let catalog = self.catalog();
         let service = catalog.service(&request.service)?;
         let mut policy = catalog.policy_of(service).as_ref().clone();
-        if let Some(lease) = request.lease {
-            policy.negotiation.hold_for(lease);
+        let window = self.free_window(service, wanted, policy.negotiation.lease, now)?;
+        if wanted.is_definite() {
+            policy.negotiation.hold_for(window.length());
         }
         if let Some(deadline) = request.deadline {
             policy.negotiation.deadline = deadline;
         }
-        let load = requested_load(&request, service, policy.scaling.target_utilization)?;
+        let load = wanted.load(service, policy.scaling.target_utilization)?;
         let from = self.status(&service.name).unwrap_or_default().desired;
         let mut states = self.states();
         let mut ledger = self.ledger();
-        let window = Window::new(now, policy.negotiation.lease);
         let promised = ledger.committed(&Owner::Service(service.name.clone()), window, &[]);
         let load = load.minus(&promised);
         let wish = Wish { service, policy: &policy, load, purpose: Purpose::Growth, window };
@@ -83,7 +165,7 @@ impl Host {
             demand.started_at = arrived;
         }
         let (answer, verdict) = mpsc::sync_channel(1);
-        let ticket = ScalingTicket {
+        let awaited = Awaited {
             negotiation: demand.session.clone(),
             verdict,
             patience: Duration::from(policy.negotiation.deadline) + GRACE,
@@ -95,22 +177,23 @@ impl Host {
             bound: None,
             explanation: "asked for through the API".to_owned(),
             load: None,
-            origin: Origin::Request { goes_on: request.lease.is_none() },
+            origin: Origin::Request { goes_on: !wanted.is_definite(), later: window.start > now },
         };
         if catalog.asks_others(&service.name) {
             drop(ledger);
             drop(states);
+            let session = demand.clone();
+            self.enlist(Waiting { number, demand, asked, answer: Some(answer), ended: false });
             drop(turning);
-            let waiting = Waiting { number, demand, asked, answer: Some(answer), ended: false };
-            let endings = self.open_session(waiting)?;
+            let endings = self.open_enlisted(session)?;
             self.conclude(endings)?;
-            return Ok(ticket);
+            return Ok(awaited);
         }
         if request.dry_run {
             let mut copy = ledger.clone();
             let session = self.negotiate(&catalog, &states, &mut copy, (number, demand), now)?;
             drop(answer.send(session.verdict(from)));
-            return Ok(ticket);
+            return Ok(awaited);
         }
         let session = self.negotiate(&catalog, &states, &mut ledger, (number, demand), now)?;
         drop(ledger);
@@ -124,7 +207,40 @@ impl Host {
         self.carry_out(submitted)?;
         self.serve_losers(&verdict);
         drop(answer.send(verdict));
-        Ok(ticket)
+        Ok(awaited)
+    }
+
+    /// When it is to be negotiated for: what was asked for until a certain time keeps that. What begins now
+    /// takes the place of what was asked for before and has begun, but not of what is agreed for later.
+    fn free_window(
+        &self,
+        service: &Service,
+        wanted: &Wanted,
+        lease: Span,
+        now: Timestamp,
+    ) -> Result<Window, HostError> {
+        let window = wanted.window(now, lease);
+        let is_later = |other: &Window| window.start > now || other.start > now;
+        let mut taken: Vec<(String, Window)> = lock(&self.waiting)
+            .iter()
+            .filter(|(_, waiting)| waiting.demand.requester == service.name)
+            .filter(|(_, waiting)| waiting.asked.is_definite() && !waiting.demand.dry_run)
+            .map(|(id, waiting)| (id.clone(), waiting.demand.window))
+            .collect();
+        let states = self.states();
+        let Some(state) = states.get(&service.name) else { return Ok(window) };
+        let requested = state.requested.iter();
+        let scheduled = state.scheduled.iter().filter_map(|later| later.requested.as_ref());
+        let definite = requested.chain(scheduled).filter(|old| !old.goes_on && !old.load.is_zero());
+        taken.extend(definite.map(|old| (old.negotiation.clone(), old.window)));
+        let window = if wanted.is_definite() { window } else { state.until_next_begin(window) };
+        let is_taken = |(_, other): &(String, Window)| other.overlaps(&window) && is_later(other);
+        match taken.into_iter().find(is_taken) {
+            Some((by, window)) => {
+                Err(HostError::Reserved { service: service.name.clone(), by, window })
+            }
+            None => Ok(window),
+        }
     }
 
     /// Begins to negotiate for a request to scale, and says where that stands once it is on disk: a crash
@@ -144,30 +260,40 @@ impl Host {
     /// # Errors
     /// [`HostError::NotFound`]; old ones are forgotten.
     pub fn scaling_request(&self, id: &str) -> Result<ScalingProgress, HostError> {
-        if lock(&self.waiting).contains_key(id) {
-            return Ok(ScalingProgress {
-                negotiation: id.to_owned(),
-                pending: true,
-                verdict: None,
-            });
-        }
-        let unknown = || not_found("scaling request", id);
-        let mut record = self.negotiation(id).map_err(|_| unknown())?;
-        let verdict = record.get_mut("verdict").map(serde_json::Value::take).ok_or_else(unknown)?;
-        let verdict = serde_json::from_value(verdict).map_err(|_| unknown())?;
-        Ok(ScalingProgress { negotiation: id.to_owned(), pending: false, verdict: Some(verdict) })
+        let negotiations = self.negotiations_of(id)?;
+        let waiting = lock(&self.waiting);
+        let pending = negotiations.iter().any(|id| waiting.contains_key(id));
+        drop(waiting);
+        let verdict = match (pending, self.series(id)?) {
+            (true, _) => None,
+            (false, Some(series)) => Some(series.verdict(|part| self.verdict_of(part))?),
+            (false, None) => Some(self.verdict_of(id)?),
+        };
+        Ok(ScalingProgress { negotiation: id.to_owned(), pending, verdict })
     }
-}
 
-fn requested_load(
-    request: &ScalingRequest,
-    service: &Service,
-    utilization: f64,
-) -> Result<Quantities, HostError> {
-    match (request.replicas, &request.load) {
-        (Some(replicas), None) => Ok(service.carries(replicas).scaled(utilization)),
-        (None, Some(load)) if !load.is_zero() => Ok(load.clone()),
-        _ => Err(HostError::Unclear),
+    /// The negotiations that a scaling request has come to: one for each of its windows.
+    pub(crate) fn negotiations_of(&self, id: &str) -> Result<Vec<String>, HostError> {
+        let series = self.series(id)?;
+        Ok(match series {
+            Some(series) => series.negotiations().cloned().collect(),
+            None => vec![id.to_owned()],
+        })
+    }
+
+    fn series(&self, id: &str) -> Result<Option<Series>, HostError> {
+        let record = match self.negotiation(id) {
+            Err(HostError::NotFound { .. }) => return Err(not_found("scaling request", id)),
+            record => record?,
+        };
+        Ok(serde_json::from_value(record).ok())
+    }
+
+    fn verdict_of(&self, negotiation: &str) -> Result<ScalingVerdict, HostError> {
+        let unknown = || not_found("scaling request", negotiation);
+        let mut record = self.negotiation(negotiation).map_err(|_| unknown())?;
+        let verdict = record.get_mut("verdict").map(serde_json::Value::take).ok_or_else(unknown)?;
+        serde_json::from_value(verdict).map_err(|_| unknown())
     }
 }
 

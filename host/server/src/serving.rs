@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use haggle_model::{
-    Bound, Decision, LeaseState, Name, Owner, Quantities, ScalingReason, Service, Timestamp, Window,
+    Bound, Decision, Lease, LeaseId, LeaseState, Name, Owner, Quantities, ScalingReason, Service,
+    Timestamp, Window,
 };
 use haggle_negotiate::{Demand, Ledger, Purpose};
 use haggle_observe::SeriesKey;
 use haggle_plan::{Need, Standing, need};
+use haggle_store::Batch;
 use serde_json::json;
 
 use crate::{
@@ -19,13 +21,18 @@ use crate::{
     exchange::Waiting,
     host::{Host, lock},
     negotiating::Wish,
-    state::{Refused, Requested, ServiceState},
+    persistence::keep_leases,
+    state::{Refused, ServiceState},
     views::{TurnReport, Verdict},
 };
 
 /// At most so many negotiations at once are tried on a copy of the ledger first: to copy it takes as long as
 /// it is large.
 const MOST_TRIALS: usize = 64;
+
+/// Why replicas go.
+const LOST: &str = "no others were found";
+const OVER: &str = "what was asked for is over";
 
 /// What is to be negotiated for a service now.
 struct Due {
@@ -34,6 +41,15 @@ struct Due {
     own: Quantities,
     purpose: Purpose,
     window: Window,
+}
+
+/// What is to be done for a service.
+enum Next {
+    Negotiate(Box<Due>),
+    /// What it has will do, nothing is known of it, or the same was refused a moment ago.
+    Nothing,
+    /// What was asked for is over, and nothing says that any of it is still wanted.
+    Leave,
 }
 
 impl Host {
@@ -51,9 +67,23 @@ impl Host {
         let mut ledger = self.ledger();
         let Some(state) = states.get_mut(&service.name) else { return Ok(()) };
         let (from, lost) = (state.replicas, state.lost);
-        let Some(due) = self.due(catalog, service, now, state, &ledger) else {
-            self.vacate(catalog, service, now, state, &ledger, pending);
-            return Ok(());
+        let due = match self.due(catalog, service, now, state, &ledger) {
+            Next::Negotiate(due) => *due,
+            Next::Nothing => {
+                let leased = leased(catalog, &ledger, service, now);
+                self.vacate(service, now, state, leased, LOST, pending);
+                return Ok(());
+            }
+            Next::Leave => {
+                let leases: Vec<LeaseId> =
+                    placed(&ledger, service, now).map(|lease| lease.id.clone()).collect();
+                let mut batch = Batch::new();
+                keep_leases(&mut batch, &ledger.release(&leases))?;
+                // Written in the order in which it counts.
+                self.persistence.commit_lazy(batch)?;
+                self.vacate(service, now, state, Some(0), OVER, pending);
+                return Ok(());
+            }
         };
         let Due { needed, own, purpose, window } = due;
         let wish = Wish { service, policy: &policy, load: own.clone(), purpose, window };
@@ -80,7 +110,8 @@ impl Host {
                 self.settle(&session, &verdict, asked, now, &mut states, pending)?;
                 let ledger = self.ledger();
                 if let Some(state) = states.get_mut(&service.name) {
-                    self.vacate(catalog, service, now, state, &ledger, pending);
+                    let leased = leased(catalog, &ledger, service, now);
+                    self.vacate(service, now, state, leased, LOST, pending);
                 }
                 Ok(())
             }
@@ -88,8 +119,7 @@ impl Host {
         }
     }
 
-    /// What is to be negotiated for the service; nothing where what it has will do, where nothing is known of
-    /// it, and where that was refused a moment ago.
+    /// What is to be negotiated for the service, if anything.
     fn due(
         &self,
         catalog: &Catalog,
@@ -97,43 +127,40 @@ impl Host {
         now: Timestamp,
         state: &mut ServiceState,
         ledger: &Ledger,
-    ) -> Option<Due> {
+    ) -> Next {
         let policy = catalog.policy_of(service);
         let utilization = policy.scaling.target_utilization;
         let ahead = Window::new(now, service.replica.startup + self.interval + self.interval);
         let promised = ledger.committed(&Owner::Service(service.name.clone()), ahead, &[]);
         let key = SeriesKey::load_of(service);
         let observed = self.history().latest(&key).map(|(_, value)| value);
-        let outlook = state.forecast.as_ref().map(|forecast| &forecast.outlook);
-        let is_known = observed.is_some() || outlook.is_some() || !promised.is_zero();
-        let is_over = |requested: &Requested| !requested.counts(now, is_known);
-        if state.requested.as_ref().is_some_and(is_over) {
-            state.requested = None;
-            if !is_known {
-                // It was wanted for so long, and nothing says that it still is.
-                return None;
-            }
+        let is_known = observed.is_some() || state.forecast.is_some() || !promised.is_zero();
+        let ended = state.end_requests(|requested| !requested.counts(now, is_known));
+        let over = ended || state.back_to.is_some();
+        let is_left = !is_known && over && state.requested.is_empty();
+        if is_left && state.replicas > service.replicas.min && !self.is_negotiating(&service.name) {
+            return Next::Leave;
         }
-        let requested = state.requested.clone();
+        let requested = state.requested_load();
         let uncovered = leased(catalog, ledger, service, now).is_some_and(|n| n < state.replicas);
         if !is_known && requested.is_none() && !state.lost && !uncovered {
-            return None;
+            return Next::Nothing;
         }
+        let from = state.replicas;
         let standing = Standing {
             service,
             policy: &policy,
             now,
             interval: self.interval,
-            replicas: state.replicas,
+            replicas: state.back_to.map_or(from, |before| before.min(from)),
             observed,
-            outlook,
+            outlook: state.forecast.as_ref().map(|forecast| &forecast.outlook),
             risk: state.risk,
             burn_rate: service.objective.map(|objective| state.compliance.burn_rate(&objective)),
             promised: &promised,
-            requested: requested.as_ref().map(|requested| &requested.load),
+            requested: requested.as_ref(),
         };
         let needed = need(&standing, &mut state.recent);
-        let from = state.replicas;
         state.planned = needed.load.clone();
         let resource = service.load_resource();
         // More replicas than the load needs are kept on purpose: they are part of what is asked for.
@@ -148,19 +175,23 @@ impl Host {
         let slack = needed.load.get(resource) * policy.negotiation.band;
         let differs = |load: &Quantities| (own.get(resource) - load.get(resource)).abs() > slack;
         // What was asked for until a certain time is not renewed: it is over then.
-        let ends = requested.as_ref().filter(|r| !r.goes_on && !is_known).map(|r| r.window.end);
+        let ends = state.requests_end().filter(|_| !is_known);
         let due = match &state.agreed {
             Some(agreed) => {
-                (ends.is_none() && agreed.is_ending(now)) || (depends && differs(&agreed.load))
+                // What was agreed for later may take over from it.
+                let goes_on = ends.is_none()
+                    && state.next_begin(now).is_none_or(|begin| agreed.until < begin);
+                (goes_on && agreed.is_ending(now)) || (depends && differs(&agreed.load))
             }
             None => depends,
         };
         if needed.replicas == from && !due && !state.lost && !uncovered {
-            return None;
+            state.back_to = None;
+            return Next::Nothing;
         }
         let in_vain = |refused: &Refused| now < refused.until && !differs(&refused.load);
         if needed.replicas >= from && state.refused.as_ref().is_some_and(in_vain) {
-            return None;
+            return Next::Nothing;
         }
         let purpose = match needed.reason {
             _ if needed.replicas == from => Purpose::Renegotiation,
@@ -170,7 +201,8 @@ impl Host {
         };
         let window = Window::new(now, policy.negotiation.lease);
         let window = Window { end: ends.unwrap_or(window.end), ..window };
-        Some(Due { needed, own, purpose, window })
+        let window = state.until_next_begin(window);
+        Next::Negotiate(Box::new(Due { needed, own, purpose, window }))
     }
 
     /// Where less can be had than a lost lease still gives, what is negotiated for begins when that ends: it is
@@ -192,24 +224,25 @@ impl Host {
         let mut copy = ledger.clone();
         let trial = self.negotiate(catalog, states, &mut copy, (number, trial), now);
         if !trial.is_ok_and(|session| session.verdict(0).verdict == Verdict::Approved) {
-            let lease = demand.window.end.since(demand.window.start);
-            demand.window = Window::new(end, lease);
+            let window = Window::new(end, demand.window.length());
+            let state = states.get(&demand.requester);
+            demand.window = state.map_or(window, |state| state.until_next_begin(window));
         }
         Ok(())
     }
 
-    /// Replicas that have no lease go, down to those that the service has in any case: their place may be
-    /// somebody else's by now.
+    /// Replicas beyond those go, down to those that the service has in any case: where they have no lease, their
+    /// place may be somebody else's by now.
     fn vacate(
         &self,
-        catalog: &Catalog,
         service: &Service,
         now: Timestamp,
         state: &mut ServiceState,
-        ledger: &Ledger,
+        leased: Option<u32>,
+        why: &str,
         pending: &mut Pending,
     ) {
-        let Some(leased) = leased(catalog, ledger, service, now) else { return };
+        let Some(leased) = leased else { return };
         let (from, to) = (state.replicas, leased.max(service.replicas.min));
         if to >= from || self.is_negotiating(&service.name) {
             return;
@@ -226,7 +259,7 @@ impl Host {
             load: state.planned.clone(),
             bound: Some(Bound::Negotiation),
             negotiation: None,
-            explanation: format!("{leased} replica(s) have a lease, and no others were found"),
+            explanation: format!("{leased} replica(s) have a lease, and {why}"),
         });
     }
 
@@ -281,11 +314,19 @@ fn leased(catalog: &Catalog, ledger: &Ledger, service: &Service, now: Timestamp)
     if service.replica.uses.is_zero() || catalog.providers.is_empty() {
         return None;
     }
-    let here = ledger.leases_of(&service.name).filter(|lease| {
+    Some(placed(ledger, service, now).map(|lease| lease.replicas).sum())
+}
+
+/// The leases that place replicas of the service at present.
+fn placed<'a>(
+    ledger: &'a Ledger,
+    service: &Service,
+    now: Timestamp,
+) -> impl Iterator<Item = &'a Lease> {
+    ledger.leases_of(&service.name).filter(move |lease| {
         let counts = lease.state == LeaseState::Confirmed && lease.window.contains(now);
         counts && matches!(lease.owner, Owner::Unit { .. })
-    });
-    Some(here.map(|lease| lease.replicas).sum())
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use haggle_model::{Quantities, Service, Span, Tier, Timestamp, Window};
 use haggle_plan::{Accuracy, Compliance, Recent};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{models::Model, views::ForecastView};
 
@@ -26,11 +26,14 @@ pub(crate) struct ServiceState {
     pub(crate) planned: Quantities,
     /// What was last agreed for it, and until when.
     pub(crate) agreed: Option<Agreed>,
-    /// What was asked for from outside, and agreed.
-    pub(crate) requested: Option<Requested>,
+    /// What was asked for from outside, agreed, and has begun.
+    pub(crate) requested: Vec<Requested>,
+    /// How many replicas it had before something was asked for that is over. It goes back to that, or to what
+    /// it needs by now, whatever keeps it from being scaled in otherwise.
+    pub(crate) back_to: Option<u32>,
     /// A lease of it ends before the agreement: it has to negotiate for another.
     pub(crate) lost: bool,
-    /// Replicas that were agreed for later, by when.
+    /// What was agreed for later.
     pub(crate) scheduled: Vec<Scheduled>,
     /// What was last asked for in vain, at least in part, and until when it is not asked for again.
     pub(crate) refused: Option<Refused>,
@@ -56,14 +59,20 @@ pub(crate) struct Agreed {
 }
 
 /// A load beyond what the service has promised to others that somebody asked for: it plans for no less within
-/// the window.
+/// the window. Where somebody asked for what the service has promised, that load is zero.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Requested {
+    /// Which negotiation it was agreed in.
+    #[serde(default)]
+    pub(crate) negotiation: String,
     pub(crate) load: Quantities,
     pub(crate) window: Window,
     /// It goes on beyond the window as long as nothing else says what the service needs. Whoever asks for a
     /// certain time wants it for that time.
     pub(crate) goes_on: bool,
+    /// How many replicas the service had before.
+    #[serde(default)]
+    pub(crate) before: u32,
 }
 
 /// A load that was asked for in vain, and until when it is not asked for again.
@@ -77,6 +86,9 @@ pub(crate) struct Refused {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Scheduled {
     pub(crate) at: Timestamp,
+    /// When it is over, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) until: Option<Timestamp>,
     pub(crate) replicas: u32,
     pub(crate) load: Quantities,
     pub(crate) negotiation: String,
@@ -95,8 +107,8 @@ pub(crate) struct StoredStanding {
     pub(crate) tier_since: Timestamp,
     pub(crate) planned: Quantities,
     pub(crate) agreed: Option<Agreed>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) requested: Option<Requested>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_several")]
+    pub(crate) requested: Vec<Requested>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) scheduled: Vec<Scheduled>,
 }
@@ -117,7 +129,8 @@ impl ServiceState {
             compliance: Compliance::default(),
             planned: Quantities::new(),
             agreed: None,
-            requested: None,
+            requested: Vec::new(),
+            back_to: None,
             lost: false,
             scheduled: Vec::new(),
             refused: None,
@@ -142,6 +155,59 @@ impl ServiceState {
         self.refused = None;
     }
 
+    /// When what was agreed for later begins next.
+    pub(crate) fn next_begin(&self, now: Timestamp) -> Option<Timestamp> {
+        self.scheduled.iter().map(|scheduled| scheduled.at).filter(|at| *at > now).min()
+    }
+
+    /// The window as far as nothing begins in it that was agreed for later.
+    pub(crate) fn until_next_begin(&self, window: Window) -> Window {
+        let end = self.next_begin(window.start).map_or(window.end, |at| at.min(window.end));
+        Window { end, ..window }
+    }
+
+    /// How many replicas it has but for what was asked for until a certain time.
+    pub(crate) fn underlying(&self) -> u32 {
+        let definite = self.requested.iter().filter(|requested| !requested.goes_on);
+        definite.map(|requested| requested.before).fold(self.replicas, u32::min)
+    }
+
+    /// When all that was asked for is over, where that is certain.
+    pub(crate) fn requests_end(&self) -> Option<Timestamp> {
+        let definite = self.requested.iter().all(|requested| !requested.goes_on);
+        let ends = self.requested.iter().map(|requested| requested.window.end);
+        ends.max().filter(|_| definite)
+    }
+
+    /// What was asked for and counts, at most.
+    pub(crate) fn requested_load(&self) -> Option<Quantities> {
+        let loads = self.requested.iter().map(|requested| requested.load.clone());
+        loads.reduce(|most, load| most.max(&load))
+    }
+
+    /// What was asked for now takes the place of what has begun, but for what is asked for beyond its window
+    /// and is no more than that.
+    pub(crate) fn request(&mut self, new: Requested) {
+        let stays = |old: &Requested| {
+            let beyond = !old.goes_on && old.window.end > new.window.end;
+            old.load.is_zero() || (beyond && new.load.covers(&old.load))
+        };
+        self.requested.retain(stays);
+        self.requested.push(new);
+    }
+
+    /// Forgets what was asked for where that is over, or was given up; whether there was any.
+    pub(crate) fn end_requests(&mut self, is_over: impl Fn(&Requested) -> bool) -> bool {
+        let before = self.underlying();
+        let count = self.requested.len();
+        self.requested.retain(|requested| !is_over(requested));
+        let ended = self.requested.len() < count;
+        if ended {
+            self.back_to = Some(before);
+        }
+        ended
+    }
+
     pub(crate) fn stored(&self) -> StoredStanding {
         StoredStanding {
             replicas: self.replicas,
@@ -153,6 +219,20 @@ impl ServiceState {
             scheduled: self.scheduled.clone(),
         }
     }
+}
+
+/// Standings used to hold one request at most.
+fn one_or_several<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Requested>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Several(Vec<Requested>),
+        One(Option<Requested>),
+    }
+    Ok(match Either::deserialize(from)? {
+        Either::Several(all) => all,
+        Either::One(one) => one.into_iter().collect(),
+    })
 }
 
 impl Agreed {

@@ -1,10 +1,7 @@
 //! What the host shows and takes, as JSON.
 
 use haggle_actuate::ReplicaStatus;
-use haggle_model::{
-    DependencyDocument, Lease, Name, Quantities, Service, Span, Tier, Timestamp, Window,
-};
-use haggle_negotiate::{Agreement, Reason};
+use haggle_model::{DependencyDocument, Lease, Name, Quantities, Service, Tier, Timestamp};
 use haggle_observe::Sample;
 use haggle_plan::{Accuracy, Outlook, Summary};
 use serde::{Deserialize, Serialize};
@@ -12,6 +9,12 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 pub use haggle_observe::Accepted;
+
+mod scaling;
+
+pub use scaling::{
+    ScalingProgress, ScalingRequest, ScalingVerdict, ScalingWindow, Verdict, WindowVerdict,
+};
 
 /// Whether a document was there before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,55 +216,6 @@ pub struct PoolForecast {
     pub horizons: Vec<Summary>,
 }
 
-/// A request to scale, from outside. Either `replicas` or `load` is given.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ScalingRequest {
-    /// The service.
-    pub service: Name,
-    /// How many replicas it should have.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replicas: Option<u32>,
-    /// What it should carry.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub load: Option<Quantities>,
-    /// For how long. Without it, for the policy's lease, and longer as long as nothing else (samples, promises
-    /// to others) says what the service needs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lease: Option<Span>,
-    /// How long may be negotiated; as the policy says if none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deadline: Option<Span>,
-    /// Ask everybody and answer, but hold nothing and change nothing.
-    #[serde(default)]
-    pub dry_run: bool,
-}
-
-/// The answer to a scaling request.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct ScalingVerdict {
-    /// In a word.
-    pub verdict: Verdict,
-    /// The negotiation, to be looked up; a dry run leaves none.
-    pub negotiation: String,
-    /// The service.
-    pub service: Name,
-    /// How many replicas it had.
-    pub from: u32,
-    /// How many it has or gets.
-    pub to: u32,
-    /// Until when that is agreed.
-    pub window: Window,
-    /// Whether it was a dry run: that is what would be, and nothing of it is.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub dry_run: bool,
-    /// What was agreed; none if it was denied.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub agreement: Option<Agreement>,
-    /// Why it is less than was asked for.
-    pub reasons: Vec<Reason>,
-}
-
 /// A provider takes compute units back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -288,30 +242,6 @@ pub struct Reclaimed {
     pub at: Timestamp,
     /// The leases that end then, as they are now.
     pub leases: Vec<Lease>,
-}
-
-/// Where a scaling request stands.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct ScalingProgress {
-    /// The negotiation, and the request's own id.
-    pub negotiation: String,
-    /// Whether it is still being negotiated.
-    pub pending: bool,
-    /// The verdict, once there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub verdict: Option<ScalingVerdict>,
-}
-
-/// The answer to a scaling request in a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// All of it.
-    Approved,
-    /// Part of it.
-    Reduced,
-    /// Nothing of it.
-    Denied,
 }
 
 impl TurnReport {

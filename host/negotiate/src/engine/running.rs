@@ -109,14 +109,23 @@ impl Running {
 
     /// Takes up an agreement of an earlier run: everybody is told once more.
     pub(super) fn resume(record: SessionRecord, agreed: &Agreed, turn: &mut Turn<'_, '_>) -> Self {
-        let mut accepted: BTreeMap<Party, Vec<Lease>> = BTreeMap::new();
-        for lease in &agreed.leases {
-            accepted.entry(party(&lease.owner)).or_default().push(lease.clone());
-        }
         let mut running = Self {
-            id: record.session,
-            requester: record.requester,
-            deadline: record.deadline,
+            accepted: by_party(agreed.leases.iter().cloned()),
+            recorded: true,
+            // Beyond anything that was said after the record was written.
+            last_message: agreed.last_message.saturating_add(1 << 20),
+            ..Self::over(record.session, record.requester, record.deadline)
+        };
+        running.finish(Outcome::Agreed(agreed.agreement.clone()), turn);
+        running
+    }
+
+    /// One that has ended, in which something is still to be said: beyond all that was said before.
+    pub(super) fn over(id: String, requester: Name, deadline: Timestamp) -> Self {
+        Self {
+            id,
+            requester,
+            deadline,
             dry_run: false,
             session: None,
             due: None,
@@ -124,19 +133,24 @@ impl Running {
             closed: BTreeMap::new(),
             gathering: None,
             committing: None,
-            accepted,
+            accepted: BTreeMap::new(),
             proposed: BTreeSet::new(),
             changes: BTreeMap::new(),
-            recorded: true,
-            // Beyond anything that was said after the record was written.
-            last_message: agreed.last_message.saturating_add(1 << 20),
+            recorded: false,
+            last_message: 1 << 40,
             keeps_transcript: false,
             refused: 0,
             transcript: Transcript::default(),
             scheduled: None,
-        };
-        running.finish(Outcome::Agreed(agreed.agreement.clone()), turn);
-        running
+        }
+    }
+
+    /// Of what was agreed, this is not needed any more. After a crash nobody is told of the agreement again.
+    pub(super) fn give_back_agreed(&mut self, leases: Vec<Lease>, turn: &mut Turn<'_, '_>) {
+        self.close_all(|_| true);
+        self.accepted = by_party(leases);
+        self.give_back(turn);
+        self.forget(turn);
     }
 
     /// Tells the session what has happened, if it still listens.
@@ -267,6 +281,15 @@ impl Running {
             agreed,
         }
     }
+}
+
+/// Those that each party has to say something about.
+fn by_party(leases: impl IntoIterator<Item = Lease>) -> BTreeMap<Party, Vec<Lease>> {
+    let mut all: BTreeMap<Party, Vec<Lease>> = BTreeMap::new();
+    for lease in leases {
+        all.entry(party(&lease.owner)).or_default().push(lease);
+    }
+    all
 }
 
 /// Who has to say something about the capacity of this owner.

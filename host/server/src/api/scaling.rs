@@ -9,13 +9,13 @@ use crate::{ScalingProgress, ScalingRequest, ScalingVerdict};
 
 use super::{
     extract::{Json, Path, prefers_async},
-    openapi::{ReadProblems, SendProblems},
+    openapi::{ChangeProblems, ReadProblems, SendProblems},
     problem::Answer,
     state::Api,
 };
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::default().routes(routes!(request)).routes(routes!(get))
+    OpenApiRouter::default().routes(routes!(request)).routes(routes!(get, give_up))
 }
 
 /// Ask to scale a service
@@ -26,6 +26,11 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 /// disk that it is negotiated, and the verdict is found where it points to, even if the host is stopped in
 /// between; an event tells when. With `dry_run` everybody is asked, but nothing is held, reserved or scaled;
 /// the verdict says so. It is kept nowhere, so `dry_run` is answered with the verdict (200) in any case.
+///
+/// What is asked for with a `start` is reserved: agreed now, leased for that window, scaled when it begins, and
+/// over when it ends. It stands whatever is needed before; a request for a time for which something is agreed
+/// already is refused (409) and says what to give up. `windows` asks for several windows at once: each is
+/// negotiated by itself and stands by itself, whatever comes of the others.
 #[utoipa::path(
     post,
     path = "/v1/scaling-requests",
@@ -34,7 +39,14 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
     params(("prefer" = Option<String>, Header, description = "`respond-async`: do not wait for the verdict", example = "respond-async")),
     request_body(
         content = ScalingRequest,
-        example = json!({"service": "checkout", "replicas": 12, "lease": "30m", "dry_run": true})
+        examples(
+            ("now" = (value = json!({"service": "checkout", "replicas": 12, "lease": "30m", "dry_run": true}))),
+            ("later" = (value = json!({"service": "checkout", "replicas": 80, "start": "2026-11-27T18:00:00Z", "lease": "2h"}))),
+            ("windows" = (value = json!({"service": "checkout", "windows": [
+                {"start": "2026-11-27T18:00:00Z", "lease": "2h", "replicas": 80},
+                {"start": "2026-11-28T09:00:00Z", "end": "2026-11-28T12:00:00Z", "load": {"requests_per_second": 900}}
+            ]}))),
+        )
     ),
     responses(
         (status = 200, description = "The verdict", body = ScalingVerdict),
@@ -77,4 +89,22 @@ async fn get(
     Path(id): Path<String>,
 ) -> Answer<axum::Json<ScalingProgress>> {
     api.ask(move |host| host.scaling_request(&id)).await.map(axum::Json)
+}
+
+/// Give up a scaling request
+///
+/// Its negotiations end, and what was agreed is given back as far as it is not over: leases for later at once,
+/// and what has begun is scaled to what is needed without it. The id of one window's negotiation gives up that
+/// window alone. The second time changes nothing.
+#[utoipa::path(
+    delete,
+    path = "/v1/scaling-requests/{id}",
+    tag = "negotiation",
+    operation_id = "give_up_scaling_request",
+    params(("id" = String, Path, description = "The request, or the negotiation of one of its windows")),
+    responses((status = 204, description = "It is given up"), ChangeProblems)
+)]
+async fn give_up(State(api): State<Api>, Path(id): Path<String>) -> Answer<StatusCode> {
+    api.ask(move |host| host.give_up_scaling(&id)).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

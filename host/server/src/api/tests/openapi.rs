@@ -32,7 +32,7 @@ const ROUTES: [(&str, &[&str]); 29] = [
     ("/v1/providers/{name}/reclaims", &["post"]),
     ("/v1/samples", &["post"]),
     ("/v1/scaling-requests", &["post"]),
-    ("/v1/scaling-requests/{id}", &["get"]),
+    ("/v1/scaling-requests/{id}", &["delete", "get"]),
     ("/v1/services", &["get"]),
     ("/v1/services/{name}", &["delete", "get", "put"]),
 ];

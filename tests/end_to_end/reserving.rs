@@ -1,0 +1,139 @@
+//! What is asked for over time, of the real binary: agreed now, kept through `kill -9`, scaled when its window
+//! begins, over when it ends.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use crate::{
+    party::{Party, agreeable},
+    server::{Server, eventually},
+};
+
+/// So many milliseconds from now.
+fn ahead(millis: u64) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    u64::try_from(now).unwrap() + millis
+}
+
+fn describe(server: &Server) {
+    let rack =
+        json!({"units": [{"id": "m", "count": 8, "has": {"cpu_cores": 4}, "cost_per_hour": 1}]});
+    server.put("/v1/providers/rack", &rack).is(201);
+    let replica = json!({"uses": {"cpu_cores": 1}, "serves": {"requests_per_second": 10}});
+    let web = json!({"replica": replica, "replicas": {"min": 1, "max": 50}});
+    server.put("/v1/services/web", &web).is(201);
+}
+
+fn replicas(server: &Server) -> u64 {
+    let web = server.get("/v1/services/web").is(200);
+    web["status"]["replicas"]["desired"].as_u64().unwrap()
+}
+
+fn become_so_many(server: &Server, wanted: u64) {
+    eventually(&format!("{wanted} replicas"), || match replicas(server) {
+        now if now == wanted => Ok(()),
+        other => Err(json!(other)),
+    });
+}
+
+#[test]
+fn what_is_reserved_outlives_a_kill_and_has_its_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let server = Server::start(&data);
+    describe(&server);
+    let (start, end) = (ahead(10_000), ahead(16_000));
+    let windows = json!([
+        {"start": start, "end": end, "replicas": 20},
+        {"start": ahead(3_600_000), "lease": "10m", "replicas": 90},
+    ]);
+    let request = json!({"service": "web", "windows": windows});
+    let begun = server.post_async("/v1/scaling-requests", &request).is(202);
+    let id = begun["negotiation"].as_str().unwrap().to_owned();
+    server.kill();
+    let server = Server::start(&data);
+    let verdict = server.get(&format!("/v1/scaling-requests/{id}")).is(200)["verdict"].clone();
+    assert_eq!(verdict["verdict"], "reduced", "{verdict}");
+    let words = [&verdict["windows"][0]["verdict"], &verdict["windows"][1]["verdict"]];
+    assert_eq!(words, ["approved", "reduced"], "{verdict}");
+    assert!(ahead(0) < start, "it took too long to start");
+    assert_eq!(replicas(&server), 1, "not before its time");
+    become_so_many(&server, 20);
+    assert!(ahead(0) >= start);
+    become_so_many(&server, 1);
+    assert!(ahead(0) >= end);
+    let part = verdict["windows"][1]["negotiation"].as_str().unwrap();
+    let others = |server: &Server| -> usize {
+        let leases = server.get("/v1/leases").is(200);
+        let items = leases["items"].as_array().unwrap().clone();
+        items.iter().filter(|lease| lease["negotiation"] == part).count()
+    };
+    assert_eq!(others(&server), 1);
+    assert_eq!(server.delete(&format!("/v1/scaling-requests/{id}")).status, 204);
+    assert_eq!(others(&server), 0);
+    server.kill();
+    let server = Server::start(&data);
+    assert_eq!(others(&server), 0, "it stays given up");
+}
+
+#[test]
+fn a_party_elsewhere_hears_of_each_window_and_that_it_is_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"));
+    describe(&server);
+    let cart = Party::start(agreeable);
+    let replica = json!({"serves": {"requests_per_second": 10}});
+    let elsewhere = json!({"replica": replica, "replicas": {"max": 50}, "endpoint": cart.endpoint});
+    server.put("/v1/services/cart", &elsewhere).is(201);
+    let edge = json!({"ratios": {"requests_per_second": 1}});
+    server.put("/v1/dependencies/web/cart", &edge).is(201);
+    let hour = 3_600_000;
+    let windows = json!([
+        {"start": ahead(hour), "lease": "10m", "replicas": 5},
+        {"start": ahead(2 * hour), "lease": "10m", "replicas": 6},
+    ]);
+    let request = json!({"service": "web", "windows": windows, "deadline": "10s"});
+    let verdict = server.post("/v1/scaling-requests", &request).is(200);
+    assert_eq!((&verdict["verdict"], &verdict["to"]), (&json!("approved"), &json!(6)), "{verdict}");
+    let promised = || -> Vec<Value> {
+        let leases = server.get("/v1/leases").is(200);
+        let items = leases["items"].as_array().unwrap().clone();
+        items.into_iter().filter(|lease| lease["owner"]["service"] == "cart").collect()
+    };
+    let of = |n: usize| verdict["windows"][n]["negotiation"].clone();
+    let held = |n: usize| promised().iter().filter(|lease| lease["negotiation"] == of(n)).count();
+    assert_eq!((held(0), held(1)), (1, 1));
+    let again =
+        json!({"service": "web", "replicas": 2, "start": ahead(hour + 60_000), "lease": "1m"});
+    let first = of(0).as_str().unwrap().to_owned();
+    server.post("/v1/scaling-requests", &again).is_problem(409, &first);
+    assert_eq!(server.delete(&format!("/v1/scaling-requests/{first}")).status, 204);
+    assert_eq!((held(0), held(1)), (0, 1));
+    eventually("that the party was told", || {
+        let heard = cart.heard.lock().unwrap();
+        let release = heard.iter().find(|message| message["type"] == "release");
+        let release = release.filter(|message| message["session"] == first.as_str());
+        release.map(drop).ok_or_else(|| json!(heard.len()))
+    });
+    assert_eq!(server.post("/v1/scaling-requests", &again).is(200)["verdict"], "approved");
+}
+
+#[test]
+fn a_request_over_time_that_makes_no_sense_says_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"));
+    describe(&server);
+    let ask = |request: Value| {
+        let mut request = request;
+        request["service"] = json!("web");
+        server.post("/v1/scaling-requests", &request)
+    };
+    ask(json!({"replicas": 3, "start": "2020-01-01T00:00:00Z"})).is_problem(400, "`start` is 2020");
+    ask(json!({"replicas": 3, "start": "2090-01-01T00:00:00Z"})).is_problem(400, "must be over by");
+    ask(json!({"windows": [{"start": ahead(9000), "replicas": 3}]}))
+        .is_problem(400, "windows[0]: give either `end` or `lease`");
+    ask(json!({"windows": [], "replicas": 3})).is_problem(400, "move `replicas`");
+    assert_eq!(server.delete("/v1/scaling-requests/none").status, 404);
+    assert_eq!(server.get("/v1/leases").is(200)["items"], json!([]));
+}
