@@ -90,7 +90,11 @@ pub fn negotiate(
         }
         // Every question above is answered, so a session that still waits would wait forever.
         let cx = Context { world, ledger: driver.ledger, now: clock() };
-        queue.extend(session.step(Input::Cancel("nothing is left to wait for".into()), &cx));
+        let why = match session.is_waiting() {
+            true => "another agreement about the same is on its way to disk: negotiate again",
+            false => "nothing is left to wait for",
+        };
+        queue.extend(session.step(Input::Cancel(why.into()), &cx));
     }
 }
 

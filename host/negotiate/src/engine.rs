@@ -179,6 +179,11 @@ impl Engine {
     ) -> Vec<Effect> {
         let mut effects =
             self.with(session, setting, |running, turn| running.persisted(result, turn));
+        let waiting = self.sessions.iter().filter(|(_, running)| running.is_waiting());
+        for id in waiting.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+            effects
+                .extend(self.with(&id, setting, |running, turn| running.tell(Input::Tick, turn)));
+        }
         // What could not run out while it was on its way.
         effects.extend(expire(setting));
         effects

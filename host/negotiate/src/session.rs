@@ -15,6 +15,7 @@ mod buying;
 mod deal;
 mod later;
 mod message;
+mod overtaken;
 mod placing;
 mod settling;
 mod staying;
@@ -76,6 +77,8 @@ enum State {
     Buying(Buying),
     /// The ledger is to hold everything.
     Holding(Deal),
+    /// Everything is held; another agreement about the same is on its way to disk.
+    Waiting(Deal),
     /// The ledger is to confirm everything.
     Confirming(Deal),
     Finished,
@@ -167,6 +170,12 @@ impl Session {
         matches!(self.state, State::Finished)
     }
 
+    /// Whether it goes on, at an [`Input::Tick`], once agreements have come from their way to disk.
+    #[must_use]
+    pub const fn is_waiting(&self) -> bool {
+        matches!(self.state, State::Waiting(_))
+    }
+
     /// When it ends at the latest.
     #[must_use]
     pub const fn deadline(&self) -> Timestamp {
@@ -228,6 +237,7 @@ impl Session {
             (State::Holding(deal), Input::Held { message, result }) if deal.message == message => {
                 self.held(deal, result, cx, out)
             }
+            (State::Waiting(deal), Input::Tick) => self.ready(deal, cx, out),
             (State::Confirming(deal), Input::Confirmed { message, result })
                 if deal.message == message =>
             {
@@ -278,7 +288,7 @@ impl Session {
             State::Confirming(deal) if deal.is_committed(cx.ledger) => {
                 return self.confirmed(deal, Ok(()), out);
             }
-            State::Holding(deal) | State::Confirming(deal) => Some(deal),
+            State::Holding(deal) | State::Waiting(deal) | State::Confirming(deal) => Some(deal),
             State::Asking(_) | State::Buying(_) | State::Finished => None,
         };
         if let Some(deal) = deal {

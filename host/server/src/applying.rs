@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use haggle_model::{Bound, Decision, Name, Quantities, ScalingReason, Span, Timestamp};
+use haggle_model::{
+    Bound, Decision, Lease, LeaseState, Name, Quantities, ScalingReason, Span, Timestamp,
+};
 use haggle_negotiate::Agreement;
 use haggle_plan::Need;
 use serde::{Deserialize, Serialize};
@@ -80,10 +82,21 @@ impl Host {
         self.keep_session(pending, session, now, verdict)?;
         let Some(agreement) = session.negotiated.outcome.agreement() else { return Ok(()) };
         self.mark_lost(agreement, &asked, states);
+        if self.is_replaced(agreement) {
+            return Ok(());
+        }
         if session.window.start > now {
             return schedule(session, agreement, &asked, states, pending);
         }
         apply(session, agreement, &asked, now, states, pending)
+    }
+
+    /// Whether a later agreement, or its end, has come before what follows from this one.
+    fn is_replaced(&self, agreement: &Agreement) -> bool {
+        let ledger = self.ledger();
+        let stands = |lease: &Lease| lease.state == LeaseState::Confirmed;
+        let mut leases = agreement.leases.iter().map(|id| ledger.lease(id));
+        !agreement.leases.is_empty() && !leases.any(|lease| lease.is_some_and(stands))
     }
 
     /// Takes up what was agreed for now at an earlier time, as far as it is not over by now.

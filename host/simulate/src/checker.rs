@@ -136,9 +136,36 @@ impl Checker {
             }
             let ids = promised.into_iter().cloned().collect();
             self.agreed.insert(write.session.clone(), ids);
+            self.replaced(&agreed.agreement, now)?;
         }
         let disk: Vec<&Lease> = self.disk.values().collect();
         owners.iter().try_for_each(|owner| self.fits(owner, &disk, None, now, "on disk"))
+    }
+
+    /// Whether its requester has nothing within its window that is no part of it.
+    fn replaced(&self, agreement: &Agreement, now: Timestamp) -> Check {
+        let Agreement { session, requester, services, leases, .. } = agreement;
+        let demanded = self.demands.get(session).map(|demand| demand.window);
+        let Some(window) = agreement.window.or(demanded) else { return Ok(()) };
+        let concerns = |owner: &Owner| match owner {
+            Owner::Service(name) => services.contains_key(name),
+            Owner::Unit { .. } => true,
+        };
+        let left = self.disk.values().find(|lease| {
+            lease.holder == *requester
+                && lease.is_active(now)
+                && lease.window.overlaps(&window)
+                && concerns(&lease.owner)
+                && !leases.contains(&lease.id)
+        });
+        match left {
+            Some(lease) => {
+                let text =
+                    format!("{session} is agreed, and {requester} has {} beside it", lease.id);
+                fail(Rule::Replaced, text)
+            }
+            None => Ok(()),
+        }
     }
 
     /// Leases are forgotten on disk.

@@ -74,6 +74,8 @@ pub enum Rule {
     Renewal,
     /// A session ends with all of its leases or none.
     Whole,
+    /// What was agreed takes the place of what its requester had agreed before for the same time.
+    Replaced,
     /// A session ends once, within its rounds and by its deadline.
     End,
     /// Nobody is bound to what it did not say.

@@ -34,6 +34,8 @@ enum Break {
     ReclaimIgnored,
     /// What is lost to a reclaim is said to end, and goes on in memory.
     ReclaimNotCarriedOut,
+    /// What an agreement replaces does not end on disk.
+    ReplacedStays,
     /// A renewal begins after what it renews has ended.
     RenewalTooLate,
     /// A renewal lets go of what there is before it has anything in its place.
@@ -75,7 +77,15 @@ impl Broken {
         done
     }
 
-    fn watch(&mut self, effects: Vec<Effect>) -> Vec<Effect> {
+    fn watch(&mut self, mut effects: Vec<Effect>) -> Vec<Effect> {
+        for effect in &mut effects {
+            if let Effect::Persist(persist) = effect
+                && persist.awaited
+                && self.how == Break::ReplacedStays
+            {
+                persist.leases.retain(|lease| lease.state == LeaseState::Confirmed);
+            }
+        }
         for effect in &effects {
             match effect {
                 Effect::Deliver(message) => {
@@ -308,6 +318,15 @@ fn half_an_agreement_is_caught() {
 }
 
 #[test]
+fn an_agreement_that_leaves_another_beside_it_is_caught() {
+    caught_beside(
+        Break::ReplacedStays,
+        &[Rule::Replaced],
+        &[Rule::Capacity, Rule::Whole, Rule::Rest],
+    );
+}
+
+#[test]
 fn a_reclaim_that_is_ignored_is_caught() {
     caught(Break::ReclaimIgnored, &[Rule::Notice]);
 }
@@ -319,7 +338,7 @@ fn a_reclaim_that_is_not_carried_out_is_caught() {
 
 #[test]
 fn a_renewal_that_comes_too_late_is_caught() {
-    caught(Break::RenewalTooLate, &[Rule::Renewal]);
+    caught_beside(Break::RenewalTooLate, &[Rule::Renewal], &[Rule::Replaced]);
 }
 
 #[test]

@@ -153,6 +153,11 @@ impl Running {
         self.forget(turn);
     }
 
+    /// Whether it waits for agreements of others to come from their way to disk.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.session.as_ref().is_some_and(Session::is_waiting)
+    }
+
     /// Tells the session what has happened, if it still listens.
     pub(super) fn tell(&mut self, input: Input, turn: &mut Turn<'_, '_>) {
         if let Some(session) = &mut self.session {

@@ -64,7 +64,8 @@ impl Ledger {
     }
 
     /// Whether a lease is on its way to disk.
-    pub(super) fn is_pinned(&self, id: &LeaseId) -> bool {
+    /// Whether a commitment that changes the lease is on its way to disk.
+    pub(crate) fn is_pinned(&self, id: &LeaseId) -> bool {
         self.entries.get(id).is_some_and(|entry| entry.pinned.is_some())
     }
 

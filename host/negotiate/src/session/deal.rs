@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use haggle_model::{Lease, LeaseId, LeaseState, Name, Owner, Quantities, Window};
 
-use super::{MessageId, Output, Session, State, placing::Placement};
+use super::{
+    MessageId, Output, Session, State,
+    overtaken::{Basis, Ground},
+    placing::Placement,
+};
 use crate::{
     AgreedService, Agreement, Commitment, Context, Hold, Ledger, Outcome, Party, leased_replicas,
     steps, world::placements,
@@ -16,6 +20,7 @@ pub(super) struct Deal {
     pub(super) message: MessageId,
     agreement: Box<Agreement>,
     commitment: Commitment,
+    basis: Basis,
 }
 
 /// The leases of a deal while they are put together.
@@ -23,7 +28,7 @@ pub(super) struct Deal {
 pub(super) struct Draft {
     pub(super) holds: Vec<Hold>,
     end: Vec<LeaseId>,
-    kept: Vec<LeaseId>,
+    pub(super) kept: Vec<LeaseId>,
     price: f64,
 }
 
@@ -72,6 +77,8 @@ impl Session {
             services.insert(name.clone(), AgreedService { load, replicas });
         }
         self.draft_departures(&mut draft, cx);
+        let anew = placements.iter().filter(|(_, p)| matches!(p, Placement::Anew { .. }));
+        let basis = self.basis(&draft, anew.map(|(name, _)| name.clone()).collect(), cx);
 
         let confirm: Vec<LeaseId> = draft.holds.iter().map(|hold| hold.lease.id.clone()).collect();
         let agreement = Box::new(Agreement {
@@ -91,9 +98,9 @@ impl Session {
         });
         let end_at = self.demand.window.start;
         let commitment = Commitment { confirm, end: draft.end, end_at };
-        let deal = Deal { message: self.next_message(), agreement, commitment };
+        let deal = Deal { message: self.next_message(), agreement, commitment, basis };
         if draft.holds.is_empty() {
-            return self.commit(deal, out);
+            return self.ready(deal, cx, out);
         }
         out.push(Output::Hold { message: deal.message, holds: draft.holds });
         State::Holding(deal)
@@ -117,15 +124,38 @@ impl Session {
         cx: &Context<'_>,
         out: &mut Vec<Output>,
     ) -> State {
-        let Err(why) = result else {
-            let message = self.next_message();
-            return self.commit(Deal { message, ..deal }, out);
-        };
+        match result {
+            Ok(()) => {
+                let message = self.next_message();
+                self.ready(Deal { message, ..deal }, cx, out)
+            }
+            Err(why) => self.strike_again(&deal, &why, cx, out),
+        }
+    }
+
+    /// Everything is held: it is confirmed, unless another agreement has come in between.
+    pub(super) fn ready(&mut self, deal: Deal, cx: &Context<'_>, out: &mut Vec<Output>) -> State {
+        match self.ground(&deal.basis, cx) {
+            // A dry run takes nobody's place.
+            _ if self.demand.dry_run => self.commit(deal, out),
+            Ground::Firm => self.commit(deal, out),
+            Ground::Moving => State::Waiting(deal),
+            Ground::Lost(why) => self.strike_again(&deal, &why, cx, out),
+        }
+    }
+
+    fn strike_again(
+        &mut self,
+        deal: &Deal,
+        why: &str,
+        cx: &Context<'_>,
+        out: &mut Vec<Output>,
+    ) -> State {
         // Somebody else was faster: look at what is left and ask again.
         let root = self.demand.requester.clone();
         self.reason(&root, format!("what was agreed could not be held: {why}"));
         // Should the answer be wrong, for instance after a time-out, nothing stays behind.
-        self.release(&deal, out);
+        self.release(deal, out);
         if self.round < self.demand.policy.max_rounds {
             self.next_round(cx, out)
         } else {
