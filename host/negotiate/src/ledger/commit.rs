@@ -63,7 +63,6 @@ impl Ledger {
         self.entries.get(id).map_or(&[], |entry| &entry.replaces)
     }
 
-    /// Whether a lease is on its way to disk.
     /// Whether a commitment that changes the lease is on its way to disk.
     pub(crate) fn is_pinned(&self, id: &LeaseId) -> bool {
         self.entries.get(id).is_some_and(|entry| entry.pinned.is_some())
