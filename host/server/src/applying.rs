@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use haggle_model::{
     Bound, Decision, Lease, LeaseState, Name, Quantities, ScalingReason, Span, Timestamp,
 };
-use haggle_negotiate::Agreement;
+use haggle_negotiate::{Agreement, leased_replicas};
 use haggle_plan::Need;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,9 @@ pub(crate) struct Asked {
     pub(crate) load: Option<Quantities>,
     #[serde(default)]
     pub(crate) origin: Origin,
+    /// The negotiations in which the same was agreed before, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) earlier: Vec<String>,
 }
 
 /// Who wants it.
@@ -56,8 +59,16 @@ pub(crate) enum Origin {
 impl From<Need> for Asked {
     fn from(need: Need) -> Self {
         let Need { replicas, reason, bound, explanation, .. } = need;
-        let origin = Origin::Need;
-        Self { wanted: replicas, from: 0, reason, bound, explanation, load: None, origin }
+        Self {
+            wanted: replicas,
+            from: 0,
+            reason,
+            bound,
+            explanation,
+            load: None,
+            origin: Origin::Need,
+            earlier: Vec::new(),
+        }
     }
 }
 
@@ -86,7 +97,7 @@ impl Host {
             return Ok(());
         }
         if session.window.start > now {
-            return schedule(session, agreement, &asked, states, pending);
+            return self.schedule(session, agreement, &asked, states, pending);
         }
         apply(session, agreement, &asked, now, states, pending)
     }
@@ -172,39 +183,53 @@ impl Host {
             }
         }
     }
-}
 
-/// Notes what is to be done when the window of the agreement begins.
-fn schedule(
-    session: &Session,
-    agreement: &Agreement,
-    asked: &Asked,
-    states: &mut BTreeMap<Name, ServiceState>,
-    pending: &mut Pending,
-) -> Result<(), HostError> {
-    for (name, agreed) in &agreement.services {
-        let Some(state) = states.get_mut(name) else { continue };
-        let own = *name == agreement.requester;
-        let load = if own { agreed.load.clone() } else { Quantities::new() };
-        let requested = asked.requested(session, load, 0);
-        let goes_on = requested.as_ref().is_some_and(|requested| requested.goes_on);
-        state.scheduled.push(Scheduled {
-            at: session.window.start,
-            until: (!goes_on).then_some(session.window.end),
-            replicas: agreed.replicas,
-            load: agreed.load.clone(),
-            negotiation: session.id.clone(),
-            agreed: own.then(|| session.agreed(&agreed.load)),
-            requested: requested.filter(|requested| own || !requested.goes_on),
-        });
-        if own && !asked.is_for_later() {
-            // Until then there is no more to be had.
-            let load = asked.load.clone().unwrap_or_else(|| agreed.load.clone());
-            state.refused = Some(Refused { load, until: session.window.start });
+    /// Notes what is to be done when the window of the agreement begins, in place of what was noted before for
+    /// the same request.
+    fn schedule(
+        &self,
+        session: &Session,
+        agreement: &Agreement,
+        asked: &Asked,
+        states: &mut BTreeMap<Name, ServiceState>,
+        pending: &mut Pending,
+    ) -> Result<(), HostError> {
+        let (catalog, ledger) = (self.catalog(), self.ledger());
+        let before = asked.earlier.last();
+        for (name, state) in states.iter_mut() {
+            let count = state.scheduled.len();
+            state.scheduled.retain(|scheduled| Some(&scheduled.negotiation) != before);
+            if state.scheduled.len() < count {
+                pending.batch.put::<Standings>(name, &state.stored())?;
+            }
         }
-        pending.batch.put::<Standings>(name, &state.stored())?;
+        for (name, agreed) in &agreement.services {
+            let Some(state) = states.get_mut(name) else { continue };
+            let own = *name == agreement.requester;
+            let load = if own { agreed.load.clone() } else { Quantities::new() };
+            let requested = asked.requested(session, load, 0);
+            let goes_on = requested.as_ref().is_some_and(|requested| requested.goes_on);
+            let service = catalog.services.get(name);
+            state.scheduled.push(Scheduled {
+                at: session.window.start,
+                until: (!goes_on).then_some(session.window.end),
+                replicas: agreed.replicas,
+                leased: service.map_or(0, |s| leased_replicas(&ledger, s, session.window)),
+                load: agreed.load.clone(),
+                negotiation: session.id.clone(),
+                again: Timestamp::default(),
+                agreed: own.then(|| session.agreed(&agreed.load)),
+                requested: requested.filter(|requested| own || !requested.goes_on),
+            });
+            if own && !asked.is_for_later() {
+                // Until then there is no more to be had.
+                let load = asked.load.clone().unwrap_or_else(|| agreed.load.clone());
+                state.refused = Some(Refused { load, until: session.window.start });
+            }
+            pending.batch.put::<Standings>(name, &state.stored())?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Turns an agreement into decisions about every service in it.
@@ -279,7 +304,8 @@ impl Asked {
     fn requested(&self, session: &Session, load: Quantities, before: u32) -> Option<Requested> {
         let Origin::Request { goes_on, .. } = self.origin else { return None };
         let (negotiation, window) = (session.id.clone(), session.window);
-        Some(Requested { negotiation, load, window, goes_on, before })
+        let earlier = self.earlier.clone();
+        Some(Requested { negotiation, earlier, load, window, goes_on, before })
     }
 
     /// Whether somebody asked for it.

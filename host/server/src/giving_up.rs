@@ -10,8 +10,10 @@ use crate::{
     committing::Pending,
     error::HostError,
     events::EventKind,
+    exchange::Waiting,
     host::{Host, lock},
     persistence::{Standings, keep_leases},
+    state::Requested,
     views::TurnReport,
 };
 
@@ -23,11 +25,21 @@ impl Host {
     /// [`HostError::NotFound`], or [`HostError::Message`] while it is being confirmed.
     pub fn give_up_scaling(&self, id: &str) -> Result<(), HostError> {
         for negotiation in self.negotiations_of(id)? {
+            for renewed in self.renewals(&negotiation) {
+                self.cancel_session(&renewed)?;
+            }
             if !self.cancel_session(&negotiation)? {
                 self.give_back(&negotiation)?;
             }
         }
         Ok(())
+    }
+
+    /// The sessions in which something reserved is negotiated for again.
+    fn renewals(&self, request: &str) -> Vec<String> {
+        let waiting = lock(&self.waiting);
+        let same = |waiting: &Waiting| waiting.asked.earlier.iter().any(|id| id == request);
+        waiting.iter().filter(|(_, waiting)| same(waiting)).map(|(id, _)| id.clone()).collect()
     }
 
     /// Ends a session for a request; whether there was one.
@@ -49,22 +61,28 @@ impl Host {
         Ok(true)
     }
 
-    /// Gives back what was agreed in a negotiation for a request, and negotiates for what is needed without it.
-    fn give_back(&self, negotiation: &str) -> Result<(), HostError> {
+    /// Gives back what was agreed for a request, and negotiates for what is needed without it.
+    fn give_back(&self, request: &str) -> Result<(), HostError> {
         let turning = lock(&self.turning);
         let now = self.clock.now();
         let catalog = self.catalog();
         let mut batch = Batch::new();
-        let Some(holder) = self.forget_request(negotiation, &mut batch)? else { return Ok(()) };
+        let Some((holder, given_up)) = self.forget_request(request, &mut batch)? else {
+            return Ok(());
+        };
         let (count, effects) = self.with_engine(|engine, setting| {
-            let own = own_leases(setting.ledger, negotiation, &holder);
+            let negotiations = given_up.negotiations();
+            let own = own_leases(setting.ledger, &negotiations, &holder);
             let mut released = setting.ledger.release(&own);
-            released.extend(release_spare(setting.ledger, &catalog, negotiation, now));
+            released.extend(release_spare(setting.ledger, &catalog, &negotiations, now));
             // Written in the order in which it counts.
             keep_leases(&mut batch, &released)?;
             self.persistence.commit_lazy(batch)?;
             let count = released.len();
-            Ok::<_, HostError>((count, engine.give_back(negotiation, &holder, released, setting)))
+            Ok::<_, HostError>((
+                count,
+                engine.give_back(&given_up.negotiation, &holder, released, setting),
+            ))
         })?;
         let mut pending = Pending::default();
         if let Ok(service) = catalog.service(&holder) {
@@ -77,43 +95,45 @@ impl Host {
         self.conclude(endings)?;
         self.persistence.commit(Batch::new())?;
         let message = format!("what was asked for is given up: {count} lease(s) end");
-        let detail = json!({ "negotiation": negotiation });
+        let detail = json!({ "negotiation": given_up.negotiation });
         self.emit(EventKind::Negotiation, holder.as_str(), message, detail);
         Ok(())
     }
 
-    /// Forgets what was asked for and agreed, and says for which service.
+    /// Forgets what was asked for and agreed, and says for which service and what it was.
     fn forget_request(
         &self,
-        negotiation: &str,
+        request: &str,
         batch: &mut Batch,
-    ) -> Result<Option<Name>, HostError> {
+    ) -> Result<Option<(Name, Requested)>, HostError> {
+        let is_it = |asked: &Requested| asked.negotiations().iter().any(|id| id == request);
         let mut states = self.states();
-        let holder = states.iter().find(|(_, state)| {
-            let later = state.scheduled.iter().filter(|later| later.negotiation == negotiation);
-            let mut requested = later.filter_map(|later| later.requested.as_ref());
-            let begun = state.requested.iter().find(|old| old.negotiation == negotiation);
-            begun.or_else(|| requested.next()).is_some_and(|request| !request.load.is_zero())
+        let found = states.iter().find_map(|(name, state)| {
+            let later = state.scheduled.iter().filter_map(|later| later.requested.as_ref());
+            let mut all = state.requested.iter().chain(later);
+            let found = all.find(|asked| is_it(asked) && !asked.load.is_zero())?;
+            Some((name.clone(), found.clone()))
         });
-        let Some(holder) = holder.map(|(name, _)| name.clone()) else { return Ok(None) };
+        let Some((holder, given_up)) = found else { return Ok(None) };
+        let negotiation = &given_up.negotiation;
         for (name, state) in states.iter_mut() {
             let count = state.scheduled.len();
-            state.scheduled.retain(|later| later.negotiation != negotiation);
+            state.scheduled.retain(|later| later.negotiation != *negotiation);
             let later = state.scheduled.len() < count;
-            if state.end_requests(|requested| requested.negotiation == negotiation) || later {
+            if state.end_requests(|asked| asked.negotiation == *negotiation) || later {
                 state.refused = None;
                 batch.put::<Standings>(name, &state.stored())?;
             }
         }
-        Ok(Some(holder))
+        Ok(Some((holder, given_up)))
     }
 }
 
-/// What the service itself holds because of the negotiation.
-fn own_leases(ledger: &Ledger, negotiation: &str, holder: &Name) -> Vec<LeaseId> {
-    let own = ledger
-        .leases_of(holder)
-        .filter(|lease| lease.negotiation == negotiation && lease.state == LeaseState::Confirmed);
+/// What the service itself holds because of the negotiations.
+fn own_leases(ledger: &Ledger, negotiations: &[String], holder: &Name) -> Vec<LeaseId> {
+    let own = ledger.leases_of(holder).filter(|lease| {
+        negotiations.contains(&lease.negotiation) && lease.state == LeaseState::Confirmed
+    });
     own.map(|lease| lease.id.clone()).collect()
 }
 
@@ -122,11 +142,11 @@ fn own_leases(ledger: &Ledger, negotiation: &str, holder: &Name) -> Vec<LeaseId>
 fn release_spare(
     ledger: &mut Ledger,
     catalog: &Catalog,
-    negotiation: &str,
+    negotiations: &[String],
     now: Timestamp,
 ) -> Vec<Lease> {
     let later = ledger.leases().filter(|lease| {
-        lease.negotiation == negotiation
+        negotiations.contains(&lease.negotiation)
             && lease.state == LeaseState::Confirmed
             && lease.window.start > now
             && matches!(lease.owner, Owner::Unit { .. })

@@ -39,6 +39,7 @@ mod persistence;
 mod plugins;
 mod reclaiming;
 mod replay;
+mod reserving;
 mod restore;
 mod scaling;
 mod serving;

@@ -178,6 +178,7 @@ impl Host {
             explanation: "asked for through the API".to_owned(),
             load: None,
             origin: Origin::Request { goes_on: !wanted.is_definite(), later: window.start > now },
+            earlier: Vec::new(),
         };
         if catalog.asks_others(&service.name) {
             drop(ledger);
@@ -232,7 +233,7 @@ impl Host {
         let requested = state.requested.iter();
         let scheduled = state.scheduled.iter().filter_map(|later| later.requested.as_ref());
         let definite = requested.chain(scheduled).filter(|old| !old.goes_on && !old.load.is_zero());
-        taken.extend(definite.map(|old| (old.negotiation.clone(), old.window)));
+        taken.extend(definite.map(|old| (old.request().to_owned(), old.window)));
         let window = if wanted.is_definite() { window } else { state.until_next_begin(window) };
         let is_taken = |(_, other): &(String, Window)| other.overlaps(&window) && is_later(other);
         match taken.into_iter().find(is_taken) {

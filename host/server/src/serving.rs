@@ -264,14 +264,14 @@ impl Host {
     }
 
     /// Whether a session of it with parties elsewhere is open, that may change something.
-    fn is_negotiating(&self, service: &Name) -> bool {
+    pub(crate) fn is_negotiating(&self, service: &Name) -> bool {
         let same = |other: &Waiting| other.demand.requester == *service && !other.demand.dry_run;
         lock(&self.waiting).values().any(same)
     }
 
     /// Asks parties elsewhere; what they have not answered at once is carried out when they have. A
     /// service has one such session at a time.
-    fn serve_with_others(
+    pub(crate) fn serve_with_others(
         &self,
         waiting: Waiting,
         pending: &mut Pending,
@@ -294,7 +294,7 @@ impl Host {
         }
     }
 
-    fn not_negotiable(
+    pub(crate) fn not_negotiable(
         &self,
         service: &Name,
         error: HostError,

@@ -65,6 +65,9 @@ pub(crate) struct Requested {
     /// Which negotiation it was agreed in.
     #[serde(default)]
     pub(crate) negotiation: String,
+    /// Those in which it was agreed before, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) earlier: Vec<String>,
     pub(crate) load: Quantities,
     pub(crate) window: Window,
     /// It goes on beyond the window as long as nothing else says what the service needs. Whoever asks for a
@@ -90,8 +93,14 @@ pub(crate) struct Scheduled {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) until: Option<Timestamp>,
     pub(crate) replicas: u32,
+    /// How many of them had a lease throughout when it was agreed.
+    #[serde(default)]
+    pub(crate) leased: u32,
     pub(crate) load: Quantities,
     pub(crate) negotiation: String,
+    /// Until then it is not negotiated for again.
+    #[serde(default)]
+    pub(crate) again: Timestamp,
     /// What holds for whoever negotiated it from then on; none for what others have promised to that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) agreed: Option<Agreed>,
@@ -233,6 +242,18 @@ fn one_or_several<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Requested>, 
         Either::Several(all) => all,
         Either::One(one) => one.into_iter().collect(),
     })
+}
+
+impl Requested {
+    /// The request's own id: the first of its negotiations.
+    pub(crate) fn request(&self) -> &str {
+        self.earlier.first().unwrap_or(&self.negotiation)
+    }
+
+    /// All negotiations that it was agreed in, oldest first.
+    pub(crate) fn negotiations(&self) -> Vec<String> {
+        self.earlier.iter().chain([&self.negotiation]).cloned().collect()
+    }
 }
 
 impl Agreed {

@@ -43,6 +43,7 @@ impl Host {
         for service in dependents_first(&catalog) {
             self.serve(&catalog, service, now, &mut pending, &mut report)?;
         }
+        self.reserve_again(&catalog, now, &mut pending, &mut report)?;
         let submitted = self.submit(pending)?;
         report.decisions = self.carry_out(submitted)?.len();
         self.history().prune(now);
@@ -68,6 +69,7 @@ impl Host {
                 self.serve(&catalog, service, now, &mut pending, &mut report)?;
             }
         }
+        self.reserve_again(&catalog, now, &mut pending, &mut report)?;
         let submitted = self.submit(pending)?;
         self.carry_out(submitted).map(drop)
     }
