@@ -43,7 +43,7 @@ fn what_is_reserved_outlives_a_kill_and_has_its_time() {
     let data = folder.path().join("data");
     let server = Server::start(&data);
     describe(&server);
-    let (start, end) = (ahead(10_000), ahead(16_000));
+    let (start, end) = (ahead(8_000), ahead(28_000));
     let windows = json!([
         {"start": start, "end": end, "replicas": 20},
         {"start": ahead(3_600_000), "lease": "10m", "replicas": 90},
@@ -57,8 +57,9 @@ fn what_is_reserved_outlives_a_kill_and_has_its_time() {
     assert_eq!(verdict["verdict"], "reduced", "{verdict}");
     let words = [&verdict["windows"][0]["verdict"], &verdict["windows"][1]["verdict"]];
     assert_eq!(words, ["approved", "reduced"], "{verdict}");
-    assert!(ahead(0) < start, "it took too long to start");
-    assert_eq!(replicas(&server), 1, "not before its time");
+    let before = replicas(&server);
+    // Unless the start took so long.
+    assert!(before == 1 || ahead(0) >= start, "not before its time");
     become_so_many(&server, 20);
     assert!(ahead(0) >= start);
     become_so_many(&server, 1);
@@ -117,6 +118,46 @@ fn a_party_elsewhere_hears_of_each_window_and_that_it_is_given_up() {
         release.map(drop).ok_or_else(|| json!(heard.len()))
     });
     assert_eq!(server.post("/v1/scaling-requests", &again).is(200)["verdict"], "approved");
+}
+
+#[test]
+fn what_a_provider_takes_back_is_had_elsewhere_with_parties_elsewhere_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"));
+    describe(&server);
+    let cart = Party::start(agreeable);
+    let replica = json!({"serves": {"requests_per_second": 10}});
+    let elsewhere = json!({"replica": replica, "replicas": {"max": 50}, "endpoint": cart.endpoint});
+    server.put("/v1/services/cart", &elsewhere).is(201);
+    let edge = json!({"ratios": {"requests_per_second": 1}});
+    server.put("/v1/dependencies/web/cart", &edge).is(201);
+    let request = json!({"service": "web", "start": ahead(3_600_000), "lease": "10m",
+                         "replicas": 20, "deadline": "10s"});
+    let verdict = server.post("/v1/scaling-requests", &request).is(200);
+    assert_eq!(verdict["verdict"], "approved", "{verdict}");
+    let hall =
+        json!({"units": [{"id": "m", "count": 8, "has": {"cpu_cores": 4}, "cost_per_hour": 2}]});
+    server.put("/v1/providers/hall", &hall).is(201);
+    let back = json!({"unit": "m", "count": 7});
+    let ended = server.post("/v1/providers/rack/reclaims", &back).is(200);
+    assert_eq!(ended["leases"].as_array().unwrap().len(), 1, "{ended}");
+    let reserved = || -> Vec<Value> {
+        let leases = server.get("/v1/leases").is(200);
+        let items = leases["items"].as_array().unwrap().clone();
+        let later = |lease: &Value| lease["window"]["start"] == verdict["window"]["start"];
+        items.into_iter().filter(later).collect()
+    };
+    let placed = || -> u64 {
+        let units = reserved().into_iter().filter(|lease| lease["owner"]["unit"].is_object());
+        units.map(|lease| lease["replicas"].as_u64().unwrap()).sum()
+    };
+    eventually("20 replicas elsewhere", || match placed() {
+        20 => Ok(()),
+        other => Err(json!(other)),
+    });
+    let id = verdict["negotiation"].as_str().unwrap();
+    assert_eq!(server.delete(&format!("/v1/scaling-requests/{id}")).status, 204);
+    assert_eq!(reserved(), [] as [Value; 0]);
 }
 
 #[test]
