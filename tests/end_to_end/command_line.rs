@@ -251,3 +251,31 @@ fn documents_are_applied_whole_and_plugins_loaded_from_the_shell() {
     let occupied = ["serve", "--listen", "127.0.0.1:0", "--data", path(&data)];
     fails(&occupied, "in use");
 }
+
+#[test]
+fn a_service_is_scaled_and_that_is_given_up_from_the_shell() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"));
+    let url = server.url("");
+    let url = url.trim_end_matches('/');
+    let shop = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/shop.yaml");
+    succeeds(&["apply", "-f", shop, "--url", url]);
+    let trial = succeeds(&["scale", "web", "--replicas", "9", "--dry-run", "--url", url]);
+    assert!(trial.starts_with("approved: web would get 9 replicas (now 2)"), "{trial}");
+    let all = &["scale", "web", "--load", "requests_per_second=1e6", "--lease", "2h", "--url", url];
+    let reduced = succeeds(all);
+    assert!(
+        reduced.starts_with("reduced: web gets ") && reduced.contains("\n  cart: "),
+        "{reduced}"
+    );
+    let later = ["scale", "web", "--replicas", "8", "--start", "2126-01-01T00:00:00Z"];
+    fails(&[&later[..], &["--url", url]].concat(), "must be over by");
+    let soon = succeeds(&["scale", "cart", "--replicas", "3", "--json", "--url", url]);
+    let soon: Value = serde_json::from_str(&soon).unwrap();
+    assert_eq!(soon["verdict"], "approved", "{soon}");
+    let request = soon["negotiation"].as_str().unwrap();
+    let given_up = succeeds(&["give-up", request, "--url", url]);
+    assert_eq!(given_up, format!("{request} is given up\n"));
+    fails(&["give-up", "nothing", "--url", url], "there is no scaling request nothing");
+    fails(&["scale", "nobody", "--replicas", "1", "--url", url], "nobody");
+}

@@ -21,6 +21,7 @@ Examples:
   haggle serve --data ./haggle-data              run a host
   haggle apply -f shop.yaml                      tell it what there is
   haggle plugin load mine policy.wasm            have it decide by a policy of yours
+  haggle scale web --replicas 9                  ask whether all that it needs is to be had
   haggle forecast --input load.csv --horizon 24 --output forecast.csv
 
 `haggle COMMAND --help` has examples of each.";
@@ -32,6 +33,8 @@ enum Command {
     Apply(commands::apply::Apply),
     #[command(subcommand)]
     Plugin(commands::plugin::Plugin),
+    Scale(commands::scale::Scale),
+    GiveUp(commands::scale::GiveUp),
     Forecast(commands::forecast::Forecast),
     Evaluate(commands::evaluate::Evaluate),
     Backtest(commands::backtest::Backtest),
@@ -54,6 +57,8 @@ impl Cli {
             Command::Serve(serve) => serve.run(),
             Command::Apply(apply) => apply.run(),
             Command::Plugin(plugin) => plugin.run(),
+            Command::Scale(scale) => scale.run(),
+            Command::GiveUp(give_up) => give_up.run(),
             Command::Forecast(forecast) => forecast.run(),
             Command::Evaluate(evaluate) => evaluate.run(),
             Command::Backtest(backtest) => backtest.run(),
@@ -104,6 +109,12 @@ mod tests {
             ],
             &["apply"],
             &["plugin"],
+            &["scale", "web"],
+            &["scale", "web", "--replicas", "-1"],
+            &["scale", "web", "--replicas", "3", "--load", "requests_per_second=1"],
+            &["scale", "web", "--load", "400"],
+            &["scale", "web", "--replicas", "3", "--start", "tomorrow"],
+            &["give-up"],
             &["plugin", "load", "No Name", "a.wasm"],
             &["backtest", "--load", "a", "--hpa-target", "0"],
             &["serve", "--listen", "nowhere"],

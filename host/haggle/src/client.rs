@@ -97,6 +97,16 @@ impl Client {
         self.document(response)
     }
 
+    /// Sends a document and reads the answer.
+    pub(crate) fn ask<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        document: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        let response = self.reached(self.agent.post(self.at(path)).send_json(document))?;
+        self.document(response)
+    }
+
     /// Deletes.
     pub(crate) fn delete(&self, path: &str) -> anyhow::Result<()> {
         let response = self.reached(self.agent.delete(self.at(path)).call())?;

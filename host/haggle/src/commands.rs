@@ -8,5 +8,6 @@ pub(crate) mod evaluate;
 pub(crate) mod forecast;
 pub(crate) mod plugin;
 pub(crate) mod replay;
+pub(crate) mod scale;
 pub(crate) mod serve;
 pub(crate) mod simulate;
