@@ -25,6 +25,17 @@ fn describe(server: &Server) {
     server.put("/v1/services/web", &web).is(201);
 }
 
+/// A service elsewhere, which answers for itself, and which `web` depends on.
+fn depend_on_cart(server: &Server) -> Party {
+    let cart = Party::start(agreeable);
+    let replica = json!({"serves": {"requests_per_second": 10}});
+    let elsewhere = json!({"replica": replica, "replicas": {"max": 50}, "endpoint": cart.endpoint});
+    server.put("/v1/services/cart", &elsewhere).is(201);
+    let edge = json!({"ratios": {"requests_per_second": 1}});
+    server.put("/v1/dependencies/web/cart", &edge).is(201);
+    cart
+}
+
 fn replicas(server: &Server) -> u64 {
     let web = server.get("/v1/services/web").is(200);
     web["status"]["replicas"]["desired"].as_u64().unwrap()
@@ -83,12 +94,7 @@ fn a_party_elsewhere_hears_of_each_window_and_that_it_is_given_up() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&folder.path().join("data"));
     describe(&server);
-    let cart = Party::start(agreeable);
-    let replica = json!({"serves": {"requests_per_second": 10}});
-    let elsewhere = json!({"replica": replica, "replicas": {"max": 50}, "endpoint": cart.endpoint});
-    server.put("/v1/services/cart", &elsewhere).is(201);
-    let edge = json!({"ratios": {"requests_per_second": 1}});
-    server.put("/v1/dependencies/web/cart", &edge).is(201);
+    let cart = depend_on_cart(&server);
     let hour = 3_600_000;
     let windows = json!([
         {"start": ahead(hour), "lease": "10m", "replicas": 5},
@@ -125,12 +131,7 @@ fn what_a_provider_takes_back_is_had_elsewhere_with_parties_elsewhere_as_well() 
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&folder.path().join("data"));
     describe(&server);
-    let cart = Party::start(agreeable);
-    let replica = json!({"serves": {"requests_per_second": 10}});
-    let elsewhere = json!({"replica": replica, "replicas": {"max": 50}, "endpoint": cart.endpoint});
-    server.put("/v1/services/cart", &elsewhere).is(201);
-    let edge = json!({"ratios": {"requests_per_second": 1}});
-    server.put("/v1/dependencies/web/cart", &edge).is(201);
+    let _cart = depend_on_cart(&server);
     let request = json!({"service": "web", "start": ahead(3_600_000), "lease": "10m",
                          "replicas": 20, "deadline": "10s"});
     let verdict = server.post("/v1/scaling-requests", &request).is(200);
