@@ -58,10 +58,9 @@ fn medians<const N: usize>(rounds: usize, mut candidates: [&mut dyn FnMut(); N])
     })
 }
 
-fn row(what: &str, ours: Duration, theirs: Duration, bar: Option<f64>) {
+fn row(what: &str, ours: Duration, theirs: Duration, bar: f64) {
     let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
-    let bar = bar.map(|bar| format!("   (bar {bar}x)")).unwrap_or_default();
-    println!("{what:<52} {ours:>12.2?} {theirs:>12.2?} {ratio:>7.2}x{bar}");
+    println!("{what:<52} {ours:>12.2?} {theirs:>12.2?} {ratio:>7.2}x   (bar {bar}x)");
 }
 
 fn context() -> types::Context {
@@ -140,7 +139,7 @@ fn trivial_call() {
             },
         ],
     );
-    row("fresh instance + trivial call / wasmtime", ours / CALLS, theirs / CALLS, Some(1.5));
+    row("fresh instance + trivial call / wasmtime", ours / CALLS, theirs / CALLS, 1.5);
 }
 
 /// A batch for the component and the same for native code.
@@ -260,11 +259,11 @@ fn batch<P: Forecaster>(name: &str) {
             },
         ],
     );
-    row(&format!("{name}: fit and forecast / native"), component, natively, Some(1.3));
+    row(&format!("{name}: fit and forecast / native"), component, natively, 1.3);
 
     let fitted = generation.call(&batch.fit).unwrap().answer;
     let native_fitted = P::fit(&context, &batch.native_panel, None).unwrap();
-    for (what, new, bar) in [("forecast", NEW, Some(2.0)), ("forecast, nothing new", 0, None)] {
+    for (what, new) in [("forecast", NEW), ("forecast, nothing new", 0)] {
         let batch = Batch::new(FITTED + new, &[24]);
         let warm = batch.forecast(FITTED, fitted.clone());
         let native_warm = batch.native_tasks(FITTED, native_fitted.clone());
@@ -285,7 +284,7 @@ fn batch<P: Forecaster>(name: &str) {
                 },
             ],
         );
-        row(&format!("{name}: {what} / native"), component / WARM, natively / WARM, bar);
+        row(&format!("{name}: {what} / native"), component / WARM, natively / WARM, 2.0);
     }
 }
 
@@ -333,7 +332,7 @@ fn second_start(name: &str, bytes: &[u8], bar: f64) {
     again.sort_unstable();
     let second = again.get(2).copied().unwrap_or_default();
     let what = format!("second start / first, {name}");
-    row(&what, second, first, Some(bar));
+    row(&what, second, first, bar);
 }
 
 fn main() {
