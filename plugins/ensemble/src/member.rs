@@ -124,8 +124,8 @@ impl Member {
         let mut all = vec![Self::Simple(Simple::Last)];
         all.extend(MIDDLES.map(|count| Self::Simple(Simple::Middle(count))));
         for season in setting.seasons {
-            all.push(Self::Simple(Simple::Repeat(*season)));
-            all.push(Self::Simple(Simple::Usual(*season)));
+            let simple = [Simple::Repeat(*season), Simple::Usual(*season), Simple::Moved(*season)];
+            all.extend(simple.map(Self::Simple));
         }
         all.push(Self::Smoothing(Box::new(Smoothing::fit(series, setting))));
         all

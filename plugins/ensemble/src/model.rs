@@ -43,7 +43,7 @@ impl Model {
     #[must_use]
     pub fn settle(series: &Prepared, pool: Pool) -> Self {
         let weights = pool.select();
-        let track = pool.combine(&weights);
+        let track = pool.cross_validate();
         let restless = restlessness(&series.clean);
         let at = |origin: &usize| restless.get(origin - 1).copied().unwrap_or(0.0);
         let then: Vec<f64> = pool.origins.iter().map(at).collect();

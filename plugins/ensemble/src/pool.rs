@@ -21,6 +21,8 @@ pub struct Pool {
 pub(crate) const LEARNT: f64 = 0.6;
 /// From how many origins the past is forecast.
 const ORIGINS: usize = 100;
+/// In how many parts the origins judge each other's weights.
+const FOLDS: usize = 8;
 
 impl Pool {
     /// The forecasts of these members from up to a hundred origins in the last part of the history. A member
@@ -64,12 +66,22 @@ impl Pool {
         self.errors.iter().map(usual).collect()
     }
 
-    /// The errors of the members together, so weighted.
+    /// How far off the members are together: weights look better on the errors that they were chosen by than
+    /// they will be, so those of each part of the origins are chosen by the others (cross-validation).
     #[must_use]
-    pub fn combine(&self, weights: &[f64]) -> Track {
+    pub fn cross_validate(&self) -> Track {
         let mut errors = vec![0.0; self.origins.len() * self.horizon];
-        for (weight, own) in weights.iter().zip(&self.errors) {
-            errors.iter_mut().zip(own).for_each(|(sum, error)| *sum += weight * error);
+        let fold = self.origins.len().div_ceil(FOLDS).max(1) * self.horizon;
+        for (place, errors) in errors.chunks_mut(fold).enumerate() {
+            let (from, to) = (place * fold, place * fold + errors.len());
+            let part = |own: &[f64], from, to| own.get(from..to).unwrap_or_default().to_vec();
+            let others = |own: &Vec<f64>| [part(own, 0, from), part(own, to, own.len())].concat();
+            let others: Vec<Vec<f64>> = self.errors.iter().map(others).collect();
+            let others: Vec<&[f64]> = others.iter().map(Vec::as_slice).collect();
+            for (weight, own) in select(&others).iter().zip(&self.errors) {
+                let own = own.get(from..to).unwrap_or_default();
+                errors.iter_mut().zip(own).for_each(|(sum, error)| *sum += weight * error);
+            }
         }
         Track { origins: self.origins.clone(), horizon: self.horizon, errors }
     }

@@ -13,10 +13,16 @@ pub enum Simple {
     Repeat(usize),
     /// The mean over the last four periods of this length, or as many as there are, comes again.
     Usual(usize),
+    /// The same, moved up or down to where the last six values are, the latest of which count most.
+    Moved(usize),
 }
 
 /// How many periods a usual one is averaged over.
 const PERIODS: usize = 4;
+/// How many of the last values tell where a series is.
+const LATEST: usize = 6;
+/// Each of them counts so many times as much as the one after it.
+const FADING: f64 = 0.8;
 /// More values are not looked at.
 const MOST: usize = 1 << 20;
 
@@ -28,6 +34,7 @@ impl Simple {
             Self::Last => 1,
             Self::Middle(count) | Self::Repeat(count) => count,
             Self::Usual(season) => PERIODS * season,
+            Self::Moved(season) => PERIODS * season + LATEST,
         }
     }
 
@@ -36,7 +43,7 @@ impl Simple {
     pub fn season(self) -> usize {
         match self {
             Self::Last | Self::Middle(_) => 0,
-            Self::Repeat(season) | Self::Usual(season) => season,
+            Self::Repeat(season) | Self::Usual(season) | Self::Moved(season) => season,
         }
     }
 
@@ -45,6 +52,7 @@ impl Simple {
     pub fn from(self) -> usize {
         match self {
             Self::Usual(season) => season,
+            Self::Moved(season) => season + LATEST,
             other => other.needs(),
         }
     }
@@ -76,6 +84,17 @@ impl Simple {
                     means.copy_within(place - season..=place - season, place);
                 }
             }
+            Self::Moved(season) => {
+                let (before, latest) = values.split_at(values.len().saturating_sub(LATEST));
+                let mut usual = vec![0.0; latest.len() + means.len()];
+                Self::Usual(season).expect(before, &mut usual);
+                let (had, next) = usual.split_at(latest.len());
+                let (off, of) = latest.iter().zip(had).fold((0.0, 0.0), |(off, of), (v, had)| {
+                    (FADING * off + (v - had), FADING * of + 1.0)
+                });
+                let off = if of > 0.0 { off / of } else { 0.0 };
+                means.iter_mut().zip(next).for_each(|(mean, usual)| *mean = usual + off);
+            }
         }
     }
 
@@ -95,6 +114,7 @@ impl Simple {
             Self::Middle(count) => (1, count),
             Self::Repeat(season) => (2, season),
             Self::Usual(season) => (3, season),
+            Self::Moved(season) => (4, season),
         };
         out.byte(kind);
         out.length(length);
@@ -112,6 +132,7 @@ impl Simple {
             (1, count) => Ok(Self::Middle(count)),
             (2, season) => Ok(Self::Repeat(season)),
             (3, season) => Ok(Self::Usual(season)),
+            (4, season) => Ok(Self::Moved(season)),
             _ => Err(Unreadable),
         }
     }

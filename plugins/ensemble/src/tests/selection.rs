@@ -19,6 +19,32 @@ fn the_best_alone_has_it_all() {
 }
 
 #[test]
+fn what_was_better_lately_is_chosen() {
+    let once = [0.0, 0.0, 0.0, 2.0, 2.0, 2.0];
+    let lately = [2.0, 2.0, 2.0, 0.0, 0.0, 0.0];
+    let weights = select(&[&once, &lately]);
+    assert!(weights[1] > weights[0], "{weights:?}");
+}
+
+#[test]
+fn errors_together_are_not_those_that_chose_the_weights() {
+    // What each of many guesses was off by is chance: chosen by it, the best of them look better than they
+    // are; chosen by the other origins, they look as bad as any.
+    let mut random = Random::new(7);
+    let (origins, horizon) = (80, 1);
+    let noise = |random: &mut Random| (0..origins * horizon).map(|_| random.normal()).collect();
+    let errors: Vec<Vec<f64>> = (0..40).map(|_| noise(&mut random)).collect();
+    let pool = Pool { members: vec![], origins: (1..=origins).collect(), horizon, errors };
+    let chosen = pool.select();
+    let all: Vec<f64> = (0..origins)
+        .map(|place| chosen.iter().zip(&pool.errors).map(|(w, own)| w * own[place]).sum())
+        .collect();
+    let size = |errors: &[f64]| errors.iter().map(|e| e.abs()).sum::<f64>() / origins as f64;
+    let (looks, is) = (size(&all), size(&pool.cross_validate().errors));
+    assert!(is > 1.2 * looks, "{is} {looks}");
+}
+
+#[test]
 fn a_member_suits_the_series_it_fits() {
     let mut random = Random::new(4);
     let mut walk = 0.0;
@@ -52,4 +78,10 @@ fn simple_forecasts_are_what_their_names_say() {
     assert_eq!(expect(Simple::Middle(3)), [6.0; 4]);
     assert_eq!(expect(Simple::Repeat(3)), [5.0, 6.0, 10.0, 5.0]);
     assert_eq!(expect(Simple::Usual(3)), [3.0, 4.0, 6.5, 3.0]);
+
+    let shape = [0.0, 5.0, 9.0];
+    let risen: Vec<f64> = (0..18).map(|t| shape[t % 3] + if t < 12 { 0.0 } else { 7.0 }).collect();
+    let mut means = [0.0; 4];
+    Simple::Moved(3).expect(&risen, &mut means);
+    means.iter().zip([7.0, 12.0, 16.0, 7.0]).for_each(|(m, v)| assert!((m - v).abs() < 1e-9, "{m}"));
 }
