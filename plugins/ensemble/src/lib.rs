@@ -4,7 +4,7 @@
 //! series; gradient boosting, which learns across the panel, too; a network, ARIMA and exponential smoothing
 //! only where a season explains the series; decomposition only where events fall into its history. All of
 //! them forecast the last part of the history from up to a hundred origins, knowing (as far as they learn
-//! much) only the first; those errors choose the weights ([`select`]) and, weighted, are the intervals
+//! much) only the first; those errors choose the weights ([`select`]) and, cross-validated, are the intervals
 //! ([`haggle_forecasting::Spread`]) and the confidence ([`haggle_forecasting::confidence`]). Only members
 //! with a weight are kept, so that a forecast costs no more than they do.
 //!
