@@ -83,5 +83,8 @@ fn simple_forecasts_are_what_their_names_say() {
     let risen: Vec<f64> = (0..18).map(|t| shape[t % 3] + if t < 12 { 0.0 } else { 7.0 }).collect();
     let mut means = [0.0; 4];
     Simple::Moved(3).expect(&risen, &mut means);
-    means.iter().zip([7.0, 12.0, 16.0, 7.0]).for_each(|(m, v)| assert!((m - v).abs() < 1e-9, "{m}"));
+    means
+        .iter()
+        .zip([7.0, 12.0, 16.0, 7.0])
+        .for_each(|(m, v)| assert!((m - v).abs() < 1e-9, "{m}"));
 }
