@@ -1,8 +1,8 @@
 use std::rc::Rc;
 
 use haggle_forecasting::{
-    Clock, History, MOST_WORSE, Prepared, Scale, Spread, bounds_to_intervals, confidence, follow,
-    follow_noise, larger, mean, movement, restlessness,
+    Clock, History, MOST_WORSE, Prepared, Scale, Spread, confidence, follow,
+    follow_noise, intervals, larger, mean, movement, restlessness,
 };
 use haggle_gradient_boosting::Forest;
 use haggle_sdk::{Fault, forecasting::Outlook, types::Event};
@@ -162,20 +162,17 @@ impl Model {
         let clock = Clock { start: self.next, step: self.step, events };
         let mut means = vec![0.0; horizon as usize];
         self.expect(&clock, &mut means);
+        let mut errors = walk(means.len());
+        self.spread.scale(&mut errors);
         let [fitted, running] = self.noise;
         let worse = (running / fitted.max(f64::MIN_POSITIVE)).sqrt().clamp(1.0, MOST_WORSE);
         let factor = worse * self.spread.factor(self.restless);
-        let scales = self.spread.scales(&walk(means.len()));
-        let bounds = |probability: f64| -> Vec<f64> {
-            let at = factor * self.spread.shape.at(probability);
-            scales.iter().map(|scale| at * scale).collect()
-        };
         let floor = if non_negative { 0.0 } else { f64::MIN };
-        let intervals = bounds_to_intervals(&means, levels, &self.scale, floor, bounds);
-        let error = factor * mean(scales.iter().copied());
+        let quantile = |probability| factor * self.spread.shape.at(probability);
+        let error = factor * mean(errors.iter().copied());
         Outlook {
-            intervals,
-            mean: means.iter().map(|value| larger(self.scale.undo(*value), floor)).collect(),
+            intervals: intervals(&means, levels, &self.scale, floor, &errors, quantile),
+            mean: means.into_iter().map(|value| larger(self.scale.undo(value), floor)).collect(),
             confidence: confidence(error, self.movement, self.present as usize),
         }
     }

@@ -33,7 +33,7 @@ pub use history::{History, Resumption};
 pub use method::{Clock, Method, Setting};
 pub use model::{MOST_WORSE, Model, follow_noise};
 pub use outliers::Outliers;
-pub use outlook::{MOST_STEPS, bounds_to_intervals, check_task, history_of};
+pub use outlook::{MOST_STEPS, check_task, history_of, intervals};
 pub use prepare::Prepared;
 pub use quantiles::{PROBABILITIES, Quantiles, normal, student};
 pub use random::Random;

@@ -5,7 +5,7 @@ use crate::{
     confidence::{confidence, movement},
     history::History,
     method::{Clock, Method, Setting},
-    outlook::{MOST_STEPS, bounds_to_intervals},
+    outlook::{MOST_STEPS, intervals},
     prepare::Prepared,
     scale::Scale,
     season::candidates,
@@ -139,22 +139,18 @@ impl<M: Method> Model<M> {
         let clock = Clock { start: self.next, step: self.step, events };
         let mut means = vec![0.0; steps];
         self.method.expect(&clock, &mut means);
-        let mut growth = vec![0.0; steps];
-        self.method.deviations(&mut growth);
+        let mut errors = vec![0.0; steps];
+        self.method.deviations(&mut errors);
+        self.spread.scale(&mut errors);
         let [fitted, running] = self.noise;
         let worse = (running / fitted.max(f64::MIN_POSITIVE)).sqrt().clamp(1.0, MOST_WORSE);
         let factor = worse * self.spread.factor(self.restless);
-        let scales = self.spread.scales(&growth);
         let floor = if non_negative { 0.0 } else { f64::MIN };
-        let bounds = |probability: f64| -> Vec<f64> {
-            let at = factor * self.spread.shape.at(probability);
-            scales.iter().map(|scale| at * scale).collect()
-        };
-        let intervals = bounds_to_intervals(&means, levels, &self.scale, floor, bounds);
-        let error = factor * mean(scales.iter().copied());
+        let quantile = |probability| factor * self.spread.shape.at(probability);
+        let error = factor * mean(errors.iter().copied());
         Outlook {
-            intervals,
-            mean: means.iter().map(|value| larger(self.scale.undo(*value), floor)).collect(),
+            intervals: intervals(&means, levels, &self.scale, floor, &errors, quantile),
+            mean: means.into_iter().map(|value| larger(self.scale.undo(value), floor)).collect(),
             confidence: confidence(error, self.movement, self.present as usize),
         }
     }

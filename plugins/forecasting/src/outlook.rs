@@ -44,24 +44,27 @@ pub fn history_of(series: &Series) -> Result<History<'_>, Fault> {
     Ok(History { values: &series.values, start: series.start, step: series.step })
 }
 
-/// Makes intervals of bounds on the scale: `bounds` gives the offsets from the means at a probability, one
-/// a step. The mean lies within every interval, a wider level encloses a narrower one, nothing is below
-/// `floor`, every number is finite.
-pub fn bounds_to_intervals(
+/// Makes intervals on the scale: at a probability, the bound of each step lies `quantile` times its usual
+/// error, one of `errors`, from its mean. The mean lies within every interval, a wider level encloses a
+/// narrower one, nothing is below `floor`, every number is finite.
+pub fn intervals(
     means: &[f64],
     levels: &[f64],
     scale: &Scale,
     floor: f64,
-    bounds: impl Fn(f64) -> Vec<f64>,
+    errors: &[f64],
+    quantile: impl Fn(f64) -> f64,
 ) -> Vec<Interval> {
-    let back = |value: f64| larger(scale.undo(value), floor);
+    let bound = |off: f64| -> Vec<f64> {
+        let steps = means.iter().zip(errors);
+        steps.map(|(mean, error)| larger(scale.undo(mean + off * error), floor)).collect()
+    };
     let mut intervals: Vec<Interval> = Vec::with_capacity(levels.len());
     for level in levels {
         let tail = (1.0 - level.clamp(0.0, 1.0)) / 2.0;
-        let (lower, upper) = (bounds(tail), bounds(1.0 - tail));
-        let lower = means.iter().zip(&lower).map(|(mean, off)| back(mean + smaller(*off, 0.0)));
-        let upper = means.iter().zip(&upper).map(|(mean, off)| back(mean + larger(*off, 0.0)));
-        let mut outer = Interval { level: *level, lower: lower.collect(), upper: upper.collect() };
+        let lower = bound(smaller(quantile(tail), 0.0));
+        let upper = bound(larger(quantile(1.0 - tail), 0.0));
+        let mut outer = Interval { level: *level, lower, upper };
         if let Some(inner) = intervals.last() {
             enclose(&mut outer, inner);
         }

@@ -100,14 +100,15 @@ impl Spread {
         factor(restless, self.usual, self.response)
     }
 
-    /// The usual magnitude of the error at each step of `growth`, by which it grows beyond the steps known.
-    #[must_use]
-    pub fn scales(&self, growth: &[f64]) -> Vec<f64> {
+    /// Makes of how errors grow, step by step, how large they usually are: as measured, and beyond the steps
+    /// that this is known of, as they grow.
+    pub fn scale(&self, growth: &mut [f64]) {
         let known = self.scales.len().max(1);
         let last = self.scales.last().copied().unwrap_or(1.0);
         let base = growth.get(known - 1).copied().unwrap_or(1.0).max(f64::MIN_POSITIVE);
-        let further = growth.iter().skip(known).map(|now| last * (now / base).clamp(1.0, 1e6));
-        self.scales.iter().copied().take(growth.len()).chain(further).collect()
+        let further = growth.iter_mut().skip(known);
+        further.for_each(|grown| *grown = last * (*grown / base).clamp(1.0, 1e6));
+        growth.iter_mut().zip(&self.scales).for_each(|(grown, scale)| *grown = *scale);
     }
 
     /// Writes it.
