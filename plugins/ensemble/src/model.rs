@@ -1,8 +1,8 @@
 use std::rc::Rc;
 
 use haggle_forecasting::{
-    Clock, History, MOST_WORSE, Prepared, Scale, Spread, confidence, follow,
-    follow_noise, intervals, larger, mean, movement, restlessness,
+    Clock, History, MOST_WORSE, Prepared, Scale, Spread, confidence, follow, follow_noise,
+    intervals, larger, mean, movement, restlessness,
 };
 use haggle_gradient_boosting::Forest;
 use haggle_sdk::{Fault, forecasting::Outlook, types::Event};

@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-use haggle_forecasting::median;
+use haggle_forecasting::{larger, median};
 
 use crate::{
     histogram::{Histogram, Row, Sum, TURN, Unit, best_border, children, histogram, lighter_above},
@@ -169,7 +169,7 @@ fn part(
 fn weighted(residuals: &[f64]) -> Vec<[f64; 2]> {
     let mut magnitudes: Vec<f64> = residuals.iter().map(|residual| residual.abs()).collect();
     let least = (SMOOTH * median(&mut magnitudes)).max(1e-6);
-    let weight = |residual: &f64| 1.0 / residual.abs().max(least);
+    let weight = |residual: &f64| 1.0 / larger(residual.abs(), least);
     let mean = residuals.iter().map(weight).sum::<f64>() / residuals.len() as f64;
     let both = |residual: &f64| {
         let weight = weight(residual) / mean;
