@@ -4,6 +4,7 @@
 //! parameter", 1964), is minimised by Levenberg's and Marquardt's method.
 
 use haggle_exponential_smoothing::{Distribution, Totals, solve};
+use haggle_forecasting::smaller;
 
 use crate::orders::{Coefficients, Orders};
 
@@ -70,7 +71,7 @@ impl Differenced {
     fn loss(&self, innovations: &[f64]) -> f64 {
         let loss = |(e, weight): (&f64, &f64)| {
             let magnitude = e.abs();
-            let within = magnitude.min(self.bound);
+            let within = smaller(magnitude, self.bound);
             weight * within * (2.0 * magnitude - within)
         };
         innovations.iter().zip(&self.weights).map(loss).sum()

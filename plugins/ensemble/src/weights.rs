@@ -9,6 +9,8 @@
 //! the last value may be best over one step and worst over twelve. So a member's loss is not its error, but
 //! how many times as large as usual it is. What is harder to forecast for a while is so for all alike.
 
+use haggle_forecasting::{larger, smaller};
+
 use crate::member::Member;
 
 /// A member and how much it counts.
@@ -39,7 +41,7 @@ pub fn weigh(members: &mut [Weighed], errors: impl Iterator<Item = f64>, togethe
     let least = (LEAST * together).max(f64::MIN_POSITIVE);
     let mut total = 0.0;
     for (member, error) in members.iter_mut().zip(errors) {
-        let loss = (error.abs() / member.usual.max(least)).min(MOST);
+        let loss = smaller(error.abs() / larger(member.usual, least), MOST);
         member.weight *= (-RATE * loss).exp();
         total += member.weight;
     }

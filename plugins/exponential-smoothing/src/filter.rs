@@ -17,6 +17,8 @@
 
 use std::f64::consts::PI;
 
+use haggle_forecasting::larger;
+
 use crate::form::{Error, Form, Seasonal, Trend};
 
 /// The smoothing parameters.
@@ -176,14 +178,14 @@ fn inner<const RELATIVE: bool, const TREND: bool, const TRANSIENT: bool, const S
             let base = level + damped;
             let faded = if TRANSIENT { p.persistence * transient } else { 0.0 };
             let q = base + faded;
-            let q = if SEASONAL == 2 { q.max(SMALLEST) } else { q };
+            let q = if SEASONAL == 2 { larger(q, SMALLEST) } else { q };
             let mut expected = match SEASONAL {
                 0 => q,
                 1 => q + (*s1 + *s2),
                 _ => q * (*s1 * *s2),
             };
             if RELATIVE {
-                expected = expected.max(SMALLEST);
+                expected = larger(expected, SMALLEST);
             }
             let off = value - expected;
             let (off, one) = if off.is_nan() { (0.0, 0.0) } else { (off, 1.0) };

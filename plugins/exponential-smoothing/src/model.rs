@@ -1,4 +1,4 @@
-use haggle_forecasting::Outliers;
+use haggle_forecasting::{Outliers, larger};
 
 use crate::{
     filter::{Distribution, Parameters, State, run},
@@ -167,8 +167,11 @@ impl Model {
         for value in values {
             let value = scaled(*value, self.unit);
             let missing = value.is_nan();
-            let value =
-                if missing { value } else { self.within_reach(value.max(lowest)).max(lowest) };
+            let value = if missing {
+                value
+            } else {
+                larger(self.within_reach(larger(value, lowest)), lowest)
+            };
             run(&[value], self.form, &self.parameters, &mut self.state, |_| {});
         }
         self.keep_sane();

@@ -10,7 +10,7 @@ use crate::{
     scale::Scale,
     season::candidates,
     spread::{Spread, follow, restlessness},
-    statistics::{larger, mean},
+    statistics::{larger, mean, smaller},
     track::{Track, track},
 };
 
@@ -49,7 +49,7 @@ pub const MOST_WORSE: f64 = 3.0;
 /// The usual error over one step, as of the fit and running, after another error: a single one beyond all
 /// others is an outlier, several are restlessness.
 pub fn follow_noise([fitted, running]: &mut [f64; 2], error: f64) {
-    let error = error.abs().min(10.0 * *fitted + 2.0 * *running);
+    let error = smaller(error.abs(), 10.0 * *fitted + 2.0 * *running);
     *running += NOISE_GAIN * (error - *running);
 }
 
