@@ -196,28 +196,35 @@ impl Host {
     ) -> Result<(), HostError> {
         let (catalog, ledger) = (self.catalog(), self.ledger());
         let before = asked.earlier.last();
+        let mut replaced: BTreeMap<Name, Scheduled> = BTreeMap::new();
         for (name, state) in states.iter_mut() {
-            let count = state.scheduled.len();
-            state.scheduled.retain(|scheduled| Some(&scheduled.negotiation) != before);
-            if state.scheduled.len() < count {
+            let same = |old: &mut Scheduled| Some(&old.negotiation) == before;
+            let old: Vec<Scheduled> = state.scheduled.extract_if(.., same).collect();
+            if let Some(old) = old.into_iter().next() {
+                replaced.insert(name.clone(), old);
                 pending.batch.put::<Standings>(name, &state.stored())?;
             }
         }
         for (name, agreed) in &agreement.services {
             let Some(state) = states.get_mut(name) else { continue };
             let own = *name == agreement.requester;
-            let load = if own { agreed.load.clone() } else { Quantities::new() };
+            let old = replaced.get(name);
+            // Where less is to be had by now, what was reserved is still wanted.
+            let reserved = old.and_then(|old| old.requested.as_ref()).map(|old| &old.load);
+            let load = || reserved.map_or(agreed.load.clone(), |load| load.max(&agreed.load));
+            let load = if own { load() } else { Quantities::new() };
             let requested = asked.requested(session, load, 0);
             let goes_on = requested.as_ref().is_some_and(|requested| requested.goes_on);
             let service = catalog.services.get(name);
+            let leased = service.map_or(0, |s| leased_replicas(&ledger, s, session.window));
             state.scheduled.push(Scheduled {
                 at: session.window.start,
                 until: (!goes_on).then_some(session.window.end),
                 replicas: agreed.replicas,
-                leased: service.map_or(0, |s| leased_replicas(&ledger, s, session.window)),
+                leased: old.map_or(leased, |old| old.leased.max(leased)),
                 load: agreed.load.clone(),
                 negotiation: session.id.clone(),
-                again: Timestamp::default(),
+                again: old.map_or(Timestamp::default(), |old| old.again),
                 agreed: own.then(|| session.agreed(&agreed.load)),
                 requested: requested.filter(|requested| own || !requested.goes_on),
             });

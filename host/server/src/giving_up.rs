@@ -1,5 +1,10 @@
 //! What was asked for is given up before it is over.
 
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
 use haggle_model::{Lease, LeaseId, LeaseState, Name, Owner, Timestamp};
 use haggle_negotiate::{Ledger, MessageError, leased_replicas};
 use haggle_store::Batch;
@@ -17,12 +22,17 @@ use crate::{
     views::TurnReport,
 };
 
+/// How long what has been agreed may take until it is carried out.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(1);
+
 impl Host {
     /// Gives up what a scaling request asked for: its negotiations end, and what was agreed is given back as
     /// far as it is not over. The second time changes nothing.
     ///
     /// # Errors
-    /// [`HostError::NotFound`], or [`HostError::Message`] while it is being confirmed.
+    /// [`HostError::NotFound`], or [`HostError::Message`] where what has been agreed is not carried out within
+    /// ten seconds.
     pub fn give_up_scaling(&self, id: &str) -> Result<(), HostError> {
         for negotiation in self.negotiations_of(id)? {
             for renewed in self.renewals(&negotiation) {
@@ -42,23 +52,31 @@ impl Host {
         waiting.iter().filter(|(_, waiting)| same(waiting)).map(|(id, _)| id.clone()).collect()
     }
 
-    /// Ends a session for a request; whether there was one.
+    /// Ends a session for a request; whether there was one. What has been agreed in it and is not carried out
+    /// yet is waited for: once it is, it can be given back.
     fn cancel_session(&self, id: &str) -> Result<bool, HostError> {
-        let waiting = lock(&self.waiting);
-        if !waiting.get(id).is_some_and(|waiting| waiting.asked.is_request()) {
-            return Ok(false);
-        }
-        drop(waiting);
-        let why = "the request was given up".to_owned();
-        let effects = match self.with_engine(|engine, setting| engine.cancel(id, why, setting)) {
-            Err(MessageError::Finished(_)) if !lock(&self.waiting).contains_key(id) => {
+        let began = Instant::now();
+        loop {
+            if !lock(&self.waiting).get(id).is_some_and(|waiting| waiting.asked.is_request()) {
                 return Ok(false);
             }
-            effects => effects?,
-        };
-        let endings = self.carry_out_effects(effects)?;
-        self.conclude(endings)?;
-        Ok(true)
+            let why = "the request was given up".to_owned();
+            match self.with_engine(|engine, setting| engine.cancel(id, why, setting)) {
+                Ok(effects) => {
+                    let endings = self.carry_out_effects(effects)?;
+                    self.conclude(endings)?;
+                    return Ok(true);
+                }
+                Err(MessageError::Confirming(_) | MessageError::Finished(_))
+                    if began.elapsed() < PATIENCE =>
+                {
+                    // It is written behind that.
+                    self.persistence.commit(Batch::new())?;
+                    thread::sleep(PAUSE);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// Gives back what was agreed for a request, and negotiates for what is needed without it.

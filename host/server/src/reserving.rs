@@ -25,7 +25,6 @@ struct Reservation {
     negotiations: Vec<String>,
     window: Window,
     load: Quantities,
-    replicas: u32,
     goes_on: bool,
 }
 
@@ -47,14 +46,14 @@ impl Host {
             let mut policy = catalog.policy_of(service).as_ref().clone();
             let again = now + policy.negotiation.lease;
             policy.negotiation.hold_for(broken.window.length());
-            let Reservation { negotiations, window, load, replicas, goes_on, .. } = broken;
+            let Reservation { negotiations, window, load, goes_on, .. } = broken;
             let mut states = self.states();
             let Some(state) = states.get_mut(&service.name) else { continue };
             let latest = negotiations.last();
             let same = |other: &&mut Scheduled| Some(&other.negotiation) == latest;
             state.scheduled.iter_mut().filter(same).for_each(|other| other.again = again);
             let asked = Asked {
-                wanted: replicas,
+                wanted: service.replicas_for(&load, policy.scaling.target_utilization),
                 from: state.replicas,
                 reason: ScalingReason::Request,
                 bound: None,
@@ -107,7 +106,6 @@ impl Host {
                 negotiations: requested.negotiations(),
                 window: requested.window,
                 load: requested.load,
-                replicas: later.replicas,
                 goes_on: requested.goes_on,
             })
         };

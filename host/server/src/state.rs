@@ -93,7 +93,7 @@ pub(crate) struct Scheduled {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) until: Option<Timestamp>,
     pub(crate) replicas: u32,
-    /// How many of them had a lease throughout when it was agreed.
+    /// How many had a lease throughout when most of it was agreed.
     #[serde(default)]
     pub(crate) leased: u32,
     pub(crate) load: Quantities,

@@ -116,6 +116,9 @@ fn whoever_lost_what_is_reserved_remembers_it_after_a_restart() {
     let world = World::at(Some(data.path()), now);
     world.pass(Span::from_mins(1));
     assert_eq!(reserved(&world, "web", start), 12);
+    world.provider("hall", &[("m", 5)], 2.0);
+    world.pass(Span::from_mins(5));
+    assert_eq!(reserved(&world, "web", start), 20, "it is still wanted");
     world.host.give_up_scaling(&request).unwrap();
     assert_eq!(reserved(&world, "web", start), 0);
 }
