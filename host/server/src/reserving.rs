@@ -14,6 +14,7 @@ use crate::{
     exchange::Waiting,
     host::Host,
     negotiating::Wish,
+    serving::has_to_wait,
     state::{Scheduled, ServiceState},
     views::TurnReport,
 };
@@ -65,13 +66,14 @@ impl Host {
             let purpose = Purpose::Renegotiation;
             let wish = Wish { service, policy: &policy, load, purpose, window };
             let (number, demand) = self.demand(wish, now)?;
-            if catalog.asks_others(&service.name) {
+            let mut ledger = self.ledger();
+            if has_to_wait(catalog, &ledger, &service.name) {
+                drop(ledger);
                 drop(states);
                 let waiting = Waiting { number, demand, asked, answer: None, ended: false };
                 self.serve_with_others(waiting, pending, report)?;
                 continue;
             }
-            let mut ledger = self.ledger();
             match self.negotiate(catalog, &states, &mut ledger, (number, demand), now) {
                 Ok(session) => {
                     drop(ledger);

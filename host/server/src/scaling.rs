@@ -15,6 +15,7 @@ use crate::{
     host::{Host, lock},
     negotiating::Wish,
     persistence::negotiation_id,
+    serving::has_to_wait,
     views::{ScalingProgress, ScalingRequest, ScalingVerdict},
 };
 
@@ -180,7 +181,7 @@ impl Host {
             origin: Origin::Request { goes_on: !wanted.is_definite(), later: window.start > now },
             earlier: Vec::new(),
         };
-        if catalog.asks_others(&service.name) {
+        if has_to_wait(&catalog, &ledger, &service.name) {
             drop(ledger);
             drop(states);
             let session = demand.clone();

@@ -89,7 +89,7 @@ impl Host {
         let wish = Wish { service, policy: &policy, load: own.clone(), purpose, window };
         let asked = Asked { load: Some(own), from, ..Asked::from(needed) };
         let (number, mut demand) = self.demand(wish, now)?;
-        if catalog.asks_others(&service.name) {
+        if has_to_wait(catalog, &ledger, &service.name) {
             drop(ledger);
             drop(states);
             return self.serve_with_others(
@@ -306,6 +306,12 @@ impl Host {
         report.failed += 1;
         Ok(())
     }
+}
+
+/// Whether a session of the service may have to wait: for parties elsewhere, or for an agreement that is on its
+/// way to disk.
+pub(crate) fn has_to_wait(catalog: &Catalog, ledger: &Ledger, service: &Name) -> bool {
+    catalog.asks_others(service) || ledger.is_committing()
 }
 
 /// How many replicas of the service have a lease at present, of whatever size; none where nobody provides

@@ -63,6 +63,13 @@ impl Ledger {
         self.entries.get(id).map_or(&[], |entry| &entry.replaces)
     }
 
+    /// Whether any commitment is on its way to disk.
+    #[must_use]
+    pub fn is_committing(&self) -> bool {
+        // What cannot run out is due last.
+        self.due.last().is_some_and(|(_, id)| self.is_pinned(id))
+    }
+
     /// Whether a commitment that changes the lease is on its way to disk.
     pub(crate) fn is_pinned(&self, id: &LeaseId) -> bool {
         self.entries.get(id).is_some_and(|entry| entry.pinned.is_some())

@@ -7,6 +7,7 @@ use std::{
 };
 
 use haggle_model::{Dependency, Name, Service, Span, Timestamp, Window};
+use haggle_negotiate::Commitment;
 use serde_json::{Value, json};
 
 use crate::{
@@ -305,4 +306,34 @@ fn a_request_that_makes_no_sense_reserves_nothing() {
     ]});
     assert!(world.refusal(both).to_string().contains("windows[0] and windows[1] overlap"));
     assert!(world.leases("web").is_empty());
+}
+
+#[test]
+fn an_agreement_about_the_same_that_is_on_its_way_to_disk_is_waited_for() {
+    let world = World::new(None);
+    world.policy(json!({"alternatives": []}));
+    world.provider("rack", &[("m", 10)], 1.0);
+    world.service("web", "silver");
+    world.ask(json!({"service": "web", "replicas": 5}));
+    let now = world.clock.now();
+    let end = world.leases("web").into_iter().map(|lease| lease.id).collect();
+    let commitment = Commitment { confirm: Vec::new(), end, end_at: now };
+    let begun = world.host.ledger().begin(&commitment, now).unwrap();
+    let verdict = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| world.ask(json!({"service": "web", "replicas": 8})));
+        while !world.host.is_negotiating(&name("web")) {
+            std::thread::yield_now();
+        }
+        assert!(!asking.is_finished());
+        let effects = world.host.with_engine(|engine, setting| {
+            setting.ledger.finish(begun);
+            engine.persisted("the other one", Ok(()), setting)
+        });
+        let endings = world.host.carry_out_effects(effects).unwrap();
+        world.host.conclude(endings).unwrap();
+        asking.join().unwrap()
+    });
+    assert_eq!((verdict.verdict, verdict.to), (Verdict::Approved, 8), "{verdict:?}");
+    assert_eq!(world.replicas("web"), 8);
+    world.check();
 }
