@@ -8,13 +8,16 @@ use haggle_sandbox::Role;
 use haggle_store::{Batch, Dependencies, Leases, Policies, Providers, Services};
 
 use crate::{
-    catalog::{Catalog, accounts},
+    documents::catalog::{Catalog, accounts},
     error::HostError,
     events::EventKind,
     host::Host,
     persistence::Standings,
     views::{GraphView, Put, ServiceView},
 };
+
+pub(crate) mod calendar;
+pub(crate) mod catalog;
 
 impl Host {
     /// Adds a service or changes its description.

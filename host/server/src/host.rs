@@ -14,20 +14,18 @@ use serde_json::Value;
 use tokio::sync::broadcast;
 
 use crate::{
-    catalog::{Catalog, not_found},
     clock::{Clock, SystemClock},
-    complaints::Complaints,
-    courier::Outbox,
-    decider::Decider,
+    documents::catalog::{Catalog, not_found},
     error::HostError,
     events::{Event, EventKind, Events},
-    exchange::AllWaiting,
-    failures::Failures,
     metrics::{Metrics, ServiceFigures},
+    negotiating::{
+        complaints::Complaints, courier::Outbox, exchange::AllWaiting, reclaiming::Announced,
+    },
     persistence::Persistence,
-    plugins::Uploads,
-    reclaiming::Announced,
+    plugins::{Uploads, decider::Decider},
     state::ServiceState,
+    turn::failures::Failures,
     views::{ServiceStatus, ServiceView},
 };
 

@@ -11,42 +11,21 @@
 //! # Ok(()) }
 //! ```
 
-mod applying;
-mod calendar;
-mod catalog;
 mod clock;
-mod committing;
-mod complaints;
 mod convert;
-mod counterparties;
-mod courier;
-mod decider;
 mod documents;
 mod error;
 mod events;
-mod exchange;
-mod facts;
-mod failures;
-mod forecasting;
-mod generations;
-mod giving_up;
 mod host;
 mod metrics;
-mod models;
 mod negotiating;
-mod outlooks;
 mod persistence;
 mod plugins;
-mod reclaiming;
 mod replay;
-mod reserving;
-mod restore;
 mod scaling;
-mod serving;
 mod state;
 #[cfg(test)]
 mod testing;
-mod tiering;
 mod turn;
 mod views;
 
@@ -54,10 +33,10 @@ pub mod api;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use convert::events_within;
-pub use courier::Courier;
 pub use error::{ErrorKind, HostError};
 pub use events::{Event, EventKind};
 pub use host::{Host, HostOptions};
+pub use negotiating::courier::Courier;
 pub use plugins::PluginLoad;
 pub use replay::{Difference, ReplayReport, replay};
 pub use scaling::{ScalingError, ScalingTicket};

@@ -8,16 +8,25 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    catalog::Catalog,
-    committing::{News, Pending},
-    counterparties::{InProcess, WorldView},
+    documents::catalog::Catalog,
     error::HostError,
     events::EventKind,
     host::Host,
-    persistence::{keep_leases, negotiation_id},
+    negotiating::counterparties::{InProcess, WorldView},
+    persistence::{
+        committing::{News, Pending},
+        keep_leases, negotiation_id,
+    },
     state::ServiceState,
     views::{ScalingVerdict, Verdict},
 };
+
+pub(crate) mod applying;
+pub(crate) mod complaints;
+pub(crate) mod counterparties;
+pub(crate) mod courier;
+pub(crate) mod exchange;
+pub(crate) mod reclaiming;
 
 /// A negotiation that has ended.
 pub(crate) struct Session {

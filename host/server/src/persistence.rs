@@ -18,6 +18,10 @@ use serde_json::Value;
 
 use crate::{host::lock, state::StoredStanding};
 
+pub(crate) mod committing;
+pub(crate) mod models;
+mod restore;
+
 /// Where the host keeps what must outlive it. Without a directory it remembers the latest decisions and
 /// negotiations only.
 pub(crate) struct Persistence {

@@ -14,13 +14,16 @@ use haggle_store::{Batch, Plugins};
 use serde_json::Value;
 
 use crate::{
-    catalog::not_found,
+    documents::catalog::not_found,
     error::HostError,
     events::EventKind,
-    generations::records,
     host::Host,
+    plugins::generations::records,
     views::{GenerationView, LoadState, LoadStatus, PluginSettings, PluginView},
 };
+
+pub(crate) mod decider;
+mod generations;
 
 /// The newest upload of each plugin since the host started, and the highest number given out.
 #[derive(Debug, Default)]

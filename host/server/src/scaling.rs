@@ -7,18 +7,21 @@ use haggle_negotiate::Purpose;
 use haggle_store::Batch;
 
 use crate::{
-    applying::{Asked, Origin},
-    catalog::not_found,
-    committing::Pending,
+    documents::catalog::not_found,
     error::HostError,
-    exchange::Waiting,
     host::{Host, lock},
-    negotiating::Wish,
-    persistence::negotiation_id,
-    serving::has_to_wait,
+    negotiating::{
+        Wish,
+        applying::{Asked, Origin},
+        exchange::Waiting,
+    },
+    persistence::{committing::Pending, negotiation_id},
+    turn::serving::has_to_wait,
     views::{ScalingProgress, ScalingRequest, ScalingVerdict},
 };
 
+mod giving_up;
+mod reserving;
 mod series;
 mod wanted;
 

@@ -2,7 +2,7 @@ use haggle_model::{Quantities, Service, Span, Tier, Timestamp, Window};
 use haggle_plan::{Accuracy, Compliance, Recent};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{models::Model, views::ForecastView};
+use crate::{persistence::models::Model, views::ForecastView};
 
 /// What the host has found out about a service and decided for it.
 #[derive(Clone, Debug)]

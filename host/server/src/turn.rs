@@ -7,14 +7,20 @@ use haggle_store::Batch;
 use serde_json::json;
 
 use crate::{
-    catalog::Catalog,
-    committing::Pending,
+    documents::catalog::Catalog,
     error::HostError,
     events::EventKind,
     host::{Host, lock},
-    persistence::keep_leases,
+    persistence::{committing::Pending, keep_leases},
     views::TurnReport,
 };
+
+mod facts;
+pub(crate) mod failures;
+mod forecasting;
+mod outlooks;
+pub(crate) mod serving;
+mod tiering;
 
 impl Host {
     /// Takes one turn. Nothing is scaled before its negotiation is confirmed and written.

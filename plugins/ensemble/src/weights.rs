@@ -27,7 +27,7 @@ pub struct Weighed {
 }
 
 /// How fast weights follow the losses.
-const RATE: f64 = 0.05;
+const RATE: f64 = 0.07;
 /// The share of the whole that goes back with every value.
 const BACK: f64 = 0.01;
 /// An error counts as so many times the usual one at most: a single outlier changes little.

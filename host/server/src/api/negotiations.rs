@@ -10,7 +10,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::courier::unwrapped;
+use crate::negotiating::courier::unwrapped;
 
 use super::{
     Problem, body,

@@ -9,12 +9,12 @@ use haggle_sandbox::{Assess, Digest, Learn, Role, failure_prediction as failure}
 use haggle_store::{Batch, FittedModel, Models};
 
 use crate::{
-    catalog::Catalog,
-    counterparties::context,
+    documents::catalog::Catalog,
     error::HostError,
     events::EventKind,
     host::{Host, lock},
-    models::stored,
+    negotiating::counterparties::context,
+    persistence::models::stored,
 };
 
 /// How many values of a metric a policy sees.

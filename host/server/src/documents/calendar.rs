@@ -8,8 +8,8 @@ use haggle_sandbox::types;
 use haggle_store::{Batch, Calendar};
 
 use crate::{
-    catalog::{Catalog, not_found},
     convert::events_within,
+    documents::catalog::{Catalog, not_found},
     error::HostError,
     host::Host,
     views::Put,

@@ -13,7 +13,7 @@ use haggle_store::{
 };
 use serde_json::Value;
 
-use crate::{catalog::not_found, error::HostError, events::EventKind, host::Host};
+use crate::{documents::catalog::not_found, error::HostError, events::EventKind, host::Host};
 
 impl Host {
     /// Loads the built-in plugins, then what was uploaded before a restart. A plugin that does not load

@@ -10,11 +10,10 @@ use haggle_plan::Need;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    committing::Pending,
     error::HostError,
     host::Host,
     negotiating::Session,
-    persistence::Standings,
+    persistence::{Standings, committing::Pending},
     state::{Agreed, Refused, Requested, Scheduled, ServiceState},
     views::{ScalingVerdict, Verdict},
 };

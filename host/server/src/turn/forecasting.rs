@@ -15,13 +15,12 @@ use rayon::prelude::*;
 
 use self::due::{fitted_at, is_due};
 use crate::{
-    calendar::Concerns,
-    catalog::Catalog,
     convert,
-    counterparties::context,
+    documents::{calendar::Concerns, catalog::Catalog},
     error::HostError,
     host::Host,
-    models::{Model, Shared, StoredModels},
+    negotiating::counterparties::context,
+    persistence::models::{Model, Shared, StoredModels},
     views::ForecastView,
 };
 

@@ -13,15 +13,12 @@ use haggle_store::Batch;
 use serde_json::json;
 
 use crate::{
-    applying::Asked,
-    catalog::Catalog,
-    committing::Pending,
+    documents::catalog::Catalog,
     error::HostError,
     events::EventKind,
-    exchange::Waiting,
     host::{Host, lock},
-    negotiating::Wish,
-    persistence::keep_leases,
+    negotiating::{Wish, applying::Asked, exchange::Waiting},
+    persistence::{committing::Pending, keep_leases},
     state::{Refused, ServiceState},
     views::{TurnReport, Verdict},
 };

@@ -7,15 +7,17 @@ use haggle_model::{Name, Quantities, ScalingReason, Timestamp, Window};
 use haggle_negotiate::{Ledger, Purpose, leased_replicas};
 
 use crate::{
-    applying::{Asked, Origin},
-    catalog::Catalog,
-    committing::Pending,
+    documents::catalog::Catalog,
     error::HostError,
-    exchange::Waiting,
     host::Host,
-    negotiating::Wish,
-    serving::has_to_wait,
+    negotiating::{
+        Wish,
+        applying::{Asked, Origin},
+        exchange::Waiting,
+    },
+    persistence::committing::Pending,
     state::{Scheduled, ServiceState},
+    turn::serving::has_to_wait,
     views::TurnReport,
 };
 

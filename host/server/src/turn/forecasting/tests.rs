@@ -111,7 +111,7 @@ fn a_model_that_cannot_be_gone_on_from_is_fitted_again_at_once() {
 
 /// Loads a plugin that does as it is told once it is in use.
 fn load(host: &Arc<Host>, plugin: &str, deed: &str) {
-    let bytes = include_bytes!("../../../../plugins/dist/misbehaving.wasm").to_vec();
+    let bytes = include_bytes!("../../../../../plugins/dist/misbehaving.wasm").to_vec();
     let configuration = serde_json::json!({ "later": deed });
     let settings = PluginSettings { configuration: Some(configuration) };
     let load = host.begin_plugin(&Name::new(plugin).unwrap(), bytes, settings).unwrap();

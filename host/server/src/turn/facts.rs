@@ -8,7 +8,7 @@ use haggle_store::{Batch, Decisions, Negotiations, Outcome, Outcomes};
 use serde_json::{Value, json};
 
 use crate::{
-    catalog::not_found,
+    documents::catalog::not_found,
     error::HostError,
     host::{Host, lock},
     views::{Accepted, FailureReport, SampleBatch},

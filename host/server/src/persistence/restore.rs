@@ -8,7 +8,7 @@ use haggle_observe::Sample;
 use haggle_store::{Batch, Calendar, Dependencies, Leases, Policies, Providers, Services, Store};
 
 use crate::{
-    catalog::Catalog,
+    documents::catalog::Catalog,
     error::HostError,
     host::Host,
     persistence::{Standings, keep_leases},

@@ -1,7 +1,7 @@
 //! Negotiations with parties that answer when they like: what the engine wants done is done here. Parties
 //! without an endpoint are answered for at once; the others get their messages through a [`Courier`].
 //!
-//! [`Courier`]: crate::courier::Courier
+//! [`Courier`]: crate::negotiating::courier::Courier
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -17,15 +17,16 @@ use haggle_store::{Batch, Kind};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    applying::Asked,
-    catalog::Catalog,
-    committing::Pending,
-    counterparties::{InProcess, WorldView},
-    courier::{Delivered, Reply},
+    documents::catalog::Catalog,
     error::HostError,
     host::{Host, lock},
-    negotiating::Session,
-    persistence::keep_leases,
+    negotiating::{
+        Session,
+        applying::Asked,
+        counterparties::{InProcess, WorldView},
+        courier::{Delivered, Reply},
+    },
+    persistence::{committing::Pending, keep_leases},
     views::ScalingVerdict,
 };
 

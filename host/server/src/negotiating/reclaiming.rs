@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    catalog::not_found,
+    documents::catalog::not_found,
     error::HostError,
     events::EventKind,
     host::{Host, lock},

@@ -11,13 +11,12 @@ use haggle_store::Batch;
 use serde_json::json;
 
 use crate::{
-    catalog::Catalog,
-    committing::Pending,
+    documents::catalog::Catalog,
     error::HostError,
     events::EventKind,
-    exchange::Waiting,
     host::{Host, lock},
-    persistence::{Standings, keep_leases},
+    negotiating::exchange::Waiting,
+    persistence::{Standings, committing::Pending, keep_leases},
     state::Requested,
     views::TurnReport,
 };

@@ -8,8 +8,8 @@ use haggle_plan::Pool;
 use haggle_sandbox::{Assign, tiering};
 
 use crate::{
-    catalog::Catalog, convert, counterparties::context, events::EventKind, host::Host,
-    state::ServiceState,
+    convert, documents::catalog::Catalog, events::EventKind, host::Host,
+    negotiating::counterparties::context, state::ServiceState,
 };
 
 impl Host {

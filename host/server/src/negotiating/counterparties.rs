@@ -9,10 +9,10 @@ use haggle_sandbox::{CallError, MakeBids, Rank, Respond, types};
 use haggle_store::Batch;
 
 use crate::{
-    catalog::Catalog,
     convert,
-    decider::Decider,
+    documents::catalog::Catalog,
     persistence::{Persistence, keep_leases},
+    plugins::decider::Decider,
     state::ServiceState,
 };
 
