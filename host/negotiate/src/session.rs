@@ -77,8 +77,9 @@ enum State {
     Buying(Buying),
     /// The ledger is to hold everything.
     Holding(Deal),
-    /// Everything is held; another agreement about the same is on its way to disk.
-    Waiting(Deal),
+    /// Another agreement about the same is on its way to disk. Everything is held, or could not be because of
+    /// that.
+    Waiting(Deal, Result<(), String>),
     /// The ledger is to confirm everything.
     Confirming(Deal),
     Finished,
@@ -173,7 +174,7 @@ impl Session {
     /// Whether it goes on, at an [`Input::Tick`], once agreements have come from their way to disk.
     #[must_use]
     pub const fn is_waiting(&self) -> bool {
-        matches!(self.state, State::Waiting(_))
+        matches!(self.state, State::Waiting(..))
     }
 
     /// When it ends at the latest.
@@ -237,7 +238,7 @@ impl Session {
             (State::Holding(deal), Input::Held { message, result }) if deal.message == message => {
                 self.held(deal, result, cx, out)
             }
-            (State::Waiting(deal), Input::Tick) => self.ready(deal, cx, out),
+            (State::Waiting(deal, held), Input::Tick) => self.held(deal, held, cx, out),
             (State::Confirming(deal), Input::Confirmed { message, result })
                 if deal.message == message =>
             {
@@ -288,7 +289,7 @@ impl Session {
             State::Confirming(deal) if deal.is_committed(cx.ledger) => {
                 return self.confirmed(deal, Ok(()), out);
             }
-            State::Holding(deal) | State::Waiting(deal) | State::Confirming(deal) => Some(deal),
+            State::Holding(deal) | State::Waiting(deal, _) | State::Confirming(deal) => Some(deal),
             State::Asking(_) | State::Buying(_) | State::Finished => None,
         };
         if let Some(deal) = deal {

@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use clap::{Args, builder::NonEmptyStringValueParser};
 use haggle_model::{Name, Quantities, Span, Timestamp};
-use haggle_server::{ScalingRequest, ScalingVerdict, Verdict};
+use haggle_server::{Clock, ScalingRequest, ScalingVerdict, SystemClock, Verdict};
 use serde_json::{Map, Value};
 
 use crate::{client::Remote, output};
@@ -20,8 +20,8 @@ pub(crate) struct Scale {
     /// What it should carry
     #[arg(long, value_name = "RESOURCE=AMOUNT", value_parser = amount)]
     load: Vec<(String, String)>,
-    /// When it begins, such as 2026-12-24T18:00:00Z; at once if none
-    #[arg(long, value_name = "TIME")]
+    /// When it begins, such as 2026-12-24T18:00:00Z, or +2h for two hours from now; at once if none
+    #[arg(long, value_name = "TIME", value_parser = begin)]
     start: Option<Timestamp>,
     /// For how long, such as 2h; as the policy says if none
     #[arg(long, value_name = "DURATION")]
@@ -46,6 +46,7 @@ Examples:
   haggle scale web --replicas 9
   haggle scale web --load requests_per_second=400 --lease 2h
   haggle scale web --replicas 80 --start 2026-12-24T18:00:00Z --lease 2h
+  haggle scale web --replicas 80 --start +30m --lease 2h
   haggle scale web --replicas 30 --dry-run";
 
 /// Give up what was asked for, before it is over
@@ -95,6 +96,14 @@ impl GiveUp {
     }
 }
 
+fn begin(text: &str) -> Result<Timestamp, String> {
+    let time = match text.strip_prefix('+') {
+        Some(ahead) => ahead.parse::<Span>().map(|ahead| SystemClock::default().now() + ahead),
+        None => text.parse(),
+    };
+    time.map_err(|error| error.to_string())
+}
+
 fn amount(text: &str) -> Result<(String, String), String> {
     let parts = text
         .split_once('=')
@@ -138,7 +147,17 @@ fn text(verdict: &ScalingVerdict) -> String {
 mod tests {
     use haggle_model::Resource;
 
-    use super::{amount, quantities};
+    use super::{amount, begin, quantities};
+
+    #[test]
+    fn a_time_is_a_moment_or_some_time_ahead() {
+        let moment = begin("2026-12-24T18:00:00Z").unwrap();
+        assert_eq!(moment.to_string(), "2026-12-24T18:00:00Z");
+        assert!(begin("+2h").unwrap() > begin("+1h 59m").unwrap());
+        for wrong in ["2h", "+", "+-2h", "+ever", "tomorrow"] {
+            assert!(begin(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_load_is_read_as_in_a_document() {

@@ -129,6 +129,8 @@ impl Session {
                 let message = self.next_message();
                 self.ready(Deal { message, ..deal }, cx, out)
             }
+            // To try again before it is there would be as vain.
+            Err(why) if self.ground(&deal.basis, cx).is_moving() => State::Waiting(deal, Err(why)),
             Err(why) => self.strike_again(&deal, &why, cx, out),
         }
     }
@@ -139,7 +141,7 @@ impl Session {
             // A dry run takes nobody's place.
             _ if self.demand.dry_run => self.commit(deal, out),
             Ground::Firm => self.commit(deal, out),
-            Ground::Moving => State::Waiting(deal),
+            Ground::Moving => State::Waiting(deal, Ok(())),
             Ground::Lost(why) => self.strike_again(&deal, &why, cx, out),
         }
     }

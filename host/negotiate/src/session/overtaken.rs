@@ -29,6 +29,12 @@ pub(super) enum Ground {
     Lost(String),
 }
 
+impl Ground {
+    pub(super) const fn is_moving(&self) -> bool {
+        matches!(self, Self::Moving)
+    }
+}
+
 impl Session {
     /// What the draft stands on; it places replicas of these.
     pub(super) fn basis(&self, draft: &Draft, placed: BTreeSet<Name>, cx: &Context<'_>) -> Basis {

@@ -319,20 +319,16 @@ fn an_agreement_about_the_same_that_is_on_its_way_to_disk_is_waited_for() {
     let end = world.leases("web").into_iter().map(|lease| lease.id).collect();
     let commitment = Commitment { confirm: Vec::new(), end, end_at: now };
     let begun = world.host.ledger().begin(&commitment, now).unwrap();
-    let verdict = std::thread::scope(|scope| {
-        let asking = scope.spawn(|| world.ask(json!({"service": "web", "replicas": 8})));
-        while !world.host.is_negotiating(&name("web")) {
-            std::thread::yield_now();
-        }
-        assert!(!asking.is_finished());
-        let effects = world.host.with_engine(|engine, setting| {
-            setting.ledger.finish(begun);
-            engine.persisted("the other one", Ok(()), setting)
-        });
-        let endings = world.host.carry_out_effects(effects).unwrap();
-        world.host.conclude(endings).unwrap();
-        asking.join().unwrap()
+    let request = json!({"service": "web", "replicas": 8});
+    let ticket = world.host.begin_scaling(serde_json::from_value(request).unwrap()).unwrap();
+    assert!(world.host.is_negotiating(&name("web")));
+    let effects = world.host.with_engine(|engine, setting| {
+        setting.ledger.finish(begun);
+        engine.persisted("the other one", Ok(()), setting)
     });
+    let endings = world.host.carry_out_effects(effects).unwrap();
+    world.host.conclude(endings).unwrap();
+    let verdict = ticket.wait().unwrap();
     assert_eq!((verdict.verdict, verdict.to), (Verdict::Approved, 8), "{verdict:?}");
     assert_eq!(world.replicas("web"), 8);
     world.check();
