@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use haggle_model::{Name, Quantities, ScalingReason, Timestamp, Window};
+use haggle_model::{Name, Quantities, ScalingReason, Span, Timestamp, Window};
 use haggle_negotiate::{Ledger, Purpose, leased_replicas};
 
 use crate::{
@@ -21,6 +21,10 @@ use crate::{
     views::TurnReport,
 };
 
+/// What is missing is asked for again after this part of the time that is left: often enough when it comes
+/// close, and not a thousand times for what is months ahead.
+const RARELY: u64 = 16;
+
 /// What somebody has reserved for a service.
 struct Reservation {
     service: Name,
@@ -33,7 +37,7 @@ struct Reservation {
 
 impl Host {
     /// Negotiates again for what is reserved and has lost a lease. Where others cannot be had, that is put to
-    /// the test again after the policy's lease.
+    /// the test again after the policy's lease, and the longer the more time is left.
     pub(crate) fn reserve_again(
         &self,
         catalog: &Catalog,
@@ -47,7 +51,8 @@ impl Host {
             }
             let service = catalog.service(&broken.service)?;
             let mut policy = catalog.policy_of(service).as_ref().clone();
-            let again = now + policy.negotiation.lease;
+            let part = broken.window.start.since(now).as_millis() / RARELY;
+            let again = now + policy.negotiation.lease.max(Span::from_millis(part));
             policy.negotiation.hold_for(broken.window.length());
             let Reservation { negotiations, window, load, goes_on, .. } = broken;
             let mut states = self.states();
