@@ -208,10 +208,12 @@ impl Host {
             let Some(state) = states.get_mut(name) else { continue };
             let own = *name == agreement.requester;
             let old = replaced.get(name);
-            // Where less is to be had by now, what was reserved is still wanted.
-            let reserved = old.and_then(|old| old.requested.as_ref()).map(|old| &old.load);
-            let load = || reserved.map_or(agreed.load.clone(), |load| load.max(&agreed.load));
-            let load = if own { load() } else { Quantities::new() };
+            let load = match old.and_then(|old| old.requested.as_ref()) {
+                _ if !own => Quantities::new(),
+                // Where less is to be had by now, what was reserved is still wanted.
+                Some(reserved) => reserved.load.max(&agreed.load),
+                None => agreed.load.clone(),
+            };
             let requested = asked.requested(session, load, 0);
             let goes_on = requested.as_ref().is_some_and(|requested| requested.goes_on);
             let service = catalog.services.get(name);
