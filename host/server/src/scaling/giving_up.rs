@@ -51,8 +51,8 @@ impl Host {
         waiting.iter().filter(|(_, waiting)| same(waiting)).map(|(id, _)| id.clone()).collect()
     }
 
-    /// Ends a session for a request; whether there was one. What has been agreed in it and is not carried out
-    /// yet is waited for: once it is, it can be given back.
+    /// Ends a session for a request; whether there was one. One that is just being opened, and what has been
+    /// agreed and is not carried out yet, are waited for: then it can be ended, or given back.
     fn cancel_session(&self, id: &str) -> Result<bool, HostError> {
         let began = Instant::now();
         loop {
@@ -66,9 +66,11 @@ impl Host {
                     self.conclude(endings)?;
                     return Ok(true);
                 }
-                Err(MessageError::Confirming(_) | MessageError::Finished(_))
-                    if began.elapsed() < PATIENCE =>
-                {
+                Err(
+                    MessageError::UnknownSession(_)
+                    | MessageError::Confirming(_)
+                    | MessageError::Finished(_),
+                ) if began.elapsed() < PATIENCE => {
                     // It is written behind that.
                     self.persistence.commit(Batch::new())?;
                     thread::sleep(PAUSE);
