@@ -13,10 +13,9 @@ use crate::{
     negotiating::{
         Wish,
         applying::{Asked, Origin},
-        exchange::Waiting,
+        exchange::{Waiting, has_to_wait},
     },
     persistence::{committing::Pending, negotiation_id},
-    turn::serving::has_to_wait,
     views::{ScalingProgress, ScalingRequest, ScalingVerdict},
 };
 

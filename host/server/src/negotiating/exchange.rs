@@ -8,9 +8,9 @@ use std::{
     sync::mpsc::SyncSender,
 };
 
-use haggle_model::{Endpoint, ScalingReason, Timestamp};
+use haggle_model::{Endpoint, Name, ScalingReason, Timestamp};
 use haggle_negotiate::{
-    Content, Demand, Effect, Ending, Engine, Message, MessageError, MessageId, Negotiated,
+    Content, Demand, Effect, Ending, Engine, Ledger, Message, MessageError, MessageId, Negotiated,
     OpenError, Party, Persist, SessionRecord, Setting, answer_all,
 };
 use haggle_store::{Batch, Kind};
@@ -360,6 +360,12 @@ impl Host {
         self.settle(&session, &verdict, asked, self.clock.now(), &mut states, pending)?;
         Ok(Some((verdict, answer)))
     }
+}
+
+/// Whether a session of the service may have to wait: for parties elsewhere, or for an agreement that is on its
+/// way to disk.
+pub(crate) fn has_to_wait(catalog: &Catalog, ledger: &Ledger, service: &Name) -> bool {
+    catalog.asks_others(service) || ledger.is_committing()
 }
 
 /// Where the party is reached; none where it is answered for here.

@@ -10,6 +10,7 @@ use haggle_negotiate::{Ledger, MessageError, leased_replicas};
 use haggle_store::Batch;
 use serde_json::json;
 
+use super::GRACE;
 use crate::{
     documents::catalog::Catalog,
     error::HostError,
@@ -21,8 +22,7 @@ use crate::{
     views::TurnReport,
 };
 
-/// How long what has been agreed may take until it is carried out.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it is waited between two looks.
 const PAUSE: Duration = Duration::from_millis(1);
 
 impl Host {
@@ -70,7 +70,7 @@ impl Host {
                     MessageError::UnknownSession(_)
                     | MessageError::Confirming(_)
                     | MessageError::Finished(_),
-                ) if began.elapsed() < PATIENCE => {
+                ) if began.elapsed() < GRACE => {
                     // It is written behind that.
                     self.persistence.commit(Batch::new())?;
                     thread::sleep(PAUSE);

@@ -13,11 +13,10 @@ use crate::{
     negotiating::{
         Wish,
         applying::{Asked, Origin},
-        exchange::Waiting,
+        exchange::{Waiting, has_to_wait},
     },
     persistence::committing::Pending,
     state::{Scheduled, ServiceState},
-    turn::serving::has_to_wait,
     views::TurnReport,
 };
 

@@ -17,7 +17,11 @@ use crate::{
     error::HostError,
     events::EventKind,
     host::{Host, lock},
-    negotiating::{Wish, applying::Asked, exchange::Waiting},
+    negotiating::{
+        Wish,
+        applying::Asked,
+        exchange::{Waiting, has_to_wait},
+    },
     persistence::{committing::Pending, keep_leases},
     state::{Refused, ServiceState},
     views::{TurnReport, Verdict},
@@ -303,12 +307,6 @@ impl Host {
         report.failed += 1;
         Ok(())
     }
-}
-
-/// Whether a session of the service may have to wait: for parties elsewhere, or for an agreement that is on its
-/// way to disk.
-pub(crate) fn has_to_wait(catalog: &Catalog, ledger: &Ledger, service: &Name) -> bool {
-    catalog.asks_others(service) || ledger.is_committing()
 }
 
 /// How many replicas of the service have a lease at present, of whatever size; none where nobody provides
