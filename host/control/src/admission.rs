@@ -1,0 +1,290 @@
+//! Scaling requests come in: each is checked as a whole, kept, and then negotiated window by window.
+
+use std::sync::Arc;
+
+use haggle_model::{
+    Name, Owner, ScalingPolicy, ScalingReason, Service, Span, Timestamp, Window,
+};
+use haggle_negotiate::Purpose as Aim;
+
+use crate::{
+    ControlError,
+    input::Caller,
+    request::{Part, Request, Status},
+    session::{Asked, Draft, Ended, MOST_OPEN, Origin},
+    step::Step,
+    verdict::{Progress, Verdict, WindowVerdict},
+    window::{ScalingRequest, ScalingWindow, Wanted},
+};
+
+/// So many windows of one service may be reserved at most.
+pub(crate) const MOST_RESERVATIONS: usize = 1000;
+
+impl Step<'_> {
+    /// Takes a request in and opens its negotiations. Returns its id. Whoever waits is answered when none of
+    /// it is pending.
+    pub(crate) fn request(
+        &mut self,
+        caller: Caller,
+        request: &ScalingRequest,
+        arrived: Timestamp,
+    ) -> Result<String, ControlError> {
+        let service = Arc::clone(self.state.catalog.service(&request.service)?);
+        let policy = self.state.catalog.policy_of(&service);
+        let wanted = request.wanted(&service, self.now)?;
+        let open = self.state.sessions.len() + wanted.len();
+        if open > MOST_OPEN {
+            return Err(ControlError::Busy { open, most: MOST_OPEN });
+        }
+        let several = request.windows.is_some();
+        let taken = self.reserved(&service.name);
+        let count = taken.len() + wanted.iter().filter(|wanted| wanted.is_definite()).count();
+        if count > MOST_RESERVATIONS && !request.dry_run {
+            let (service, most) = (service.name.clone(), MOST_RESERVATIONS);
+            return Err(ControlError::TooManyReservations { service, count, most });
+        }
+        let from = self.state.services.get(&service.name).map_or(0, |state| state.replicas);
+        let mut parts = Vec::new();
+        for wanted in &wanted {
+            let (window, refused) = match self.free_window(&service, &policy, wanted, &taken) {
+                Ok(window) => (window, None),
+                Err(error) if several => (wanted.window(self.now, Span::ZERO), Some(error)),
+                Err(error) => return Err(error),
+            };
+            let denied = |error: ControlError| {
+                let name = &service.name;
+                let denied = WindowVerdict::denied(name, None, from, window, error.to_string());
+                Status::Done(Box::new(denied))
+            };
+            parts.push(Part {
+                window,
+                load: wanted.load(&service, policy.scaling.target_utilization),
+                definite: wanted.is_definite(),
+                sessions: Vec::new(),
+                status: refused.map_or(Status::Open, denied),
+            });
+        }
+        let own = several.then(|| self.next_number());
+        let mut numbers = Vec::new();
+        for part in parts.iter_mut().filter(|part| part.status == Status::Open) {
+            let number = self.next_number();
+            part.sessions.push(self.id_of(number));
+            numbers.push(number);
+        }
+        let number = own.or_else(|| numbers.first().copied()).unwrap_or(self.state.number);
+        let id = self.id_of(number);
+        let kept = Arc::new(Request {
+            id: id.clone(),
+            number,
+            service: service.name.clone(),
+            from,
+            dry_run: request.dry_run,
+            several,
+            arrived,
+            deadline: request.deadline,
+            parts,
+            over: false,
+        });
+        self.state.requests.insert(id.clone(), Arc::clone(&kept));
+        self.state.waiting.insert(id.clone(), caller);
+        let open = kept.parts.iter().enumerate().filter(|(_, part)| part.status == Status::Open);
+        for ((place, part), number) in open.zip(numbers) {
+            let origin = Origin::Request { id: id.clone(), part: place };
+            self.open_part(&kept, part, number, &service, &policy, origin)?;
+        }
+        self.conclude(&id);
+        Ok(id)
+    }
+
+    /// Negotiates for one window. A demand that makes no sense is an error of a request for one window, and a
+    /// denial of one of several.
+    fn open_part(
+        &mut self,
+        request: &Request,
+        part: &Part,
+        number: u64,
+        service: &Service,
+        policy: &ScalingPolicy,
+        origin: Origin,
+    ) -> Result<(), ControlError> {
+        let mut policy = policy.clone();
+        if part.definite {
+            policy.negotiation.hold_for(part.window.length());
+        }
+        if let Some(deadline) = request.deadline {
+            policy.negotiation.deadline = deadline;
+        }
+        let owner = Owner::Service(service.name.clone());
+        let promised = self.state.ledger.committed(&owner, part.window, &[]);
+        let load = part.load.minus(&promised);
+        let utilization = policy.scaling.target_utilization;
+        let asked = Asked {
+            wanted: service.replicas_for(&load, utilization),
+            from: request.from,
+            reason: ScalingReason::Request,
+            bound: None,
+            explanation: "asked for through the API".to_owned(),
+        };
+        let draft = Draft {
+            service,
+            policy: &policy,
+            load,
+            aim: Aim::Growth,
+            window: part.window,
+            started_at: request.arrived.min(self.now),
+            dry_run: request.dry_run,
+        };
+        let place = origin.request().map_or(0, |(_, part)| part);
+        match self.open_numbered(number, draft, asked, origin) {
+            Ok(_) => Ok(()),
+            Err(error) if request.several => {
+                let (name, why) = (&service.name, error.to_string());
+                let denied = WindowVerdict::denied(name, None, request.from, part.window, why);
+                self.close_part(&request.id, place, denied);
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// When it is to be negotiated for. What begins now takes the place of what was asked for before and has
+    /// begun, but not of what is reserved for later. An overlap shorter than the time between two passes is
+    /// cut off.
+    fn free_window(
+        &self,
+        service: &Service,
+        policy: &ScalingPolicy,
+        wanted: &Wanted,
+        taken: &[(String, usize, Window)],
+    ) -> Result<Window, ControlError> {
+        let now = self.now;
+        let mut window = wanted.window(now, policy.negotiation.lease);
+        if !wanted.is_definite()
+            && let Some(state) = self.state.services.get(&service.name)
+        {
+            window = state.until_next_begin(window);
+        }
+        let asked = window;
+        for (by, _, other) in taken {
+            if !other.overlaps(&window) || (window.start <= now && other.start <= now) {
+                continue;
+            }
+            let (start, end) = (window.start.max(other.start), window.end.min(other.end));
+            let clipped = if other.start > window.start {
+                Window { end: other.start, ..window }
+            } else {
+                Window { start: other.end, ..window }
+            };
+            let short = end.since(start) <= self.options.interval;
+            if !short || clipped.start >= clipped.end {
+                let (service, by, window) = (service.name.clone(), by.clone(), *other);
+                return Err(ControlError::Reserved { service, by, window });
+            }
+            window = clipped;
+        }
+        debug_assert!(window.start >= asked.start && window.end <= asked.end);
+        Ok(window)
+    }
+
+    /// Changes a reservation in place: negotiates for the new window, and gives the old one back once that is
+    /// agreed. If it is denied, the old one stands.
+    pub(crate) fn amend(
+        &mut self,
+        caller: Caller,
+        id: &str,
+        window: ScalingWindow,
+    ) -> Result<(), ControlError> {
+        let not_found = || ControlError::not_found("scaling request", id);
+        let request = self.state.requests.get(id).cloned().ok_or_else(not_found)?;
+        let refuse = |why| Err(ControlError::NotAmendable { id: id.to_owned(), why });
+        let [part] = request.parts.as_slice() else {
+            return refuse("it has several windows: cancel it and ask anew");
+        };
+        if part.agreed().is_none() || !part.definite {
+            return refuse("nothing is reserved by it: ask anew");
+        }
+        if self.state.waiting.contains_key(id) || self.amends(id) {
+            return refuse("it is being changed already: wait for that");
+        }
+        let service = Arc::clone(self.state.catalog.service(&request.service)?);
+        let policy = self.state.catalog.policy_of(&service);
+        let wanted = Wanted::new(String::new(), window, &service, self.now)?;
+        if !wanted.is_definite() {
+            return refuse("the new window has no end: give `end` or `lease`");
+        }
+        let mut taken = self.reserved(&service.name);
+        taken.retain(|(by, _, _)| by != id);
+        let window = self.free_window(&service, &policy, &wanted, &taken)?;
+        let number = self.next_number();
+        let load = wanted.load(&service, policy.scaling.target_utilization);
+        let amended = Part { window, load, sessions: vec![self.id_of(number)], ..part.clone() };
+        self.state.waiting.insert(id.to_owned(), caller);
+        let origin = Origin::Amendment { id: id.to_owned(), part: 0 };
+        let request = Request { arrived: self.now, ..request.as_ref().clone() };
+        self.open_part(&request, &amended, number, &service, &policy, origin)
+    }
+
+    /// Whether a change of the request is being negotiated.
+    fn amends(&self, id: &str) -> bool {
+        self.state.sessions.values().any(|purpose| {
+            matches!(&purpose.origin, Origin::Amendment { id: of, .. } if of == id)
+        })
+    }
+
+    /// A change of a reservation has been negotiated.
+    pub(crate) fn close_amendment(
+        &mut self,
+        id: &str,
+        place: usize,
+        ended: &Ended,
+        verdict: WindowVerdict,
+    ) {
+        let Some(mut request) = self.state.requests.get(id).cloned() else { return };
+        let mut answer = request.as_ref().clone();
+        if let Some(part) = answer.parts.get_mut(place) {
+            let old = std::mem::take(&mut part.sessions);
+            part.status = Status::Done(Box::new(verdict.clone()));
+            if verdict.verdict != Verdict::Denied {
+                part.window = ended.window;
+                let owner = Owner::Service(request.service.clone());
+                let promised = self.state.ledger.committed(&owner, ended.window, &[]);
+                part.load = ended.demand.load.plus(&promised);
+                part.sessions = vec![ended.id.clone()];
+                self.give_back_old(&request.service, &old, ended);
+                request = Arc::new(answer.clone());
+                self.state.requests.insert(id.to_owned(), Arc::clone(&request));
+                self.keep_request(&request);
+            }
+        }
+        if let Some(caller) = self.state.waiting.remove(id) {
+            self.answer(caller, Ok(crate::Answer::Verdict(answer.verdict())));
+        }
+    }
+
+    /// Releases what was leased in earlier negotiations of an amended reservation and is no part of the new
+    /// agreement, and what was noted because of them.
+    fn give_back_old(&mut self, holder: &Name, sessions: &[String], ended: &Ended) {
+        let kept: Vec<_> = ended.outcome.agreement().map_or(&[][..], |a| &a.leases).to_vec();
+        let mut released = self.release_of(holder, sessions);
+        released.retain(|lease| !kept.contains(&lease.id));
+        self.unschedule(|later| sessions.contains(&later.session));
+        let names: Vec<Name> = self.state.services.keys().cloned().collect();
+        for name in names {
+            let has = |state: &crate::ServiceState| {
+                state.claims.iter().any(|claim| sessions.contains(&claim.session))
+            };
+            if self.state.services.get(&name).is_some_and(|state| has(state))
+                && let Some(state) = self.state.service_mut(&name)
+            {
+                state.end_claims(|claim| sessions.contains(&claim.session));
+                self.keep(&name);
+            }
+        }
+    }
+
+    /// Where a request stands that was just taken in.
+    pub(crate) fn progress_of(&self, id: &str) -> Result<Progress, ControlError> {
+        let not_found = || ControlError::not_found("scaling request", id);
+        self.state.request(id).ok_or_else(not_found)
+    }
+}

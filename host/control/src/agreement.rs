@@ -1,0 +1,276 @@
+//! What an agreement means for each service in it: a decision now, or something scheduled.
+
+use std::collections::BTreeMap;
+
+use haggle_model::{
+    Bound, Decision, Lease, LeaseState, Name, Quantities, ScalingReason, Timestamp,
+};
+use haggle_negotiate::{Agreement, leased_replicas};
+use serde_json::json;
+
+use crate::{
+    Action, Effect, EventKind,
+    record::Write,
+    service::{Agreed, Claim, Refusal, Scheduled},
+    session::{Asked, Ended, Origin},
+    step::Step,
+};
+
+/// A change of the number of replicas, on its way to become a decision.
+pub(crate) struct Order {
+    pub(crate) to: u32,
+    pub(crate) wanted: u32,
+    pub(crate) reason: ScalingReason,
+    pub(crate) load: Quantities,
+    pub(crate) bound: Option<Bound>,
+    pub(crate) negotiation: Option<String>,
+    pub(crate) explanation: String,
+}
+
+impl Step<'_> {
+    /// What follows from a negotiation that may change something.
+    pub(crate) fn settle(&mut self, ended: &Ended, asked: &Asked, origin: &Origin) {
+        let Some(agreement) = ended.outcome.agreement() else { return };
+        self.mark_lost(agreement, ended);
+        if self.is_void(agreement) {
+            return;
+        }
+        if ended.window.start > self.now {
+            self.schedule(ended, agreement, origin);
+        } else {
+            self.apply_agreement(ended, agreement, asked, origin);
+        }
+    }
+
+    /// Whether all of its leases have ended already, because capacity was taken back meanwhile.
+    fn is_void(&self, agreement: &Agreement) -> bool {
+        let ledger = &self.state.ledger;
+        let stands = |lease: &Lease| lease.state == LeaseState::Confirmed;
+        let mut leases = agreement.leases.iter().map(|id| ledger.lease(id));
+        !agreement.leases.is_empty() && !leases.any(|lease| lease.is_some_and(stands))
+    }
+
+    /// Whoever lost a lease to this agreement has to negotiate for another; its requester has one again.
+    fn mark_lost(&mut self, agreement: &Agreement, ended: &Ended) {
+        if ended.demand.window.start <= self.now
+            && let Some(state) = self.state.service_mut(&agreement.requester)
+        {
+            state.lost = false;
+        }
+        let borrowed = agreement.borrowed.iter().filter_map(|id| self.state.ledger.lease(id));
+        let lost: Vec<Lease> = borrowed.cloned().collect();
+        self.note_lost(&lost);
+    }
+
+    /// Notes what is to be done when the window of the agreement begins, in place of what was noted before for
+    /// the same window of the same request.
+    fn schedule(&mut self, ended: &Ended, agreement: &Agreement, origin: &Origin) {
+        let same = |old: &Scheduled| match (origin, &old.claim) {
+            (Origin::Renewal { id, part } | Origin::Amendment { id, part }, Some(claim)) => {
+                claim.is_of(id, *part)
+            }
+            _ => false,
+        };
+        let mut replaced: BTreeMap<Name, Scheduled> = BTreeMap::new();
+        if matches!(origin, Origin::Renewal { .. } | Origin::Amendment { .. }) {
+            replaced = self.unschedule(same);
+        }
+        for (name, agreed) in &agreement.services {
+            let Some((service, _)) = self.described(name) else { continue };
+            let own = *name == agreement.requester;
+            let old = replaced.get(name).filter(|_| matches!(origin, Origin::Renewal { .. }));
+            let load = match old.and_then(|old| old.claim.as_ref()) {
+                _ if !own => Quantities::new(),
+                // Where less is to be had by now, what was reserved is still wanted.
+                Some(reserved) => reserved.load.max(&agreed.load),
+                None => agreed.load.clone(),
+            };
+            let claim = self.claim_of(origin, ended, load, 0);
+            let open_ended = claim.as_ref().is_some_and(|claim| claim.open_ended);
+            let leased = leased_replicas(&self.state.ledger, &service, ended.window);
+            let scheduled = Scheduled {
+                at: ended.window.start,
+                until: (!open_ended).then_some(ended.window.end),
+                replicas: agreed.replicas,
+                leased: old.map_or(leased, |old| old.leased.max(leased)),
+                load: agreed.load.clone(),
+                session: ended.id.clone(),
+                again: old.map_or(Timestamp::default(), |old| old.again),
+                agreed: own.then(|| ended.agreed(&agreed.load)),
+                claim: claim.filter(|claim| own || !claim.open_ended),
+            };
+            let refusal = match origin {
+                // Until then there is no more to be had.
+                Origin::Target { load } if own => {
+                    Some(Refusal { load: load.clone(), until: ended.window.start })
+                }
+                _ => None,
+            };
+            let Some(state) = self.state.service_mut(name) else { continue };
+            state.scheduled.push(scheduled);
+            if refusal.is_some() {
+                state.refusal = refusal;
+            }
+            self.keep(name);
+        }
+    }
+
+    /// Takes out what is scheduled and `which` says, and returns it by service.
+    pub(crate) fn unschedule(
+        &mut self,
+        which: impl Fn(&Scheduled) -> bool,
+    ) -> BTreeMap<Name, Scheduled> {
+        let concerned = self.state.services.iter();
+        let concerned = concerned.filter(|(_, state)| state.scheduled.iter().any(&which));
+        let names: Vec<Name> = concerned.map(|(name, _)| name.clone()).collect();
+        let mut found = BTreeMap::new();
+        for name in names {
+            if let Some(state) = self.state.service_mut(&name) {
+                let mut old = state.scheduled.extract_if(.., |later| which(later));
+                if let Some(first) = old.next() {
+                    drop(old);
+                    found.insert(name.clone(), first);
+                }
+                state.scheduled.retain(|later| !which(later));
+            }
+            self.keep(&name);
+        }
+        found
+    }
+
+    /// Turns an agreement into decisions about every service in it.
+    fn apply_agreement(
+        &mut self,
+        ended: &Ended,
+        agreement: &Agreement,
+        asked: &Asked,
+        origin: &Origin,
+    ) {
+        let requester = &agreement.requester;
+        for (name, agreed) in &agreement.services {
+            let own = name == requester;
+            let Some(before) = self.state.services.get(name).map(|state| state.underlying()) else {
+                continue;
+            };
+            let claim = self.claim_of(origin, ended, agreed.load.clone(), before);
+            let Some(state) = self.state.service_mut(name) else { continue };
+            if own {
+                state.agreed = Some(ended.agreed(&agreed.load));
+                state.return_to = None;
+            }
+            match claim {
+                Some(claim) if own => {
+                    state.claims.retain(|old| !old.is_of(&claim.request, claim.part));
+                    state.claim(claim);
+                }
+                Some(claim) if !claim.open_ended => {
+                    state.claims.retain(|old| !old.is_of(&claim.request, claim.part));
+                    state.claims.push(Claim { load: Quantities::new(), ..claim });
+                }
+                _ => {}
+            }
+            // A dependency is raised to what it has promised, and decides itself what it gives back. Nor does
+            // a requester that gets less than it asked for end up with fewer than it has.
+            let kept = if own { state.replicas.min(asked.wanted) } else { state.replicas };
+            let keeps = !own || agreement.reduced;
+            let to = if keeps { agreed.replicas.max(kept) } else { agreed.replicas };
+            if own || origin.request().is_some() {
+                self.keep(name);
+            }
+            let reduced = own && agreement.reduced;
+            self.order(name, Order {
+                to,
+                wanted: if own { asked.wanted } else { agreed.replicas },
+                reason: if own { asked.reason } else { ScalingReason::Dependency },
+                load: agreed.load.clone(),
+                bound: if reduced { Some(Bound::Negotiation) } else { asked.bound.filter(|_| own) },
+                negotiation: Some(ended.id.clone()),
+                explanation: if own {
+                    asked.explanation.clone()
+                } else {
+                    format!("{requester} will ask for {}", agreed.load)
+                },
+            });
+        }
+    }
+
+    fn claim_of(
+        &self,
+        origin: &Origin,
+        ended: &Ended,
+        load: Quantities,
+        before: u32,
+    ) -> Option<Claim> {
+        let (request, part) = origin.request()?;
+        let definite = self.state.requests.get(request)?.parts.get(part)?.definite;
+        let (request, session) = (request.to_owned(), ended.id.clone());
+        let open_ended = !definite;
+        Some(Claim { request, part, session, load, window: ended.window, open_ended, before })
+    }
+
+    /// Decides how many replicas a service has from now on: never more than are leased where units are
+    /// provided, but for those that it has in any case.
+    pub(crate) fn order(&mut self, name: &Name, order: Order) {
+        let Some((service, policy)) = self.described(name) else { return };
+        let leased = self.leased(&service);
+        let Some(state) = self.state.services.get(name) else { return };
+        let from = state.replicas;
+        let most = leased.map_or(u32::MAX, |leased| leased.max(service.replicas.min));
+        let to = if order.to > from { order.to.min(most).max(from) } else { order.to };
+        if from == to {
+            return;
+        }
+        self.state.decisions += 1;
+        let (now, sequence) = (self.now, self.state.decisions);
+        let lasting = order.reason != ScalingReason::Request;
+        if let Some(state) = self.state.service_mut(name) {
+            (state.replicas, state.sequence) = (to, sequence);
+            if to > from && lasting {
+                // What was raised stays for the stabilization window, whoever raised it.
+                state.recent.push(now, to, policy.scaling.stabilization);
+            }
+        }
+        let Order { wanted, reason, load, bound, negotiation, explanation, .. } = order;
+        let decision = Decision {
+            sequence,
+            at: now,
+            service: name.clone(),
+            from,
+            to,
+            wanted,
+            reason,
+            load,
+            bound,
+            negotiation,
+            explanation,
+        };
+        let message = format!("{from} -> {to} replicas: {}", decision.explanation);
+        let detail = serde_json::to_value(&decision).unwrap_or_else(|_| json!({}));
+        self.keep(name);
+        self.writes.push(Write::Append(decision));
+        self.publish(EventKind::Decision, name.as_str(), message, detail);
+        self.actuate(name);
+    }
+
+    /// Has the driver bring the service to what was decided.
+    pub(crate) fn actuate(&mut self, name: &Name) {
+        let (Some(service), Some(state)) =
+            (self.state.catalog.services.get(name), self.state.services.get(name))
+        else {
+            return;
+        };
+        self.effects.push(Effect::Actuate(Action {
+            service: service.clone(),
+            replicas: state.replicas,
+            resources: service.replica.uses.clone(),
+            sequence: state.sequence,
+        }));
+    }
+}
+
+impl Ended {
+    fn agreed(&self, load: &Quantities) -> Agreed {
+        let renew_before = self.demand.policy.renew_before;
+        Agreed { load: load.clone(), until: self.window.end, renew_before }
+    }
+}

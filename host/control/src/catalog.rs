@@ -1,0 +1,176 @@
+//! What was described: services, dependencies, providers, scaling policies and calendar events.
+
+use std::sync::Arc;
+
+use haggle_model::{
+    CalendarEvent, Dependency, DependencyDocument, DependencyGraph, Name, Owner, Provider,
+    ScalingPolicy, Service, Span,
+};
+use haggle_negotiate::{Standing, World};
+use imbl::OrdMap;
+use serde::{Deserialize, Serialize};
+
+use crate::{ControlError, service::ServiceState};
+
+/// What was described. A clone shares all of it.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    pub(crate) services: OrdMap<Name, Arc<Service>>,
+    pub(crate) providers: OrdMap<Name, Arc<Provider>>,
+    pub(crate) policies: OrdMap<Name, Arc<ScalingPolicy>>,
+    pub(crate) calendar: OrdMap<Name, Arc<CalendarEvent>>,
+    pub(crate) graph: Arc<DependencyGraph>,
+}
+
+/// The dependency graph as JSON.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Graph {
+    /// Every service.
+    pub services: Vec<Name>,
+    /// Every dependency.
+    pub dependencies: Vec<DependencyDocument>,
+}
+
+impl Catalog {
+    /// A catalog with the default policy and nothing else.
+    pub(crate) fn new() -> Self {
+        let default = Arc::new(ScalingPolicy::default());
+        Self {
+            services: OrdMap::new(),
+            providers: OrdMap::new(),
+            policies: OrdMap::unit(default.name.clone(), default),
+            calendar: OrdMap::new(),
+            graph: Arc::new(DependencyGraph::new()),
+        }
+    }
+
+    /// The services by name.
+    pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
+        self.services.values()
+    }
+
+    /// The providers by name, as they were described.
+    pub fn providers(&self) -> impl Iterator<Item = &Arc<Provider>> {
+        self.providers.values()
+    }
+
+    /// The scaling policies by name.
+    pub fn policies(&self) -> impl Iterator<Item = &Arc<ScalingPolicy>> {
+        self.policies.values()
+    }
+
+    /// The calendar events by name.
+    pub fn calendar(&self) -> impl Iterator<Item = &Arc<CalendarEvent>> {
+        self.calendar.values()
+    }
+
+    /// A service.
+    ///
+    /// # Errors
+    /// [`ControlError::NotFound`].
+    pub fn service(&self, name: &Name) -> Result<&Arc<Service>, ControlError> {
+        self.services.get(name).ok_or_else(|| ControlError::not_found("service", name))
+    }
+
+    /// A provider as it was described.
+    ///
+    /// # Errors
+    /// [`ControlError::NotFound`].
+    pub fn provider(&self, name: &Name) -> Result<&Arc<Provider>, ControlError> {
+        self.providers.get(name).ok_or_else(|| ControlError::not_found("provider", name))
+    }
+
+    /// A scaling policy.
+    ///
+    /// # Errors
+    /// [`ControlError::NotFound`].
+    pub fn policy(&self, name: &Name) -> Result<&Arc<ScalingPolicy>, ControlError> {
+        self.policies.get(name).ok_or_else(|| ControlError::not_found("policy", name))
+    }
+
+    /// A calendar event.
+    ///
+    /// # Errors
+    /// [`ControlError::NotFound`].
+    pub fn event(&self, name: &Name) -> Result<&Arc<CalendarEvent>, ControlError> {
+        self.calendar.get(name).ok_or_else(|| ControlError::not_found("event", name))
+    }
+
+    /// The policy that a service follows.
+    #[must_use]
+    pub fn policy_of(&self, service: &Service) -> Arc<ScalingPolicy> {
+        self.policies.get(&service.policy).cloned().unwrap_or_default()
+    }
+
+    /// How far back any policy looks.
+    #[must_use]
+    pub fn longest_history(&self) -> Span {
+        self.policies.values().map(|policy| policy.forecast.history).max().unwrap_or(Span::ZERO)
+    }
+
+    /// Who depends on whom.
+    #[must_use]
+    pub fn graph(&self) -> Graph {
+        let document = |(from, to, dependency): (&Name, &Name, &Dependency)| DependencyDocument {
+            from: from.clone(),
+            to: to.clone(),
+            strength: dependency.strength,
+            ratios: dependency.ratios.clone(),
+        };
+        Graph {
+            services: self.graph.services().cloned().collect(),
+            dependencies: self.graph.dependencies().map(document).collect(),
+        }
+    }
+
+    /// The services in an order in which dependents come before what they depend on, as far as there are no
+    /// cycles: what a dependent is promised is part of what its dependency needs.
+    pub(crate) fn dependents_first(&self) -> Vec<Name> {
+        let graph = self.graph.as_petgraph();
+        let mut components = petgraph::algo::tarjan_scc(graph);
+        // Tarjan's components come dependencies first.
+        components.reverse();
+        let names = components.into_iter().flatten().filter_map(|node| graph.node_weight(node));
+        names.cloned().collect()
+    }
+}
+
+/// The accounts of a provider's units in the ledger.
+pub(crate) fn accounts(provider: &Provider) -> impl Iterator<Item = Owner> {
+    let name = &provider.name;
+    provider
+        .units
+        .iter()
+        .map(move |unit| Owner::Unit { provider: name.clone(), unit: unit.id.clone() })
+}
+
+/// The world as a negotiation sees it.
+pub(crate) struct View<'a> {
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) services: &'a OrdMap<Name, Arc<ServiceState>>,
+    /// Providers with what they have at present.
+    pub(crate) providers: &'a OrdMap<Name, Arc<Provider>>,
+}
+
+impl World for View<'_> {
+    fn graph(&self) -> &DependencyGraph {
+        &self.catalog.graph
+    }
+
+    fn standing(&self, service: &Name) -> Option<Standing> {
+        let service = self.catalog.services.get(service)?;
+        let state = self.services.get(&service.name)?;
+        let policy = self.catalog.policy_of(service);
+        Some(Standing {
+            service: service.as_ref().clone(),
+            tier: state.tier,
+            planned: state.planned.clone(),
+            target_utilization: policy.scaling.target_utilization,
+            budget_per_hour: policy.bidding.budget_per_hour,
+        })
+    }
+
+    fn providers(&self) -> Vec<&Provider> {
+        self.providers.values().map(AsRef::as_ref).collect()
+    }
+}

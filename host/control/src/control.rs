@@ -1,0 +1,191 @@
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use haggle_model::{Name, Span, Timestamp};
+use haggle_negotiate::EngineOptions;
+
+use crate::{
+    ControlError, Effect, Input, State,
+    effect::CommitId,
+    input::Caller,
+    step::{Done, Step},
+};
+
+/// How the core works.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Tells hosts apart in the ids of negotiations and leases.
+    pub host: String,
+    /// The time between two reconcile passes.
+    pub interval: Span,
+    /// How negotiations are run.
+    pub engine: EngineOptions,
+    /// The built-in plugins and their roles.
+    pub built_in: BTreeMap<Name, BTreeSet<String>>,
+    /// How many records of negotiations and requests are kept that nothing refers to any more.
+    pub records: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            host: "host".to_owned(),
+            interval: Span::from_secs(15),
+            engine: EngineOptions::default(),
+            built_in: BTreeMap::new(),
+            records: 10_000,
+        }
+    }
+}
+
+/// The deciding core.
+///
+/// # What counts when
+///
+/// A step that writes something emits [`Effect::Commit`]. Its other effects follow once that commit is
+/// reported durable, behind those of earlier steps; only [`Effect::Consult`] goes out at once. Later steps
+/// build on the new state meanwhile. If a commit fails, its step and all later ones are undone, and whoever
+/// waited for their answer gets an error.
+#[derive(Debug)]
+pub struct Control {
+    options: Arc<Options>,
+    /// Ahead of the disk by what is staged.
+    state: State,
+    durable: Arc<State>,
+    staged: VecDeque<Staged>,
+    last_commit: CommitId,
+    version: Version,
+}
+
+/// Counts how often the durable state has changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(pub u64);
+
+/// A step on its way to disk, and later steps that wrote nothing.
+#[derive(Debug)]
+struct Staged {
+    id: CommitId,
+    state: State,
+    effects: Vec<Effect>,
+}
+
+impl Control {
+    pub(crate) fn with_state(options: Options, state: State) -> Self {
+        Self {
+            options: Arc::new(options),
+            durable: Arc::new(state.clone()),
+            state,
+            staged: VecDeque::new(),
+            last_commit: CommitId::default(),
+            version: Version::default(),
+        }
+    }
+
+    /// A core that knows nothing yet.
+    #[must_use]
+    pub fn new(options: Options, now: Timestamp) -> Self {
+        let mut state = State::new(now);
+        state.engine = haggle_negotiate::Engine::new(options.engine);
+        Self::with_state(options, state)
+    }
+
+    /// Takes in what has happened and says what is to be done.
+    pub fn step(&mut self, now: Timestamp, input: Input) -> Vec<Effect> {
+        match input {
+            Input::Committed(id) => self.committed(id),
+            Input::CommitFailed(id, why) => self.failed(id, &why),
+            input => {
+                let mut step = Step::new(&self.options, self.state.clone(), now);
+                step.apply(input);
+                self.stage(step.done())
+            }
+        }
+    }
+
+    /// The durable state, for readers.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<State> {
+        Arc::clone(&self.durable)
+    }
+
+    /// Changes whenever [`Control::snapshot`] does.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The newest state, which may not be durable yet: for deciding when to [`Input::Tick`].
+    #[must_use]
+    pub const fn newest(&self) -> &State {
+        &self.state
+    }
+
+    /// Whether nothing is on its way to disk.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.staged.is_empty()
+    }
+
+    pub(crate) fn options(&self) -> Arc<Options> {
+        Arc::clone(&self.options)
+    }
+
+    pub(crate) fn stage(&mut self, done: Done) -> Vec<Effect> {
+        let Done { state, writes, effects, consultations } = done;
+        self.state = state;
+        let mut now: Vec<Effect> = consultations.into_iter().map(Effect::Consult).collect();
+        if !writes.is_empty() {
+            self.last_commit = CommitId(self.last_commit.0 + 1);
+            let id = self.last_commit;
+            self.staged.push_back(Staged { id, state: self.state.clone(), effects });
+            now.push(Effect::Commit { id, writes });
+        } else if let Some(last) = self.staged.back_mut() {
+            last.state = self.state.clone();
+            last.effects.extend(effects);
+        } else {
+            self.publish(self.state.clone());
+            now.extend(effects);
+        }
+        now
+    }
+
+    fn committed(&mut self, id: CommitId) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        while let Some(first) = self.staged.front()
+            && first.id <= id
+        {
+            let Some(Staged { state, effects: released, .. }) = self.staged.pop_front() else { break };
+            self.publish(state);
+            effects.extend(released);
+        }
+        effects
+    }
+
+    /// Undoes everything that is not durable. What waits in the durable state goes on waiting; everybody
+    /// else gets an error.
+    fn failed(&mut self, id: CommitId, why: &str) -> Vec<Effect> {
+        if self.staged.front().is_none_or(|first| first.id > id) {
+            return Vec::new();
+        }
+        let still: BTreeSet<Caller> = self.durable.waiting.values().copied().collect();
+        let mut lost: BTreeSet<Caller> = self.state.waiting.values().copied().collect();
+        for effect in self.staged.drain(..).flat_map(|staged| staged.effects) {
+            if let Effect::Answer { caller, .. } = effect {
+                lost.insert(caller);
+            }
+        }
+        self.state = self.durable.as_ref().clone();
+        let answer = |caller| {
+            let answer = Err(ControlError::Store(why.to_owned()));
+            Effect::Answer { caller, answer }
+        };
+        lost.difference(&still).copied().map(answer).collect()
+    }
+
+    fn publish(&mut self, state: State) {
+        self.durable = Arc::new(state);
+        self.version.0 += 1;
+    }
+}

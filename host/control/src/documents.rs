@@ -1,0 +1,295 @@
+//! Documents change: each is checked, then counts as a whole.
+
+use std::sync::Arc;
+
+use haggle_model::{
+    CalendarEvent, Dependency, DependencyDocument, LeaseId, Name, Owner, Provider, ScalingPolicy,
+    Service,
+};
+use haggle_negotiate::{cycle_gain, service_capacity};
+use serde_json::json;
+
+use crate::{
+    ControlError, Effect, EventKind,
+    catalog::accounts,
+    effect::Put,
+    input::Change,
+    record::{Key, Record},
+    service::ServiceState,
+    step::Step,
+};
+
+/// The most events that are kept: forecasters are told of each.
+const MOST_EVENTS: usize = 1000;
+
+/// What policies call the roles of plugins.
+pub(crate) const FORECASTING: &str = "forecasting";
+pub(crate) const FAILURE_PREDICTION: &str = "failure-prediction";
+pub(crate) const BIDDING: &str = "bidding";
+pub(crate) const TIERING: &str = "tiering";
+
+impl Step<'_> {
+    pub(crate) fn change(&mut self, change: Change) -> Result<Put, ControlError> {
+        match change {
+            Change::PutService(service) => self.put_service(service),
+            Change::DeleteService(name) => self.delete_service(&name),
+            Change::PutDependency(from, to, dependency) => {
+                self.put_dependency(&from, &to, dependency)
+            }
+            Change::DeleteDependency(from, to) => self.delete_dependency(&from, &to),
+            Change::PutProvider(provider) => self.put_provider(provider),
+            Change::DeleteProvider(name) => self.delete_provider(&name),
+            Change::PutPolicy(policy) => self.put_policy(policy),
+            Change::PutEvent(event) => self.put_event(event),
+            Change::DeleteEvent(name) => self.delete_event(&name),
+        }
+    }
+
+    fn put_service(&mut self, service: Service) -> Result<Put, ControlError> {
+        service.validate()?;
+        let name = service.name.clone();
+        if !self.state.catalog.policies.contains_key(&service.policy) {
+            let missing = format!("policy {}", service.policy);
+            let (what, name) = ("service", name.to_string());
+            return Err(ControlError::Missing { what, name, field: "policy", missing });
+        }
+        if self.state.catalog.services.get(&name).is_some_and(|old| **old == service) {
+            return Ok(Put::Updated);
+        }
+        let service = Arc::new(service);
+        let old = self.state.catalog.services.insert(name.clone(), Arc::clone(&service));
+        if !self.state.catalog.graph.contains(&name) {
+            Arc::make_mut(&mut self.state.catalog.graph).add_service(&name);
+        }
+        self.put(Record::Service(Arc::clone(&service)));
+        self.track(&service);
+        Ok(self.shown("service", &name, old.is_some()))
+    }
+
+    /// The ledger and the driver know the service as it is described now.
+    pub(crate) fn track(&mut self, service: &Arc<Service>) {
+        let name = &service.name;
+        let policy = self.state.catalog.policy_of(service);
+        let capacity = service_capacity(service, policy.scaling.target_utilization);
+        self.state.ledger.set_capacity(&Owner::Service(name.clone()), &capacity);
+        let new = || Arc::new(ServiceState::new(service, self.now));
+        let state = self.state.services.get(name).cloned().unwrap_or_else(new);
+        let replicas = state.replicas.clamp(service.replicas.min, service.replicas.max);
+        let changed = replicas != state.replicas;
+        self.state.services.insert(name.clone(), state);
+        if changed {
+            if let Some(state) = self.state.service_mut(name) {
+                state.replicas = replicas;
+            }
+            self.keep(name);
+        }
+        self.actuate(name);
+    }
+
+    fn delete_service(&mut self, name: &Name) -> Result<Put, ControlError> {
+        self.state.catalog.service(name)?;
+        Arc::make_mut(&mut self.state.catalog.graph).remove_service(name)?;
+        let requests = self.state.requests.values().filter(|request| request.service == *name);
+        let requests: Vec<String> = requests.map(|request| request.id.clone()).collect();
+        for id in requests {
+            self.cancel(&id)?;
+        }
+        let open = self.state.sessions.iter();
+        let open = open.filter(|(_, purpose)| purpose.demand.requester == *name);
+        let open: Vec<String> = open.map(|(id, _)| id.clone()).collect();
+        for id in open {
+            let why = "the service was deleted".to_owned();
+            let effects = self.with_engine(|engine, setting| engine.cancel(&id, why, setting))?;
+            self.carry_out(effects);
+        }
+        let held: Vec<LeaseId> =
+            self.state.ledger.leases_of(name).map(|lease| lease.id.clone()).collect();
+        let released = self.state.ledger.release(&held);
+        self.keep_leases(&released);
+        self.state.ledger.remove_owner(&Owner::Service(name.clone()));
+        self.state.catalog.services.remove(name);
+        self.state.services.remove(name);
+        self.delete(Key::Service(name.clone()));
+        self.drop_kept(name);
+        self.effects.push(Effect::Forget(name.clone()));
+        Ok(self.shown("service", name, true))
+    }
+
+    fn put_dependency(
+        &mut self,
+        from: &Name,
+        to: &Name,
+        dependency: Dependency,
+    ) -> Result<Put, ControlError> {
+        let graph = Arc::make_mut(&mut self.state.catalog.graph);
+        let old = graph.put(from, to, dependency.clone())?;
+        if old.as_ref() == Some(&dependency) {
+            return Ok(Put::Updated);
+        }
+        cycle_gain(graph, from).map_err(|cause| {
+            let (from, to) = (from.clone(), to.clone());
+            ControlError::Cycle { from, to, cause }
+        })?;
+        let Dependency { strength, ratios } = dependency;
+        let (a, b) = (from.clone(), to.clone());
+        self.put(Record::Dependency(DependencyDocument { from: a, to: b, strength, ratios }));
+        Ok(self.shown("dependency", &format!("{from} -> {to}"), old.is_some()))
+    }
+
+    fn delete_dependency(&mut self, from: &Name, to: &Name) -> Result<Put, ControlError> {
+        Arc::make_mut(&mut self.state.catalog.graph).remove(from, to)?;
+        self.delete(Key::Dependency(from.clone(), to.clone()));
+        Ok(self.shown("dependency", &format!("{from} -> {to}"), true))
+    }
+
+    /// A unit that is described as before keeps what is announced of it. One that is described anew has what
+    /// the description says.
+    fn put_provider(&mut self, provider: Provider) -> Result<Put, ControlError> {
+        provider.validate()?;
+        let name = provider.name.clone();
+        if let Some(plugin) = &provider.bidding {
+            self.check_plugin("provider", &name, "bidding", plugin, BIDDING)?;
+        }
+        let old = self.state.catalog.providers.get(&name).cloned();
+        if old.as_ref().is_some_and(|old| **old == provider) {
+            return Ok(Put::Updated);
+        }
+        let provider = Arc::new(provider);
+        for unit in old.iter().flat_map(|old| &old.units) {
+            let same = provider.unit(unit.id.as_str());
+            if same.is_none_or(|new| new.count != unit.count || new.has != unit.has) {
+                let key = (name.clone(), unit.id.clone());
+                if self.state.reclaims.remove(&key).is_some() {
+                    self.delete(Key::Reclaim(key.0, key.1));
+                }
+            }
+            if same.is_none() {
+                let owner = Owner::Unit { provider: name.clone(), unit: unit.id.clone() };
+                self.state.ledger.remove_owner(&owner);
+            }
+        }
+        self.state.catalog.providers.insert(name.clone(), Arc::clone(&provider));
+        self.put(Record::Provider(Arc::clone(&provider)));
+        self.show_provider(&provider);
+        for unit in &provider.units {
+            let excess = self.set_unit(&name, unit);
+            if excess.is_empty() {
+                continue;
+            }
+            // The holders get the notice that the unit gives.
+            let owner = Owner::Unit { provider: name.clone(), unit: unit.id.clone() };
+            let at = self.now + unit.interruption_notice;
+            let leases = self.cut(&owner, &[(at, unit.total())]);
+            let over = excess.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            let message = format!("{over}: {} lease(s) end at {at}", leases.len());
+            let detail = json!({ "unit": unit.id, "at": at });
+            self.publish(EventKind::Alert, name.as_str(), message, detail);
+        }
+        Ok(self.shown("provider", &name, old.is_some()))
+    }
+
+    /// Leases of its units run on until they end.
+    fn delete_provider(&mut self, name: &Name) -> Result<Put, ControlError> {
+        let provider = Arc::clone(self.state.catalog.provider(name)?);
+        self.state.catalog.providers.remove(name);
+        self.state.providers.remove(name);
+        for owner in accounts(&provider) {
+            self.state.ledger.remove_owner(&owner);
+        }
+        let keys = self.state.reclaims.keys().filter(|(of, _)| of == name).cloned();
+        for key in keys.collect::<Vec<_>>() {
+            self.state.reclaims.remove(&key);
+            self.delete(Key::Reclaim(key.0, key.1));
+        }
+        self.delete(Key::Provider(name.clone()));
+        Ok(self.shown("provider", name, true))
+    }
+
+    fn put_policy(&mut self, policy: ScalingPolicy) -> Result<Put, ControlError> {
+        policy.validate()?;
+        let name = policy.name.clone();
+        for (field, plugin, role) in [
+            ("forecast.plugin", &policy.forecast.plugin, FORECASTING),
+            ("failure.plugin", &policy.failure.plugin, FAILURE_PREDICTION),
+            ("bidding.plugin", &policy.bidding.plugin, BIDDING),
+            ("tiering.plugin", &policy.tiering.plugin, TIERING),
+        ] {
+            self.check_plugin("policy", &name, field, plugin, role)?;
+        }
+        let policy = Arc::new(policy);
+        let old = self.state.catalog.policies.insert(name.clone(), Arc::clone(&policy));
+        if old.as_ref() == Some(&policy) {
+            return Ok(Put::Updated);
+        }
+        self.put(Record::Policy(policy));
+        let services = self.state.catalog.services.values();
+        let concerned: Vec<_> = services.filter(|s| s.policy == name).cloned().collect();
+        for service in &concerned {
+            self.track(service);
+        }
+        Ok(self.shown("policy", &name, old.is_some()))
+    }
+
+    fn put_event(&mut self, event: CalendarEvent) -> Result<Put, ControlError> {
+        event.validate()?;
+        let calendar = &self.state.catalog.calendar;
+        let services = &self.state.catalog.services;
+        if let Some(unknown) = event.services.iter().find(|name| !services.contains_key(*name)) {
+            let (what, name) = ("event", event.name.to_string());
+            let missing = format!("service {unknown}");
+            return Err(ControlError::Missing { what, name, field: "services", missing });
+        }
+        if calendar.len() >= MOST_EVENTS && !calendar.contains_key(&event.name) {
+            return Err(ControlError::CalendarFull(MOST_EVENTS));
+        }
+        let (name, event) = (event.name.clone(), Arc::new(event));
+        let old = self.state.catalog.calendar.insert(name.clone(), Arc::clone(&event));
+        if old.as_ref() == Some(&event) {
+            return Ok(Put::Updated);
+        }
+        self.put(Record::Event(event));
+        Ok(self.shown("event", &name, old.is_some()))
+    }
+
+    fn delete_event(&mut self, name: &Name) -> Result<Put, ControlError> {
+        self.state.catalog.event(name)?;
+        self.state.catalog.calendar.remove(name);
+        self.delete(Key::Event(name.clone()));
+        Ok(self.shown("event", name, true))
+    }
+
+    /// Deletes the events that were over before any history begins.
+    pub(crate) fn sweep_calendar(&mut self) {
+        let oldest = self.now.before(self.state.catalog.longest_history());
+        let over = self.state.catalog.calendar.values().filter(|event| event.end() <= oldest);
+        let over: Vec<Name> = over.map(|event| event.name.clone()).collect();
+        for name in over {
+            self.state.catalog.calendar.remove(&name);
+            self.delete(Key::Event(name));
+        }
+    }
+
+    /// Checks that a plugin has the role for which a document names it.
+    fn check_plugin(
+        &self,
+        what: &'static str,
+        name: &Name,
+        field: &'static str,
+        plugin: &Name,
+        role: &str,
+    ) -> Result<(), ControlError> {
+        let missing = match self.roles_of(plugin) {
+            Some(roles) if roles.contains(role) => return Ok(()),
+            Some(_) => format!("plugin {plugin} with the role {role}"),
+            None => format!("plugin {plugin}"),
+        };
+        Err(ControlError::Missing { what, name: name.to_string(), field, missing })
+    }
+
+    fn shown(&mut self, what: &str, name: &(impl ToString + ?Sized), was_there: bool) -> Put {
+        let name = name.to_string();
+        let message = format!("{what} {name} changed");
+        self.publish(EventKind::Catalog, &name, message, json!({ "what": what }));
+        if was_there { Put::Updated } else { Put::Created }
+    }
+}

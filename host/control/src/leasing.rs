@@ -1,0 +1,75 @@
+//! Which replicas have a lease, and what happens to those that have none.
+
+use haggle_model::{Bound, Lease, LeaseState, Name, Owner, ScalingReason, Service};
+
+use crate::{agreement::Order, step::Step};
+
+impl Step<'_> {
+    /// How many replicas of the service have a lease at present, of whatever size; none where nobody provides
+    /// for them.
+    pub(crate) fn leased(&self, service: &Service) -> Option<u32> {
+        if service.replica.uses.is_zero() || self.state.catalog.providers.is_empty() {
+            return None;
+        }
+        Some(self.placed(service).map(|lease| lease.replicas).fold(0, u32::saturating_add))
+    }
+
+    /// The leases that place replicas of the service at present.
+    pub(crate) fn placed(&self, service: &Service) -> impl Iterator<Item = &Lease> {
+        let now = self.now;
+        self.state.ledger.leases_of(&service.name).filter(move |lease| {
+            let counts = lease.state == LeaseState::Confirmed && lease.window.contains(now);
+            counts && matches!(lease.owner, Owner::Unit { .. })
+        })
+    }
+
+    /// Replicas without a lease go, down to those that the service has in any case: their place may be
+    /// somebody else's by now. While a negotiation is open they stay.
+    pub(crate) fn vacate(&mut self, name: &Name, why: &str) {
+        let Some((service, _)) = self.described(name) else { return };
+        let Some(leased) = self.leased(&service) else { return };
+        self.vacate_to(&service, leased, why);
+    }
+
+    pub(crate) fn vacate_to(&mut self, service: &Service, leased: u32, why: &str) {
+        let name = &service.name;
+        let Some(state) = self.state.services.get(name) else { return };
+        let (from, to) = (state.replicas, leased.max(service.replicas.min));
+        if to >= from || self.state.is_negotiating(name) {
+            return;
+        }
+        let load = state.planned.clone();
+        self.order(name, Order {
+            to,
+            wanted: from,
+            reason: ScalingReason::LeaseEnded,
+            load,
+            bound: Some(Bound::Negotiation),
+            negotiation: None,
+            explanation: format!("{leased} replica(s) have a lease, and {why}"),
+        });
+    }
+
+    /// The holders have to negotiate for others.
+    pub(crate) fn note_lost(&mut self, leases: &[Lease]) {
+        for lease in leases {
+            if let Some(state) = self.state.service_mut(&lease.holder) {
+                state.lose();
+                self.losers.insert(lease.holder.clone());
+            }
+        }
+    }
+
+    /// Negotiates at once for whoever lost a lease in this step: the notice may be shorter than the time to the
+    /// next pass.
+    pub(crate) fn serve_losers(&mut self) {
+        while let Some(name) = self.losers.pop_first() {
+            if self.state.services.get(&name).is_some_and(|state| state.lost) {
+                self.reconcile_service(&name);
+            }
+            if self.losers.is_empty() {
+                self.reserve_again();
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The deciding core of the host: a deterministic state machine without I/O.
+//!
+//! [`Control`] owns all decision state: what was described, what services have and are planned for,
+//! leases, negotiations, scaling requests, reclaims and which plugin generations decide. It takes an
+//! [`Input`] and the time, and returns [`Effect`]s in order. It reads no clock and touches no disk,
+//! network, thread or WebAssembly.
+//!
+//! The state is one value ([`State`]). A step works on a copy, which shares structure with the original,
+//! and the copy counts once the store has accepted what the step wrote. If the store fails, the copy is
+//! dropped and nothing has changed. Effects that leave the host wait for the same moment; only plugin
+//! calls do not, because they change nothing. Readers get the durable value as an immutable snapshot.
+//!
+//! After a restart, [`Control::restore`] makes the state from the durable [`Record`]s.
+
+mod admission;
+mod agreement;
+mod cancel;
+mod catalog;
+mod clock;
+mod consult;
+mod control;
+mod documents;
+mod effect;
+mod error;
+mod event;
+mod input;
+mod leasing;
+mod plugins;
+mod reclaim;
+mod reconcile;
+mod record;
+mod request;
+mod reserve;
+mod restore;
+mod retention;
+mod service;
+mod session;
+mod state;
+mod step;
+mod target;
+mod verdict;
+mod window;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use catalog::{Catalog, Graph};
+pub use control::{Control, Options, Version};
+pub use effect::{Action, Answer, CommitId, Consultation, Effect, Put};
+pub use error::{ControlError, ErrorKind};
+pub use event::{Event, EventKind};
+pub use input::{
+    Caller, Change, Forecast, Input, Observed, PluginChange, Principal, ReclaimRequest,
+    ReplicaReport, Risk, Scope, TierAssignment,
+};
+pub use plugins::PluginState;
+pub use reclaim::{Reclaim, Reclaimed};
+pub use record::{Generation, Key, NegotiationRecord, Record, Standing as GenerationStanding, Write};
+pub use reserve::Reservation;
+pub use restore::Restored;
+pub use request::Request;
+pub use service::{Alarm, ServiceState, StoredService};
+pub use state::{PassReport, State};
+pub use verdict::{Progress, ScalingVerdict, Verdict, WindowVerdict};
+pub use window::{ScalingError, ScalingRequest, ScalingWindow};

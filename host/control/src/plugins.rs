@@ -1,0 +1,189 @@
+//! Which generations of plugins decide.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use haggle_model::Name;
+use serde_json::Value;
+
+use crate::{
+    Answer, ControlError, Effect, EventKind,
+    documents::{BIDDING, FAILURE_PREDICTION, FORECASTING, TIERING},
+    effect::Put,
+    input::PluginChange,
+    record::{Generation, Key, Record, Standing},
+    step::Step,
+};
+
+/// The generations of a plugin.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PluginState {
+    /// The one that decides; the built-in one if none.
+    pub current: Option<Arc<Generation>>,
+    /// The one to which a rollback returns. If none, a rollback from an uploaded generation returns to the
+    /// built-in one, where there is one.
+    pub previous: Option<Arc<Generation>>,
+    /// Those that decided once, by number: the newest keep numbers from being given again.
+    pub retired: Vec<Arc<Generation>>,
+}
+
+/// So many retired generations keep their record, so that the journal can be replayed with what they were
+/// granted.
+const RETIRED: usize = 32;
+
+/// The number of a built-in generation.
+const BUILT_IN: u64 = 1;
+
+impl PluginState {
+    /// The highest number that was ever given.
+    #[must_use]
+    pub fn highest(&self) -> u64 {
+        let all = self.current.iter().chain(&self.previous).chain(&self.retired);
+        all.map(|generation| generation.number).max().unwrap_or(0)
+    }
+}
+
+impl Step<'_> {
+    pub(crate) fn change_plugin(&mut self, change: PluginChange) -> Result<Answer, ControlError> {
+        match change {
+            PluginChange::Promote(generation) => self.promote(&generation),
+            PluginChange::RollBack(name) => self.roll_back(&name),
+            PluginChange::Delete(name) => self.delete_plugin(&name),
+        }
+    }
+
+    /// The same component with the same configuration and grants changes nothing.
+    fn promote(&mut self, new: &Arc<Generation>) -> Result<Answer, ControlError> {
+        let name = new.plugin.clone();
+        let old = self.state.plugins.get(&name).cloned().unwrap_or_default();
+        let built_in = self.options.built_in.contains_key(&name);
+        let put =
+            if old.current.is_some() || built_in { Put::Updated } else { Put::Created };
+        if let Some(current) = &old.current
+            && current.digest == new.digest
+            && current.configuration == new.configuration
+            && current.granted == new.granted
+        {
+            return Ok(Answer::Promoted { put, current: old.current });
+        }
+        let highest = old.highest().max(if built_in { BUILT_IN } else { 0 });
+        if new.number <= highest {
+            let (plugin, number) = (name, new.number);
+            return Err(ControlError::StaleGeneration { plugin, number, highest });
+        }
+        let roles: BTreeSet<&str> = new.roles.iter().map(String::as_str).collect();
+        if let Some((role, by)) = self.uses(&name).into_iter().find(|(r, _)| !roles.contains(r)) {
+            let (plugin, role) = (name, role.to_owned());
+            return Err(ControlError::RoleInUse { plugin, role, by });
+        }
+        let mut state = PluginState {
+            current: Some(self.stand(new, Standing::Active)),
+            previous: old.current.as_ref().map(|old| self.stand(old, Standing::Previous)),
+            retired: old.retired,
+        };
+        if let Some(retired) = &old.previous {
+            let retired = self.stand(retired, Standing::Retired);
+            state.retired.push(retired);
+        }
+        while state.retired.len() > RETIRED {
+            let oldest = state.retired.remove(0);
+            self.delete(Key::Plugin(name.clone(), oldest.number));
+        }
+        let roles = new.roles.join(", ");
+        let message = format!("plugin {name} generation {} decides: {roles}", new.number);
+        Ok(self.show_plugin(name, state, message, put))
+    }
+
+    fn roll_back(&mut self, name: &Name) -> Result<Answer, ControlError> {
+        let built_in = self.options.built_in.contains_key(name);
+        let none = || match built_in {
+            true => ControlError::NoPrevious(name.clone()),
+            false => ControlError::not_found("plugin", name),
+        };
+        let old = self.state.plugins.get(name).cloned().ok_or_else(none)?;
+        if old.previous.is_none() && !(built_in && old.current.is_some()) {
+            return Err(ControlError::NoPrevious(name.clone()));
+        }
+        let current = old.previous.as_ref().map(|back| self.stand(back, Standing::Active));
+        let previous = old.current.as_ref().map(|gone| self.stand(gone, Standing::Previous));
+        let number = current.as_ref().map_or(BUILT_IN, |current| current.number);
+        let state = PluginState { current, previous, retired: old.retired };
+        let message = format!("plugin {name} is back at generation {number}");
+        Ok(self.show_plugin(name.clone(), state, message, Put::Updated))
+    }
+
+    /// A built-in plugin that was loaded over is back then. The newest record stays, so that its number is not
+    /// given again.
+    fn delete_plugin(&mut self, name: &Name) -> Result<Answer, ControlError> {
+        let built_in = self.options.built_in.contains_key(name);
+        let old = self.state.plugins.get(name).cloned().unwrap_or_default();
+        if old.current.is_none() && old.previous.is_none() {
+            return Err(match built_in {
+                true => ControlError::BuiltIn(name.clone()),
+                false => ControlError::not_found("plugin", name),
+            });
+        }
+        if !built_in && let Some((_, by)) = self.uses(name).into_iter().next() {
+            return Err(ControlError::InUse { what: "plugin", name: name.to_string(), by });
+        }
+        let mut all: Vec<Arc<Generation>> =
+            old.retired.iter().chain(&old.previous).chain(&old.current).cloned().collect();
+        all.sort_by_key(|generation| generation.number);
+        let newest = all.pop().map(|newest| self.stand(&newest, Standing::Retired));
+        for generation in all {
+            self.delete(Key::Plugin(name.clone(), generation.number));
+        }
+        let retired = newest.into_iter().collect();
+        let state = PluginState { retired, ..PluginState::default() };
+        let message = format!("plugin {name} deleted");
+        self.show_plugin(name.clone(), state, message, Put::Updated);
+        Ok(Answer::Done)
+    }
+
+    fn stand(&mut self, generation: &Arc<Generation>, standing: Standing) -> Arc<Generation> {
+        let generation = Arc::new(Generation { standing, ..generation.as_ref().clone() });
+        self.put(Record::Plugin(Arc::clone(&generation)));
+        generation
+    }
+
+    fn show_plugin(
+        &mut self,
+        plugin: Name,
+        state: PluginState,
+        message: String,
+        put: Put,
+    ) -> Answer {
+        let PluginState { current, previous, .. } = state.clone();
+        self.state.plugins.insert(plugin.clone(), state);
+        self.publish(EventKind::Plugin, plugin.as_str(), message, Value::Null);
+        self.effects.push(Effect::Promote { plugin, current: current.clone(), previous });
+        Answer::Promoted { put, current }
+    }
+
+    /// The roles of the generation that decides; none where there is no such plugin.
+    pub(crate) fn roles_of(&self, plugin: &Name) -> Option<BTreeSet<String>> {
+        let current = self.state.plugins.get(plugin).and_then(|state| state.current.as_ref());
+        match current {
+            Some(current) => Some(current.roles.iter().cloned().collect()),
+            None => self.options.built_in.get(plugin).cloned(),
+        }
+    }
+
+    /// The roles in which documents name a plugin, and which document does.
+    fn uses(&self, plugin: &Name) -> Vec<(&'static str, String)> {
+        let policies = self.state.catalog.policies.values().flat_map(|policy| {
+            [
+                (FORECASTING, &policy.forecast.plugin),
+                (FAILURE_PREDICTION, &policy.failure.plugin),
+                (BIDDING, &policy.bidding.plugin),
+                (TIERING, &policy.tiering.plugin),
+            ]
+            .into_iter()
+            .filter(|(_, named)| *named == plugin)
+            .map(|(role, _)| (role, format!("policy {}", policy.name)))
+        });
+        let providers = self.state.catalog.providers.values();
+        let providers = providers.filter(|provider| provider.bidding.as_ref() == Some(plugin));
+        let providers = providers.map(|provider| (BIDDING, format!("provider {}", provider.name)));
+        policies.chain(providers).collect()
+    }
+}

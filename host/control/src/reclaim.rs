@@ -1,0 +1,204 @@
+//! Capacity that its provider takes back with notice: whoever holds it negotiates for another before the
+//! notice runs out. What is gone is a status of the unit. It never changes the description.
+
+use std::sync::Arc;
+
+use haggle_model::{ComputeUnit, Lease, Name, Owner, Provider, Quantities, Span, Timestamp};
+use haggle_negotiate::{Effect, Overcommitment};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::{
+    ControlError, EventKind,
+    input::ReclaimRequest,
+    record::{Key, Record},
+    step::Step,
+};
+
+/// So many units are gone from a time on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Reclaim {
+    /// How many.
+    pub count: u32,
+    /// From when on.
+    pub at: Timestamp,
+}
+
+/// What follows from a reclaim.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Reclaimed {
+    /// The provider.
+    pub provider: Name,
+    /// The unit.
+    pub unit: Name,
+    /// How many of it are taken back now.
+    pub count: u32,
+    /// When they are gone.
+    pub at: Timestamp,
+    /// How many are announced or gone in all, these included.
+    pub total: u32,
+    /// The leases that end early.
+    pub leases: Vec<Lease>,
+}
+
+/// A reclaim may be announced so far ahead at most.
+const REACH: Span = Span::from_mins(10 * 366 * 24 * 60);
+
+/// So many announcements of one unit are kept apart at most; more at other times are refused by the count.
+const MOST_NOTICES: usize = 1000;
+
+fn total(reclaims: &[Reclaim]) -> u32 {
+    reclaims.iter().map(|reclaim| reclaim.count).fold(0, u32::saturating_add)
+}
+
+impl Step<'_> {
+    /// A provider announces that it takes compute units back, beside those announced before. Leases that do not
+    /// fit into what is left then end at that time, those of lower tiers first.
+    pub(crate) fn reclaim(
+        &mut self,
+        name: &Name,
+        request: &ReclaimRequest,
+    ) -> Result<Reclaimed, ControlError> {
+        let provider = Arc::clone(self.state.catalog.provider(name)?);
+        let ReclaimRequest { unit: id, count, at } = request;
+        let not_found = || ControlError::not_found("unit", id);
+        let unit = provider.unit(id.as_str()).ok_or_else(not_found)?;
+        let key = (name.clone(), id.clone());
+        let mut reclaims = self.state.reclaims.get(&key).cloned().unwrap_or_default();
+        let announced = total(&reclaims);
+        let left = unit.count.saturating_sub(announced);
+        if *count == 0 || *count > left || reclaims.len() >= MOST_NOTICES {
+            let (asked, unit, count) = (*count, id.clone(), unit.count);
+            return Err(ControlError::Reclaim { asked, unit, count, announced });
+        }
+        let at = at.unwrap_or(self.now + unit.interruption_notice).max(self.now);
+        if at > self.now + REACH {
+            return Err(ControlError::ReclaimTime { at });
+        }
+        match reclaims.iter_mut().find(|reclaim| reclaim.at == at) {
+            Some(same) => same.count += count,
+            None => reclaims.push(Reclaim { count: *count, at }),
+        }
+        reclaims.sort_by_key(|reclaim| reclaim.at);
+        self.state.reclaims.insert(key, reclaims.clone());
+        self.put(Record::Reclaim(name.clone(), id.clone(), reclaims.clone()));
+        let leases = self.cut_to_notices(name, unit, &reclaims);
+        let holders: Vec<Name> = leases.iter().map(|lease| lease.holder.clone()).collect();
+        let message = format!("takes back {count} of {id} at {at}: {} lease(s) end", leases.len());
+        let detail = json!({ "unit": id, "count": count, "at": at, "holders": holders });
+        self.publish(EventKind::Alert, name.as_str(), message, detail);
+        let (provider, unit, count, total) = (name.clone(), id.clone(), *count, total(&reclaims));
+        Ok(Reclaimed { provider, unit, count, at, total, leases })
+    }
+
+    /// A provider has back what it had taken of a unit: nothing is announced or gone any more.
+    pub(crate) fn restock(&mut self, name: &Name, id: &Name) -> Result<(), ControlError> {
+        let provider = Arc::clone(self.state.catalog.provider(name)?);
+        let not_found = || ControlError::not_found("unit", id);
+        let unit = provider.unit(id.as_str()).ok_or_else(not_found)?;
+        if self.state.reclaims.remove(&(name.clone(), id.clone())).is_none() {
+            return Ok(());
+        }
+        self.delete(Key::Reclaim(name.clone(), id.clone()));
+        self.set_unit(name, unit);
+        self.show_provider(&provider);
+        let message = format!("has all {} of {id} again", unit.count);
+        self.publish(EventKind::Catalog, name.as_str(), message, json!({ "unit": id }));
+        Ok(())
+    }
+
+    /// Sets what a unit has from now on, and what is announced of it.
+    pub(crate) fn set_unit(&mut self, provider: &Name, unit: &ComputeUnit) -> Vec<Overcommitment> {
+        let owner = Owner::Unit { provider: provider.clone(), unit: unit.id.clone() };
+        let key = (provider.clone(), unit.id.clone());
+        let reclaims = self.state.reclaims.get(&key).cloned().unwrap_or_default();
+        let gone = self.gone(&reclaims);
+        let excess = self.state.ledger.set_capacity(&owner, &less(unit, gone));
+        if reclaims.iter().any(|reclaim| reclaim.at > self.now) {
+            self.cut_to_notices(provider, unit, &reclaims);
+        }
+        excess
+    }
+
+    /// How many are gone by now.
+    pub(crate) fn gone(&self, reclaims: &[Reclaim]) -> u32 {
+        let gone = reclaims.iter().filter(|reclaim| reclaim.at <= self.now);
+        gone.map(|reclaim| reclaim.count).fold(0, u32::saturating_add)
+    }
+
+    /// Shows negotiations the provider with what it has now.
+    pub(crate) fn show_provider(&mut self, described: &Arc<Provider>) {
+        let name = &described.name;
+        let mut shown = described.as_ref().clone();
+        for unit in &mut shown.units {
+            let key = (name.clone(), unit.id.clone());
+            let gone = self.state.reclaims.get(&key).map_or(0, |reclaims| self.gone(reclaims));
+            unit.count = unit.count.saturating_sub(gone);
+        }
+        self.state.providers.insert(name.clone(), Arc::new(shown));
+    }
+
+    /// Ends leases that do not fit into what a unit has left after each of its notices, and notes their holders.
+    fn cut_to_notices(
+        &mut self,
+        provider: &Name,
+        unit: &ComputeUnit,
+        reclaims: &[Reclaim],
+    ) -> Vec<Lease> {
+        let owner = Owner::Unit { provider: provider.clone(), unit: unit.id.clone() };
+        let mut gone = self.gone(reclaims);
+        let mut notices = Vec::new();
+        for reclaim in reclaims.iter().filter(|reclaim| reclaim.at > self.now) {
+            gone = gone.saturating_add(reclaim.count);
+            notices.push((reclaim.at, less(unit, gone)));
+        }
+        if notices.is_empty() {
+            let now = self.now;
+            notices.push((now, less(unit, gone)));
+        }
+        self.cut(&owner, &notices)
+    }
+
+    /// Ends leases that do not fit into what is left of an owner from those times on.
+    pub(crate) fn cut(&mut self, owner: &Owner, notices: &[(Timestamp, Quantities)]) -> Vec<Lease> {
+        let effect = self.with_engine(|engine, setting| engine.reclaim(owner, notices, setting));
+        let leases = match effect {
+            Some(Effect::Reclaimed(leases)) => leases,
+            _ => Vec::new(),
+        };
+        self.keep_leases(&leases);
+        self.note_lost(&leases);
+        leases
+    }
+
+    /// What has been announced and is due is gone.
+    pub(crate) fn carry_out_reclaims(&mut self) {
+        let shown = |provider: &Provider, unit: &ComputeUnit| {
+            provider.unit(unit.id.as_str()).map_or(0, |unit| unit.count)
+        };
+        let providers: Vec<Arc<Provider>> = self.state.catalog.providers.values().cloned().collect();
+        for provider in providers {
+            let name = provider.name.clone();
+            let mut changed = false;
+            for unit in &provider.units {
+                let key = (name.clone(), unit.id.clone());
+                let Some(reclaims) = self.state.reclaims.get(&key) else { continue };
+                let left = unit.count.saturating_sub(self.gone(reclaims));
+                let now = self.state.providers.get(&name).map_or(0, |now| shown(now, unit));
+                if left != now {
+                    self.set_unit(&name, unit);
+                    changed = true;
+                }
+            }
+            if changed {
+                self.show_provider(&provider);
+            }
+        }
+    }
+}
+
+/// What so many fewer of a unit have together.
+fn less(unit: &ComputeUnit, gone: u32) -> Quantities {
+    unit.has.scaled(f64::from(unit.count.saturating_sub(gone)))
+}

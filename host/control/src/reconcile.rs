@@ -1,0 +1,170 @@
+//! A reconcile pass: what is over ends, what was scheduled begins, and every service is brought towards its
+//! target.
+
+use haggle_model::{Name, ScalingReason, Service};
+
+use crate::{
+    agreement::Order,
+    input::Scope,
+    service::{Claim, Scheduled},
+    session::{Asked, Draft, Origin},
+    step::Step,
+    target::{Due, Next},
+};
+
+/// Why replicas go.
+pub(crate) const LOST: &str = "no others were found";
+const OVER: &str = "what was asked for is over";
+
+/// So many negotiations are opened in one pass at most; the others have their turn in the next.
+const MOST_OPENED: usize = 4096;
+
+impl Step<'_> {
+    pub(crate) fn reconcile(&mut self, scope: &Scope) {
+        let names = match scope {
+            Scope::Services(names) => names.clone(),
+            Scope::All => {
+                self.begin_pass();
+                self.state.catalog.dependents_first()
+            }
+        };
+        for name in &names {
+            self.reconcile_service(name);
+        }
+        if *scope == Scope::All {
+            self.reserve_again();
+            self.retire_requests();
+            self.forget_records();
+            self.repeat_actions();
+        }
+    }
+
+    fn begin_pass(&mut self) {
+        let report = &mut self.state.report;
+        report.at = self.now;
+        report.passes += 1;
+        report.opened = 0;
+        self.carry_out_reclaims();
+        self.take_up_scheduled();
+        let now = self.now;
+        let expired = self.state.ledger.expire(now);
+        self.state.report.expired = expired.len();
+        self.expired(&expired);
+        self.count_compliance();
+        self.sweep_calendar();
+        let (services, forecast, at_risk) =
+            self.state.services.values().fold((0, 0, 0), |(all, forecast, risky), state| {
+                let known = state.forecast.as_ref().is_some_and(|f| f.outlook.is_ok());
+                let raised = state.alarm.raised.is_some();
+                (all + 1, forecast + usize::from(known), risky + usize::from(raised))
+            });
+        let report = &mut self.state.report;
+        (report.services, report.forecast, report.at_risk) = (services, forecast, at_risk);
+    }
+
+    /// Works out what one service should have, and negotiates for it where that is not what it has.
+    pub(crate) fn reconcile_service(&mut self, name: &Name) {
+        let Some((service, policy)) = self.described(name) else { return };
+        let Some(from) = self.state.services.get(name).map(|state| state.replicas) else { return };
+        let due = match self.next(&service, &policy) {
+            Next::Nothing => return self.vacate(name, LOST),
+            Next::Leave => return self.leave(&service),
+            Next::Negotiate(due) => *due,
+        };
+        if self.state.is_negotiating(name) || self.state.report.opened >= MOST_OPENED {
+            return;
+        }
+        let Due { target, own, aim, window } = due;
+        let asked = Asked { from, ..Asked::from(target) };
+        let lost_until = self.lost_until(name, window.end);
+        let draft = Draft {
+            service: &service,
+            policy: &policy,
+            load: own.clone(),
+            aim,
+            window,
+            started_at: self.now,
+            dry_run: lost_until.is_some(),
+        };
+        let origin = match lost_until {
+            Some(lost_until) => Origin::Trial { load: own, lost_until },
+            None => Origin::Target { load: own },
+        };
+        if self.open_or_alert(draft, asked, origin).is_none() {
+            self.vacate(name, LOST);
+        }
+    }
+
+    /// What was asked for is over, and nothing says that any of it is still wanted.
+    fn leave(&mut self, service: &Service) {
+        let leases: Vec<_> = self.placed(service).map(|lease| lease.id.clone()).collect();
+        let released = self.state.ledger.release(&leases);
+        self.keep_leases(&released);
+        self.vacate_to(service, 0, OVER);
+    }
+
+    /// Takes up what was agreed for now at an earlier time, as far as it is not over by now.
+    fn take_up_scheduled(&mut self) {
+        let now = self.now;
+        let is_due = |later: &Scheduled| later.at <= now;
+        let concerned = self.state.services.iter();
+        let concerned = concerned.filter(|(_, state)| state.scheduled.iter().any(is_due));
+        let names: Vec<Name> = concerned.map(|(name, _)| name.clone()).collect();
+        for name in names {
+            let Some(state) = self.state.service_mut(&name) else { continue };
+            let due: Vec<Scheduled> =
+                state.scheduled.extract_if(.., |later| is_due(later)).collect();
+            self.keep(&name);
+            for Scheduled { replicas, load, session, agreed, claim, until, .. } in due {
+                if until.is_some_and(|until| until <= now) {
+                    continue;
+                }
+                let Some(state) = self.state.service_mut(&name) else { continue };
+                state.agreed = agreed.or(state.agreed.take());
+                let before = state.underlying();
+                state.claims.extend(claim.map(|claim| Claim { before, ..claim }));
+                let to = state.replicas.max(replicas);
+                self.order(&name, Order {
+                    to,
+                    wanted: replicas,
+                    reason: ScalingReason::Request,
+                    load,
+                    bound: None,
+                    negotiation: Some(session),
+                    explanation: "agreed earlier, for a window that begins now".to_owned(),
+                });
+            }
+        }
+    }
+
+    /// Counts the time since the last pass: what came, and what could be carried.
+    fn count_compliance(&mut self) {
+        let (now, interval) = (self.now, self.options.interval);
+        let objectives: Vec<_> = self
+            .state
+            .catalog
+            .services
+            .values()
+            .filter(|service| service.objective.is_some())
+            .cloned()
+            .collect();
+        for service in objectives {
+            let Some(objective) = &service.objective else { continue };
+            let Some(state) = self.state.service_mut(&service.name) else { continue };
+            let Some((_, load)) = state.observed else { continue };
+            let ready = state.seen.map_or(state.replicas, |(_, ready)| ready);
+            let carried = service.carries(ready);
+            state.compliance.record(now, interval, load, &carried, &service, objective);
+        }
+    }
+
+    /// Has the driver do again what it has not done.
+    fn repeat_actions(&mut self) {
+        let differs = |(name, state): (&Name, &std::sync::Arc<crate::ServiceState>)| {
+            let (desired, _) = state.seen?;
+            (desired != state.replicas).then(|| name.clone())
+        };
+        let names: Vec<Name> = self.state.services.iter().filter_map(differs).collect();
+        names.iter().for_each(|name| self.actuate(name));
+    }
+}

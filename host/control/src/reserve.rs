@@ -1,0 +1,175 @@
+//! Reservations: what scaling requests were granted for a later time. What is reserved and loses a lease is
+//! negotiated for again at once, for its own window.
+
+use std::collections::BTreeSet;
+
+use haggle_model::{Name, ScalingReason, Span, Window};
+use haggle_negotiate::{Purpose as Aim, leased_replicas};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    State,
+    service::{Claim, Scheduled},
+    session::{Asked, Draft, Origin},
+    step::Step,
+};
+
+/// What is missing is asked for again after this part of the time that is left: often when it comes close,
+/// and not a thousand times for what is months ahead.
+const RARELY: u64 = 16;
+
+/// A window of a scaling request that is agreed and not over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Reservation {
+    /// The scaling request.
+    pub request: String,
+    /// Which of its windows, from 0.
+    pub window_number: usize,
+    /// The service.
+    pub service: Name,
+    /// When.
+    pub window: Window,
+    /// How many replicas the service has then, at least.
+    pub replicas: u32,
+    /// Whether it has begun.
+    pub active: bool,
+}
+
+impl State {
+    /// What is reserved of a service, or of all, in the order of the requests.
+    #[must_use]
+    pub fn reservations(&self, service: Option<&Name>) -> Vec<Reservation> {
+        let mut all = Vec::new();
+        let of = |request: &&std::sync::Arc<crate::request::Request>| {
+            service.is_none_or(|name| request.service == *name)
+        };
+        for request in self.requests.values().filter(of) {
+            for (window_number, part) in request.parts.iter().enumerate() {
+                let Some(verdict) = part.agreed().filter(|_| part.definite) else { continue };
+                if verdict.window.end > self.now {
+                    all.push(Reservation {
+                        request: request.id.clone(),
+                        window_number,
+                        service: request.service.clone(),
+                        window: verdict.window,
+                        replicas: verdict.to,
+                        active: verdict.window.start <= self.now,
+                    });
+                }
+            }
+        }
+        all
+    }
+}
+
+impl Step<'_> {
+    /// Negotiates again for what is reserved and has lost a lease. Where others cannot be had, that is put to
+    /// the test again after the policy's lease, and the longer the more time is left.
+    pub(crate) fn reserve_again(&mut self) {
+        for (name, claim) in self.broken() {
+            if self.state.is_negotiating(&name) {
+                continue;
+            }
+            let Some((service, policy)) = self.described(&name) else { continue };
+            let mut policy = policy.as_ref().clone();
+            let left = claim.window.start.since(self.now).as_millis() / RARELY;
+            let again = self.now + policy.negotiation.lease.max(Span::from_millis(left));
+            policy.negotiation.hold_for(claim.window.length());
+            let Some(state) = self.state.service_mut(&name) else { continue };
+            let from = state.replicas;
+            let same = |later: &&mut Scheduled| {
+                later.claim.as_ref().is_some_and(|c| c.is_of(&claim.request, claim.part))
+            };
+            state.scheduled.iter_mut().filter(same).for_each(|later| later.again = again);
+            let utilization = policy.scaling.target_utilization;
+            let asked = Asked {
+                wanted: service.replicas_for(&claim.load, utilization),
+                from,
+                reason: ScalingReason::Request,
+                bound: None,
+                explanation: "asked for through the API".to_owned(),
+            };
+            let draft = Draft {
+                service: &service,
+                policy: &policy,
+                load: claim.load.clone(),
+                aim: Aim::Renegotiation,
+                window: claim.window,
+                started_at: self.now,
+                dry_run: false,
+            };
+            let origin = Origin::Renewal { id: claim.request.clone(), part: claim.part };
+            if let Some(session) = self.open_or_alert(draft, asked, origin) {
+                self.note_session(&claim.request, claim.part, session);
+            }
+        }
+    }
+
+    /// The request knows all negotiations about its windows.
+    pub(crate) fn note_session(&mut self, request: &str, part: usize, id: String) {
+        let Some(request) = self.state.requests.get_mut(request) else { return };
+        let request = std::sync::Arc::make_mut(request);
+        if let Some(part) = request.parts.get_mut(part)
+            && !part.sessions.contains(&id)
+        {
+            part.sessions.push(id);
+        }
+        let request = std::sync::Arc::new(request.clone());
+        self.keep_request(&request);
+    }
+
+    /// The reservations of which something has gone that they were agreed with, be it of a dependency.
+    fn broken(&self) -> Vec<(Name, Claim)> {
+        let now = self.now;
+        let all = || {
+            self.state.services.iter().flat_map(move |(name, state)| {
+                let later = state.scheduled.iter().filter(move |later| later.at > now);
+                later.map(move |later| (name, later))
+            })
+        };
+        let short = all().filter(|(name, later)| self.is_short(name, later));
+        let short: BTreeSet<&str> = short.map(|(_, later)| later.session.as_str()).collect();
+        if short.is_empty() {
+            return Vec::new();
+        }
+        let is_due = |later: &Scheduled| {
+            short.contains(later.session.as_str()) && later.again <= now
+        };
+        let own = |(name, later): (&Name, &Scheduled)| {
+            let claim = later.claim.as_ref().filter(|claim| !claim.load.is_zero())?;
+            is_due(later).then(|| (name.clone(), claim.clone()))
+        };
+        all().filter_map(own).collect()
+    }
+
+    fn is_short(&self, name: &Name, later: &Scheduled) -> bool {
+        let window = later.claim.as_ref().map(|claim| claim.window);
+        let (Some(service), Some(window)) = (self.state.catalog.services.get(name), window) else {
+            return false;
+        };
+        leased_replicas(&self.state.ledger, service, window) < later.leased
+    }
+
+    /// The load of the service's reservations at that time, for whoever asks for more of it.
+    pub(crate) fn reserved(&self, service: &Name) -> Vec<(String, usize, Window)> {
+        let claims = self.state.services.get(service).into_iter().flat_map(|state| {
+            let later = state.scheduled.iter().filter_map(|later| later.claim.as_ref());
+            state.claims.iter().chain(later)
+        });
+        let definite = claims.filter(|claim| !claim.open_ended && !claim.load.is_zero());
+        let mut all: Vec<_> =
+            definite.map(|claim| (claim.request.clone(), claim.part, claim.window)).collect();
+        for purpose in self.state.sessions.values() {
+            let Some((id, part)) = purpose.origin.request() else { continue };
+            let definite = self.state.requests.get(id).and_then(|request| request.parts.get(part));
+            if purpose.demand.requester == *service
+                && !purpose.demand.dry_run
+                && definite.is_some_and(|part| part.definite)
+            {
+                all.push((id.to_owned(), part, purpose.demand.window));
+            }
+        }
+        all
+    }
+}

@@ -1,0 +1,280 @@
+//! The state after a restart, from what is durable.
+
+use std::sync::Arc;
+
+use haggle_model::{Dependency, Name, Owner, Timestamp};
+use haggle_negotiate::{SessionRecord, service_capacity};
+
+use crate::{
+    Control, Effect, Options, State,
+    plugins::PluginState,
+    record::{Generation, Record, Standing},
+    request::{Request, Status},
+    service::{ServiceState, StoredService},
+    step::Step,
+    verdict::WindowVerdict,
+};
+
+/// What was read from the store.
+#[derive(Clone, Debug, Default)]
+pub struct Restored {
+    /// The records, in any order; negotiations need not be among them.
+    pub records: Vec<Record>,
+    /// The ids of the negotiations that have records.
+    pub negotiations: Vec<String>,
+    /// The place of the last decision in the journal.
+    pub decisions: u64,
+}
+
+impl Control {
+    /// The state after a restart, and what is to be done first. A record that names something which is not
+    /// there is left out, with an event.
+    #[must_use]
+    pub fn restore(options: Options, restored: Restored, now: Timestamp) -> (Self, Vec<Effect>) {
+        let mut control = Self::new(options, now);
+        let state = control.newest().clone();
+        let options = control.options();
+        let mut step = Step::new(&options, state, now);
+        step.restore(restored);
+        let done = step.done();
+        let effects = control.stage(done);
+        (control, effects)
+    }
+}
+
+impl Step<'_> {
+    fn restore(&mut self, restored: Restored) {
+        let Restored { records, negotiations, decisions } = restored;
+        self.state.decisions = decisions;
+        let (mut dependencies, mut leases, mut sessions) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut states, mut requests) = (Vec::<(Name, StoredService)>::new(), Vec::new());
+        let mut generations: Vec<Arc<Generation>> = Vec::new();
+        for record in records {
+            let catalog = &mut self.state.catalog;
+            match record {
+                Record::Service(service) => {
+                    Arc::make_mut(&mut catalog.graph).add_service(&service.name);
+                    catalog.services.insert(service.name.clone(), service);
+                }
+                Record::Provider(provider) => {
+                    catalog.providers.insert(provider.name.clone(), provider);
+                }
+                Record::Policy(policy) => {
+                    catalog.policies.insert(policy.name.clone(), policy);
+                }
+                Record::Event(event) => {
+                    catalog.calendar.insert(event.name.clone(), event);
+                }
+                Record::Reclaim(provider, unit, reclaims) => {
+                    self.state.reclaims.insert((provider, unit), reclaims);
+                }
+                Record::Numbers(reserved) => {
+                    self.state.reserved = reserved;
+                    self.state.number = reserved;
+                }
+                Record::Dependency(dependency) => dependencies.push(dependency),
+                Record::Lease(lease) => leases.push(lease),
+                Record::State(name, stored) => states.push((name, *stored)),
+                Record::Request(request) => requests.push(request),
+                Record::Session(session) => sessions.push(*session),
+                Record::Plugin(generation) => generations.push(generation),
+                Record::Negotiation(_) => {}
+            }
+        }
+        for dependency in dependencies {
+            let (from, to) = (dependency.from.clone(), dependency.to.clone());
+            let dependency = Dependency::from(dependency);
+            let graph = Arc::make_mut(&mut self.state.catalog.graph);
+            if let Err(error) = graph.put(&from, &to, dependency) {
+                self.left_out(&from, &format!("its dependency on {to}: {error}"));
+            }
+        }
+        self.restore_services(states);
+        self.restore_ledger(leases);
+        let ids = negotiations.iter().map(String::as_str);
+        let ids: Vec<u64> = ids.filter_map(number).collect();
+        self.state.kept.extend(ids);
+        self.restore_plugins(generations);
+        self.restore_requests(requests);
+        self.restore_sessions(sessions);
+        self.remember_lost();
+        let names: Vec<Name> = self.state.services.keys().cloned().collect();
+        names.iter().for_each(|name| self.actuate(name));
+    }
+
+    fn left_out(&mut self, subject: &Name, what: &str) {
+        let message = format!("left out at the start: {what}");
+        let kind = crate::EventKind::Alert;
+        self.publish(kind, subject.as_str(), message, serde_json::json!({}));
+    }
+
+    fn restore_services(&mut self, stored: Vec<(Name, StoredService)>) {
+        let services: Vec<_> = self.state.catalog.services.values().cloned().collect();
+        for service in services {
+            let state = Arc::new(ServiceState::new(&service, self.now));
+            self.state.services.insert(service.name.clone(), state);
+            let policy = self.state.catalog.policy_of(&service);
+            let capacity = service_capacity(&service, policy.scaling.target_utilization);
+            self.state.ledger.set_capacity(&Owner::Service(service.name.clone()), &capacity);
+        }
+        for (name, stored) in stored {
+            let Some(service) = self.state.catalog.services.get(&name) else {
+                self.left_out(&name, "the state of a service that is not described");
+                continue;
+            };
+            let state = ServiceState::restored(service, stored, self.now);
+            self.state.services.insert(name, Arc::new(state));
+        }
+    }
+
+    fn restore_ledger(&mut self, leases: Vec<haggle_model::Lease>) {
+        let providers: Vec<_> = self.state.catalog.providers.values().cloned().collect();
+        for provider in &providers {
+            self.show_provider(provider);
+            for unit in &provider.units {
+                self.set_unit(&provider.name, unit);
+            }
+        }
+        let changed = self.state.ledger.restore(leases, self.now);
+        self.keep_leases(&changed);
+        // What was announced is announced again, on the leases that there are.
+        for provider in &providers {
+            for unit in &provider.units {
+                self.set_unit(&provider.name, unit);
+            }
+        }
+    }
+
+    fn restore_plugins(&mut self, mut generations: Vec<Arc<Generation>>) {
+        generations.sort_by_key(|generation| generation.number);
+        for generation in generations {
+            let state: &mut PluginState =
+                self.state.plugins.entry(generation.plugin.clone()).or_default();
+            match generation.standing {
+                Standing::Active => state.current = Some(generation),
+                Standing::Previous => state.previous = Some(generation),
+                Standing::Retired => state.retired.push(generation),
+            }
+        }
+        let states: Vec<(Name, PluginState)> =
+            self.state.plugins.iter().map(|(name, state)| (name.clone(), state.clone())).collect();
+        for (plugin, PluginState { current, previous, .. }) in states {
+            self.effects.push(Effect::Promote { plugin, current, previous });
+        }
+    }
+
+    /// What was still negotiated when the process stopped has failed.
+    fn restore_requests(&mut self, requests: Vec<Arc<Request>>) {
+        for request in requests {
+            self.state.kept.insert(request.number);
+            if request.over {
+                continue;
+            }
+            let mut kept = request.as_ref().clone();
+            let from = kept.from;
+            for part in kept.parts.iter_mut().filter(|part| part.status == Status::Open) {
+                let why = "the host stopped in the middle of it: ask again".to_owned();
+                let session = part.sessions.last().cloned();
+                let denied = WindowVerdict::denied(&kept.service, session, from, part.window, why);
+                part.status = Status::Done(Box::new(denied));
+            }
+            let kept = Arc::new(kept);
+            if kept != request {
+                self.put(Record::Request(Arc::clone(&kept)));
+            }
+            self.state.requests.insert(kept.id.clone(), kept);
+        }
+    }
+
+    /// The parties of agreements are told once more.
+    fn restore_sessions(&mut self, sessions: Vec<SessionRecord>) {
+        self.state.recorded = sessions.iter().map(|record| record.session.clone()).collect();
+        let effects = self.with_engine(|engine, setting| engine.recover(sessions, setting));
+        self.carry_out(effects);
+    }
+
+    /// Whoever lost a lease before the host stopped has still to negotiate for another.
+    fn remember_lost(&mut self) {
+        let now = self.now;
+        let has_lost = |name: &Name, state: &ServiceState| {
+            let Some(agreed) = &state.agreed else { return false };
+            // What was agreed for later takes over from what ends then.
+            let until = state.next_begin(now).map_or(agreed.until, |at| at.min(agreed.until));
+            let mut leases = self.state.ledger.leases_of(name);
+            leases.any(|lease| now < lease.window.end && lease.window.end < until)
+        };
+        let services = self.state.services.iter().filter(|(name, state)| has_lost(name, state));
+        let names: Vec<Name> = services.map(|(name, _)| name.clone()).collect();
+        for name in names {
+            if let Some(state) = self.state.service_mut(&name) {
+                state.lose();
+            }
+        }
+    }
+}
+
+/// The number in the id of a negotiation or request.
+fn number(id: &str) -> Option<u64> {
+    id.rsplit_once('-')?.1.parse().ok()
+}
+
+impl State {
+    /// Whether what outlives the process is the same in both: used to check that a restart changes nothing.
+    /// The error says what differs.
+    ///
+    /// # Errors
+    /// What differs first.
+    pub fn same_durable(&self, other: &Self) -> Result<(), String> {
+        let differ = |what: &str, a: String, b: String| match a == b {
+            true => Ok(()),
+            false => Err(format!("{what}: {a} against {b}")),
+        };
+        let leases = |state: &Self| -> Vec<haggle_model::Lease> {
+            let confirmed = state.ledger.leases();
+            let mut all: Vec<_> = confirmed
+                .filter(|lease| lease.state == haggle_model::LeaseState::Confirmed)
+                .cloned()
+                .collect();
+            all.sort_by(|a, b| a.id.cmp(&b.id));
+            all
+        };
+        differ("leases", format!("{:?}", leases(self)), format!("{:?}", leases(other)))?;
+        let names = |state: &Self| state.catalog.services.keys().cloned().collect::<Vec<_>>();
+        differ("services", format!("{:?}", names(self)), format!("{:?}", names(other)))?;
+        for (name, state) in &self.services {
+            let there = other.services.get(name);
+            let decided = |s: &ServiceState| {
+                let StoredService { replicas, sequence, tier, agreed, claims, scheduled, .. } =
+                    s.stored();
+                format!("{:?}", (replicas, sequence, tier, agreed, claims, scheduled))
+            };
+            let there = there.map(|there| decided(there)).unwrap_or_default();
+            differ(&format!("service {name}"), decided(state), there)?;
+        }
+        let describe = |state: &Self| {
+            let catalog = &state.catalog;
+            format!("{:?}", (&catalog.providers, &catalog.policies, &catalog.calendar, catalog.graph()))
+        };
+        differ("documents", describe(self), describe(other))?;
+        let reclaims = |state: &Self| format!("{:?}", state.reclaims);
+        differ("reclaims", reclaims(self), reclaims(other))?;
+        let plugins = |state: &Self| format!("{:?}", state.plugins);
+        differ("plugins", plugins(self), plugins(other))?;
+        let requests = |state: &Self| {
+            let settled = state.requests.values().filter(|request| !request.is_pending());
+            format!("{:?}", settled.collect::<Vec<_>>())
+        };
+        let settled_here = |state: &Self, of: &Self| {
+            let pending: Vec<&String> = of
+                .requests
+                .values()
+                .filter(|request| request.is_pending())
+                .map(|request| &request.id)
+                .collect();
+            let all = state.requests.values().filter(|request| !pending.contains(&&request.id));
+            format!("{:?}", all.collect::<Vec<_>>())
+        };
+        differ("requests", requests(self), settled_here(other, self))?;
+        differ("decisions", self.decisions.to_string(), other.decisions.to_string())
+    }
+}

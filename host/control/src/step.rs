@@ -1,0 +1,421 @@
+//! One step: an input applied to a copy of the state.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use haggle_model::{Lease, LeaseState, Name, Timestamp};
+use haggle_negotiate::{
+    self as negotiate, Content, Ending, Engine, Message, MessageError, Party, Persist, Setting,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    Answer, ControlError, Effect, Event, EventKind, Input, Options, State,
+    catalog::View,
+    consult::{local_reply, party},
+    effect::Consultation,
+    input::{Caller, Observed, ReplicaReport, Risk, TierAssignment},
+    record::{Key, Record, Write},
+};
+
+/// A step under way.
+pub(crate) struct Step<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) now: Timestamp,
+    pub(crate) state: State,
+    pub(crate) writes: Vec<Write>,
+    pub(crate) effects: Vec<Effect>,
+    /// Calls for proposals to parties that plugins answer for.
+    pub(crate) questions: Vec<Message>,
+    /// Services whose stored state changes.
+    dirty: BTreeSet<Name>,
+    /// Services that lost a lease in this step.
+    pub(crate) losers: BTreeSet<Name>,
+}
+
+/// What came of a step.
+pub(crate) struct Done {
+    pub(crate) state: State,
+    pub(crate) writes: Vec<Write>,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) consultations: Vec<Consultation>,
+}
+
+impl<'a> Step<'a> {
+    pub(crate) fn new(options: &'a Options, state: State, now: Timestamp) -> Self {
+        Self {
+            options,
+            now,
+            state,
+            writes: Vec::new(),
+            effects: Vec::new(),
+            questions: Vec::new(),
+            dirty: BTreeSet::new(),
+            losers: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn apply(&mut self, input: Input) {
+        self.follow_clock();
+        match input {
+            Input::Tick => {
+                let effects = self.with_engine(Engine::tick);
+                self.carry_out(effects);
+            }
+            Input::Reconcile(scope) => self.reconcile(&scope),
+            Input::Change { caller, change } => {
+                let result = self.attempt(|step| step.change(*change));
+                self.answer(caller, result.map(Answer::Put));
+            }
+            Input::Request { caller, request, arrived, respond_early } => {
+                let result = self.attempt(|step| step.request(caller, &request, arrived));
+                match result {
+                    Ok(id) if respond_early => {
+                        // It may have been concluded, and answered, already.
+                        if self.state.waiting.remove(&id).is_some() {
+                            let progress = self.progress_of(&id);
+                            self.answer(caller, progress.map(Answer::Accepted));
+                        }
+                    }
+                    Ok(_) => {}
+                    Err(error) => self.answer(caller, Err(error)),
+                }
+            }
+            Input::Amend { caller, id, window } => {
+                if let Err(error) = self.attempt(|step| step.amend(caller, &id, *window)) {
+                    self.answer(caller, Err(error));
+                }
+            }
+            Input::Cancel { caller, id } => {
+                let result = self.attempt(|step| step.cancel(&id));
+                self.answer(caller, result.map(|()| Answer::Done));
+            }
+            Input::Reclaim { caller, provider, request } => {
+                let result = self.attempt(|step| step.reclaim(&provider, &request));
+                self.answer(caller, result.map(Answer::Reclaimed));
+            }
+            Input::Restock { caller, provider, unit } => {
+                let result = self.attempt(|step| step.restock(&provider, &unit));
+                self.answer(caller, result.map(|()| Answer::Done));
+            }
+            Input::Plugin { caller, change } => {
+                let result = self.attempt(|step| step.change_plugin(change));
+                self.answer(caller, result);
+            }
+            Input::Message { caller, message } => {
+                let result = self.attempt(|step| step.receive(*message));
+                self.answer(caller, result.map(|()| Answer::Done).map_err(ControlError::from));
+            }
+            Input::Unreadable { caller, session, from, about, why } => {
+                let now = self.now;
+                let error = self.state.engine.unreadable(&session, &from, about, why, now);
+                self.complain(&session, &from, &error.to_string());
+                if let Some(caller) = caller {
+                    self.answer(caller, Err(error.into()));
+                }
+            }
+            Input::Consulted(answers) => {
+                for (question, answer) in answers {
+                    self.hear(&question, answer);
+                }
+            }
+            Input::Replied(question, content) => self.replied(&question, content),
+            Input::Unreached(message, why) => self.state.engine.unreached(&message, why),
+            Input::Undeliverable(message, why) => self.undeliverable(&message, why),
+            Input::Observed(loads) => self.observe(loads),
+            Input::Forecasts(forecasts) => {
+                for forecast in forecasts {
+                    if let Some(state) = self.state.service_mut(&forecast.service) {
+                        state.forecast = Some(forecast.into());
+                    }
+                }
+            }
+            Input::Risks(risks) => risks.into_iter().for_each(|risk| self.assess(risk)),
+            Input::Tiers(tiers) => tiers.into_iter().for_each(|tier| self.assign(tier)),
+            Input::Driver(reports) => self.see(reports),
+            // Not for a step.
+            Input::Committed(_) | Input::CommitFailed(..) => {}
+        }
+        self.serve_losers();
+    }
+
+    pub(crate) fn done(mut self) -> Done {
+        for name in std::mem::take(&mut self.dirty) {
+            if let Some(state) = self.state.services.get(&name) {
+                let record = Record::State(name, Box::new(state.stored()));
+                self.writes.push(Write::Put(record));
+            }
+        }
+        let consultations = self.consultations();
+        let Self { state, writes, effects, .. } = self;
+        Done { state, writes: last_of_each(writes), effects, consultations }
+    }
+
+    /// Does something as a whole or not at all.
+    pub(crate) fn attempt<T, E>(
+        &mut self,
+        act: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let (state, dirty) = (self.state.clone(), self.dirty.clone());
+        let counts = (self.writes.len(), self.effects.len(), self.questions.len());
+        let result = act(self);
+        if result.is_err() {
+            (self.state, self.dirty) = (state, dirty);
+            self.writes.truncate(counts.0);
+            self.effects.truncate(counts.1);
+            self.questions.truncate(counts.2);
+        }
+        result
+    }
+
+    /// The stored state of a service is written at the end of the step.
+    pub(crate) fn keep(&mut self, service: &Name) {
+        self.dirty.insert(service.clone());
+    }
+
+    /// The stored state of a service is gone.
+    pub(crate) fn drop_kept(&mut self, service: &Name) {
+        self.dirty.remove(service);
+        self.delete(Key::State(service.clone()));
+    }
+
+    pub(crate) fn put(&mut self, record: Record) {
+        self.writes.push(Write::Put(record));
+    }
+
+    pub(crate) fn delete(&mut self, key: Key) {
+        self.writes.push(Write::Delete(key));
+    }
+
+    /// Writes leases as they are now: those that have ended are deleted, and holds are not written.
+    pub(crate) fn keep_leases(&mut self, leases: &[Lease]) {
+        for lease in leases {
+            match lease.state {
+                LeaseState::Confirmed => self.put(Record::Lease(lease.clone())),
+                LeaseState::Released | LeaseState::Expired => {
+                    self.delete(Key::Lease(lease.id.clone()));
+                }
+                LeaseState::Held => {}
+            }
+        }
+    }
+
+    pub(crate) fn answer(&mut self, caller: Caller, answer: Result<Answer, ControlError>) {
+        self.effects.push(Effect::Answer { caller, answer: answer.map(Box::new) });
+    }
+
+    pub(crate) fn publish(
+        &mut self,
+        kind: EventKind,
+        subject: &str,
+        message: String,
+        detail: Value,
+    ) {
+        let (at, subject) = (self.now, subject.to_owned());
+        self.effects.push(Effect::Publish(Event { at, kind, subject, message, detail }));
+    }
+
+    /// Tells that a party said what makes no sense.
+    pub(crate) fn complain(&mut self, session: &str, from: &Party, text: &str) {
+        let subject = match from {
+            Party::Service(name) | Party::Provider(name) => name.to_string(),
+            Party::Session | Party::Ledger => from.to_string(),
+        };
+        let detail = json!({ "negotiation": session, "from": from });
+        self.publish(EventKind::Fault, &subject, text.to_owned(), detail);
+    }
+
+    pub(crate) fn with_engine<R>(
+        &mut self,
+        act: impl FnOnce(&mut Engine, &mut Setting<'_>) -> R,
+    ) -> R {
+        let State { catalog, services, providers, ledger, engine, .. } = &mut self.state;
+        let world = View { catalog, services, providers };
+        act(engine, &mut Setting { world: &world, ledger, now: self.now })
+    }
+
+    /// Does what the engine wants, and what it wants then.
+    pub(crate) fn carry_out(&mut self, effects: Vec<negotiate::Effect>) {
+        let mut queue = VecDeque::from(effects);
+        let mut endings: Vec<Ending> = Vec::new();
+        while let Some(effect) = queue.pop_front() {
+            match effect {
+                negotiate::Effect::Deliver(message) => queue.extend(self.deliver(message)),
+                negotiate::Effect::Persist(persist) => queue.extend(self.persist(persist)),
+                negotiate::Effect::Expired(leases) => self.expired(&leases),
+                negotiate::Effect::Reclaimed(leases) => {
+                    self.keep_leases(&leases);
+                    self.note_lost(&leases);
+                }
+                negotiate::Effect::Fault { session, fault } => {
+                    self.complain(&session, &fault.participant, &fault.text);
+                }
+                negotiate::Effect::Finished(ending) => endings.push(ending),
+            }
+        }
+        endings.into_iter().for_each(|ending| self.finish(ending));
+    }
+
+    /// Parties in this process acknowledge at once and are asked through their plugin.
+    fn deliver(&mut self, message: Message) -> Vec<negotiate::Effect> {
+        if let Some(endpoint) = self.state.endpoint(&message.to).cloned() {
+            let message = Box::new(message);
+            self.effects.push(Effect::Deliver { endpoint, message });
+            return Vec::new();
+        }
+        if let Some(content) = local_reply(&message) {
+            let reply = message.reply(content, self.now);
+            let heard = self.with_engine(|engine, setting| engine.receive(reply, setting));
+            return heard.unwrap_or_default();
+        }
+        if matches!(message.content, Content::CallForProposals(_)) {
+            self.questions.push(message);
+        }
+        Vec::new()
+    }
+
+    /// What an agreement changes is written with everything else of this step, so it counts in the copy at
+    /// once. Its record is kept only while somebody elsewhere has to be told of it.
+    fn persist(&mut self, persist: Persist) -> Vec<negotiate::Effect> {
+        let Persist { session, record, leases, awaited } = persist;
+        self.keep_leases(&leases);
+        match record {
+            Some(record) => {
+                let elsewhere = record.agreed.as_ref().is_some_and(|agreed| {
+                    let mut owners = agreed.leases.iter().map(|lease| &lease.owner);
+                    owners.any(|owner| self.state.endpoint(&party(owner)).is_some())
+                });
+                if elsewhere {
+                    self.state.recorded.insert(session.clone());
+                    self.put(Record::Session(Box::new(record)));
+                }
+            }
+            None => {
+                if self.state.recorded.remove(&session).is_some() {
+                    self.delete(Key::Session(session.clone()));
+                }
+            }
+        }
+        match awaited {
+            true => self.with_engine(|engine, setting| engine.persisted(&session, Ok(()), setting)),
+            false => Vec::new(),
+        }
+    }
+
+    pub(crate) fn expired(&mut self, leases: &[Lease]) {
+        self.keep_leases(leases);
+        for lease in leases.iter().filter(|lease| lease.state == LeaseState::Expired) {
+            let message = format!("the lease of {} of {} has ended", lease.amounts, lease.owner);
+            self.publish(EventKind::Lease, lease.holder.as_str(), message, json!({"lease": lease.id}));
+        }
+    }
+
+    fn receive(&mut self, message: Message) -> Result<(), MessageError> {
+        let effects = self.with_engine(|engine, setting| engine.receive(message, setting))?;
+        self.carry_out(effects);
+        Ok(())
+    }
+
+    /// A plugin has answered for a party.
+    fn hear(&mut self, question: &Message, answer: Result<Content, String>) {
+        let heard = match answer {
+            Ok(content) => {
+                let reply = question.reply(content, self.now);
+                self.with_engine(|engine, setting| engine.receive(reply, setting))
+            }
+            Err(why) => return self.undeliverable(question, why),
+        };
+        match heard {
+            Ok(effects) => self.carry_out(effects),
+            Err(
+                MessageError::Finished(_)
+                | MessageError::UnknownSession(_)
+                | MessageError::UnknownQuestion(_)
+                | MessageError::Contradiction(_)
+                | MessageError::Late(_),
+            ) => {}
+            // It would say the same again.
+            Err(error) => {
+                self.complain(&question.session, &question.to, &error.to_string());
+                self.undeliverable(question, error.to_string());
+            }
+        }
+    }
+
+    fn replied(&mut self, question: &Message, content: Content) {
+        let reply = question.reply(content, self.now);
+        match self.with_engine(|engine, setting| engine.receive(reply, setting)) {
+            Ok(effects) => self.carry_out(effects),
+            // It was asked twice, and has answered twice.
+            Err(
+                MessageError::Finished(_) | MessageError::UnknownSession(_) | MessageError::Late(_),
+            ) => {}
+            Err(error) => self.complain(&question.session, &question.to, &error.to_string()),
+        }
+    }
+
+    fn undeliverable(&mut self, message: &Message, why: String) {
+        let effects =
+            self.with_engine(|engine, setting| engine.undeliverable(message, why, setting));
+        self.carry_out(effects);
+    }
+
+    fn observe(&mut self, loads: Vec<Observed>) {
+        for Observed { service, at, load } in loads {
+            if let Some(state) = self.state.service_mut(&service)
+                && state.observed.is_none_or(|(latest, _)| latest <= at)
+            {
+                state.observed = Some((at, load));
+            }
+        }
+    }
+
+    fn assess(&mut self, risk: Risk) {
+        let Risk { service: name, probability, explanation } = risk;
+        let Some(service) = self.state.catalog.services.get(&name) else { return };
+        let failure = self.state.catalog.policy_of(service).failure.clone();
+        let now = self.now;
+        let Some(state) = self.state.service_mut(&name) else { return };
+        if state.assess(probability, failure.threshold, failure.horizon, now) {
+            let detail = json!({ "probability": probability });
+            self.publish(EventKind::Risk, name.as_str(), explanation, detail);
+        }
+    }
+
+    fn assign(&mut self, assignment: TierAssignment) {
+        let TierAssignment { service, tier, share, reason } = assignment;
+        let now = self.now;
+        let Some(state) = self.state.service_mut(&service) else { return };
+        state.share = share;
+        let from = state.tier;
+        if tier == from {
+            return;
+        }
+        (state.tier, state.tier_since) = (tier, now);
+        self.keep(&service);
+        let detail = json!({ "from": from, "to": tier, "share": share });
+        self.publish(EventKind::Tier, service.as_str(), format!("{from} -> {tier}: {reason}"), detail);
+    }
+
+    fn see(&mut self, reports: Vec<ReplicaReport>) {
+        for ReplicaReport { service, desired, ready } in reports {
+            if let Some(state) = self.state.service_mut(&service) {
+                state.seen = Some((desired, ready));
+            }
+        }
+    }
+}
+
+/// Of several writes of one key the last one counts; decisions stay in their order.
+fn last_of_each(writes: Vec<Write>) -> Vec<Write> {
+    let key = |write: &Write| match write {
+        Write::Put(record) => Some(record.key()),
+        Write::Delete(key) => Some(key.clone()),
+        Write::Append(_) => None,
+    };
+    let last: BTreeMap<Key, usize> =
+        writes.iter().enumerate().filter_map(|(place, write)| Some((key(write)?, place))).collect();
+    let counts = |(place, write): &(usize, Write)| {
+        key(write).is_none_or(|key| last.get(&key).is_none_or(|latest| latest == place))
+    };
+    writes.into_iter().enumerate().filter(counts).map(|(_, write)| write).collect()
+}

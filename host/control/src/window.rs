@@ -1,0 +1,359 @@
+//! What a scaling request asks for, and for when.
+
+use haggle_model::{Name, Quantities, Service, Span, Timestamp, Window};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A scaling request names so many windows at most.
+pub(crate) const MOST_WINDOWS: usize = 100;
+
+/// It reaches so far ahead at most: a year.
+const REACH: Span = Span::from_mins(366 * 24 * 60);
+
+/// It may be negotiated for so long at most.
+const MOST_DEADLINE: Span = Span::from_mins(60);
+
+/// A request to scale a service: either `replicas` or `load`, now or for later, once or for several windows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScalingRequest {
+    /// The service.
+    pub service: Name,
+    /// How many replicas it should have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u32>,
+    /// What it should carry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<Quantities>,
+    /// When it begins; at once if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Timestamp>,
+    /// How long it lasts; as long as the policy leases, and on while nothing else is known, if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Span>,
+    /// Several windows in place of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub windows: Option<Vec<ScalingWindow>>,
+    /// How long it may be negotiated, at most an hour; as the policy says if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Span>,
+    /// Whether it is only asked what would be agreed.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// One window of a scaling request: either `end` or `lease`, and either `replicas` or `load`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScalingWindow {
+    /// When it begins; at once if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Timestamp>,
+    /// When it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<Timestamp>,
+    /// How long it lasts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Span>,
+    /// How many replicas the service should have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u32>,
+    /// What it should carry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<Quantities>,
+}
+
+/// Why a scaling request makes no sense. `place` is where: empty, or `windows[2]: `.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScalingError {
+    /// It asks for nothing, or for two things.
+    #[error("{place}the scaling request is unclear: give either `replicas` or `load`")]
+    Unclear {
+        /// Where.
+        place: String,
+    },
+    /// It asks for a load that the service does not serve.
+    #[error("{place}`load` ({load}) names nothing that {service} serves ({serves}): ask for an amount above 0 of that")]
+    NotServed {
+        /// Where.
+        place: String,
+        /// The service.
+        service: Name,
+        /// What was asked for.
+        load: Box<Quantities>,
+        /// What one replica serves.
+        serves: Box<Quantities>,
+    },
+    /// It asks for windows, and for something beside them.
+    #[error("the scaling request has `windows` and `{field}`: move `{field}` into the windows")]
+    Mixed {
+        /// What is beside them.
+        field: &'static str,
+    },
+    /// No windows, or too many.
+    #[error("`windows` has {0} entries: give 1 to {most}", most = MOST_WINDOWS)]
+    Count(usize),
+    /// A window whose end is unclear.
+    #[error("{place}give either `end` or `lease`")]
+    End {
+        /// Where.
+        place: String,
+    },
+    /// It begins in the past.
+    #[error("{place}`start` is {start}, which is past at {now}: leave it out to begin now")]
+    Past {
+        /// Where.
+        place: String,
+        /// When it was to begin.
+        start: Timestamp,
+        /// The present.
+        now: Timestamp,
+    },
+    /// It is over before it begins.
+    #[error("{place}it begins at {start} and ends at {end}: it must end later")]
+    Empty {
+        /// Where.
+        place: String,
+        /// When it begins.
+        start: Timestamp,
+        /// When it ends.
+        end: Timestamp,
+    },
+    /// It is too far ahead.
+    #[error("{place}it reaches until {end}: it must be over by {latest}")]
+    Far {
+        /// Where.
+        place: String,
+        /// When it ends.
+        end: Timestamp,
+        /// When it must be over.
+        latest: Timestamp,
+    },
+    /// Two windows are at the same time.
+    #[error("windows[{first}] and windows[{second}] overlap: let one end before the other begins")]
+    Overlap {
+        /// The one that begins first.
+        first: usize,
+        /// The other.
+        second: usize,
+    },
+    /// A deadline out of its range.
+    #[error("`deadline` is {0}: it must lie between 1ms and {most}", most = MOST_DEADLINE)]
+    Deadline(Span),
+}
+
+/// One thing that is asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    place: String,
+    asks: ScalingWindow,
+}
+
+impl ScalingRequest {
+    /// What it asks for, in one window or in each of several, if all of it makes sense for the service.
+    pub(crate) fn wanted(
+        &self,
+        service: &Service,
+        now: Timestamp,
+    ) -> Result<Vec<Wanted>, ScalingError> {
+        if let Some(deadline) = self.deadline.filter(|d| d.is_zero() || *d > MOST_DEADLINE) {
+            return Err(ScalingError::Deadline(deadline));
+        }
+        let Self { replicas, load, start, lease, windows, .. } = self;
+        let Some(windows) = windows else {
+            let (start, lease, load) = (*start, *lease, load.clone());
+            let asks = ScalingWindow { start, end: None, lease, replicas: *replicas, load };
+            return Ok(vec![Wanted::new(String::new(), asks, service, now)?]);
+        };
+        let beside = [
+            ("replicas", replicas.is_some()),
+            ("load", load.is_some()),
+            ("start", start.is_some()),
+            ("lease", lease.is_some()),
+        ];
+        if let Some((field, _)) = beside.into_iter().find(|(_, is_given)| *is_given) {
+            return Err(ScalingError::Mixed { field });
+        }
+        if windows.is_empty() || windows.len() > MOST_WINDOWS {
+            return Err(ScalingError::Count(windows.len()));
+        }
+        let mut all = Vec::new();
+        for (n, asks) in windows.iter().enumerate() {
+            let place = format!("windows[{n}]: ");
+            if asks.end.is_some() == asks.lease.is_some() {
+                return Err(ScalingError::End { place });
+            }
+            all.push(Wanted::new(place, asks.clone(), service, now)?);
+        }
+        apart(&all, now)?;
+        Ok(all)
+    }
+}
+
+impl Wanted {
+    /// Checks one window.
+    pub(crate) fn new(
+        place: String,
+        asks: ScalingWindow,
+        service: &Service,
+        now: Timestamp,
+    ) -> Result<Self, ScalingError> {
+        let wanted = Self { place, asks };
+        wanted.check(service, now)?;
+        Ok(wanted)
+    }
+
+    /// Whether it ends at a certain time.
+    pub(crate) const fn is_definite(&self) -> bool {
+        self.asks.end.is_some() || self.asks.lease.is_some()
+    }
+
+    /// When it is wanted; without an end of its own, for so long.
+    pub(crate) fn window(&self, now: Timestamp, lease: Span) -> Window {
+        let start = self.asks.start.map_or(now, |start| start.max(now));
+        let end = self.asks.end.unwrap_or(start + self.asks.lease.unwrap_or(lease));
+        Window { start, end }
+    }
+
+    /// What the service should carry.
+    pub(crate) fn load(&self, service: &Service, utilization: f64) -> Quantities {
+        match (self.asks.replicas, &self.asks.load) {
+            (Some(replicas), _) => service.carries(replicas).scaled(utilization),
+            (None, load) => load.clone().unwrap_or_default(),
+        }
+    }
+
+    fn check(&self, service: &Service, now: Timestamp) -> Result<(), ScalingError> {
+        let place = || self.place.clone();
+        if self.asks.replicas.is_some() == self.asks.load.is_some() {
+            return Err(ScalingError::Unclear { place: place() });
+        }
+        if let Some(load) = &self.asks.load {
+            let serves = &service.replica.serves;
+            let served = |(resource, amount)| amount > 0.0 && serves.get(resource) > 0.0;
+            if !load.iter().any(served) {
+                return Err(ScalingError::NotServed {
+                    place: place(),
+                    service: service.name.clone(),
+                    load: Box::new(load.clone()),
+                    serves: Box::new(serves.clone()),
+                });
+            }
+        }
+        if let Some(start) = self.asks.start.filter(|start| *start < now) {
+            return Err(ScalingError::Past { place: place(), start, now });
+        }
+        if !self.is_definite() && self.asks.start.is_none() {
+            return Ok(());
+        }
+        let Window { start, end } = self.window(now, Span::from_millis(1));
+        if end <= start {
+            return Err(ScalingError::Empty { place: place(), start, end });
+        }
+        let latest = now + REACH;
+        if end > latest {
+            return Err(ScalingError::Far { place: place(), end, latest });
+        }
+        Ok(())
+    }
+}
+
+/// Checks that no two of them are at the same time.
+fn apart(all: &[Wanted], now: Timestamp) -> Result<(), ScalingError> {
+    let windows = all.iter().map(|wanted| wanted.window(now, Span::ZERO));
+    let mut windows: Vec<(Window, usize)> = windows.zip(0..).collect();
+    windows.sort();
+    for ((first, a), (second, b)) in windows.iter().zip(windows.iter().skip(1)) {
+        if first.overlaps(second) {
+            return Err(ScalingError::Overlap { first: *a, second: *b });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use haggle_model::Timestamp;
+    use serde_json::{Value, json};
+
+    use super::{ScalingRequest, Wanted};
+    use crate::testing::service;
+
+    fn read(request: Value) -> Result<Vec<Wanted>, String> {
+        let mut request = request;
+        request["service"] = json!("web");
+        let request: ScalingRequest = serde_json::from_value(request).unwrap();
+        let now = Timestamp::from_millis(10_000);
+        request.wanted(&service("web"), now).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn says_what_is_wrong_where() {
+        let windows = |all: Value| json!({ "windows": all });
+        let many: Vec<Value> = (0..101)
+            .map(|n| json!({"start": 20_000 + n, "end": 20_001 + n, "replicas": 1}))
+            .collect();
+        for (request, says) in [
+            (json!({}), "`replicas` or `load`"),
+            (json!({"replicas": 1, "load": {"requests_per_second": 1}}), "`replicas` or `load`"),
+            (json!({"load": {"gpu_count": 1}}), "names nothing that web serves"),
+            (json!({"load": {"requests_per_second": 0}}), "names nothing that web serves"),
+            (json!({"replicas": 1, "deadline": "2h"}), "`deadline` is 2h: it must lie between"),
+            (json!({"replicas": 1, "deadline": 0}), "`deadline` is"),
+            (json!({"replicas": 1, "start": 9_999}), "`start` is 1970-01-01T00:00:09.999Z"),
+            (json!({"replicas": 1, "lease": "0s"}), "must end later"),
+            (json!({"replicas": 1, "start": 20_000, "lease": 0}), "must end later"),
+            (json!({"replicas": 1, "start": 20_000, "lease": "367d"}), "must be over by 1971"),
+            (json!({"replicas": 1, "start": "2031-01-01T00:00:00Z"}), "must be over by 1971"),
+            (json!({"replicas": 1, "windows": []}), "move `replicas`"),
+            (json!({"lease": "1m", "windows": []}), "move `lease`"),
+            (windows(json!([])), "`windows` has 0 entries: give 1 to 100"),
+            (windows(json!(many)), "101 entries"),
+            (windows(json!([{"replicas": 1}])), "windows[0]: give either `end` or `lease`"),
+            (
+                windows(json!([{"replicas": 1, "lease": "1s", "end": 20_000}])),
+                "windows[0]: give either",
+            ),
+            (windows(json!([{"lease": "1s"}])), "windows[0]: the scaling request is unclear"),
+            (
+                windows(json!([
+                    {"lease": "1s", "replicas": 1},
+                    {"start": 20_000, "lease": "1s", "load": {"gpu_count": 3}},
+                ])),
+                "windows[1]: `load` (",
+            ),
+            (
+                windows(
+                    json!([{"lease": "1s", "replicas": 1}, {"start": 5, "lease": "1s", "replicas": 1}]),
+                ),
+                "windows[1]: `start` is",
+            ),
+            (
+                windows(json!([{"start": 30_000, "end": 20_000, "replicas": 1}])),
+                "windows[0]: it begins at 1970-01-01T00:00:30Z and ends at 1970-01-01T00:00:20Z",
+            ),
+            (
+                windows(json!([
+                    {"start": 30_000, "lease": "10s", "replicas": 1},
+                    {"lease": "5s", "replicas": 1},
+                    {"start": 39_999, "lease": "10s", "replicas": 1},
+                ])),
+                "windows[0] and windows[2] overlap",
+            ),
+        ] {
+            let error = read(request.clone()).unwrap_err();
+            assert!(error.contains(says), "{request}: {error}");
+        }
+    }
+
+    #[test]
+    fn windows_may_follow_each_other_at_once() {
+        let both = json!([
+            {"start": 30_000, "lease": "10s", "replicas": 1},
+            {"start": 20_000, "end": 30_000, "load": {"requests_per_second": 5}},
+        ]);
+        assert_eq!(read(json!({ "windows": both })).unwrap().len(), 2);
+        assert!(!read(json!({"replicas": 0})).unwrap()[0].is_definite());
+    }
+}
