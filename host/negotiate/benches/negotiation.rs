@@ -25,6 +25,8 @@ use haggle_negotiate::{
 };
 use microlp::{ComparisonOp, OptimizationDirection, Problem, SolveOutcome};
 
+#[path = "negotiation/copies.rs"]
+mod copies;
 #[path = "negotiation/together.rs"]
 mod together;
 
@@ -80,6 +82,7 @@ fn main() -> Result<(), Failure> {
     writeln!(out, "6 services, messages one by one: {per_second:.0} sessions/s")?;
     memory(&mut out)?;
     growth(&mut out)?;
+    copies::copies(&mut out)?;
     market(&mut out)
 }
 

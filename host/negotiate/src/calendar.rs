@@ -1,20 +1,18 @@
-use std::{
-    collections::BTreeMap,
-    ops::Bound::{Excluded, Included, Unbounded},
-};
+use std::ops::Bound::{Excluded, Included, Unbounded};
 
 use haggle_model::{Timestamp, Window};
+use imbl::OrdMap;
 
 /// How much of one resource is booked at every moment from `origin` on: a level there and the
 /// changes after it. A booking costs two entries, however long it is; equal boundaries share one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Calendar {
     /// The past before it is forgotten.
     origin: Timestamp,
     /// The level at `origin`.
     base: i128,
     /// By how much the level changes, at moments after `origin`; none is 0.
-    changes: BTreeMap<Timestamp, i128>,
+    changes: OrdMap<Timestamp, i128>,
 }
 
 impl Calendar {
@@ -65,11 +63,11 @@ impl Calendar {
         if now <= self.origin {
             return;
         }
-        while let Some(first) = self.changes.first_entry() {
-            if *first.key() > now {
-                break;
-            }
-            self.base += first.remove();
+        while let Some((at, change)) = self.changes.get_min().copied()
+            && at <= now
+        {
+            self.base += change;
+            self.changes.remove(&at);
         }
         self.origin = now;
     }
@@ -80,10 +78,15 @@ impl Calendar {
     }
 
     fn change(&mut self, at: Timestamp, steps: i128) {
-        let here = self.changes.entry(at).or_insert(0);
-        *here += steps;
-        if *here == 0 {
-            self.changes.remove(&at);
+        match self.changes.get_mut(&at) {
+            Some(here) => {
+                *here += steps;
+                if *here == 0 {
+                    self.changes.remove(&at);
+                }
+            }
+            None if steps != 0 => drop(self.changes.insert(at, steps)),
+            None => {}
         }
     }
 }

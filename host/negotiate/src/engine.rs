@@ -1,9 +1,8 @@
-use std::{
-    cmp::Ordering,
-    collections::{BTreeMap, BTreeSet, VecDeque},
-};
+use std::{cmp::Ordering, sync::Arc};
 
 use haggle_model::{Lease, Name, Owner, Quantities, Timestamp};
+use imbl::{OrdMap, OrdSet, Vector};
+use smol_str::SmolStr;
 
 use crate::{
     Context, Demand, Input, Ledger, Message, MessageId, Outcome, Party, Reason, Session,
@@ -36,14 +35,20 @@ use waking::awake;
 /// [`Effect`]s. An agreement goes through three steps: the ledger holds everything and each party says
 /// that it holds its part; everything is written; only then it counts and is confirmed to all. What was
 /// not written when the process stops never happened: see [`Engine::recover`].
-#[derive(Debug, Default)]
+///
+/// A clone shares everything with its original, and takes constant time; a change to either copies only
+/// the session that it is about, but for the parts of it that stay as they are.
+#[derive(Clone, Debug, Default)]
 pub struct Engine {
     options: EngineOptions,
-    sessions: BTreeMap<String, Running>,
-    timers: BTreeSet<(Timestamp, String)>,
-    ended: BTreeSet<String>,
-    ended_in_order: VecDeque<String>,
+    sessions: OrdMap<Id, Arc<Running>>,
+    timers: OrdSet<(Timestamp, Id)>,
+    ended: OrdSet<Id>,
+    ended_in_order: Vector<Id>,
 }
+
+/// The id of a session, which costs no allocation to clone.
+type Id = SmolStr;
 
 /// What the engine works on at one call.
 pub struct Setting<'a> {
@@ -78,12 +83,12 @@ impl Engine {
         setting: &mut Setting<'_>,
     ) -> Result<Vec<Effect>, OpenError> {
         let id = demand.session.clone();
-        if self.sessions.contains_key(&id) || self.ended.contains(&id) {
+        if self.sessions.contains_key(id.as_str()) || self.ended.contains(id.as_str()) {
             return Err(OpenError::Taken(id));
         }
         let (session, outputs) = Session::new(demand, &setting.context())?;
         let running = Running::new(session, self.options.transcripts);
-        self.sessions.insert(id.clone(), running);
+        self.sessions.insert(Id::from(&id), Arc::new(running));
         Ok(self.with(&id, setting, |running, turn| running.begin(outputs, turn)))
     }
 
@@ -97,9 +102,8 @@ impl Engine {
         setting: &mut Setting<'_>,
     ) -> Result<Vec<Effect>, MessageError> {
         let id = message.session.clone();
-        let ended = self.ended.contains(&id);
-        let Some(running) = self.sessions.get_mut(&id) else {
-            return Err(match ended {
+        let Some(running) = self.running(&id) else {
+            return Err(match self.ended.contains(id.as_str()) {
                 true => MessageError::Finished(id),
                 false => MessageError::UnknownSession(id),
             });
@@ -132,7 +136,7 @@ impl Engine {
         why: String,
         now: Timestamp,
     ) -> MessageError {
-        let Some(running) = self.sessions.get_mut(session) else {
+        let Some(running) = self.running(session) else {
             return match self.ended.contains(session) {
                 true => MessageError::Finished(session.to_owned()),
                 false => MessageError::UnknownSession(session.to_owned()),
@@ -146,10 +150,10 @@ impl Engine {
 
     /// Takes in that a message has not arrived this time; it is sent again.
     pub fn unreached(&mut self, message: &Message, why: String) {
-        let running = self.sessions.get_mut(&message.session);
+        let running = self.running(&message.session);
         let question = running.and_then(|running| running.questions.get_mut(&message.message));
         if let Some(question) = question {
-            question.trouble = Some(why);
+            Arc::make_mut(question).trouble = Some(why);
         }
     }
 
@@ -161,7 +165,7 @@ impl Engine {
         why: String,
         setting: &mut Setting<'_>,
     ) -> Vec<Effect> {
-        let Some(running) = self.sessions.get_mut(&message.session) else { return Vec::new() };
+        let Some(running) = self.running(&message.session) else { return Vec::new() };
         let Some(question) = running.close(message.message, None) else { return Vec::new() };
         let reply = silence(question.kind, why);
         self.with(&message.session, setting, |running, turn| {
@@ -180,7 +184,7 @@ impl Engine {
         let mut effects =
             self.with(session, setting, |running, turn| running.persisted(result, turn));
         let waiting = self.sessions.iter().filter(|(_, running)| running.is_waiting());
-        for id in waiting.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+        for id in waiting.map(|(id, _)| id.clone()).collect::<Vec<Id>>() {
             effects
                 .extend(self.with(&id, setting, |running, turn| running.tell(Input::Tick, turn)));
         }
@@ -242,7 +246,9 @@ impl Engine {
             return Vec::new();
         }
         let over = || Running::over(session.to_owned(), requester.clone(), setting.now);
-        self.sessions.entry(session.to_owned()).or_insert_with(over);
+        if !self.sessions.contains_key(session) {
+            self.sessions.insert(Id::from(session), Arc::new(over()));
+        }
         self.with(session, setting, |running, turn| running.give_back_agreed(leases, turn))
     }
 
@@ -250,10 +256,10 @@ impl Engine {
     /// at their deadline. Call it at [`Engine::next_due`] and whenever a lease may have ended.
     pub fn tick(&mut self, setting: &mut Setting<'_>) -> Vec<Effect> {
         let mut effects: Vec<Effect> = expire(setting).into_iter().collect();
-        while let Some((at, id)) = self.timers.first().cloned()
+        while let Some((at, id)) = self.timers.get_min().cloned()
             && at <= setting.now
         {
-            self.timers.remove(&(at, id.clone()));
+            self.timers.remove_min();
             effects.extend(self.with(&id, setting, |running, turn| {
                 running.scheduled = None;
                 awake(running, turn);
@@ -265,7 +271,7 @@ impl Engine {
     /// When the engine has to look at a session again.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.timers.first().map(|(at, _)| *at)
+        self.timers.get_min().map(|(at, _)| *at)
     }
 
     /// How many sessions are open, or have ended without everybody knowing it yet.
@@ -307,7 +313,7 @@ impl Engine {
                 let retry = self.options.retry;
                 let mut turn = Turn { setting, retry, effects: &mut effects };
                 let running = Running::resume(record, &agreed, &mut turn);
-                self.sessions.insert(id.clone(), running);
+                self.sessions.insert(Id::from(&id), Arc::new(running));
                 effects.extend(self.with(&id, setting, |_, _| {}));
                 continue;
             }
@@ -320,7 +326,7 @@ impl Engine {
                 leases: Vec::new(),
                 awaited: false,
             }));
-            self.remember(id.clone());
+            self.remember(Id::from(&id));
             effects.push(Effect::Finished(Ending {
                 session: id,
                 outcome,
@@ -340,25 +346,30 @@ impl Engine {
     ) -> Vec<Effect> {
         let mut effects = Vec::new();
         let Some(running) = self.sessions.get_mut(id) else { return effects };
+        let running = Arc::make_mut(running);
         let mut turn = Turn { setting, retry: self.options.retry, effects: &mut effects };
         act(running, &mut turn);
         let over = running.settle(&mut turn);
         let due = running.due.filter(|_| !over);
         if running.scheduled != due {
             if let Some(at) = std::mem::replace(&mut running.scheduled, due) {
-                self.timers.remove(&(at, id.to_owned()));
+                self.timers.remove(&(at, Id::from(id)));
             }
-            self.timers.extend(due.map(|at| (at, id.to_owned())));
+            self.timers.extend(due.map(|at| (at, Id::from(id))));
         }
         if over {
             self.sessions.remove(id);
-            self.remember(id.to_owned());
+            self.remember(Id::from(id));
         }
         effects
     }
 
-    fn remember(&mut self, id: String) {
-        if self.ended.insert(id.clone()) {
+    fn running(&mut self, session: &str) -> Option<&mut Running> {
+        self.sessions.get_mut(session).map(Arc::make_mut)
+    }
+
+    fn remember(&mut self, id: Id) {
+        if self.ended.insert(id.clone()).is_none() {
             self.ended_in_order.push_back(id);
         }
         if self.ended_in_order.len() > self.options.remembered

@@ -1,9 +1,14 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use haggle_model::{
     Lease, LeaseId, LeaseState, Name, Owner, Quantities, Resource, Timestamp, Window,
 };
+use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::{calendar::Calendar, steps};
 
@@ -27,15 +32,22 @@ pub use views::Overcommitment;
 /// Every operation may be repeated: the second time changes nothing. Operations that change leases
 /// return them as they now are, for whoever keeps them. What is over is remembered until its hold would
 /// have run out, so that a message that arrives late cannot bring it back.
-#[derive(Clone, Debug, Default)]
+///
+/// A clone shares everything with its original, and takes constant time; a change to either copies only
+/// the few tree nodes on the way to what it changes. Two ledgers are equal if their whole bookkeeping is,
+/// what is over and what is past included; [`Ledger::promises_the_same`] compares what counts from now on.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ledger {
-    accounts: BTreeMap<Owner, Account>,
-    entries: BTreeMap<LeaseId, Entry>,
+    accounts: OrdMap<Owner, Arc<Account>>,
+    entries: OrdMap<Key, Arc<Entry>>,
     /// The leases by holder and owner; those that are over are not in it.
-    lines: BTreeMap<Name, BTreeMap<Owner, BTreeSet<LeaseId>>>,
+    lines: OrdMap<Name, OrdSet<(Owner, Key)>>,
     /// When each entry ends or is forgotten.
-    due: BTreeSet<(Timestamp, LeaseId)>,
+    due: OrdSet<(Timestamp, Key)>,
 }
+
+/// The id of a lease, which costs no allocation to clone.
+type Key = SmolStr;
 
 /// A lease to be held, and the leases that end when it is confirmed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -60,7 +72,7 @@ pub struct Commitment {
     pub end_at: Timestamp,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Account {
     /// In steps; none where the owner was removed and its leases are still running.
     capacity: Option<BTreeMap<Resource, i128>>,
@@ -69,8 +81,9 @@ struct Account {
     calendars: BTreeMap<Resource, Calendar>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Entry {
+    key: Key,
     lease: Lease,
     /// What it was said to replace when it was held.
     asked: Vec<LeaseId>,
@@ -109,7 +122,7 @@ impl Ledger {
     pub fn set_capacity(&mut self, owner: &Owner, capacity: &Quantities) -> Vec<Overcommitment> {
         let steps = capacity.iter().map(|(r, amount)| (r, steps::down(r, amount))).collect();
         self.forget_reclaims(owner);
-        self.accounts.entry(owner.clone()).or_default().capacity = Some(steps);
+        self.account(owner).capacity = Some(steps);
         self.overcommitted(owner)
     }
 
@@ -118,7 +131,7 @@ impl Ledger {
     pub fn remove_owner(&mut self, owner: &Owner) -> Vec<Overcommitment> {
         self.forget_reclaims(owner);
         if let Some(account) = self.accounts.get_mut(owner) {
-            account.capacity = None;
+            Arc::make_mut(account).capacity = None;
         }
         let overcommitted = self.overcommitted(owner);
         self.drop_idle_account(owner);
@@ -137,7 +150,7 @@ impl Ledger {
                 Ok(false) => {}
                 Err(error) => {
                     for lease in &held {
-                        self.forget(&lease.id);
+                        self.forget(&lease.id.0);
                     }
                     return Err(error);
                 }
@@ -158,7 +171,8 @@ impl Ledger {
     ) -> Result<Vec<Lease>, LedgerError> {
         let mut changed = BTreeMap::new();
         for id in &commitment.confirm {
-            let entry = self.entries.get(id).ok_or_else(|| LedgerError::Unknown(id.clone()))?;
+            let entry =
+                self.entries.get(id.0.as_str()).ok_or_else(|| LedgerError::Unknown(id.clone()))?;
             let lease = &entry.lease;
             match lease.state {
                 _ if entry.pinned.is_some() => return Err(LedgerError::Busy(id.clone())),
@@ -168,11 +182,11 @@ impl Ledger {
             }
             changed.insert(id, Lease { state: LeaseState::Confirmed, ..lease.clone() });
             for old in &entry.replaces {
-                changed.extend(self.ended(old, lease.window.start, now));
+                changed.extend(self.ended(old, lease.window.start, now).map(|lease| (old, lease)));
             }
         }
         for id in &commitment.end {
-            changed.extend(self.ended(id, commitment.end_at, now));
+            changed.extend(self.ended(id, commitment.end_at, now).map(|lease| (id, lease)));
         }
         if let Some(busy) = changed.keys().find(|id| self.is_pinned(id)) {
             return Err(LedgerError::Busy((*busy).clone()));
@@ -207,7 +221,7 @@ impl Ledger {
     pub fn release(&mut self, ids: &[LeaseId]) -> Vec<Lease> {
         let mut released = Vec::new();
         for id in ids {
-            let Some(lease) = self.live(id).filter(|_| !self.is_pinned(id)) else { continue };
+            let Some(lease) = self.live(&id.0).filter(|_| !self.is_pinned(id)) else { continue };
             let lease = Lease { state: LeaseState::Released, ..lease.clone() };
             self.update(&lease);
             released.push(lease);
@@ -218,18 +232,20 @@ impl Ledger {
     /// Ends what is over at `now`, and returns it.
     pub fn expire(&mut self, now: Timestamp) -> Vec<Lease> {
         let mut expired = Vec::new();
-        while let Some((at, id)) = self.due.first().cloned()
+        while let Some((at, key)) = self.due.get_min().cloned()
             && at <= now
         {
-            self.due.pop_first();
-            match self.live(&id) {
+            match self.live(&key) {
                 Some(lease) => {
                     let lease = Lease { state: LeaseState::Expired, ..lease.clone() };
                     self.update(&lease);
                     self.forget_before(&lease.owner, now);
                     expired.push(lease);
                 }
-                None => self.forget(&id),
+                None => {
+                    self.forget(&key);
+                    self.due.remove(&(at, key));
+                }
             }
         }
         expired
@@ -246,7 +262,7 @@ impl Ledger {
         for mut lease in leases {
             match lease.state {
                 LeaseState::Confirmed if lease.is_active(now) => {
-                    if !self.entries.contains_key(&lease.id) {
+                    if !self.entries.contains_key(lease.id.0.as_str()) {
                         self.insert(&Hold::new(lease));
                     }
                     continue;
@@ -264,7 +280,7 @@ impl Ledger {
     fn hold_one(&mut self, hold: &Hold, now: Timestamp) -> Result<bool, LedgerError> {
         let lease = &hold.lease;
         let id = || lease.id.clone();
-        if let Some(known) = self.entries.get(&lease.id) {
+        if let Some(known) = self.entries.get(lease.id.0.as_str()) {
             let state = known.lease.state;
             let same = Lease { state: lease.state, ..known.lease.clone() } == *lease
                 && known.asked.iter().eq(hold.ending());
@@ -294,7 +310,7 @@ impl Ledger {
 
     /// Leases that are over in the meantime may be named: they are worth nothing any more.
     fn check_replaced(&self, old: &LeaseId, new: &Lease, own: bool) -> Result<(), LedgerError> {
-        let Some(entry) = self.entries.get(old) else { return Ok(()) };
+        let Some(entry) = self.entries.get(old.0.as_str()) else { return Ok(()) };
         let wrong =
             |rule| Err(LedgerError::CannotReplace { new: new.id.clone(), old: old.clone(), rule });
         if entry.lease.owner != new.owner || (own && entry.lease.holder != new.holder) {

@@ -4,6 +4,7 @@ use std::{
 };
 
 use haggle_model::{Name, Owner, Quantities, Strength, Timestamp};
+use imbl::OrdMap;
 
 use crate::{
     Context, Demand, DemandError, Edge, Outcome, Party, Reason, Spread, SpreadError, Standing,
@@ -39,37 +40,39 @@ use deal::Deal;
 /// their order; the one that is always at hand lowers the fraction of the demand that the next round asks
 /// for, and in the last round that fraction is taken as it is. What flows over best-effort dependencies is told to those that only they lead to, and
 /// asked of nobody. The protocol is an iterated contract net (FIPA SC00030H).
-#[derive(Debug)]
+///
+/// A clone copies little: what grows with the number of services is shared until it changes.
+#[derive(Clone, Debug)]
 pub struct Session {
     demand: Demand,
     deadline: Timestamp,
-    standings: BTreeMap<Name, Standing>,
+    standings: Arc<BTreeMap<Name, Standing>>,
     /// Over all dependencies.
     whole: Arc<Spread>,
     /// Over those that are waited for, without what was dropped.
     firm: Arc<Spread>,
     /// Over mandatory ones alone: what has to be carried in any case.
     core: Arc<Spread>,
-    dropped: BTreeSet<Edge>,
+    dropped: Arc<BTreeSet<Edge>>,
     /// How much of the demand this round is about.
     fraction: f64,
     terms: Terms,
     /// From 1.
     round: u32,
     /// What each service can be counted on for, as far as it is known in this round.
-    granted: BTreeMap<Name, Quantities>,
+    granted: OrdMap<Name, Quantities>,
     /// What those said in this round that gave less than was asked.
-    said: BTreeMap<Name, String>,
+    said: OrdMap<Name, Arc<str>>,
     /// Whether somebody offered less in this round than it has.
     withheld: bool,
     /// Providers that did not hold what they proposed.
     unreliable: BTreeSet<Name>,
-    reasons: Vec<Reason>,
+    reasons: Arc<Vec<Reason>>,
     last_message: u64,
     state: State,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum State {
     /// Services of one wave are asked.
     Asking(Asking),
@@ -135,19 +138,19 @@ impl Session {
         let mut session = Self {
             deadline: demand.started_at + demand.policy.deadline,
             demand,
-            standings,
+            standings: Arc::new(standings),
             whole,
             firm,
             core,
-            dropped: BTreeSet::new(),
+            dropped: Arc::default(),
             fraction: 1.0,
             terms,
             round: 0,
-            granted: BTreeMap::new(),
-            said: BTreeMap::new(),
+            granted: OrdMap::new(),
+            said: OrdMap::new(),
             withheld: false,
             unreliable: BTreeSet::new(),
-            reasons: Vec::new(),
+            reasons: Arc::default(),
             last_message: 0,
             state: State::Finished,
         };
@@ -301,7 +304,7 @@ impl Session {
     }
 
     fn fail(&mut self, out: &mut Vec<Output>) -> State {
-        let outcome = Outcome::Failed { reasons: self.reasons.clone(), rounds: self.round };
+        let outcome = Outcome::Failed { reasons: self.reasons.to_vec(), rounds: self.round };
         out.push(Output::Finished(outcome));
         State::Finished
     }
@@ -323,14 +326,14 @@ impl Session {
 
     fn say_why(&mut self, name: &Name) {
         if let Some(text) = self.said.get(name).cloned() {
-            self.reason(name, text);
+            self.reason(name, text.to_string());
         }
     }
 
     fn reason(&mut self, participant: &Name, text: String) {
         let reason = Reason { participant: participant.clone(), text };
         if !self.reasons.contains(&reason) {
-            self.reasons.push(reason);
+            Arc::make_mut(&mut self.reasons).push(reason);
         }
     }
 

@@ -1,5 +1,7 @@
 //! Whether anybody listens to what is said.
 
+use std::sync::Arc;
+
 use super::{
     check::{Reply, check},
     question::{Question, digest},
@@ -10,7 +12,7 @@ use crate::{Content, Message, MessageError, MessageId, Party};
 pub(super) enum Admitted {
     Nothing,
     Cancel(String),
-    Reply(Box<(Question, Reply)>),
+    Reply(Box<(Arc<Question>, Reply)>),
 }
 
 /// Whether the message is one that this session listens to. The question that it answers is closed.

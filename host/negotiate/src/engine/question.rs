@@ -6,7 +6,7 @@ use super::Retry;
 use crate::{Call, Content, Effect, Message, MessageId, Party, Session};
 
 /// Something that was said and is to be answered.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Question {
     /// As it is sent, every time.
     pub(super) message: Message,
@@ -33,7 +33,7 @@ pub(super) enum Kind {
 }
 
 /// A question that is not waited for any more.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Closed {
     pub(super) asked: Party,
     /// Of the answer that counted.

@@ -1,8 +1,12 @@
 //! One session with everything that it has said and waits for.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use haggle_model::{Lease, LeaseId, Name, Owner, Timestamp};
+use imbl::{OrdMap, OrdSet, Vector};
 
 use super::{
     Agreed, Effect, Persist, Retry, SessionRecord, Setting,
@@ -10,34 +14,35 @@ use super::{
     lowest_first,
     question::{Closed, Kind, Question},
 };
-use crate::{Answer, Begun, Input, MessageId, Outcome, Output, Party, Session, Transcript};
+use crate::{Answer, Begun, Input, Message, MessageId, Outcome, Output, Party, Session};
 
 mod carrying;
 mod speaking;
 
-#[derive(Debug)]
+/// A clone copies what may change with every message, and shares the rest.
+#[derive(Clone, Debug)]
 pub(super) struct Running {
     pub(super) id: String,
     pub(super) requester: Name,
     pub(super) deadline: Timestamp,
     dry_run: bool,
     /// None once it has ended and only waits until everybody knows.
-    pub(super) session: Option<Session>,
-    pub(super) questions: BTreeMap<MessageId, Question>,
-    pub(super) closed: BTreeMap<MessageId, Closed>,
+    pub(super) session: Option<Arc<Session>>,
+    pub(super) questions: OrdMap<MessageId, Arc<Question>>,
+    pub(super) closed: OrdMap<MessageId, Closed>,
     gathering: Option<Gathering>,
     /// On its way to disk.
     pub(super) committing: Option<Committing>,
     /// What was accepted of whom in this round, and is to be confirmed or released.
-    accepted: BTreeMap<Party, Vec<Lease>>,
-    proposed: BTreeSet<Party>,
-    changes: BTreeMap<LeaseId, Lease>,
+    accepted: Arc<BTreeMap<Party, Vec<Lease>>>,
+    proposed: OrdSet<Party>,
+    changes: Arc<BTreeMap<LeaseId, Lease>>,
     pub(super) recorded: bool,
     last_message: u64,
     keeps_transcript: bool,
     /// How much that makes no sense was said.
     refused: usize,
-    transcript: Transcript,
+    said: Vector<Arc<Message>>,
     /// Nothing is due before.
     pub(super) due: Option<Timestamp>,
     /// When the engine looks at it again.
@@ -45,16 +50,19 @@ pub(super) struct Running {
 }
 
 /// Several answers that a session takes as one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Gathering {
-    Wave { output: MessageId, answers: Vec<Option<Result<Answer, String>>>, missing: usize },
+    Wave { output: MessageId, answers: Vector<Given>, missing: usize },
     Accepts { output: MessageId, missing: usize },
 }
 
-#[derive(Debug)]
+/// What one party has answered, once it has.
+type Given = Option<Arc<Result<Answer, String>>>;
+
+#[derive(Clone, Debug)]
 pub(super) struct Committing {
     output: MessageId,
-    begun: Begun,
+    begun: Arc<Begun>,
 }
 
 /// What a session is told next, and what it wants then.
@@ -73,19 +81,19 @@ impl Running {
             deadline: session.deadline(),
             dry_run: demand.dry_run,
             due: Some(session.deadline()),
-            session: Some(session),
-            questions: BTreeMap::new(),
-            closed: BTreeMap::new(),
+            session: Some(Arc::new(session)),
+            questions: OrdMap::new(),
+            closed: OrdMap::new(),
             gathering: None,
             committing: None,
-            accepted: BTreeMap::new(),
-            proposed: BTreeSet::new(),
-            changes: BTreeMap::new(),
+            accepted: Arc::default(),
+            proposed: OrdSet::new(),
+            changes: Arc::default(),
             recorded: false,
             last_message: 0,
             keeps_transcript: transcripts,
             refused: 0,
-            transcript: Transcript::default(),
+            said: Vector::new(),
             scheduled: None,
         }
     }
@@ -110,7 +118,7 @@ impl Running {
     /// Takes up an agreement of an earlier run: everybody is told once more.
     pub(super) fn resume(record: SessionRecord, agreed: &Agreed, turn: &mut Turn<'_, '_>) -> Self {
         let mut running = Self {
-            accepted: by_party(agreed.leases.iter().cloned()),
+            accepted: Arc::new(by_party(agreed.leases.iter().cloned())),
             recorded: true,
             // Beyond anything that was said after the record was written.
             last_message: agreed.last_message.saturating_add(1 << 20),
@@ -129,18 +137,18 @@ impl Running {
             dry_run: false,
             session: None,
             due: None,
-            questions: BTreeMap::new(),
-            closed: BTreeMap::new(),
+            questions: OrdMap::new(),
+            closed: OrdMap::new(),
             gathering: None,
             committing: None,
-            accepted: BTreeMap::new(),
-            proposed: BTreeSet::new(),
-            changes: BTreeMap::new(),
+            accepted: Arc::default(),
+            proposed: OrdSet::new(),
+            changes: Arc::default(),
             recorded: false,
             last_message: 1 << 40,
             keeps_transcript: false,
             refused: 0,
-            transcript: Transcript::default(),
+            said: Vector::new(),
             scheduled: None,
         }
     }
@@ -148,20 +156,20 @@ impl Running {
     /// Of what was agreed, this is not needed any more. After a crash nobody is told of the agreement again.
     pub(super) fn give_back_agreed(&mut self, leases: Vec<Lease>, turn: &mut Turn<'_, '_>) {
         self.close_all(|_| true);
-        self.accepted = by_party(leases);
+        self.accepted = Arc::new(by_party(leases));
         self.give_back(turn);
         self.forget(turn);
     }
 
     /// Whether it waits for agreements of others to come from their way to disk.
     pub(super) fn is_waiting(&self) -> bool {
-        self.session.as_ref().is_some_and(Session::is_waiting)
+        self.session.as_ref().is_some_and(|session| session.is_waiting())
     }
 
     /// Tells the session what has happened, if it still listens.
     pub(super) fn tell(&mut self, input: Input, turn: &mut Turn<'_, '_>) {
         if let Some(session) = &mut self.session {
-            let outputs = session.step(input, &turn.setting.context());
+            let outputs = Arc::make_mut(session).step(input, &turn.setting.context());
             self.pursue(outputs, turn);
         }
     }
@@ -172,7 +180,7 @@ impl Running {
         while let Some(output) = queue.pop_front() {
             let Some(input) = self.carry_out(output, turn) else { continue };
             if let Some(session) = &mut self.session {
-                queue.extend(session.step(input, &turn.setting.context()));
+                queue.extend(Arc::make_mut(session).step(input, &turn.setting.context()));
             }
         }
     }
@@ -183,13 +191,13 @@ impl Running {
         self.due_by(self.deadline);
         let result = match result {
             Ok(()) => {
-                let changed = turn.setting.ledger.finish(begun);
+                let changed = turn.setting.ledger.finish(Arc::unwrap_or_clone(begun));
                 let owners: BTreeSet<&Owner> = changed.iter().map(|lease| &lease.owner).collect();
                 let Setting { world, ledger, now } = &mut *turn.setting;
                 let cut = |owner| ledger.cut_back(owner, *now, lowest_first(*world));
                 let cut: Vec<Lease> = owners.into_iter().flat_map(cut).collect();
                 let changes = changed.iter().chain(&cut);
-                self.changes.extend(changes.map(|l| (l.id.clone(), l.clone())));
+                Arc::make_mut(&mut self.changes).extend(changes.map(|l| (l.id.clone(), l.clone())));
                 if !cut.is_empty() {
                     turn.effects.push(Effect::Reclaimed(cut));
                 }
@@ -240,14 +248,15 @@ impl Running {
             return None;
         };
         // Each question is closed by its first answer, so each place is filled once.
-        *answers.get_mut(place)? = Some(answer);
+        *answers.get_mut(place)? = Some(Arc::new(answer));
         *missing = missing.saturating_sub(1);
         if *missing > 0 {
             return None;
         }
         let (message, answers) = (*output, std::mem::take(answers));
         self.gathering = None;
-        Some(Input::Answers { message, answers: answers.into_iter().flatten().collect() })
+        let answers = answers.into_iter().flatten().map(Arc::unwrap_or_clone).collect();
+        Some(Input::Answers { message, answers })
     }
 
     /// One that does not hold what it proposed is enough to let go.

@@ -1,10 +1,10 @@
 //! What time does to a session.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     check::silence,
-    question::{Kind, Question},
+    question::Kind,
     running::{Running, Turn},
 };
 use crate::{Fault, Input, MessageId};
@@ -17,7 +17,7 @@ pub(super) fn awake(running: &mut Running, turn: &mut Turn<'_, '_>) {
             .questions
             .values()
             .filter(|question| question.kind != Kind::Notice)
-            .map(Question::silent)
+            .map(|question| question.silent())
             .collect();
         let silent = silent.into_iter().collect::<Vec<_>>().join(", ");
         running.tell(Input::Overdue(silent), turn);
@@ -25,7 +25,7 @@ pub(super) fn awake(running: &mut Running, turn: &mut Turn<'_, '_>) {
     let due: Vec<MessageId> =
         running.questions.iter().filter(|(_, q)| q.due <= now).map(|(id, _)| *id).collect();
     for id in due {
-        let Some(question) = running.questions.get_mut(&id) else { continue };
+        let Some(question) = running.questions.get_mut(&id).map(Arc::make_mut) else { continue };
         if let Some(message) = question.again(turn.retry, now) {
             turn.effects.push(message);
             continue;

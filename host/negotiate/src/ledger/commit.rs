@@ -2,12 +2,14 @@
 //! [`Ledger::abandon`] nothing else changes the leases that it changes, so that what is written is what
 //! counts afterwards, however long the disk takes.
 
+use std::sync::Arc;
+
 use haggle_model::{Lease, LeaseId, Timestamp};
 
-use super::{Commitment, Ledger, LedgerError};
+use super::{Commitment, Ledger, LedgerError, entries::reschedule};
 
 /// A commitment on its way to disk.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[must_use = "its leases are kept for it until it is finished or abandoned"]
 pub struct Begun {
     changes: Vec<Lease>,
@@ -60,25 +62,27 @@ impl Ledger {
     /// What a hold is to replace, as long as that runs.
     #[must_use]
     pub fn replacing(&self, id: &LeaseId) -> &[LeaseId] {
-        self.entries.get(id).map_or(&[], |entry| &entry.replaces)
+        self.entries.get(id.0.as_str()).map_or(&[], |entry| &entry.replaces)
     }
 
     /// Whether any commitment is on its way to disk.
     #[must_use]
     pub fn is_committing(&self) -> bool {
         // What cannot run out is due last.
-        self.due.last().is_some_and(|(_, id)| self.is_pinned(id))
+        let last = self.due.get_max().and_then(|(_, key)| self.entries.get(key));
+        last.is_some_and(|entry| entry.pinned.is_some())
     }
 
     /// Whether a commitment that changes the lease is on its way to disk.
     pub(crate) fn is_pinned(&self, id: &LeaseId) -> bool {
-        self.entries.get(id).is_some_and(|entry| entry.pinned.is_some())
+        self.entries.get(id.0.as_str()).is_some_and(|entry| entry.pinned.is_some())
     }
 
     fn pin(&mut self, id: &LeaseId, since: Option<Timestamp>) {
-        let Some(entry) = self.entries.get_mut(id) else { return };
-        self.due.remove(&(entry.due(), id.clone()));
+        let Some(entry) = self.entries.get_mut(id.0.as_str()) else { return };
+        let entry = Arc::make_mut(entry);
+        let before = entry.due();
         entry.pinned = since;
-        self.due.insert((entry.due(), id.clone()));
+        reschedule(&mut self.due, before, entry);
     }
 }

@@ -1,8 +1,11 @@
 //! How entries come, change and go, and the calendars with them.
 
-use haggle_model::{Lease, LeaseId, LeaseState, Owner, Resource, Timestamp, Window};
+use std::sync::Arc;
 
-use super::{Entry, Hold, Ledger};
+use haggle_model::{Lease, LeaseId, LeaseState, Owner, Resource, Timestamp, Window};
+use imbl::OrdSet;
+
+use super::{Account, Entry, Hold, Key, Ledger};
 use crate::{
     calendar::{Calendar, above},
     steps,
@@ -16,7 +19,7 @@ impl Ledger {
         replaces: &[LeaseId],
     ) -> Vec<(Resource, Window, i128)> {
         let old: Vec<&Lease> = match lease.state {
-            LeaseState::Held => replaces.iter().filter_map(|id| self.live(id)).collect(),
+            LeaseState::Held => replaces.iter().filter_map(|id| self.live(&id.0)).collect(),
             LeaseState::Confirmed => Vec::new(),
             LeaseState::Released | LeaseState::Expired => return Vec::new(),
         };
@@ -36,78 +39,81 @@ impl Ledger {
         let lease = &hold.lease;
         let asked: Vec<LeaseId> = hold.ending().cloned().collect();
         let replaces: Vec<LeaseId> =
-            asked.iter().filter(|id| self.live(id).is_some()).cloned().collect();
+            asked.iter().filter(|id| self.live(&id.0).is_some()).cloned().collect();
         for old in &replaces {
-            if let Some(entry) = self.entries.get_mut(old) {
-                entry.replaced_by = Some(lease.id.clone());
+            if let Some(entry) = self.entries.get_mut(old.0.as_str()) {
+                Arc::make_mut(entry).replaced_by = Some(lease.id.clone());
             }
         }
-        let entry = Entry {
+        let key = Key::from(lease.id.0.as_str());
+        let mut entry = Entry {
+            key: key.clone(),
             lease: lease.clone(),
-            asked: asked.clone(),
+            asked,
             replaces,
             replaced_by: None,
             booked: Vec::new(),
             pinned: None,
         };
-        self.due.insert((entry.due(), lease.id.clone()));
-        self.entries.insert(lease.id.clone(), entry);
-        let owners = self.lines.entry(lease.holder.clone()).or_default();
-        owners.entry(lease.owner.clone()).or_default().insert(lease.id.clone());
-        self.rebook(&lease.id);
+        self.due.insert((entry.due(), key.clone()));
+        let line = (lease.owner.clone(), key.clone());
+        match self.lines.get_mut(&lease.holder) {
+            Some(leases) => drop(leases.insert(line)),
+            None => drop(self.lines.insert(lease.holder.clone(), OrdSet::unit(line))),
+        }
+        let bookings = self.bookings(lease, &entry.replaces);
+        book(self.account(&lease.owner), &mut entry, bookings);
+        self.entries.insert(key, Arc::new(entry));
     }
 
     /// Brings a known lease to its new state or window, and everything that depends on it along.
     pub(super) fn update(&mut self, lease: &Lease) {
-        let Some(entry) = self.entries.get_mut(&lease.id) else { return };
-        self.due.remove(&(entry.due(), lease.id.clone()));
+        let Some(entry) = self.entries.get_mut(lease.id.0.as_str()) else { return };
+        let entry = Arc::make_mut(entry);
+        let before = entry.due();
         let was_held = entry.lease.state == LeaseState::Held;
-        entry.lease = lease.clone();
-        self.due.insert((entry.due(), lease.id.clone()));
+        entry.lease.clone_from(lease);
+        reschedule(&mut self.due, before, entry);
         let over = !matches!(lease.state, LeaseState::Held | LeaseState::Confirmed);
+        let key = entry.key.clone();
         let successor = entry.replaced_by.clone();
         let replaced = if was_held { entry.replaces.clone() } else { Vec::new() };
         for old in replaced {
-            if let Some(entry) = self.entries.get_mut(&old)
+            if let Some(entry) = self.entries.get_mut(old.0.as_str())
                 && entry.replaced_by.as_ref() == Some(&lease.id)
             {
-                entry.replaced_by = None;
+                Arc::make_mut(entry).replaced_by = None;
             }
         }
-        self.rebook(&lease.id);
+        self.rebook(&key);
         if let Some(successor) = successor {
-            if over && let Some(entry) = self.entries.get_mut(&successor) {
-                entry.replaces.retain(|id| *id != lease.id);
+            if over && let Some(entry) = self.entries.get_mut(successor.0.as_str()) {
+                Arc::make_mut(entry).replaces.retain(|id| *id != lease.id);
             }
-            self.rebook(&successor);
+            self.rebook(&successor.0);
         }
         if over {
-            self.unlist(lease);
+            self.unlist(lease, key);
             self.drop_idle_account(&lease.owner);
         }
     }
 
-    pub(super) fn rebook(&mut self, id: &LeaseId) {
-        let Some(entry) = self.entries.get(id) else { return };
+    /// Brings the calendars to what the entry adds to them now.
+    fn rebook(&mut self, key: &str) {
+        let Some(entry) = self.entries.get(key) else { return };
         let bookings = self.bookings(&entry.lease, &entry.replaces);
-        let Some(entry) = self.entries.get_mut(id) else { return };
+        if bookings == entry.booked {
+            return;
+        }
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        let entry = Arc::make_mut(entry);
         let account = self.accounts.entry(entry.lease.owner.clone()).or_default();
-        for (resource, window, steps) in std::mem::replace(&mut entry.booked, bookings.clone()) {
-            account.calendars.entry(resource).or_default().add(window, -steps);
-        }
-        for (resource, window, steps) in bookings {
-            account.calendars.entry(resource).or_default().add(window, steps);
-        }
+        book(Arc::make_mut(account), entry, bookings);
     }
 
     /// The lease as it is after it ended at `at`, where that changes it.
-    pub(super) fn ended(
-        &self,
-        id: &LeaseId,
-        at: Timestamp,
-        now: Timestamp,
-    ) -> Option<(&LeaseId, Lease)> {
-        let lease = self.live(id)?;
+    pub(super) fn ended(&self, id: &LeaseId, at: Timestamp, now: Timestamp) -> Option<Lease> {
+        let lease = self.live(&id.0)?;
         if at >= lease.window.end {
             return None;
         }
@@ -117,42 +123,43 @@ impl Ledger {
         } else {
             lease.state = LeaseState::Released;
         }
-        Some((self.entries.get_key_value(id)?.0, lease))
+        Some(lease)
     }
 
     /// The lease, if it is held or confirmed.
-    pub(super) fn live(&self, id: &LeaseId) -> Option<&Lease> {
+    pub(super) fn live(&self, key: &str) -> Option<&Lease> {
         self.entries
-            .get(id)
+            .get(key)
             .map(|entry| &entry.lease)
             .filter(|lease| matches!(lease.state, LeaseState::Held | LeaseState::Confirmed))
     }
 
     /// Takes an entry out with all its traces.
-    pub(super) fn forget(&mut self, id: &LeaseId) {
-        let Some(entry) = self.entries.get(id) else { return };
+    pub(super) fn forget(&mut self, key: &str) {
+        let Some(entry) = self.entries.get(key) else { return };
         let over = Lease { state: LeaseState::Released, ..entry.lease.clone() };
         self.update(&over);
-        if let Some(entry) = self.entries.remove(id) {
-            self.due.remove(&(entry.due(), id.clone()));
+        if let Some(entry) = self.entries.remove(key) {
+            self.due.remove(&(entry.due(), entry.key.clone()));
         }
     }
 
-    pub(super) fn unlist(&mut self, lease: &Lease) {
-        let Some(owners) = self.lines.get_mut(&lease.holder) else { return };
-        if let Some(ids) = owners.get_mut(&lease.owner) {
-            ids.remove(&lease.id);
-            if ids.is_empty() {
-                owners.remove(&lease.owner);
-            }
-        }
-        if owners.is_empty() {
+    fn unlist(&mut self, lease: &Lease, key: Key) {
+        let Some(leases) = self.lines.get_mut(&lease.holder) else { return };
+        leases.remove(&(lease.owner.clone(), key));
+        if leases.is_empty() {
             self.lines.remove(&lease.holder);
         }
     }
 
+    /// The account of an owner, which has no capacity if it is new.
+    pub(super) fn account(&mut self, owner: &Owner) -> &mut Account {
+        Arc::make_mut(self.accounts.entry(owner.clone()).or_default())
+    }
+
     pub(super) fn forget_before(&mut self, owner: &Owner, now: Timestamp) {
         if let Some(account) = self.accounts.get_mut(owner) {
+            let account = Arc::make_mut(account);
             account.calendars.values_mut().for_each(|calendar| calendar.forget_before(now));
             account.calendars.retain(|_, calendar| !calendar.is_flat());
         }
@@ -166,6 +173,26 @@ impl Ledger {
         {
             self.accounts.remove(owner);
         }
+    }
+}
+
+/// Puts these bookings in place of those that the entry had.
+fn book(account: &mut Account, entry: &mut Entry, bookings: Vec<(Resource, Window, i128)>) {
+    for (resource, window, steps) in &entry.booked {
+        account.calendars.entry(*resource).or_default().add(*window, -steps);
+    }
+    for (resource, window, steps) in &bookings {
+        account.calendars.entry(*resource).or_default().add(*window, *steps);
+    }
+    entry.booked = bookings;
+}
+
+/// Moves an entry from when it was due before to when it is due now.
+pub(super) fn reschedule(due: &mut OrdSet<(Timestamp, Key)>, before: Timestamp, entry: &Entry) {
+    let now = entry.due();
+    if now != before {
+        due.remove(&(before, entry.key.clone()));
+        due.insert((now, entry.key.clone()));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Leases that go on for longer, and capacity that its owner takes back.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, sync::Arc};
 
 use haggle_model::{Lease, LeaseId, LeaseState, Owner, Quantities, Resource, Timestamp, Window};
 
@@ -20,7 +20,8 @@ impl Ledger {
         end: Timestamp,
         now: Timestamp,
     ) -> Result<Lease, LedgerError> {
-        let entry = self.entries.get(id).ok_or_else(|| LedgerError::Unknown(id.clone()))?;
+        let entry =
+            self.entries.get(id.0.as_str()).ok_or_else(|| LedgerError::Unknown(id.clone()))?;
         let mut lease = entry.lease.clone();
         if lease.state != LeaseState::Confirmed || !lease.is_active(now) {
             return Err(LedgerError::Over { id: id.clone(), state: lease.state });
@@ -54,6 +55,7 @@ impl Ledger {
         let window = Window { start: at.max(now), end: Timestamp::from_millis(u64::MAX) };
         self.forget_reclaims(owner);
         let Some(account) = self.accounts.get_mut(owner) else { return Vec::new() };
+        let account = Arc::make_mut(account);
         let Some(capacity) = account.capacity.clone() else { return Vec::new() };
         for (resource, had) in capacity {
             let less = had - steps::down(resource, left.get(resource)).min(had);
@@ -108,7 +110,7 @@ impl Ledger {
             if lease.amounts.get(short) <= 0.0 {
                 continue;
             }
-            if let Some((_, ended)) = self.ended(&lease.id, window.start, now) {
+            if let Some(ended) = self.ended(&lease.id, window.start, now) {
                 self.update(&ended);
                 changed.push(ended);
             }
@@ -129,6 +131,10 @@ impl Ledger {
     /// A new capacity takes the place of what was announced.
     pub(super) fn forget_reclaims(&mut self, owner: &Owner) {
         let Some(account) = self.accounts.get_mut(owner) else { return };
+        if account.reclaimed.is_empty() {
+            return;
+        }
+        let account = Arc::make_mut(account);
         for (resource, window, less) in std::mem::take(&mut account.reclaimed) {
             account.calendars.entry(resource).or_default().add(window, -less);
         }

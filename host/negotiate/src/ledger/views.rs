@@ -7,7 +7,7 @@ use haggle_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::Ledger;
+use super::{Key, Ledger};
 use crate::steps;
 
 /// An owner has promised more than it has.
@@ -55,7 +55,7 @@ impl Ledger {
         let Some(account) = self.accounts.get(owner) else { return Quantities::new() };
         let left_out: Vec<_> = without
             .iter()
-            .filter_map(|id| self.entries.get(id))
+            .filter_map(|id| self.entries.get(id.0.as_str()))
             .filter(|entry| entry.lease.owner == *owner && entry.replaced_by.is_none())
             .flat_map(|entry| &entry.booked)
             .collect();
@@ -108,35 +108,41 @@ impl Ledger {
 
     /// The leases that are held or confirmed, by holder.
     pub fn leases(&self) -> impl Iterator<Item = &Lease> {
-        self.lines
-            .values()
-            .flat_map(|owners| owners.values().flatten())
-            .filter_map(|id| self.live(id))
+        self.lines.values().flatten().filter_map(|(_, key)| self.live(key))
     }
 
     /// Those of one holder, by owner.
     pub fn leases_of(&self, holder: &Name) -> impl Iterator<Item = &Lease> {
-        self.lines
-            .get(holder)
-            .into_iter()
-            .flat_map(|owners| owners.values().flatten())
-            .filter_map(|id| self.live(id))
+        self.lines.get(holder).into_iter().flatten().filter_map(|(_, key)| self.live(key))
     }
 
     /// Those of one holder on one owner.
     pub fn leases_between(&self, holder: &Name, owner: &Owner) -> impl Iterator<Item = &Lease> {
+        let first = (owner.clone(), Key::default());
         self.lines
             .get(holder)
-            .and_then(|owners| owners.get(owner))
             .into_iter()
-            .flatten()
-            .filter_map(|id| self.live(id))
+            .flat_map(move |leases| leases.range::<_, (Owner, Key)>(first.clone()..))
+            .take_while(move |(of, _)| of == owner)
+            .filter_map(|(_, key)| self.live(key))
     }
 
     /// A lease, even one that is over, as long as it is remembered.
     #[must_use]
     pub fn lease(&self, id: &LeaseId) -> Option<&Lease> {
-        self.entries.get(id).map(|entry| &entry.lease)
+        self.entries.get(id.0.as_str()).map(|entry| &entry.lease)
+    }
+
+    /// Whether both have the same capacities and the same confirmed leases: what a restart restores, whatever
+    /// is held, and whatever is over and still remembered.
+    #[must_use]
+    pub fn promises_the_same(&self, other: &Self) -> bool {
+        let capacities = |ledger: &Self| -> Vec<(Owner, Quantities)> {
+            ledger.owners().filter_map(|o| Some((o.clone(), ledger.capacity(o)?))).collect()
+        };
+        let confirmed = |lease: &&Lease| lease.state == LeaseState::Confirmed;
+        capacities(self) == capacities(other)
+            && self.leases().filter(confirmed).eq(other.leases().filter(confirmed))
     }
 
     /// Where the owner has promised more than it has, from the present on.

@@ -1,6 +1,9 @@
 //! What is tried where the whole cannot be had when it is wanted, in the order of the policy.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use haggle_model::{
     Alternative, Lease, LeaseId, LeaseState, Name, Owner, Quantities, Strength, Tier, Window,
@@ -10,7 +13,7 @@ use super::{CLOSE, Next, Session, deal::Draft};
 use crate::{Context, Demand, service_capacity};
 
 /// What a round is about, beside the demand.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Terms {
     /// The window that the demand asks for.
     pub(super) wanted: Window,
@@ -194,15 +197,14 @@ impl Session {
     /// Without anything optional, and without headroom of its own.
     fn degrade(&mut self) -> bool {
         let root = &self.demand.requester;
-        let headroom = self
-            .standings
+        let headroom = Arc::make_mut(&mut self.standings)
             .get_mut(root)
             .is_some_and(|standing| std::mem::replace(&mut standing.target_utilization, 1.0) < 1.0);
         let optional = self.firm.shares().keys().any(|name| {
             self.firm.dependencies_of(name).any(|(_, d)| d.strength != Strength::Mandatory)
         });
         if optional {
-            self.keep(std::sync::Arc::clone(&self.core));
+            self.keep(Arc::clone(&self.core));
         }
         if headroom || optional {
             self.terms.take(Alternative::Degraded);

@@ -1,16 +1,18 @@
 //! A round: the services are asked, leaves first.
 
+use std::sync::Arc;
+
 use haggle_model::{LeaseId, LeaseState, Name, Quantities, Strength};
 
 use super::{CLOSE, MessageId, Next, Output, Session, State};
 use crate::{Answer, Context, Inquiry, Party, Position, Proposal, Spread};
 
 /// One wave has been asked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Asking {
     pub(super) message: MessageId,
     wave: usize,
-    inquiries: Vec<Inquiry>,
+    inquiries: Arc<[Inquiry]>,
 }
 
 impl Session {
@@ -40,6 +42,7 @@ impl Session {
             if !inquiries.is_empty() {
                 let message = self.next_message();
                 out.push(Output::Ask { message, inquiries: inquiries.clone() });
+                let inquiries = inquiries.into();
                 return State::Asking(Asking { message, wave, inquiries });
             }
             wave += 1;
@@ -117,7 +120,7 @@ impl Session {
         let Asking { message, wave, inquiries } = asking;
         let complete = answers.len() == inquiries.len();
         let mut answers = answers.into_iter();
-        for inquiry in &inquiries {
+        for inquiry in &*inquiries {
             let answer = match answers.next() {
                 Some(answer) if complete => answer,
                 _ => Err("the number of answers is not that of the questions".to_owned()),
@@ -167,7 +170,7 @@ impl Session {
         self.withheld |= !offered.is_zero() && offered.share_of(&able) < 1.0 - CLOSE;
         let bound = least(asks, &position.agreed);
         self.granted.insert(service.clone(), possible.max(&bound));
-        self.said.extend(said.map(|said| (service.clone(), said)));
+        self.said.extend(said.map(|said| (service.clone(), Arc::from(said))));
     }
 
     fn settle_answers(&mut self, cx: &Context<'_>, out: &mut Vec<Output>) -> State {

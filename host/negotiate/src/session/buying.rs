@@ -1,8 +1,9 @@
 //! Replicas that must be added are bought from the providers.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use haggle_model::{Name, Owner, Quantities, Resource};
+use imbl::OrdMap;
 
 use super::{MessageId, Output, Session, State};
 use crate::{
@@ -11,19 +12,19 @@ use crate::{
 };
 
 /// Bids or scores are waited for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Buying {
-    purchases: Vec<Purchase>,
+    purchases: Vec<Arc<Purchase>>,
     /// By message: which purchase, and who.
-    due: BTreeMap<MessageId, (usize, Name)>,
+    due: OrdMap<MessageId, (usize, Name)>,
     ranking: bool,
 }
 
 /// What one service buys.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Purchase {
     pub(super) request: Request,
-    pub(super) inventory: Vec<InventoryUnit>,
+    pub(super) inventory: Arc<[InventoryUnit]>,
     /// Of admitted bids; the scores come with the ranking.
     pub(super) bids: Vec<ScoredBid>,
     /// Replicas that its present leases place throughout the window.
@@ -53,10 +54,10 @@ impl Session {
         let names = self.firm.shares().keys();
         let wanted: Vec<Purchase> =
             names.filter_map(|name| self.purchase(&self.firm, name, self.fraction, cx)).collect();
-        let mut buying = Buying { purchases: Vec::new(), due: BTreeMap::new(), ranking: false };
+        let mut buying = Buying { purchases: Vec::new(), due: OrdMap::new(), ranking: false };
         for purchase in wanted {
             let mut providers: BTreeMap<Name, Vec<InventoryUnit>> = BTreeMap::new();
-            for unit in &purchase.inventory {
+            for unit in &*purchase.inventory {
                 providers.entry(unit.provider.clone()).or_default().push(unit.clone());
             }
             for (provider, inventory) in providers {
@@ -65,7 +66,7 @@ impl Session {
                 let request = purchase.request.clone();
                 out.push(Output::CallForBids { message, provider, request, inventory });
             }
-            buying.purchases.push(purchase);
+            buying.purchases.push(Arc::new(purchase));
         }
         self.go_on_buying(buying, cx, out)
     }
@@ -104,7 +105,7 @@ impl Session {
             location: standing.service.location.clone().filter(|_| !self.terms.anywhere),
             gpu_type: standing.service.gpu_type.clone(),
         };
-        let inventory = self.inventory(&request, cx);
+        let inventory = self.inventory(&request, cx).into();
         let (bids, troubles) = (Vec::new(), Vec::new());
         Some(Purchase { request, inventory, bids, leased, beside, troubles })
     }
@@ -158,7 +159,7 @@ impl Session {
             return State::Buying(buying);
         };
         let party = || Party::Provider(provider.clone());
-        if let Some(purchase) = buying.purchases.get_mut(place) {
+        if let Some(purchase) = buying.purchases.get_mut(place).map(Arc::make_mut) {
             match bids {
                 Ok(mut bids) => {
                     if bids.len() > MOST_BIDS {
@@ -166,7 +167,7 @@ impl Session {
                         self.fault(message, party(), text, out);
                         bids.truncate(MOST_BIDS);
                     }
-                    let mut stock = purchase.inventory.clone();
+                    let mut stock = purchase.inventory.to_vec();
                     stock.retain(|unit| unit.provider == provider);
                     let (admitted, refused) = admit(&purchase.request, bids, &stock);
                     let unscored = |bid| ScoredBid { bid, score: 0.0 };
@@ -197,7 +198,7 @@ impl Session {
         let Some((place, buyer)) = buying.due.remove(&message) else {
             return State::Buying(buying);
         };
-        if let Some(purchase) = buying.purchases.get_mut(place) {
+        if let Some(purchase) = buying.purchases.get_mut(place).map(Arc::make_mut) {
             let valid = scores.and_then(|scores| {
                 if scores.len() != purchase.bids.len() {
                     Err(format!("{} scores for {} bids", scores.len(), purchase.bids.len()))
@@ -235,7 +236,7 @@ impl Session {
             for (place, purchase) in buying.purchases.iter().enumerate() {
                 if !purchase.bids.is_empty() {
                     let message = self.next_message();
-                    let Purchase { request, bids, .. } = purchase;
+                    let Purchase { request, bids, .. } = &**purchase;
                     buying.due.insert(message, (place, request.service.clone()));
                     let request = request.clone();
                     let bids = bids.iter().map(|scored| scored.bid.clone()).collect();

@@ -1,6 +1,6 @@
 //! What was agreed is held, and then confirmed as a whole.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use haggle_model::{Lease, LeaseId, LeaseState, Name, Owner, Quantities, Window};
 
@@ -15,12 +15,12 @@ use crate::{
 };
 
 /// An agreement on its way through the ledger.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Deal {
     pub(super) message: MessageId,
-    agreement: Box<Agreement>,
-    commitment: Commitment,
-    basis: Basis,
+    agreement: Arc<Agreement>,
+    commitment: Arc<Commitment>,
+    basis: Arc<Basis>,
 }
 
 /// The leases of a deal while they are put together.
@@ -35,7 +35,7 @@ pub(super) struct Draft {
 impl Deal {
     /// Whether the ledger has carried it out.
     pub(super) fn is_committed(&self, ledger: &Ledger) -> bool {
-        let Commitment { confirm, end, end_at } = &self.commitment;
+        let Commitment { confirm, end, end_at } = &*self.commitment;
         let state = |id: &LeaseId| ledger.lease(id).map(|lease| lease.state);
         let ended = |id: &LeaseId| {
             ledger.lease(id).is_none_or(|lease| {
@@ -81,7 +81,7 @@ impl Session {
         let basis = self.basis(&draft, anew.map(|(name, _)| name.clone()).collect(), cx);
 
         let confirm: Vec<LeaseId> = draft.holds.iter().map(|hold| hold.lease.id.clone()).collect();
-        let agreement = Box::new(Agreement {
+        let agreement = Arc::new(Agreement {
             session: self.demand.session.clone(),
             requester: self.demand.requester.clone(),
             fraction: self.fraction,
@@ -94,11 +94,12 @@ impl Session {
             leases: confirm.iter().cloned().chain(draft.kept).collect(),
             price_per_hour: draft.price,
             rounds: self.round,
-            reasons: self.reasons.clone(),
+            reasons: self.reasons.to_vec(),
         });
         let end_at = self.demand.window.start;
-        let commitment = Commitment { confirm, end: draft.end, end_at };
-        let deal = Deal { message: self.next_message(), agreement, commitment, basis };
+        let commitment = Arc::new(Commitment { confirm, end: draft.end, end_at });
+        let deal =
+            Deal { message: self.next_message(), agreement, commitment, basis: Arc::new(basis) };
         if draft.holds.is_empty() {
             return self.ready(deal, cx, out);
         }
@@ -191,7 +192,7 @@ impl Session {
             self.release(&deal, out);
             return self.fail(out);
         }
-        out.push(Output::Finished(Outcome::Agreed(deal.agreement)));
+        out.push(Output::Finished(Outcome::Agreed(Box::new(Arc::unwrap_or_clone(deal.agreement)))));
         State::Finished
     }
 
@@ -204,8 +205,8 @@ impl Session {
 
     /// Even where no lease changes: that it is agreed has to be kept.
     fn commit(&self, deal: Deal, out: &mut Vec<Output>) -> State {
-        let commitment = deal.commitment.clone();
-        let agreement = deal.agreement.clone();
+        let commitment = Commitment::clone(&deal.commitment);
+        let agreement = Box::new(Agreement::clone(&deal.agreement));
         out.push(Output::Confirm { message: deal.message, commitment, agreement });
         State::Confirming(deal)
     }

@@ -1,6 +1,6 @@
 //! When all that is needed could be had, where it cannot be had when it is wanted.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use haggle_model::{Lease, LeaseId, Owner, Span, Timestamp, Window};
 
@@ -58,10 +58,10 @@ impl Session {
     fn units_are_free(&self, placed: &mut usize, cx: &Context<'_>) -> bool {
         let (core, whole) = (&self.core, self.terms.whole);
         let names = core.shares().keys();
-        let mut purchases: Vec<Purchase> =
-            names.filter_map(|name| self.purchase(core, name, whole, cx)).collect();
-        let fits = |purchase: &Purchase| {
-            let Purchase { request, inventory, leased, beside, .. } = purchase;
+        let mut purchases: Vec<Arc<Purchase>> =
+            names.filter_map(|name| self.purchase(core, name, whole, cx)).map(Arc::new).collect();
+        let fits = |purchase: &Arc<Purchase>| {
+            let Purchase { request, inventory, leased, beside, .. } = &**purchase;
             let rooms = inventory.iter().map(|unit| room(unit, &request.resources));
             let most = rooms.fold(*beside, u32::saturating_add).max(*leased);
             most >= self.least(core, &request.service, whole, cx)
@@ -73,7 +73,8 @@ impl Session {
             return true;
         }
         *placed += 1;
-        for Purchase { request, inventory, bids, .. } in &mut purchases {
+        for purchase in &mut purchases {
+            let Purchase { request, inventory, bids, .. } = Arc::make_mut(purchase);
             request.budget_per_hour = None;
             *bids = inventory.iter().map(|unit| all_of(unit, request)).collect();
         }

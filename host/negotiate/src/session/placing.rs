@@ -1,6 +1,6 @@
 //! Who gets the replicas that were bid for, and how much of the demand they carry.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use haggle_model::{Name, Owner, Quantities, Window};
 
@@ -36,12 +36,12 @@ impl Session {
     /// come first, as far as what there is goes; then the optional ones that fit beside them.
     pub(super) fn settle_purchases(
         &mut self,
-        purchases: &[Purchase],
+        purchases: &[Arc<Purchase>],
         cx: &Context<'_>,
         out: &mut Vec<Output>,
     ) -> State {
         let placements = self.place(&self.firm, purchases, self.fraction, cx);
-        let short: Vec<&Purchase> = purchases
+        let short: Vec<&Arc<Purchase>> = purchases
             .iter()
             .filter(|p| !self.is_enough(&self.firm, p, &placements, self.fraction, cx))
             .collect();
@@ -51,7 +51,7 @@ impl Session {
         for purchase in short {
             let name = &purchase.request.service;
             let replicas = placements.get(name).map_or(0, Placement::replicas);
-            self.said.insert(name.clone(), purchase.shortage(replicas));
+            self.said.insert(name.clone(), purchase.shortage(replicas).into());
             self.say_why(name);
             self.withheld |= purchase.is_withheld();
         }
@@ -90,7 +90,7 @@ impl Session {
 
     /// The largest fraction for which all that must be bought can be had, services sharing what there is:
     /// by bisection, then rounded up to what the replicas carry that it buys.
-    fn largest_fraction(&self, purchases: &[Purchase], cx: &Context<'_>) -> f64 {
+    fn largest_fraction(&self, purchases: &[Arc<Purchase>], cx: &Context<'_>) -> f64 {
         let core = &self.core;
         let must = || purchases.iter().filter(|p| p.is_in(core));
         let placed = |fraction: f64| {
@@ -134,7 +134,7 @@ impl Session {
     pub(super) fn place(
         &self,
         spread: &Spread,
-        purchases: &[Purchase],
+        purchases: &[Arc<Purchase>],
         fraction: f64,
         cx: &Context<'_>,
     ) -> BTreeMap<Name, Placement> {
@@ -146,7 +146,8 @@ impl Session {
             orders.filter(|order| order.request.count > order.has).collect()
         };
         let placements = |orders: &[Order<'_>], clearings: Vec<Clearing>| {
-            let before = |p: &&Purchase| (p.request.service.clone(), Placement::AsBefore(p.leased));
+            let before =
+                |p: &&Arc<Purchase>| (p.request.service.clone(), Placement::AsBefore(p.leased));
             let mut placements: BTreeMap<_, _> = wanted.iter().map(before).collect();
             for (order, clearing) in orders.iter().zip(clearings) {
                 if clearing.count > order.has {

@@ -88,7 +88,7 @@ impl Session {
         let lost = before
             .into_iter()
             .filter(|edge| firm.shares().contains_key(&edge.from) && !after.contains(edge));
-        self.dropped.extend(lost);
+        Arc::make_mut(&mut self.dropped).extend(lost);
         self.firm = firm;
     }
 }

@@ -1,10 +1,13 @@
 //! What a session wants is done.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use haggle_model::LeaseState;
 
-use super::{Committing, Gathering, Running, Turn, party};
+use super::{Committing, Gathering, Running, Turn, by_party};
 use crate::{
     Agreed, Call, Content, Effect, Ending, Information, Input, Outcome, Output, Party, Persist,
     engine::question::Kind,
@@ -15,7 +18,8 @@ impl Running {
     pub(super) fn carry_out(&mut self, output: Output, turn: &mut Turn<'_, '_>) -> Option<Input> {
         match output {
             Output::Ask { message, inquiries } => {
-                let (answers, missing) = (vec![None; inquiries.len()], inquiries.len());
+                let missing = inquiries.len();
+                let answers = std::iter::repeat_n(None, missing).collect();
                 self.gathering = Some(Gathering::Wave { output: message, answers, missing });
                 for (place, inquiry) in inquiries.into_iter().enumerate() {
                     let to = Party::Service(inquiry.proposal.service.clone());
@@ -57,13 +61,10 @@ impl Running {
                     let result = Err(error.to_string());
                     return Some(Input::Held { message, result });
                 }
-                self.accepted.clear();
-                for hold in holds {
-                    self.accepted.entry(party(&hold.lease.owner)).or_default().push(hold.lease);
-                }
+                self.accepted = Arc::new(by_party(holds.into_iter().map(|hold| hold.lease)));
                 let missing = self.accepted.len();
                 self.gathering = Some(Gathering::Accepts { output: message, missing });
-                for (to, leases) in self.accepted.clone() {
+                for (to, leases) in BTreeMap::clone(&self.accepted) {
                     self.ask(to, Content::Accept { leases }, Kind::Accept, turn);
                 }
                 None
@@ -87,7 +88,7 @@ impl Running {
                     leases: begun.changes().to_vec(),
                     awaited: true,
                 }));
-                self.committing = Some(Committing { output: message, begun });
+                self.committing = Some(Committing { output: message, begun: Arc::new(begun) });
                 None
             }
             Output::Release { leases, .. } => {
@@ -109,7 +110,7 @@ impl Running {
     /// Whom something was accepted of is told that it is not needed.
     pub(super) fn give_back(&mut self, turn: &mut Turn<'_, '_>) {
         self.close_all(|kind| kind != Kind::Notice);
-        for (to, leases) in std::mem::take(&mut self.accepted) {
+        for (to, leases) in Arc::unwrap_or_clone(std::mem::take(&mut self.accepted)) {
             let leases = leases.into_iter().map(|lease| lease.id).collect();
             self.ask(to, Content::Release { leases }, Kind::Notice, turn);
         }
@@ -121,7 +122,7 @@ impl Running {
         self.close_all(|kind| kind != Kind::Notice);
         let agreed = outcome.agreement().is_some();
         let winners: BTreeSet<Party> = self.accepted.keys().cloned().collect();
-        for (to, mut leases) in std::mem::take(&mut self.accepted) {
+        for (to, mut leases) in Arc::unwrap_or_clone(std::mem::take(&mut self.accepted)) {
             leases.iter_mut().for_each(|lease| lease.state = LeaseState::Confirmed);
             self.ask(to, Content::Confirm { leases }, Kind::Notice, turn);
         }
@@ -141,8 +142,10 @@ impl Running {
         turn.effects.push(Effect::Finished(Ending {
             session: self.id.clone(),
             outcome,
-            changes: std::mem::take(&mut self.changes).into_values().collect(),
-            transcript: std::mem::take(&mut self.transcript),
+            changes: Arc::unwrap_or_clone(std::mem::take(&mut self.changes))
+                .into_values()
+                .collect(),
+            transcript: self.transcript(),
         }));
     }
 

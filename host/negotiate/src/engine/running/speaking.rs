@@ -1,10 +1,12 @@
 //! What is said, and what is waited for.
 
+use std::sync::Arc;
+
 use haggle_model::Timestamp;
 
 use super::{Running, Turn};
 use crate::{
-    Content, Effect, Fault, Information, Message, MessageError, MessageId, Party,
+    Content, Effect, Fault, Information, Message, MessageError, MessageId, Party, Transcript,
     engine::question::{Closed, Kind, Question},
 };
 
@@ -35,7 +37,7 @@ impl Running {
         let flooded = self.is_flooded();
         self.refused = self.refused.saturating_add(1);
         if let Some(question) = self.questions.get_mut(&about).filter(|q| q.message.to == *from) {
-            question.trouble = Some(text.clone());
+            Arc::make_mut(question).trouble = Some(text.clone());
         }
         if flooded {
             return;
@@ -52,16 +54,22 @@ impl Running {
 
     /// Keeps what was said.
     pub(in crate::engine) fn note(&mut self, message: &Message) {
-        if self.keeps_transcript && self.transcript.messages.len() < MOST_KEPT {
-            self.transcript.messages.push(message.clone());
+        if self.keeps_transcript && self.said.len() < MOST_KEPT {
+            self.said.push_back(Arc::new(message.clone()));
         }
+    }
+
+    /// What was said, which is not kept any longer.
+    pub(super) fn transcript(&mut self) -> Transcript {
+        let said = std::mem::take(&mut self.said);
+        Transcript { messages: said.into_iter().map(Arc::unwrap_or_clone).collect() }
     }
 
     pub(in crate::engine) fn close(
         &mut self,
         id: MessageId,
         answer: Option<u64>,
-    ) -> Option<Question> {
+    ) -> Option<Arc<Question>> {
         let question = self.questions.remove(&id)?;
         let asked = question.message.to.clone();
         self.closed.insert(id, Closed { asked, answer });
@@ -78,10 +86,10 @@ impl Running {
 
     pub(super) fn ask(&mut self, to: Party, content: Content, kind: Kind, turn: &mut Turn<'_, '_>) {
         let message = self.say(to, content, turn);
-        let session = self.session.as_ref();
+        let session = self.session.as_deref();
         let question = Question::new(message, kind, session, turn.retry, turn.setting.now);
         self.due_by(question.due);
-        self.questions.insert(question.message.message, question);
+        self.questions.insert(question.message.message, Arc::new(question));
     }
 
     pub(super) fn say(&mut self, to: Party, content: Content, turn: &mut Turn<'_, '_>) -> Message {
