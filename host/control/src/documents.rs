@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use haggle_model::{
-    CalendarEvent, Dependency, DependencyDocument, LeaseId, Name, Owner, Provider, ScalingPolicy,
-    Service,
+    CalendarEvent, Dependency, DependencyDocument, LeaseId, Name, Owner, Provider, Quantities,
+    Resource, ScalingPolicy, Service,
 };
-use haggle_negotiate::{cycle_gain, service_capacity};
+use haggle_negotiate::{Spread, SpreadError, service_capacity};
 use serde_json::json;
 
 use crate::{
@@ -126,10 +126,14 @@ impl Step<'_> {
         if old.as_ref() == Some(&dependency) {
             return Ok(Put::Updated);
         }
-        cycle_gain(graph, from).map_err(|cause| {
+        // A unit of each resource, spread from here, finds every cycle that the dependency may close.
+        let unit = Quantities::from_pairs(Resource::ALL.map(|resource| (resource, 1.0)));
+        if let Err(cause @ SpreadError::Divergent { .. }) =
+            Spread::new(graph, from, &unit.unwrap_or_default())
+        {
             let (from, to) = (from.clone(), to.clone());
-            ControlError::Cycle { from, to, cause }
-        })?;
+            return Err(ControlError::Cycle { from, to, cause });
+        }
         let Dependency { strength, ratios } = dependency;
         let (a, b) = (from.clone(), to.clone());
         self.put(Record::Dependency(DependencyDocument { from: a, to: b, strength, ratios }));
