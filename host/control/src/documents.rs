@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use haggle_model::{
-    CalendarEvent, Dependency, DependencyDocument, LeaseId, Name, Owner, Provider, Quantities,
-    Resource, ScalingPolicy, Service,
+    Bound, CalendarEvent, Dependency, DependencyDocument, LeaseId, Name, Owner, Provider, Quantities,
+    Resource, ScalingPolicy, ScalingReason, Service,
 };
 use haggle_negotiate::{Spread, SpreadError, service_capacity};
 use serde_json::json;
 
 use crate::{
     ControlError, Effect, EventKind,
+    agreement::Order,
     catalog::accounts,
     effect::Put,
     input::Change,
@@ -74,14 +75,19 @@ impl Step<'_> {
         self.state.ledger.set_capacity(&Owner::Service(name.clone()), &capacity);
         let new = || Arc::new(ServiceState::new(service, self.now));
         let state = self.state.services.get(name).cloned().unwrap_or_else(new);
-        let replicas = state.replicas.clamp(service.replicas.min, service.replicas.max);
-        let changed = replicas != state.replicas;
+        let (from, load) = (state.replicas, state.planned.clone());
         self.state.services.insert(name.clone(), state);
-        if changed {
-            if let Some(state) = self.state.service_mut(name) {
-                state.replicas = replicas;
-            }
-            self.keep(name);
+        let to = from.clamp(service.replicas.min, service.replicas.max);
+        if to != from {
+            self.order(name, Order {
+                to,
+                wanted: to,
+                reason: ScalingReason::Request,
+                load,
+                bound: Some(Bound::Replicas),
+                negotiation: None,
+                explanation: "its description allows no other number".to_owned(),
+            });
         }
         self.actuate(name);
     }
