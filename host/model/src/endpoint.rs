@@ -367,7 +367,10 @@ mod tests {
         assert_eq!(credentials.password, b"p:w:x");
         let bare = endpoint("http://[::1]?x");
         assert_eq!(bare.host(), EndpointHost::Address([0, 0, 0, 0, 0, 0, 0, 1].into()));
-        assert_eq!((bare.port(), bare.authority(), bare.target()), (80, "[::1]".into(), "/?x".into()));
+        assert_eq!(
+            (bare.port(), bare.authority(), bare.target()),
+            (80, "[::1]".into(), "/?x".into())
+        );
         assert!(bare.credentials().is_none());
         assert_eq!(endpoint("http://10.0.0.1").host(), EndpointHost::Address([10, 0, 0, 1].into()));
     }
