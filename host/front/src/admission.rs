@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
 use axum::{
-    body::HttpBody,
     extract::{Request, State},
     http::{Method, header},
     middleware::Next,
@@ -84,8 +83,10 @@ pub(crate) async fn admit(
         let most = admission.requests.most;
         return busy(&format!("{most} requests are in flight, which is the most: ask again later"));
     };
+    let is_head = request.method() == Method::HEAD;
     let response = next.run(request).await;
-    if !is_event_stream(&response) {
+    // Of the answer to HEAD, only the head is written.
+    if is_head || !is_event_stream(&response) {
         return response.map(|body| Held::hold(body, place, None));
     }
     let Ok(stream) = Arc::clone(&admission.event_streams.places).try_acquire_owned() else {
@@ -111,7 +112,7 @@ fn is_event_stream(response: &Response) -> bool {
     let value = response.headers().get(header::CONTENT_TYPE);
     let text = value.and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = text.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("text/event-stream") && !response.body().is_end_stream()
+    essence.eq_ignore_ascii_case("text/event-stream")
 }
 
 fn busy(detail: &str) -> Response {

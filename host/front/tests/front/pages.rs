@@ -1,9 +1,7 @@
 //! What web pages of others may do, over real sockets. The rules themselves are tested beside the code.
 
-mod support;
-
+use crate::support::{Server, is_ok, problem};
 use haggle_front::FrontOptions;
-use support::{Server, is_ok, problem};
 
 fn server() -> Server {
     let hosts = vec!["haggle.example".parse().unwrap()];

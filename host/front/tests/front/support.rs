@@ -24,13 +24,13 @@ use tokio_stream::StreamExt;
 const BOUND: Duration = Duration::from_secs(30);
 
 /// Short enough to be waited for, and long enough for a busy machine to be in time.
-pub const SOON: Duration = Duration::from_secs(1);
+pub(crate) const SOON: Duration = Duration::from_secs(1);
 
 /// No slower than this many bytes a second, which no test reaches, or within the patience.
-pub const STRICT: Pace = Pace { patience: SOON, bytes_per_second: 1 << 40 };
+pub(crate) const STRICT: Pace = Pace { patience: SOON, bytes_per_second: 1 << 40 };
 
-pub struct Server {
-    pub address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     shutdown: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<io::Result<()>>>,
     /// Lets held requests go.
@@ -39,7 +39,7 @@ pub struct Server {
     words: mpsc::Receiver<&'static str>,
 }
 
-pub struct Client(TcpStream);
+pub(crate) struct Client(TcpStream);
 
 struct SaysWhenDropped(mpsc::Sender<&'static str>);
 
@@ -50,7 +50,7 @@ impl Drop for SaysWhenDropped {
 }
 
 impl Server {
-    pub fn start(options: FrontOptions) -> Self {
+    pub(crate) fn start(options: FrontOptions) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -71,7 +71,7 @@ impl Server {
         Self { address, shutdown, thread, release, words }
     }
 
-    pub fn connect(&self) -> Client {
+    pub(crate) fn connect(&self) -> Client {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(BOUND)).unwrap();
         stream.set_write_timeout(Some(BOUND)).unwrap();
@@ -79,7 +79,7 @@ impl Server {
     }
 
     /// One request on a connection of its own, without a body.
-    pub fn ask(&self, method: &str, path: &str) -> String {
+    pub(crate) fn ask(&self, method: &str, path: &str) -> String {
         let mut client = self.connect();
         client.send(&format!(
             "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
@@ -87,38 +87,38 @@ impl Server {
         client.rest()
     }
 
-    pub fn expect(&self, word: &str) {
+    pub(crate) fn expect(&self, word: &str) {
         assert_eq!(self.words.recv_timeout(BOUND).unwrap(), word);
     }
 
-    pub fn release(&self, requests: usize) {
+    pub(crate) fn release(&self, requests: usize) {
         self.release.add_permits(requests);
     }
 
-    pub fn begin_shutdown(&mut self) {
+    pub(crate) fn begin_shutdown(&mut self) {
         self.shutdown.take().unwrap().send(()).unwrap();
     }
 
     /// Waits until the server has ended.
-    pub fn join(&mut self) {
+    pub(crate) fn join(&mut self) {
         self.thread.take().unwrap().join().unwrap().unwrap();
     }
 }
 
 impl Client {
-    pub fn send(&mut self, text: &str) {
+    pub(crate) fn send(&mut self, text: &str) {
         self.0.write_all(text.as_bytes()).unwrap();
     }
 
     /// Everything until the server closes the connection.
-    pub fn rest(&mut self) -> String {
+    pub(crate) fn rest(&mut self) -> String {
         let mut bytes = Vec::new();
         self.0.read_to_end(&mut bytes).unwrap();
         String::from_utf8(bytes).unwrap()
     }
 
     /// Reads until `end` has come.
-    pub fn until(&mut self, end: &str) -> String {
+    pub(crate) fn until(&mut self, end: &str) -> String {
         let mut bytes = Vec::new();
         let mut byte = [0];
         while !bytes.ends_with(end.as_bytes()) {
@@ -129,7 +129,7 @@ impl Client {
     }
 
     /// Sends a byte at a time, as a client that wants to stay, until the server answers.
-    pub fn trickle(&mut self, byte: &str) -> String {
+    pub(crate) fn trickle(&mut self, byte: &str) -> String {
         self.0.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
         let mut buffer = [0; 4096];
         for _ in 0..1500 {
@@ -154,7 +154,7 @@ impl Client {
     }
 
     /// Whether the server has closed or reset the connection, once all that it sent is read.
-    pub fn is_closed(&mut self) -> bool {
+    pub(crate) fn is_closed(&mut self) -> bool {
         let mut buffer = vec![0; 1 << 16];
         loop {
             match self.0.read(&mut buffer) {
@@ -167,7 +167,7 @@ impl Client {
 }
 
 /// The problem in a response, after its head is checked to be that of a problem.
-pub fn problem(response: &str) -> Problem {
+pub(crate) fn problem(response: &str) -> Problem {
     let (head, body) = response.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{response:?}"));
     assert!(head.contains("content-type: application/problem+json"), "{response}");
     let problem: Problem = serde_json::from_str(body).unwrap();
@@ -176,7 +176,7 @@ pub fn problem(response: &str) -> Problem {
     problem
 }
 
-pub fn is_ok(response: &str) -> bool {
+pub(crate) fn is_ok(response: &str) -> bool {
     response.starts_with("HTTP/1.1 200 ")
 }
 

@@ -1,11 +1,9 @@
 //! What clients may take of a server, over real sockets.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{SOON, STRICT, Server, is_ok, problem};
 use haggle_front::{FrontOptions, Pace};
-use support::{SOON, STRICT, Server, is_ok, problem};
 
 const GET: &str = "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
 const EVENTS: &str = "GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n";

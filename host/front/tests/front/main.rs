@@ -1,0 +1,5 @@
+//! The front over real sockets.
+
+mod bounds;
+mod pages;
+mod support;
