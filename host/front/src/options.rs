@@ -27,7 +27,7 @@ pub struct FrontOptions {
     pub response: Pace,
     /// The most bytes of a request's head, the target included.
     pub head_bytes: usize,
-    /// The most fields of a request's head.
+    /// The most fields of a request's head; more than 8192 count as 8192.
     pub head_fields: usize,
     /// The most connections. Further ones get a 503 and are closed.
     pub connections: usize,

@@ -48,6 +48,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The smallest buffer that hyper takes.
 const LEAST_BUFFER: usize = 8 << 10;
 
+/// The most header fields that hyper makes room for.
+const MOST_FIELDS: usize = 8 << 10;
+
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
 const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
@@ -133,7 +136,7 @@ impl Server {
         let http = http1::Builder::new()
             .header_read_timeout(None)
             .max_header_size(hard)
-            .max_headers(self.options.head_fields.saturating_mul(2))
+            .max_headers(self.options.head_fields.saturating_mul(2).min(MOST_FIELDS))
             .max_buf_size(hard)
             .serve_connection(io, service);
         let mut http = pin!(http);
