@@ -1,5 +1,7 @@
 //! Deliveries to parties that are real sockets.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 use std::{
     net::SocketAddr,
     sync::{Arc, LazyLock},
