@@ -20,7 +20,7 @@ mod time;
 pub use calendar::{CalendarError, CalendarEvent, EventKind, EventTime};
 pub use decision::{Bound, Decision, ScalingReason};
 pub use document::{DependencyDocument, Document};
-pub use endpoint::{Endpoint, InvalidEndpoint};
+pub use endpoint::{Credentials, Endpoint, EndpointHost, InvalidEndpoint};
 pub use graph::{Dependency, DependencyGraph, GraphError, Strength};
 pub use lease::{Account, Lease, LeaseId, LeaseState, Owner};
 pub use name::{InvalidName, Name};

@@ -38,7 +38,7 @@ pub struct FailureReport {
 }
 
 /// The longest subject in bytes, so that it fits into a key.
-const MOST_SUBJECT: usize = 180;
+const MOST_SUBJECT: usize = 253;
 
 impl Host {
     /// Takes in facts: all of the batch or nothing. They are durable when this returns.
