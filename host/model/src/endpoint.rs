@@ -11,13 +11,13 @@ pub struct Endpoint(String);
 /// Why a text is no endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{given:?} is not an endpoint: give an address like http://127.0.0.1:9000/negotiate, of at most {MOST} characters (TLS is the business of a proxy)"
+    "{given:?} is not an endpoint: give an address like http://127.0.0.1:9000/negotiate, of at most {MOST} bytes (TLS is the business of a proxy)"
 )]
 pub struct InvalidEndpoint {
     given: String,
 }
 
-const MOST: usize = 1024;
+const MOST: usize = 2048;
 
 impl Endpoint {
     /// Reads an address.
@@ -66,7 +66,7 @@ mod tests {
         for good in ["http://a", "http://127.0.0.1:9000/x?y=1", "http://[::1]:80/"] {
             assert!(Endpoint::new(good).is_ok(), "{good}");
         }
-        let long = format!("http://a/{}", "x".repeat(2000));
+        let long = format!("http://a/{}", "x".repeat(2048));
         for bad in [
             "",
             "a",
