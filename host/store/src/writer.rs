@@ -59,7 +59,11 @@ impl Writer {
         marks: Arc<Marks>,
         options: &StoreOptions,
     ) -> Result<Self, StoreError> {
-        let pages = Pages::open(&*engine)?;
+        let mut pages = Pages::open(&*engine)?;
+        let recounted = journal::recount(&*engine)?;
+        if !recounted.is_empty() {
+            engine.apply(pages.stage(&*engine, recounted)?)?;
+        }
         let next = log::next_numbers(&*engine)?;
         // What a recovery found is durable.
         marks.publish(&next);

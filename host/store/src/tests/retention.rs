@@ -114,5 +114,6 @@ fn a_year_in_memory_stays_flat() {
 fn a_year_on_disk_stays_flat() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), &options()).unwrap();
-    assert_flat(&a_year(&store, 40, 4));
+    let sizes = a_year(&store, 40, 4);
+    assert_flat(&sizes);
 }

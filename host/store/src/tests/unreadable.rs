@@ -106,7 +106,7 @@ fn logs_and_the_journal_go_on_behind_damage() {
     let numbers: Vec<_> = decisions.iter().map(|decision| decision.sequence).collect();
     assert_eq!((numbers, unreadable.len()), (vec![1, 3, 5, 6], 2));
     let (calls, unreadable) = told(store.calls(1).unwrap());
-    assert_eq!(calls.len() + unreadable.len(), 6);
+    assert_eq!(calls.len() + unreadable.len(), 5, "the first is forgotten already");
     assert!(unreadable.len() == 2 && unreadable[0].what == "journalled call");
     // The journal forgets its oldest calls, damaged or not.
     (7..=20).for_each(|round| assert_eq!(write(&store, round), [round, round]));
