@@ -51,6 +51,14 @@ struct Chunk {
     values: Vec<f64>,
 }
 
+/// Chunks that are too old.
+pub(crate) struct Stale {
+    /// Their keys.
+    pub(crate) chunks: Vec<Vec<u8>>,
+    /// Where to go on; `None` once all series were looked at.
+    pub(crate) next: Option<Vec<u8>>,
+}
+
 impl fmt::Display for SeriesKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { service, metric, subject } = self;
@@ -194,21 +202,20 @@ pub(crate) fn series(
     })
 }
 
-/// The keys of chunks that end at or before `before`, at most `most` of them, and where to go on; `None` once
-/// all series were looked at. Looks at so many chunks and series at most.
+/// Looks for chunks that end at or before `before`, at `most` chunks and series at most.
 pub(crate) fn stale(
     engine: &dyn Engine,
     from: Option<Vec<u8>>,
     before: Timestamp,
     most: usize,
-) -> Result<(Vec<Vec<u8>>, Option<Vec<u8>>), StoreError> {
+) -> Result<Stale, StoreError> {
     let prefix = key::prefix(TAG);
     let end = key::end_of(&prefix);
     let mut from = from.unwrap_or(prefix);
     let mut stale = Vec::new();
     for _ in 0..most {
         let Some((key, _)) = engine.range(from, end.clone()).next().transpose()? else {
-            return Ok((stale, None));
+            return Ok(Stale { chunks: stale, next: None });
         };
         from = match key::decode::<(SeriesKey, Timestamp)>(TAG, &key) {
             Some((_, start)) if start < before.floor(CHUNK) => {
@@ -220,7 +227,7 @@ pub(crate) fn stale(
             None => behind(&key),
         };
     }
-    Ok((stale, Some(from)))
+    Ok(Stale { chunks: stale, next: Some(from) })
 }
 
 /// The first key after this one.

@@ -257,10 +257,10 @@ impl Store {
     /// As [`Store::get`] and [`Commit::wait`].
     pub fn prune_samples(&self, before: Timestamp) -> Result<Pruned, StoreError> {
         let mut pruning = self.pruning.lock().unwrap_or_else(PoisonError::into_inner);
-        let (stale, next) = samples::stale(&*self.engine, pruning.clone(), before, ROUND)?;
-        let done = next.is_none();
-        let removed = self.delete(stale)?;
-        *pruning = next;
+        let stale = samples::stale(&*self.engine, pruning.clone(), before, ROUND)?;
+        let done = stale.next.is_none();
+        let removed = self.delete(stale.chunks)?;
+        *pruning = stale.next;
         Ok(Pruned { removed, done })
     }
 

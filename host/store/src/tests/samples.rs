@@ -138,7 +138,7 @@ fn a_full_hour_is_refused_before_anything_is_committed() {
         StoreError::HourFull { series: shop.clone(), hour: at(HOUR), count: 36_001, most: 36_000 };
     assert_eq!(error, expected);
     assert!(error.to_string().contains("at most 36000"), "{error}");
-    assert_eq!(store.series().map(Result::unwrap).collect::<Vec<_>>(), [shop.clone()]);
+    assert_eq!(store.series().map(Result::unwrap).collect::<Vec<_>>(), std::slice::from_ref(&shop));
     // Another hour and another series have room.
     push(&other, &one_more).unwrap();
     push(&shop, &[Sample { at: at(2 * HOUR), value: 1.0 }]).unwrap();
