@@ -5,8 +5,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     Alternative, CalendarEvent, ComputeUnit, DependencyDocument, Document, Endpoint, EventKind,
-    EventTime, Name, Objective, Provider, Quantities, Replica, Replicas, Resource, ScalingPolicy,
-    Service, Span, Strength, Tier, Timestamp,
+    EventTime, LeaseId, Name, Objective, Provider, Quantities, Replica, Replicas, Resource,
+    ScalingPolicy, Service, Span, Strength, Tier, Timestamp,
 };
 
 /// Values at and around the bounds.
@@ -185,5 +185,16 @@ proptest! {
     #[test]
     fn dependencies_survive(dependency in dependency()) {
         survives(&dependency, true, Document::Dependency)?;
+    }
+}
+
+#[test]
+fn ids_of_leases_are_bounded_where_they_are_read() {
+    let read = |text: &str| serde_json::from_value::<LeaseId>(text.into());
+    let longest = "x".repeat(LeaseId::MOST_BYTES);
+    assert_eq!(read(&longest).unwrap(), LeaseId(longest));
+    for bad in ["", "a\0b", &"x".repeat(LeaseId::MOST_BYTES + 1)] {
+        let error = read(bad).unwrap_err().to_string();
+        assert!(error.contains("1 to 255 bytes"), "{error}");
     }
 }

@@ -163,8 +163,8 @@ pub(crate) fn stale<L: Log>(
     let mut earlier: Option<Pair> = None;
     for entry in engine.under(&key::prefix(L::TAG)) {
         let entry = entry?;
-        // A key that is none counts as the first number, so that nothing is forgotten because of it.
-        let first: u64 = key::decode(L::TAG, &entry.0).unwrap_or(FIRST);
+        // Under a key that is none there is no block: it says nothing about the others.
+        let Some(first) = key::decode::<u64>(L::TAG, &entry.0) else { continue };
         if let Some((key, record)) = earlier.replace(entry) {
             if first > keep && !is_older::<L>(engine, &key, record, since)? {
                 return Ok((stale, true));

