@@ -1,7 +1,7 @@
 //! Durable state: what is acknowledged survives the end of the process at any moment.
 //!
-//! What is accepted can be read again: a batch takes nothing that does not decode to what it was encoded from.
-//! Should a record be damaged nevertheless, it alone is left out ([`readable`]).
+//! What is accepted can be read again: a batch refuses a value whose encoding does not decode. Should a record
+//! be damaged nevertheless, it alone is left out ([`readable`]).
 //!
 //! A store lies in a data directory, on sled, or in memory; which of both makes no difference above the small
 //! key-value interface in `engine`.
