@@ -18,7 +18,7 @@ pub struct Endpoint(String);
 /// Why a text is no endpoint. The message never repeats the text, which may contain secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "this is not an endpoint: {reason}. Give an address like http://127.0.0.1:9000/negotiate, of at most {MOST} characters"
+    "this is not an endpoint: {reason}. Give an address like http://127.0.0.1:9000/negotiate, of at most {MOST} bytes"
 )]
 pub struct InvalidEndpoint {
     reason: &'static str,
@@ -42,8 +42,8 @@ pub struct Credentials {
     pub password: Vec<u8>,
 }
 
-/// The most characters of an endpoint, and of a DNS name and one label of it (RFC 1035).
-const MOST: usize = 1024;
+/// The most bytes of an endpoint, and of a DNS name and one label of it (RFC 1035).
+const MOST: usize = 2048;
 const MOST_NAME: usize = 253;
 const MOST_LABEL: usize = 63;
 
@@ -301,7 +301,7 @@ mod tests {
         ] {
             assert!(Endpoint::new(good).is_ok(), "{good}");
         }
-        let long = format!("http://a/{}", "x".repeat(2000));
+        let long = format!("http://a/{}", "x".repeat(2048));
         let label = format!("http://{}/", "x".repeat(64));
         for bad in [
             "",
