@@ -6,7 +6,8 @@ use haggle_model::Timestamp;
 
 use super::{Running, Turn};
 use crate::{
-    Content, Effect, Fault, Information, Message, MessageError, MessageId, Party, Transcript,
+    Content, Effect, Fault, Information, Message, MessageError, MessageId, Outcome, Party,
+    Transcript,
     engine::question::{Closed, Kind, Question},
 };
 
@@ -56,6 +57,15 @@ impl Running {
     pub(in crate::engine) fn note(&mut self, message: &Message) {
         if self.keeps_transcript && self.said.len() < MOST_KEPT {
             self.said.push_back(Arc::new(message.clone()));
+        }
+    }
+
+    /// Keeps how it ended.
+    pub(super) fn note_outcome(&mut self, outcome: &Outcome, now: Timestamp) {
+        if self.keeps_transcript {
+            let content = Content::Inform(Information::Outcome(outcome.clone()));
+            let to = Party::Service(self.requester.clone());
+            self.note(&self.message(MessageId(self.last_message), to, content, now));
         }
     }
 
