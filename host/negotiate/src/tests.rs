@@ -13,6 +13,7 @@ use Strength::{BestEffort, Mandatory, Optional};
 mod alternatives;
 mod optimum;
 mod random;
+mod replicas;
 mod windows;
 
 const CHAIN: &[(&str, &str, f64, Strength)] =

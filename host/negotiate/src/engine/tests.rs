@@ -12,6 +12,7 @@ use crate::{
 };
 
 mod patience;
+mod replicas;
 mod together;
 
 const PAIR: &[(&str, &str, f64, Strength)] = &[("web", "db", 1.0, Mandatory)];
