@@ -1,10 +1,12 @@
-use std::ops::Bound::{Excluded, Included, Unbounded};
+use std::sync::Arc;
 
 use haggle_model::{Timestamp, Window};
-use imbl::OrdMap;
 
 /// How much of one resource is booked at every moment from `origin` on: a level there and the
 /// changes after it. A booking costs two entries, however long it is; equal boundaries share one.
+///
+/// A clone shares its changes; to add a booking or to find the peak of a window takes time logarithmic in
+/// their number.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Calendar {
     /// The past before it is forgotten.
@@ -12,22 +14,38 @@ pub(crate) struct Calendar {
     /// The level at `origin`.
     base: i128,
     /// By how much the level changes, at moments after `origin`; none is 0.
-    changes: OrdMap<Timestamp, i128>,
+    changes: Tree,
+}
+
+/// A persistent treap (Seidel and Aragon 1996) in the order of time, with a heap of the hashed moments: the
+/// same changes make the same tree, in whatever order they came.
+type Tree = Option<Arc<Node>>;
+
+#[derive(Clone, Debug, PartialEq)]
+struct Node {
+    at: Timestamp,
+    change: i128,
+    /// Of all changes here and below.
+    sum: i128,
+    /// The highest sum of the first of them, at least one.
+    highest: i128,
+    left: Tree,
+    right: Tree,
 }
 
 impl Calendar {
     /// Adds `steps` throughout the window; a negative number takes an earlier booking back.
     pub(crate) fn add(&mut self, window: Window, steps: i128) {
         let start = window.start.max(self.origin);
-        if start >= window.end {
+        if start >= window.end || steps == 0 {
             return;
         }
         if start == self.origin {
             self.base += steps;
         } else {
-            self.change(start, steps);
+            change(&mut self.changes, start, steps);
         }
-        self.change(window.end, -steps);
+        change(&mut self.changes, window.end, -steps);
     }
 
     /// The highest level within the window, and the first moment that has it; the level of a window
@@ -37,19 +55,9 @@ impl Calendar {
         if start >= window.end {
             return (0, start);
         }
-        let mut level = self.base
-            + self
-                .changes
-                .range((Unbounded, Included(start)))
-                .map(|(_, change)| change)
-                .sum::<i128>();
+        let mut level = self.base + sum_until(&self.changes, start);
         let mut highest = (level, start);
-        for (at, change) in self.changes.range((Excluded(start), Excluded(window.end))) {
-            level += change;
-            if level > highest.0 {
-                highest = (level, *at);
-            }
-        }
+        climb(&self.changes, Some(start), Some(window.end), &mut level, &mut highest);
         highest
     }
 
@@ -63,31 +71,176 @@ impl Calendar {
         if now <= self.origin {
             return;
         }
-        while let Some((at, change)) = self.changes.get_min().copied()
-            && at <= now
-        {
-            self.base += change;
-            self.changes.remove(&at);
-        }
         self.origin = now;
+        if first(&self.changes).is_some_and(|at| at <= now) {
+            let (past, ahead) = split(self.changes.take(), now);
+            self.base += sum(&past);
+            self.changes = ahead;
+        }
     }
 
     /// Whether nothing is booked from `origin` on.
     pub(crate) fn is_flat(&self) -> bool {
-        self.base == 0 && self.changes.is_empty()
+        self.base == 0 && self.changes.is_none()
+    }
+}
+
+impl Node {
+    const fn leaf(at: Timestamp, change: i128) -> Self {
+        Self { at, change, sum: change, highest: change, left: None, right: None }
     }
 
-    fn change(&mut self, at: Timestamp, steps: i128) {
-        match self.changes.get_mut(&at) {
-            Some(here) => {
-                *here += steps;
-                if *here == 0 {
-                    self.changes.remove(&at);
-                }
-            }
-            None if steps != 0 => drop(self.changes.insert(at, steps)),
-            None => {}
+    /// Adds up what is here and below.
+    fn add_up(&mut self) {
+        let here = sum(&self.left) + self.change;
+        self.sum = here + sum(&self.right);
+        self.highest = here;
+        if let Some(left) = &self.left {
+            self.highest = self.highest.max(left.highest);
         }
+        if let Some(right) = &self.right {
+            self.highest = self.highest.max(here + right.highest);
+        }
+    }
+
+    /// The first moment at which the sum of the changes until then is the highest.
+    fn first_highest(&self) -> Timestamp {
+        match &self.left {
+            Some(left) if left.highest == self.highest => left.first_highest(),
+            _ if sum(&self.left) + self.change == self.highest => self.at,
+            _ => self.right.as_ref().map_or(self.at, |right| right.first_highest()),
+        }
+    }
+
+    /// Parents have higher ranks than their children. No two moments have the same: the finalizer of
+    /// SplitMix64 (Steele, Lea and Flood 2014) can be inverted.
+    const fn rank(at: Timestamp) -> u64 {
+        let mut z = at.as_millis().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+fn sum(tree: &Tree) -> i128 {
+    tree.as_ref().map_or(0, |node| node.sum)
+}
+
+/// The first moment with a change.
+fn first(tree: &Tree) -> Option<Timestamp> {
+    let mut node = tree.as_ref()?;
+    while let Some(left) = &node.left {
+        node = left;
+    }
+    Some(node.at)
+}
+
+/// Adds `steps`, not 0, to the change at a moment.
+fn change(tree: &mut Tree, at: Timestamp, steps: i128) {
+    let Some(here) = tree else {
+        *tree = Some(Arc::new(Node::leaf(at, steps)));
+        return;
+    };
+    // Whatever ranks higher than this stands above it.
+    if Node::rank(at) > Node::rank(here.at) {
+        let mut node = Node::leaf(at, steps);
+        (node.left, node.right) = split(tree.take(), at);
+        node.add_up();
+        *tree = Some(Arc::new(node));
+        return;
+    }
+    let node = Arc::make_mut(here);
+    if at < node.at {
+        change(&mut node.left, at, steps);
+    } else if at > node.at {
+        change(&mut node.right, at, steps);
+    } else {
+        node.change += steps;
+        if node.change == 0 {
+            *tree = join(node.left.take(), node.right.take());
+            return;
+        }
+    }
+    node.add_up();
+}
+
+/// What is at `at` or before, and what is after.
+fn split(tree: Tree, at: Timestamp) -> (Tree, Tree) {
+    let Some(mut here) = tree else { return (None, None) };
+    let node = Arc::make_mut(&mut here);
+    if node.at <= at {
+        let (before, after) = split(node.right.take(), at);
+        node.right = before;
+        node.add_up();
+        (Some(here), after)
+    } else {
+        let (before, after) = split(node.left.take(), at);
+        node.left = after;
+        node.add_up();
+        (before, Some(here))
+    }
+}
+
+/// One tree of two, all of the first before all of the second.
+fn join(first: Tree, second: Tree) -> Tree {
+    match (first, second) {
+        (Some(mut a), Some(mut b)) => {
+            if Node::rank(a.at) > Node::rank(b.at) {
+                let node = Arc::make_mut(&mut a);
+                node.right = join(node.right.take(), Some(b));
+                node.add_up();
+                Some(a)
+            } else {
+                let node = Arc::make_mut(&mut b);
+                node.left = join(Some(a), node.left.take());
+                node.add_up();
+                Some(b)
+            }
+        }
+        (tree, None) | (None, tree) => tree,
+    }
+}
+
+/// All changes at `at` or before.
+fn sum_until(mut tree: &Tree, at: Timestamp) -> i128 {
+    let mut all = 0;
+    while let Some(node) = tree {
+        if node.at <= at {
+            all += sum(&node.left) + node.change;
+            tree = &node.right;
+        } else {
+            tree = &node.left;
+        }
+    }
+    all
+}
+
+/// Follows the level over all changes after the one moment and before the other, where these are given, and
+/// keeps the highest and when it is first reached.
+fn climb(
+    tree: &Tree,
+    after: Option<Timestamp>,
+    before: Option<Timestamp>,
+    level: &mut i128,
+    highest: &mut (i128, Timestamp),
+) {
+    let Some(node) = tree else { return };
+    if after.is_some_and(|after| node.at <= after) {
+        climb(&node.right, after, before, level, highest);
+    } else if before.is_some_and(|before| node.at >= before) {
+        climb(&node.left, after, before, level, highest);
+    } else if after.is_none() && before.is_none() {
+        if *level + node.highest > highest.0 {
+            *highest = (*level + node.highest, node.first_highest());
+        }
+        *level += node.sum;
+    } else {
+        climb(&node.left, after, None, level, highest);
+        *level += node.change;
+        if *level > highest.0 {
+            *highest = (*level, node.at);
+        }
+        climb(&node.right, None, before, level, highest);
     }
 }
 
@@ -156,7 +309,19 @@ mod tests {
                 let from = asked.0.max(now);
                 let to = asked.0 + asked.1;
                 let wanted = (from..to).map(|t| levels[t as usize]).max().unwrap_or(0);
-                prop_assert_eq!(calendar.peak(window(asked.0, to)).0, wanted);
+                let first = (from..to).find(|t| levels[*t as usize] == wanted).unwrap_or(from);
+                let peak = (wanted, Timestamp::from_millis(first));
+                prop_assert_eq!(calendar.peak(window(asked.0, to)), peak);
+                let mut again = Calendar { base: calendar.base, ..Calendar::default() };
+                again.forget_before(calendar.origin);
+                for t in (now + 1)..64 {
+                    let change = levels[t as usize] - levels[t as usize - 1];
+                    if change != 0 {
+                        super::change(&mut again.changes, Timestamp::from_millis(t), change);
+                    }
+                }
+                // However it came about, and with all that was added up.
+                prop_assert_eq!(&calendar, &again);
             }
             for (start, end, steps) in booked {
                 calendar.add(window(start, end), -steps);

@@ -6,8 +6,8 @@
 //! - [`Session`] is one negotiation: a state machine that takes in what has happened and says what is
 //!   to be done next.
 //! - [`Engine`] runs any number of sessions at once with parties that may be anywhere: it speaks
-//!   [`Message`]s, repeats them, and survives crashes. [`converse`] answers for those in this process.
-//! - [`negotiate`] runs a single session to its end against parties that answer at once.
+//!   [`Message`]s, repeats them, and survives crashes. [`local_reply`] answers what needs no policy for
+//!   parties in this process.
 //!
 //! # Limitations
 //!
@@ -16,12 +16,11 @@
 //!   checked, except that each fits into one.
 
 mod calendar;
-mod converse;
 mod cycle;
 mod demand;
-mod drive;
 mod engine;
 mod ledger;
+mod local;
 mod market;
 mod outcome;
 mod protocol;
@@ -30,18 +29,19 @@ mod spread;
 mod steps;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod transcript;
 mod wire;
 mod world;
 
-pub use converse::{answer_all, converse};
 pub use demand::{Demand, DemandError};
-pub use drive::{Counterparties, Negotiated, negotiate};
 pub use engine::{
     Agreed, Effect, Ending, Engine, EngineOptions, MessageError, OpenError, Persist, Retry,
     SessionRecord, Setting,
 };
 pub use ledger::{Begun, Commitment, Hold, Ledger, LedgerError, Overcommitment};
+pub use local::local_reply;
 pub use market::{
     Allocation, Clearing, Order, RefusedBid, ScoredBid, admit, clear, clear_in_turn,
     clear_together, room,
@@ -51,7 +51,7 @@ pub use protocol::{
     Answer, Bid, Guarantees, Inquiry, InventoryUnit, Offer, Position, Proposal, Purpose, Request,
 };
 pub use session::{Fault, Input, MessageId, Output, Session};
-pub use spread::{Edge, Share, Spread, SpreadError};
+pub use spread::{Edge, Share, Spread, SpreadError, cycle_gain};
 pub use transcript::Transcript;
 pub use wire::{Call, Content, DecodeError, Information, Message, Party, Proposed};
 pub use world::{Context, Standing, World, leased_replicas, service_capacity};

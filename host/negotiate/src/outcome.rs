@@ -59,8 +59,10 @@ pub struct Agreement {
 pub struct AgreedService {
     /// What it carries because of this agreement.
     pub load: Quantities,
-    /// How many replicas it needs for all that it has promised and plans itself, this included. A
-    /// service other than the requester may have more.
+    /// How many replicas it has for all that it has promised and plans itself, this included. Where units
+    /// are provided, so many are leased: all that it had, for a service other than the requester, since only
+    /// that knows what else it keeps them for. Where none are, a service other than the requester may have
+    /// more, and then keeps them.
     pub replicas: u32,
 }
 

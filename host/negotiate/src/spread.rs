@@ -163,6 +163,22 @@ impl Spread {
     }
 }
 
+/// Whether any load can be spread over the graph, as far as its cycles go: what comes back around each of
+/// them is less than what went in. Takes time linear in what is not part of a cycle.
+///
+/// # Errors
+/// [`SpreadError::Divergent`] with the first cycle that is not so.
+pub fn cycle_gain(graph: &DependencyGraph) -> Result<(), SpreadError> {
+    let inner = graph.as_petgraph();
+    let inflow = vec![1.0; inner.node_count()];
+    for component in kosaraju_scc(inner).iter().filter(|component| component.len() > 1) {
+        for resource in Resource::ALL {
+            circulate(graph, component, resource, &inflow)?;
+        }
+    }
+    Ok(())
+}
+
 impl std::fmt::Display for Edge {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} -> {}", self.from, self.to)

@@ -8,9 +8,13 @@ use haggle_model::{
 };
 
 use crate::{
-    Answer, Bid, Counterparties, Demand, Guarantees, Inquiry, InventoryUnit, Ledger, Negotiated,
-    Offer, Purpose, Request, Standing, World, leased_replicas, negotiate, service_capacity,
+    Answer, Bid, Demand, Ending, Guarantees, Inquiry, InventoryUnit, Ledger, Offer, OpenError,
+    Purpose, Request, Standing, World, leased_replicas, service_capacity,
 };
+
+mod driver;
+
+pub(crate) use driver::drive;
 
 pub(crate) fn name(text: &str) -> Name {
     Name::new(text).unwrap()
@@ -166,7 +170,7 @@ impl Fixture {
         Services { graph, standings, providers }
     }
 
-    pub(crate) fn run(&mut self, demand: Demand) -> Negotiated {
+    pub(crate) fn run(&mut self, demand: Demand) -> Ending {
         let now = at(self.now);
         self.run_with(demand, &mut || now)
     }
@@ -175,10 +179,18 @@ impl Fixture {
         &mut self,
         demand: Demand,
         clock: &mut dyn FnMut() -> Timestamp,
-    ) -> Negotiated {
+    ) -> Ending {
+        self.try_with(demand, clock).unwrap()
+    }
+
+    pub(crate) fn try_with(
+        &mut self,
+        demand: Demand,
+        clock: &mut dyn FnMut() -> Timestamp,
+    ) -> Result<Ending, OpenError> {
         let Self { graph, standings, providers, ledger, parties, .. } = self;
         let world = Services { graph, standings, providers };
-        negotiate(demand, &world, ledger, parties, clock).unwrap()
+        drive(demand, &world, ledger, parties, clock)
     }
 
     pub(crate) fn answer(&mut self, service: &str, answer: Answer) {
@@ -199,8 +211,8 @@ impl Fixture {
     }
 }
 
-impl Counterparties for Parties {
-    fn respond(&mut self, inquiries: &[Inquiry]) -> Vec<Result<Answer, String>> {
+impl Parties {
+    pub(crate) fn respond(&mut self, inquiries: &[Inquiry]) -> Vec<Result<Answer, String>> {
         self.asked.extend(inquiries.iter().cloned());
         inquiries
             .iter()
@@ -232,7 +244,7 @@ impl Counterparties for Parties {
             .collect()
     }
 
-    fn bid(
+    pub(crate) fn bid(
         &mut self,
         provider: &Name,
         request: &Request,
@@ -256,17 +268,17 @@ impl Counterparties for Parties {
         })
     }
 
-    fn rank(&mut self, _: &Request, bids: &[Bid]) -> Result<Vec<f64>, String> {
+    pub(crate) fn rank(&mut self, _: &Request, bids: &[Bid]) -> Result<Vec<f64>, String> {
         let cheap = || Ok(bids.iter().map(|bid| -bid.price_per_hour).collect());
         self.scores.clone().unwrap_or_else(cheap)
     }
 
-    fn persist(&mut self, leases: &[Lease]) -> Result<(), String> {
+    pub(crate) fn persist(&mut self, leases: &[Lease]) -> Result<(), String> {
         self.persisted.extend(leases.iter().cloned());
         if self.refuse_to_persist { Err("the disk is full".into()) } else { Ok(()) }
     }
 
-    fn inform(&mut self, inquiries: &[Inquiry]) {
+    pub(crate) fn inform(&mut self, inquiries: &[Inquiry]) {
         self.told.extend(inquiries.iter().cloned());
     }
 }

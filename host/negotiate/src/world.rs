@@ -24,7 +24,8 @@ pub struct Standing {
     pub service: Service,
     /// Its tier as of now.
     pub tier: Tier,
-    /// The load that it plans for by itself, whatever it has promised.
+    /// The load that it plans for by itself, whatever it has promised; the load of replicas that it keeps on
+    /// purpose included, or a session of a dependent asks for fewer replicas than its own.
     pub planned: Quantities,
     /// The share of a replica's capacity that it plans with, above 0 and at most 1.
     pub target_utilization: f64,

@@ -12,6 +12,7 @@ use crate::{
 };
 
 mod patience;
+mod replicas;
 mod together;
 
 const PAIR: &[(&str, &str, f64, Strength)] = &[("web", "db", 1.0, Mandatory)];
@@ -249,7 +250,6 @@ fn bids_and_scores_that_cannot_be_change_nothing() {
         panic!("{call:?}")
     };
     let mut parties = crate::testing::Parties::default();
-    use crate::Counterparties;
     let good = parties.bid(&name("alder"), request, inventory).unwrap();
     for (field, value) in [
         ("price", f64::NAN),

@@ -72,7 +72,7 @@ impl Session {
     }
 
     /// Whether the replicas of a service take up something that somebody provides.
-    fn is_metered(standing: &Standing, cx: &Context<'_>) -> bool {
+    pub(super) fn is_metered(standing: &Standing, cx: &Context<'_>) -> bool {
         !standing.service.replica.uses.is_zero() && !cx.world.providers().is_empty()
     }
 

@@ -56,6 +56,7 @@ impl Session {
     ) -> State {
         let mut draft = Draft::default();
         let mut services = BTreeMap::new();
+        let mut relied = BTreeMap::new();
         let names: Vec<Name> = self.firm.shares().keys().cloned().collect();
         for name in &names {
             let load = self.share(&self.firm, name).scaled(self.fraction);
@@ -64,6 +65,11 @@ impl Session {
             // Fewer only where it is not this demand that needs them all.
             let replicas = placement.map_or(needed, |placed| placed.replicas().min(needed));
             let replicas = replicas.max(self.kept(name, cx));
+            let anew = matches!(placement, Some(Placement::Anew { .. }));
+            if *name != self.demand.requester && !anew && self.leased(name, cx).is_some() {
+                let needed = placement.map_or(needed, |placed| placed.replicas().min(needed));
+                relied.insert(name.clone(), needed);
+            }
             match placement {
                 Some(Placement::Anew { clearing, window, .. }) => {
                     self.draft_placement(&mut draft, name, clearing, *window, cx);
@@ -78,7 +84,8 @@ impl Session {
         }
         self.draft_departures(&mut draft, cx);
         let anew = placements.iter().filter(|(_, p)| matches!(p, Placement::Anew { .. }));
-        let basis = self.basis(&draft, anew.map(|(name, _)| name.clone()).collect(), cx);
+        let placed = anew.map(|(name, _)| name.clone()).collect();
+        let basis = self.basis(&draft, placed, relied, cx);
 
         let confirm: Vec<LeaseId> = draft.holds.iter().map(|hold| hold.lease.id.clone()).collect();
         let agreement = Arc::new(Agreement {
@@ -107,15 +114,46 @@ impl Session {
         State::Holding(deal)
     }
 
-    /// How many of its replicas the requester keeps in any case: those it has that the whole demand would
-    /// need. Who asks for more and gets less than that is not to end up with fewer.
+    /// How many of its replicas a service keeps in any case. The requester keeps those that the whole demand
+    /// would need: who asks for more and gets less is not to end up with fewer. Others keep all they have,
+    /// since only they know what for.
     fn kept(&self, name: &Name, cx: &Context<'_>) -> u32 {
-        let Some(standing) = self.standings.get(name) else { return 0 };
-        if *name != self.demand.requester {
-            return 0;
+        let leased = self.leased(name, cx).unwrap_or(0);
+        match *name == self.demand.requester {
+            true => leased.min(self.needed(&self.firm, name, 1.0, cx)),
+            false => leased,
         }
-        let leased = leased_replicas(cx.ledger, &standing.service, self.demand.window);
-        leased.min(self.needed(&self.firm, name, 1.0, cx))
+    }
+
+    /// The replicas that a service has leased for the window; none where its replicas need no lease.
+    fn leased(&self, name: &Name, cx: &Context<'_>) -> Option<u32> {
+        let standing = self.standings.get(name).filter(|s| Self::is_metered(s, cx))?;
+        Some(leased_replicas(cx.ledger, &standing.service, self.demand.window))
+    }
+
+    /// Whether every service still has the replicas that the deal counts on, and the requester gives none back
+    /// that it has come to need since: other sessions may have changed both. Brings what the agreement says of
+    /// those that keep what they have to what that is now.
+    fn check_replicas(&self, deal: &mut Deal, cx: &Context<'_>) -> Result<(), String> {
+        let root = &self.demand.requester;
+        let agreement = Arc::make_mut(&mut deal.agreement);
+        for (name, needed) in deal.basis.relied() {
+            let leased = self.leased(name, cx).unwrap_or(*needed);
+            if leased < *needed {
+                return Err(format!("meanwhile {name} has {leased} of {needed} replicas"));
+            }
+            if let Some(agreed) = agreement.services.get_mut(name) {
+                agreed.replicas = leased;
+            }
+        }
+        let needed = self.needed(&self.firm, root, self.fraction, cx);
+        let left = agreement.services.get(root).map_or(0, |agreed| agreed.replicas);
+        match self.leased(root, cx) {
+            Some(leased) if left < leased.min(needed) => {
+                Err(format!("meanwhile {root} has promised what takes {needed} replicas"))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn held(
@@ -137,11 +175,19 @@ impl Session {
     }
 
     /// Everything is held: it is confirmed, unless another agreement has come in between.
-    pub(super) fn ready(&mut self, deal: Deal, cx: &Context<'_>, out: &mut Vec<Output>) -> State {
+    pub(super) fn ready(
+        &mut self,
+        mut deal: Deal,
+        cx: &Context<'_>,
+        out: &mut Vec<Output>,
+    ) -> State {
         match self.ground(&deal.basis, cx) {
             // A dry run takes nobody's place.
             _ if self.demand.dry_run => self.commit(deal, out),
-            Ground::Firm => self.commit(deal, out),
+            Ground::Firm => match self.check_replicas(&mut deal, cx) {
+                Ok(()) => self.commit(deal, out),
+                Err(why) => self.strike_again(&deal, &why, cx, out),
+            },
             Ground::Moving => State::Waiting(deal, Ok(())),
             Ground::Lost(why) => self.strike_again(&deal, &why, cx, out),
         }

@@ -13,7 +13,9 @@ use crate::Context;
 pub(super) struct Basis {
     /// Those whose replicas it places.
     placed: BTreeSet<Name>,
-    /// What they and the requester had leased within its window.
+    /// Those beside the requester that keep the replicas they have, and how many the deal counts on.
+    relied: BTreeMap<Name, u32>,
+    /// What those that are placed and the requester had leased within its window.
     seen: BTreeSet<LeaseId>,
     /// Until when that of it lasts that is to stay.
     kept: BTreeMap<LeaseId, Timestamp>,
@@ -35,10 +37,23 @@ impl Ground {
     }
 }
 
+impl Basis {
+    /// Those that keep the replicas they have, and how many the deal counts on.
+    pub(super) const fn relied(&self) -> &BTreeMap<Name, u32> {
+        &self.relied
+    }
+}
+
 impl Session {
     /// What the draft stands on; it places replicas of these.
-    pub(super) fn basis(&self, draft: &Draft, placed: BTreeSet<Name>, cx: &Context<'_>) -> Basis {
-        let mut basis = Basis { placed, ..Basis::default() };
+    pub(super) fn basis(
+        &self,
+        draft: &Draft,
+        placed: BTreeSet<Name>,
+        relied: BTreeMap<Name, u32>,
+        cx: &Context<'_>,
+    ) -> Basis {
+        let mut basis = Basis { placed, relied, ..Basis::default() };
         // What is on its way to disk could not be taken into account yet.
         let settled = |lease: &&Lease| !cx.ledger.is_pinned(&lease.id);
         let seen = self.concerned(&basis.placed, cx).filter(settled);
@@ -50,9 +65,14 @@ impl Session {
 
     /// Whether another negotiation has changed what the deal stands on.
     pub(super) fn ground(&self, basis: &Basis, cx: &Context<'_>) -> Ground {
-        let Basis { placed, seen, kept } = basis;
+        let Basis { placed, relied, seen, kept } = basis;
         let others = || self.concerned(placed, cx).filter(|l| l.negotiation != self.demand.session);
-        if others().any(|lease| cx.ledger.is_pinned(&lease.id)) {
+        let replicas = relied.keys().flat_map(|name| cx.ledger.leases_of(name)).filter(|lease| {
+            let unit = matches!(lease.owner, Owner::Unit { .. });
+            unit && lease.negotiation != self.demand.session
+                && lease.window.overlaps(&self.demand.window)
+        });
+        if others().chain(replicas).any(|lease| cx.ledger.is_pinned(&lease.id)) {
             return Ground::Moving;
         }
         let new = others().find(|lease| !seen.contains(&lease.id));

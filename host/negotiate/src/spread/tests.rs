@@ -1,7 +1,7 @@
 use haggle_model::{DependencyGraph, Quantities, Resource, Strength};
 use proptest::prelude::*;
 
-use super::{Edge, Spread, SpreadError};
+use super::{Edge, Spread, SpreadError, cycle_gain};
 use crate::testing::{calls, graph, name, rps};
 
 use Strength::{BestEffort, Mandatory, Optional};
@@ -71,6 +71,7 @@ fn a_cycle_is_solved_together_and_shares_a_wave() {
     }
     let waves = [vec![name("db")], vec![name("a"), name("b")], vec![name("web")]];
     assert_eq!(spread.waves(), waves);
+    assert_eq!(cycle_gain(&graph), Ok(()));
 }
 
 #[test]
@@ -85,6 +86,7 @@ fn a_cycle_that_grows_is_named() {
     assert!(cycle == "a -> b -> a" || cycle == "b -> a -> b", "{cycle}");
     assert!((gain - 1.5).abs() < 1e-9);
     assert!(Spread::new(&graph, &name("web"), &rps(0.0)).is_ok(), "nothing grows from nothing");
+    assert_eq!(cycle_gain(&graph), Err(error), "whoever is asked for it");
 }
 
 #[test]

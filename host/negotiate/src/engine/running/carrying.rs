@@ -139,6 +139,7 @@ impl Running {
         if !agreed {
             self.forget(turn);
         }
+        self.note_outcome(&outcome, turn.setting.now);
         turn.effects.push(Effect::Finished(Ending {
             session: self.id.clone(),
             outcome,

@@ -6,7 +6,8 @@ use haggle_model::Timestamp;
 
 use super::{Running, Turn};
 use crate::{
-    Content, Effect, Fault, Information, Message, MessageError, MessageId, Party, Transcript,
+    Content, Effect, Fault, Information, Message, MessageError, MessageId, Outcome, Party,
+    Proposed, Transcript,
     engine::question::{Closed, Kind, Question},
 };
 
@@ -55,7 +56,18 @@ impl Running {
     /// Keeps what was said.
     pub(in crate::engine) fn note(&mut self, message: &Message) {
         if self.keeps_transcript && self.said.len() < MOST_KEPT {
-            self.said.push_back(Arc::new(message.clone()));
+            let mut message = message.clone();
+            make_legible(&mut message.content);
+            self.said.push_back(Arc::new(message));
+        }
+    }
+
+    /// Keeps how it ended.
+    pub(super) fn note_outcome(&mut self, outcome: &Outcome, now: Timestamp) {
+        if self.keeps_transcript {
+            let content = Content::Inform(Information::Outcome(outcome.clone()));
+            let to = Party::Service(self.requester.clone());
+            self.note(&self.message(MessageId(self.last_message), to, content, now));
         }
     }
 
@@ -116,5 +128,27 @@ impl Running {
             to,
             content,
         }
+    }
+}
+
+/// JSON has no word for a number that is not finite, and would not read it back. Such a number is refused, and
+/// the transcript says so: what stands there in its place is 0.
+fn make_legible(content: &mut Content) {
+    let finite = |number: &mut f64| {
+        if !number.is_finite() {
+            *number = 0.0;
+        }
+    };
+    match content {
+        Content::Propose(Proposed::Scores(scores)) => scores.iter_mut().for_each(finite),
+        Content::Propose(Proposed::Bids(bids)) => {
+            for bid in bids {
+                finite(&mut bid.price_per_hour);
+                finite(&mut bid.performance);
+                finite(&mut bid.guarantees.availability);
+                finite(&mut bid.guarantees.interruption_rate);
+            }
+        }
+        _ => {}
     }
 }

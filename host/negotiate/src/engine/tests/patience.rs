@@ -34,7 +34,6 @@ impl Bench {
 
     /// Answers one message as an agreeable party would.
     fn answer(&mut self, message: &Message) {
-        use crate::Counterparties;
         let mut parties = crate::testing::Parties::default();
         let content = match (&message.content, &message.to) {
             (

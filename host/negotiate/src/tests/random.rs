@@ -4,8 +4,7 @@ use haggle_model::{Lease, LeaseState, Resource, Strength};
 use proptest::prelude::*;
 
 use crate::{
-    Agreement, Answer, Demand, Effect, Engine, Offer, Outcome, Overcommitment, Setting, Spread,
-    converse,
+    Answer, Offer, Outcome, Overcommitment, Spread,
     testing::{Fixture, at, calls, name, rps, window},
 };
 
@@ -60,38 +59,6 @@ fn leases(world: &Fixture) -> Vec<Lease> {
     world.ledger.leases().cloned().collect()
 }
 
-/// The same negotiation on a copy of the ledger, message by message.
-fn through_messages(world: &mut Fixture, demand: Demand) -> Outcome {
-    let (mut ledger, now) = (world.ledger.clone(), at(world.now));
-    let mut parties = std::mem::take(&mut world.parties);
-    let mut engine = Engine::default();
-    let view = world.world();
-    let mut setting = Setting { world: &view, ledger: &mut ledger, now };
-    let mut effects = engine.open(demand, &mut setting).unwrap();
-    let mut end = None;
-    while !effects.is_empty() {
-        let rest = converse(&mut engine, &mut setting, effects, &mut parties, &|_| true);
-        effects = Vec::new();
-        for effect in rest {
-            match effect {
-                Effect::Persist(write) if write.awaited => {
-                    effects.extend(engine.persisted(&write.session, Ok(()), &mut setting));
-                }
-                Effect::Finished(ending) => end = Some(ending.outcome),
-                _ => {}
-            }
-        }
-    }
-    assert!(engine.is_empty());
-    world.parties = parties;
-    end.unwrap()
-}
-
-/// All but the wording of the reasons.
-fn gist(outcome: &Outcome) -> Option<Agreement> {
-    outcome.agreement().map(|agreed| Agreement { reasons: Vec::new(), ..agreed.clone() })
-}
-
 fn overcommitted(world: &Fixture) -> Vec<Overcommitment> {
     world.ledger.owners().flat_map(|owner| world.ledger.overcommitted(owner)).collect()
 }
@@ -135,10 +102,7 @@ proptest! {
             if Spread::new(&world.graph, &requester, &demand.load).is_err() {
                 continue;
             }
-            let alike = through_messages(&mut world, demand.clone());
             let done = world.run(demand);
-            prop_assert_eq!(gist(&alike), gist(&done.outcome), "one by one or in messages");
-
             prop_assert!(world.ledger.leases().all(|l| l.state == LeaseState::Confirmed));
             for now in overcommitted(&world) {
                 let was = over.iter().find(|o| o.owner == now.owner && o.resource == now.resource);
