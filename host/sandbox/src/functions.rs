@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use wasmtime::{Store, component::Instance};
 
 use crate::{
-    bidding, check,
+    bidding,
+    call::Called,
+    check::{self, Broken},
     contract::types::{Context, Duration, Event, Fault},
     error::{CallError, Cause},
     failure_prediction as failure, forecasting,
@@ -74,9 +76,15 @@ pub trait Function: Serialize + DeserializeOwned {
     /// Leaves out what another plugin has learnt and this one could not read.
     fn forget_models(&mut self) {}
 
-    /// Calls the guest.
+    /// Calls a plugin, for [`Generation::call`]. It is not generic, so that it is compiled once, with this
+    /// crate, and not by whoever calls.
     #[doc(hidden)]
-    #[allow(async_fn_in_trait, reason = "driven on the calling thread; Send is not wanted")]
+    fn call(&self, generation: &Generation) -> Result<Called<Self::Answer>, CallError>;
+}
+
+/// How a function is called in a guest.
+pub(crate) trait Guest: Function {
+    /// Calls the guest.
     async fn invoke(
         &self,
         store: &mut Store<State>,
@@ -84,10 +92,9 @@ pub trait Function: Serialize + DeserializeOwned {
         exports: &Exports,
     ) -> wasmtime::Result<Result<Self::Answer, Fault>>;
 
-    /// Checks the answer against the contract; an item that breaks it becomes a fault. Returns what was
-    /// wrong with those.
-    #[doc(hidden)]
-    fn check(&self, answer: &mut Self::Answer) -> Result<Vec<String>, Cause>;
+    /// Checks the answer against the contract; an item that breaks it becomes a fault, or is left out where
+    /// there is no place for one. Returns which those are.
+    fn check(&self, answer: &mut Self::Answer) -> Result<Vec<Broken>, Cause>;
 }
 
 /// A function: its arguments, which role's guest it calls and how, and how its answer is checked.
@@ -127,6 +134,12 @@ macro_rules! function {
                 forget(self);
             }
 
+            fn call(&self, generation: &Generation) -> Result<Called<$answer>, CallError> {
+                generation.call_guest(self)
+            }
+        }
+
+        impl Guest for $name {
             async fn invoke(
                 &self,
                 $store: &mut Store<State>,
@@ -139,8 +152,8 @@ macro_rules! function {
                 $call
             }
 
-            fn check(&self, answer: &mut $answer) -> Result<Vec<String>, Cause> {
-                let check: fn(&Self, &mut $answer) -> Result<Vec<String>, String> = $check;
+            fn check(&self, answer: &mut $answer) -> Result<Vec<Broken>, Cause> {
+                let check: fn(&Self, &mut $answer) -> Result<Vec<Broken>, String> = $check;
                 check(self, answer).map_err(Cause::Nonsense)
             }
         }
@@ -202,7 +215,7 @@ function! {
     |this, guest, store| {
         guest.call_learn(store, &this.context, this.model.as_deref(), this.horizon, &this.examples).await
     },
-    check: |_, _| Ok(Vec::new()),
+    check: |_, answer| check::learnt(answer).map(|()| Vec::new()),
     forget: |this| this.model = None
 }
 
@@ -252,7 +265,7 @@ function! {
     |this, guest, store| {
         guest.call_make_bids(store, &this.context, &this.request, &this.inventory).await
     },
-    check: |this, answer| check::bids(&this.inventory, answer).map(|()| Vec::new()),
+    check: |this, answer| check::bids(&this.inventory, answer),
     forget: |_| {}
 }
 

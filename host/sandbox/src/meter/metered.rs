@@ -1,15 +1,13 @@
-use wasmparser::Validator;
+//! The meter's two sides together: components that were metered, in a host that reads the meter.
+
+use haggle_metering::instrument;
 use wasmtime::{
     Config, Engine, Store,
     component::{Component, Linker},
 };
 
-use super::instrument;
-use crate::{
-    Limits,
-    meter::{self, Stopped},
-    state::State,
-};
+use super::{Stopped, link};
+use crate::{Limits, state::State};
 
 /// Functions of one number each; `spin` calls nothing, `call` does in its loop, `fill` fills so many bytes.
 const MODULE: &str = r#"
@@ -55,7 +53,7 @@ fn run(wat: &str, limits: Limits, function: &str, n: u32) -> wasmtime::Result<(u
     let metered = instrument(&wat::parse_str(wat).unwrap()).unwrap();
     let component = Component::new(&engine, metered).unwrap();
     let mut linker = Linker::new(&engine);
-    meter::link(&mut linker).unwrap();
+    link(&mut linker).unwrap();
     let mut store = Store::new(&engine, State::new(limits, None));
     let instance = linker.instantiate(&mut store, &component).unwrap();
     let function = instance.get_typed_func::<(u32,), (u32,)>(&mut store, function)?;
@@ -174,7 +172,7 @@ fn allocators_are_counted_aside() {
         let metered = instrument(&wat::parse_str(wat).unwrap()).unwrap();
         let component = Component::new(&engine, metered).unwrap();
         let mut linker = Linker::new(&engine);
-        meter::link(&mut linker).unwrap();
+        link(&mut linker).unwrap();
         let mut store = Store::new(&engine, State::new(Limits::default(), None));
         let instance = linker.instantiate(&mut store, &component).unwrap();
         let take = instance.get_typed_func::<(&str,), ()>(&mut store, "take").unwrap();
@@ -186,18 +184,24 @@ fn allocators_are_counted_aside() {
 }
 
 #[test]
-fn what_is_built_in_stays_valid() {
-    for built_in in haggle_builtin::BUILTIN {
-        let metered = instrument(built_in.bytes).unwrap();
-        Validator::new_with_features(crate::inspect::features())
-            .validate_all(&metered)
-            .unwrap_or_else(|error| panic!("{}: {error}", built_in.name));
-    }
-}
-
-#[test]
 fn time_that_no_clock_can_hold_is_no_deadline() {
     let limits = Limits { deadline_ms: u64::MAX, ..Limits::default() };
     let wat = format!("(component {})", lifted());
     assert!(run(&wat, limits, "spin", 10).is_ok());
+}
+
+#[test]
+fn a_backtrace_names_the_functions_that_the_component_names() {
+    let wat = r#"(component
+        (core module $m
+          (func $innermost (unreachable))
+          (func (param i32) (result i32) (call $innermost) (local.get 0))
+          (func $outermost (export "p#it") (param i32) (result i32) (call 1 (local.get 0))))
+        (core instance $i (instantiate $m))
+        (func $it (param "n" u32) (result u32) (canon lift (core func $i "p#it")))
+        (export "it" (func $it)))"#;
+    let error = run(wat, Limits::default(), "it", 5).unwrap_err();
+    // The outermost of all is the function that shows the count.
+    let expected = ["innermost", "function 2", "outermost", "function 4"];
+    assert_eq!(crate::call::backtrace(&error), expected);
 }
