@@ -7,16 +7,17 @@
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
 use cap_std::{
     ambient_authority,
-    fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt},
+    fs::{Dir, DirBuilder, DirBuilderExt},
 };
 use wasmtime::Engine;
 
-use crate::{digest::Digest, metering};
+use crate::{digest::Digest, work::WorkFolder};
 
 /// The private folder of compiled code.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
+    /// Opens the folder, or makes it, and removes what hosts that were killed have left in it.
     pub(crate) fn open(path: &Path, engine: &Engine) -> io::Result<Self> {
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(0o700);
@@ -38,9 +40,10 @@ impl Cache {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
         Dir::open_ambient_dir(parent, ambient_authority())?.create_dir_with(name, &builder)?;
         let dir = Dir::open_ambient_dir(path, ambient_authority())?;
+        WorkFolder::sweep(path)?;
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        metering::VERSION.hash(&mut hasher);
+        haggle_metering::VERSION.hash(&mut hasher);
         Ok(Self { dir, path: path.to_owned(), compatibility: hasher.finish() })
     }
 
@@ -72,14 +75,20 @@ impl Cache {
     /// Stores code compiled from a component and returns its file.
     pub(crate) fn insert(&self, component: &Digest, compiled: &[u8]) -> io::Result<PathBuf> {
         let name = format!("{}{}.cwasm", self.prefix(component), Digest::of(compiled));
-        let temporary = format!("{name}.{}.new", std::process::id());
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = self.dir.open_with(&temporary, &options)?;
+        let folder = WorkFolder::new(Some(&self.path))?;
+        let temporary = folder.path().join(&name);
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options.write(true).create_new(true).mode(0o600).open(&temporary)?;
         file.write_all(compiled)?;
         file.sync_all()?;
-        self.dir.rename(&temporary, &self.dir, &name)?;
-        Ok(self.path.join(name))
+        let path = self.path.join(name);
+        std::fs::rename(temporary, &path)?;
+        Ok(path)
+    }
+
+    /// Where the compile worker's files may lie.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     fn prefix(&self, component: &Digest) -> String {

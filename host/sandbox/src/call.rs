@@ -11,21 +11,23 @@ use std::{
 };
 
 use wasmtime::{
-    Engine, Store, Trap,
+    Engine, FrameInfo, Store, Trap, WasmBacktrace,
     component::{Instance, Linker},
 };
 
 use crate::{
+    check::{self, Broken},
     contract::log,
     engine,
-    error::{CallError, Cause},
+    error::{CallError, Cause, Diagnostics},
     functions::Function,
     generation::{Exports, Generation},
     limits::Limits,
     metadata::Description,
     meter::{self, Pace, Stopped},
     semaphore::Semaphore,
-    state::{LogLevel, LogLine, State},
+    state::{LogLine, State},
+    text,
     types::Fault,
     wasi::{self, VirtualWasi},
 };
@@ -46,8 +48,8 @@ pub(crate) struct Runtime {
 pub struct Called<T> {
     /// The answer, checked: an item that broke the contract is a fault by now.
     pub answer: T,
-    /// What was wrong with such items.
-    pub broken: Vec<String>,
+    /// Which items those are, and what was wrong with them.
+    pub broken: Vec<Broken>,
     /// The fuel it used.
     pub fuel: u64,
     /// What the plugin left for the operator.
@@ -82,9 +84,9 @@ impl Generation {
     /// # Errors
     /// [`CallError`] when there is no answer, or one that makes no sense.
     pub fn call<F: Function>(&self, function: &F) -> Result<Called<F::Answer>, CallError> {
-        let failed = |cause| self.error(F::NAME, cause);
+        let failed = |failure: Failure| self.error(F::NAME, failure);
         if !self.roles.contains(&F::ROLE) {
-            return Err(failed(Cause::NoRole(F::ROLE)));
+            return Err(failed(Cause::NoRole(F::ROLE).into()));
         }
         let context = function.context();
         let wasi = self.wasi.then_some((context.now, context.seed));
@@ -93,9 +95,14 @@ impl Generation {
                 function.invoke(store, instance, exports).await
             })
             .map_err(failed)?;
-        let mut answer = answer.map_err(|fault: Fault| failed(Cause::Fault(fault)))?;
-        let broken = function.check(&mut answer).map_err(failed)?;
         let state = store.data_mut();
+        let checked = answer.map_err(|fault: Fault| Cause::Fault(check::short(fault))).and_then(
+            |mut answer| function.check(&mut answer).map(|broken| (answer, broken)),
+        );
+        let (answer, broken) = checked.map_err(|cause| {
+            let diagnostics = state.diagnostics(Vec::new());
+            failed(Failure { cause, diagnostics })
+        })?;
         let fuel = state.meter.spent();
         let log = std::mem::take(&mut state.log);
         Ok(Called { answer, broken, fuel, log, log_dropped: state.log_dropped })
@@ -108,11 +115,13 @@ impl Generation {
             exports.metadata.load(&mut *store, instance)?.call_describe(store).await
         })
         .map(|(description, _)| description)
-        .map_err(|cause| self.error("metadata.describe", cause))
+        .map_err(|failure| self.error("metadata.describe", failure))
     }
 
-    fn error(&self, function: &'static str, cause: Cause) -> CallError {
-        CallError { plugin: self.plugin.clone(), generation: self.number, function, cause }
+    pub(crate) fn error(&self, function: &'static str, failure: Failure) -> CallError {
+        let Failure { cause, diagnostics } = failure;
+        let plugin = self.plugin.clone();
+        CallError { plugin, generation: self.number, function, cause, diagnostics }
     }
 
     /// Runs something in a fresh instance, within the limits.
@@ -120,7 +129,7 @@ impl Generation {
         &self,
         wasi: Option<(u64, u64)>,
         guest: impl AsyncFn(&mut Store<State>, &Instance, &Exports) -> wasmtime::Result<T>,
-    ) -> Result<(T, Store<State>), Cause> {
+    ) -> Result<(T, Store<State>), Failure> {
         let Runtime { limits, instances, .. } = self.runtime.as_ref();
         let _permit = instances.acquire(limits.wait()).ok_or(Cause::Busy(limits.wait()))?;
         match self.attempt(wasi, &guest, meter::FASTEST)? {
@@ -128,7 +137,7 @@ impl Generation {
             // It was stopped before its time. The same call again comes to the same, but further.
             Err(pace) => {
                 let again = self.attempt(wasi, &guest, pace.saturating_mul(2))?;
-                again.map_err(|_| Cause::Deadline(limits.deadline()))
+                again.map_err(|_| Cause::Deadline(limits.deadline()).into())
             }
         }
     }
@@ -139,9 +148,10 @@ impl Generation {
         wasi: Option<(u64, u64)>,
         guest: &impl AsyncFn(&mut Store<State>, &Instance, &Exports) -> wasmtime::Result<T>,
         pace: Pace,
-    ) -> Result<Result<(T, Store<State>), Pace>, Cause> {
+    ) -> Result<Result<(T, Store<State>), Pace>, Failure> {
         let Runtime { engine, limits, .. } = self.runtime.as_ref();
-        let instantiate = |error: wasmtime::Error| Cause::Instantiate(format!("{error:#}"));
+        let instantiate =
+            |error: wasmtime::Error| Failure::from(Cause::Instantiate(format!("{error:#}")));
         let wasi = wasi
             .map(|(now, seed)| VirtualWasi::new(now, seed, &self.grants))
             .transpose()
@@ -164,19 +174,52 @@ impl Generation {
             Some(Ok(answer)) => Ok(Ok((answer, store))),
             Some(Err((instantiating, error))) => match error.downcast_ref() {
                 Some(Stopped::Early(pace)) => Ok(Err(*pace)),
-                _ => Err(cause(&error, instantiating, store.data(), limits)),
+                _ => {
+                    let cause = cause(&error, instantiating, store.data(), limits);
+                    let diagnostics = store.data_mut().diagnostics(backtrace(&error));
+                    Err(Failure { cause, diagnostics })
+                }
             },
-            None => Err(Cause::Deadline(limits.deadline())),
+            None => {
+                let diagnostics = store.data_mut().diagnostics(Vec::new());
+                Err(Failure { cause: Cause::Deadline(limits.deadline()), diagnostics })
+            }
         }
     }
 }
 
-fn cause(error: &wasmtime::Error, instantiating: bool, state: &State, limits: &Limits) -> Cause {
-    // A guest that panics says why in its log, if it says it at all.
-    let last_words = || {
-        let said = state.log.iter().rev().find(|line| line.level == LogLevel::Error);
-        said.map_or_else(String::new, |line| format!(": {}", line.message))
+/// Why there is no answer, and what the guest left behind.
+pub(crate) struct Failure {
+    pub(crate) cause: Cause,
+    pub(crate) diagnostics: Box<Diagnostics>,
+}
+
+impl From<Cause> for Failure {
+    fn from(cause: Cause) -> Self {
+        Self { cause, diagnostics: Box::default() }
+    }
+}
+
+/// The most bytes of a function's name in a backtrace.
+const FUNCTION_NAME: usize = 120;
+
+/// The functions that were running when a guest was stopped, the innermost first. Those that are the meter's
+/// have no name.
+fn backtrace(error: &wasmtime::Error) -> Vec<String> {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
+    let name = |frame: &FrameInfo| {
+        let Some(name) = frame.func_name() else {
+            return format!("function {}", frame.func_index());
+        };
+        let plain = |c: char| if c.is_control() { ' ' } else { c };
+        let mut name: String = name.chars().map(plain).collect();
+        text::cut(&mut name, FUNCTION_NAME);
+        name
     };
+    backtrace.frames().iter().map(name).collect()
+}
+
+fn cause(error: &wasmtime::Error, instantiating: bool, state: &State, limits: &Limits) -> Cause {
     match error.downcast_ref::<Stopped>() {
         Some(Stopped::Fuel) => return Cause::Fuel(limits.fuel),
         Some(Stopped::Deadline | Stopped::Early(_)) => {
@@ -188,9 +231,12 @@ fn cause(error: &wasmtime::Error, instantiating: bool, state: &State, limits: &L
         Some(Trap::StackOverflow) => Cause::Stack,
         // A guest that gets no memory gives up in its own way, mostly by a trap.
         _ if state.memory_refused => Cause::Memory(limits.memory_bytes),
-        Some(trap) => Cause::Trap(format!("{trap}{}", last_words())),
+        Some(trap) => Cause::Trap(trap.to_string()),
         None => {
-            let text = format!("{error:#}");
+            // The backtrace is kept aside.
+            let mut said: Vec<String> = error.chain().map(ToString::to_string).collect();
+            said.retain(|text| !text.starts_with("error while executing at wasm backtrace"));
+            let text = said.join(": ");
             if text.contains("hostcall") {
                 Cause::AnswerSize(limits.answer_bytes)
             } else if instantiating {

@@ -1,60 +1,104 @@
 //! Whether an answer keeps the contract. Where each item has its own answer, one that does not becomes a
-//! fault and the others stand; what was wrong with those is returned. A wrong number of answers makes the
-//! whole call nonsense.
+//! fault and the others stand; a bid that does not is left out. Which items those are is returned. A wrong
+//! number of answers makes the whole call nonsense, as nobody knows whose they are.
+
+use std::fmt;
 
 use crate::{
     bidding::{self, Bid, ComputeUnit, Inquiry},
     contract::types::Fault,
     failure_prediction::{Risk, Vitals},
     forecasting::{Fitted, Interval, Outlook, Panel, Task},
+    text,
     tiering::{ApiState, Assignment},
 };
 
-/// The most bytes of the model of one series, and of what a panel shares; as promised in `wit/`.
-const SERIES_MODEL: usize = 64 << 10;
+/// The most bytes of the model of one series, of what a panel shares, and of what a failure predictor has
+/// learnt; as promised in `wit/`.
+const SERIES_MODEL: usize = 4 << 20;
 const SHARED_MODEL: usize = 16 << 20;
+const LEARNT_MODEL: usize = 16 << 20;
 
-pub(crate) fn fitted(panel: &Panel, fitted: &mut Fitted) -> Result<Vec<String>, String> {
+/// Drivers that a risk may have.
+const DRIVERS: usize = 10;
+
+/// How far a guest's arithmetic may miss: relative to what was asked for, and below 0.
+const ROUNDING: f64 = 1e-9;
+
+/// An item of an answer that broke the contract.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// Its place in the answer, counted from 0.
+    pub item: usize,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "item {}: {}", self.item, self.what)
+    }
+}
+
+impl Broken {
+    /// What stands in place of the item.
+    fn fault(&self) -> Fault {
+        Fault::Internal(format!("nonsense: {}", self.what))
+    }
+}
+
+pub(crate) fn fitted(panel: &Panel, fitted: &mut Fitted) -> Result<Vec<Broken>, String> {
     same_length("models", fitted.per_series.len(), "series", panel.series.len())?;
-    if fitted.shared.as_ref().is_some_and(|shared| shared.len() > SHARED_MODEL) {
-        return Err(format!("the shared model has more than {SHARED_MODEL} bytes"));
+    if let Some(shared) = &fitted.shared {
+        bytes("the shared model", shared.len(), SHARED_MODEL)?;
     }
     each(&panel.series, &mut fitted.per_series, "models", "series", |_, model| {
-        if model.len() > SERIES_MODEL {
-            return Err(format!("a model has {} bytes, at most {SERIES_MODEL}", model.len()));
-        }
-        Ok(())
+        bytes("a model", model.len(), SERIES_MODEL)
     })
+}
+
+pub(crate) fn learnt(model: &[u8]) -> Result<(), String> {
+    bytes("the model", model.len(), LEARNT_MODEL)
 }
 
 pub(crate) fn outlooks(
     tasks: &[Task],
     outlooks: &mut [Result<Outlook, Fault>],
-) -> Result<Vec<String>, String> {
-    each(tasks, outlooks, "outlooks", "tasks", outlook)
+) -> Result<Vec<Broken>, String> {
+    each(tasks, outlooks, "outlooks", "tasks", |task, answer| outlook(task, answer))
 }
 
 pub(crate) fn risks(
     subjects: &[Vitals],
     risks: &mut [Result<Risk, Fault>],
-) -> Result<Vec<String>, String> {
+) -> Result<Vec<Broken>, String> {
     each(subjects, risks, "risks", "subjects", |_, risk| {
         share("probability", risk.probability)?;
-        if risk.drivers.len() > 10 {
-            return Err(format!("{} drivers, at most 10", risk.drivers.len()));
+        if risk.drivers.len() > DRIVERS {
+            return Err(format!("{} drivers, at most {DRIVERS}", risk.drivers.len()));
         }
-        risk.drivers
-            .iter()
-            .try_for_each(|driver| finite("a driver's contribution", driver.contribution))
+        for driver in &mut risk.drivers {
+            finite("a driver's contribution", driver.contribution)?;
+            text::cut(&mut driver.metric, text::MOST);
+        }
+        Ok(())
     })
 }
 
 pub(crate) fn answers(
     inquiries: &[Inquiry],
     answers: &mut [Result<bidding::Answer, Fault>],
-) -> Result<Vec<String>, String> {
+) -> Result<Vec<Broken>, String> {
     each(inquiries, answers, "answers", "inquiries", |inquiry, answer| {
-        let bidding::Answer::Counter(offer) = answer else { return Ok(()) };
+        let offer = match answer {
+            bidding::Answer::Accept => return Ok(()),
+            bidding::Answer::Reject(reason) => {
+                text::cut(reason, text::MOST);
+                return Ok(());
+            }
+            bidding::Answer::Counter(offer) => offer,
+        };
+        text::cut(&mut offer.reason, text::MOST);
         for (i, offered) in offer.quantities.iter().enumerate() {
             let resource = offered.resource;
             amount("an offered amount", offered.amount)?;
@@ -65,7 +109,7 @@ pub(crate) fn answers(
             match asked {
                 None => return Err(format!("{resource:?} is offered and was not asked for")),
                 // Rounding in the guest is no reason to refuse.
-                Some(asked) if offered.amount > asked.amount * (1.0 + 1e-9) => {
+                Some(asked) if offered.amount > asked.amount * (1.0 + ROUNDING) => {
                     let (more, less) = (offered.amount, asked.amount);
                     return Err(format!(
                         "{more} of {resource:?} is offered and {less} was asked for"
@@ -78,23 +122,39 @@ pub(crate) fn answers(
     })
 }
 
-pub(crate) fn bids(inventory: &[ComputeUnit], bids: &[Bid]) -> Result<(), String> {
-    for (i, bid) in bids.iter().enumerate() {
-        let wrong = |what: String| format!("bid {i}: {what}");
-        let known =
-            inventory.iter().any(|unit| unit.id == bid.unit && unit.provider == bid.provider);
-        if !known {
-            return Err(wrong(format!("unit {:?} is not in the inventory", short(&bid.unit))));
-        }
-        if bid.count == 0 {
-            return Err(wrong("count is 0".to_owned()));
-        }
-        amount("price-per-hour", bid.price_per_hour).map_err(wrong)?;
-        amount("performance", bid.performance).map_err(wrong)?;
-        share("availability", bid.guarantees.availability).map_err(wrong)?;
-        share("interruption-rate", bid.guarantees.interruption_rate).map_err(wrong)?;
+/// Leaves out bids that break the contract. Where no other is left, the whole answer is nonsense: a provider
+/// that bids nothing says so with an empty list.
+pub(crate) fn bids(inventory: &[ComputeUnit], bids: &mut Vec<Bid>) -> Result<Vec<Broken>, String> {
+    let mut broken = Vec::new();
+    let mut item = 0;
+    bids.retain_mut(|offered| {
+        let checked = bid(inventory, offered);
+        let good = checked.is_ok();
+        broken.extend(checked.err().map(|what| Broken { item, what }));
+        item += 1;
+        good
+    });
+    match broken.first() {
+        Some(first) if bids.is_empty() => Err(format!("bid {}: {}", first.item, first.what)),
+        _ => Ok(broken),
     }
-    Ok(())
+}
+
+fn bid(inventory: &[ComputeUnit], bid: &mut Bid) -> Result<(), String> {
+    let known = inventory.iter().any(|unit| unit.id == bid.unit && unit.provider == bid.provider);
+    if !known {
+        let mut unit = bid.unit.clone();
+        text::cut(&mut unit, 63);
+        return Err(format!("unit {unit:?} is not in the inventory"));
+    }
+    if bid.count == 0 {
+        return Err("count is 0".to_owned());
+    }
+    text::cut(&mut bid.location, text::MOST);
+    amount("price-per-hour", bid.price_per_hour)?;
+    amount("performance", bid.performance)?;
+    share("availability", bid.guarantees.availability)?;
+    share("interruption-rate", bid.guarantees.interruption_rate)
 }
 
 pub(crate) fn scores(bids: &[Bid], scores: &[f64]) -> Result<(), String> {
@@ -102,9 +162,13 @@ pub(crate) fn scores(bids: &[Bid], scores: &[f64]) -> Result<(), String> {
     scores.iter().try_for_each(|score| finite("a score", *score))
 }
 
-pub(crate) fn assignments(apis: &[ApiState], assignments: &[Assignment]) -> Result<(), String> {
+/// The shares of a pool depend on one another, so one that is nonsense makes all of them so.
+pub(crate) fn assignments(apis: &[ApiState], assignments: &mut [Assignment]) -> Result<(), String> {
     same_length("assignments", assignments.len(), "APIs", apis.len())?;
-    assignments.iter().try_for_each(|assignment| share("share", assignment.share))?;
+    for assignment in assignments.iter_mut() {
+        share("share", assignment.share)?;
+        text::cut(&mut assignment.reason, text::MOST);
+    }
     let total: f64 = assignments.iter().map(|assignment| assignment.share).sum();
     if total > 1.0 + 1e-6 {
         return Err(format!("the shares add up to {total}, more than the pool"));
@@ -112,10 +176,27 @@ pub(crate) fn assignments(apis: &[ApiState], assignments: &[Assignment]) -> Resu
     Ok(())
 }
 
+/// A fault with a text of bounded length.
+pub(crate) fn short(mut fault: Fault) -> Fault {
+    let (Fault::InvalidInput(why)
+    | Fault::InsufficientData(why)
+    | Fault::IncompatibleModel(why)
+    | Fault::Internal(why)) = &mut fault;
+    text::cut(why, text::MOST);
+    fault
+}
+
 fn outlook(task: &Task, outlook: &Outlook) -> Result<(), String> {
     let steps = task.horizon as usize;
+    let possible = |what: &str, value: f64| {
+        finite(what, value)?;
+        if task.series.non_negative && value < -ROUNDING {
+            return Err(format!("{what} is {value}, and the series is never negative"));
+        }
+        Ok(())
+    };
     same_length("means", outlook.mean.len(), "steps", steps)?;
-    outlook.mean.iter().try_for_each(|mean| finite("a mean", *mean))?;
+    outlook.mean.iter().try_for_each(|mean| possible("a mean", *mean))?;
     share("confidence", outlook.confidence)?;
     same_length("intervals", outlook.intervals.len(), "levels", task.levels.len())?;
     let mut inner: Option<&Interval> = None;
@@ -126,8 +207,8 @@ fn outlook(task: &Task, outlook: &Outlook) -> Result<(), String> {
         same_length("lower bounds", interval.lower.len(), "steps", steps)?;
         same_length("upper bounds", interval.upper.len(), "steps", steps)?;
         for (step, (lower, upper)) in interval.lower.iter().zip(&interval.upper).enumerate() {
-            finite("a lower bound", *lower)?;
-            finite("an upper bound", *upper)?;
+            possible("a lower bound", *lower)?;
+            possible("an upper bound", *upper)?;
             if lower > upper {
                 return Err(format!(
                     "interval {level}, step {}: {lower} to {upper} is the wrong way round",
@@ -153,19 +234,27 @@ fn each<Q, A>(
     answers: &mut [Result<A, Fault>],
     what: &str,
     of: &str,
-    check: impl Fn(&Q, &A) -> Result<(), String>,
-) -> Result<Vec<String>, String> {
+    check: impl Fn(&Q, &mut A) -> Result<(), String>,
+) -> Result<Vec<Broken>, String> {
     same_length(what, answers.len(), of, questions.len())?;
-    let mut broken = Vec::new();
-    for (question, answer) in questions.iter().zip(answers) {
-        if let Ok(given) = answer
-            && let Err(wrong) = check(question, given)
-        {
-            *answer = Err(Fault::Internal(format!("the answer breaks the contract: {wrong}")));
-            broken.push(wrong);
+    let mut all_broken = Vec::new();
+    for (item, (question, answer)) in questions.iter().zip(answers).enumerate() {
+        match answer {
+            Ok(given) => {
+                if let Err(what) = check(question, given) {
+                    let broken = Broken { item, what };
+                    *answer = Err(broken.fault());
+                    all_broken.push(broken);
+                }
+            }
+            Err(fault) => *fault = short(fault.clone()),
         }
     }
-    Ok(broken)
+    Ok(all_broken)
+}
+
+fn bytes(what: &str, actual: usize, most: usize) -> Result<(), String> {
+    if actual <= most { Ok(()) } else { Err(format!("{what} has {actual} bytes, at most {most}")) }
 }
 
 fn same_length(what: &str, count: usize, of: &str, expected: usize) -> Result<(), String> {
@@ -192,43 +281,5 @@ fn share(what: &str, value: f64) -> Result<(), String> {
     }
 }
 
-/// Enough of a guest's text to recognise it.
-fn short(text: &str) -> String {
-    text.chars().take(63).collect()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::{Fault, Interval, Outlook, Task, outlooks};
-    use crate::forecasting::Series;
-
-    fn check(mean: f64, lower: [f64; 2], upper: [f64; 2], confidence: f64) -> Option<String> {
-        let series =
-            Series { id: String::new(), start: 0, step: 1, values: vec![1.0], non_negative: true };
-        let task = Task { series, model: None, horizon: 1, levels: vec![0.8, 0.95] };
-        let interval =
-            |i: usize, level| Interval { level, lower: vec![lower[i]], upper: vec![upper[i]] };
-        let intervals = vec![interval(0, 0.8), interval(1, 0.95)];
-        let mut all = [Ok(Outlook { mean: vec![mean], intervals, confidence })];
-        outlooks(&[task], &mut all).unwrap();
-        match all.into_iter().next().unwrap() {
-            Ok(_) => None,
-            Err(Fault::Internal(text)) => Some(text),
-            Err(other) => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn an_outlook_that_breaks_the_contract_becomes_a_fault() {
-        assert_eq!(check(2.0, [1.0, 0.0], [3.0, 4.0], 0.5), None);
-        for (fault, text) in [
-            (check(f64::NAN, [1.0, 0.0], [3.0, 4.0], 0.5), "a mean is NaN"),
-            (check(2.0, [1.0, 0.0], [f64::INFINITY, 4.0], 0.5), "an upper bound is inf"),
-            (check(2.0, [3.0, 0.0], [1.0, 4.0], 0.5), "wrong way round"),
-            (check(2.0, [1.0, 2.0], [3.0, 4.0], 0.5), "does not enclose"),
-            (check(2.0, [1.0, 0.0], [3.0, 4.0], 1.5), "confidence is 1.5"),
-        ] {
-            assert!(fault.as_ref().is_some_and(|fault| fault.contains(text)), "{fault:?}");
-        }
-    }
-}
+mod tests;

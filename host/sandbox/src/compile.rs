@@ -1,103 +1,155 @@
 use std::{
     ffi::OsString,
-    io::Read,
+    fs::{self, File},
+    io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
-use crate::{engine::compiling_engine, error::LoadError, limits::Limits, metering};
+use crate::{
+    error::{LoadError, Refusal},
+    inspect::{Inspection, check_header, on_large_stack},
+    limits::Limits,
+    work::WorkFolder,
+    worker::{self, COMPILED, MOST_REPLY, REPLY, Reply, TASK, Task, UPLOAD},
+};
 
-/// Where components are compiled.
+/// Where uploads are checked and compiled.
 #[derive(Clone, Debug)]
 pub enum Compiler {
     /// In this process. It cannot be stopped half-way, so this is for hosts that trust what they load.
     InProcess,
     /// In a process of its own, which is killed when it takes too long and whose memory is limited. It is
-    /// started as `program args... INPUT OUTPUT` and calls [`compile_worker`].
+    /// started as `program args... FOLDER` and calls [`compile_worker`](crate::compile_worker).
     Worker {
         /// The program.
         program: PathBuf,
-        /// What stands before the two paths.
+        /// What stands before the folder.
         args: Vec<OsString>,
     },
 }
 
-/// The most memory a worker may map: CPython compiles within a fifth of it.
-const WORKER_MEMORY: u64 = 8 << 30;
+/// How much of what a worker said last is quoted, in bytes.
+const SAID: u64 = 2 << 10;
+/// Where it is kept.
+const STDERR: &str = "stderr";
 
 impl Compiler {
-    /// Compiles a component into code that the engine of this build can load.
-    pub(crate) fn compile(&self, component: &[u8], limits: &Limits) -> Result<Vec<u8>, LoadError> {
+    /// Says what an upload is, without compiling or running it.
+    ///
+    /// # Errors
+    /// [`LoadError`] saying what is wrong with it.
+    pub fn inspect(&self, upload: &[u8], limits: &Limits) -> Result<Inspection, LoadError> {
+        check_header(upload, limits)?;
+        Ok(self.look(upload, limits, None, false)?.0)
+    }
+
+    /// Checks an upload and compiles it into code that the engine of this build can load. Files for the
+    /// worker lie in a folder within `parent`.
+    pub(crate) fn compile(
+        &self,
+        upload: &[u8],
+        limits: &Limits,
+        parent: Option<&Path>,
+    ) -> Result<Vec<u8>, LoadError> {
+        let (_, compiled) = self.look(upload, limits, parent, true)?;
+        compiled.ok_or_else(|| LoadError::Host("the compile worker left no code".to_owned()))
+    }
+
+    fn look(
+        &self,
+        upload: &[u8],
+        limits: &Limits,
+        parent: Option<&Path>,
+        compile: bool,
+    ) -> Result<(Inspection, Option<Vec<u8>>), LoadError> {
         match self {
-            Self::InProcess => precompile(component),
+            Self::InProcess => on_large_stack(|| worker::look(upload, compile))
+                .map_err(LoadError::Host)?
+                .map_err(LoadError::Refused),
             Self::Worker { program, args } => {
-                run_worker(program, args, component, limits.compile_time())
+                let host = |error: io::Error| LoadError::Host(format!("compile worker: {error}"));
+                let folder = WorkFolder::new(parent).map_err(host)?;
+                let task = Task { host: std::process::id(), compile };
+                let folder = folder.path();
+                prepare(folder, upload, &task).map_err(host)?;
+                let mut command = Command::new(program);
+                command.args(args).arg(folder);
+                let status = run(command, folder, limits.compile_time())?;
+                if !status.success() {
+                    let said = last_words(folder).unwrap_or_default();
+                    return Err(LoadError::WorkerDied { status: status.to_string(), said });
+                }
+                let inspection = reply(folder).map_err(host)??;
+                let compiled = compile.then(|| fs::read(folder.join(COMPILED))).transpose();
+                Ok((inspection, compiled.map_err(host)?))
             }
         }
     }
 }
 
-/// The worker's part: compiles the component in `input` into `output`.
-///
-/// # Errors
-/// A text for the operator.
-pub fn compile_worker(input: &Path, output: &Path) -> Result<(), String> {
-    let limit =
-        rustix::process::Rlimit { current: Some(WORKER_MEMORY), maximum: Some(WORKER_MEMORY) };
-    rustix::process::setrlimit(rustix::process::Resource::As, limit)
-        .map_err(|error| format!("cannot limit memory: {error}"))?;
-    let component = std::fs::read(input).map_err(|error| error.to_string())?;
-    let compiled = precompile(&component).map_err(|error| error.to_string())?;
-    std::fs::write(output, compiled).map_err(|error| error.to_string())
+fn prepare(folder: &Path, upload: &[u8], task: &Task) -> io::Result<()> {
+    let task = postcard::to_stdvec(task).map_err(io::Error::other)?;
+    fs::write(folder.join(TASK), task)?;
+    fs::write(folder.join(UPLOAD), upload)
 }
 
-fn precompile(component: &[u8]) -> Result<Vec<u8>, LoadError> {
-    let metered = metering::instrument(component).map_err(LoadError::Compile)?;
-    compiling_engine()
-        .and_then(|engine| engine.precompile_component(&metered))
-        .map_err(|error| LoadError::Compile(format!("{error:#}")))
+/// A worker that is killed when nobody waits for it any more.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
 }
 
-fn run_worker(
-    program: &Path,
-    args: &[OsString],
-    component: &[u8],
-    limit: Duration,
-) -> Result<Vec<u8>, LoadError> {
-    let host = |error: std::io::Error| LoadError::Host(format!("compile worker: {error}"));
-    let folder = tempfile::tempdir().map_err(host)?;
-    let (input, output) = (folder.path().join("in.wasm"), folder.path().join("out.cwasm"));
-    std::fs::write(&input, component).map_err(host)?;
-    let mut worker = Command::new(program)
-        .args(args)
-        .args([&input, &output])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(host)?;
+/// Runs a worker until it ends, or kills it when its time is over. The kernel kills it when this thread ends
+/// before.
+fn run(mut command: Command, folder: &Path, limit: Duration) -> Result<ExitStatus, LoadError> {
+    let host = |error: io::Error| LoadError::Host(format!("compile worker: {error}"));
+    let stderr = File::create(folder.join(STDERR)).map_err(host)?;
+    // The worker ends when the other end of its input is closed, which this process holds.
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(stderr);
+    let mut worker = Running(command.spawn().map_err(host)?);
     let started = Instant::now();
     let mut pause = Duration::from_millis(1);
-    let status = loop {
-        if let Some(status) = worker.try_wait().map_err(host)? {
-            break status;
+    loop {
+        // Not `wait`, which would close the worker's input.
+        if let Some(status) = worker.0.try_wait().map_err(host)? {
+            return Ok(status);
         }
         if started.elapsed() >= limit {
-            worker.kill().map_err(host)?;
-            worker.wait().map_err(host)?;
             return Err(LoadError::CompileTime { limit });
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(20));
-    };
-    if !status.success() {
-        let mut said = String::new();
-        if let Some(stderr) = worker.stderr.take() {
-            // What it said is a help, not a need: a damaged text leaves the status.
-            drop(stderr.take(4096).read_to_string(&mut said));
-        }
-        return Err(LoadError::Compile(format!("{status}: {}", said.trim())));
     }
-    std::fs::read(&output).map_err(host)
 }
+
+fn reply(folder: &Path) -> io::Result<Reply> {
+    let mut bytes = Vec::new();
+    File::open(folder.join(REPLY))?.take(MOST_REPLY + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_REPLY {
+        let what = "what the component imports and exports has names that are too long".to_owned();
+        return Ok(Err(Refusal::Invalid(what)));
+    }
+    postcard::from_bytes(&bytes).map_err(io::Error::other)
+}
+
+/// The end of what a worker said, as it continues a sentence.
+fn last_words(folder: &Path) -> io::Result<String> {
+    let mut stderr = File::open(folder.join(STDERR))?;
+    let length = stderr.metadata()?.len();
+    stderr.seek(SeekFrom::Start(length.saturating_sub(SAID)))?;
+    let mut bytes = Vec::new();
+    stderr.take(SAID).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    Ok(if lines.is_empty() { String::new() } else { format!(": {}", lines.join(" | ")) })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,17 @@
-//! A first call of every role with a small, ordinary batch. A policy may decline it with a fault; what it
-//! may not do is trap, stall or answer nonsense.
+//! A first call of every role with a small, ordinary batch. A policy may decline some of it with faults, and
+//! say of what learns that this is too little to learn from. What it may not do is decline everything, trap,
+//! stall or answer nonsense.
 
 use crate::{
     bidding,
-    error::{CallError, Cause},
+    call::Failure,
+    error::{CallError, Cause, Diagnostics},
     failure_prediction as failure, forecasting,
     functions::{Assess, Assign, Fit, Forecast, Function, Learn, MakeBids, Rank, Respond, Role},
     generation::Generation,
     lookback::since,
     tiering,
-    types::{Context, Purpose, Quantity, Resource, Tier, Window},
+    types::{Context, Fault, Purpose, Quantity, Resource, Tier, Window},
 };
 
 const NOW: u64 = 1_750_000_000_000;
@@ -26,25 +28,52 @@ pub(crate) fn check(generation: &Generation) -> Result<(), CallError> {
     })
 }
 
-/// Calls and lets a declined call pass, and declined items: faults are the policy's right. Fails where an
-/// item broke the contract.
+/// What a function may say of a batch that is ordinary, but small.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum TooLittle {
+    /// That it is too little, of all of it.
+    MayBe,
+    Never,
+}
+
+/// Calls, and fails where an item broke the contract and where all are declined, which `declined` says. No
+/// answer is one that says, of all, that it is too little.
 fn call<F: Function>(
     generation: &Generation,
     function: &F,
+    too_little: TooLittle,
+    declined: impl Fn(&F::Answer) -> Option<Fault>,
 ) -> Result<Option<F::Answer>, CallError> {
-    match generation.call(function) {
-        Ok(called) => match called.broken.into_iter().next() {
-            None => Ok(Some(called.answer)),
-            Some(wrong) => Err(CallError {
-                plugin: generation.plugin().to_owned(),
-                generation: generation.number(),
-                function: F::NAME,
-                cause: Cause::Nonsense(wrong),
-            }),
-        },
-        Err(CallError { cause: Cause::Fault(_), .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
+    let passes = |fault: &Fault| {
+        too_little == TooLittle::MayBe && matches!(fault, Fault::InsufficientData(_))
+    };
+    let called = match generation.call(function) {
+        Ok(called) => called,
+        Err(CallError { cause: Cause::Fault(fault), .. }) if passes(&fault) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let cause = match (called.broken.into_iter().next(), declined(&called.answer)) {
+        (Some(broken), _) => Cause::Nonsense(broken.to_string()),
+        (None, Some(fault)) if passes(&fault) => return Ok(None),
+        (None, Some(fault)) => Cause::DeclinedAll(fault),
+        (None, None) => return Ok(Some(called.answer)),
+    };
+    let (log, log_dropped) = (called.log, called.log_dropped);
+    let diagnostics = Box::new(Diagnostics { log, log_dropped, ..Diagnostics::default() });
+    Err(generation.error(F::NAME, Failure { cause, diagnostics }))
+}
+
+/// A fault of those that all items have, if possible another one than that there is too little.
+fn all_declined<T>(items: &[Result<T, Fault>]) -> Option<Fault> {
+    let faults: Vec<&Fault> =
+        items.iter().map(|item| item.as_ref().err()).collect::<Option<_>>()?;
+    let other = faults.iter().find(|fault| !matches!(fault, Fault::InsufficientData(_)));
+    other.or(faults.first()).map(|fault| Fault::clone(fault))
+}
+
+/// Where all items have one answer.
+const fn answered<T>(_: &T) -> Option<Fault> {
+    None
 }
 
 fn forecasting(generation: &Generation, context: &Context) -> Result<(), CallError> {
@@ -68,7 +97,9 @@ fn forecasting(generation: &Generation, context: &Context) -> Result<(), CallErr
         seasons: vec![24],
         events: Vec::new(),
     };
-    let fitted = call(generation, &Fit { context: context.clone(), panel, previous: None })?;
+    let fit = Fit { context: context.clone(), panel, previous: None };
+    let each = |fitted: &forecasting::Fitted| all_declined(&fitted.per_series);
+    let fitted = call(generation, &fit, TooLittle::MayBe, each)?;
     let (shared, models, lookback) = match fitted {
         Some(fitted) => (fitted.shared, fitted.per_series, fitted.lookback),
         None => (None, Vec::new(), None),
@@ -82,7 +113,7 @@ fn forecasting(generation: &Generation, context: &Context) -> Result<(), CallErr
     };
     let tasks = all.into_iter().map(task).collect();
     let forecast = Forecast { context: context.clone(), shared, tasks, events: Vec::new() };
-    call(generation, &forecast)?;
+    call(generation, &forecast, TooLittle::Never, |outlooks| all_declined(outlooks))?;
     Ok(())
 }
 
@@ -102,10 +133,13 @@ fn failure_prediction(generation: &Generation, context: &Context) -> Result<(), 
     };
     let examples =
         (0..16).map(|i| failure::Example { vitals: vitals(i), failed: i % 4 == 0 }).collect();
-    let model =
-        call(generation, &Learn { context: context.clone(), model: None, horizon, examples })?;
+    let learn = Learn { context: context.clone(), model: None, horizon, examples };
+    let model = call(generation, &learn, TooLittle::MayBe, answered)?;
     let subjects = (0..4).map(vitals).collect();
-    call(generation, &Assess { context: context.clone(), model, horizon, subjects })?;
+    // What has learnt from these examples can assess their like.
+    let too_little = if model.is_some() { TooLittle::Never } else { TooLittle::MayBe };
+    let assess = Assess { context: context.clone(), model, horizon, subjects };
+    call(generation, &assess, too_little, |risks| all_declined(risks))?;
     Ok(())
 }
 
@@ -133,7 +167,8 @@ fn bidding(generation: &Generation, context: &Context) -> Result<(), CallError> 
         },
     };
     let inquiries = vec![inquiry(10.0), inquiry(90.0), inquiry(0.0)];
-    call(generation, &Respond { context: context.clone(), inquiries })?;
+    let respond = Respond { context: context.clone(), inquiries };
+    call(generation, &respond, TooLittle::Never, |answers| all_declined(answers))?;
     let request = bidding::Request {
         id: "conformance".to_owned(),
         service: "frontend".to_owned(),
@@ -159,8 +194,9 @@ fn bidding(generation: &Generation, context: &Context) -> Result<(), CallError> 
         interruption_notice: 0,
     }];
     let bid = MakeBids { context: context.clone(), request: request.clone(), inventory };
-    let Some(bids) = call(generation, &bid)? else { return Ok(()) };
-    call(generation, &Rank { context: context.clone(), request, bids })?;
+    let bids = call(generation, &bid, TooLittle::Never, answered)?.unwrap_or_default();
+    let rank = Rank { context: context.clone(), request, bids };
+    call(generation, &rank, TooLittle::Never, answered)?;
     Ok(())
 }
 
@@ -180,6 +216,7 @@ fn tiering(generation: &Generation, context: &Context) -> Result<(), CallError> 
         }),
         weight: 1.0,
     };
-    call(generation, &Assign { context: context.clone(), apis: (0..3).map(api).collect() })?;
+    let assign = Assign { context: context.clone(), apis: (0..3).map(api).collect() };
+    call(generation, &assign, TooLittle::Never, answered)?;
     Ok(())
 }

@@ -1,9 +1,14 @@
+use std::num::NonZeroUsize;
+
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::limits::Limits;
 
 /// Entries of a guest's tables, that is, its indirect functions; CPython has some 10,000.
 pub(crate) const TABLE_ELEMENTS: usize = 100_000;
+
+/// Functions that the backtrace of a trap names.
+const FRAMES: usize = 20;
 
 /// A component made by composition, or from a language with a runtime, has several core instances and
 /// memories.
@@ -30,7 +35,7 @@ fn config() -> Config {
         // Nothing is async in the contract, and calls are cheaper without the machinery.
         .concurrency_support(false)
         .relaxed_simd_deterministic(true)
-        .wasm_backtrace_max_frames(None)
+        .wasm_backtrace_max_frames(NonZeroUsize::new(FRAMES))
         .max_wasm_stack(1 << 20)
         .async_stack_size(2 << 20)
         // Whole 32-bit address spaces with guards make bounds checks free.

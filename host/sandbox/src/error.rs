@@ -1,6 +1,10 @@
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use crate::{functions::Role, types::Fault};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    configuration::ConfigurationError, functions::Role, state::LogLine, text, types::Fault,
+};
 
 /// Why an upload was not taken. Nothing has changed then.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +20,68 @@ pub enum LoadError {
         /// What may come.
         limit: usize,
     },
+    /// What is wrong with the bytes.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Imports that nobody granted.
+    #[error(
+        "the component imports {0}, which a policy may not have: a policy gets `haggle:policy/log` and a virtual WASI 0.2 without network"
+    )]
+    Import(String),
+    /// Types that differ from the contract.
+    #[error(
+        "role {role} does not match the contract: {cause}. Build it against the wit/ folder of this version"
+    )]
+    Mismatch {
+        /// Which role.
+        role: Role,
+        /// What differs.
+        cause: String,
+    },
+    /// Compiling took too long.
+    #[error(
+        "compiling took longer than {limit:?} and was stopped: make the component smaller, or raise limits.compile_ms"
+    )]
+    CompileTime {
+        /// What it may take.
+        limit: Duration,
+    },
+    /// The process that checks and compiles the upload died of it, or was ended by somebody.
+    #[error(
+        "the process that checks and compiles the upload died ({status}){said}: it overflowed its stack or ran out of memory, or was killed. Make the component smaller, or upload it again"
+    )]
+    WorkerDied {
+        /// How it ended, as in `signal: 6 (SIGABRT)`.
+        status: String,
+        /// The end of what it said, after `: `, or nothing.
+        said: String,
+    },
+    /// The configuration is no JSON document, or not one that the plugin's schema allows.
+    #[error("the configuration does not fit: {0}")]
+    Configuration(#[from] ConfigurationError),
+    /// The plugin describes itself in a way that the contract does not allow.
+    #[error("the plugin's description {0}")]
+    Description(String),
+    /// It compiled, but does not behave.
+    #[error("the conformance check failed: {0}")]
+    Conformance(#[from] CallError),
+    /// A granted directory cannot be opened.
+    #[error("the granted directory {path} cannot be opened: {cause}")]
+    Grant {
+        /// Which.
+        path: String,
+        /// Why.
+        cause: String,
+    },
+    /// The host's own trouble: disk, processes.
+    #[error("the host cannot load plugins: {0}")]
+    Host(String),
+}
+
+/// What is wrong with the bytes of an upload, found without running any of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
     /// Not WebAssembly at all.
     #[error(
         "this is not WebAssembly: {0}. Upload the .wasm file that your toolchain built; precompiled code is not accepted"
@@ -52,51 +118,32 @@ pub enum LoadError {
         "the component does not export haggle:policy/metadata@0.1.0: every plugin says who it is"
     )]
     NoMetadata,
-    /// Imports that nobody granted.
+    /// Components or types within one another.
     #[error(
-        "the component imports {0}, which a policy may not have: a policy gets `haggle:policy/log` and a virtual WASI 0.2 without network"
+        "the bytes nest components or types more than {most} deep: compose fewer components, or flatten the types"
     )]
-    Import(String),
-    /// Types that differ from the contract.
-    #[error(
-        "role {role} does not match the contract: {cause}. Build it against the wit/ folder of this version"
-    )]
-    Mismatch {
-        /// Which role.
-        role: Role,
-        /// What differs.
-        cause: String,
+    TooDeep {
+        /// How deep they may nest.
+        most: usize,
     },
-    /// Compiling took too long.
-    #[error(
-        "compiling took longer than {limit:?} and was stopped: make the component smaller, or raise limits.compile_ms"
-    )]
-    CompileTime {
-        /// What it may take.
-        limit: Duration,
+    /// More imports or exports than a policy has.
+    #[error("the component has {actual} {what}, and a policy may have {most}: remove those that it does not need")]
+    TooMany {
+        /// Imports or exports.
+        what: String,
+        /// How many it has.
+        actual: usize,
+        /// How many it may have.
+        most: usize,
     },
     /// Compiling failed.
     #[error("compiling failed: {0}")]
     Compile(String),
-    /// It compiled, but does not behave.
-    #[error("the conformance check failed: {0}")]
-    Conformance(#[from] CallError),
-    /// A granted directory cannot be opened.
-    #[error("the granted directory {path} cannot be opened: {cause}")]
-    Grant {
-        /// Which.
-        path: String,
-        /// Why.
-        cause: String,
-    },
-    /// The host's own trouble: disk, processes.
-    #[error("the host cannot load plugins: {0}")]
-    Host(String),
 }
 
 /// Why a call gave no answer.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("plugin {plugin} generation {generation}, {function}: {cause}")]
+#[error("plugin {plugin} generation {generation}, {function}: {cause}{diagnostics}")]
 pub struct CallError {
     /// The plugin's name.
     pub plugin: String,
@@ -106,6 +153,49 @@ pub struct CallError {
     pub function: &'static str,
     /// What happened.
     pub cause: Cause,
+    /// What the guest left behind.
+    pub diagnostics: Box<Diagnostics>,
+}
+
+/// What a guest leaves behind that gives no answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Diagnostics {
+    /// What it logged before.
+    pub log: Vec<LogLine>,
+    /// How many lines more there were.
+    pub log_dropped: usize,
+    /// The end of what it wrote to standard output and standard error, at most 4 KiB; its only control
+    /// characters are line breaks.
+    pub output: String,
+    /// The functions that were running, the innermost first, at most 20: by name, or as `function 7` where
+    /// the component does not name them.
+    pub backtrace: Vec<String>,
+}
+
+/// How much of the output and the last line of the log an error quotes, in bytes.
+const QUOTED: usize = 1 << 10;
+
+/// Continues a sentence: where the guest was and what it said last.
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(line) = self.log.last() {
+            let mut message = line.message.clone();
+            text::cut(&mut message, QUOTED);
+            write!(f, "; its last log line: {message}")?;
+        }
+        let lines: Vec<&str> =
+            self.output.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let output = lines.join(" | ");
+        if !output.is_empty() {
+            // What matters stands at the end of a stack trace.
+            let end = output.ceil_char_boundary(output.len().saturating_sub(QUOTED));
+            write!(f, "; it wrote: {}", output.get(end..).unwrap_or_default())?;
+        }
+        if !self.backtrace.is_empty() {
+            write!(f, "; at {}", self.backtrace.join(" < "))?;
+        }
+        Ok(())
+    }
 }
 
 /// What happened to a call.
@@ -139,6 +229,9 @@ pub enum Cause {
     /// It answered a fault where the whole call has one answer.
     #[error("declined: {0}")]
     Fault(#[from] Fault),
+    /// It answered a fault for every item of the batch with which it was tried out.
+    #[error("declined every item of an ordinary batch: {0}")]
+    DeclinedAll(Fault),
     /// It has no such role.
     #[error("has no {0} role")]
     NoRole(Role),

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use wasmtime::{Store, component::Instance};
 
 use crate::{
-    bidding, check,
+    bidding,
+    check::{self, Broken},
     contract::types::{Context, Duration, Event, Fault},
     error::{CallError, Cause},
     failure_prediction as failure, forecasting,
@@ -84,10 +85,10 @@ pub trait Function: Serialize + DeserializeOwned {
         exports: &Exports,
     ) -> wasmtime::Result<Result<Self::Answer, Fault>>;
 
-    /// Checks the answer against the contract; an item that breaks it becomes a fault. Returns what was
-    /// wrong with those.
+    /// Checks the answer against the contract; an item that breaks it becomes a fault, or is left out where
+    /// there is no place for one. Returns which those are.
     #[doc(hidden)]
-    fn check(&self, answer: &mut Self::Answer) -> Result<Vec<String>, Cause>;
+    fn check(&self, answer: &mut Self::Answer) -> Result<Vec<Broken>, Cause>;
 }
 
 /// A function: its arguments, which role's guest it calls and how, and how its answer is checked.
@@ -139,8 +140,8 @@ macro_rules! function {
                 $call
             }
 
-            fn check(&self, answer: &mut $answer) -> Result<Vec<String>, Cause> {
-                let check: fn(&Self, &mut $answer) -> Result<Vec<String>, String> = $check;
+            fn check(&self, answer: &mut $answer) -> Result<Vec<Broken>, Cause> {
+                let check: fn(&Self, &mut $answer) -> Result<Vec<Broken>, String> = $check;
                 check(self, answer).map_err(Cause::Nonsense)
             }
         }
@@ -202,7 +203,7 @@ function! {
     |this, guest, store| {
         guest.call_learn(store, &this.context, this.model.as_deref(), this.horizon, &this.examples).await
     },
-    check: |_, _| Ok(Vec::new()),
+    check: |_, answer| check::learnt(answer).map(|()| Vec::new()),
     forget: |this| this.model = None
 }
 
@@ -252,7 +253,7 @@ function! {
     |this, guest, store| {
         guest.call_make_bids(store, &this.context, &this.request, &this.inventory).await
     },
-    check: |this, answer| check::bids(&this.inventory, answer).map(|()| Vec::new()),
+    check: |this, answer| check::bids(&this.inventory, answer),
     forget: |_| {}
 }
 

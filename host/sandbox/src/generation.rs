@@ -7,7 +7,7 @@ use crate::{
     bidding,
     call::Runtime,
     digest::Digest,
-    error::LoadError,
+    error::{LoadError, Refusal},
     failure_prediction, forecasting,
     functions::Role,
     metadata::{self, Description},
@@ -66,7 +66,7 @@ impl Exports {
             roles.contains(&role).then(find).transpose().map_err(mismatch)
         }
         Ok(Self {
-            metadata: metadata::GuestIndices::new(pre).map_err(|_| LoadError::NoMetadata)?,
+            metadata: metadata::GuestIndices::new(pre).map_err(|_| Refusal::NoMetadata)?,
             forecasting: role(roles, Role::Forecasting, || forecasting::GuestIndices::new(pre))?,
             failure_prediction: role(roles, Role::FailurePrediction, || {
                 failure_prediction::GuestIndices::new(pre)

@@ -1,7 +1,7 @@
 //! Policies as sandboxed WebAssembly components.
 //!
-//! A plugin is loaded ([`Sandbox::load`]): parsed, checked, compiled aside and tried out, and becomes a
-//! [`Generation`]. A [`Registry`] keeps the current generation of each plugin and swaps it atomically.
+//! A plugin is loaded ([`Sandbox::load`]): a process aside parses, checks and compiles it
+//! ([`compile_worker`]); then it is tried out, and becomes a [`Generation`]. A [`Registry`] keeps the current generation of each plugin and swaps it atomically.
 //! Every call of a [`Function`] runs in a fresh instance from a pool, with a budget of fuel, memory, time
 //! and answer size; what comes back is checked before anybody sees it.
 
@@ -9,8 +9,10 @@ mod cache;
 mod call;
 mod check;
 mod compile;
+mod configuration;
 mod conformance;
 mod contract;
+mod description;
 mod digest;
 mod engine;
 mod error;
@@ -20,25 +22,34 @@ mod inspect;
 mod limits;
 mod lookback;
 mod meter;
-mod metering;
+mod nesting;
+mod orphan;
+mod output;
 mod registry;
 mod sandbox;
+mod schema;
 mod semaphore;
 mod state;
+mod text;
 mod wasi;
+mod work;
+mod worker;
 
 pub use call::Called;
-pub use compile::{Compiler, compile_worker};
+pub use check::Broken;
+pub use compile::Compiler;
+pub use configuration::ConfigurationError;
 pub use contract::{bidding, failure_prediction, forecasting, metadata, tiering, types};
 pub use digest::Digest;
-pub use error::{CallError, Cause, LoadError};
+pub use error::{CallError, Cause, Diagnostics, LoadError, Refusal};
 pub use functions::{
     Assess, Assign, Fit, Forecast, Function, Learn, MakeBids, Rank, Respond, Role, replay,
 };
 pub use generation::{Generation, Grant};
-pub use inspect::{Inspection, encode, inspect};
+pub use inspect::{Inspection, check_header, encode, inspect};
 pub use limits::Limits;
 pub use lookback::since;
 pub use registry::{Registry, RegistryError};
 pub use sandbox::{Load, Options, Sandbox};
 pub use state::{LogLevel, LogLine};
+pub use worker::compile_worker;

@@ -2,12 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use haggle_metering::{METER, SHOW, START};
 use wasmtime::component::Linker;
 
-use crate::{
-    metering::{METER, SHOW, START},
-    state::State,
-};
+use crate::state::State;
 
 /// The budget of one call.
 #[derive(Debug)]
@@ -78,7 +76,7 @@ impl Meter {
     }
 }
 
-/// Links what [`crate::metering`] built into the guest.
+/// Links what [`haggle_metering`] built into the guest.
 pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.instance(METER)?.func_wrap(
         SHOW,
@@ -88,6 +86,9 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
         },
     )
 }
+
+#[cfg(test)]
+mod metered;
 
 #[cfg(test)]
 mod tests {

@@ -7,11 +7,11 @@ use crate::{
     cache::Cache,
     call::Runtime,
     compile::Compiler,
-    conformance,
+    configuration, conformance, description,
     digest::Digest,
     error::LoadError,
     generation::{Exports, Generation, Grant, link},
-    inspect::inspect,
+    inspect::{Inspection, check_header},
     limits::Limits,
     metadata::Description,
     semaphore::Semaphore,
@@ -52,7 +52,7 @@ pub struct Load<'a> {
     pub generation: u64,
     /// The component, or a core module with component type information.
     pub bytes: &'a [u8],
-    /// A JSON document that every call is given.
+    /// A JSON document that every call is given, of at most 64 KiB. It must fit the plugin's schema.
     pub configuration: &'a str,
     /// The directories it may read.
     pub grants: &'a [Grant],
@@ -84,25 +84,27 @@ impl Sandbox {
         &self.runtime.limits
     }
 
-    /// Parses, checks, compiles (or finds compiled) and tries out an upload. It may take many seconds and
-    /// belongs on a thread of its own.
+    /// Has an upload checked and compiled, or finds it compiled, and tries it out. It may take many seconds
+    /// and belongs on a thread of its own, which must not end before: the compile worker would end with it.
     ///
     /// # Errors
     /// [`LoadError`] saying what is wrong with it; nothing has changed then.
     pub fn load(&self, load: Load<'_>) -> Result<Generation, LoadError> {
-        let limits = &self.runtime.limits;
-        let digest = Digest::of(load.bytes);
-        let (inspection, bytes) = inspect(load.bytes, limits)?;
+        check_header(load.bytes, &self.runtime.limits)?;
+        let configuration = configuration::parse(load.configuration)?;
         load.grants.iter().try_for_each(check_grant)?;
-        let component = self.component(&digest, &bytes)?;
-        let pre = link(&self.runtime, &component, inspection.wasi)?;
-        let exports = Exports::find(&pre, &inspection.roles)?;
+        let digest = Digest::of(load.bytes);
+        let component = self.component(&digest, load.bytes)?;
+        let Inspection { roles, wasi, .. } =
+            Inspection::of_compiled(&component, &self.runtime.engine, load.bytes)?;
+        let pre = link(&self.runtime, &component, wasi)?;
+        let exports = Exports::find(&pre, &roles)?;
         let mut generation = Generation {
             plugin: load.plugin.to_owned(),
             number: load.generation,
             digest,
             size: load.bytes.len(),
-            roles: inspection.roles,
+            roles,
             description: Description {
                 name: String::new(),
                 version: String::new(),
@@ -111,29 +113,32 @@ impl Sandbox {
             },
             configuration: load.configuration.to_owned(),
             grants: load.grants.to_vec(),
-            wasi: inspection.wasi,
+            wasi,
             pre,
             exports,
             runtime: Arc::clone(&self.runtime),
         };
         generation.description = generation.describe()?;
+        description::check(&generation.description)?;
+        configuration::check(&configuration, &generation.description.configuration_schema)
+            .map_err(|wrong| LoadError::Description(format!("has a wrong configuration-schema: {wrong}")))??;
         conformance::check(&generation)?;
         Ok(generation)
     }
 
-    fn compile(&self, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
+    fn compile(&self, upload: &[u8]) -> Result<Vec<u8>, LoadError> {
         let limits = &self.runtime.limits;
         let patience = limits.compile_time();
         let _permit =
             self.compiles.acquire(patience).ok_or(LoadError::CompileTime { limit: patience })?;
-        self.compiler.compile(bytes, limits)
+        self.compiler.compile(upload, limits, self.cache.as_ref().map(Cache::path))
     }
 
-    fn component(&self, digest: &Digest, bytes: &[u8]) -> Result<Component, LoadError> {
+    fn component(&self, digest: &Digest, upload: &[u8]) -> Result<Component, LoadError> {
         let engine = &self.runtime.engine;
-        let unusable = |error: wasmtime::Error| LoadError::Compile(format!("{error:#}"));
+        let unusable = |error: wasmtime::Error| LoadError::Host(format!("compiled code: {error:#}"));
         let Some(cache) = &self.cache else {
-            let compiled = self.compile(bytes)?;
+            let compiled = self.compile(upload)?;
             // SAFETY: the bytes are what this host's own compiler has just returned.
             #[expect(unsafe_code)]
             return unsafe { Component::deserialize(engine, compiled) }.map_err(unusable);
@@ -141,7 +146,7 @@ impl Sandbox {
         let file = match cache.find(digest) {
             Some(file) => file,
             None => {
-                let compiled = self.compile(bytes)?;
+                let compiled = self.compile(upload)?;
                 cache
                     .insert(digest, &compiled)
                     .map_err(|error| LoadError::Host(format!("the cache: {error}")))?

@@ -1,7 +1,9 @@
 use wasmtime::{ResourceLimiter, component::HasData};
 use wasmtime_wasi::{WasiCtxView, WasiView};
 
-use crate::{contract::log, limits::Limits, meter::Meter, wasi::VirtualWasi};
+use crate::{
+    contract::log, error::Diagnostics, limits::Limits, meter::Meter, wasi::VirtualWasi,
+};
 
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +58,16 @@ impl State {
 }
 
 impl State {
+    /// What is left of a call without an answer.
+    pub(crate) fn diagnostics(&mut self, backtrace: Vec<String>) -> Box<Diagnostics> {
+        Box::new(Diagnostics {
+            log: std::mem::take(&mut self.log),
+            log_dropped: self.log_dropped,
+            output: self.wasi.as_ref().map(VirtualWasi::output).unwrap_or_default(),
+            backtrace,
+        })
+    }
+
     pub(crate) fn wasi(&mut self) -> &mut VirtualWasi {
         self.wasi.get_or_insert_with(VirtualWasi::none)
     }

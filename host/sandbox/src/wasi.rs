@@ -18,18 +18,23 @@ use wasmtime_wasi::{
     p2::{self, DynPollable, Pollable, bindings::clocks::monotonic_clock, subscribe},
 };
 
-use crate::{generation::Grant, state::State};
+use crate::{generation::Grant, output::Output, state::State};
 
 /// The WASI state of one call; made only for guests that import WASI.
 pub(crate) struct VirtualWasi {
     table: ResourceTable,
     ctx: WasiCtx,
     clock: VirtualClock,
+    output: Output,
 }
 
-/// A monotonic clock that moves only when the guest sleeps.
+/// A monotonic clock that moves only when the guest sleeps. It begins above 0, which some runtimes (Go's)
+/// take for a clock that does not work.
 #[derive(Clone)]
 struct VirtualClock(Arc<AtomicU64>);
+
+/// Where the monotonic clock begins, in nanoseconds: at 1 s.
+const BEGINNING: u64 = 1_000_000_000;
 
 struct FrozenWallClock(Duration);
 
@@ -39,16 +44,19 @@ struct Elapsed;
 impl VirtualWasi {
     /// For a guest that imports nothing of WASI: it is asked for by type, never used.
     pub(crate) fn none() -> Self {
-        Self::with(WasiCtx::builder().build(), VirtualClock::new())
+        Self::with(WasiCtx::builder().build(), VirtualClock::new(), Output::default())
     }
 
     /// At `now` (milliseconds since the Unix epoch), with randomness from `seed`.
     pub(crate) fn new(now: u64, seed: u64, grants: &[Grant]) -> wasmtime::Result<Self> {
         let clock = VirtualClock::new();
+        let output = Output::default();
         let mut builder = WasiCtx::builder();
         builder
             .wall_clock(FrozenWallClock(Duration::from_millis(now)))
             .monotonic_clock(clock.clone())
+            .stdout(output.clone())
+            .stderr(output.clone())
             .secure_random(ChaCha8Rng::seed_from_u64(seed))
             .insecure_random(ChaCha8Rng::seed_from_u64(seed ^ u64::MAX))
             .insecure_random_seed(u128::from(seed))
@@ -61,15 +69,20 @@ impl VirtualWasi {
         for Grant { host, guest } in grants {
             builder.preopened_dir(PathBuf::from(host), guest, FsPerms::ReadOnly)?;
         }
-        Ok(Self::with(builder.build(), clock))
+        Ok(Self::with(builder.build(), clock, output))
     }
 
     pub(crate) fn view(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.ctx, table: &mut self.table }
     }
 
-    fn with(ctx: WasiCtx, clock: VirtualClock) -> Self {
-        Self { table: ResourceTable::new(), ctx, clock }
+    /// The end of what the guest wrote to standard output and standard error.
+    pub(crate) fn output(&self) -> String {
+        self.output.text()
+    }
+
+    fn with(ctx: WasiCtx, clock: VirtualClock, output: Output) -> Self {
+        Self { table: ResourceTable::new(), ctx, clock, output }
     }
 }
 
@@ -117,7 +130,7 @@ impl VirtualWasi {
 
 impl VirtualClock {
     fn new() -> Self {
-        Self(Arc::default())
+        Self(Arc::new(AtomicU64::new(BEGINNING)))
     }
 
     fn nanos(&self) -> u64 {
@@ -148,4 +161,20 @@ impl HostWallClock for FrozenWallClock {
 #[wasmtime_wasi::async_trait]
 impl Pollable for Elapsed {
     async fn ready(&mut self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{VirtualWasi, monotonic_clock::Host};
+
+    #[test]
+    fn the_clock_begins_above_0_and_moves_only_by_sleeping() {
+        let mut wasi = VirtualWasi::new(0, 0, &[]).unwrap();
+        assert_eq!(wasi.now().unwrap(), 1_000_000_000);
+        assert_eq!(wasi.now().unwrap(), 1_000_000_000);
+        wasi.subscribe_duration(5).unwrap();
+        assert_eq!(wasi.now().unwrap(), 1_000_000_005);
+        wasi.subscribe_instant(7).unwrap();
+        assert_eq!(wasi.now().unwrap(), 1_000_000_005);
+    }
 }

@@ -1,4 +1,4 @@
-//! The part of a component's compilation that runs in a process of its own.
+//! The part of loading a component that runs in a process of its own.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -6,14 +6,12 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 use haggle_sandbox::Compiler;
 
-/// Compiles a component into machine code, as a child of a host
+/// Checks a component and compiles it into machine code, as a child of a host
 #[derive(Debug, Args)]
 #[command(hide = true)]
 pub(crate) struct CompileWorker {
-    /// The component
-    input: PathBuf,
-    /// Where the machine code goes
-    output: PathBuf,
+    /// The folder in which the host left the component
+    folder: PathBuf,
 }
 
 /// The name of this command on the command line.
@@ -21,7 +19,7 @@ const NAME: &str = "compile-worker";
 
 impl CompileWorker {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        haggle_sandbox::compile_worker(&self.input, &self.output).map_err(|error| anyhow!(error))
+        haggle_sandbox::compile_worker(&self.folder).map_err(|error| anyhow!(error))
     }
 }
 

@@ -5,11 +5,13 @@ use std::convert::Infallible;
 use wasm_encoder::{
     BranchHint, BranchHints, CodeSection, ConstExpr, DataCountSection, DataSection, ElementSection,
     EntityType, ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType,
-    ImportSection, MemorySection, Module, Section, StartSection, TableSection, TypeSection,
+    ImportSection, MemorySection, Module, NameMap, NameSection, Section, StartSection, TableSection, TypeSection,
     ValType,
     reencode::{Error, Reencode},
 };
-use wasmparser::{Export, ExternalKind, FunctionBody, Parser, Payload, TypeRef};
+use wasmparser::{
+    CustomSectionReader, Export, ExternalKind, FunctionBody, KnownCustom, Name, Parser, Payload, TypeRef,
+};
 
 use super::{METER, SHOW, START, function};
 
@@ -68,6 +70,8 @@ struct Sections {
     data_count: Option<u32>,
     code: CodeSection,
     data: DataSection,
+    /// The names of functions.
+    names: NameMap,
 }
 
 /// Builds the meter into a core module.
@@ -94,8 +98,7 @@ pub(super) fn instrument(bytes: &[u8]) -> Result<Module, Error<Infallible>> {
             Payload::CodeSectionEntry(body) => rewriter.parse_function_body(&mut s.code, body)?,
             Payload::DataSection(data) => rewriter.parse_data_section(&mut s.data, data)?,
             Payload::Version { .. } | Payload::CodeSectionStart { .. } | Payload::End(_) => {}
-            // Names, producers, and hints for branches that have moved.
-            Payload::CustomSection(_) => {}
+            Payload::CustomSection(section) => rewriter.parse_names(&mut s.names, &section),
             _ => return Err(Error::UnexpectedNonCoreModuleSection),
         }
     }
@@ -159,6 +162,20 @@ impl Rewriter {
         Ok(())
     }
 
+    /// Keeps the names of functions. Producers and hints for branches that have moved are of no use any more.
+    /// Validation does not look at names, so a section that is damaged ends where the damage is.
+    fn parse_names(&mut self, names: &mut NameMap, section: &CustomSectionReader<'_>) {
+        let KnownCustom::Name(subsections) = section.as_known() else { return };
+        for subsection in subsections.into_iter().map_while(Result::ok) {
+            let Name::Function(functions) = subsection else { continue };
+            for named in functions.into_iter().map_while(Result::ok) {
+                if let Ok(index) = self.function_index(named.index) {
+                    names.append(index, named.name);
+                }
+            }
+        }
+    }
+
     fn add_meter(&mut self, sections: &mut Sections) -> Result<(), Error<Infallible>> {
         sections.types.ty().function([ValType::I64], [ValType::I64]);
         let show = EntityType::Function(self.parameters.len() as u32);
@@ -191,7 +208,7 @@ impl Reencode for Rewriter {
     type Error = Infallible;
 
     fn function_index(&mut self, index: u32) -> Result<u32, Error<Infallible>> {
-        Ok(index + u32::from(index >= self.meter.show))
+        Ok(index.saturating_add(u32::from(index >= self.meter.show)))
     }
 
     fn global_index(&mut self, index: u32) -> Result<u32, Error<Infallible>> {
@@ -293,6 +310,11 @@ impl Sections {
         add(&mut module, hints, self.code.is_empty());
         add(&mut module, &self.code, self.code.is_empty());
         add(&mut module, &self.data, self.data.is_empty());
+        if !self.names.is_empty() {
+            let mut names = NameSection::new();
+            names.functions(&self.names);
+            module.section(&names);
+        }
         module
     }
 }

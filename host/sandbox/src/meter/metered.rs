@@ -1,15 +1,13 @@
-use wasmparser::Validator;
+//! The meter's two sides together: components that were metered, in a host that reads the meter.
+
+use haggle_metering::instrument;
 use wasmtime::{
     Config, Engine, Store,
     component::{Component, Linker},
 };
 
-use super::instrument;
-use crate::{
-    Limits,
-    meter::{self, Stopped},
-    state::State,
-};
+use super::{Stopped, link};
+use crate::{Limits, state::State};
 
 /// Functions of one number each; `spin` calls nothing, `call` does in its loop, `fill` fills so many bytes.
 const MODULE: &str = r#"
@@ -55,7 +53,7 @@ fn run(wat: &str, limits: Limits, function: &str, n: u32) -> wasmtime::Result<(u
     let metered = instrument(&wat::parse_str(wat).unwrap()).unwrap();
     let component = Component::new(&engine, metered).unwrap();
     let mut linker = Linker::new(&engine);
-    meter::link(&mut linker).unwrap();
+    link(&mut linker).unwrap();
     let mut store = Store::new(&engine, State::new(limits, None));
     let instance = linker.instantiate(&mut store, &component).unwrap();
     let function = instance.get_typed_func::<(u32,), (u32,)>(&mut store, function)?;
@@ -174,7 +172,7 @@ fn allocators_are_counted_aside() {
         let metered = instrument(&wat::parse_str(wat).unwrap()).unwrap();
         let component = Component::new(&engine, metered).unwrap();
         let mut linker = Linker::new(&engine);
-        meter::link(&mut linker).unwrap();
+        link(&mut linker).unwrap();
         let mut store = Store::new(&engine, State::new(Limits::default(), None));
         let instance = linker.instantiate(&mut store, &component).unwrap();
         let take = instance.get_typed_func::<(&str,), ()>(&mut store, "take").unwrap();
@@ -183,16 +181,6 @@ fn allocators_are_counted_aside() {
     let some = run(1_000_000).unwrap();
     assert!(some > 8_000_000, "{some}");
     assert!(run(u64::MAX).is_err());
-}
-
-#[test]
-fn what_is_built_in_stays_valid() {
-    for built_in in haggle_builtin::BUILTIN {
-        let metered = instrument(built_in.bytes).unwrap();
-        Validator::new_with_features(crate::inspect::features())
-            .validate_all(&metered)
-            .unwrap_or_else(|error| panic!("{}: {error}", built_in.name));
-    }
 }
 
 #[test]

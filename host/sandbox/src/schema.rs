@@ -1,0 +1,392 @@
+//! As much of JSON Schema as configurations need: types, properties, bounds and choices. Keywords beyond
+//! these are ignored, as the standard says; one of these with a value of a wrong kind is an error.
+//!
+//! Schemas and documents are bounded in depth where they are parsed, so it is safe to recurse here.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+/// A schema, checked.
+#[derive(Debug)]
+pub(crate) enum Schema {
+    /// `true` allows everything, `false` nothing.
+    Always(bool),
+    Rules(Box<Rules>),
+}
+
+/// What a document has to keep to; absent rules allow everything.
+#[derive(Debug, Default)]
+pub(crate) struct Rules {
+    types: Option<Vec<Kind>>,
+    choices: Option<Vec<Value>>,
+    properties: BTreeMap<String, Schema>,
+    required: Vec<String>,
+    additional: Option<Schema>,
+    items: Option<Schema>,
+    bounds: Vec<Bound>,
+    counts: Vec<Count>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Null,
+    Boolean,
+    Object,
+    Array,
+    Number,
+    Integer,
+    String,
+}
+
+/// A bound of a number.
+#[derive(Debug)]
+struct Bound {
+    number: f64,
+    holds: fn(&f64, &f64) -> bool,
+    says: &'static str,
+}
+
+/// A bound of how much there is of something.
+#[derive(Debug)]
+struct Count {
+    of: fn(&Value) -> Option<usize>,
+    count: usize,
+    holds: fn(&usize, &usize) -> bool,
+    says: &'static str,
+    what: &'static str,
+}
+
+impl Schema {
+    /// Reads a schema.
+    ///
+    /// # Errors
+    /// A text that names the place of what is wrong.
+    pub(crate) fn parse(schema: &Value) -> Result<Self, String> {
+        Self::at("", schema)
+    }
+
+    /// Checks a document.
+    ///
+    /// # Errors
+    /// A text that names the place of the first violation.
+    pub(crate) fn check(&self, document: &Value) -> Result<(), String> {
+        self.check_at("", document)
+    }
+
+    fn at(place: &str, schema: &Value) -> Result<Self, String> {
+        let object = match schema {
+            Value::Bool(always) if !place.is_empty() || *always => return Ok(Self::Always(*always)),
+            Value::Object(object) => object,
+            _ => return Err(wrong(place, schema, "a schema is an object or a boolean, the whole of it not false")),
+        };
+        let mut rules = Rules::default();
+        for (keyword, value) in object {
+            rules.add(&format!("{place}/{keyword}"), keyword, value)?;
+        }
+        Ok(Self::Rules(Box::new(rules)))
+    }
+
+    fn check_at(&self, place: &str, document: &Value) -> Result<(), String> {
+        match self {
+            Self::Always(true) => Ok(()),
+            Self::Always(false) => Err(wrong(place, document, "it must not be there")),
+            Self::Rules(rules) => rules.check(place, document),
+        }
+    }
+}
+
+impl Rules {
+    fn add(&mut self, place: &str, keyword: &str, value: &Value) -> Result<(), String> {
+        match keyword {
+            "type" => {
+                let names = match value {
+                    Value::Array(names) => names.as_slice(),
+                    name => std::slice::from_ref(name),
+                };
+                let kind = |name: &Value| {
+                    let kind = name.as_str().and_then(Kind::named);
+                    kind.ok_or_else(|| wrong(place, name, "it is no type"))
+                };
+                self.types = Some(names.iter().map(kind).collect::<Result<_, _>>()?);
+            }
+            "enum" => match value {
+                Value::Array(choices) => self.choices = Some(choices.clone()),
+                _ => return Err(wrong(place, value, "it must be an array")),
+            },
+            "const" => self.choices = Some(vec![value.clone()]),
+            "properties" => {
+                for (name, schema) in object(place, value)? {
+                    let schema = Schema::at(&format!("{place}/{name}"), schema)?;
+                    self.properties.insert(name.clone(), schema);
+                }
+            }
+            "required" => {
+                let names = value.as_array().map(|names| names.iter().map(Value::as_str));
+                let names = names.and_then(|mut names| {
+                    names.try_fold(Vec::new(), |mut all, name| {
+                        all.push(name?.to_owned());
+                        Some(all)
+                    })
+                });
+                let none = || wrong(place, value, "it must be an array of strings");
+                self.required = names.ok_or_else(none)?;
+            }
+            "additionalProperties" => self.additional = Some(Schema::at(place, value)?),
+            "items" => self.items = Some(Schema::at(place, value)?),
+            "minimum" => self.bound(place, value, f64::ge, "at least")?,
+            "maximum" => self.bound(place, value, f64::le, "at most")?,
+            "exclusiveMinimum" => self.bound(place, value, f64::gt, "more than")?,
+            "exclusiveMaximum" => self.bound(place, value, f64::lt, "less than")?,
+            "minLength" => self.count(place, value, length, (usize::ge, "at least"), "characters")?,
+            "maxLength" => self.count(place, value, length, (usize::le, "at most"), "characters")?,
+            "minItems" => self.count(place, value, items, (usize::ge, "at least"), "items")?,
+            "maxItems" => self.count(place, value, items, (usize::le, "at most"), "items")?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn bound(
+        &mut self,
+        place: &str,
+        value: &Value,
+        holds: fn(&f64, &f64) -> bool,
+        says: &'static str,
+    ) -> Result<(), String> {
+        let number = value.as_f64().ok_or_else(|| wrong(place, value, "it must be a number"))?;
+        self.bounds.push(Bound { number, holds, says });
+        Ok(())
+    }
+
+    fn count(
+        &mut self,
+        place: &str,
+        value: &Value,
+        of: fn(&Value) -> Option<usize>,
+        (holds, says): (fn(&usize, &usize) -> bool, &'static str),
+        what: &'static str,
+    ) -> Result<(), String> {
+        let count = value.as_u64().and_then(|count| usize::try_from(count).ok());
+        let count = count.ok_or_else(|| wrong(place, value, "it must be a whole number"))?;
+        self.counts.push(Count { of, count, holds, says, what });
+        Ok(())
+    }
+
+    fn check(&self, place: &str, document: &Value) -> Result<(), String> {
+        if let Some(kinds) = &self.types
+            && !kinds.iter().any(|kind| kind.is_of(document))
+        {
+            let names: Vec<&str> = kinds.iter().map(|kind| kind.says()).collect();
+            return Err(wrong(place, document, &format!("it must be {}", names.join(" or "))));
+        }
+        if let Some(choices) = &self.choices
+            && !choices.iter().any(|choice| same(choice, document))
+        {
+            let all: Vec<String> = choices.iter().map(short).collect();
+            return Err(wrong(place, document, &format!("it must be {}", all.join(" or "))));
+        }
+        if let Some(number) = document.as_f64() {
+            let broken = self.bounds.iter().find(|bound| !(bound.holds)(&number, &bound.number));
+            if let Some(Bound { number, says, .. }) = broken {
+                return Err(wrong(place, document, &format!("it must be {says} {number}")));
+            }
+        }
+        for Count { of, count, holds, says, what } in &self.counts {
+            if let Some(actual) = of(document)
+                && !holds(&actual, count)
+            {
+                let must = format!("it has {actual} {what} and must have {says} {count}");
+                return Err(wrong(place, document, &must));
+            }
+        }
+        if let (Some(schema), Value::Array(items)) = (&self.items, document) {
+            for (i, item) in items.iter().enumerate() {
+                schema.check_at(&format!("{place}/{i}"), item)?;
+            }
+        }
+        if let Value::Object(object) = document {
+            self.check_object(place, object)?;
+        }
+        Ok(())
+    }
+
+    fn check_object(&self, place: &str, object: &Map<String, Value>) -> Result<(), String> {
+        if let Some(missing) = self.required.iter().find(|name| !object.contains_key(*name)) {
+            return Err(format!("{place}/{missing} is missing"));
+        }
+        for (name, value) in object {
+            let place = format!("{place}/{name}");
+            match (self.properties.get(name), &self.additional) {
+                (Some(schema), _) => schema.check_at(&place, value)?,
+                (None, Some(Schema::Always(false))) => {
+                    let known: Vec<&str> = self.properties.keys().map(String::as_str).collect();
+                    return Err(format!(
+                        "{place} is not known; known are: {}",
+                        known.join(", ")
+                    ));
+                }
+                (None, Some(schema)) => schema.check_at(&place, value)?,
+                (None, None) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Kind {
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "null" => Self::Null,
+            "boolean" => Self::Boolean,
+            "object" => Self::Object,
+            "array" => Self::Array,
+            "number" => Self::Number,
+            "integer" => Self::Integer,
+            "string" => Self::String,
+            _ => return None,
+        })
+    }
+
+    fn is_of(self, value: &Value) -> bool {
+        match self {
+            Self::Null => value.is_null(),
+            Self::Boolean => value.is_boolean(),
+            Self::Object => value.is_object(),
+            Self::Array => value.is_array(),
+            Self::Number => value.is_number(),
+            Self::Integer => value.as_f64().is_some_and(|number| number.fract() == 0.0),
+            Self::String => value.is_string(),
+        }
+    }
+
+    const fn says(self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Boolean => "true or false",
+            Self::Object => "an object",
+            Self::Array => "an array",
+            Self::Number => "a number",
+            Self::Integer => "a whole number",
+            Self::String => "a string",
+        }
+    }
+}
+
+fn length(value: &Value) -> Option<usize> {
+    value.as_str().map(|text| text.chars().count())
+}
+
+fn items(value: &Value) -> Option<usize> {
+    value.as_array().map(Vec::len)
+}
+
+fn object<'a>(place: &str, value: &'a Value) -> Result<&'a Map<String, Value>, String> {
+    value.as_object().ok_or_else(|| wrong(place, value, "it must be an object"))
+}
+
+/// Whether two documents are the same: 1 and 1.0 are.
+fn same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => one == other || one.as_f64() == other.as_f64(),
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            let in_other = |(name, value)| other.get(name).is_some_and(|other| same(value, other));
+            one.len() == other.len() && one.iter().all(in_other)
+        }
+        _ => one == other,
+    }
+}
+
+/// What is where, and what is wrong with it.
+fn wrong(place: &str, value: &Value, must: &str) -> String {
+    let place = if place.is_empty() { "the whole of it" } else { place };
+    format!("{place} is {}: {must}", short(value))
+}
+
+/// Enough of a value to recognise it.
+fn short(value: &Value) -> String {
+    let mut text = value.to_string();
+    crate::text::cut(&mut text, 80);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Schema;
+    use serde_json::{Value, json};
+
+    fn check(schema: &Value, document: &Value) -> Result<(), String> {
+        Schema::parse(schema).unwrap().check(document)
+    }
+
+    #[test]
+    fn each_rule_allows_what_it_says_and_names_the_place_of_anything_else() {
+        let inner = |rules: Value| json!({ "properties": { "a": rules } });
+        for (rules, good, bad, says) in [
+            (json!({"type": "integer"}), json!(2.0), json!(2.5), "/a is 2.5: it must be a whole number"),
+            (json!({"type": ["string", "null"]}), json!(null), json!(1), "/a is 1: it must be a string or null"),
+            (json!({"type": "number"}), json!(0.5), json!("x"), "/a is \"x\": it must be a number"),
+            (json!({"type": "boolean"}), json!(true), json!(0), "/a is 0: it must be true or false"),
+            (json!({"type": "object"}), json!({}), json!([]), "/a is []: it must be an object"),
+            (json!({"type": "array"}), json!([]), json!({}), "/a is {}: it must be an array"),
+            (json!({"enum": ["x", 1]}), json!(1.0), json!("y"), "/a is \"y\": it must be \"x\" or 1"),
+            (json!({"const": [{"b": 1}]}), json!([{"b": 1.0}]), json!([{}]), "/a is [{}]: it must be [{\"b\":1}]"),
+            (json!({"minimum": 1}), json!(1), json!(0.9), "/a is 0.9: it must be at least 1"),
+            (json!({"maximum": 1}), json!(1), json!(3), "/a is 3: it must be at most 1"),
+            (json!({"exclusiveMinimum": 1}), json!(1.1), json!(1), "/a is 1: it must be more than 1"),
+            (json!({"exclusiveMaximum": 1}), json!(0), json!(1), "/a is 1: it must be less than 1"),
+            (json!({"minLength": 2}), json!("äö"), json!("ä"), "it has 1 characters and must have at least 2"),
+            (json!({"maxLength": 2}), json!("äö"), json!("äöü"), "must have at most 2"),
+            (json!({"minItems": 1}), json!([1]), json!([]), "it has 0 items and must have at least 1"),
+            (json!({"maxItems": 1}), json!([1]), json!([1, 2]), "must have at most 1"),
+            (json!({"items": {"type": "number"}}), json!([1, 2]), json!([1, "2"]), "/a/1 is \"2\""),
+            (json!({"required": ["b"]}), json!({"b": 1}), json!({}), "/a/b is missing"),
+            (json!({"additionalProperties": {"type": "null"}}), json!({"c": null}), json!({"c": 1}), "/a/c is 1"),
+            (
+                json!({"properties": {"b": true}, "additionalProperties": false}),
+                json!({"b": 1}),
+                json!({"c": 1}),
+                "/a/c is not known; known are: b",
+            ),
+            (json!({"properties": {"b": false}}), json!({}), json!({"b": 1}), "/a/b is 1: it must not be there"),
+        ] {
+            let schema = inner(rules);
+            assert_eq!(check(&schema, &json!({ "a": good })), Ok(()), "{schema}");
+            let error = check(&schema, &json!({ "a": bad })).unwrap_err();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn rules_are_for_what_they_are_about_and_others_are_ignored() {
+        let schema = json!({
+            "$schema": "s", "title": "t", "description": "d", "default": 5, "format": "none",
+            "minimum": 1, "minLength": 100, "items": false, "required": ["x"],
+        });
+        assert_eq!(check(&schema, &json!(true)), Ok(()));
+        assert_eq!(check(&json!(true), &json!([1])), Ok(()));
+    }
+
+    #[test]
+    fn a_schema_that_is_none_is_named_with_its_place() {
+        for (schema, says) in [
+            (json!(false), "the whole of it is false"),
+            (json!([]), "the whole of it is []"),
+            (json!({"properties": {"a": 3}}), "/properties/a is 3: a schema is"),
+            (json!({"properties": {"a": {"items": [1]}}}), "/properties/a/items is [1]"),
+            (json!({"additionalProperties": "x"}), "/additionalProperties is"),
+            (json!({"type": "float"}), "/type is \"float\": it is no type"),
+            (json!({"maximum": "1"}), "/maximum is \"1\": it must be a number"),
+            (json!({"minItems": -1}), "/minItems is -1"),
+            (json!({"required": "a"}), "/required is \"a\""),
+            (json!({"enum": 1}), "/enum is 1"),
+            (json!({"properties": []}), "/properties is []"),
+        ] {
+            let error = Schema::parse(&schema).unwrap_err();
+            assert!(error.starts_with(says), "{error}");
+        }
+    }
+}
