@@ -131,7 +131,7 @@ impl Decider {
         let answer = chain::one(candidates.len(), |place| {
             let Some(loaded) = candidates.get(place) else { return Err(nobody(plugin)) };
             let share = self.share(ends, candidates.len() - place);
-            let called = self.ask(now, loaded, ask(&loaded.who), share, |_| Verdict::Answered);
+            let called = self.ask(now, loaded, ask(&loaded.who), share, |_| false);
             let called = called.inspect_err(|error| {
                 self.complain::<F>(now, plugin, loaded, error, 1, 1);
             })?;
@@ -163,8 +163,8 @@ impl Decider {
             let Some(loaded) = candidates.get(place) else { return Err(nobody(plugin)) };
             let share = self.share(ends, candidates.len() - place);
             let call = ask(some, &loaded.who);
-            let called = match self.ask(now, loaded, call, share, |answer| verdict(answer)) {
-                Ok((answers, _)) => answers,
+            let called = match self.ask(now, loaded, call, share, F::has_failed) {
+                Ok(called) => F::items(called.answer),
                 Err(error) => {
                     self.complain::<F>(now, plugin, loaded, &error, some.len(), some.len());
                     return Err(error);
@@ -190,7 +190,7 @@ impl Decider {
         loaded: &Loaded,
         mut function: F,
         time: Duration,
-        verdict: impl FnOnce(&F::Answer) -> Verdict,
+        has_failed: impl FnOnce(&F::Answer) -> bool,
     ) -> Result<Called<F::Answer>, Unanswered> {
         let by = &loaded.who;
         if time.as_millis() == 0 {
@@ -200,7 +200,8 @@ impl Decider {
         function.configure(loaded.generation.configuration());
         let result = loaded.generation.call_within(&function, time);
         let verdict = match &result {
-            Ok(called) => verdict(&called.answer),
+            Ok(called) if has_failed(&called.answer) => Verdict::Failed,
+            Ok(_) => Verdict::Answered,
             Err(error) => failure(error, time),
         };
         self.report(by, ticket, verdict);

@@ -12,6 +12,14 @@ pub trait PerItem: Function {
 
     /// The answers, in the order of the items.
     fn items(answer: Self::Answer) -> Vec<Result<Self::Item, Fault>>;
+
+    /// Whether the whole call counts as a failure: every item is a fault of the plugin's own, as nonsense is.
+    fn has_failed(answer: &Self::Answer) -> bool;
+}
+
+fn all_broken<T>(answers: &[Result<T, Fault>]) -> bool {
+    let broken = |answer: &Result<T, Fault>| matches!(answer, Err(Fault::Internal(_)));
+    !answers.is_empty() && answers.iter().all(broken)
 }
 
 /// A model that was fitted to one series.
@@ -34,6 +42,10 @@ impl PerItem for Fit {
         let item = |model| FittedSeries { model, shared: shared.clone(), lookback };
         per_series.into_iter().map(|model| model.map(item)).collect()
     }
+
+    fn has_failed(answer: &forecasting::Fitted) -> bool {
+        all_broken(&answer.per_series)
+    }
 }
 
 impl PerItem for Forecast {
@@ -41,6 +53,10 @@ impl PerItem for Forecast {
 
     fn items(answer: Self::Answer) -> Vec<Result<forecasting::Outlook, Fault>> {
         answer
+    }
+
+    fn has_failed(answer: &Self::Answer) -> bool {
+        all_broken(answer)
     }
 }
 
@@ -50,6 +66,10 @@ impl PerItem for Assess {
     fn items(answer: Self::Answer) -> Vec<Result<failure_prediction::Risk, Fault>> {
         answer
     }
+
+    fn has_failed(answer: &Self::Answer) -> bool {
+        all_broken(answer)
+    }
 }
 
 impl PerItem for Respond {
@@ -57,5 +77,9 @@ impl PerItem for Respond {
 
     fn items(answer: Self::Answer) -> Vec<Result<bidding::Answer, Fault>> {
         answer
+    }
+
+    fn has_failed(answer: &Self::Answer) -> bool {
+        all_broken(answer)
     }
 }
