@@ -95,18 +95,6 @@ pub enum ActuateError {
         /// How many were ordered.
         replicas: u32,
     },
-    /// The clock went backwards.
-    #[error(
-        "service {service}: it is {now}, and it was {before} already: the clock must not go backwards"
-    )]
-    Backwards {
-        /// The service.
-        service: Name,
-        /// The time given.
-        now: Timestamp,
-        /// The latest time before.
-        before: Timestamp,
-    },
 }
 
 /// The last order that was carried out for a service: what makes orders idempotent and ordered.

@@ -46,6 +46,18 @@ impl Fleet {
         next(&self.due).into_iter().chain(next(&self.failures)).min()
     }
 
+    /// Follows a clock that was set back to `now`: what is under way takes as long as it would have.
+    pub(crate) fn rewind(&mut self, now: Timestamp) {
+        let back = self.clock.since(now);
+        let earlier = |events: &mut BTreeMap<Timestamp, u32>| {
+            *events =
+                std::mem::take(events).into_iter().map(|(at, n)| (at.before(back), n)).collect();
+        };
+        earlier(&mut self.due);
+        earlier(&mut self.failures);
+        self.clock = now;
+    }
+
     /// Lets time pass until `now`; nothing happens where that lies in the past.
     pub(crate) fn advance(&mut self, now: Timestamp) {
         while let Some(at) = self.next_event().filter(|at| *at <= now) {

@@ -12,7 +12,7 @@ use crate::{
 /// since the order; one that is scaled in is gone at once, those that are still starting first; one
 /// that fails is replaced by another that has to start.
 ///
-/// Time never goes backwards: each service remembers the latest it was told.
+/// A clock that is set back is followed: what is under way takes as long as it would have.
 #[derive(Debug, Default)]
 pub struct Simulator {
     services: BTreeMap<Name, (Fleet, LastOrder)>,
@@ -51,9 +51,8 @@ impl Simulator {
     ) -> Result<&mut (Fleet, LastOrder), ActuateError> {
         let unknown = || ActuateError::Unknown(service.clone());
         let entry = self.services.get_mut(service).ok_or_else(unknown)?;
-        let before = entry.0.clock();
-        if now < before {
-            return Err(ActuateError::Backwards { service: service.clone(), now, before });
+        if now < entry.0.clock() {
+            entry.0.rewind(now);
         }
         entry.0.advance(now);
         Ok(entry)

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use haggle_model::{
-    Name, Owner, ScalingPolicy, ScalingReason, Service, Span, Timestamp, Window,
-};
+use haggle_model::{Name, Owner, ScalingPolicy, ScalingReason, Service, Span, Timestamp, Window};
 use haggle_negotiate::Purpose as Aim;
 
 use crate::{
@@ -226,9 +224,10 @@ impl Step<'_> {
 
     /// Whether a change of the request is being negotiated.
     fn amends(&self, id: &str) -> bool {
-        self.state.sessions.values().any(|purpose| {
-            matches!(&purpose.origin, Origin::Amendment { id: of, .. } if of == id)
-        })
+        self.state
+            .sessions
+            .values()
+            .any(|purpose| matches!(&purpose.origin, Origin::Amendment { id: of, .. } if of == id))
     }
 
     /// A change of a reservation has been negotiated.

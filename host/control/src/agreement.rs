@@ -126,12 +126,9 @@ impl Step<'_> {
         let mut found = BTreeMap::new();
         for name in names {
             if let Some(state) = self.state.service_mut(&name) {
-                let mut old = state.scheduled.extract_if(.., |later| which(later));
-                if let Some(first) = old.next() {
-                    drop(old);
-                    found.insert(name.clone(), first);
-                }
-                state.scheduled.retain(|later| !which(later));
+                let old: Vec<Scheduled> =
+                    state.scheduled.extract_if(.., |later| which(later)).collect();
+                found.extend(old.into_iter().next().map(|first| (name.clone(), first)));
             }
             self.keep(&name);
         }
@@ -178,19 +175,26 @@ impl Step<'_> {
                 self.keep(name);
             }
             let reduced = own && agreement.reduced;
-            self.order(name, Order {
-                to,
-                wanted: if own { asked.wanted } else { agreed.replicas },
-                reason: if own { asked.reason } else { ScalingReason::Dependency },
-                load: agreed.load.clone(),
-                bound: if reduced { Some(Bound::Negotiation) } else { asked.bound.filter(|_| own) },
-                negotiation: Some(ended.id.clone()),
-                explanation: if own {
-                    asked.explanation.clone()
-                } else {
-                    format!("{requester} will ask for {}", agreed.load)
+            self.order(
+                name,
+                Order {
+                    to,
+                    wanted: if own { asked.wanted } else { agreed.replicas },
+                    reason: if own { asked.reason } else { ScalingReason::Dependency },
+                    load: agreed.load.clone(),
+                    bound: if reduced {
+                        Some(Bound::Negotiation)
+                    } else {
+                        asked.bound.filter(|_| own)
+                    },
+                    negotiation: Some(ended.id.clone()),
+                    explanation: if own {
+                        asked.explanation.clone()
+                    } else {
+                        format!("{requester} will ask for {}", agreed.load)
+                    },
                 },
-            });
+            );
         }
     }
 

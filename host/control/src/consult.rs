@@ -72,10 +72,7 @@ impl Step<'_> {
         };
         match (&message.to, &message.content) {
             (Party::Service(name), _) => bidding(name),
-            (
-                Party::Provider(name),
-                Content::CallForProposals(Call::Bids { request, .. }),
-            ) => {
+            (Party::Provider(name), Content::CallForProposals(Call::Bids { request, .. })) => {
                 let own = self.state.catalog.providers.get(name)?.bidding.clone();
                 own.or_else(|| bidding(&request.service))
             }

@@ -156,7 +156,9 @@ impl Control {
         while let Some(first) = self.staged.front()
             && first.id <= id
         {
-            let Some(Staged { state, effects: released, .. }) = self.staged.pop_front() else { break };
+            let Some(Staged { state, effects: released, .. }) = self.staged.pop_front() else {
+                break;
+            };
             self.publish(state);
             effects.extend(released);
         }

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use haggle_model::{
-    CalendarEvent, Dependency, DependencyDocument, LeaseId, Name, Owner, Provider, ScalingPolicy,
-    Service,
+    Bound, CalendarEvent, Dependency, DependencyDocument, LeaseId, Name, Owner, Provider, Quantities,
+    Resource, ScalingPolicy, ScalingReason, Service,
 };
-use haggle_negotiate::{cycle_gain, service_capacity};
+use haggle_negotiate::{Spread, SpreadError, service_capacity};
 use serde_json::json;
 
 use crate::{
     ControlError, Effect, EventKind,
+    agreement::Order,
     catalog::accounts,
     effect::Put,
     input::Change,
@@ -74,14 +75,19 @@ impl Step<'_> {
         self.state.ledger.set_capacity(&Owner::Service(name.clone()), &capacity);
         let new = || Arc::new(ServiceState::new(service, self.now));
         let state = self.state.services.get(name).cloned().unwrap_or_else(new);
-        let replicas = state.replicas.clamp(service.replicas.min, service.replicas.max);
-        let changed = replicas != state.replicas;
+        let (from, load) = (state.replicas, state.planned.clone());
         self.state.services.insert(name.clone(), state);
-        if changed {
-            if let Some(state) = self.state.service_mut(name) {
-                state.replicas = replicas;
-            }
-            self.keep(name);
+        let to = from.clamp(service.replicas.min, service.replicas.max);
+        if to != from {
+            self.order(name, Order {
+                to,
+                wanted: to,
+                reason: ScalingReason::Request,
+                load,
+                bound: Some(Bound::Replicas),
+                negotiation: None,
+                explanation: "its description allows no other number".to_owned(),
+            });
         }
         self.actuate(name);
     }
@@ -126,10 +132,14 @@ impl Step<'_> {
         if old.as_ref() == Some(&dependency) {
             return Ok(Put::Updated);
         }
-        cycle_gain(graph, from).map_err(|cause| {
+        // A unit of each resource, spread from here, finds every cycle that the dependency may close.
+        let unit = Quantities::from_pairs(Resource::ALL.map(|resource| (resource, 1.0)));
+        if let Err(cause @ SpreadError::Divergent { .. }) =
+            Spread::new(graph, from, &unit.unwrap_or_default())
+        {
             let (from, to) = (from.clone(), to.clone());
-            ControlError::Cycle { from, to, cause }
-        })?;
+            return Err(ControlError::Cycle { from, to, cause });
+        }
         let Dependency { strength, ratios } = dependency;
         let (a, b) = (from.clone(), to.clone());
         self.put(Record::Dependency(DependencyDocument { from: a, to: b, strength, ratios }));

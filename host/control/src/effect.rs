@@ -6,8 +6,8 @@ use haggle_negotiate::Message;
 use crate::{
     ControlError, Event,
     input::Caller,
-    record::{Generation, Write},
     reclaim::Reclaimed,
+    record::{Generation, Write},
     verdict::{Progress, ScalingVerdict},
 };
 

@@ -45,7 +45,9 @@ pub enum ControlError {
     )]
     BuiltIn(Name),
     /// There is no generation to return to.
-    #[error("plugin {0} has no generation before the one that decides: there is nothing to roll back to")]
+    #[error(
+        "plugin {0} has no generation before the one that decides: there is nothing to roll back to"
+    )]
     NoPrevious(Name),
     /// A generation that is not newer than those before.
     #[error("plugin {plugin}: generation {number} is not above {highest}: upload it again")]
@@ -58,7 +60,9 @@ pub enum ControlError {
         highest: u64,
     },
     /// A plugin that policies name would lose a role that they need.
-    #[error("plugin {plugin} would no longer have the role {role}, which {by} needs: keep it, or change that first")]
+    #[error(
+        "plugin {plugin} would no longer have the role {role}, which {by} needs: keep it, or change that first"
+    )]
     RoleInUse {
         /// The plugin.
         plugin: Name,
@@ -83,7 +87,9 @@ pub enum ControlError {
         window: Window,
     },
     /// Too many reservations of one service.
-    #[error("service {service} has {count} reservations, and {most} are the most: cancel some that are not needed")]
+    #[error(
+        "service {service} has {count} reservations, and {most} are the most: cancel some that are not needed"
+    )]
     TooManyReservations {
         /// The service.
         service: Name,
@@ -93,7 +99,9 @@ pub enum ControlError {
         most: usize,
     },
     /// Too many scaling requests are negotiated at once.
-    #[error("{open} negotiations are open, and {most} are the most at once: try again in a few seconds")]
+    #[error(
+        "{open} negotiations are open, and {most} are the most at once: try again in a few seconds"
+    )]
     Busy {
         /// How many are open.
         open: usize,

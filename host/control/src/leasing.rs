@@ -39,15 +39,18 @@ impl Step<'_> {
             return;
         }
         let load = state.planned.clone();
-        self.order(name, Order {
-            to,
-            wanted: from,
-            reason: ScalingReason::LeaseEnded,
-            load,
-            bound: Some(Bound::Negotiation),
-            negotiation: None,
-            explanation: format!("{leased} replica(s) have a lease, and {why}"),
-        });
+        self.order(
+            name,
+            Order {
+                to,
+                wanted: from,
+                reason: ScalingReason::LeaseEnded,
+                load,
+                bound: Some(Bound::Negotiation),
+                negotiation: None,
+                explanation: format!("{leased} replica(s) have a lease, and {why}"),
+            },
+        );
     }
 
     /// The holders have to negotiate for others.

@@ -57,10 +57,12 @@ pub use input::{
 };
 pub use plugins::PluginState;
 pub use reclaim::{Reclaim, Reclaimed};
-pub use record::{Generation, Key, NegotiationRecord, Record, Standing as GenerationStanding, Write};
+pub use record::{
+    Generation, Key, NegotiationRecord, Record, Standing as GenerationStanding, Write,
+};
+pub use request::Request;
 pub use reserve::Reservation;
 pub use restore::Restored;
-pub use request::Request;
 pub use service::{Alarm, ServiceState, StoredService};
 pub use state::{PassReport, State};
 pub use verdict::{Progress, ScalingVerdict, Verdict, WindowVerdict};

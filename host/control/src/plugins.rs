@@ -56,8 +56,7 @@ impl Step<'_> {
         let name = new.plugin.clone();
         let old = self.state.plugins.get(&name).cloned().unwrap_or_default();
         let built_in = self.options.built_in.contains_key(&name);
-        let put =
-            if old.current.is_some() || built_in { Put::Updated } else { Put::Created };
+        let put = if old.current.is_some() || built_in { Put::Updated } else { Put::Created };
         if let Some(current) = &old.current
             && current.digest == new.digest
             && current.configuration == new.configuration

@@ -177,7 +177,8 @@ impl Step<'_> {
         let shown = |provider: &Provider, unit: &ComputeUnit| {
             provider.unit(unit.id.as_str()).map_or(0, |unit| unit.count)
         };
-        let providers: Vec<Arc<Provider>> = self.state.catalog.providers.values().cloned().collect();
+        let providers: Vec<Arc<Provider>> =
+            self.state.catalog.providers.values().cloned().collect();
         for provider in providers {
             let name = provider.name.clone();
             let mut changed = false;

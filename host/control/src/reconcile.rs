@@ -124,15 +124,18 @@ impl Step<'_> {
                 let before = state.underlying();
                 state.claims.extend(claim.map(|claim| Claim { before, ..claim }));
                 let to = state.replicas.max(replicas);
-                self.order(&name, Order {
-                    to,
-                    wanted: replicas,
-                    reason: ScalingReason::Request,
-                    load,
-                    bound: None,
-                    negotiation: Some(session),
-                    explanation: "agreed earlier, for a window that begins now".to_owned(),
-                });
+                self.order(
+                    &name,
+                    Order {
+                        to,
+                        wanted: replicas,
+                        reason: ScalingReason::Request,
+                        load,
+                        bound: None,
+                        negotiation: Some(session),
+                        explanation: "agreed earlier, for a window that begins now".to_owned(),
+                    },
+                );
             }
         }
     }

@@ -74,11 +74,21 @@ impl Request {
         let (negotiation, service) = (self.id.clone(), self.service.clone());
         let (from, dry_run) = (self.from, self.dry_run);
         if !self.several
-            && let Some(WindowVerdict { verdict, to, window, agreement, reasons, .. }) = windows.pop()
+            && let Some(WindowVerdict { verdict, to, window, agreement, reasons, .. }) =
+                windows.pop()
         {
             let windows = Vec::new();
             return ScalingVerdict {
-                verdict, negotiation, service, from, to, window, dry_run, agreement, reasons, windows,
+                verdict,
+                negotiation,
+                service,
+                from,
+                to,
+                window,
+                dry_run,
+                agreement,
+                reasons,
+                windows,
             };
         }
         let mut reasons = Vec::new();
@@ -94,7 +104,16 @@ impl Request {
         let verdict = Verdict::all(windows.iter().map(|window| window.verdict));
         let (window, agreement) = (Window { start, end }, None);
         ScalingVerdict {
-            verdict, negotiation, service, from, to, window, dry_run, agreement, reasons, windows,
+            verdict,
+            negotiation,
+            service,
+            from,
+            to,
+            window,
+            dry_run,
+            agreement,
+            reasons,
+            windows,
         }
     }
 

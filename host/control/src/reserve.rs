@@ -133,9 +133,8 @@ impl Step<'_> {
         if short.is_empty() {
             return Vec::new();
         }
-        let is_due = |later: &Scheduled| {
-            short.contains(later.session.as_str()) && later.again <= now
-        };
+        let is_due =
+            |later: &Scheduled| short.contains(later.session.as_str()) && later.again <= now;
         let own = |(name, later): (&Name, &Scheduled)| {
             let claim = later.claim.as_ref().filter(|claim| !claim.load.is_zero())?;
             is_due(later).then(|| (name.clone(), claim.clone()))

@@ -253,7 +253,10 @@ impl State {
         }
         let describe = |state: &Self| {
             let catalog = &state.catalog;
-            format!("{:?}", (&catalog.providers, &catalog.policies, &catalog.calendar, catalog.graph()))
+            format!(
+                "{:?}",
+                (&catalog.providers, &catalog.policies, &catalog.calendar, catalog.graph())
+            )
         };
         differ("documents", describe(self), describe(other))?;
         let reclaims = |state: &Self| format!("{:?}", state.reclaims);

@@ -119,8 +119,7 @@ impl Ended {
 
     fn describe(&self) -> String {
         let Demand { requester, load, .. } = &self.demand;
-        let reasons: Vec<String> =
-            self.outcome.reasons().iter().map(ToString::to_string).collect();
+        let reasons: Vec<String> = self.outcome.reasons().iter().map(ToString::to_string).collect();
         let because =
             if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };
         match &self.outcome {
@@ -216,7 +215,12 @@ impl Step<'_> {
     }
 
     /// Opens a negotiation for the core itself. One that makes no sense is said and left.
-    pub(crate) fn open_or_alert(&mut self, draft: Draft<'_>, asked: Asked, origin: Origin) -> Option<String> {
+    pub(crate) fn open_or_alert(
+        &mut self,
+        draft: Draft<'_>,
+        asked: Asked,
+        origin: Origin,
+    ) -> Option<String> {
         let service = draft.service.name.clone();
         match self.attempt(|step| step.open(draft, asked, origin)) {
             Ok(id) => Some(id),
@@ -306,7 +310,16 @@ impl Step<'_> {
             demand: ended.demand.clone(),
             result: ended.outcome.clone(),
             verdict: ScalingVerdict {
-                verdict, negotiation, service, from, to, window, dry_run, agreement, reasons, windows,
+                verdict,
+                negotiation,
+                service,
+                from,
+                to,
+                window,
+                dry_run,
+                agreement,
+                reasons,
+                windows,
             },
             transcript,
         };

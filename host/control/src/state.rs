@@ -7,15 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    ControlError,
-    catalog::{Catalog, View},
-    input::Caller,
-    plugins::PluginState,
-    reclaim::Reclaim,
-    request::Request,
-    service::ServiceState,
-    session::Purpose,
-    verdict::Progress,
+    ControlError, catalog::Catalog, input::Caller, plugins::PluginState, reclaim::Reclaim,
+    request::Request, service::ServiceState, session::Purpose, verdict::Progress,
 };
 
 /// All decision state, as one value. A clone shares structure with the original and is cheap.
@@ -114,11 +107,8 @@ impl State {
 
     /// All services and what is known of them, by name.
     pub fn services(&self) -> impl Iterator<Item = (&Arc<Service>, &ServiceState)> {
-        let state = |service| {
-            let Service { name, .. } = &**service;
-            Some((service, self.services.get(name)?.as_ref()))
-        };
-        self.catalog.services.values().filter_map(state)
+        let services = self.catalog.services.values();
+        services.filter_map(|service| Some((service, self.services.get(&service.name)?.as_ref())))
     }
 
     /// The capacity that is promised.
@@ -197,10 +187,6 @@ impl State {
     #[must_use]
     pub const fn now(&self) -> Timestamp {
         self.now
-    }
-
-    pub(crate) fn view(&self) -> View<'_> {
-        View { catalog: &self.catalog, services: &self.services, providers: &self.providers }
     }
 
     /// The state of a service, to be changed.

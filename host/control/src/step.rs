@@ -305,7 +305,12 @@ impl<'a> Step<'a> {
         self.keep_leases(leases);
         for lease in leases.iter().filter(|lease| lease.state == LeaseState::Expired) {
             let message = format!("the lease of {} of {} has ended", lease.amounts, lease.owner);
-            self.publish(EventKind::Lease, lease.holder.as_str(), message, json!({"lease": lease.id}));
+            self.publish(
+                EventKind::Lease,
+                lease.holder.as_str(),
+                message,
+                json!({"lease": lease.id}),
+            );
         }
     }
 
@@ -393,7 +398,12 @@ impl<'a> Step<'a> {
         (state.tier, state.tier_since) = (tier, now);
         self.keep(&service);
         let detail = json!({ "from": from, "to": tier, "share": share });
-        self.publish(EventKind::Tier, service.as_str(), format!("{from} -> {tier}: {reason}"), detail);
+        self.publish(
+            EventKind::Tier,
+            service.as_str(),
+            format!("{from} -> {tier}: {reason}"),
+            detail,
+        );
     }
 
     fn see(&mut self, reports: Vec<ReplicaReport>) {

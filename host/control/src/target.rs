@@ -38,8 +38,7 @@ impl Step<'_> {
         let (now, interval) = (self.now, self.options.interval);
         let utilization = policy.scaling.target_utilization;
         let ahead = Window::new(now, service.replica.startup + interval + interval);
-        let promised =
-            self.state.ledger.committed(&Owner::Service(name.clone()), ahead, &[]);
+        let promised = self.state.ledger.committed(&Owner::Service(name.clone()), ahead, &[]);
         let depends = self.state.catalog.graph.dependencies_of(name).next().is_some();
         let negotiating = self.state.is_negotiating(name);
         let leased = self.leased(service);

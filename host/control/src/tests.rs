@@ -1,0 +1,1 @@
+//! What the core decides, step by step.

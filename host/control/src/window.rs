@@ -74,7 +74,9 @@ pub enum ScalingError {
         place: String,
     },
     /// It asks for a load that the service does not serve.
-    #[error("{place}`load` ({load}) names nothing that {service} serves ({serves}): ask for an amount above 0 of that")]
+    #[error(
+        "{place}`load` ({load}) names nothing that {service} serves ({serves}): ask for an amount above 0 of that"
+    )]
     NotServed {
         /// Where.
         place: String,

@@ -82,6 +82,16 @@ pub enum CalendarError {
         /// When it ends.
         end: Timestamp,
     },
+    /// It takes too long.
+    #[error("event {name}: the time that starts at {start} takes {length}: it may take at most {most}", most = Span::LONGEST)]
+    TooLong {
+        /// The event.
+        name: Name,
+        /// When it starts.
+        start: Timestamp,
+        /// How long it takes.
+        length: Span,
+    },
 }
 
 impl CalendarEvent {
@@ -104,6 +114,10 @@ impl CalendarEvent {
             let Window { start, end } = time.window();
             if end <= start {
                 return Err(CalendarError::Empty { name: name(), start, end });
+            }
+            let length = time.duration.unwrap_or_else(|| end.since(start));
+            if length > Span::LONGEST {
+                return Err(CalendarError::TooLong { name: name(), start, length });
             }
         }
         Ok(())
@@ -168,6 +182,8 @@ mod tests {
         assert!(matches!(unclear, Err(CalendarError::End { .. })), "{unclear:?}");
         let twice = event(r#"[{"start": 5, "end": 7, "duration": 2}]"#).validate();
         assert!(matches!(twice, Err(CalendarError::End { .. })), "{twice:?}");
+        let long = event(r#"[{"start": 5, "end": "2026-01-01T00:00:00Z"}]"#).validate();
+        assert!(long.unwrap_err().to_string().contains("at most 3650d"));
         let error = event(r#"[{"start": 1, "end": 9}, {"start": 7, "end": 7}]"#).validate();
         let text = error.unwrap_err().to_string();
         assert!(text.contains("event sale") && text.contains("1970-01-01T00:00:00.007Z"), "{text}");

@@ -1,47 +1,256 @@
-use std::fmt;
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use serde::{Deserialize, Serialize};
 
 /// Where a party of negotiations is reached: an `http` address that messages are posted to, for example
 /// `http://127.0.0.1:9000/negotiate`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, utoipa::ToSchema)]
+///
+/// It may carry secrets: `user:password@` before the host, and tokens in the query. `Display` and `Debug`
+/// show `***` in their place. Serialisation writes the full text, which is what a store needs; a view for
+/// clients shows [`redacted`](Self::redacted) instead.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, utoipa::ToSchema)]
 #[serde(transparent)]
 pub struct Endpoint(String);
 
-/// Why a text is no endpoint.
+/// Why a text is no endpoint. The message never repeats the text, which may contain secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{given:?} is not an endpoint: give an address like http://127.0.0.1:9000/negotiate, of at most {MOST} characters (TLS is the business of a proxy)"
+    "this is not an endpoint: {reason}. Give an address like http://127.0.0.1:9000/negotiate, of at most {MOST} bytes"
 )]
 pub struct InvalidEndpoint {
-    given: String,
+    reason: &'static str,
 }
 
-const MOST: usize = 1024;
+/// The host of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndpointHost<'a> {
+    /// A DNS name, as it was written.
+    Name(&'a str),
+    /// An IP address.
+    Address(IpAddr),
+}
+
+/// The user and password of an endpoint, percent-decoded. It has no `Debug`, so that it is not logged.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The user; never contains a colon.
+    pub user: Vec<u8>,
+    /// The password; empty if there is none.
+    pub password: Vec<u8>,
+}
+
+/// The most bytes of an endpoint, and of a DNS name and one label of it (RFC 1035).
+const MOST: usize = 2048;
+const MOST_NAME: usize = 253;
+const MOST_LABEL: usize = 63;
+
+const SCHEME: &str = "http";
+const HIDDEN: &str = "***";
+const DEFAULT_PORT: u16 = 80;
+
+/// The parts of an address, as they are written.
+#[derive(Clone, Copy)]
+struct Parts<'a> {
+    userinfo: Option<&'a str>,
+    host: &'a str,
+    port: Option<&'a str>,
+    /// Empty, or begins with a slash.
+    path: &'a str,
+    query: Option<&'a str>,
+}
 
 impl Endpoint {
-    /// Reads an address.
+    /// Reads an address: `http://`, optionally `user:password@`, a host, optionally a port, a path and a
+    /// query. The host is a DNS name, four decimal numbers with dots, or an IPv6 address in brackets; other
+    /// spellings of addresses, such as `0x7f.1` or `2130706433`, are not read, because what checks
+    /// addresses and what connects to them might read them differently.
     ///
     /// # Errors
-    /// [`InvalidEndpoint`] for anything but `http://` with a host.
+    /// [`InvalidEndpoint`] for anything else.
     pub fn new(text: impl Into<String>) -> Result<Self, InvalidEndpoint> {
         let text = text.into();
-        let host = text.strip_prefix("http://").map(|rest| rest.split(['/', '?']).next());
-        let has_host =
-            host.flatten().is_some_and(|host| !host.is_empty() && !host.starts_with(':'));
-        let plain = text.len() <= MOST && text.chars().all(|c| c.is_ascii_graphic() && c != '#');
-        if has_host && plain {
-            Ok(Self(text))
-        } else {
-            Err(InvalidEndpoint { given: text.chars().take(80).collect() })
+        match check(&text) {
+            Ok(()) => Ok(Self(text)),
+            Err(reason) => Err(InvalidEndpoint { reason }),
         }
     }
 
-    /// The address.
+    /// The full address, secrets included: for connecting and storing, not for views, logs or errors.
     #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// The address with `***` in place of the user, the password and the query. [`Endpoint::new`] refuses
+    /// it, so that a client that reads a view and writes it back cannot replace secrets by stars.
+    #[must_use]
+    pub fn redacted(&self) -> String {
+        self.to_string()
+    }
+
+    /// The scheme, which chooses the transport.
+    #[must_use]
+    pub const fn scheme(&self) -> &'static str {
+        SCHEME
+    }
+
+    /// The host.
+    #[must_use]
+    pub fn host(&self) -> EndpointHost<'_> {
+        let host = self.parts().host;
+        match address(host) {
+            Some(address) => EndpointHost::Address(address),
+            None => EndpointHost::Name(host),
+        }
+    }
+
+    /// The port; 80 if none is written.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.parts().port.and_then(|port| port.parse().ok()).unwrap_or(DEFAULT_PORT)
+    }
+
+    /// The host and, where one is written, the port: what an HTTP request says in `Host`.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let parts = self.parts();
+        match parts.port {
+            Some(port) => format!("{}:{port}", parts.host),
+            None => parts.host.to_owned(),
+        }
+    }
+
+    /// The path and the query, which may be secret; `/` if there is neither.
+    #[must_use]
+    pub fn target(&self) -> String {
+        let parts = self.parts();
+        let path = if parts.path.is_empty() { "/" } else { parts.path };
+        match parts.query {
+            Some(query) => format!("{path}?{query}"),
+            None => path.to_owned(),
+        }
+    }
+
+    /// The user and the password.
+    #[must_use]
+    pub fn credentials(&self) -> Option<Credentials> {
+        let (user, password) =
+            self.parts().userinfo.map(|info| info.split_once(':').unwrap_or((info, "")))?;
+        Some(Credentials { user: decoded(user), password: decoded(password) })
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        split(self.0.strip_prefix("http://").unwrap_or_default())
+    }
+}
+
+/// Takes what follows `http://` apart. Whether the parts are any good is for [`check`] to say.
+fn split(rest: &str) -> Parts<'_> {
+    let (before, query) = match rest.split_once('?') {
+        Some((before, query)) => (before, Some(query)),
+        None => (rest, None),
+    };
+    let (authority, path) = before.split_at(before.find('/').unwrap_or(before.len()));
+    let (userinfo, host) = match authority.rsplit_once('@') {
+        Some((userinfo, host)) => (Some(userinfo), host),
+        None => (None, authority),
+    };
+    // The colons within brackets belong to the address.
+    let (host, port) = match host.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (host, None),
+    };
+    Parts { userinfo, host, port, path, query }
+}
+
+fn check(text: &str) -> Result<(), &'static str> {
+    if text.len() > MOST {
+        return Err("it is too long");
+    }
+    let Some(rest) = text.strip_prefix("http://") else {
+        return Err(match text.starts_with("https://") {
+            true => "https is not supported: put a proxy that speaks TLS in between",
+            false => "it must begin with http://",
+        });
+    };
+    let Parts { userinfo, host, port, path, query } = split(rest);
+    if userinfo.is_some_and(|info| info.is_empty() || info.starts_with(':')) {
+        return Err("nothing stands before @: name a user, or leave the @ out");
+    }
+    if userinfo.is_some_and(|info| !spelled(info, ":")) {
+        return Err("write other characters in the user and password as % and two hex digits");
+    }
+    if userinfo == Some(HIDDEN) || query == Some(HIDDEN) {
+        return Err("*** stands for what a view does not show: give the address itself");
+    }
+    if address(host).is_none() && !is_name(host) {
+        return Err(
+            "its host must be a DNS name, four decimal numbers with dots, or an IPv6 address in brackets",
+        );
+    }
+    if port.is_some_and(|port| !is_port(port)) {
+        return Err("its port must be 1 to 65535");
+    }
+    if !spelled(path, ":@/") || !query.is_none_or(|query| spelled(query, ":@/?")) {
+        return Err("write other characters in the path and query as % and two hex digits");
+    }
+    Ok(())
+}
+
+/// Whether a host is written as an address, in the one spelling that is read.
+fn address(host: &str) -> Option<IpAddr> {
+    match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(inner) => inner.parse::<Ipv6Addr>().ok().map(IpAddr::from),
+        None => host.parse::<Ipv4Addr>().ok().map(IpAddr::from),
+    }
+}
+
+/// Whether a host is a DNS name. One whose last label is a number would be read as an address by many
+/// resolvers.
+fn is_name(host: &str) -> bool {
+    let label = |label: &str| {
+        let plain = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        (1..=MOST_LABEL).contains(&label.len())
+            && plain
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let last = host.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    let hexadecimal =
+        last.strip_prefix("0x").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_hexdigit()));
+    let numeric = hexadecimal || last.bytes().all(|b| b.is_ascii_digit());
+    host.len() <= MOST_NAME && !numeric && host.split('.').all(label)
+}
+
+fn is_port(port: &str) -> bool {
+    port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+/// Whether a text has only characters that RFC 3986 allows unescaped in each component, those of `also`,
+/// and complete escapes.
+fn spelled(text: &str, also: &str) -> bool {
+    let escapes = text.split('%').skip(1).all(|after| {
+        let mut digits = after.bytes().take(2);
+        let mut digit = || digits.next().is_some_and(|b| b.is_ascii_hexdigit());
+        digit() && digit()
+    });
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=%".contains(c);
+    escapes && text.chars().all(|c| plain(c) || also.contains(c))
+}
+
+/// Resolves percent escapes.
+fn decoded(text: &str) -> Vec<u8> {
+    let mut pieces = text.split('%');
+    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        let (digits, rest) = piece.split_at_checked(2).unwrap_or((piece, ""));
+        bytes.extend(u8::from_str_radix(digits, 16));
+        bytes.extend(rest.as_bytes());
+    }
+    bytes
 }
 
 impl<'de> Deserialize<'de> for Endpoint {
@@ -53,32 +262,161 @@ impl<'de> Deserialize<'de> for Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        let parts = self.parts();
+        let user = parts.userinfo.map_or_else(String::new, |_| format!("{HIDDEN}@"));
+        let query = parts.query.map_or_else(String::new, |_| format!("?{HIDDEN}"));
+        f.pad(&format!("{SCHEME}://{user}{}{}{query}", self.authority(), parts.path))
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({self})")
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Endpoint;
+    use proptest::prelude::*;
+
+    use super::{Endpoint, EndpointHost};
+
+    fn endpoint(text: &str) -> Endpoint {
+        Endpoint::new(text).unwrap()
+    }
 
     #[test]
     fn is_an_http_address_with_a_host() {
-        for good in ["http://a", "http://127.0.0.1:9000/x?y=1", "http://[::1]:80/"] {
+        for good in [
+            "http://a",
+            "http://127.0.0.1:9000/x?y=1",
+            "http://[::1]:80/",
+            "http://[::ffff:169.254.169.254]/",
+            "http://user:pass@xn--bcher-kva.example:65535/a/b;c=1?d=/e?f",
+            "http://a?x",
+            "http://a-b.c3/%7e",
+            "http://user@a/@b",
+            "http://localhost/",
+            "http://3com.example/",
+        ] {
             assert!(Endpoint::new(good).is_ok(), "{good}");
         }
-        let long = format!("http://a/{}", "x".repeat(2000));
+        let long = format!("http://a/{}", "x".repeat(2048));
+        let label = format!("http://{}/", "x".repeat(64));
         for bad in [
             "",
             "a",
             "https://a",
+            "HTTP://a",
             "http://",
             "http:///x",
             "http://:80",
             "http://a b",
             "http://a#b",
+            "http://a/\"x",
+            "http://a/%zz",
+            "http://a/%a",
+            "http://a/é",
+            "http://bücher.example/",
+            "http://0x7f.1/",
+            "http://0x7f/",
+            "http://0X7F/",
+            "http://2130706433/",
+            "http://127.1/",
+            "http://0177.0.0.1/",
+            "http://256.1.1.1/",
+            "http://1.2.3.4./",
+            "http://a./",
+            "http://a..b/",
+            "http://-a/",
+            "http://a_b/",
+            "http://[::1/",
+            "http://::1/",
+            "http://[fe80::1%25eth0]/",
+            "http://[127.0.0.1]/",
+            "http://[::1]x:80/",
+            "http://a:99999/",
+            "http://a:0/",
+            "http://a:/",
+            "http://a:+1/",
+            "http://a:1:2/",
+            "http://@/",
+            "http://@a/",
+            "http://:pass@a/",
+            "http://a@b@c/",
+            "http://a%00b/",
+            "http://127.0.0.1:4939\\@x/",
+            "http://***@a/",
+            "http://a/?***",
             &long,
+            &label,
         ] {
             assert!(Endpoint::new(bad).unwrap_err().to_string().contains("http://127"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn has_parts() {
+        let full = endpoint("http://us%65r:p%3Aw:x@Host.example:81/a@b?t=1");
+        assert_eq!(full.host(), EndpointHost::Name("Host.example"));
+        assert_eq!((full.scheme(), full.port()), ("http", 81));
+        assert_eq!(full.authority(), "Host.example:81");
+        assert_eq!(full.target(), "/a@b?t=1");
+        let credentials = full.credentials().unwrap();
+        assert_eq!(credentials.user, b"user");
+        assert_eq!(credentials.password, b"p:w:x");
+        let bare = endpoint("http://[::1]?x");
+        assert_eq!(bare.host(), EndpointHost::Address([0, 0, 0, 0, 0, 0, 0, 1].into()));
+        assert_eq!(
+            (bare.port(), bare.authority(), bare.target()),
+            (80, "[::1]".into(), "/?x".into())
+        );
+        assert!(bare.credentials().is_none());
+        assert_eq!(endpoint("http://10.0.0.1").host(), EndpointHost::Address([10, 0, 0, 1].into()));
+    }
+
+    #[test]
+    fn shows_stars_for_secrets_and_keeps_them_in_the_store() {
+        let text = "http://user:hunter2@a:81/x?token=s3cr3t";
+        let endpoint = endpoint(text);
+        assert_eq!(endpoint.to_string(), "http://***@a:81/x?***");
+        assert_eq!(format!("{endpoint:?}"), "Endpoint(http://***@a:81/x?***)");
+        assert!(Endpoint::new(endpoint.redacted()).is_err());
+        assert_eq!(endpoint.expose(), text);
+        let stored = serde_json::to_string(&endpoint).unwrap();
+        assert_eq!(stored, format!("{text:?}"));
+        assert_eq!(serde_json::from_str::<Endpoint>(&stored).unwrap(), endpoint);
+    }
+
+    proptest! {
+        #[test]
+        fn no_secret_is_shown(
+            user in "zq[a-z0-9!$&'()*+,;=~.]{1,12}",
+            password in "qz([a-z0-9:!$&']|%[0-9a-f]{2}){1,12}",
+            token in "xq([a-z0-9=&/?:@]|%[0-9a-f]{2}){1,12}",
+            broken in prop::sample::select(vec!["", " ", "#", "%", "\\"]),
+        ) {
+            let text = format!("http://{user}:{password}@a.example/p?{token}{broken}");
+            let shown = match Endpoint::new(text.clone()) {
+                Ok(endpoint) => {
+                    prop_assert_eq!(endpoint.expose(), text);
+                    format!("{endpoint} {endpoint:?} {}", endpoint.redacted())
+                }
+                Err(error) => format!("{error} {error:?}"),
+            };
+            prop_assert_eq!(shown.contains("a.example"), broken.is_empty());
+            for secret in [&user, &password, &token] {
+                prop_assert!(!shown.contains(secret.as_str()), "{}", shown);
+            }
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in "(http://)?[ -~]{0,40}") {
+            if let Ok(endpoint) = Endpoint::new(text) {
+                prop_assert!(endpoint.port() > 0);
+                prop_assert!(endpoint.target().starts_with('/'));
+                prop_assert!(!endpoint.authority().contains('@'));
+            }
         }
     }
 }

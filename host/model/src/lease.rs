@@ -4,12 +4,44 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Name, Quantities, Timestamp, Window};
 
-/// Identifies a lease across hosts.
+/// Identifies a lease across hosts: at most [`LeaseId::MOST_BYTES`], none of them a control character, where
+/// it is read.
 #[derive(
     Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
 )]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 pub struct LeaseId(pub String);
+
+/// Why a text does not identify a lease.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no id of a lease: use 1 to {most} bytes, none of them a control character",
+    most = LeaseId::MOST_BYTES
+)]
+pub struct InvalidLeaseId(String);
+
+impl LeaseId {
+    /// The most bytes of an id.
+    pub const MOST_BYTES: usize = 255;
+}
+
+impl TryFrom<String> for LeaseId {
+    type Error = InvalidLeaseId;
+
+    fn try_from(text: String) -> Result<Self, InvalidLeaseId> {
+        if (1..=Self::MOST_BYTES).contains(&text.len()) && !text.contains(char::is_control) {
+            Ok(Self(text))
+        } else {
+            Err(InvalidLeaseId(crate::bounded_text(&text, 80)))
+        }
+    }
+}
+
+impl From<LeaseId> for String {
+    fn from(id: LeaseId) -> Self {
+        id.0
+    }
+}
 
 /// Whose capacity is leased.
 #[derive(

@@ -15,14 +15,18 @@ mod provider;
 mod quantity;
 mod series;
 mod service;
+mod text;
 mod time;
+
+#[cfg(test)]
+mod tests;
 
 pub use calendar::{CalendarError, CalendarEvent, EventKind, EventTime};
 pub use decision::{Bound, Decision, ScalingReason};
 pub use document::{DependencyDocument, Document};
-pub use endpoint::{Endpoint, InvalidEndpoint};
+pub use endpoint::{Credentials, Endpoint, EndpointHost, InvalidEndpoint};
 pub use graph::{Dependency, DependencyGraph, GraphError, Strength};
-pub use lease::{Account, Lease, LeaseId, LeaseState, Owner};
+pub use lease::{Account, InvalidLeaseId, Lease, LeaseId, LeaseState, Owner};
 pub use name::{InvalidName, Name};
 pub use policy::{
     Alternative, BiddingPolicy, FailurePolicy, ForecastPolicy, NegotiationPolicy, PolicyError,
@@ -32,4 +36,5 @@ pub use provider::{ComputeUnit, Provider, ProviderError};
 pub use quantity::{InvalidQuantity, Quantities, Resource};
 pub use series::Series;
 pub use service::{Objective, Replica, Replicas, Service, ServiceError, Tier};
+pub use text::{InvalidLabel, MOST_LABEL, bounded_text};
 pub use time::{InvalidTime, Span, Timestamp, Window};

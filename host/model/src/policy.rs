@@ -1,3 +1,5 @@
+mod validate;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Name, Span};
@@ -36,15 +38,15 @@ pub struct ForecastPolicy {
     pub plugin: Name,
     /// The distance between two values of the history and the forecast.
     pub step: Span,
-    /// How far ahead.
+    /// How far ahead: at most 10 years and 10,000 steps.
     pub horizon: Span,
-    /// How much history a forecast sees.
+    /// How much history a forecast sees: at most 10 years and 10,000 steps.
     pub history: Span,
-    /// Levels of the prediction intervals, each strictly between 0 and 1.
+    /// Levels of the prediction intervals: 1 to 32, each strictly between 0 and 1.
     pub levels: Vec<f64>,
-    /// Known season lengths; detected where empty.
+    /// Known season lengths, at most 16; detected where empty.
     pub seasons: Vec<Span>,
-    /// How long a fitted model serves before it is fitted again.
+    /// How long a fitted model serves before it is fitted again: at most 365 days.
     pub refit: Span,
 }
 
@@ -54,7 +56,7 @@ pub struct ForecastPolicy {
 pub struct FailurePolicy {
     /// The plugin with the failure-prediction role.
     pub plugin: Name,
-    /// How far ahead.
+    /// How far ahead: at most 365 days.
     pub horizon: Span,
     /// The probability from which on something is done about it.
     pub threshold: f64,
@@ -79,7 +81,7 @@ pub struct BiddingPolicy {
 pub struct TieringPolicy {
     /// The plugin with the tiering role.
     pub plugin: Name,
-    /// How often tiers are assigned.
+    /// How often tiers are assigned: at most 365 days apart.
     pub every: Span,
 }
 
@@ -93,7 +95,7 @@ pub struct ScalingLimits {
     pub target_utilization: f64,
     /// A forecast of less confidence never scales in.
     pub min_confidence: f64,
-    /// Scale in to the highest need of that time, as the Kubernetes autoscaler does.
+    /// Scale in to the highest need of that time, as the Kubernetes autoscaler does: at most 365 days.
     pub stabilization: Span,
 }
 
@@ -103,17 +105,18 @@ pub struct ScalingLimits {
 pub struct NegotiationPolicy {
     /// The most rounds before what has been offered is taken or the session fails.
     pub max_rounds: u32,
-    /// The most time for all of them.
+    /// The most time for all of them: above 0, at most 7 days.
     pub deadline: Span,
-    /// How long an agreement holds.
+    /// How long an agreement holds: at most 10 years.
     pub lease: Span,
     /// How long before its end it is negotiated again.
     pub renew_before: Span,
     /// What is tried when the whole cannot be had, in this order.
     pub alternatives: Vec<Alternative>,
-    /// How much later the alternative `later` may begin.
+    /// How much later the alternative `later` may begin: at most 365 days.
     pub later_within: Span,
-    /// How long before it is taken from them lower tiers are told, by the alternative `borrowed`.
+    /// How long before it is taken from them lower tiers are told, by the alternative `borrowed`: at most 365
+    /// days.
     pub notice: Span,
     /// The share of what was agreed by which use may differ before it is negotiated again.
     pub band: f64,
@@ -169,104 +172,6 @@ impl NegotiationPolicy {
         self.renew_before = Span::from_millis(renew);
         self.lease = lease;
     }
-}
-
-impl ScalingPolicy {
-    /// Checks what the types alone do not.
-    ///
-    /// # Errors
-    /// [`PolicyError`] naming the field.
-    pub fn validate(&self) -> Result<(), PolicyError> {
-        let wrong = |field, value: String, rule| {
-            Err(PolicyError { policy: self.name.clone(), field, value, rule })
-        };
-        let open = |x: f64| x > 0.0 && x < 1.0;
-        let forecast = &self.forecast;
-        if forecast.step.is_zero() || forecast.step > forecast.horizon {
-            let rule = "be above 0 and at most forecast.horizon";
-            return wrong("forecast.step", forecast.step.to_string(), rule);
-        }
-        if forecast.horizon.steps(forecast.step) > Self::MOST_STEPS {
-            let rule = "cover at most 10000 steps";
-            return wrong("forecast.horizon", forecast.horizon.to_string(), rule);
-        }
-        if forecast.history < forecast.step
-            || forecast.history.steps(forecast.step) > Self::MOST_STEPS
-        {
-            let rule = "cover 1 to 10000 steps";
-            return wrong("forecast.history", forecast.history.to_string(), rule);
-        }
-        let ascending = forecast.levels.is_sorted_by(|a, b| a < b);
-        if forecast.levels.is_empty() || !ascending || !forecast.levels.iter().all(|l| open(*l)) {
-            let rule = "be ascending and strictly between 0 and 1, e.g. [0.8, 0.95]";
-            return wrong("forecast.levels", format!("{:?}", forecast.levels), rule);
-        }
-        if !forecast.levels.contains(&self.scaling.level) {
-            let rule = "be one of forecast.levels";
-            return wrong("scaling.level", self.scaling.level.to_string(), rule);
-        }
-        let shares = [
-            ("failure.threshold", self.failure.threshold, 1.0),
-            ("failure.headroom", self.failure.headroom, 10.0),
-            ("scaling.target_utilization", self.scaling.target_utilization, 1.0),
-        ];
-        for (field, value, most) in shares {
-            if !(value > 0.0 && value <= most) {
-                let rule = if most > 1.0 {
-                    "be above 0 and at most 10"
-                } else {
-                    "be above 0 and at most 1"
-                };
-                return wrong(field, value.to_string(), rule);
-            }
-        }
-        if !(0.0..=1.0).contains(&self.scaling.min_confidence) {
-            let rule = "lie between 0 and 1";
-            return wrong("scaling.min_confidence", self.scaling.min_confidence.to_string(), rule);
-        }
-        if let Some(budget) = self.bidding.budget_per_hour
-            && !(0.0..=1e12).contains(&budget)
-        {
-            let rule = "lie between 0 and 1e12";
-            return wrong("bidding.budget_per_hour", budget.to_string(), rule);
-        }
-        let negotiation = &self.negotiation;
-        if negotiation.max_rounds == 0 || negotiation.max_rounds > 100 {
-            let rule = "lie between 1 and 100";
-            return wrong("negotiation.max_rounds", negotiation.max_rounds.to_string(), rule);
-        }
-        if negotiation.deadline.is_zero() {
-            let rule = "be above 0";
-            return wrong("negotiation.deadline", negotiation.deadline.to_string(), rule);
-        }
-        if negotiation.renew_before >= negotiation.lease {
-            let rule = "be shorter than negotiation.lease";
-            return wrong("negotiation.renew_before", negotiation.renew_before.to_string(), rule);
-        }
-        for (field, value) in [
-            ("negotiation.band", negotiation.band),
-            ("negotiation.burn_rate", negotiation.burn_rate),
-        ] {
-            if !(value > 0.0 && value <= 1000.0) {
-                return wrong(field, value.to_string(), "be above 0 and at most 1000");
-            }
-        }
-        let twice = |place: usize, alternative: &Alternative| {
-            negotiation.alternatives.iter().take(place).any(|earlier| earlier == alternative)
-        };
-        if negotiation.alternatives.iter().enumerate().any(|(i, a)| twice(i, a)) {
-            let rule = "name each alternative once, e.g. [smaller, later]";
-            return wrong(
-                "negotiation.alternatives",
-                format!("{:?}", negotiation.alternatives),
-                rule,
-            );
-        }
-        Ok(())
-    }
-
-    /// The most steps of a history or a forecast.
-    pub const MOST_STEPS: u64 = 10_000;
 }
 
 impl Default for ScalingPolicy {
@@ -371,6 +276,15 @@ mod tests {
             (r#"{"forecast": {"step": "0s"}}"#, "forecast.step"),
             (r#"{"forecast": {"levels": [0.9, 0.8]}}"#, "forecast.levels"),
             (r#"{"forecast": {"horizon": "400d"}}"#, "forecast.horizon"),
+            (r#"{"forecast": {"seasons": ["0s"]}}"#, "forecast.seasons"),
+            (r#"{"forecast": {"refit": "366d"}}"#, "forecast.refit"),
+            (r#"{"failure": {"horizon": "366d"}}"#, "failure.horizon"),
+            (r#"{"tiering": {"every": "366d"}}"#, "tiering.every"),
+            (r#"{"scaling": {"stabilization": "366d"}}"#, "scaling.stabilization"),
+            (r#"{"negotiation": {"deadline": "8d"}}"#, "negotiation.deadline"),
+            (r#"{"negotiation": {"deadline": 0}}"#, "negotiation.deadline"),
+            (r#"{"negotiation": {"later_within": "366d"}}"#, "negotiation.later_within"),
+            (r#"{"negotiation": {"notice": "366d"}}"#, "negotiation.notice"),
             (r#"{"scaling": {"level": 0.5}}"#, "scaling.level"),
             (r#"{"scaling": {"target_utilization": 0}}"#, "scaling.target_utilization"),
             (r#"{"negotiation": {"renew_before": "1d"}}"#, "negotiation.renew_before"),

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Endpoint, Name, Quantities, Resource, Span};
+use crate::{Endpoint, InvalidLabel, Name, Quantities, Resource, Span, text};
 
 /// Somebody who has compute units to give: a cloud, a cluster, a rack.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -8,8 +8,8 @@ use crate::{Endpoint, Name, Quantities, Resource, Span};
 pub struct Provider {
     /// Its name.
     pub name: Name,
-    /// Where it is.
-    #[serde(default)]
+    /// Where it is: at most 128 bytes.
+    #[serde(default, deserialize_with = "text::label")]
     pub location: String,
     /// The plugin that bids for it; the buyer's own where none is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -32,8 +32,12 @@ pub struct ComputeUnit {
     pub count: u32,
     /// What one of them has.
     pub has: Quantities,
-    /// The kind of its accelerators.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The kind of its accelerators: at most 128 bytes.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "text::optional_label"
+    )]
     pub gpu_type: Option<String>,
     /// What one of them costs.
     pub cost_per_hour: f64,
@@ -43,7 +47,7 @@ pub struct ComputeUnit {
     /// The probability that one is taken back within an hour, 0 to 1.
     #[serde(default)]
     pub interruption_rate: f64,
-    /// How long before that it is announced.
+    /// How long before that it is announced: at most 365 days.
     #[serde(default)]
     pub interruption_notice: Span,
 }
@@ -73,6 +77,26 @@ pub enum ProviderError {
         /// What would do.
         range: &'static str,
     },
+    /// It is announced too long before.
+    #[error("provider {provider}, unit {unit}: interruption_notice is {notice}: it must be at most {most}", most = ComputeUnit::LONGEST_NOTICE)]
+    Notice {
+        /// The provider.
+        provider: Name,
+        /// The unit's id.
+        unit: Name,
+        /// What was given.
+        notice: Span,
+    },
+    /// A text is too long or has control characters.
+    #[error("provider {provider}: {field}: {source}")]
+    Label {
+        /// The provider.
+        provider: Name,
+        /// The field.
+        field: &'static str,
+        /// Why it is refused.
+        source: InvalidLabel,
+    },
     /// A unit without anything in it.
     #[error(
         "provider {provider}, unit {unit}: `has` names no amount above 0: say what one unit has, e.g. cpu_cores: 4"
@@ -91,6 +115,7 @@ impl Provider {
     /// # Errors
     /// [`ProviderError`] naming unit and field.
     pub fn validate(&self) -> Result<(), ProviderError> {
+        self.check_label("location", &self.location)?;
         for (i, unit) in self.units.iter().enumerate() {
             if self.units.iter().take(i).any(|earlier| earlier.id == unit.id) {
                 return Err(ProviderError::DuplicateUnit {
@@ -109,7 +134,23 @@ impl Provider {
         self.units.iter().find(|unit| unit.id.as_str() == id)
     }
 
+    fn check_label(&self, field: &'static str, label: &str) -> Result<(), ProviderError> {
+        text::check_label(label).map_err(|source| ProviderError::Label {
+            provider: self.name.clone(),
+            field,
+            source,
+        })
+    }
+
     fn validate_unit(&self, unit: &ComputeUnit) -> Result<(), ProviderError> {
+        self.check_label("units.gpu_type", unit.gpu_type.as_deref().unwrap_or_default())?;
+        if unit.interruption_notice > ComputeUnit::LONGEST_NOTICE {
+            return Err(ProviderError::Notice {
+                provider: self.name.clone(),
+                unit: unit.id.clone(),
+                notice: unit.interruption_notice,
+            });
+        }
         if unit.has.is_zero() {
             return Err(ProviderError::EmptyUnit {
                 provider: self.name.clone(),
@@ -138,6 +179,9 @@ impl Provider {
 }
 
 impl ComputeUnit {
+    /// The most time by which an interruption is announced ahead.
+    pub const LONGEST_NOTICE: Span = Span::from_mins(365 * 24 * 60);
+
     /// What all of them have together.
     #[must_use]
     pub fn total(&self) -> Quantities {
@@ -177,6 +221,7 @@ const fn one_unit() -> u32 {
 #[cfg(test)]
 mod tests {
     use super::{Provider, ProviderError};
+    use crate::Span;
 
     #[test]
     fn says_which_unit_and_field_is_wrong() {
@@ -192,5 +237,12 @@ mod tests {
             alder.validate(),
             Err(ProviderError::Range { field: "cost_per_hour", .. })
         ));
+        alder.units[0].cost_per_hour = 1.0;
+        alder.units[0].interruption_notice = Span::from_mins(366 * 24 * 60);
+        let error = alder.validate().unwrap_err().to_string();
+        assert!(error.contains("interruption_notice is 366d: it must be at most 365d"), "{error}");
+        alder.units[0].interruption_notice = Span::ZERO;
+        alder.location = "x".repeat(129);
+        assert!(alder.validate().unwrap_err().to_string().contains("alder: location"));
     }
 }

@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Endpoint, Name, Quantities, Resource, Span};
+use crate::{Endpoint, InvalidLabel, Name, Quantities, Resource, Span, text};
 
 /// A service that scales by replicas.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -27,11 +27,19 @@ pub struct Service {
     /// What it is worth relative to other services.
     #[serde(default = "one")]
     pub weight: f64,
-    /// Where its replicas must be; anywhere if none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Where its replicas must be; anywhere if none. At most 128 bytes.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "text::optional_label"
+    )]
     pub location: Option<String>,
-    /// The accelerator its replicas need.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The accelerator its replicas need. At most 128 bytes.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "text::optional_label"
+    )]
     pub gpu_type: Option<String>,
     /// Where it answers proposals itself; its scaling policy's plugin answers for it where none is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,7 +55,7 @@ pub struct Replica {
     pub uses: Quantities,
     /// What it gives: the load that one replica can carry at most, `requests_per_second` above all.
     pub serves: Quantities,
-    /// How long it takes from the decision until it serves.
+    /// How long it takes from the decision until it serves: at most 30 days.
     #[serde(default)]
     pub startup: Span,
 }
@@ -96,7 +104,7 @@ pub enum Tier {
 pub struct Objective {
     /// The share of requests that must be good, strictly between 0 and 1.
     pub target: f64,
-    /// The time over which it is counted.
+    /// The time over which it is counted: above 0, at most 365 days.
     #[serde(default = "a_day")]
     pub window: Span,
 }
@@ -127,6 +135,28 @@ pub enum ServiceError {
         /// What was given.
         target: f64,
     },
+    /// A length of time is out of its range.
+    #[error("service {name}: {field} is {value}: it must {rule}")]
+    Time {
+        /// The service.
+        name: Name,
+        /// The field.
+        field: &'static str,
+        /// What was given.
+        value: Span,
+        /// What is asked of it.
+        rule: &'static str,
+    },
+    /// A text is too long or has control characters.
+    #[error("service {name}: {field}: {source}")]
+    Label {
+        /// The service.
+        name: Name,
+        /// The field.
+        field: &'static str,
+        /// Why it is refused.
+        source: InvalidLabel,
+    },
     /// Not a weight.
     #[error("service {name}: weight is {weight}: it must be above 0 and at most 1000000")]
     Weight {
@@ -154,9 +184,24 @@ impl Service {
         if !(self.weight > 0.0 && self.weight <= 1e6) {
             return Err(ServiceError::Weight { name: name(), weight: self.weight });
         }
+        let labels = [("location", &self.location), ("gpu_type", &self.gpu_type)];
+        for (field, label) in labels {
+            text::check_label(label.as_deref().unwrap_or_default())
+                .map_err(|source| ServiceError::Label { name: name(), field, source })?;
+        }
+        let wrong =
+            |field, value, rule| Err(ServiceError::Time { name: name(), field, value, rule });
+        if self.replica.startup > Replica::LONGEST_STARTUP {
+            return wrong("replica.startup", self.replica.startup, "be at most 30d");
+        }
         match self.objective {
             Some(Objective { target, .. }) if !(target > 0.0 && target < 1.0) => {
                 Err(ServiceError::Target { name: name(), target })
+            }
+            Some(Objective { window, .. })
+                if window.is_zero() || window > Objective::LONGEST_WINDOW =>
+            {
+                wrong("objective.window", window, "be above 0 and at most 365d")
             }
             _ => Ok(()),
         }
@@ -183,7 +228,7 @@ impl Service {
         if needed.is_finite() { needed.min(f64::from(u32::MAX)) as u32 } else { u32::MAX }
     }
 
-    /// What `replicas` of it carry together.
+    /// What `replicas` of it carry together: at most [`Quantities::MAX`] of each resource.
     #[must_use]
     pub fn carries(&self, replicas: u32) -> Quantities {
         self.replica.serves.scaled(f64::from(replicas))
@@ -202,6 +247,16 @@ impl Service {
             .find(|(_, amount)| *amount > 0.0)
             .map_or(Resource::RequestsPerSecond, |(resource, _)| resource)
     }
+}
+
+impl Replica {
+    /// The most time that a replica may take until it serves.
+    pub const LONGEST_STARTUP: Span = Span::from_mins(30 * 24 * 60);
+}
+
+impl Objective {
+    /// The most time over which an objective is counted.
+    pub const LONGEST_WINDOW: Span = Span::from_mins(365 * 24 * 60);
 }
 
 impl Replicas {
@@ -247,8 +302,8 @@ const fn a_day() -> Span {
 
 #[cfg(test)]
 mod tests {
-    use super::{Service, ServiceError};
-    use crate::{Quantities, Resource};
+    use super::{Objective, Replicas, Service, ServiceError};
+    use crate::{Quantities, Resource, Span};
 
     fn service(json: &str) -> Service {
         serde_json::from_str(json).unwrap()
@@ -271,11 +326,36 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_service_stays_in_range() {
+        let mut shop = service(r#"{"name": "shop", "replica": {"serves": {}}}"#);
+        shop.replica.serves = rps(Quantities::MAX);
+        shop.replicas = Replicas { min: 1, max: Replicas::MOST };
+        assert_eq!(shop.validate(), Ok(()));
+        assert_eq!(shop.carries(Replicas::MOST), rps(Quantities::MAX));
+        assert_eq!(shop.replicas_for(&rps(Quantities::MAX), 1e-9), Replicas::MOST);
+        shop.replica.serves = rps(f64::MIN_POSITIVE);
+        assert_eq!(shop.replicas_wanted(&rps(Quantities::MAX), 1.0), u32::MAX);
+    }
+
+    #[test]
     fn says_which_field_is_wrong() {
         let mut shop = service(r#"{"name": "shop", "replica": {"serves": {}}}"#);
         assert!(matches!(shop.validate(), Err(ServiceError::ServesNothing(_))));
         shop.replica.serves = rps(10.0);
         assert_eq!(shop.validate(), Ok(()));
+        shop.replica.startup = Span::from_mins(31 * 24 * 60);
+        let error = shop.validate().unwrap_err().to_string();
+        assert!(error.contains("replica.startup is 31d: it must be at most 30d"), "{error}");
+        shop.replica.startup = Span::ZERO;
+        shop.objective = Some(Objective { target: 0.9, window: Span::ZERO });
+        assert!(matches!(
+            shop.validate(),
+            Err(ServiceError::Time { field: "objective.window", .. })
+        ));
+        shop.objective = None;
+        shop.gpu_type = Some("a\n".to_owned());
+        assert!(matches!(shop.validate(), Err(ServiceError::Label { field: "gpu_type", .. })));
+        shop.gpu_type = None;
         shop.replicas.min = 101;
         assert!(matches!(shop.validate(), Err(ServiceError::Bounds { .. })));
         let typo = r#"{"name": "shop", "replica": {"serves": {}}, "replcas": {}}"#;

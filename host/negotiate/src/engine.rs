@@ -193,17 +193,16 @@ impl Engine {
         effects
     }
 
-    /// An owner announces that from `at` on it has only `left`: [`Ledger::reclaim`], where holders of lower
-    /// tiers lose their leases first. What is on its way to disk meanwhile ends once it is there.
+    /// An owner announces what it has left from each of these times on: [`Ledger::reclaim`], where holders of
+    /// lower tiers lose their leases first. What is on its way to disk meanwhile ends once it is there.
     pub fn reclaim(
         &mut self,
         owner: &Owner,
-        left: &Quantities,
-        at: Timestamp,
+        notices: &[(Timestamp, Quantities)],
         setting: &mut Setting<'_>,
     ) -> Option<Effect> {
         let Setting { world, ledger, now } = setting;
-        let cut = ledger.reclaim(owner, left, at, *now, lowest_first(*world));
+        let cut = ledger.reclaim(owner, notices, *now, lowest_first(*world));
         (!cut.is_empty()).then_some(Effect::Reclaimed(cut))
     }
 

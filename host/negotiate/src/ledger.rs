@@ -251,6 +251,27 @@ impl Ledger {
         expired
     }
 
+    /// Follows a clock that went back to `now`: what was forgotten as past counts again, as far as its lease is
+    /// still known.
+    pub fn rewind(&mut self, now: Timestamp) {
+        let mut calendars: BTreeMap<Owner, BTreeMap<Resource, Calendar>> = BTreeMap::new();
+        let mut add = |owner: &Owner, (resource, window, steps): &(Resource, Window, i128)| {
+            let all = calendars.entry(owner.clone()).or_default();
+            all.entry(*resource).or_default().add(*window, *steps);
+        };
+        for entry in self.entries.values() {
+            entry.booked.iter().for_each(|booked| add(&entry.lease.owner, booked));
+        }
+        for (owner, account) in &self.accounts {
+            account.reclaimed.iter().for_each(|less| add(owner, less));
+        }
+        let owners: Vec<Owner> = self.accounts.keys().cloned().collect();
+        for owner in owners {
+            self.account(&owner).calendars = calendars.remove(&owner).unwrap_or_default();
+            self.forget_before(&owner, now);
+        }
+    }
+
     /// Books the leases of an earlier run, whatever the capacities are now, and returns those that
     /// changed: a hold is released, since its session is gone, and what ended in between has expired.
     pub fn restore(

@@ -98,6 +98,13 @@ impl History {
         self.limits.keep
     }
 
+    /// Whether it still takes in samples of that time; earlier ones are too old for every policy, and need not be
+    /// kept anywhere.
+    #[must_use]
+    pub fn takes(&self, now: Timestamp, time: Timestamp) -> bool {
+        time >= now.before(self.limits.keep)
+    }
+
     /// Keeps one sample; see [`History::push_all`].
     ///
     /// # Errors
@@ -113,19 +120,42 @@ impl History {
     /// [`PushError`] naming the sample and the field.
     pub fn push_all(&mut self, now: Timestamp, samples: &[Sample]) -> Result<Accepted, PushError> {
         self.check(now, samples)?;
-        let oldest = now.before(self.limits.keep);
         let mut accepted = Accepted::default();
         for sample in samples {
             let time = sample.time.unwrap_or(now);
-            if time < oldest {
-                accepted.stale += 1;
-            } else {
+            if self.takes(now, time) {
                 let ring = self.rings.entry(SeriesKey::of(sample)).or_default();
                 ring.insert(time, sample.value, self.limits.points);
                 accepted.stored += 1;
+            } else {
+                accepted.stale += 1;
             }
         }
         Ok(accepted)
+    }
+
+    /// Whether [`History::push_all`] would take the batch, which changes nothing yet.
+    ///
+    /// # Errors
+    /// [`PushError`] naming the sample and the field.
+    pub fn check(&self, now: Timestamp, samples: &[Sample]) -> Result<(), PushError> {
+        let latest = now + self.limits.ahead;
+        let mut added = BTreeSet::new();
+        for (index, sample) in samples.iter().enumerate() {
+            sample.validate(index)?;
+            let time = sample.time.unwrap_or(now);
+            if time > latest {
+                return Err(PushError::Future { index, time, now, ahead: self.limits.ahead });
+            }
+            let key = SeriesKey::of(sample);
+            if self.takes(now, time) && !self.rings.contains_key(&key) {
+                added.insert(key);
+            }
+            if self.rings.len() + added.len() > self.limits.series {
+                return Err(PushError::TooManySeries { index, limit: self.limits.series });
+            }
+        }
+        Ok(())
     }
 
     /// The series as a policy sees it: the last `length` whole steps before `now`, each the mean of the
@@ -204,27 +234,6 @@ impl History {
     /// Drops every series of a service.
     pub fn forget(&mut self, service: &Name) {
         self.rings.retain(|key, _| key.service != *service);
-    }
-
-    fn check(&self, now: Timestamp, samples: &[Sample]) -> Result<(), PushError> {
-        let latest = now + self.limits.ahead;
-        let oldest = now.before(self.limits.keep);
-        let mut added = BTreeSet::new();
-        for (index, sample) in samples.iter().enumerate() {
-            sample.validate(index)?;
-            let time = sample.time.unwrap_or(now);
-            if time > latest {
-                return Err(PushError::Future { index, time, now, ahead: self.limits.ahead });
-            }
-            let key = SeriesKey::of(sample);
-            if time >= oldest && !self.rings.contains_key(&key) {
-                added.insert(key);
-            }
-            if self.rings.len() + added.len() > self.limits.series {
-                return Err(PushError::TooManySeries { index, limit: self.limits.series });
-            }
-        }
-        Ok(())
     }
 }
 

@@ -1,8 +1,14 @@
-use haggle_model::{Name, Timestamp};
+use haggle_model::{Name, Quantities, Resource, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The metric of a sample that names none: the load of a service.
 pub const DEFAULT_METRIC: &str = "requests_per_second";
+
+/// The most bytes of a metric and a subject together: with the name of a service they make up a key of the store.
+const MOST_NAMES: usize = 313;
+
+/// The largest value of a metric that is no resource.
+const MOST_VALUE: f64 = 1e30;
 
 /// One measurement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -14,14 +20,14 @@ pub struct Sample {
     #[serde(default = "default_metric")]
     #[schema(default = "requests_per_second")]
     pub metric: String,
-    /// The replica, container or machine it was taken on; the whole service if none. 1 to 253
-    /// characters.
+    /// The replica, container or machine it was taken on; the whole service if none. 1 to 253 bytes, and at most
+    /// 313 together with the metric.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// When; the time it arrives if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<Timestamp>,
-    /// A finite number, in the unit of the metric.
+    /// In the unit of the metric: 0 to 1e15 where that is a resource, between -1e30 and 1e30 otherwise.
     pub value: f64,
 }
 
@@ -53,11 +59,19 @@ impl Sample {
         if let Some(subject) = &self.subject
             && !is_subject(subject)
         {
-            let rule = "be 1 to 253 characters, none of them a control character";
+            let rule = "be 1 to 253 bytes, none of them a control character";
             return wrong("subject", quoted(subject), rule);
         }
-        if !self.value.is_finite() {
-            return wrong("value", self.value.to_string(), "be finite");
+        if self.metric.len() + self.subject.as_ref().map_or(0, String::len) > MOST_NAMES {
+            let rule = "have at most 313 bytes together with the metric";
+            return wrong("subject", quoted(self.subject.as_deref().unwrap_or_default()), rule);
+        }
+        let is_resource = Resource::ALL.iter().any(|resource| resource.as_str() == self.metric);
+        if is_resource && !(0.0..=Quantities::MAX).contains(&self.value) {
+            return wrong("value", self.value.to_string(), "lie between 0 and 1e15");
+        }
+        if !(-MOST_VALUE..=MOST_VALUE).contains(&self.value) {
+            return wrong("value", self.value.to_string(), "lie between -1e30 and 1e30");
         }
         Ok(())
     }
@@ -70,7 +84,7 @@ fn is_metric(text: &str) -> bool {
 }
 
 fn is_subject(text: &str) -> bool {
-    (1..=253).contains(&text.chars().count()) && !text.contains(char::is_control)
+    (1..=253).contains(&text.len()) && !text.contains(char::is_control)
 }
 
 fn quoted(text: &str) -> String {
@@ -104,12 +118,25 @@ mod tests {
             ("metric", Sample { metric: String::new(), ..good.clone() }),
             ("subject", Sample { subject: Some(String::new()), ..good.clone() }),
             ("subject", Sample { subject: Some("a\nb".into()), ..good.clone() }),
+            ("subject", Sample { subject: Some("日".repeat(85)), ..good.clone() }),
+            (
+                "subject",
+                Sample { metric: "x".repeat(128), subject: Some("y".repeat(186)), ..good.clone() },
+            ),
             ("value", Sample { value: f64::NAN, ..good.clone() }),
-            ("value", Sample { value: f64::NEG_INFINITY, ..good }),
+            ("value", Sample { value: 2e15, ..good.clone() }),
+            ("value", Sample { value: -5.0, ..good.clone() }),
+            ("value", Sample { metric: "heat".into(), value: 2e30, ..good.clone() }),
+            ("value", Sample { value: f64::NEG_INFINITY, ..good.clone() }),
         ];
         for (field, sample) in bad {
             let error = sample.validate(7).unwrap_err();
             assert_eq!((error.index, error.field), (7, field), "{error}");
         }
+        let names =
+            Sample { metric: "x".repeat(128), subject: Some("y".repeat(185)), ..good.clone() };
+        assert_eq!(names.validate(0), Ok(()));
+        let cold = Sample { metric: "heat".into(), value: -1e30, ..good };
+        assert_eq!(cold.validate(0), Ok(()));
     }
 }

@@ -71,6 +71,11 @@ impl Recent {
         self.0.iter().find(|(at, _)| recent(*at)).map(|(_, replicas)| *replicas)
     }
 
+    /// Forgets what lies ahead of `now`, after the clock went back.
+    pub fn forget_after(&mut self, now: Timestamp) {
+        self.0.retain(|(at, _)| *at <= now);
+    }
+
     fn forget(&mut self, now: Timestamp, window: Span) {
         while self.0.front().is_some_and(|(at, _)| now.since(*at) > window) {
             self.0.pop_front();

@@ -148,8 +148,9 @@ impl Coordinator for Sound {
 
     fn reclaim(&mut self, reclaim: &Reclaim, scene: &Scene, now: Timestamp) -> Vec<Effect> {
         let Reclaim { owner, left, at } = reclaim;
-        let effect =
-            self.with(scene, now, |engine, setting| engine.reclaim(owner, left, *at, setting));
+        let effect = self.with(scene, now, |engine, setting| {
+            engine.reclaim(owner, &[(*at, left.clone())], setting)
+        });
         effect.into_iter().collect()
     }
 

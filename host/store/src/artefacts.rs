@@ -10,11 +10,18 @@ use cap_std::{
     fs::{Dir, OpenOptions},
 };
 
-use crate::{Digest, StoreError};
+use crate::{Digest, Memory, StoreError};
 
 /// Uploaded components, as files named by the digest of their bytes. A file appears under its name only
 /// once it is complete and durable, and no name leads out of the folder.
-pub struct Artefacts {
+pub struct Artefacts(Place);
+
+enum Place {
+    Folder(Folder),
+    Memory(Memory),
+}
+
+struct Folder {
     dir: Dir,
     /// For messages only.
     path: PathBuf,
@@ -33,11 +40,15 @@ impl Artefacts {
             Dir::open_ambient_dir(path, ambient_authority())
         };
         let dir = open().map_err(|e| StoreError::io("open", path, &e))?;
-        let artefacts = Self { dir, path: path.to_owned(), drafts: AtomicU64::new(0) };
-        for name in artefacts.names()?.iter().filter(|name| name.ends_with(DRAFT)) {
-            artefacts.remove(name)?;
+        let folder = Folder { dir, path: path.to_owned(), drafts: AtomicU64::new(0) };
+        for name in folder.names()?.iter().filter(|name| name.ends_with(DRAFT)) {
+            folder.remove(name)?;
         }
-        Ok(artefacts)
+        Ok(Self(Place::Folder(folder)))
+    }
+
+    pub(crate) const fn in_memory(memory: Memory) -> Self {
+        Self(Place::Memory(memory))
     }
 
     /// Keeps the bytes; returns once they are durable.
@@ -45,6 +56,58 @@ impl Artefacts {
     /// # Errors
     /// [`StoreError::Io`]; nothing is kept then.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
+        match &self.0 {
+            Place::Folder(folder) => folder.put(bytes),
+            Place::Memory(memory) => {
+                let digest = Digest::of(bytes);
+                memory.artefacts().insert(digest, bytes.to_vec());
+                Ok(digest)
+            }
+        }
+    }
+
+    /// The bytes with that digest; `None` where there are none.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] where the file has other bytes by now, [`StoreError::Io`] where it cannot be
+    /// read.
+    pub fn get(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        match &self.0 {
+            Place::Folder(folder) => folder.get(digest),
+            Place::Memory(memory) => Ok(memory.artefacts().get(digest).cloned()),
+        }
+    }
+
+    /// The digests of everything that is kept, ascending.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn list(&self) -> Result<BTreeSet<Digest>, StoreError> {
+        match &self.0 {
+            Place::Folder(folder) => folder.list(),
+            Place::Memory(memory) => Ok(memory.artefacts().keys().copied().collect()),
+        }
+    }
+
+    /// Removes everything but `referenced`; returns what was removed. Nothing may be put meanwhile that is
+    /// to be referenced only afterwards.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]; some of it may be removed then.
+    pub fn sweep(&self, referenced: &BTreeSet<Digest>) -> Result<Vec<Digest>, StoreError> {
+        let unreferenced: Vec<Digest> = self.list()?.difference(referenced).copied().collect();
+        for digest in &unreferenced {
+            match &self.0 {
+                Place::Folder(folder) => folder.remove(&file_name(digest))?,
+                Place::Memory(memory) => drop(memory.artefacts().remove(digest)),
+            }
+        }
+        Ok(unreferenced)
+    }
+}
+
+impl Folder {
+    fn put(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
         let name = file_name(&digest);
         // Written again even where it is there: it might be damaged.
@@ -62,12 +125,7 @@ impl Artefacts {
         Ok(digest)
     }
 
-    /// The bytes with that digest; `None` where there are none.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`] where the file has other bytes by now, [`StoreError::Io`] where it cannot be
-    /// read.
-    pub fn get(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+    fn get(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
         let name = file_name(digest);
         let bytes = match self.dir.read(&name) {
             Ok(bytes) => bytes,
@@ -83,26 +141,9 @@ impl Artefacts {
         }
     }
 
-    /// The digests of everything that is kept, ascending.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`].
-    pub fn list(&self) -> Result<BTreeSet<Digest>, StoreError> {
+    fn list(&self) -> Result<BTreeSet<Digest>, StoreError> {
         let names = self.names()?;
         Ok(names.iter().filter_map(|n| n.strip_suffix(EXTENSION)?.parse().ok()).collect())
-    }
-
-    /// Removes everything but `referenced`; returns what was removed. Nothing may be put meanwhile that is
-    /// to be referenced only afterwards.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`]; some of it may be removed then.
-    pub fn sweep(&self, referenced: &BTreeSet<Digest>) -> Result<Vec<Digest>, StoreError> {
-        let unreferenced: Vec<Digest> = self.list()?.difference(referenced).copied().collect();
-        for digest in &unreferenced {
-            self.remove(&file_name(digest))?;
-        }
-        Ok(unreferenced)
     }
 
     fn write(&self, draft: &str, bytes: &[u8]) -> io::Result<()> {

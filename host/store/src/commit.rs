@@ -1,4 +1,5 @@
 use std::{
+    fmt,
     future::Future,
     pin::Pin,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -14,7 +15,7 @@ pub struct Receipt {
     pub sequences: Vec<u64>,
 }
 
-/// The acknowledgement of a batch: a future, and something to wait for on a thread. It is ready once the
+/// The acknowledgement of a batch: a future, something to wait for on a thread, or to be called by. It is ready once the
 /// batch is durable, or once it is known that it will not be. Dropping it does not take the batch back.
 #[must_use = "the batch is durable only once this says so"]
 #[derive(Debug)]
@@ -35,6 +36,16 @@ struct Slot {
 struct State {
     result: Option<Result<Receipt, StoreError>>,
     waker: Option<Waker>,
+    tell: Option<Tell>,
+}
+
+/// Whom to call with the result.
+struct Tell(Box<dyn FnOnce(Result<Receipt, StoreError>) + Send>);
+
+impl fmt::Debug for Tell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tell")
+    }
 }
 
 impl Commit {
@@ -50,6 +61,19 @@ impl Commit {
                 return result;
             }
             state = self.0.ready.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Calls `tell` once the batch is durable or is known never to be: on the store's own thread, which waits
+    /// for it meanwhile, or right away where that is known already. It must neither block nor panic.
+    pub fn then(self, tell: impl FnOnce(Result<Receipt, StoreError>) + Send + 'static) {
+        let mut state = self.0.lock();
+        match state.result.take() {
+            Some(result) => {
+                drop(state);
+                tell(result);
+            }
+            None => state.tell = Some(Tell(Box::new(tell))),
         }
     }
 
@@ -100,7 +124,11 @@ impl Slot {
     /// The first answer stands. (The one that dropping adds after it has been fetched reaches nobody.)
     fn fill(&self, result: Result<Receipt, StoreError>) {
         let mut state = self.lock();
-        if state.result.is_none() {
+        if let Some(Tell(tell)) = state.tell.take() {
+            // `Acknowledge` fills once more when it is dropped: there is nobody left to hear that.
+            drop(state);
+            tell(result);
+        } else if state.result.is_none() {
             state.result = Some(result);
             self.ready.notify_all();
             if let Some(waker) = state.waker.take() {

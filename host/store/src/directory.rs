@@ -13,16 +13,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::StoreError;
+use crate::{StoreError, engine::Engine};
 
-/// The schema that this version writes. It reads the first one as well, which compressed nothing.
-pub(crate) const SCHEMA: u32 = 2;
+/// The schema that this version writes and reads.
+const SCHEMA: u32 = 3;
+
+/// Where the state itself says which schema it has: a directory whose marker and state disagree was mixed
+/// from two.
+const SCHEMA_KEY: &[u8] = &[0x01];
 
 /// A locked data directory; unlocked when dropped.
 pub(crate) struct Directory {
     path: PathBuf,
-    /// The schema that was found, or `None` where the directory is new.
-    found: Option<u32>,
+    /// Whether a store was completely set up in it before.
+    is_set_up: bool,
     _lock: File,
 }
 
@@ -44,11 +48,19 @@ impl Directory {
             Err(TryLockError::Error(e)) => return Err(StoreError::io("lock", &lock_path, &e)),
         }
         let found = read_schema(path)?;
-        if let Some(found) = found.filter(|found| *found > SCHEMA) {
-            return Err(StoreError::NewerSchema { dir: path.to_owned(), found, supported: SCHEMA });
+        match found {
+            Some(found) if found > SCHEMA => {
+                let dir = path.to_owned();
+                return Err(StoreError::NewerSchema { dir, found, supported: SCHEMA });
+            }
+            Some(found) if found < SCHEMA => {
+                let dir = path.to_owned();
+                return Err(StoreError::OlderSchema { dir, found, supported: SCHEMA });
+            }
+            _ => {}
         }
         remove_unfinished_snapshots(&path.join("state"))?;
-        Ok(Self { path: path.to_owned(), found, _lock: lock })
+        Ok(Self { path: path.to_owned(), is_set_up: found.is_some(), _lock: lock })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -59,18 +71,25 @@ impl Directory {
         self.path.join("state")
     }
 
-    /// Whether a store was completely set up in it before.
-    pub(crate) const fn is_set_up(&self) -> bool {
-        self.found.is_some()
-    }
-
-    /// Whether it says that it has this version's schema.
-    pub(crate) fn is_current(&self) -> bool {
-        self.found == Some(SCHEMA)
+    /// Checks that the state is of the schema that the directory says, and marks a new one.
+    pub(crate) fn check(&self, engine: &dyn Engine) -> Result<(), StoreError> {
+        let place = self.path.display();
+        match (engine.get(SCHEMA_KEY)?, self.is_set_up) {
+            (Some(found), _) if *found == SCHEMA.to_be_bytes() => {}
+            (Some(_), _) => {
+                return Err(StoreError::corrupt(place, "it is of another schema than it says"));
+            }
+            (None, true) => return Err(StoreError::corrupt(place, "its state is gone")),
+            (None, false) => {
+                engine.apply(vec![(SCHEMA_KEY.to_vec(), Some(SCHEMA.to_be_bytes().to_vec()))])?;
+                engine.flush()?;
+            }
+        }
+        if self.is_set_up { Ok(()) } else { self.mark() }
     }
 
     /// Says that the store is completely set up, and has this version's schema.
-    pub(crate) fn mark(&self) -> Result<(), StoreError> {
+    fn mark(&self) -> Result<(), StoreError> {
         let (draft, marker) = (self.path.join("format.new"), self.path.join("format"));
         let write = || {
             let mut file = File::create(&draft)?;

@@ -1,6 +1,8 @@
 use std::path::{Path, PathBuf};
 
-use crate::Digest;
+use haggle_model::Timestamp;
+
+use crate::{Digest, SeriesKey};
 
 /// Why the store could not do what it was asked to.
 ///
@@ -33,6 +35,22 @@ pub enum StoreError {
         /// What this version has.
         supported: u32,
     },
+    /// It was written by an earlier version, whose records this one does not read.
+    #[error(
+        "the data directory {dir} was written by an earlier version of Haggle (schema {found}, and this version reads {supported}): choose an empty directory with --data, or move this one away",
+        dir = .dir.display()
+    )]
+    OlderSchema {
+        /// The directory.
+        dir: PathBuf,
+        /// What it has.
+        found: u32,
+        /// What this version has.
+        supported: u32,
+    },
+    /// One record cannot be read; the others can. An iteration goes on behind it.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     /// What is on disk is not what was written.
     #[error(
         "the data in {place} is damaged ({detail}): stop Haggle, then restore the data directory from a backup, or move it away to begin with an empty one"
@@ -83,6 +101,38 @@ pub enum StoreError {
         /// Why.
         detail: String,
     },
+    /// A value would not be read again.
+    #[error("a {what} is refused, because it could not be read again: {detail}")]
+    Irreversible {
+        /// The kind.
+        what: &'static str,
+        /// Why.
+        detail: String,
+    },
+    /// JSON is nested too deep.
+    #[error("a {what} has {depth} levels of nested JSON, and at most {most} are kept: flatten it")]
+    TooDeep {
+        /// The kind.
+        what: &'static str,
+        /// Its levels.
+        depth: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// A series would have too many samples within one hour.
+    #[error(
+        "series {series}: the hour from {hour} would have {count} samples, and at most {most} are kept (ten a second): send them less often, or with times that lie further apart"
+    )]
+    HourFull {
+        /// The series.
+        series: SeriesKey,
+        /// When the hour begins.
+        hour: Timestamp,
+        /// How many it would have.
+        count: usize,
+        /// The limit.
+        most: usize,
+    },
     /// A journalled call names a blob that the store has not and was not given.
     #[error("the journal has no blob {0}: pass its bytes together with the call")]
     MissingBlob(Digest),
@@ -96,7 +146,38 @@ pub enum StoreError {
     Closed,
 }
 
+/// A record that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} {key} cannot be read ({why}): it is left out until it is replaced or deleted")]
+pub struct Unreadable {
+    /// What it is, e.g. `lease`.
+    pub what: &'static str,
+    /// Its key, for a person to read.
+    pub key: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// Leaves out records that cannot be read, and tells about each. Other errors are passed on.
+pub fn readable<T>(
+    items: impl Iterator<Item = Result<T, StoreError>>,
+    mut tell: impl FnMut(Unreadable),
+) -> impl Iterator<Item = Result<T, StoreError>> {
+    items.filter_map(move |item| match item {
+        Err(StoreError::Unreadable(unreadable)) => {
+            tell(unreadable);
+            None
+        }
+        other => Some(other),
+    })
+}
+
 impl StoreError {
+    /// From one record that cannot be decoded.
+    pub(crate) fn unreadable(what: &'static str, key: impl ToString, why: impl ToString) -> Self {
+        Unreadable { what, key: key.to_string(), why: why.to_string() }.into()
+    }
+
     /// From an error of the file system.
     pub(crate) fn io(action: &'static str, path: &Path, error: &std::io::Error) -> Self {
         Self::Io { action, path: path.to_owned(), detail: error.to_string() }

@@ -15,7 +15,7 @@ use crate::{
     key,
     log::{self, RawRecords},
     pages,
-    view::View,
+    view::{Values, View},
 };
 
 const CALLS: u8 = 0x22;
@@ -223,17 +223,18 @@ pub(crate) fn retain(view: &mut View<'_>, limits: Limits) -> Result<(), StoreErr
     let mut blocks = engine.under(&key::prefix(CALLS));
     while size.bytes > limits.bytes || size.calls > limits.calls {
         let Some((key, record)) = blocks.next().transpose()? else { break };
-        let Some(block) = pages::join(engine, &key, record)? else { continue };
-        let records = log::unpack(&block)
-            .ok_or_else(|| StoreError::corrupt(pages::name(&key), "no block of a log"))?;
+        let block = tolerate(pages::join(engine, &key, record))?;
+        // What cannot be read goes with the rest; blobs that only it refers to stay.
+        let records = block.flatten().and_then(|block| log::unpack(&block)).unwrap_or_default();
         for record in records {
             size.bytes = size.bytes.saturating_sub(record.len() as u64);
             size.calls = size.calls.saturating_sub(1);
-            for digest in decode::<StoredCall>(&key, &record)?.references() {
+            let call: Option<StoredCall> = tolerate(decode(&key, &record))?;
+            for digest in call.map(|call| call.references()).unwrap_or_default() {
                 size.bytes = size.bytes.saturating_sub(release(view, &digest)?);
             }
         }
-        view.delete(key.to_vec());
+        view.delete(key);
     }
     if size != before {
         put(view, key::prefix(TOTALS), &size)?;
@@ -258,8 +259,33 @@ fn release(view: &mut View<'_>, digest: &Digest) -> Result<u64, StoreError> {
     }
 }
 
+/// Counts again how much the journal holds, where what is kept of it cannot be read: the value to put right, if
+/// any.
+pub(crate) fn recount(engine: &dyn Engine) -> Result<Values, StoreError> {
+    let mut values = Values::new();
+    if tolerate(size_of(engine))?.is_some() {
+        return Ok(values);
+    }
+    let mut size = JournalSize::default();
+    for call in RawRecords::new(engine, CALLS, log::FIRST, u64::MAX)? {
+        if let Some((_, record)) = tolerate(call)? {
+            size.calls += 1;
+            size.bytes += record.len() as u64;
+        }
+    }
+    for entry in engine.under(&key::prefix(REFERENCES)) {
+        let (key, record) = entry?;
+        let bytes = tolerate(pages::join(engine, &key, record))?.flatten();
+        let references = bytes.map(|bytes| tolerate(decode::<References>(&key, &bytes)));
+        let references = references.transpose()?.flatten();
+        size.bytes += references.map_or(0, |references| references.bytes);
+    }
+    values.insert(key::prefix(TOTALS), Some(Encoding::Postcard.encode(NAME, &size)?));
+    Ok(values)
+}
+
 /// How much the journal holds.
-pub(crate) fn size_of(engine: &Engine) -> Result<JournalSize, StoreError> {
+pub(crate) fn size_of(engine: &dyn Engine) -> Result<JournalSize, StoreError> {
     let key = key::prefix(TOTALS);
     match pages::read(engine, &key)? {
         Some(bytes) => decode(&key, &bytes),
@@ -268,14 +294,14 @@ pub(crate) fn size_of(engine: &Engine) -> Result<JournalSize, StoreError> {
 }
 
 /// The bytes of a blob.
-pub(crate) fn blob(engine: &Engine, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+pub(crate) fn blob(engine: &dyn Engine, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
     pages::read(engine, &key::of(BLOBS, digest))
 }
 
 /// The calls from number `from` up to, not including, `end`. Calls that are forgotten meanwhile are
 /// left out.
 pub(crate) fn calls(
-    engine: &Engine,
+    engine: &dyn Engine,
     from: u64,
     end: u64,
 ) -> Result<impl Iterator<Item = Result<CallRecord, StoreError>> + use<'_>, StoreError> {
@@ -288,7 +314,11 @@ pub(crate) const fn tag() -> u8 {
     CALLS
 }
 
-fn load(engine: &Engine, sequence: u64, bytes: &[u8]) -> Result<Option<CallRecord>, StoreError> {
+fn load(
+    engine: &dyn Engine,
+    sequence: u64,
+    bytes: &[u8],
+) -> Result<Option<CallRecord>, StoreError> {
     let stored: StoredCall = decode(&key::of(CALLS, &sequence), bytes)?;
     let fetch = |payload| match payload {
         Payload::Inline(bytes) => Ok(bytes),
@@ -306,10 +336,8 @@ fn load(engine: &Engine, sequence: u64, bytes: &[u8]) -> Result<Option<CallRecor
         // A blob goes with its last call.
         Err(StoreError::MissingBlob(_)) if is_forgotten(engine, sequence)? => return Ok(None),
         Err(StoreError::MissingBlob(digest)) => {
-            return Err(StoreError::corrupt(
-                format_args!("{NAME} {sequence}"),
-                format_args!("blob {digest} is missing"),
-            ));
+            let why = format_args!("blob {digest} is missing");
+            return Err(StoreError::unreadable(NAME, sequence, why));
         }
         Err(error) => return Err(error),
     };
@@ -327,7 +355,7 @@ fn load(engine: &Engine, sequence: u64, bytes: &[u8]) -> Result<Option<CallRecor
     }))
 }
 
-fn is_forgotten(engine: &Engine, sequence: u64) -> Result<bool, StoreError> {
+fn is_forgotten(engine: &dyn Engine, sequence: u64) -> Result<bool, StoreError> {
     let key = key::of(CALLS, &sequence);
     Ok(engine.last(&key::prefix(CALLS), &key)?.is_none())
 }
@@ -337,7 +365,20 @@ fn size(view: &View<'_>) -> Result<JournalSize, StoreError> {
 }
 
 fn get<T: DeserializeOwned>(view: &View<'_>, key: &[u8]) -> Result<Option<T>, StoreError> {
-    view.get(key)?.map(|bytes| decode(key, &bytes)).transpose()
+    let read = view.get(key).and_then(|bytes| bytes.map(|b| decode(key, &b)).transpose());
+    tolerate(read).map(Option::flatten)
+}
+
+/// Bookkeeping that cannot be read counts as missing: it must not end all writing.
+fn tolerate<T>(read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(StoreError::Unreadable(unreadable)) => {
+            tracing::error!(%unreadable, "the journal is incomplete");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn put(view: &mut View<'_>, key: Vec<u8>, value: &impl Serialize) -> Result<(), StoreError> {
@@ -349,5 +390,5 @@ fn put(view: &mut View<'_>, key: Vec<u8>, value: &impl Serialize) -> Result<(), 
 fn decode<T: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<T, StoreError> {
     Encoding::Postcard
         .decode(bytes)
-        .map_err(|detail| StoreError::corrupt(format_args!("{NAME} {}", pages::name(key)), detail))
+        .map_err(|detail| StoreError::unreadable(NAME, pages::name(key), detail))
 }

@@ -72,7 +72,7 @@ impl Key for Timestamp {
     }
 
     fn decode(input: &mut &[u8]) -> Option<Self> {
-        u64::decode(input).map(Self::from_millis)
+        Self::checked_from_millis(u64::decode(input)?).ok()
     }
 }
 

@@ -1,7 +1,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    StoreError,
+    StoreError, depth,
     key::{self, Key, MAX_KEY},
     pages,
 };
@@ -52,6 +52,26 @@ impl Encoding {
         }
     }
 
+    /// The same for a value that has to be read again as `T`: one that would not be is refused, because it
+    /// would be found only when the store is opened the next time.
+    pub(crate) fn encode_checked<T: DeserializeOwned>(
+        self,
+        what: &'static str,
+        value: &impl Serialize,
+    ) -> Result<Vec<u8>, StoreError> {
+        let bytes = self.encode(what, value)?;
+        if self == Self::Json {
+            let depth = depth::of_text(&bytes);
+            if depth > depth::MOST_KEPT {
+                return Err(StoreError::TooDeep { what, depth, most: depth::MOST_KEPT });
+            }
+        }
+        match self.decode::<T>(&bytes) {
+            Ok(_) => Ok(bytes),
+            Err(detail) => Err(StoreError::Irreversible { what, detail }),
+        }
+    }
+
     /// The value, or what is wrong with it.
     pub(crate) fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, String> {
         match self {
@@ -84,7 +104,7 @@ pub(crate) fn encode_value<K: Kind>(
     key: &[u8],
     value: &impl Serialize,
 ) -> Result<Vec<u8>, StoreError> {
-    let bytes = K::ENCODING.encode(K::NAME, value)?;
+    let bytes = K::ENCODING.encode_checked::<K::Value>(K::NAME, value)?;
     if bytes.len() > K::MAX_BYTES {
         let what = format!("{} {}", K::NAME, pages::name(key));
         return Err(StoreError::TooLarge { what, bytes: bytes.len(), most: K::MAX_BYTES });
@@ -94,7 +114,7 @@ pub(crate) fn encode_value<K: Kind>(
 
 /// The value of that kind in the bytes.
 pub(crate) fn decode_value<K: Kind>(key: &[u8], bytes: &[u8]) -> Result<K::Value, StoreError> {
-    K::ENCODING.decode(bytes).map_err(|detail| {
-        StoreError::corrupt(format_args!("{} {}", K::NAME, pages::name(key)), detail)
-    })
+    K::ENCODING
+        .decode(bytes)
+        .map_err(|detail| StoreError::unreadable(K::NAME, pages::name(key), detail))
 }

@@ -182,6 +182,10 @@ impl Log for Decisions {
     const TAG: u8 = 0x20;
     const NAME: &'static str = "decision";
     type Record = Decision;
+
+    fn at(decision: &Decision) -> Option<Timestamp> {
+        Some(decision.at)
+    }
 }
 
 impl Numbered for Decision {
@@ -197,6 +201,10 @@ impl Log for Outcomes {
     const TAG: u8 = 0x21;
     const NAME: &'static str = "outcome";
     type Record = Outcome;
+
+    fn at(outcome: &Outcome) -> Option<Timestamp> {
+        Some(outcome.at)
+    }
 }
 
 /// Something that happened, to learn from.

@@ -1,4 +1,10 @@
-//! Durable state on sled: what is acknowledged survives the end of the process at any moment.
+//! Durable state: what is acknowledged survives the end of the process at any moment.
+//!
+//! What is accepted can be read again: a batch refuses a value whose encoding does not decode. Should a record
+//! be damaged nevertheless, it alone is left out ([`readable`]).
+//!
+//! A store lies in a data directory, on sled, or in memory; which of both makes no difference above the small
+//! key-value interface in `engine`.
 //!
 //! Everything lies in one ordered keyspace, each kind under its own tag and tenant, so that one
 //! [`Batch`] spans kinds: the leases, the record and the decision of an agreement become durable
@@ -23,10 +29,12 @@
 //! sled finds damage by checksums a page. Damage to the end of its log looks like a write that a crash
 //! cut short, and what lies behind it is dropped without an error.
 
+mod admission;
 mod artefacts;
 mod batch;
 mod bytes;
 mod commit;
+mod depth;
 mod digest;
 mod directory;
 mod engine;
@@ -51,8 +59,10 @@ mod tests;
 pub use artefacts::Artefacts;
 pub use batch::Batch;
 pub use commit::{Commit, Receipt};
+pub use depth::{MOST_JSON_DEPTH, json_depth};
 pub use digest::{Digest, InvalidDigest};
-pub use error::StoreError;
+pub use engine::{Faults, Memory};
+pub use error::{StoreError, Unreadable, readable};
 pub use journal::{Blob, CallRecord, JournalSize};
 pub use key::Key;
 pub use kind::{Encoding, Entry, Kind};
@@ -63,4 +73,4 @@ pub use kinds::{
 pub use log::{Log, Numbered, Records};
 pub use options::{Durability, StoreOptions};
 pub use samples::{Sample, SeriesKey};
-pub use store::Store;
+pub use store::{Pruned, Store};

@@ -11,11 +11,9 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use sled::{Batch, IVec};
-
 use crate::{
     StoreError,
-    engine::Engine,
+    engine::{Engine, Writes},
     key::{self, Key},
 };
 
@@ -38,7 +36,7 @@ const MOST_RATIO: usize = 256;
 /// How often a value that is being replaced is looked for again.
 const ATTEMPTS: usize = 100;
 
-/// Writes and removes values, as part of a sled batch. There is one, in the writer.
+/// Writes and removes values, as part of a group. There is one, in the writer.
 pub(crate) struct Pages {
     next: u64,
 }
@@ -51,58 +49,58 @@ struct Extent {
 }
 
 impl Pages {
-    pub(crate) fn open(engine: &Engine) -> Result<Self, StoreError> {
+    pub(crate) fn open(engine: &dyn Engine) -> Result<Self, StoreError> {
         let prefix = key::prefix(TAG);
         let last = engine.last(&prefix, &key::end_of(&prefix))?;
         let last = last.and_then(|(k, _)| key::decode::<(u64, u64)>(TAG, &k));
         Ok(Self { next: last.map_or(0, |(number, _)| number + 1) })
     }
 
-    /// Turns values (`None` deletes) into what sled is to write.
+    /// Turns values (`None` deletes) into what the engine is to write.
     pub(crate) fn stage(
         &mut self,
-        engine: &Engine,
+        engine: &dyn Engine,
         values: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-    ) -> Result<Batch, StoreError> {
-        let mut batch = Batch::default();
+    ) -> Result<Writes, StoreError> {
+        let mut writes = Writes::new();
         for (key, value) in values {
             let old = engine.get(&key)?;
             if let Some(extent) = old.as_deref().and_then(Extent::read) {
                 for page in extent.page_keys() {
-                    batch.remove(page);
+                    writes.push((page, None));
                 }
             }
             match value {
-                Some(value) => self.put(&mut batch, key, &value),
-                None => batch.remove(key),
+                Some(value) => self.put(&mut writes, key, &value),
+                None => writes.push((key, None)),
             }
         }
-        Ok(batch)
+        Ok(writes)
     }
 
-    fn put(&mut self, batch: &mut Batch, key: Vec<u8>, value: &[u8]) {
+    fn put(&mut self, writes: &mut Writes, key: Vec<u8>, value: &[u8]) {
         let (form, value) = compress(value);
         if value.len() < PAGE {
             let mut record = Vec::with_capacity(value.len() + 1);
             record.push(INLINE | form);
             record.extend_from_slice(&value);
-            batch.insert(key, record);
+            writes.push((key, Some(record)));
             return;
         }
         let extent = Extent { number: self.next, length: value.len() as u64 };
         self.next += 1;
         for (page, bytes) in extent.page_keys().zip(value.chunks(PAGE)) {
-            batch.insert(page, bytes);
+            writes.push((page, Some(bytes.to_vec())));
         }
         let mut record = vec![PAGED | form];
         extent.number.encode(&mut record);
         extent.length.encode(&mut record);
-        batch.insert(key, record);
+        writes.push((key, Some(record)));
     }
 }
 
 /// The value at `key`.
-pub(crate) fn read(engine: &Engine, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+pub(crate) fn read(engine: &dyn Engine, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
     match engine.get(key)? {
         Some(record) => join(engine, key, record),
         None => Ok(None),
@@ -111,9 +109,9 @@ pub(crate) fn read(engine: &Engine, key: &[u8]) -> Result<Option<Vec<u8>>, Store
 
 /// The value whose record was found at `key`; `None` if it was deleted meanwhile.
 pub(crate) fn join(
-    engine: &Engine,
+    engine: &dyn Engine,
     key: &[u8],
-    mut record: IVec,
+    mut record: Vec<u8>,
 ) -> Result<Option<Vec<u8>>, StoreError> {
     for _ in 0..ATTEMPTS {
         let Some((&form, rest)) = record.split_first() else {
@@ -160,7 +158,7 @@ fn decompress(key: &[u8], form: u8, kept: Vec<u8>) -> Result<Vec<u8>, StoreError
 }
 
 fn corrupt(key: &[u8], detail: &str) -> StoreError {
-    StoreError::corrupt(format_args!("record {}", name(key)), detail)
+    StoreError::unreadable("record", name(key), detail)
 }
 
 /// A key for a person to read.
@@ -184,7 +182,7 @@ impl Extent {
     }
 
     /// All pages together; `None` where one is missing.
-    fn value(self, engine: &Engine) -> Result<Option<Vec<u8>>, StoreError> {
+    fn value(self, engine: &dyn Engine) -> Result<Option<Vec<u8>>, StoreError> {
         let mut value = Vec::new();
         for page in self.page_keys() {
             match engine.get(&page)? {

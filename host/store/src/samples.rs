@@ -1,6 +1,6 @@
 //! Samples in chunks of an hour: one record holds all samples of a series within it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use haggle_model::{Name, Span, Timestamp, Window};
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ const NAME: &str = "chunk of samples";
 const CHUNK: Span = Span::from_mins(60);
 
 /// The most samples in a chunk: ten a second.
-const MOST_SAMPLES: usize = 36_000;
+pub(crate) const MOST_SAMPLES: usize = 36_000;
 
 /// Which series a sample belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -51,6 +51,22 @@ struct Chunk {
     values: Vec<f64>,
 }
 
+/// Chunks that are too old.
+pub(crate) struct Stale {
+    /// Their keys.
+    pub(crate) chunks: Vec<Vec<u8>>,
+    /// Where to go on; `None` once all series were looked at.
+    pub(crate) next: Option<Vec<u8>>,
+}
+
+impl fmt::Display for SeriesKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { service, metric, subject } = self;
+        write!(f, "{service} {metric}")?;
+        if subject.is_empty() { Ok(()) } else { write!(f, " of {subject}") }
+    }
+}
+
 impl Key for SeriesKey {
     fn encode(&self, out: &mut Vec<u8>) {
         self.service.encode(out);
@@ -69,70 +85,108 @@ impl Key for SeriesKey {
 
 /// What the keys of all chunks of a series begin with.
 pub(crate) fn series_prefix(series: &SeriesKey) -> Result<Vec<u8>, StoreError> {
-    check_key(NAME, key::of(TAG, series))
+    let key = key::of(TAG, series);
+    check_key(NAME, chunk_key(&key, Timestamp::MAX)).map(|_| key)
+}
+
+/// The hours that samples fall into, with the keys of their chunks.
+pub(crate) fn by_hour(
+    series: &[u8],
+    samples: &[Sample],
+) -> BTreeMap<(Vec<u8>, Timestamp), BTreeMap<Timestamp, f64>> {
+    let mut hours: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+    for sample in samples {
+        let hour = sample.at.floor(CHUNK);
+        hours.entry((chunk_key(series, hour), hour)).or_default().insert(sample.at, sample.value);
+    }
+    hours
 }
 
 /// Adds samples to the chunks they belong to.
 pub(crate) fn merge(
     view: &mut View<'_>,
     series: &[u8],
-    samples: Vec<Sample>,
+    samples: &[Sample],
 ) -> Result<(), StoreError> {
-    let mut chunks: BTreeMap<Timestamp, Vec<Sample>> = BTreeMap::new();
-    for sample in samples {
-        chunks.entry(sample.at.floor(CHUNK)).or_default().push(sample);
-    }
-    for (start, added) in chunks {
-        let key = chunk_key(series, start);
-        let mut merged: BTreeMap<Timestamp, f64> = match view.get(&key)? {
-            Some(bytes) => read(&key, start, &bytes)?.map(|s| (s.at, s.value)).collect(),
-            None => BTreeMap::new(),
+    for ((key, start), added) in by_hour(series, samples) {
+        let stored = view.get(&key).and_then(|bytes| match bytes {
+            Some(bytes) => Ok(read(&key, start, &bytes)?.collect()),
+            None => Ok(Vec::new()),
+        });
+        let stored = match stored {
+            Ok(stored) => stored,
+            // Otherwise nothing could be added to this hour any more.
+            Err(StoreError::Unreadable(unreadable)) => {
+                tracing::error!(%unreadable, "the store replaces samples");
+                Vec::new()
+            }
+            Err(error) => return Err(error),
         };
-        merged.extend(added.iter().map(|sample| (sample.at, sample.value)));
-        if merged.len() > MOST_SAMPLES {
-            return Err(StoreError::TooLarge {
-                what: format!(
-                    "the hour from {start} of series {} ({} samples, at most {MOST_SAMPLES})",
-                    pages::name(series),
-                    merged.len()
-                ),
-                bytes: merged.len() * size_of::<Sample>(),
-                most: MOST_SAMPLES * size_of::<Sample>(),
-            });
-        }
+        let mut merged: BTreeMap<_, _> = stored.into_iter().map(|s| (s.at, s.value)).collect();
+        merged.extend(added);
+        check_count(&key, start, merged.len())?;
         view.put(key, Encoding::Postcard.encode(NAME, &Chunk::of(start, merged))?);
     }
     Ok(())
 }
 
-/// The samples of a series within the window, ascending in time.
-pub(crate) fn within(
-    engine: &Engine,
-    series: &[u8],
-    window: Window,
-) -> Result<Vec<Sample>, StoreError> {
-    let mut samples = Vec::new();
-    let from = chunk_key(series, window.start.floor(CHUNK));
-    for entry in engine.range(from, chunk_key(series, window.end)) {
-        let (key, record) = entry?;
-        let start = chunk_start(series, &key)?;
-        if let Some(bytes) = pages::join(engine, &key, record)? {
-            samples.extend(read(&key, start, &bytes)?.filter(|s| window.contains(s.at)));
-        }
+/// Refuses more samples than an hour may have.
+pub(crate) fn check_count(key: &[u8], hour: Timestamp, count: usize) -> Result<(), StoreError> {
+    if count <= MOST_SAMPLES {
+        return Ok(());
     }
-    Ok(samples)
+    match key::decode::<(SeriesKey, Timestamp)>(TAG, key) {
+        Some((series, _)) => Err(StoreError::HourFull { series, hour, count, most: MOST_SAMPLES }),
+        None => Err(bad_key(key)),
+    }
+}
+
+/// What is stored of an hour; nothing where that cannot be read.
+pub(crate) fn hour(
+    engine: &dyn Engine,
+    key: &[u8],
+    start: Timestamp,
+) -> Result<Vec<Sample>, StoreError> {
+    let stored = pages::read(engine, key).and_then(|bytes| match bytes {
+        Some(bytes) => Ok(read(key, start, &bytes)?.collect()),
+        None => Ok(Vec::new()),
+    });
+    match stored {
+        Err(StoreError::Unreadable(_)) => Ok(Vec::new()),
+        other => other,
+    }
+}
+
+/// The samples of a series within the window, ascending in time, by chunks.
+pub(crate) fn within<'a>(
+    engine: &'a dyn Engine,
+    series: Vec<u8>,
+    window: Window,
+) -> impl Iterator<Item = Result<Vec<Sample>, StoreError>> + use<'a> {
+    let from = chunk_key(&series, window.start.floor(CHUNK));
+    engine.range(from, chunk_key(&series, window.end)).filter_map(move |entry| {
+        let read = entry.and_then(|(key, record)| {
+            let start = chunk_start(&series, &key)?;
+            let Some(bytes) = pages::join(engine, &key, record)? else { return Ok(None) };
+            Ok(Some(read(&key, start, &bytes)?.filter(|s| window.contains(s.at)).collect()))
+        });
+        read.transpose()
+    })
 }
 
 /// All series that have samples, in the order of their keys.
 pub(crate) fn series(
-    engine: &Engine,
+    engine: &dyn Engine,
 ) -> impl Iterator<Item = Result<SeriesKey, StoreError>> + use<'_> {
     let end = key::end_of(&key::prefix(TAG));
     let mut from = key::prefix(TAG);
     std::iter::from_fn(move || {
         let (key, _) = match engine.range(from.clone(), end.clone()).next()? {
             Ok(found) => found,
-            Err(error) => return Some(Err(error)),
+            Err(error) => {
+                from.clone_from(&end);
+                return Some(Err(error));
+            }
         };
         match key::decode::<(SeriesKey, Timestamp)>(TAG, &key) {
             Some((series, _)) => {
@@ -141,23 +195,48 @@ pub(crate) fn series(
                 Some(Ok(series))
             }
             None => {
-                from.clone_from(&end);
-                Some(Err(StoreError::corrupt(pages::name(&key), "no key of a chunk of samples")))
+                from = behind(&key);
+                Some(Err(bad_key(&key)))
             }
         }
     })
 }
 
-/// The keys of the chunks of a series that end at or before that moment.
-pub(crate) fn chunks_before<'a>(
-    engine: &'a Engine,
-    series: &[u8],
+/// Looks for chunks that end at or before `before`, at `most` chunks and series at most.
+pub(crate) fn stale(
+    engine: &dyn Engine,
+    from: Option<Vec<u8>>,
     before: Timestamp,
-) -> impl Iterator<Item = Result<Vec<u8>, StoreError>> + use<'a> {
-    let from = chunk_key(series, Timestamp::default());
-    engine
-        .range(from, chunk_key(series, before.floor(CHUNK)))
-        .map(|entry| entry.map(|(key, _)| key.to_vec()))
+    most: usize,
+) -> Result<Stale, StoreError> {
+    let prefix = key::prefix(TAG);
+    let end = key::end_of(&prefix);
+    let mut from = from.unwrap_or(prefix);
+    let mut stale = Vec::new();
+    for _ in 0..most {
+        let Some((key, _)) = engine.range(from, end.clone()).next().transpose()? else {
+            return Ok(Stale { chunks: stale, next: None });
+        };
+        from = match key::decode::<(SeriesKey, Timestamp)>(TAG, &key) {
+            Some((_, start)) if start < before.floor(CHUNK) => {
+                let next = behind(&key);
+                stale.push(key);
+                next
+            }
+            Some((series, _)) => key::end_of(&key::of(TAG, &series)),
+            None => behind(&key),
+        };
+    }
+    Ok(Stale { chunks: stale, next: Some(from) })
+}
+
+/// The first key after this one.
+fn behind(key: &[u8]) -> Vec<u8> {
+    [key, &[0]].concat()
+}
+
+fn bad_key(key: &[u8]) -> StoreError {
+    StoreError::unreadable(NAME, pages::name(key), "its key")
 }
 
 fn chunk_key(series: &[u8], start: Timestamp) -> Vec<u8> {
@@ -169,7 +248,7 @@ fn chunk_key(series: &[u8], start: Timestamp) -> Vec<u8> {
 fn chunk_start(series: &[u8], key: &[u8]) -> Result<Timestamp, StoreError> {
     key.strip_prefix(series)
         .and_then(|mut rest| Timestamp::decode(&mut rest))
-        .ok_or_else(|| StoreError::corrupt(pages::name(key), "no key of a chunk of samples"))
+        .ok_or_else(|| bad_key(key))
 }
 
 fn read(
@@ -177,9 +256,9 @@ fn read(
     start: Timestamp,
     bytes: &[u8],
 ) -> Result<impl Iterator<Item = Sample> + use<>, StoreError> {
-    let chunk: Chunk = Encoding::Postcard.decode(bytes).map_err(|detail| {
-        StoreError::corrupt(format_args!("{NAME} {}", pages::name(key)), detail)
-    })?;
+    let chunk: Chunk = Encoding::Postcard
+        .decode(bytes)
+        .map_err(|detail| StoreError::unreadable(NAME, pages::name(key), detail))?;
     let mut at = start;
     Ok(chunk.distances.into_iter().zip(chunk.values).map(move |(distance, value)| {
         at = at + Span::from_millis(u64::from(distance));

@@ -28,7 +28,7 @@ impl Sequences {
     /// The next number of that sequence, from 1.
     pub(crate) fn allocate(
         &self,
-        engine: &Engine,
+        engine: &dyn Engine,
         queue: &Queue,
         name: &str,
     ) -> Result<u64, StoreError> {
@@ -75,7 +75,7 @@ fn reservation(name: &str, reserved: u64) -> Result<Batch, StoreError> {
     Ok(batch)
 }
 
-fn stored(engine: &Engine, name: &str) -> Result<Option<u64>, StoreError> {
+fn stored(engine: &dyn Engine, name: &str) -> Result<Option<u64>, StoreError> {
     let key = record_key(name)?;
     let Some(bytes) = pages::read(engine, &key)? else { return Ok(None) };
     serde_json::from_slice(&bytes)

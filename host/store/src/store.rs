@@ -1,15 +1,20 @@
-use std::{path::Path, sync::Arc, thread::JoinHandle};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
+};
 
 use haggle_model::{Timestamp, Window};
 
 use crate::{
-    Artefacts, Batch, CallRecord, Commit, Digest, Entry, JournalSize, Kind, Log, Receipt, Records,
-    Sample, SeriesKey, StoreError, StoreOptions,
-    directory::{Directory, SCHEMA},
-    engine::Engine,
+    Artefacts, Batch, CallRecord, Commit, Digest, Entry, Faults, JournalSize, Kind, Log, Memory,
+    Receipt, Records, Sample, SeriesKey, StoreError, StoreOptions,
+    admission::Admission,
+    directory::Directory,
+    engine::{Disk, Engine, Failing, MemoryEngine},
     journal, key,
     kind::{decode_value, encode_key},
-    log::RawRecords,
+    log::{self, RawRecords},
     pages,
     queue::Queue,
     samples,
@@ -30,38 +35,97 @@ use crate::{
 ///   another record.
 /// - After a failed write nothing more is accepted, and reads may show what would not survive a restart.
 pub struct Store {
-    engine: Arc<Engine>,
+    engine: Arc<dyn Engine>,
     queue: Arc<Queue>,
     marks: Arc<Marks>,
     sequences: Sequences,
+    admission: Admission,
+    /// Where pruning samples goes on.
+    pruning: Mutex<Option<Vec<u8>>>,
     artefacts: Artefacts,
     writer: Option<JoinHandle<()>>,
 }
 
-/// How many deletions go into one batch where there may be many.
-const DELETIONS: usize = 1000;
+/// What a round of forgetting has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// How many records of the engine it deleted: hours of series, or blocks of a log.
+    pub removed: u64,
+    /// Whether nothing is left to be forgotten; otherwise the next round goes on.
+    pub done: bool,
+}
+
+/// How many records a round of forgetting looks at or deletes at most.
+const ROUND: usize = 1000;
 
 impl Store {
     /// Opens the data directory, and makes it where it is missing.
     ///
     /// # Errors
     /// [`StoreError::InUse`], [`StoreError::NotPrivate`], [`StoreError::NewerSchema`],
-    /// [`StoreError::Corrupt`] or [`StoreError::Io`].
+    /// [`StoreError::OlderSchema`], [`StoreError::Corrupt`] or [`StoreError::Io`].
     pub fn open(dir: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
-        let directory = Directory::open(dir)?;
-        let artefacts = Artefacts::open(&directory.path().join("artefacts"))?;
-        let engine = Arc::new(Engine::open(directory, options)?);
-        check_schema(&engine)?;
+        let (engine, artefacts) = on_disk(dir, options)?;
+        Self::start(Arc::new(engine), artefacts, options)
+    }
+
+    /// The same with faults injected, for tests and simulation.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_failing(
+        dir: &Path,
+        options: &StoreOptions,
+        faults: &Faults,
+    ) -> Result<Self, StoreError> {
+        let (engine, artefacts) = on_disk(dir, options)?;
+        Self::start(Arc::new(Failing::new(engine, faults.clone())), artefacts, options)
+    }
+
+    /// An empty store that keeps everything in memory, for a host without a data directory.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] where no thread can be started.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        Self::over(&Memory::new(), &StoreOptions::default(), &Faults::new())
+    }
+
+    /// A store over memory that outlives it, with faults injected: opened again over the same memory, it has
+    /// what was flushed.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] while another store has that memory.
+    pub fn over(
+        memory: &Memory,
+        options: &StoreOptions,
+        faults: &Faults,
+    ) -> Result<Self, StoreError> {
+        let engine = Failing::new(MemoryEngine::open(memory)?, faults.clone());
+        Self::start(Arc::new(engine), Artefacts::in_memory(memory.clone()), options)
+    }
+
+    fn start(
+        engine: Arc<dyn Engine>,
+        artefacts: Artefacts,
+        options: &StoreOptions,
+    ) -> Result<Self, StoreError> {
         let queue = Arc::new(Queue::new(options.queue_bytes));
         let marks = Arc::new(Marks::default());
-        let (engine_, queue_, marks_) = (engine.clone(), queue.clone(), marks.clone());
-        let writer = Writer::new(engine_, queue_, marks_, options)?;
+        let writer = Writer::new(engine.clone(), queue.clone(), marks.clone(), options)?;
         let writer = std::thread::Builder::new()
             .name("store writer".to_owned())
             .spawn(|| writer.run())
-            .map_err(|e| StoreError::io("start the writer of", dir, &e))?;
-        let sequences = Sequences::default();
-        Ok(Self { engine, queue, marks, sequences, artefacts, writer: Some(writer) })
+            .map_err(|e| StoreError::io("start the writer of", Path::new("the store"), &e))?;
+        Ok(Self {
+            engine,
+            queue,
+            marks,
+            sequences: Sequences::default(),
+            admission: Admission::default(),
+            pruning: Mutex::default(),
+            artefacts,
+            writer: Some(writer),
+        })
     }
 
     /// Hands a batch over to be written. Batches become durable in the order in which they are handed over.
@@ -102,15 +166,23 @@ impl Store {
     /// [`StoreError::Corrupt`] or [`StoreError::Io`], as for every method that reads.
     pub fn get<K: Kind>(&self, key: &K::Key) -> Result<Option<K::Value>, StoreError> {
         let key = encode_key::<K>(key)?;
-        pages::read(&self.engine, &key)?.map(|bytes| decode_value::<K>(&key, &bytes)).transpose()
+        pages::read(&*self.engine, &key)?.map(|bytes| decode_value::<K>(&key, &bytes)).transpose()
     }
 
-    /// All records of a kind in the order of their keys, read as they are asked for.
+    /// All records of a kind in the order of their keys, read as they are asked for. One that cannot be read
+    /// is a [`StoreError::Unreadable`], and the others follow ([`crate::readable`] leaves it out); any other
+    /// error is the last item. So it is for every iteration.
     pub fn scan<K: Kind>(&self) -> impl Iterator<Item = Result<Entry<K>, StoreError>> + use<'_, K> {
         let records = self.engine.under(&key::prefix(K::TAG));
         records.filter_map(|entry| {
             entry.and_then(|(key, record)| self.decode::<K>(&key, record)).transpose()
         })
+    }
+
+    /// The keys of all records of a kind, ascending; their values are not decoded.
+    pub fn keys<K: Kind>(&self) -> impl Iterator<Item = Result<K::Key, StoreError>> + use<'_, K> {
+        let records = self.engine.under(&key::prefix(K::TAG));
+        records.map(|entry| entry.and_then(|(key, _)| decode_key::<K>(&key)))
     }
 
     /// Up to `limit` records of a log with numbers above `after`, ascending.
@@ -126,7 +198,7 @@ impl Store {
     /// # Errors
     /// As [`Store::get`].
     pub fn records<L: Log>(&self, from: u64) -> Result<Records<'_, L>, StoreError> {
-        RawRecords::new(&self.engine, L::TAG, from, self.marks.of(L::TAG)).map(Records::new)
+        RawRecords::new(&*self.engine, L::TAG, from, self.marks.of(L::TAG)).map(Records::new)
     }
 
     /// The number of the last durable record of a log, or 0.
@@ -138,36 +210,80 @@ impl Store {
     /// The samples of a series within the window, ascending in time.
     ///
     /// # Errors
-    /// As [`Store::get`].
+    /// As [`Store::get`]; [`Store::sample_chunks`] goes on behind an hour that cannot be read.
     pub fn samples(&self, series: &SeriesKey, window: Window) -> Result<Vec<Sample>, StoreError> {
-        samples::within(&self.engine, &samples::series_prefix(series)?, window)
+        let mut samples = Vec::new();
+        for chunk in self.sample_chunks(series, window)? {
+            samples.extend(chunk?);
+        }
+        Ok(samples)
+    }
+
+    /// The same hour by hour.
+    ///
+    /// # Errors
+    /// [`StoreError::KeyTooLong`].
+    pub fn sample_chunks(
+        &self,
+        series: &SeriesKey,
+        window: Window,
+    ) -> Result<impl Iterator<Item = Result<Vec<Sample>, StoreError>> + use<'_>, StoreError> {
+        Ok(samples::within(&*self.engine, samples::series_prefix(series)?, window))
     }
 
     /// All series that have samples, in the order of their keys.
     pub fn series(&self) -> impl Iterator<Item = Result<SeriesKey, StoreError>> + use<'_> {
-        samples::series(&self.engine)
+        samples::series(&*self.engine)
     }
 
-    /// Deletes samples from before that moment, by whole hours, and returns how many hours of series that
-    /// were. Blocks until it is durable.
+    /// Whether samples may be committed: each hour of a series takes 36,000. To be asked before anything else
+    /// takes them in, and under the same lock as the commit. What is admitted counts from then on.
+    ///
+    /// Reads each hour once; waits for the disk only where an hour is about to be full.
+    ///
+    /// # Errors
+    /// [`StoreError::HourFull`] and [`StoreError::KeyTooLong`], naming the series; and as [`Store::get`].
+    pub fn admit_samples<'s>(
+        &self,
+        batch: impl IntoIterator<Item = (&'s SeriesKey, &'s [Sample])>,
+    ) -> Result<(), StoreError> {
+        self.admission.admit(&*self.engine, &self.queue, batch)
+    }
+
+    /// Deletes samples from before that moment, by whole hours; a series without samples is gone. Looks at
+    /// a thousand hours and series, and the next call goes on from there. Blocks until it is durable.
     ///
     /// # Errors
     /// As [`Store::get`] and [`Commit::wait`].
-    pub fn prune_samples(&self, before: Timestamp) -> Result<u64, StoreError> {
-        let mut pruned = 0;
-        let mut batch = Batch::new();
-        for series in self.series() {
-            let series = samples::series_prefix(&series?)?;
-            for chunk in samples::chunks_before(&self.engine, &series, before) {
-                batch.delete_raw(chunk?);
-                pruned += 1;
-                if batch.operations.len() >= DELETIONS {
-                    self.commit_wait(std::mem::take(&mut batch))?;
-                }
-            }
+    pub fn prune_samples(&self, before: Timestamp) -> Result<Pruned, StoreError> {
+        let mut pruning = self.pruning.lock().unwrap_or_else(PoisonError::into_inner);
+        let stale = samples::stale(&*self.engine, pruning.clone(), before, ROUND)?;
+        let done = stale.next.is_none();
+        let removed = self.delete(stale.chunks)?;
+        *pruning = stale.next;
+        Ok(Pruned { removed, done })
+    }
+
+    /// Lets a log forget its oldest records: all but about the last `most`, and those from before `since`
+    /// (the epoch for no such bound). Records are packed, so a few more may stay. Deletes at most a thousand
+    /// blocks. Blocks until it is durable.
+    ///
+    /// # Errors
+    /// As [`Store::get`] and [`Commit::wait`].
+    pub fn prune_log<L: Log>(&self, most: u64, since: Timestamp) -> Result<Pruned, StoreError> {
+        let keep = self.marks.of(L::TAG).saturating_sub(most);
+        let (stale, done) = log::stale::<L>(&*self.engine, keep, since, ROUND)?;
+        Ok(Pruned { removed: self.delete(stale)?, done })
+    }
+
+    fn delete(&self, keys: Vec<Vec<u8>>) -> Result<u64, StoreError> {
+        if keys.is_empty() {
+            return Ok(0);
         }
-        self.commit_wait(batch)?;
-        Ok(pruned)
+        let removed = keys.len() as u64;
+        let mut batch = Batch::new();
+        keys.into_iter().for_each(|key| batch.delete_raw(key));
+        self.commit_wait(batch).map(|_| removed)
     }
 
     /// The journalled calls from number `from` on, read as they are asked for, up to what is durable now.
@@ -178,7 +294,7 @@ impl Store {
         &self,
         from: u64,
     ) -> Result<impl Iterator<Item = Result<CallRecord, StoreError>> + use<'_>, StoreError> {
-        journal::calls(&self.engine, from, self.marks.of(journal::tag()))
+        journal::calls(&*self.engine, from, self.marks.of(journal::tag()))
     }
 
     /// The bytes that a journalled call refers to.
@@ -186,7 +302,7 @@ impl Store {
     /// # Errors
     /// As [`Store::get`].
     pub fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        journal::blob(&self.engine, digest)
+        journal::blob(&*self.engine, digest)
     }
 
     /// How much the journal holds.
@@ -194,7 +310,7 @@ impl Store {
     /// # Errors
     /// As [`Store::get`].
     pub fn journal_size(&self) -> Result<JournalSize, StoreError> {
-        journal::size_of(&self.engine)
+        journal::size_of(&*self.engine)
     }
 
     /// The next number of the sequence of that name, from 1: ascending, and never given twice, not even
@@ -203,7 +319,7 @@ impl Store {
     /// # Errors
     /// As [`Store::get`] and [`Commit::wait`].
     pub fn allocate(&self, sequence: &str) -> Result<u64, StoreError> {
-        self.sequences.allocate(&self.engine, &self.queue, sequence)
+        self.sequences.allocate(&*self.engine, &self.queue, sequence)
     }
 
     /// The uploaded components.
@@ -212,26 +328,30 @@ impl Store {
         &self.artefacts
     }
 
-    /// What sled takes on disk, in bytes.
+    /// What the state takes in bytes: on disk, or in memory where it lies there.
     ///
     /// # Errors
     /// [`StoreError::Io`].
     pub fn size_on_disk(&self) -> Result<u64, StoreError> {
-        self.engine.size_on_disk()
+        self.engine.size()
     }
 
-    fn decode<K: Kind>(
-        &self,
-        key: &[u8],
-        record: sled::IVec,
-    ) -> Result<Option<Entry<K>>, StoreError> {
-        let Some(bytes) = pages::join(&self.engine, key, record)? else { return Ok(None) };
+    fn decode<K: Kind>(&self, key: &[u8], record: Vec<u8>) -> Result<Option<Entry<K>>, StoreError> {
+        let Some(bytes) = pages::join(&*self.engine, key, record)? else { return Ok(None) };
         let value = decode_value::<K>(key, &bytes)?;
-        let key = key::decode(K::TAG, key).ok_or_else(|| {
-            StoreError::corrupt(format_args!("{} {}", K::NAME, pages::name(key)), "its key")
-        })?;
-        Ok(Some((key, value)))
+        Ok(Some((decode_key::<K>(key)?, value)))
     }
+}
+
+fn on_disk(dir: &Path, options: &StoreOptions) -> Result<(Disk, Artefacts), StoreError> {
+    let directory = Directory::open(dir)?;
+    let artefacts = Artefacts::open(&directory.path().join("artefacts"))?;
+    Ok((Disk::open(directory, options)?, artefacts))
+}
+
+fn decode_key<K: Kind>(key: &[u8]) -> Result<K::Key, StoreError> {
+    key::decode(K::TAG, key)
+        .ok_or_else(|| StoreError::unreadable(K::NAME, pages::name(key), "its key"))
 }
 
 impl Drop for Store {
@@ -249,32 +369,4 @@ impl Drop for Store {
             let _ = writer.join();
         }
     }
-}
-
-/// Where sled itself says which schema it has: a directory whose marker and state disagree was mixed
-/// from two.
-const SCHEMA_KEY: &[u8] = &[0x01];
-
-fn check_schema(engine: &Engine) -> Result<(), StoreError> {
-    let directory = engine.directory();
-    let place = directory.path().display();
-    match engine.get(SCHEMA_KEY)? {
-        Some(found) if *found == SCHEMA.to_be_bytes() => {}
-        Some(found) if !directory.is_current() && *found < *SCHEMA.to_be_bytes().as_slice() => {
-            set_schema(engine)?;
-        }
-        Some(_) => return Err(StoreError::corrupt(place, "it is of another schema than it says")),
-        None if directory.is_set_up() => {
-            return Err(StoreError::corrupt(place, "its state is gone"));
-        }
-        None => set_schema(engine)?,
-    }
-    if directory.is_current() { Ok(()) } else { directory.mark() }
-}
-
-fn set_schema(engine: &Engine) -> Result<(), StoreError> {
-    let mut batch = sled::Batch::default();
-    batch.insert(SCHEMA_KEY, &SCHEMA.to_be_bytes());
-    engine.apply(batch)?;
-    engine.flush()
 }

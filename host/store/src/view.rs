@@ -16,7 +16,7 @@ pub(crate) struct Layer {
 /// The state as one batch sees it: what is applied, under what the group has written so far, under what
 /// the batch itself has.
 pub(crate) struct View<'a> {
-    pub(crate) engine: &'a Engine,
+    pub(crate) engine: &'a dyn Engine,
     /// The next sequence number of each log before this group.
     next: &'a BTreeMap<u8, u64>,
     below: &'a Layer,
@@ -34,7 +34,11 @@ impl Layer {
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn new(engine: &'a Engine, next: &'a BTreeMap<u8, u64>, below: &'a Layer) -> Self {
+    pub(crate) fn new(
+        engine: &'a dyn Engine,
+        next: &'a BTreeMap<u8, u64>,
+        below: &'a Layer,
+    ) -> Self {
         Self { engine, next, below, top: Layer::default() }
     }
 
@@ -78,7 +82,7 @@ impl<'a> View<'a> {
                     receipt.sequences.push(self.append(log, record));
                 }
                 Operation::Truncate { log, before } => log::truncate(self, log, before)?,
-                Operation::Samples { series, samples } => samples::merge(self, &series, samples)?,
+                Operation::Samples { series, samples } => samples::merge(self, &series, &samples)?,
                 Operation::Call(call) => receipt.sequences.push(journal::append(self, call)?),
             }
         }

@@ -25,7 +25,7 @@ pub(crate) struct Marks(RwLock<BTreeMap<u8, u64>>);
 
 /// The only one who writes.
 pub(crate) struct Writer {
-    engine: Arc<Engine>,
+    engine: Arc<dyn Engine>,
     queue: Arc<Queue>,
     marks: Arc<Marks>,
     pages: Pages,
@@ -54,13 +54,17 @@ impl Marks {
 
 impl Writer {
     pub(crate) fn new(
-        engine: Arc<Engine>,
+        engine: Arc<dyn Engine>,
         queue: Arc<Queue>,
         marks: Arc<Marks>,
         options: &StoreOptions,
     ) -> Result<Self, StoreError> {
-        let pages = Pages::open(&engine)?;
-        let next = log::next_numbers(&engine)?;
+        let mut pages = Pages::open(&*engine)?;
+        let recounted = journal::recount(&*engine)?;
+        if !recounted.is_empty() {
+            engine.apply(pages.stage(&*engine, recounted)?)?;
+        }
+        let next = log::next_numbers(&*engine)?;
         // What a recovery found is durable.
         marks.publish(&next);
         Ok(Self {
@@ -122,7 +126,7 @@ impl Writer {
         let mut layer = Layer::default();
         let mut done = Vec::with_capacity(submissions.len());
         for Submission { operations, acknowledge } in submissions {
-            let mut view = View::new(&self.engine, &self.next, &layer);
+            let mut view = View::new(&*self.engine, &self.next, &layer);
             match view.run(operations) {
                 Ok(receipt) => {
                     let top = view.into_layer();
@@ -139,7 +143,7 @@ impl Writer {
     }
 
     fn apply(&mut self, mut layer: Layer) -> Result<(), StoreError> {
-        let mut view = View::new(&self.engine, &self.next, &layer);
+        let mut view = View::new(&*self.engine, &self.next, &layer);
         journal::retain(&mut view, self.journal)?;
         let top = view.into_layer();
         layer.absorb(top);
@@ -151,7 +155,7 @@ impl Writer {
         if layer.values.is_empty() {
             return Ok(());
         }
-        let batch = self.pages.stage(&self.engine, layer.values)?;
+        let batch = self.pages.stage(&*self.engine, layer.values)?;
         self.engine.apply(batch)?;
         self.next = next;
         self.dirty = true;

@@ -1,6 +1,10 @@
 //! Leases that go on for longer, and capacity that its owner takes back.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use haggle_model::{Lease, LeaseId, LeaseState, Owner, Quantities, Resource, Timestamp, Window};
 
@@ -39,32 +43,35 @@ impl Ledger {
         Ok(lease)
     }
 
-    /// An owner announces that from `at` on it has only `left`. What is promised beyond that ends then:
-    /// holds are released, and confirmed leases are cut short in the order of `first`, until the rest
-    /// fits. Returns the leases that changed; their holders have until `at` to negotiate for others. A
-    /// lease on its way to disk stays: [`Ledger::cut_back`] ends it once it is there. When the time has
-    /// come, the new capacity is set.
+    /// An owner announces what it has left from each of these times on, in ascending order and in place of what
+    /// it announced before. What is promised beyond that ends then: holds are released, and confirmed leases
+    /// are cut short in the order of `first`, until the rest fits. Returns the leases that changed; their
+    /// holders have until then to negotiate for others. A lease on its way to disk stays:
+    /// [`Ledger::cut_back`] ends it once it is there. When a time has come, the new capacity is set.
     pub fn reclaim(
         &mut self,
         owner: &Owner,
-        left: &Quantities,
-        at: Timestamp,
+        notices: &[(Timestamp, Quantities)],
         now: Timestamp,
         first: impl Fn(&Lease, &Lease) -> Ordering,
     ) -> Vec<Lease> {
-        let window = Window { start: at.max(now), end: Timestamp::from_millis(u64::MAX) };
         self.forget_reclaims(owner);
         let Some(account) = self.accounts.get_mut(owner) else { return Vec::new() };
         let account = Arc::make_mut(account);
-        let Some(capacity) = account.capacity.clone() else { return Vec::new() };
-        for (resource, had) in capacity {
-            let less = had - steps::down(resource, left.get(resource)).min(had);
-            if less > 0 {
-                account.calendars.entry(resource).or_default().add(window, less);
-                account.reclaimed.push((resource, window, less));
+        let Some(mut had) = account.capacity.clone() else { return Vec::new() };
+        for (at, left) in notices {
+            let window = Window { start: (*at).max(now), end: Timestamp::from_millis(u64::MAX) };
+            for (resource, level) in &mut had {
+                let less = *level - steps::down(*resource, left.get(*resource)).min(*level);
+                if less > 0 {
+                    account.calendars.entry(*resource).or_default().add(window, less);
+                    account.reclaimed.push((*resource, window, less));
+                    *level -= less;
+                }
             }
         }
-        self.cut(owner, window, now, first)
+        let starts = notices.iter().map(|(at, _)| *at).collect();
+        self.cut_from(owner, starts, now, first)
     }
 
     /// Ends, as [`Ledger::reclaim`] does, what does not fit into what has been taken back of an owner since:
@@ -75,15 +82,29 @@ impl Ledger {
         now: Timestamp,
         first: impl Fn(&Lease, &Lease) -> Ordering,
     ) -> Vec<Lease> {
-        let account = self.accounts.get(owner);
-        let reclaimed = account.and_then(|account| account.reclaimed.first());
-        match reclaimed.map(|(_, window, _)| *window) {
-            Some(window) => {
-                let window = Window { start: window.start.max(now), ..window };
-                self.cut(owner, window, now, first)
-            }
-            None => Vec::new(),
+        let reclaimed = self.accounts.get(owner).map_or(&[][..], |account| &account.reclaimed);
+        let starts = reclaimed.iter().map(|(_, window, _)| window.start).collect();
+        self.cut_from(owner, starts, now, first)
+    }
+
+    /// Ends leases from each of these times on until the rest fits that runs before the next.
+    fn cut_from(
+        &mut self,
+        owner: &Owner,
+        starts: BTreeSet<Timestamp>,
+        now: Timestamp,
+        first: impl Fn(&Lease, &Lease) -> Ordering,
+    ) -> Vec<Lease> {
+        let starts: BTreeSet<Timestamp> = starts.into_iter().map(|at| at.max(now)).collect();
+        let ends = starts.iter().skip(1).copied().chain([Timestamp::from_millis(u64::MAX)]);
+        let windows: Vec<Window> =
+            starts.iter().zip(ends).map(|(start, end)| Window { start: *start, end }).collect();
+        let mut changed: BTreeMap<LeaseId, Lease> = BTreeMap::new();
+        for window in windows {
+            let cut = self.cut(owner, window, now, &first);
+            changed.extend(cut.into_iter().map(|lease| (lease.id.clone(), lease)));
         }
+        changed.into_values().collect()
     }
 
     /// Ends leases from the beginning of the window on until the rest fits.

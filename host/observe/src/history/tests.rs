@@ -147,3 +147,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_check_says_the_same_as_a_push_and_changes_nothing() {
+    let mut history = history();
+    let now = at(7200);
+    let stale = sample("web", 3599, 1.0);
+    assert!(!history.takes(now, at(3599)) && history.takes(now, at(3600)));
+    assert_eq!(history.check(now, std::slice::from_ref(&stale)), Ok(()));
+    let good = sample("web", 7200, 1.0);
+    let late = sample("web", 7206, 1.0);
+    let batch = [good.clone(), late];
+    let refused = history.check(now, &batch).unwrap_err();
+    assert!(matches!(refused, PushError::Future { index: 1, .. }));
+    assert_eq!(history.push_all(now, &batch), Err(refused));
+    assert_eq!(history.points(), 0);
+    assert_eq!(history.check(now, std::slice::from_ref(&good)), Ok(()));
+    assert_eq!(history.points(), 0);
+    assert_eq!(history.push_all(now, &[good, stale]), Ok(Accepted { stored: 1, stale: 1 }));
+}

@@ -111,7 +111,7 @@ impl Host {
     ) -> Result<Vec<Lease>, HostError> {
         // Written in the order in which it counts.
         let (leases, written) = self.with_engine(|engine, setting| {
-            let leases = match engine.reclaim(owner, left, at, setting) {
+            let leases = match engine.reclaim(owner, &[(at, left.clone())], setting) {
                 Some(Effect::Reclaimed(leases)) => leases,
                 _ => Vec::new(),
             };

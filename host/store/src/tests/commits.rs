@@ -1,6 +1,6 @@
 use std::{
     pin::pin,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
 };
@@ -8,13 +8,7 @@ use std::{
 use serde_json::json;
 
 use super::{decision, open};
-use crate::{
-    Batch, Decisions, Durability, Negotiations, Store, StoreError, StoreOptions,
-    directory::Directory,
-    engine::Engine,
-    queue::Queue,
-    writer::{Marks, Writer},
-};
+use crate::{Batch, Decisions, Faults, Memory, Negotiations, Store, StoreError, StoreOptions};
 
 struct Unpark(Thread);
 
@@ -139,20 +133,71 @@ fn a_batch_that_fails_leaves_the_others_of_its_group_alone() {
 
 #[test]
 fn a_failed_flush_fails_the_whole_group_and_all_that_follows() {
-    let dir = tempfile::tempdir().unwrap();
-    let options = StoreOptions { durability: Durability::ProcessCrash, ..StoreOptions::default() };
-    let engine = Arc::new(Engine::open(Directory::open(dir.path()).unwrap(), &options).unwrap());
-    let queue = Arc::new(Queue::new(options.queue_bytes));
-    let marks = Arc::new(Marks::default());
-    let writer = Writer::new(engine.clone(), queue.clone(), marks.clone(), &options).unwrap();
-    engine.broken.store(true, Ordering::SeqCst);
-    let group: Vec<_> = (0..10).map(|_| queue.commit(one_decision())).collect();
-    let thread = thread::spawn(|| writer.run());
+    let (memory, faults) = (Memory::new(), Faults::new());
+    let store = Store::over(&memory, &StoreOptions::default(), &faults).unwrap();
+    store.commit_wait(one_decision()).unwrap();
+    faults.fail_flush(1);
+    faults.hold_flushes();
+    // The first of them is on its way, the others wait for the next group.
+    let first = store.commit(one_decision());
+    faults.wait_for_held_flush();
+    let group: Vec<_> = (0..10).map(|_| store.commit(one_decision())).collect();
+    faults.release_flushes();
+    assert!(matches!(first.wait(), Err(StoreError::Io { .. })));
     for commit in group {
-        assert!(matches!(commit.wait(), Err(StoreError::Io { .. })));
+        assert!(
+            matches!(commit.wait(), Err(StoreError::Poisoned(cause)) if cause.contains("no space"))
+        );
     }
-    thread.join().unwrap();
-    let later = queue.commit(one_decision()).wait();
-    assert!(matches!(&later, Err(StoreError::Poisoned(cause)) if cause.contains("no space")));
-    assert_eq!(marks.of(<Decisions as crate::Log>::TAG), 1, "nothing of it is shown");
+    assert!(matches!(store.commit_lazy(one_decision()), Err(StoreError::Poisoned(_))));
+    assert_eq!(store.last_number::<Decisions>(), 1, "nothing of it is shown");
+    assert!(matches!(
+        Store::over(&memory, &StoreOptions::default(), &faults),
+        Err(StoreError::InUse(_))
+    ));
+    drop(store);
+    let store = Store::over(&memory, &StoreOptions::default(), &Faults::new()).unwrap();
+    assert_eq!(store.records::<Decisions>(0).unwrap().count(), 1);
+    assert_eq!(store.commit_wait(one_decision()).unwrap().sequences, [2]);
+}
+
+#[test]
+fn a_failed_write_on_disk_leaves_what_was_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let faults = Faults::new();
+    let store = Store::open_failing(dir.path(), &StoreOptions::default(), &faults).unwrap();
+    faults.fail_apply(2);
+    store.commit_wait(one_decision()).unwrap();
+    let failed = store.commit_wait(one_decision());
+    assert!(matches!(failed, Err(StoreError::Io { action: "write", .. })), "{failed:?}");
+    drop(store);
+    assert_eq!(open(dir.path()).last_number::<Decisions>(), 1);
+}
+
+#[test]
+fn a_commit_calls_back_once_it_is_durable_or_will_never_be() {
+    let faults = Faults::new();
+    let store = Store::over(&Memory::new(), &StoreOptions::default(), &faults).unwrap();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let tell = |sender: &std::sync::mpsc::Sender<_>| {
+        let sender = sender.clone();
+        move |result| sender.send(result).unwrap()
+    };
+    faults.hold_flushes();
+    store.commit(one_decision()).then(tell(&sender));
+    faults.wait_for_held_flush();
+    assert!(receiver.try_recv().is_err(), "it is not durable yet");
+    faults.release_flushes();
+    assert_eq!(receiver.recv().unwrap().map(|receipt| receipt.sequences), Ok(vec![1]));
+    faults.fail_flush(1);
+    store.commit(one_decision()).then(tell(&sender));
+    assert!(receiver.recv().unwrap().is_err());
+    // Refused before it is queued.
+    while store.commit_lazy(Batch::new()).is_ok() {
+        thread::yield_now();
+    }
+    store.commit(one_decision()).then(tell(&sender));
+    assert!(matches!(receiver.recv().unwrap(), Err(StoreError::Poisoned(_))));
+    drop(store);
+    assert!(receiver.try_recv().is_err(), "each is called once");
 }

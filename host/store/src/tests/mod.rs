@@ -1,8 +1,11 @@
 mod commits;
 mod damage;
+mod identity;
 mod journal;
 mod records;
+mod retention;
 mod samples;
+mod unreadable;
 
 use std::path::Path;
 

@@ -27,7 +27,7 @@ fn pinned(amount: f64) -> Ledger {
     let mut ledger = ledger(10.0);
     ledger.hold(&[hold("a", amount, window(0, 100), &[])], at(0)).unwrap();
     let begun = ledger.begin(&confirm(&["a"]), at(1)).unwrap();
-    let changed = ledger.reclaim(&rack(), &cores(0.0), at(20), at(2), by_name);
+    let changed = ledger.reclaim(&rack(), &[(at(20), cores(0.0))], at(2), by_name);
     assert!(changed.is_empty(), "what is on its way to disk stays");
     assert!(ledger.cut_back(&rack(), at(2), by_name).is_empty(), "as long as it is");
     ledger.finish(begun);
@@ -64,9 +64,9 @@ fn nothing_is_cut_where_nothing_was_taken_back_or_all_fits() {
     assert!(ledger.cut_back(&rack(), at(1), by_name).is_empty(), "nothing was taken back");
     let elsewhere = Owner::Service(name("db"));
     assert!(ledger.cut_back(&elsewhere, at(1), by_name).is_empty(), "nobody knows it");
-    assert!(ledger.reclaim(&rack(), &cores(6.0), at(20), at(1), by_name).is_empty());
+    assert!(ledger.reclaim(&rack(), &[(at(20), cores(6.0))], at(1), by_name).is_empty());
     assert!(ledger.cut_back(&rack(), at(1), by_name).is_empty(), "it fits to the last core");
-    assert!(ledger.reclaim(&rack(), &cores(50.0), at(20), at(1), by_name).is_empty());
+    assert!(ledger.reclaim(&rack(), &[(at(20), cores(50.0))], at(1), by_name).is_empty());
     assert!(
         ledger.cut_back(&rack(), at(1), by_name).is_empty(),
         "more than it has is nothing less"
@@ -97,7 +97,7 @@ fn holds_go_first_then_what_comes_first_until_the_rest_fits() {
     }
     let begun = ledger.begin(&confirm(&["a", "b", "c"]), at(1)).unwrap();
     ledger.hold(&[hold("d", 4.0, window(0, 100), &[])], at(1)).unwrap();
-    let changed = ledger.reclaim(&rack(), &cores(5.0), at(20), at(2), smaller_first);
+    let changed = ledger.reclaim(&rack(), &[(at(20), cores(5.0))], at(2), smaller_first);
     assert_eq!(changed.iter().map(|l| &l.id).collect::<Vec<_>>(), [&id("d")]);
     ledger.finish(begun);
     let changed = ledger.cut_back(&rack(), at(3), smaller_first);
@@ -117,7 +117,7 @@ fn only_what_runs_then_and_takes_what_is_short_is_cut() {
     confirmed(&mut ledger, "later", 5.0, 40, 100);
     ledger.hold(&[hold("x", 5.0, window(0, 100), &[])], at(0)).unwrap();
     let begun = ledger.begin(&confirm(&["x"]), at(1)).unwrap();
-    ledger.reclaim(&rack(), &cores(5.0), at(20), at(2), by_name);
+    ledger.reclaim(&rack(), &[(at(20), cores(5.0))], at(2), by_name);
     assert_eq!(ledger.lease(&id("later")).map(|l| l.state), Some(LeaseState::Released));
     assert_eq!(ledger.lease(&id("before")).unwrap().window, window(0, 20), "it ends in time");
     ledger.finish(begun);

@@ -1,0 +1,260 @@
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::Instant,
+};
+
+use crate::{
+    FrontOptions, Problem, Refusal,
+    pace::{Stopwatch, later},
+};
+
+/// What is known of a connection by those who serve it: its socket, its requests and its clock.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    local: SocketAddr,
+    peer: SocketAddr,
+    head_patience: Duration,
+    idle_patience: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    writing: Stopwatch,
+    /// A request's body was not read to its end: the peer may still be sending it.
+    unread: bool,
+}
+
+/// What the connection waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The first request. The peer has sent nothing yet.
+    Opened { until: Instant },
+    /// The rest of a head.
+    Head { until: Instant },
+    /// A handler, or the peer to take the response: whoever of the two is waited for has a clock of its own.
+    Busy,
+    /// The next request.
+    Idle { until: Instant },
+    /// The peer to close its end.
+    Closing { until: Instant },
+}
+
+/// How long, and for how many bytes, a peer that still sends is listened to once everything is said. A
+/// connection that is closed earlier is reset, and the peer may not get to see why it was refused.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 1 << 20;
+
+impl Connection {
+    pub(crate) fn new(local: SocketAddr, peer: SocketAddr, options: &FrontOptions) -> Self {
+        let until = later(Instant::now(), options.head_patience);
+        Self {
+            local,
+            peer,
+            head_patience: options.head_patience,
+            idle_patience: options.idle_patience,
+            state: Mutex::new(State {
+                phase: Phase::Opened { until },
+                writing: Stopwatch::new(options.response),
+                unread: false,
+            }),
+        }
+    }
+
+    /// The address that the peer connected to.
+    pub(crate) const fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    pub(crate) const fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// When the peer has kept the connection waiting for too long; none while it does not.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let state = self.state();
+        let until = match state.phase {
+            Phase::Busy => None,
+            Phase::Opened { until }
+            | Phase::Head { until }
+            | Phase::Idle { until }
+            | Phase::Closing { until } => Some(until),
+        };
+        // A peer that does not take the last response is not idle.
+        state.writing.deadline().or(until)
+    }
+
+    /// The head of a request is complete.
+    pub(crate) fn begin_request(&self) {
+        let mut state = self.state();
+        state.phase = Phase::Busy;
+        state.writing.restart();
+    }
+
+    /// The response is complete.
+    pub(crate) fn end_request(&self) {
+        let mut state = self.state();
+        if state.phase == Phase::Busy {
+            state.phase = Phase::Idle { until: later(Instant::now(), self.idle_patience) };
+        }
+    }
+
+    /// The body of a request is not read any further.
+    pub(crate) fn leave_unread(&self) {
+        self.state().unread = true;
+    }
+
+    fn read(&self) {
+        let mut state = self.state();
+        match state.phase {
+            Phase::Opened { until } => state.phase = Phase::Head { until },
+            Phase::Idle { .. } => {
+                state.phase = Phase::Head { until: later(Instant::now(), self.head_patience) };
+            }
+            Phase::Head { .. } | Phase::Busy | Phase::Closing { .. } => {}
+        }
+    }
+
+    fn wait_to_write(&self) {
+        self.state().writing.wait(Instant::now());
+    }
+
+    fn written(&self, bytes: usize) {
+        let now = Instant::now();
+        let mut state = self.state();
+        state.writing.advance(bytes, now);
+        if let Phase::Idle { until } = &mut state.phase {
+            *until = later(now, self.idle_patience);
+        }
+    }
+
+    /// Nothing more will be written. Whether to wait until the peer has seen it.
+    fn close(&self) -> bool {
+        let mut state = self.state();
+        if !matches!(state.phase, Phase::Closing { .. }) {
+            state.phase = Phase::Closing { until: later(Instant::now(), LINGER) };
+        }
+        state.unread
+    }
+
+    /// What is still to be said to a peer whose time is over: only a head that did not arrive is worth a
+    /// word, since a peer that sent nothing does not wait for an answer.
+    fn last_words(&self) -> Option<Problem> {
+        let state = self.state();
+        let overdue = matches!(state.phase, Phase::Head { until } if until <= Instant::now());
+        let free = state.writing.deadline().is_none();
+        let detail = || {
+            let bound = self.head_patience;
+            format!("the head of the request did not arrive within {bound:?}: send it in one piece")
+        };
+        (overdue && free).then(|| Problem::new(Refusal::Timeout, detail()))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each change is a single assignment: a panic leaves nothing half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A socket that tells its connection what happens.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    stream: TcpStream,
+    connection: Arc<Connection>,
+    discarded: usize,
+}
+
+impl Watched {
+    pub(crate) const fn new(stream: TcpStream, connection: Arc<Connection>) -> Self {
+        Self { stream, connection, discarded: 0 }
+    }
+
+    fn noted(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &written {
+            Poll::Pending => self.connection.wait_to_write(),
+            Poll::Ready(Ok(bytes)) => self.connection.written(*bytes),
+            Poll::Ready(Err(_)) => {}
+        }
+        written
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Some(problem) = self.connection.last_words() {
+            // Into an empty buffer, without waiting; if it fails, the peer sees the connection close.
+            let _ = self.stream.try_write(&problem.to_wire());
+        }
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.connection.read();
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.noted(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.noted(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+        if !self.connection.close() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut scratch = [0; 8 << 10];
+        while self.discarded < LINGER_BYTES {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+            match buffer.filled().len() {
+                0 => break,
+                bytes => self.discarded += bytes,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,62 @@
+use std::time::Duration;
+
+use crate::AllowedHost;
+
+/// How slowly a peer may send or take bytes. Only the time counts in which the host waits for the peer:
+/// that time may not exceed `patience` and the time that the bytes moved so far take at
+/// `bytes_per_second`. A large body therefore has as long as its size needs, and a trickle has not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// How long the peer may keep the host waiting, however little it moves.
+    pub patience: Duration,
+    /// The slowest rate at which a peer that is slower than `patience` still makes headway. 0 counts as 1.
+    pub bytes_per_second: u64,
+}
+
+/// The bounds of a front.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrontOptions {
+    /// How long a request's head may take from its first byte on, and a new connection until its first
+    /// request's head is complete.
+    pub head_patience: Duration,
+    /// How long a connection may be idle between requests.
+    pub idle_patience: Duration,
+    /// How fast a request's body must arrive, while a handler reads it.
+    pub body: Pace,
+    /// How fast a response must be taken, event streams included.
+    pub response: Pace,
+    /// The most bytes of a request's head, the target included.
+    pub head_bytes: usize,
+    /// The most fields of a request's head; more than 8192 count as 8192.
+    pub head_fields: usize,
+    /// The most connections. Further ones get a 503 and are closed.
+    pub connections: usize,
+    /// The most requests in flight, from the head until the response is written. Further ones get a 503.
+    /// Event streams and requests to `/healthz`, `/readyz` and `/metrics` do not count.
+    pub requests: usize,
+    /// The most event streams: responses of the type `text/event-stream`. Further ones get a 503.
+    pub event_streams: usize,
+    /// How long requests in flight may take to end once the front shuts down.
+    pub drain: Duration,
+    /// By which names, beside `localhost`, loopback addresses and the address of the connection, clients
+    /// may ask for the host.
+    pub hosts: Vec<AllowedHost>,
+}
+
+impl Default for FrontOptions {
+    fn default() -> Self {
+        Self {
+            head_patience: Duration::from_secs(10),
+            idle_patience: Duration::from_secs(60),
+            body: Pace { patience: Duration::from_secs(60), bytes_per_second: 16 << 10 },
+            response: Pace { patience: Duration::from_secs(30), bytes_per_second: 1 << 10 },
+            head_bytes: 32 << 10,
+            head_fields: 100,
+            connections: 1024,
+            requests: 512,
+            event_streams: 128,
+            drain: Duration::from_secs(10),
+            hosts: Vec::new(),
+        }
+    }
+}

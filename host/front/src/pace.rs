@@ -1,0 +1,119 @@
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::Pace;
+
+/// Far enough to be never, and near enough for the clock to reach.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Holds one peer to a pace.
+#[derive(Debug)]
+pub(crate) struct Stopwatch {
+    pace: Pace,
+    /// Bytes moved so far.
+    moved: u64,
+    /// How long the peer was waited for, without the present wait.
+    waited: Duration,
+    /// When the present wait began.
+    since: Option<Instant>,
+}
+
+impl Stopwatch {
+    pub(crate) const fn new(pace: Pace) -> Self {
+        Self { pace, moved: 0, waited: Duration::ZERO, since: None }
+    }
+
+    /// From now on the host waits for the peer, unless it did already.
+    pub(crate) fn wait(&mut self, now: Instant) {
+        self.since.get_or_insert(now);
+    }
+
+    /// The peer has moved so many bytes, and is waited for no longer.
+    pub(crate) fn advance(&mut self, bytes: usize, now: Instant) {
+        self.moved = self.moved.saturating_add(bytes as u64);
+        if let Some(since) = self.since.take() {
+            self.waited = self.waited.saturating_add(now.saturating_duration_since(since));
+        }
+    }
+
+    /// Starts anew with the next response.
+    pub(crate) fn restart(&mut self) {
+        *self = Self::new(self.pace);
+    }
+
+    /// When the present wait, if there is one, has taken too long.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let earned = Duration::from_secs(self.moved / self.pace.bytes_per_second.max(1));
+        let left = self.pace.patience.saturating_add(earned).saturating_sub(self.waited);
+        self.since.map(|since| later(since, left))
+    }
+}
+
+/// The moment that long after another; about a year later if that is nearer.
+pub(crate) fn later(from: Instant, by: Duration) -> Instant {
+    from + by.min(NEVER)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::Stopwatch;
+    use crate::Pace;
+
+    const PACE: Pace = Pace { patience: Duration::from_secs(60), bytes_per_second: 100 };
+
+    fn seconds(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    #[test]
+    fn a_trickle_ends_after_the_patience_and_a_steady_sender_does_not() {
+        let begun = Instant::now();
+        for (bytes, survives) in
+            [(1, false), (100, false), (800, false), (1000, true), (5000, true)]
+        {
+            let mut watch = Stopwatch::new(PACE);
+            let mut now = begun;
+            let alive = (0..1000).all(|_| {
+                watch.wait(now);
+                now += seconds(10);
+                let in_time = watch.deadline().is_some_and(|deadline| now <= deadline);
+                watch.advance(bytes, now);
+                in_time
+            });
+            assert_eq!(alive, survives, "{bytes} bytes each 10 s");
+            assert!(alive || now <= begun + seconds(700), "{bytes} bytes held on for too long");
+        }
+    }
+
+    #[test]
+    fn time_counts_only_while_the_peer_is_waited_for() {
+        let begun = Instant::now();
+        let mut watch = Stopwatch::new(PACE);
+        assert_eq!(watch.deadline(), None);
+        watch.wait(begun);
+        watch.wait(begun + seconds(5));
+        assert_eq!(watch.deadline(), Some(begun + seconds(60)));
+        watch.advance(0, begun + seconds(10));
+        assert_eq!(watch.deadline(), None);
+        watch.wait(begun + seconds(1000));
+        assert_eq!(watch.deadline(), Some(begun + seconds(1050)));
+        watch.restart();
+        watch.wait(begun);
+        assert_eq!(watch.deadline(), Some(begun + seconds(60)));
+    }
+
+    #[test]
+    fn extremes_do_not_overflow() {
+        let now = Instant::now();
+        let mut watch = Stopwatch::new(Pace { patience: Duration::MAX, bytes_per_second: 0 });
+        watch.advance(usize::MAX, now);
+        watch.advance(usize::MAX, now);
+        watch.wait(now);
+        assert!(watch.deadline().is_some_and(|deadline| deadline > now));
+    }
+}

@@ -1,0 +1,155 @@
+use axum::{
+    Json,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+
+/// Why the front refused a request: problem details as RFC 9457 has them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// `urn:haggle:problem:` and the refusal; stable, for programs.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The refusal in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What was wrong, the bound, and how to mend it.
+    pub detail: String,
+}
+
+/// What the front refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The request does not say whom it is for.
+    Invalid,
+    /// A page of another site caused it.
+    Forbidden,
+    /// The head or the body took too long to arrive.
+    Timeout,
+    /// It is for another host.
+    Misdirected,
+    /// The head is too large.
+    HeadTooLarge,
+    /// A bound of the host is reached.
+    Busy,
+}
+
+/// How long a client should wait before it asks a busy host again, in seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+const MEDIA_TYPE: HeaderValue = HeaderValue::from_static(Problem::MEDIA_TYPE);
+
+impl Refusal {
+    /// All of them, in the order of their status.
+    pub const ALL: [Self; 6] = [
+        Self::Invalid,
+        Self::Forbidden,
+        Self::Timeout,
+        Self::Misdirected,
+        Self::HeadTooLarge,
+        Self::Busy,
+    ];
+
+    /// The name within the problem's type.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid",
+            Self::Forbidden => "forbidden",
+            Self::Timeout => "timeout",
+            Self::Misdirected => "misdirected",
+            Self::HeadTooLarge => "head_too_large",
+            Self::Busy => "busy",
+        }
+    }
+
+    /// The refusal in words.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Invalid => "Invalid request",
+            Self::Forbidden => "Forbidden to pages of other sites",
+            Self::Timeout => "The request took too long to arrive",
+            Self::Misdirected => "Not the host that was asked for",
+            Self::HeadTooLarge => "The head of the request is too large",
+            Self::Busy => "Try again later",
+        }
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::Invalid => StatusCode::BAD_REQUEST,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::Timeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+impl Problem {
+    /// The content type of a problem.
+    pub const MEDIA_TYPE: &'static str = "application/problem+json";
+
+    /// A problem of that kind.
+    pub(crate) fn new(refusal: Refusal, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("urn:haggle:problem:{}", refusal.as_str()),
+            title: refusal.title().to_owned(),
+            status: refusal.status().as_u16(),
+            detail: detail.into(),
+        }
+    }
+
+    fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn retry_after(&self) -> Option<[(HeaderName, HeaderValue); 1]> {
+        let busy = self.status == Refusal::Busy.status().as_u16();
+        busy.then_some([(header::RETRY_AFTER, RETRY_AFTER)])
+    }
+
+    /// The whole response in HTTP/1.1, after which the connection is closed: for a connection that no
+    /// request has been read from.
+    pub(crate) fn to_wire(&self) -> Vec<u8> {
+        // A problem is plain data, which always has a JSON form.
+        let body = serde_json::to_string(self).unwrap_or_default();
+        let retry = if self.retry_after().is_some() { "retry-after: 1\r\n" } else { "" };
+        let (status, media_type, length) = (self.status(), Self::MEDIA_TYPE, body.len());
+        format!(
+            "HTTP/1.1 {status}\r\ncontent-type: {media_type}\r\ncontent-length: {length}\r\n{retry}connection: close\r\n\r\n{body}"
+        )
+        .into_bytes()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let content_type = [(header::CONTENT_TYPE, MEDIA_TYPE)];
+        (self.status(), self.retry_after(), content_type, Json(self)).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Problem, Refusal};
+
+    #[test]
+    fn a_problem_on_the_wire_is_a_whole_response() {
+        for refusal in Refusal::ALL {
+            let problem = Problem::new(refusal, "because");
+            let text = String::from_utf8(problem.to_wire()).unwrap();
+            let (head, body) = text.split_once("\r\n\r\n").unwrap();
+            let status = refusal.status();
+            assert!(head.starts_with(&format!("HTTP/1.1 {} ", status.as_u16())), "{head}");
+            assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{head}");
+            assert_eq!(head.contains("retry-after: 1\r\n"), refusal == Refusal::Busy, "{head}");
+            assert_eq!(serde_json::from_str::<Problem>(body).unwrap(), problem);
+        }
+    }
+}

@@ -1,0 +1,247 @@
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    io::{self, Write},
+    net::{Shutdown, SocketAddr},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::ConnectInfo,
+    http::{HeaderName, HeaderValue, header},
+    middleware,
+    response::{IntoResponse, Response},
+};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until, timeout},
+};
+use tower::ServiceExt;
+
+use crate::{
+    FrontOptions, Principal, Problem, Refusal,
+    admission::{Admission, admit},
+    body::{Held, Late, Paced},
+    connection::{Connection, Watched},
+    origin::{Guard, check_origin},
+};
+
+/// So many refused connections are waited for until the peer has read why; further ones are closed at once.
+const REFUSALS: usize = 64;
+
+/// How long a refused peer is waited for.
+const REFUSAL_LINGER: Duration = Duration::from_secs(1);
+
+/// How long to wait after the system could not hand out a connection, for lack of file descriptors for
+/// example.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The smallest buffer that hyper takes.
+const LEAST_BUFFER: usize = 8 << 10;
+
+/// The most header fields that hyper makes room for.
+const MOST_FIELDS: usize = 8 << 10;
+
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
+const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+
+/// Serves `router` on `listener` until `shutdown` resolves. Then it accepts nothing more, ends the event
+/// streams, and gives requests in flight the time that [`FrontOptions::drain`] says.
+///
+/// Each request has a [`Principal`] and axum's `ConnectInfo<SocketAddr>` in its extensions. A request's body
+/// that arrives too slowly fails while the handler reads it; the client then gets a 408, whatever the handler
+/// answers.
+///
+/// # Errors
+/// When the listener has no address.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    options: FrontOptions,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    listener.local_addr()?;
+    let (close, closing) = watch::channel(false);
+    let guard = Arc::new(Guard::new(options.hosts.clone()));
+    let admission = Arc::new(Admission::new(&options, closing.clone()));
+    let router = router
+        .layer(middleware::from_fn_with_state(admission, admit))
+        .layer(middleware::from_fn_with_state(guard, check_origin));
+    let server = Arc::new(Server { router, options, closing });
+    let mut connections = JoinSet::new();
+    let mut refusals = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = listener.accept() => accepted,
+        };
+        while connections.try_join_next().is_some() {}
+        while refusals.try_join_next().is_some() {}
+        match accepted {
+            Ok((stream, peer)) if connections.len() < server.options.connections => {
+                connections.spawn(Arc::clone(&server).converse(stream, peer));
+            }
+            Ok((stream, _)) => {
+                if let Ok(stream) = server.refuse(stream)
+                    && refusals.len() < REFUSALS
+                {
+                    refusals.spawn(linger(stream));
+                }
+            }
+            Err(error) if is_of_the_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!("no connection could be accepted: {error}");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    close.send_replace(true);
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if timeout(server.options.drain, drained).await.is_err() {
+        tracing::warn!("closed with {} connections still busy", connections.len());
+        connections.shutdown().await;
+    }
+    Ok(())
+}
+
+struct Server {
+    router: Router,
+    options: FrontOptions,
+    closing: watch::Receiver<bool>,
+}
+
+impl Server {
+    /// Serves one connection until it is closed or has kept the server waiting for too long.
+    async fn converse(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+        let Ok(local) = stream.local_addr() else { return };
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!("a connection keeps Nagle's algorithm: {error}");
+        }
+        let connection = Arc::new(Connection::new(local, peer, &self.options));
+        let io = TokioIo::new(Watched::new(stream, Arc::clone(&connection)));
+        let hard = self.options.head_bytes.saturating_mul(2).max(LEAST_BUFFER);
+        let service = service_fn(|request| self.answer(request, &connection));
+        let http = http1::Builder::new()
+            .header_read_timeout(None)
+            .max_header_size(hard)
+            .max_headers(self.options.head_fields.saturating_mul(2).min(MOST_FIELDS))
+            .max_buf_size(hard)
+            .serve_connection(io, service);
+        let mut http = pin!(http);
+        let mut timer = pin!(sleep_until(Instant::now()));
+        let mut closing = self.closing.clone();
+        let mut closed = pin!(closing.wait_for(|closing| *closing));
+        let mut is_closed = false;
+        poll_fn(|context| {
+            if !is_closed && closed.as_mut().poll(context).is_ready() {
+                is_closed = true;
+                http.as_mut().graceful_shutdown();
+            }
+            if let Poll::Ready(ended) = http.as_mut().poll(context) {
+                if let Err(error) = ended {
+                    tracing::debug!("a connection broke off: {error}");
+                }
+                return Poll::Ready(());
+            }
+            let Some(deadline) = connection.deadline() else { return Poll::Pending };
+            if timer.deadline() != deadline {
+                timer.as_mut().reset(deadline);
+            }
+            timer.as_mut().poll(context)
+        })
+        .await;
+    }
+
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        connection: &Arc<Connection>,
+    ) -> Result<Response, Infallible> {
+        connection.begin_request();
+        let ends = EndsRequest(Arc::clone(connection));
+        let late = Late::default();
+        let mut request = request.map(|incoming| {
+            let pace = self.options.body;
+            Body::new(Paced::new(incoming, pace, Arc::clone(connection), late.clone()))
+        });
+        let extensions = request.extensions_mut();
+        extensions.insert(Arc::clone(connection));
+        extensions.insert(ConnectInfo(connection.peer()));
+        extensions.insert(Principal::Anonymous);
+        let Ok(mut response) = self.router.clone().oneshot(request).await;
+        if late.is_so() {
+            response = self.too_slow().into_response();
+        }
+        let headers = response.headers_mut();
+        headers.insert(RESOURCE_POLICY, SAME_ORIGIN);
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
+        Ok(response.map(|body| Held::hold(body, ends, None)))
+    }
+
+    fn too_slow(&self) -> Problem {
+        let pace = self.options.body;
+        let detail = format!(
+            "the body arrived too slowly: it may pause for {:?} in all, and has more time only at {} bytes per second or more. Send it in one piece",
+            pace.patience, pace.bytes_per_second
+        );
+        Problem::new(Refusal::Timeout, detail)
+    }
+
+    /// Tells a peer, without waiting for it, that there is no room.
+    fn refuse(&self, stream: TcpStream) -> io::Result<TcpStream> {
+        let most = self.options.connections;
+        let detail = format!(
+            "{most} connections are open, which is the most: close those that are idle, or ask again later"
+        );
+        let text = Problem::new(Refusal::Busy, detail).to_wire();
+        let mut stream = stream.into_std()?;
+        // It fits into the empty buffer of a new connection.
+        stream.write_all(&text)?;
+        stream.shutdown(Shutdown::Write)?;
+        TcpStream::from_std(stream)
+    }
+}
+
+/// Tells a connection that the response has ended.
+struct EndsRequest(Arc<Connection>);
+
+impl Drop for EndsRequest {
+    fn drop(&mut self) {
+        self.0.end_request();
+    }
+}
+
+/// Lets a refused peer read why, before the connection is closed.
+async fn linger(stream: TcpStream) {
+    let until_closed = async {
+        let mut scratch = [0; 1 << 10];
+        while stream.readable().await.is_ok() {
+            match stream.try_read(&mut scratch) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => break,
+            }
+        }
+    };
+    // Whether it has closed or not, the connection ends now.
+    let _ = timeout(REFUSAL_LINGER, until_closed).await;
+}
+
+/// Whether accepting failed for one connection only.
+fn is_of_the_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionRefused | ConnectionAborted | ConnectionReset)
+}

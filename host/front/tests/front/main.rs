@@ -1,0 +1,7 @@
+//! The front over real sockets.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod bounds;
+mod pages;
+mod support;

@@ -1,0 +1,100 @@
+use haggle_actuate::ActuateError;
+use haggle_control::{ControlError, ErrorKind as ControlKind};
+use haggle_observe::PushError;
+use haggle_plugins::PluginError;
+use haggle_sandbox::LoadError;
+use haggle_store::StoreError;
+
+/// Why the host did not do what it was asked. Nothing has changed then.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HostError {
+    /// The core refuses.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// A plugin that is not taken.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+    /// Samples that make no sense.
+    #[error(transparent)]
+    Samples(#[from] PushError),
+    /// A failure that makes no sense.
+    #[error("failures[{place}]: {what}")]
+    Failure {
+        /// Which one, from 0.
+        place: usize,
+        /// What is wrong, and how to mend it.
+        what: String,
+    },
+    /// An action that cannot be carried out.
+    #[error(transparent)]
+    Actuate(#[from] ActuateError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The sandbox cannot be set up.
+    #[error("the sandbox cannot be set up: {0}")]
+    Sandbox(LoadError),
+    /// A thread cannot be started, or ended without an answer.
+    #[error("the host cannot go on: {0}")]
+    Task(String),
+    /// The host is closing.
+    #[error("the host is closing: ask again once it runs")]
+    Closing,
+}
+
+/// What kind of trouble it is, whoever carries it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Not there.
+    NotFound,
+    /// Asked for wrongly.
+    Invalid,
+    /// Asked for at the wrong time.
+    Conflict,
+    /// Too many bytes.
+    TooLarge,
+    /// Well-formed, and still not acceptable.
+    Unprocessable,
+    /// Try again later.
+    Busy,
+    /// The host's own trouble.
+    Internal,
+}
+
+impl HostError {
+    /// There is no such thing.
+    pub(crate) fn not_found(what: &'static str, name: impl ToString) -> Self {
+        Self::Control(ControlError::NotFound { what, name: name.to_string() })
+    }
+
+    /// What kind of trouble it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Control(error) => match error.kind() {
+                ControlKind::NotFound => ErrorKind::NotFound,
+                ControlKind::Invalid => ErrorKind::Invalid,
+                ControlKind::Conflict => ErrorKind::Conflict,
+                ControlKind::Unprocessable => ErrorKind::Unprocessable,
+                ControlKind::Busy => ErrorKind::Busy,
+                ControlKind::Internal => ErrorKind::Internal,
+            },
+            Self::Plugin(error) => match error {
+                PluginError::Busy { .. } => ErrorKind::Busy,
+                PluginError::Configuration { .. } => ErrorKind::Invalid,
+                PluginError::Load { cause: LoadError::TooLarge { .. }, .. } => ErrorKind::TooLarge,
+                PluginError::Load { cause: LoadError::Host(_), .. } => ErrorKind::Internal,
+                _ => ErrorKind::Unprocessable,
+            },
+            Self::Store(StoreError::HourFull { .. } | StoreError::KeyTooLong { .. }) => {
+                ErrorKind::Unprocessable
+            }
+            Self::Samples(_) | Self::Failure { .. } => ErrorKind::Invalid,
+            Self::Closing => ErrorKind::Busy,
+            Self::Actuate(_) | Self::Store(_) | Self::Sandbox(_) | Self::Task(_) => {
+                ErrorKind::Internal
+            }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! What the host counts of itself, for Prometheus.
+
+use std::sync::{
+    Mutex,
+    atomic::{AtomicU64, Ordering},
+};
+
+use haggle_control::{Record, State, Write};
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+
+use crate::shared::lock;
+
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    calls: Family<CallLabels, Counter>,
+    fallbacks: Family<PluginLabels, Counter>,
+    negotiations: Family<OutcomeLabels, Counter>,
+    decisions: Counter,
+    passes: Counter,
+    pass_seconds: Histogram,
+    services: Gauge,
+    /// Of each service. They are set when somebody asks. The lock is for those that ask at the same time.
+    gauges: Mutex<ServiceGauges>,
+    tally: Tally,
+}
+
+/// How negotiations ended and how often was decided, since the start.
+#[derive(Debug, Default)]
+struct Tally {
+    approved: AtomicU64,
+    reduced: AtomicU64,
+    denied: AtomicU64,
+    decisions: AtomicU64,
+}
+
+/// How negotiations ended and how often was decided, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Negotiations that got all they wanted.
+    pub approved: u64,
+    /// Negotiations that got a part of it.
+    pub reduced: u64,
+    /// Negotiations that got nothing.
+    pub denied: u64,
+    /// Decisions to scale.
+    pub decisions: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct ServiceGauges {
+    replicas: Family<ServiceLabels, Gauge>,
+    load: Family<ServiceLabels, Gauge<f64, AtomicU64>>,
+    planned: Family<ServiceLabels, Gauge<f64, AtomicU64>>,
+    confidence: Family<ServiceLabels, Gauge<f64, AtomicU64>>,
+    error: Family<ServiceLabels, Gauge<f64, AtomicU64>>,
+    coverage: Family<ServiceLabels, Gauge<f64, AtomicU64>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    plugin: String,
+    function: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PluginLabels {
+    plugin: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ServiceLabels {
+    service: String,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("haggle");
+        let metrics = Self {
+            calls: Family::default(),
+            fallbacks: Family::default(),
+            negotiations: Family::default(),
+            decisions: Counter::default(),
+            passes: Counter::default(),
+            pass_seconds: Histogram::new([0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0]),
+            services: Gauge::default(),
+            gauges: Mutex::default(),
+            registry: Registry::default(),
+            tally: Tally::default(),
+        };
+        registry.register("plugin_calls", "Calls of plugins", metrics.calls.clone());
+        registry.register(
+            "plugin_fallbacks",
+            "Answers for which another generation stood in",
+            metrics.fallbacks.clone(),
+        );
+        registry.register("negotiations", "Negotiations that ended", metrics.negotiations.clone());
+        registry.register("decisions", "Decisions to scale", metrics.decisions.clone());
+        registry.register("turns", "Reconcile passes", metrics.passes.clone());
+        registry.register(
+            "turn_seconds",
+            "How long a reconcile pass takes",
+            metrics.pass_seconds.clone(),
+        );
+        registry.register("services", "Services", metrics.services.clone());
+        lock(&metrics.gauges).register(&mut registry);
+        Self { registry, ..metrics }
+    }
+
+    pub(crate) fn plugin_call(&self, plugin: &str, function: &'static str, ok: bool) {
+        let outcome = if ok { "answered" } else { "failed" };
+        let labels = CallLabels { plugin: plugin.to_owned(), function, outcome };
+        self.calls.get_or_create(&labels).inc();
+    }
+
+    pub(crate) fn fallback(&self, plugin: &str) {
+        self.fallbacks.get_or_create(&PluginLabels { plugin: plugin.to_owned() }).inc();
+    }
+
+    /// Counts what is on its way to disk.
+    pub(crate) fn write(&self, write: &Write) {
+        match write {
+            Write::Append(_) => {
+                self.decisions.inc();
+                self.tally.decisions.fetch_add(1, Ordering::Relaxed);
+            }
+            Write::Put(Record::Negotiation(record)) => {
+                let counter = match record.outcome.as_str() {
+                    "won" => &self.tally.approved,
+                    "reduced" => &self.tally.reduced,
+                    _ => &self.tally.denied,
+                };
+                counter.fetch_add(1, Ordering::Relaxed);
+                let labels = OutcomeLabels { outcome: record.outcome.clone() };
+                self.negotiations.get_or_create(&labels).inc();
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let Tally { approved, reduced, denied, decisions } = &self.tally;
+        Counts {
+            approved: read(approved),
+            reduced: read(reduced),
+            denied: read(denied),
+            decisions: read(decisions),
+        }
+    }
+
+    pub(crate) fn pass(&self, services: usize, seconds: f64) {
+        self.passes.inc();
+        self.pass_seconds.observe(seconds);
+        self.services.set(i64::try_from(services).unwrap_or(i64::MAX));
+    }
+
+    /// The text that Prometheus scrapes, with the figures of the services in this state.
+    pub(crate) fn text(&self, state: &State) -> String {
+        let gauges = lock(&self.gauges);
+        gauges.clear();
+        gauges.set(state);
+        let mut text = String::new();
+        match encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            Err(error) => format!("# the metrics cannot be written: {error}\n"),
+        }
+    }
+}
+
+impl ServiceGauges {
+    fn register(&self, registry: &mut Registry) {
+        registry.register("replicas", "Replicas decided", self.replicas.clone());
+        registry.register("load", "Load last observed", self.load.clone());
+        registry.register("forecast_load", "Load planned for", self.planned.clone());
+        registry.register(
+            "forecast_confidence",
+            "Confidence of the forecast, 0 to 1",
+            self.confidence.clone(),
+        );
+        registry.register(
+            "forecast_scaled_error",
+            "Error of recent forecasts relative to the change from step to step",
+            self.error.clone(),
+        );
+        registry.register(
+            "forecast_coverage",
+            "Share of recent values within the widest interval",
+            self.coverage.clone(),
+        );
+    }
+
+    fn clear(&self) {
+        self.replicas.clear();
+        for family in [&self.load, &self.planned, &self.confidence, &self.error, &self.coverage] {
+            family.clear();
+        }
+    }
+
+    fn set(&self, state: &State) {
+        for (service, known) in state.services() {
+            let labels = ServiceLabels { service: service.name.to_string() };
+            self.replicas.get_or_create(&labels).set(i64::from(known.replicas));
+            let resource = service.load_resource();
+            let planned = &known.planned;
+            let forecast = known.forecast.as_ref();
+            let accuracy = forecast.map(|forecast| &forecast.accuracy);
+            let outlook = forecast.and_then(|forecast| forecast.outlook.as_ref().ok());
+            for (family, value) in [
+                (&self.load, known.observed.map(|(_, load)| load)),
+                (&self.planned, planned.names(resource).then(|| planned.get(resource))),
+                (&self.confidence, outlook.map(|outlook| outlook.confidence)),
+                (&self.error, accuracy.and_then(|accuracy| accuracy.scaled_error())),
+                (
+                    &self.coverage,
+                    accuracy.filter(|accuracy| accuracy.steps > 0).map(|accuracy| accuracy.coverage),
+                ),
+            ] {
+                if let Some(value) = value {
+                    family.get_or_create(&labels).set(value);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! Runs the core: feeds it inputs one at a time and carries out its effects. In a live host this is a thread
+//! of its own, and whatever takes time runs beside it and comes back as an input. In a host that is stepped,
+//! everything is done at once and in order, so that the same steps give the same decisions.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, Sender},
+    },
+    time::Duration,
+};
+
+use haggle_actuate::ActuateError;
+use haggle_control::{
+    Action, Answer, Caller, CommitId, Consultation, Control, ControlError, Effect, Event, EventKind,
+    Input, ReplicaReport, Version,
+};
+use haggle_model::{Endpoint, Name};
+use haggle_negotiate::Message;
+use haggle_store::Commit;
+use haggle_transport::Reply;
+use tokio::sync::oneshot;
+
+use crate::{block_on::block_on, persist, shared::Shared};
+
+/// What the core answers.
+pub(crate) type Answered = Result<Box<Answer>, ControlError>;
+
+/// What comes to the core.
+pub(crate) enum Mail {
+    /// Somebody asks and waits for the answer.
+    Ask(Box<dyn FnOnce(Caller) -> Input + Send>, oneshot::Sender<Answered>),
+    /// Something has happened.
+    Happened(Input),
+    /// Tells when everything before it has been taken in.
+    Barrier(oneshot::Sender<()>),
+    /// The host closes.
+    Close,
+}
+
+/// The core with everything that it has to do.
+pub(crate) struct Reactor {
+    control: Control,
+    shared: Arc<Shared>,
+    callers: BTreeMap<Caller, oneshot::Sender<Answered>>,
+    last_caller: u64,
+    version: Version,
+    beside: Beside,
+}
+
+/// Where work runs that takes time.
+enum Beside {
+    /// At once, before the next input.
+    Inline(VecDeque<Mail>),
+    /// On other threads; what comes of it arrives as mail.
+    Live { mail: Sender<Mail>, commits: Sender<(CommitId, Commit)> },
+}
+
+/// The longest time without a look at the clock.
+const BEAT: Duration = Duration::from_millis(500);
+
+impl Reactor {
+    /// A core that is stepped. `effects` are what it wants done first.
+    pub(crate) fn inline(control: Control, shared: Arc<Shared>, effects: Vec<Effect>) -> Self {
+        Self::start(control, shared, Beside::Inline(VecDeque::new()), effects)
+    }
+
+    /// A core that lives on a thread of its own.
+    pub(crate) fn live(
+        control: Control,
+        shared: Arc<Shared>,
+        mail: Sender<Mail>,
+        effects: Vec<Effect>,
+    ) -> std::io::Result<Self> {
+        let (commits, waiting) = std::sync::mpsc::channel();
+        let told = mail.clone();
+        std::thread::Builder::new()
+            .name("commits".to_owned())
+            .spawn(move || await_commits(&waiting, &told))?;
+        Ok(Self::start(control, shared, Beside::Live { mail, commits }, effects))
+    }
+
+    fn start(control: Control, shared: Arc<Shared>, beside: Beside, effects: Vec<Effect>) -> Self {
+        let version = control.version();
+        let callers = BTreeMap::new();
+        let mut reactor = Self { control, shared, callers, last_caller: 0, version, beside };
+        reactor.shared.snapshot.store(reactor.control.snapshot());
+        reactor.carry_out(effects);
+        reactor.settle();
+        reactor
+    }
+
+    /// Takes mail in until the host closes.
+    pub(crate) fn run(mut self, mail: &Receiver<Mail>) {
+        loop {
+            let now = self.shared.clock.now();
+            let due = self.control.newest().next_due();
+            let pause = due.map_or(BEAT, |due| Duration::from(due.since(now)).min(BEAT));
+            match mail.recv_timeout(pause) {
+                Ok(Mail::Close) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(mail) => self.take(mail),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            self.tick();
+        }
+        for (_, caller) in std::mem::take(&mut self.callers) {
+            drop(caller);
+        }
+    }
+
+    /// Takes one thing in, and everything that follows from it where this host is stepped.
+    pub(crate) fn take(&mut self, mail: Mail) {
+        match mail {
+            Mail::Ask(input, reply) => {
+                self.last_caller += 1;
+                let caller = Caller(self.last_caller);
+                self.callers.insert(caller, reply);
+                self.feed(input(caller));
+            }
+            Mail::Happened(input) => self.feed(input),
+            // Whoever waits for it may have gone.
+            Mail::Barrier(reached) => drop(reached.send(())),
+            Mail::Close => {}
+        }
+        self.settle();
+    }
+
+    /// Lets time pass for what is due.
+    pub(crate) fn tick(&mut self) {
+        let now = self.shared.clock.now();
+        if self.control.newest().next_due().is_some_and(|due| due <= now) {
+            self.feed(Input::Tick);
+            self.settle();
+        }
+    }
+
+    fn feed(&mut self, input: Input) {
+        let effects = self.control.step(self.shared.clock.now(), input);
+        if self.control.version() != self.version {
+            self.version = self.control.version();
+            self.shared.snapshot.store(self.control.snapshot());
+        }
+        self.carry_out(effects);
+    }
+
+    fn settle(&mut self) {
+        while let Beside::Inline(queue) = &mut self.beside
+            && let Some(mail) = queue.pop_front()
+        {
+            if let Mail::Happened(input) = mail {
+                self.feed(input);
+            }
+        }
+    }
+
+    /// Something has happened that this thread has brought about.
+    fn note(&mut self, input: Input) {
+        match &mut self.beside {
+            Beside::Inline(queue) => queue.push_back(Mail::Happened(input)),
+            // The receiver is this reactor.
+            Beside::Live { mail, .. } => drop(mail.send(Mail::Happened(input))),
+        }
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Commit { id, writes } => {
+                    for write in &writes {
+                        self.shared.metrics.write(write);
+                    }
+                    self.commit(id, persist::batch(writes));
+                }
+                Effect::Consult(consultation) => self.consult(consultation),
+                Effect::Deliver { endpoint, message } => self.deliver(endpoint, *message),
+                Effect::Answer { caller, answer } => {
+                    if let Some(reply) = self.callers.remove(&caller) {
+                        // Whoever asked may have gone away.
+                        drop(reply.send(answer));
+                    }
+                }
+                Effect::Actuate(action) => self.actuate(action),
+                Effect::Forget(service) => {
+                    self.shared.forget(&service);
+                    let shared = Arc::clone(&self.shared);
+                    self.beside_driver(async move { shared.driver.forget(service).await });
+                }
+                Effect::Promote { plugin, current, previous } => {
+                    self.shared.promote(&plugin, current.as_deref(), previous.as_deref());
+                }
+                Effect::Publish(event) => self.shared.events.emit(event),
+            }
+        }
+    }
+
+    fn commit(&mut self, id: CommitId, batch: Result<haggle_store::Batch, haggle_store::StoreError>) {
+        let batch = match batch {
+            Ok(batch) => batch,
+            Err(error) => return self.note(Input::CommitFailed(id, error.to_string())),
+        };
+        let commit = self.shared.store.commit(batch);
+        match &mut self.beside {
+            Beside::Inline(_) => {
+                let input = outcome(id, commit);
+                self.note(input);
+            }
+            Beside::Live { commits, .. } => drop(commits.send((id, commit))),
+        }
+    }
+
+    fn consult(&mut self, consultation: Consultation) {
+        let now = self.shared.clock.now();
+        match &self.beside {
+            Beside::Inline(_) => {
+                let answers = self.shared.plugins.consult(now, consultation);
+                self.note(Input::Consulted(answers));
+            }
+            Beside::Live { mail, .. } => {
+                let Some(under_way) = self.shared.under_way.begin(&consultation.messages) else {
+                    return;
+                };
+                let (shared, mail) = (Arc::clone(&self.shared), mail.clone());
+                let plugin = consultation.plugin.clone();
+                let refused: Vec<Message> = consultation.messages.clone();
+                let taken = self.shared.lanes.run(&plugin, move || {
+                    let now = shared.clock.now();
+                    let answers = shared.plugins.consult(now, consultation);
+                    drop(under_way);
+                    drop(mail.send(Mail::Happened(Input::Consulted(answers))));
+                });
+                if !taken {
+                    let why = || Err(format!("too many calls of plugin {plugin} wait already"));
+                    let answers = refused.into_iter().map(|message| (message, why())).collect();
+                    self.note(Input::Consulted(answers));
+                }
+            }
+        }
+    }
+
+    fn deliver(&mut self, endpoint: Endpoint, message: Message) {
+        let shared = Arc::clone(&self.shared);
+        match &self.beside {
+            Beside::Inline(_) => {
+                let reply = block_on(shared.transport.deliver(&endpoint, message.clone()));
+                if let Some(input) = heard(message, reply) {
+                    self.note(input);
+                }
+            }
+            Beside::Live { mail, .. } => {
+                // A party that takes its time is not sent the same again meanwhile.
+                let Some(under_way) = shared.under_way.begin(std::slice::from_ref(&message)) else {
+                    return;
+                };
+                let mail = mail.clone();
+                shared.spawn(Arc::clone(&shared), move |shared| async move {
+                    let reply = shared.transport.deliver(&endpoint, message.clone()).await;
+                    drop(under_way);
+                    if let Some(input) = heard(message, reply) {
+                        drop(mail.send(Mail::Happened(input)));
+                    }
+                });
+            }
+        }
+    }
+
+    fn actuate(&mut self, action: Action) {
+        let shared = Arc::clone(&self.shared);
+        match &self.beside {
+            Beside::Inline(_) => {
+                let service = action.service.name.clone();
+                let report = block_on(shared.apply(action));
+                if let Some(report) = report {
+                    self.note(Input::Driver(vec![report]));
+                }
+                let _ = service;
+            }
+            Beside::Live { mail, .. } => {
+                if !shared.actions.put(action.clone()) {
+                    return;
+                }
+                let mail = mail.clone();
+                let name = action.service.name.clone();
+                shared.spawn(Arc::clone(&shared), move |shared| async move {
+                    while let Some(action) = shared.actions.next(&name) {
+                        if let Some(report) = shared.apply(action).await {
+                            drop(mail.send(Mail::Happened(Input::Driver(vec![report]))));
+                        }
+                    }
+                });
+            }
+        }
+    }
+
+    fn beside_driver(&mut self, work: impl Future<Output = ()> + Send + 'static) {
+        match &self.beside {
+            Beside::Inline(_) => block_on(work),
+            Beside::Live { .. } => {
+                self.shared.spawn(Arc::clone(&self.shared), move |_| work);
+            }
+        }
+    }
+}
+
+/// What the core hears of a delivered message, if anything.
+fn heard(message: Message, reply: Reply) -> Option<Input> {
+    let message = Box::new(message);
+    Some(match reply {
+        Reply::Said(content) => Input::Replied(message, *content),
+        Reply::Nothing => return None,
+        Reply::Unreadable(why) => Input::Unreadable {
+            caller: None,
+            session: message.session.clone(),
+            from: message.to.clone(),
+            about: message.message,
+            why,
+        },
+        Reply::Unreached(why) => {
+            tracing::debug!(session = message.session, party = %message.to, why, "not delivered");
+            Input::Unreached(message, why)
+        }
+        Reply::Never(why) => Input::Undeliverable(message, why),
+    })
+}
+
+/// Waits for commits in their order and tells what became of each.
+fn await_commits(waiting: &Receiver<(CommitId, Commit)>, mail: &Sender<Mail>) {
+    while let Ok((id, commit)) = waiting.recv() {
+        if mail.send(Mail::Happened(outcome(id, commit))).is_err() {
+            return;
+        }
+    }
+}
+
+fn outcome(id: CommitId, commit: Commit) -> Input {
+    match commit.wait() {
+        Ok(_) => Input::Committed(id),
+        Err(error) => Input::CommitFailed(id, error.to_string()),
+    }
+}
+
+impl Shared {
+    /// Has the driver do something, and says how the service looks then. A failure is told of; the next pass
+    /// tries again.
+    pub(crate) async fn apply(&self, action: Action) -> Option<ReplicaReport> {
+        let Action { service, replicas, resources, sequence } = action;
+        let name: Name = service.name.clone();
+        let action = haggle_actuate::Action {
+            service: service.as_ref().clone(),
+            replicas,
+            resources,
+            sequence,
+        };
+        let now = self.clock.now();
+        match self.driver.apply(now, action).await {
+            Ok(()) | Err(ActuateError::Superseded { .. }) => {}
+            Err(error) => self.events.emit(Event {
+                at: now,
+                kind: EventKind::Alert,
+                subject: name.to_string(),
+                message: format!("not scaled to {replicas}: {error}"),
+                detail: serde_json::json!({}),
+            }),
+        }
+        let status = self.driver.status(self.clock.now(), &name)?;
+        Some(ReplicaReport { service: name, desired: status.desired, ready: status.ready })
+    }
+}

@@ -1,0 +1,175 @@
+//! Measured values come in: all of a batch or nothing. What the store does not accept leaves no trace.
+
+use std::collections::BTreeMap;
+
+use haggle_control::{Input, Observed};
+use haggle_model::{Name, Timestamp, Window};
+use haggle_observe::{Accepted, Sample, SeriesKey};
+use haggle_store::{Batch, Outcome, Outcomes, readable};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{HostError, host::Host, shared::Shared};
+
+/// A batch of facts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SampleBatch {
+    /// What was measured.
+    #[serde(default)]
+    pub samples: Vec<Sample>,
+    /// What failed.
+    #[serde(default)]
+    pub failures: Vec<FailureReport>,
+}
+
+/// Something failed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FailureReport {
+    /// The service.
+    pub service: Name,
+    /// The replica, container or API; the service itself if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// When; now if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Timestamp>,
+}
+
+/// The longest subject in bytes, so that it fits into a key.
+const MOST_SUBJECT: usize = 253;
+
+impl Host {
+    /// Takes in facts: all of the batch or nothing. They are durable when this returns.
+    ///
+    /// # Errors
+    /// [`HostError`] saying which sample is wrong and how to mend it.
+    pub async fn push_samples(&self, batch: SampleBatch) -> Result<Accepted, HostError> {
+        let SampleBatch { samples, failures } = batch;
+        let shared = self.shared();
+        let now = shared.clock.now();
+        let state = shared.snapshot.load_full();
+        let services = samples.iter().map(|sample| &sample.service);
+        let reported = failures.iter().map(|failure| &failure.service);
+        for service in services.chain(reported) {
+            state.catalog().service(service)?;
+        }
+        for (place, failure) in failures.iter().enumerate() {
+            check_failure(place, failure, now)?;
+        }
+        let (series, accepted) = {
+            let mut history = shared.history();
+            history.check(now, &samples)?;
+            let series = by_series(&samples, now);
+            let all = series.iter().map(|(key, samples)| (key, samples.as_slice()));
+            shared.store.admit_samples(all)?;
+            let accepted = history.push_all(now, &samples)?;
+            (series, accepted)
+        };
+        let mut batch = Batch::new();
+        for (key, samples) in &series {
+            batch.samples(key, samples)?;
+        }
+        for failure in &failures {
+            batch.append::<Outcomes>(&Outcome {
+                sequence: 0,
+                at: failure.time.unwrap_or(now),
+                subject: failure.subject.clone().unwrap_or_else(|| failure.service.to_string()),
+                kind: "failure".to_owned(),
+                detail: serde_json::json!({ "service": failure.service }),
+            })?;
+        }
+        shared.store.commit(batch).await?;
+        for failure in failures {
+            let at = failure.time.unwrap_or(now);
+            shared.predictor.report_failure(&failure.service, failure.subject, at);
+        }
+        let observed = shared.observed(samples.iter().map(|sample| &sample.service));
+        self.happened(Input::Observed(observed)).await;
+        Ok(accepted)
+    }
+}
+
+impl Shared {
+    /// The latest loads of these services.
+    pub(crate) fn observed<'a>(&self, services: impl Iterator<Item = &'a Name>) -> Vec<Observed> {
+        let state = self.snapshot.load();
+        let names: std::collections::BTreeSet<&Name> = services.collect();
+        let history = self.history();
+        let latest = |name: &Name| {
+            let service = state.catalog().service(name).ok()?;
+            let (at, load) = history.latest(&SeriesKey::load_of(service))?;
+            Some(Observed { service: name.clone(), at, load })
+        };
+        names.into_iter().filter_map(latest).collect()
+    }
+
+    /// Reads back what was measured before a restart.
+    pub(crate) fn restore_history(&self, tell: &mut dyn FnMut(String)) -> Result<(), HostError> {
+        let now = self.clock.now();
+        let keep = self.history().keep();
+        let window = Window { start: now.before(keep), end: now + haggle_model::Span::from_mins(1) };
+        for key in readable(self.store.series(), |unreadable| tell(unreadable.to_string())) {
+            let key = key?;
+            let subject = Some(key.subject.clone()).filter(|subject| !subject.is_empty());
+            for chunk in self.store.sample_chunks(&key, window)? {
+                let chunk = match chunk {
+                    Ok(chunk) => chunk,
+                    Err(haggle_store::StoreError::Unreadable(unreadable)) => {
+                        tell(unreadable.to_string());
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
+                };
+                let samples: Vec<Sample> = chunk
+                    .into_iter()
+                    .map(|sample| Sample {
+                        service: key.service.clone(),
+                        metric: key.metric.clone(),
+                        subject: subject.clone(),
+                        time: Some(sample.at),
+                        value: sample.value,
+                    })
+                    .collect();
+                // They were valid when they came; a limit that was lowered since keeps some of them out.
+                if let Err(error) = self.history().push_all(now, &samples) {
+                    tell(format!("samples of {} are left out: {error}", key.service));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_failure(place: usize, failure: &FailureReport, now: Timestamp) -> Result<(), HostError> {
+    let wrong = |what: String| Err(HostError::Failure { place, what });
+    if let Some(subject) = &failure.subject
+        && (subject.is_empty() || subject.len() > MOST_SUBJECT)
+    {
+        let bytes = subject.len();
+        return wrong(format!("`subject` has {bytes} bytes: give 1 to {MOST_SUBJECT}"));
+    }
+    let latest = now + haggle_model::Span::from_mins(1);
+    match failure.time.filter(|time| *time > latest) {
+        Some(time) => wrong(format!("`time` is {time}, which is ahead of the host's clock, {now}")),
+        None => Ok(()),
+    }
+}
+
+fn by_series(
+    samples: &[Sample],
+    now: Timestamp,
+) -> BTreeMap<haggle_store::SeriesKey, Vec<haggle_store::Sample>> {
+    let mut series: BTreeMap<haggle_store::SeriesKey, Vec<haggle_store::Sample>> = BTreeMap::new();
+    for sample in samples {
+        let key = haggle_store::SeriesKey {
+            service: sample.service.clone(),
+            metric: sample.metric.clone(),
+            subject: sample.subject.clone().unwrap_or_default(),
+        };
+        let at = sample.time.unwrap_or(now);
+        series.entry(key).or_default().push(haggle_store::Sample { at, value: sample.value });
+    }
+    series
+}
