@@ -86,7 +86,8 @@ impl Complaints {
 }
 
 /// At most 1 KiB of a text.
-pub(crate) fn cut(mut text: String) -> String {
+#[must_use]
+pub fn cut(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(MOST_TEXT));
     text
 }

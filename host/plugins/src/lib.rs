@@ -23,7 +23,7 @@ mod uploads;
 mod tests;
 
 pub use breaker::{Breaker, Ticket, Verdict};
-pub use complaints::LastError;
+pub use complaints::{LastError, cut};
 pub use consult::context;
 pub use decider::{Decided, Decider};
 pub use error::Unanswered;
