@@ -63,7 +63,8 @@ impl Tiering {
             }
         }
         let mut by_plugin: BTreeMap<Name, Vec<Arc<Service>>> = BTreeMap::new();
-        for service in catalog.services().filter(|service| due.contains(&service.policy)) {
+        for (service, _) in snapshot.services().filter(|(service, _)| due.contains(&service.policy))
+        {
             let Ok(policy) = catalog.policy(&service.policy) else { continue };
             let services = by_plugin.entry(policy.tiering.plugin.clone()).or_default();
             services.push(Arc::clone(service));
