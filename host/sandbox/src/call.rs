@@ -20,7 +20,7 @@ use crate::{
     contract::log,
     engine,
     error::{CallError, Cause, Diagnostics},
-    functions::Function,
+    functions::{Function, Guest},
     generation::{Exports, Generation},
     limits::Limits,
     metadata::Description,
@@ -84,7 +84,7 @@ impl Generation {
     /// # Errors
     /// [`CallError`] when there is no answer, or one that makes no sense.
     pub fn call<F: Function>(&self, function: &F) -> Result<Called<F::Answer>, CallError> {
-        self.call_within(function, Duration::MAX)
+self.call_within(function, Duration::MAX)
     }
 
     /// As [`Generation::call`], but waits for an instance and for the answer for no longer than `time`, to the
@@ -93,6 +93,14 @@ impl Generation {
     /// # Errors
     /// As [`Generation::call`].
     pub fn call_within<F: Function>(
+        &self,
+        function: &F,
+        time: Duration,
+    ) -> Result<Called<F::Answer>, CallError> {
+        function.call(self, time)
+    }
+
+    pub(crate) fn call_guest<F: Guest>(
         &self,
         function: &F,
         time: Duration,
