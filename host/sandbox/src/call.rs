@@ -84,12 +84,26 @@ impl Generation {
     /// # Errors
     /// [`CallError`] when there is no answer, or one that makes no sense.
     pub fn call<F: Function>(&self, function: &F) -> Result<Called<F::Answer>, CallError> {
-        function.call(self)
+self.call_within(function, Duration::MAX)
+    }
+
+    /// As [`Generation::call`], but waits for an instance and for the answer for no longer than `time`, to the
+    /// millisecond. How much time there is never changes an answer, only whether there is one.
+    ///
+    /// # Errors
+    /// As [`Generation::call`].
+    pub fn call_within<F: Function>(
+        &self,
+        function: &F,
+        time: Duration,
+    ) -> Result<Called<F::Answer>, CallError> {
+        function.call(self, time)
     }
 
     pub(crate) fn call_guest<F: Guest>(
         &self,
         function: &F,
+        time: Duration,
     ) -> Result<Called<F::Answer>, CallError> {
         let failed = |failure: Failure| self.error(F::NAME, failure);
         if !self.roles.contains(&F::ROLE) {
@@ -98,7 +112,7 @@ impl Generation {
         let context = function.context();
         let wasi = self.wasi.then_some((context.now, context.seed));
         let (answer, mut store) = self
-            .run(wasi, async |store, instance, exports| {
+            .run(wasi, time, async |store, instance, exports| {
                 function.invoke(store, instance, exports).await
             })
             .map_err(failed)?;
@@ -118,7 +132,7 @@ impl Generation {
     /// Asks the plugin who it is.
     pub(crate) fn describe(&self) -> Result<Description, CallError> {
         let wasi = self.wasi.then_some((0, 0));
-        self.run(wasi, async |store, instance, exports| {
+        self.run(wasi, Duration::MAX, async |store, instance, exports| {
             exports.metadata.load(&mut *store, instance)?.call_describe(store).await
         })
         .map(|(description, _)| description)
@@ -135,15 +149,20 @@ impl Generation {
     fn run<T>(
         &self,
         wasi: Option<(u64, u64)>,
+        time: Duration,
         guest: impl AsyncFn(&mut Store<State>, &Instance, &Exports) -> wasmtime::Result<T>,
     ) -> Result<(T, Store<State>), Failure> {
         let Runtime { limits, instances, .. } = self.runtime.as_ref();
-        let _permit = instances.acquire(limits.wait()).ok_or(Cause::Busy(limits.wait()))?;
-        match self.attempt(wasi, &guest, meter::FASTEST)? {
+        let started = Instant::now();
+        let left = || limits.within(time.saturating_sub(started.elapsed()));
+        let wait = left().wait();
+        let _permit = instances.acquire(wait).ok_or(Cause::Busy(wait))?;
+        match self.attempt(wasi, &left(), &guest, meter::FASTEST)? {
             Ok(done) => Ok(done),
             // It was stopped before its time. The same call again comes to the same, but further.
             Err(pace) => {
-                let again = self.attempt(wasi, &guest, pace.saturating_mul(2))?;
+                let limits = left();
+                let again = self.attempt(wasi, &limits, &guest, pace.saturating_mul(2))?;
                 again.map_err(|_| Cause::Deadline(limits.deadline()).into())
             }
         }
@@ -153,10 +172,11 @@ impl Generation {
     fn attempt<T>(
         &self,
         wasi: Option<(u64, u64)>,
+        limits: &Limits,
         guest: &impl AsyncFn(&mut Store<State>, &Instance, &Exports) -> wasmtime::Result<T>,
         pace: Pace,
     ) -> Result<Result<(T, Store<State>), Pace>, Failure> {
-        let Runtime { engine, limits, .. } = self.runtime.as_ref();
+        let Runtime { engine, .. } = self.runtime.as_ref();
         let instantiate =
             |error: wasmtime::Error| Failure::from(Cause::Instantiate(format!("{error:#}")));
         let wasi = wasi

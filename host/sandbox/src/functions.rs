@@ -76,10 +76,14 @@ pub trait Function: Serialize + DeserializeOwned {
     /// Leaves out what another plugin has learnt and this one could not read.
     fn forget_models(&mut self) {}
 
-    /// Calls a plugin, for [`Generation::call`]. It is not generic, so that it is compiled once, with this
+    /// Calls a plugin, for [`Generation::call_within`]. It is not generic, so that it is compiled once, with this
     /// crate, and not by whoever calls.
     #[doc(hidden)]
-    fn call(&self, generation: &Generation) -> Result<Called<Self::Answer>, CallError>;
+    fn call(
+        &self,
+        generation: &Generation,
+        time: std::time::Duration,
+    ) -> Result<Called<Self::Answer>, CallError>;
 }
 
 /// How a function is called in a guest.
@@ -134,8 +138,12 @@ macro_rules! function {
                 forget(self);
             }
 
-            fn call(&self, generation: &Generation) -> Result<Called<$answer>, CallError> {
-                generation.call_guest(self)
+            fn call(
+                &self,
+                generation: &Generation,
+                time: std::time::Duration,
+            ) -> Result<Called<$answer>, CallError> {
+                generation.call_guest(self, time)
             }
         }
 

@@ -1,0 +1,170 @@
+//! Who is asked for what, one candidate after the other.
+//!
+//! - What a candidate fails to answer goes to the next one.
+//! - Where a candidate has too little data to go on, only the last one is asked as well, which is the
+//!   built-in one: another generation of the same plugin would want as much, and any answer is better than
+//!   none.
+//! - A model that a candidate cannot read goes back to whoever asked, to be fitted anew.
+
+use crate::error::Unanswered;
+
+/// An answer, and the place of the candidate that gave it.
+pub(crate) type Placed<T> = Result<(usize, T), Unanswered>;
+
+/// Asks for every item of a batch. `ask` is given the place of a candidate and the items; it returns an
+/// answer for each of them or why there is none at all. Where nobody answers an item, the error is that of
+/// the first candidate that was asked for it.
+pub(crate) fn each<T>(
+    candidates: usize,
+    items: usize,
+    mut ask: impl FnMut(usize, &[usize]) -> Result<Vec<Result<T, Unanswered>>, Unanswered>,
+) -> Vec<Option<Placed<T>>> {
+    let mut results: Vec<Option<Placed<T>>> = (0..items).map(|_| None).collect();
+    let mut open: Vec<usize> = (0..items).collect();
+    // Items for which only the last candidate is asked.
+    let mut held: Vec<usize> = Vec::new();
+    for place in 0..candidates {
+        let is_last = place + 1 == candidates;
+        if is_last {
+            open.append(&mut held);
+            open.sort_unstable();
+        }
+        if open.is_empty() {
+            continue;
+        }
+        let asked = std::mem::take(&mut open);
+        let answers = match ask(place, &asked) {
+            Ok(answers) => answers,
+            Err(error) => asked.iter().map(|_| Err(error.clone())).collect(),
+        };
+        for (item, answer) in asked.into_iter().zip(answers) {
+            let Some(result) = results.get_mut(item) else { continue };
+            match answer {
+                Ok(answer) => *result = Some(Ok((place, answer))),
+                Err(error) => {
+                    if error.is_lack_of_data() {
+                        held.push(item);
+                    } else if !error.is_foreign_model() {
+                        open.push(item);
+                    }
+                    remember(result, error);
+                }
+            }
+        }
+    }
+    results
+}
+
+/// Asks for one answer.
+pub(crate) fn one<T>(
+    candidates: usize,
+    mut ask: impl FnMut(usize) -> Result<T, Unanswered>,
+) -> Option<Placed<T>> {
+    let answers = each(candidates, 1, |place, _| Ok(vec![ask(place)]));
+    answers.into_iter().next().flatten()
+}
+
+/// The first error counts, but one that only says that nobody was asked.
+fn remember<T>(result: &mut Option<Placed<T>>, error: Unanswered) {
+    let says_more = !matches!(error, Unanswered::Paused { .. } | Unanswered::Late(_));
+    let is_vague =
+        matches!(result, None | Some(Err(Unanswered::Paused { .. } | Unanswered::Late(_))));
+    if result.is_none() || (is_vague && says_more) {
+        *result = Some(Err(error));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use haggle_model::Name;
+    use haggle_sandbox::{Digest, types::Fault};
+    use proptest::prelude::*;
+
+    use super::{each, one};
+    use crate::{Unanswered, Who};
+
+    fn who(place: usize) -> Who {
+        let plugin = Name::new(&format!("p{place}")).unwrap();
+        Who { plugin, generation: 1, digest: Digest::of(b"") }
+    }
+
+    fn fault(place: usize, fault: Fault) -> Unanswered {
+        Unanswered::Item { by: who(place), function: "f", fault }
+    }
+
+    fn internal(place: usize) -> Unanswered {
+        fault(place, Fault::Internal("broken".into()))
+    }
+
+    #[test]
+    fn only_items_without_an_answer_go_to_the_next_candidate() {
+        let mut asked = Vec::new();
+        let answers = each(3, 4, |place, items| {
+            asked.push((place, items.to_vec()));
+            Ok(items
+                .iter()
+                .map(|item| match (place, item) {
+                    (0, 1) => Err(internal(0)),
+                    (0, 2) => Err(fault(0, Fault::InsufficientData("10 values".into()))),
+                    (0, 3) => Err(fault(0, Fault::IncompatibleModel("old".into()))),
+                    _ => Ok(10 * place + item),
+                })
+                .collect())
+        });
+        assert_eq!(asked, [(0, vec![0, 1, 2, 3]), (1, vec![1]), (2, vec![2])]);
+        let answers: Vec<_> = answers.into_iter().map(Option::unwrap).collect();
+        assert_eq!(answers[..3], [Ok((0, 0)), Ok((1, 11)), Ok((2, 22))]);
+        assert!(answers[3].as_ref().unwrap_err().to_string().contains("old"));
+    }
+
+    #[test]
+    fn where_nobody_answers_the_error_is_that_of_the_plugin_that_was_named() {
+        let failed: Option<super::Placed<()>> = one(3, |place| match place {
+            0 => Err(Unanswered::Late(who(0))),
+            _ => Err(internal(place)),
+        });
+        assert_eq!(failed, Some(Err(internal(1))));
+        assert_eq!(one::<()>(0, |_| unreachable!()), None);
+    }
+
+    proptest! {
+        /// Every item is answered by the first candidate that answers it.
+        #[test]
+        fn an_answer_is_found_where_anybody_has_one(
+            // For each candidate and item: 0 answers, 1 fails, 2 lacks data.
+            does in prop::collection::vec(prop::collection::vec(0_u8..3, 5), 1..4),
+            fails in prop::collection::vec(any::<bool>(), 4),
+        ) {
+            let last = does.len() - 1;
+            let answers = each(does.len(), 5, |place, items| {
+                if fails[place] {
+                    return Err(internal(place));
+                }
+                Ok(items.iter().map(|item| match does[place][*item] {
+                    0 => Ok(*item),
+                    1 => Err(internal(place)),
+                    _ => Err(fault(place, Fault::InsufficientData("more".into()))),
+                }).collect())
+            });
+            for (item, answer) in answers.into_iter().enumerate() {
+                let mut expected = None;
+                let mut lacks = false;
+                for place in 0..=last {
+                    if (lacks && place < last) || fails[place] {
+                        continue;
+                    }
+                    match does[place][item] {
+                        0 => { expected = Some(place); break; }
+                        1 => {}
+                        _ => lacks = true,
+                    }
+                }
+                match (expected, answer) {
+                    (Some(place), Some(Ok(found))) => prop_assert_eq!(found, (place, item)),
+                    (None, Some(Err(_))) => {}
+                    (expected, found) => prop_assert!(false, "{expected:?} {found:?}"),
+                }
+            }
+        }
+    }
+}

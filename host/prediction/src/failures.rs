@@ -1,0 +1,369 @@
+//! Failures ahead: every subject that is measured is assessed, and what became of it is learnt from.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    fmt,
+    sync::Arc,
+};
+
+use haggle_control::{EventKind, Input, Risk, State as Snapshot};
+use haggle_model::{Name, ScalingPolicy, Service, Span, Timestamp};
+use haggle_observe::{History, SeriesKey};
+use haggle_plugins::{Who, context, cut};
+use haggle_sandbox::{
+    Assess, Digest, Learn, Role,
+    failure_prediction::{self as failure, Vitals},
+    types::Fault,
+};
+use serde_json::json;
+
+use crate::{
+    models::{ModelKey, StoredModel, read},
+    policies::Answer,
+    prediction::Inner,
+};
+
+/// How many values of a metric a plugin sees.
+const WINDOW: usize = 20;
+
+/// The most subjects of one call.
+const PANEL: usize = 256;
+
+/// The most assessments whose outcome is not known yet.
+const PENDING: usize = 100_000;
+
+/// Examples are learnt in batches of at least so many.
+const LESSON: usize = 32;
+
+/// The most failures of one subject, and the most subjects with failures, that are remembered.
+const REPORTS: usize = 1000;
+const REPORTED: usize = 100_000;
+
+/// What is waiting to be learnt, and what was.
+#[derive(Debug, Default)]
+pub(crate) struct Failures {
+    /// When each subject failed: (service, subject).
+    reported: BTreeMap<(Name, String), VecDeque<Timestamp>>,
+    pending: VecDeque<Pending>,
+    /// By policy and component; none where nothing was learnt or stored.
+    models: BTreeMap<(Name, Digest), Option<Arc<Vec<u8>>>>,
+    /// The policies on whose services a job works.
+    busy: BTreeSet<Name>,
+    /// The services of each policy that were assessed last.
+    assessed: BTreeMap<Name, BTreeSet<Name>>,
+}
+
+/// An assessment whose outcome is not known yet.
+#[derive(Debug)]
+struct Pending {
+    service: Name,
+    policy: Name,
+    /// When the outcome is known.
+    due: Timestamp,
+    vitals: Vitals,
+}
+
+/// Learns from and assesses the services of one policy.
+pub(crate) struct FailureJob {
+    busy: Busy,
+    now: Timestamp,
+    policy: Arc<ScalingPolicy>,
+    services: Vec<Arc<Service>>,
+}
+
+/// Keeps other jobs from the same policy until it is dropped.
+struct Busy {
+    inner: Arc<Inner>,
+    policy: Name,
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.inner.state().failures.busy.remove(&self.policy);
+    }
+}
+
+/// What is measured of a service's subject.
+struct Measured {
+    service: Name,
+    vitals: Vitals,
+}
+
+impl Failures {
+    /// Notes that a subject failed; the service itself where none is named.
+    pub(crate) fn report(&mut self, service: &Name, subject: Option<String>, at: Timestamp) {
+        let subject = subject.unwrap_or_else(|| service.to_string());
+        let key = (service.clone(), subject);
+        if self.reported.len() >= REPORTED && !self.reported.contains_key(&key) {
+            tracing::warn!(%service, "too many subjects have failed: another one is not learnt from");
+            return;
+        }
+        let times = self.reported.entry(key).or_default();
+        times.push_back(at);
+        if times.len() > REPORTS {
+            times.pop_front();
+        }
+    }
+
+    /// A job for every policy with services, by name.
+    pub(crate) fn jobs(
+        inner: &Arc<Inner>,
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> Vec<FailureJob> {
+        let catalog = snapshot.catalog();
+        let mut by_policy: BTreeMap<&Name, Vec<Arc<Service>>> = BTreeMap::new();
+        for service in catalog.services() {
+            by_policy.entry(&service.policy).or_default().push(Arc::clone(service));
+        }
+        let known = inner.policies.known();
+        let mut state = inner.state();
+        let failures = &mut state.failures;
+        failures.models.retain(|(policy, component), _| {
+            known.contains(component) && catalog.policy(policy).is_ok()
+        });
+        failures.assessed.retain(|policy, _| catalog.policy(policy).is_ok());
+        failures.pending.retain(|pending| catalog.policy(&pending.policy).is_ok());
+        failures.forget_reports(now);
+        let mut jobs = Vec::new();
+        for policy in catalog.policies() {
+            let Some(services) = by_policy.remove(&policy.name) else { continue };
+            if !failures.busy.insert(policy.name.clone()) {
+                continue;
+            }
+            let busy = Busy { inner: Arc::clone(inner), policy: policy.name.clone() };
+            jobs.push(FailureJob { busy, now, policy: Arc::clone(policy), services });
+        }
+        jobs
+    }
+
+    /// Drops reports from before everything that waits for its outcome.
+    fn forget_reports(&mut self, now: Timestamp) {
+        let oldest = self.pending.iter().map(|pending| Timestamp::from_millis(pending.vitals.at));
+        // A step that has begun may be assessed yet.
+        let oldest = oldest.min().unwrap_or(now).min(now.before(Span::from_mins(24 * 60)));
+        self.reported.retain(|_, times| times.back().is_some_and(|last| *last >= oldest));
+    }
+
+    fn failed(&self, pending: &Pending) -> bool {
+        let key = (pending.service.clone(), pending.vitals.subject.clone());
+        let seen = Timestamp::from_millis(pending.vitals.at);
+        let within = |at: &Timestamp| seen < *at && *at <= pending.due;
+        self.reported.get(&key).is_some_and(|times| times.iter().any(within))
+    }
+
+    fn wait_for(&mut self, pending: Pending) {
+        if self.pending.len() < PENDING {
+            self.pending.push_back(pending);
+        }
+    }
+
+    /// The examples of a policy whose outcome is known.
+    fn lesson(&mut self, policy: &Name, now: Timestamp) -> Vec<failure::Example> {
+        let known = |pending: &Pending| pending.policy == *policy && pending.due <= now;
+        if self.pending.iter().filter(|pending| known(pending)).count() < LESSON {
+            return Vec::new();
+        }
+        let (learnt, waiting): (VecDeque<_>, VecDeque<_>) =
+            std::mem::take(&mut self.pending).into_iter().partition(known);
+        self.pending = waiting;
+        learnt
+            .into_iter()
+            .map(|pending| failure::Example {
+                failed: self.failed(&pending),
+                vitals: pending.vitals,
+            })
+            .collect()
+    }
+}
+
+impl FailureJob {
+    pub(crate) fn run(self) -> Vec<Input> {
+        let measured = self.measured();
+        let mut risks = Vec::new();
+        if !measured.is_empty() {
+            self.learn();
+            risks = self.assess(&measured);
+        }
+        self.note(measured, &mut risks);
+        if risks.is_empty() { Vec::new() } else { vec![Input::Risks(risks)] }
+    }
+
+    /// What is measured beside the load, service by service: others get at the history between.
+    fn measured(&self) -> Vec<Measured> {
+        let (step, now) = (self.policy.forecast.step, self.now);
+        let mut all = Vec::new();
+        for service in &self.services {
+            self.busy.inner.history.read(&mut |history| {
+                let mut metrics: BTreeMap<String, Vec<failure::Vital>> = BTreeMap::new();
+                let load = SeriesKey::load_of(service);
+                for key in history.keys_of(&service.name).filter(|key| **key != load) {
+                    let subject = key.subject.clone().unwrap_or_else(|| service.name.to_string());
+                    let vital = vital(history, key, now, step);
+                    metrics.entry(subject).or_default().extend(vital);
+                }
+                for (subject, metrics) in metrics.into_iter().filter(|(_, m)| !m.is_empty()) {
+                    let (at, step) = (now.floor(step).as_millis(), step.as_millis());
+                    let vitals = Vitals { subject, at, step, metrics };
+                    all.push(Measured { service: service.name.clone(), vitals });
+                }
+            });
+        }
+        all
+    }
+
+    fn learn(&self) {
+        let (inner, policy, now) = (&self.busy.inner, &self.policy, self.now);
+        let examples = inner.state().failures.lesson(&policy.name, now);
+        if examples.is_empty() {
+            return;
+        }
+        let ask = |who: &Who| Learn {
+            context: context(now, now.as_millis()),
+            model: self.model(who),
+            horizon: policy.failure.horizon.as_millis(),
+            examples: examples.clone(),
+        };
+        let learnt = match inner.policies.learn(now, &policy.failure.plugin, &ask) {
+            Ok(learnt) => learnt,
+            Err(error) => {
+                tracing::debug!(policy = %policy.name, %error, "nothing was learnt about failures");
+                return;
+            }
+        };
+        let component = learnt.by.digest;
+        let bytes = Arc::new(learnt.answer);
+        let model = Some(Arc::clone(&bytes));
+        inner.state().failures.models.insert((policy.name.clone(), component), model);
+        let stored = StoredModel {
+            fitted_at: now,
+            bytes: bytes.as_ref().clone(),
+            shared: None,
+            lookback: None,
+        };
+        let key = ModelKey::failures(component, &policy.name);
+        if let Err(error) = inner.models.put(&key, stored) {
+            inner.delete(&key);
+            let plugin = &learnt.by.plugin;
+            let message = format!(
+                "what plugin {plugin} has learnt about failures is not kept and is forgotten at a restart: {error}"
+            );
+            let detail = json!({ "policy": policy.name });
+            inner.observer.event(EventKind::Alert, plugin.as_str(), message, detail);
+        }
+    }
+
+    /// What a component has learnt under this policy.
+    fn model(&self, who: &Who) -> Option<Vec<u8>> {
+        let inner = &self.busy.inner;
+        let key = (self.policy.name.clone(), who.digest);
+        let known = inner.state().failures.models.get(&key).cloned();
+        let model = known.unwrap_or_else(|| {
+            let stored = ModelKey::failures(who.digest, &self.policy.name);
+            let found = read(inner.models.as_ref(), &stored).map(|kept| Arc::new(kept.bytes));
+            inner.state().failures.models.insert(key, found.clone());
+            found
+        });
+        model.map(|bytes| bytes.as_ref().clone())
+    }
+
+    /// Assesses the subjects; a service is as likely to fail as the likeliest of them.
+    fn assess(&self, measured: &[Measured]) -> Vec<Risk> {
+        let (inner, policy, now) = (&self.busy.inner, &self.policy, self.now);
+        let mut worst: BTreeMap<&Name, Risk> = BTreeMap::new();
+        for panel in measured.chunks(PANEL) {
+            let ask = |items: &[usize], who: &Who| Assess {
+                context: context(now, now.as_millis()),
+                model: self.model(who),
+                horizon: policy.failure.horizon.as_millis(),
+                subjects: items
+                    .iter()
+                    .filter_map(|item| Some(panel.get(*item)?.vitals.clone()))
+                    .collect(),
+            };
+            let plugin = &policy.failure.plugin;
+            let answers = inner.policies.assess(now, plugin, panel.len(), &ask);
+            self.forget_unread(&answers);
+            for (subject, answer) in panel.iter().zip(answers) {
+                let risk = risk(subject, answer);
+                let known = worst.entry(&subject.service).or_insert_with(|| risk.clone());
+                if risk.probability >= known.probability {
+                    *known = risk;
+                }
+            }
+        }
+        worst.into_values().collect()
+    }
+
+    /// What a plugin cannot read it learns anew.
+    fn forget_unread(&self, answers: &[Answer<failure::Risk>]) {
+        let is_unread = |answer: &Answer<failure::Risk>| {
+            let fault = answer.as_ref().err().and_then(|error| error.fault());
+            matches!(fault, Some(Fault::IncompatibleModel(_)))
+        };
+        if !answers.iter().any(is_unread) {
+            return;
+        }
+        let (inner, policy) = (&self.busy.inner, &self.policy);
+        let plugin = &policy.failure.plugin;
+        let Some(who) = inner.policies.current(plugin, Role::FailurePrediction) else { return };
+        inner.state().failures.models.insert((policy.name.clone(), who.digest), None);
+        inner.delete(&ModelKey::failures(who.digest, &policy.name));
+    }
+
+    /// Has what was assessed wait for its outcome. Nobody can say any more how likely services are to fail
+    /// that are no longer measured.
+    fn note(&self, measured: Vec<Measured>, risks: &mut Vec<Risk>) {
+        let policy = &self.policy;
+        let assessed: BTreeSet<Name> = risks.iter().map(|risk| risk.service.clone()).collect();
+        let mut state = self.busy.inner.state();
+        let failures = &mut state.failures;
+        let before = failures.assessed.insert(policy.name.clone(), assessed.clone());
+        for service in before.unwrap_or_default().difference(&assessed) {
+            let explanation = "nothing is measured that tells how likely it is to fail".to_owned();
+            risks.push(Risk { service: service.clone(), probability: None, explanation });
+        }
+        for Measured { service, vitals } in measured {
+            let due = Timestamp::from_millis(vitals.at) + policy.failure.horizon;
+            failures.wait_for(Pending { service, policy: policy.name.clone(), due, vitals });
+        }
+    }
+}
+
+impl fmt::Display for FailureJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { policy, services, .. } = self;
+        let (count, plugin) = (services.len(), &policy.failure.plugin);
+        write!(f, "assess {count} services of policy {} with plugin {plugin}", policy.name)
+    }
+}
+
+fn vital(history: &History, key: &SeriesKey, now: Timestamp, step: Span) -> Option<failure::Vital> {
+    let mut values = history.series(key, now, step, WINDOW).values;
+    for value in &mut values {
+        if !value.is_finite() {
+            *value = f64::NAN;
+        }
+    }
+    let known = values.iter().any(|value| value.is_finite());
+    known.then(|| failure::Vital { metric: key.metric.clone(), values })
+}
+
+fn risk(subject: &Measured, answer: Answer<failure::Risk>) -> Risk {
+    let service = subject.service.clone();
+    match answer {
+        Ok(decided) => {
+            let explanation = explain(&subject.vitals, &decided.answer);
+            Risk { service, probability: Some(decided.answer.probability), explanation }
+        }
+        Err(error) => Risk { service, probability: None, explanation: cut(error.to_string()) },
+    }
+}
+
+fn explain(vitals: &Vitals, risk: &failure::Risk) -> String {
+    let drivers: Vec<&str> =
+        risk.drivers.iter().take(3).map(|driver| driver.metric.as_str()).collect();
+    let because =
+        if drivers.is_empty() { String::new() } else { format!(", by {}", drivers.join(", ")) };
+    format!("{} fails soon with probability {:.2}{because}", vitals.subject, risk.probability)
+}

@@ -1,0 +1,476 @@
+//! The work of one panel: fit it where that is due, then forecast it.
+
+use std::{collections::BTreeSet, fmt, sync::Arc};
+
+use haggle_control::{EventKind, Forecast as Forecasted, Input};
+use haggle_model::{ScalingPolicy, Series, Service, Span, Timestamp};
+use haggle_observe::{History, SeriesKey};
+use haggle_plan::Outlook;
+use haggle_plugins::{Unanswered, Who, context, convert, cut};
+use haggle_sandbox::{
+    Digest, Fit, Forecast, forecasting, since,
+    types::{Event, Fault},
+};
+use serde_json::json;
+
+use crate::{
+    models::{Model, ModelKey, ModelOf, Shared, StoredModel},
+    prediction::Inner,
+};
+
+/// Fits and forecasts one panel.
+pub(crate) struct ForecastJob {
+    pub(crate) busy: Busy,
+    pub(crate) now: Timestamp,
+    pub(crate) policy: Arc<ScalingPolicy>,
+    /// The generation that decides when all is well.
+    pub(crate) who: Option<Who>,
+    pub(crate) events: Arc<[Event]>,
+    pub(crate) subjects: Vec<Subject>,
+    pub(crate) is_fitted: bool,
+    /// What is known without a call.
+    pub(crate) said: Vec<Forecasted>,
+}
+
+/// A service on its way.
+pub(crate) struct Subject {
+    pub(crate) service: Arc<Service>,
+    pub(crate) model: Option<Model>,
+    /// It has no model yet, and its turn to be fitted has not come.
+    pub(crate) waits: bool,
+}
+
+/// Keeps other jobs from the same services until it is dropped.
+pub(crate) struct Busy {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) services: Vec<haggle_model::Name>,
+    /// How many series are fitted.
+    pub(crate) fitting: usize,
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let mut state = self.inner.state();
+        state.fitting = state.fitting.saturating_sub(self.fitting);
+        for name in &self.services {
+            if let Some(entry) = state.services.get_mut(name) {
+                entry.is_busy = false;
+            }
+        }
+    }
+}
+
+/// The loads of a panel.
+struct Loads {
+    series: Vec<Series>,
+    /// Which of them reach back only as far as the service's own model needs.
+    is_short: Vec<bool>,
+}
+
+/// What became of a service: its outlook and who made it.
+type Outcome = Result<(Outlook, Who), NoForecast>;
+
+/// Why there is no forecast.
+enum NoForecast {
+    /// It waits for its first fit.
+    Waits,
+    /// There is nothing to go on.
+    NoLoad,
+    Unanswered(Unanswered),
+}
+
+impl ForecastJob {
+    /// A job that only says what is known.
+    pub(crate) fn said(inner: Arc<Inner>, said: Vec<Forecasted>) -> Self {
+        Self {
+            busy: Busy { inner, services: Vec::new(), fitting: 0 },
+            now: Timestamp::default(),
+            policy: Arc::default(),
+            who: None,
+            events: Arc::new([]),
+            subjects: Vec::new(),
+            is_fitted: false,
+            said,
+        }
+    }
+
+    pub(crate) fn run(mut self) -> Vec<Input> {
+        if !self.said.is_empty() {
+            return vec![Input::Forecasts(self.said)];
+        }
+        let before: Vec<Option<Model>> =
+            self.subjects.iter().map(|subject| subject.model.clone()).collect();
+        if self.is_fitted {
+            self.fit();
+        }
+        let loads = self.loads();
+        let mut outcomes = self.forecast(&loads);
+        self.forecast_unread(&mut outcomes);
+        let forecasts = self.settle(&loads, outcomes);
+        self.keep(&before);
+        vec![Input::Forecasts(forecasts)]
+    }
+
+    /// Fits the panel as a whole, so that all of it shares what was learnt across its series.
+    fn fit(&mut self) {
+        let (forecast, now) = (&self.policy.forecast, self.now);
+        let step = forecast.step;
+        let mut series = Vec::new();
+        self.busy.inner.history.read(&mut |history| {
+            let all = self.subjects.iter();
+            series = all.map(|one| whole(history, &one.service, &self.policy, now)).collect();
+        });
+        let fitted: Vec<usize> =
+            (0..series.len()).filter(|i| !series.get(*i).is_none_or(is_empty)).collect();
+        if fitted.is_empty() {
+            return;
+        }
+        let ask = |items: &[usize], who: &Who| {
+            let places = || items.iter().filter_map(|item| fitted.get(*item));
+            let one = |place: &usize| {
+                Some(task_series(&self.subjects.get(*place)?.service, series.get(*place)?))
+            };
+            let panel = forecasting::Panel {
+                series: places().filter_map(one).collect(),
+                horizon: steps(forecast.horizon, step),
+                seasons: forecast.seasons.iter().map(|season| steps(*season, step)).collect(),
+                events: self.events.to_vec(),
+            };
+            let models: Vec<Option<&Model>> =
+                places().map(|place| self.model_for(*place, who)).collect();
+            let known = models.iter().any(Option::is_some);
+            let shared = models.iter().flatten().find_map(|model| model.shared.as_ref());
+            let bytes = |model: &Option<&Model>| {
+                Ok(model.and_then(|model| model.bytes.as_deref().cloned()).unwrap_or_default())
+            };
+            let previous = known.then(|| forecasting::Fitted {
+                shared: shared.map(|shared| shared.bytes.as_ref().clone()),
+                per_series: models.iter().map(bytes).collect(),
+                lookback: models.iter().flatten().find_map(|model| model.lookback),
+            });
+            Fit { context: context(now, now.as_millis()), panel, previous }
+        };
+        let policies = &self.busy.inner.policies;
+        let answers = policies.fit(now, &forecast.plugin, fitted.len(), &ask);
+        let Some(wanted) = self.who.as_ref().map(|who| who.digest) else { return };
+        // What several models share is one and the same allocation.
+        let mut shared: Vec<Shared> = Vec::new();
+        for (place, answer) in fitted.into_iter().zip(answers) {
+            let Some(subject) = self.subjects.get_mut(place) else { continue };
+            subject.model = Some(match answer {
+                Ok(decided) => Model {
+                    wanted,
+                    component: decided.by.digest,
+                    fitted_at: now,
+                    bytes: Some(Arc::new(decided.answer.model)),
+                    shared: decided.answer.shared.map(|bytes| {
+                        let known = shared.iter().find(|one| Arc::ptr_eq(&one.bytes, &bytes));
+                        let new = known.cloned().unwrap_or_else(|| Shared::new(bytes));
+                        shared.push(new.clone());
+                        new
+                    }),
+                    lookback: decided.answer.lookback,
+                },
+                Err(error) => {
+                    tracing::debug!(service = %subject.service.name, %error, "not fitted");
+                    Model::unfitted(wanted, now)
+                }
+            });
+        }
+    }
+
+    /// The model of a service, where the component can go on from it.
+    fn model_for(&self, place: usize, who: &Who) -> Option<&Model> {
+        let model = self.subjects.get(place)?.model.as_ref()?;
+        model.bytes_for(who.digest).map(|_| model)
+    }
+
+    /// What the generation that decides needs of the loads: with a model that says how far back it looks,
+    /// little more than what is new. To read whole histories would be most of what a pass over many services
+    /// does.
+    fn loads(&self) -> Loads {
+        let (step, now) = (self.policy.forecast.step, self.now);
+        let mut loads = Loads { series: Vec::new(), is_short: Vec::new() };
+        self.busy.inner.history.read(&mut |history| {
+            for (place, subject) in self.subjects.iter().enumerate() {
+                let model = self.who.as_ref().and_then(|who| self.model_for(place, who));
+                let needed = model.and_then(|model| model.needs(step, now));
+                let recent = needed.map(|needed| {
+                    let key = SeriesKey::load_of(&subject.service);
+                    history.series(&key, now, step, needed.min(length(&self.policy)))
+                });
+                // Nothing came since: how long ago the last value was, the whole history tells.
+                let recent = recent.filter(|recent| !is_empty(recent));
+                loads.is_short.push(recent.is_some());
+                let all = || whole(history, &subject.service, &self.policy, now);
+                loads.series.push(recent.unwrap_or_else(all));
+            }
+        });
+        loads
+    }
+
+    fn forecast(&self, loads: &Loads) -> Vec<Outcome> {
+        let mut outcomes: Vec<Outcome> = self
+            .subjects
+            .iter()
+            .map(|subject| Err(if subject.waits { NoForecast::Waits } else { NoForecast::NoLoad }))
+            .collect();
+        let can = |place: &usize| {
+            // Without a model, a forecast would take as long as the fit that it waits for.
+            let waits = self.subjects.get(*place).is_none_or(|subject| subject.waits);
+            !waits && !loads.series.get(*place).is_none_or(is_empty)
+        };
+        let places: Vec<usize> = (0..self.subjects.len()).filter(can).collect();
+        let shared = |place: &usize| {
+            let model = self.subjects.get(*place)?.model.as_ref()?;
+            Some((model.component, model.shared.as_ref()?.digest))
+        };
+        // A call has one shared model.
+        for some in places.chunk_by(|a, b| shared(a) == shared(b)) {
+            self.forecast_some(some, loads, &mut outcomes);
+        }
+        outcomes
+    }
+
+    fn forecast_some(&self, places: &[usize], loads: &Loads, outcomes: &mut [Outcome]) {
+        let (forecast, now) = (&self.policy.forecast, self.now);
+        let ask = |items: &[usize], who: &Who| {
+            let places: Vec<usize> =
+                items.iter().filter_map(|item| places.get(*item)).copied().collect();
+            let tasks = self.tasks(&places, loads, who);
+            let model = places.first().and_then(|place| self.model_for(*place, who));
+            let shared = model.and_then(|model| model.shared.as_ref());
+            Forecast {
+                context: context(now, now.as_millis()),
+                shared: shared.map(|shared| shared.bytes.as_ref().clone()),
+                tasks,
+                events: self.events.to_vec(),
+            }
+        };
+        let policies = &self.busy.inner.policies;
+        let answers = policies.forecast(now, &forecast.plugin, places.len(), &ask);
+        for (place, answer) in places.iter().zip(answers) {
+            let (Some(outcome), Some(series)) = (outcomes.get_mut(*place), loads.series.get(*place))
+            else {
+                continue;
+            };
+            *outcome = answer
+                .map(|decided| (convert::outlook(series, decided.answer), decided.by))
+                .map_err(NoForecast::Unanswered);
+        }
+    }
+
+    /// What a candidate is asked. One that has no model of its own gets whole histories.
+    fn tasks(&self, places: &[usize], loads: &Loads, who: &Who) -> Vec<forecasting::Task> {
+        let (forecast, now) = (&self.policy.forecast, self.now);
+        let is_primary = self.who.as_ref().is_some_and(|primary| primary.digest == who.digest);
+        let too_short =
+            |place: &usize| !is_primary && loads.is_short.get(*place).is_some_and(|short| *short);
+        let mut wholes: Vec<Option<Series>> = Vec::new();
+        if places.iter().any(too_short) {
+            self.busy.inner.history.read(&mut |history| {
+                let read = |place: &usize| {
+                    let subject = self.subjects.get(*place).filter(|_| too_short(place))?;
+                    Some(whole(history, &subject.service, &self.policy, now))
+                };
+                wholes = places.iter().map(read).collect();
+            });
+        }
+        let task = |(item, place): (usize, &usize)| {
+            let subject = self.subjects.get(*place)?;
+            let series = wholes.get(item).and_then(Option::as_ref);
+            let series = task_series(&subject.service, series.or(loads.series.get(*place))?);
+            let model = self.model_for(*place, who);
+            let until = model.map_or(0, |model| model.fitted_at.floor(forecast.step).as_millis());
+            Some(forecasting::Task {
+                series: since(series, until, model.and_then(|model| model.lookback)),
+                model: model.and_then(|model| model.bytes.as_deref().cloned()),
+                horizon: steps(forecast.horizon, forecast.step),
+                levels: forecast.levels.clone(),
+            })
+        };
+        places.iter().enumerate().filter_map(task).collect()
+    }
+
+    /// Where a plugin does not read the model that it has just fitted, another fit would not help: the series
+    /// is forecast without one, until its panel is due again.
+    fn forecast_unread(&mut self, outcomes: &mut [Outcome]) {
+        let mut unread = Vec::new();
+        for (place, (subject, outcome)) in self.subjects.iter_mut().zip(&*outcomes).enumerate() {
+            if is_unread(outcome)
+                && let Some(model) = subject.model.as_mut().filter(|m| m.fitted_at == self.now)
+            {
+                model.forget();
+                unread.push(place);
+            }
+        }
+        if !unread.is_empty() {
+            // The short histories were for the models.
+            self.forecast_some(&unread, &self.loads(), outcomes);
+        }
+    }
+
+    /// Notes what came of it, and what the core is to be told.
+    fn settle(&mut self, loads: &Loads, outcomes: Vec<Outcome>) -> Vec<Forecasted> {
+        let (forecast, now) = (&self.policy.forecast, self.now);
+        let mut state = self.busy.inner.state();
+        let mut forecasts = Vec::with_capacity(outcomes.len());
+        for ((subject, series), outcome) in
+            self.subjects.iter_mut().zip(&loads.series).zip(outcomes)
+        {
+            let Some(entry) = state.services.get_mut(&subject.service.name) else { continue };
+            if let (Some(before), Some(value)) = (&entry.outlook, series.values.last()) {
+                let step = series.end().before(series.step);
+                entry.accuracy.compare(before, step, *value);
+            }
+            let model = subject.model.as_ref();
+            if model.is_some_and(|model| model.fitted_at == now && model.bytes.is_some()) {
+                entry.accuracy.refitted();
+            }
+            if is_unread(&outcome)
+                && let Some(model) = &mut subject.model
+            {
+                model.outdate();
+            }
+            entry.model.clone_from(&subject.model);
+            let asked = self.who.as_ref();
+            let (by, outlook) = match outcome {
+                Ok((outlook, by)) => (Some(by), Ok(Arc::new(outlook))),
+                Err(why) => (asked.cloned(), Err(why.text(&forecast.plugin))),
+            };
+            entry.outlook = outlook.as_ref().ok().map(Arc::clone);
+            forecasts.push(Forecasted {
+                service: subject.service.name.clone(),
+                resource: subject.service.load_resource(),
+                at: now,
+                generation: by.as_ref().map_or(0, |by| by.generation),
+                plugin: by.map_or_else(|| forecast.plugin.clone(), |by| by.plugin),
+                accuracy: entry.accuracy,
+                outlook,
+            });
+        }
+        forecasts
+    }
+
+    /// Stores what was just fitted in place of the models before, and deletes what nobody refers to any more.
+    /// Models of a stand-in are fitted again after a restart, and so is what the store does not take.
+    fn keep(&self, before: &[Option<Model>]) {
+        let Some(wanted) = self.who.as_ref().map(|who| who.digest) else { return };
+        let inner = &self.busy.inner;
+        let fitted: Vec<(&Subject, &Model)> = self
+            .subjects
+            .iter()
+            .filter_map(|subject| Some((subject, subject.model.as_ref()?)))
+            .filter(|(_, model)| model.fitted_at == self.now && model.component == wanted)
+            .collect();
+        let mut put = BTreeSet::new();
+        let mut failed = Vec::new();
+        for (subject, model) in fitted {
+            let Some(bytes) = &model.bytes else { continue };
+            let (fitted_at, lookback) = (model.fitted_at, model.lookback);
+            let mut result = Ok(());
+            if let (Some(shared), Some(key)) = (&model.shared, model.shared_key())
+                && put.insert(key.clone())
+            {
+                let bytes = shared.bytes.as_ref().clone();
+                let stored = StoredModel { fitted_at, bytes, shared: None, lookback: None };
+                result = inner.models.put(&key, stored);
+            }
+            let shared = model.shared.as_ref().map(|shared| shared.digest);
+            let stored = StoredModel { fitted_at, bytes: bytes.as_ref().clone(), shared, lookback };
+            let key = ModelKey::service(wanted, &subject.service.name);
+            // Without what it shares it would not be read.
+            if let Err(error) = result.and_then(|()| inner.models.put(&key, stored)) {
+                inner.delete(&key);
+                failed.push((&subject.service.name, error));
+            }
+        }
+        if let Some((_, error)) = failed.first() {
+            let plugin = &self.policy.forecast.plugin;
+            let services: Vec<&haggle_model::Name> = failed.iter().map(|(name, _)| *name).collect();
+            let message = format!(
+                "{} models of plugin {plugin} are not kept and are fitted again after a restart: {error}",
+                failed.len()
+            );
+            let detail = json!({ "services": services });
+            inner.observer.event(EventKind::Alert, plugin.as_str(), message, detail);
+        }
+        self.delete_unused(before, &put);
+    }
+
+    /// What the models before shared and no model does any more. A panel is not made of the same services for
+    /// ever: others may still go with it.
+    fn delete_unused(&self, before: &[Option<Model>], put: &BTreeSet<ModelKey>) {
+        let before: BTreeSet<ModelKey> =
+            before.iter().flatten().filter_map(Model::shared_key).collect();
+        let mut unused: BTreeSet<&ModelKey> = before.difference(put).collect();
+        if unused.is_empty() {
+            return;
+        }
+        let inner = &self.busy.inner;
+        let state = inner.state();
+        let models = state.services.values().filter_map(|entry| entry.model.as_ref());
+        for key in models.filter_map(Model::shared_key) {
+            unused.remove(&key);
+        }
+        drop(state);
+        // Another generation may need what it has learnt after a rollback.
+        let ours: Option<Digest> = self.who.as_ref().map(|who| who.digest);
+        let unused = unused.into_iter().filter(|key| {
+            Some(key.component) == ours && matches!(key.of, ModelOf::Shared(_))
+        });
+        unused.for_each(|key| inner.delete(key));
+    }
+}
+
+impl NoForecast {
+    /// What the core is told, naming the plugin.
+    fn text(self, plugin: &haggle_model::Name) -> String {
+        match self {
+            Self::Waits => {
+                format!("plugin {plugin} was not asked: the first fit of the service has yet to come")
+            }
+            Self::NoLoad => format!("plugin {plugin} was not asked: no load was measured"),
+            Self::Unanswered(error) => cut(error.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for ForecastJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (policy, plugin) = (&self.policy.name, &self.policy.forecast.plugin);
+        let first = self.subjects.first().map(|subject| &subject.service.name);
+        let count = self.subjects.len() + self.said.len();
+        let does = if self.is_fitted { "fit and forecast" } else { "forecast" };
+        write!(f, "{does} {count} services of policy {policy} with plugin {plugin}")?;
+        first.map_or(Ok(()), |first| write!(f, ", from {first} on"))
+    }
+}
+
+fn is_unread(outcome: &Outcome) -> bool {
+    let Err(NoForecast::Unanswered(error)) = outcome else { return false };
+    matches!(error.fault(), Some(Fault::IncompatibleModel(_)))
+}
+
+const fn is_empty(series: &Series) -> bool {
+    series.values.is_empty()
+}
+
+/// The load as far back as the policy looks.
+fn whole(history: &History, service: &Service, policy: &ScalingPolicy, now: Timestamp) -> Series {
+    history.series(&SeriesKey::load_of(service), now, policy.forecast.step, length(policy))
+}
+
+/// How many values the policy looks back.
+pub(crate) fn length(policy: &ScalingPolicy) -> usize {
+    let reach = policy.forecast.history.steps(policy.forecast.step);
+    usize::try_from(reach).unwrap_or(usize::MAX)
+}
+
+fn task_series(service: &Service, series: &Series) -> forecasting::Series {
+    convert::series(service.name.as_str(), series)
+}
+
+fn steps(length: Span, step: Span) -> u32 {
+    u32::try_from(length.steps(step)).unwrap_or(u32::MAX)
+}

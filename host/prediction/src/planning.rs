@@ -1,0 +1,286 @@
+//! Which panels are forecast in a pass, and which of them are fitted before.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use haggle_control::{Forecast, State as Snapshot};
+use haggle_model::{Name, ScalingPolicy, Service, Timestamp};
+use haggle_observe::{History, SeriesKey};
+use haggle_plan::Accuracy;
+use haggle_plugins::Who;
+use haggle_sandbox::{Digest, Role, types};
+
+use crate::{
+    concerns::Concerns,
+    due::{Fitness, is_due, oldest},
+    forecasting::{Busy, ForecastJob, Subject, length},
+    job::Job,
+    models::{Model, ModelKey, Reader},
+    prediction::{Entry, Inner, State},
+};
+
+/// How many series are a panel, which is fitted and forecast in one call: enough to learn across them and to
+/// make the instance worth it, few enough to spread over cores.
+const PANEL: usize = 64;
+
+/// The most series that are fitted at once: the panels with a missing model first, then those with the oldest.
+/// The others wait for the next passes, so that a fit of everything at once stalls nobody.
+const MOST_FITS: usize = 4 * PANEL;
+
+/// How many services are looked at before others get at the history.
+const READ_AT_ONCE: usize = 256;
+
+/// The services that one policy has forecast and that the same events concern.
+struct Group {
+    policy: Arc<ScalingPolicy>,
+    /// The generation that decides when all is well.
+    who: Option<Who>,
+    events: Arc<[types::Event]>,
+    services: Vec<Arc<Service>>,
+}
+
+/// The forecasts of a pass. Services without a measured load have none; that is said once.
+pub(crate) fn forecasts(inner: &Arc<Inner>, snapshot: &Arc<Snapshot>, now: Timestamp) -> Vec<Job> {
+    forget(inner, snapshot);
+    let (groups, unmeasured) = groups(inner, snapshot, now);
+    let known = look_up(inner, &groups);
+    let mut state = inner.state();
+    for (service, model) in known {
+        let entry = state.services.entry(service).or_default();
+        if !entry.is_busy {
+            entry.looked_up = Some(model.1);
+            entry.model = model.0;
+        }
+    }
+    let unmeasured = newly_unmeasured(&mut state, unmeasured, now);
+    let panels = panels(&mut state, groups);
+    let fits = fits(&state, &panels, now);
+    let mut jobs = Vec::new();
+    if !unmeasured.is_empty() {
+        jobs.push(Job::forecast(ForecastJob::said(Arc::clone(inner), unmeasured)));
+    }
+    for (place, panel) in panels.into_iter().enumerate() {
+        let is_fitted = fits.contains(&place);
+        jobs.push(Job::forecast(job(inner, &mut state, panel, is_fitted, now)));
+    }
+    jobs
+}
+
+/// Drops what is known of services that are gone, but for those that are being worked on.
+fn forget(inner: &Inner, snapshot: &Snapshot) {
+    let mut gone = Vec::new();
+    inner.state().services.retain(|name, entry| {
+        let stays = entry.is_busy || snapshot.catalog().service(name).is_ok();
+        if !stays {
+            gone.push(name.clone());
+        }
+        stays
+    });
+    if gone.is_empty() {
+        return;
+    }
+    for component in inner.policies.known() {
+        gone.iter().for_each(|name| inner.delete(&ModelKey::service(component, name)));
+    }
+}
+
+fn groups(
+    inner: &Inner,
+    snapshot: &Snapshot,
+    now: Timestamp,
+) -> (Vec<Group>, Vec<(Arc<Service>, Arc<ScalingPolicy>)>) {
+    let catalog = snapshot.catalog();
+    let concerns = Concerns::of(catalog);
+    let mut groups: BTreeMap<(&Name, Vec<&Name>), Group> = BTreeMap::new();
+    let mut unmeasured = Vec::new();
+    let services: Vec<&Arc<Service>> = catalog.services().collect();
+    for some in services.chunks(READ_AT_ONCE) {
+        let with_policy = some.iter().map(|service| catalog.policy_of(service));
+        let with_policy: Vec<_> = some.iter().copied().zip(with_policy).collect();
+        let mut measured = Vec::new();
+        inner.history.read(&mut |history| {
+            let has = |(service, policy): &(&Arc<Service>, Arc<ScalingPolicy>)| {
+                is_measured(history, service, policy, now)
+            };
+            measured = with_policy.iter().map(has).collect();
+        });
+        for ((service, policy), measured) in with_policy.into_iter().zip(measured) {
+            if !measured {
+                unmeasured.push((Arc::clone(service), policy));
+                continue;
+            }
+            let own = concerns.own(&service.name);
+            let names = own.iter().map(|event| &event.name).collect();
+            let group = groups.entry((&service.policy, names)).or_insert_with(|| Group {
+                who: inner.policies.current(&policy.forecast.plugin, Role::Forecasting),
+                events: concerns.told(own, &policy.forecast, now).into(),
+                policy,
+                services: Vec::new(),
+            });
+            group.services.push(Arc::clone(service));
+        }
+    }
+    (groups.into_values().collect(), unmeasured)
+}
+
+/// Whether any step within the history of the policy is over and has a value.
+fn is_measured(
+    history: &History,
+    service: &Service,
+    policy: &ScalingPolicy,
+    now: Timestamp,
+) -> bool {
+    let step = policy.forecast.step;
+    let key = SeriesKey::load_of(service);
+    let Some((latest, _)) = history.latest(&key) else { return false };
+    let end = now.floor(step);
+    if latest < end {
+        return latest >= end.before(policy.forecast.history).floor(step);
+    }
+    // The newest lies in the step that is not over. Most often there is one in the step before.
+    let recent = history.series(&key, now, step, 1);
+    !recent.values.is_empty() || !history.series(&key, now, step, length(policy)).values.is_empty()
+}
+
+/// Models that are in the store and not in memory: read once for each component.
+fn look_up(
+    inner: &Inner,
+    groups: &[Group],
+) -> Vec<(Name, (Option<Model>, Digest))> {
+    let mut missing = Vec::new();
+    let state = inner.state();
+    for group in groups {
+        let Some(who) = &group.who else { continue };
+        for service in &group.services {
+            let entry = state.services.get(&service.name);
+            let has = |entry: &Entry| {
+                let fits = entry.model.as_ref().is_some_and(|model| model.wanted == who.digest);
+                fits || entry.looked_up == Some(who.digest)
+            };
+            if !entry.is_some_and(has) {
+                missing.push((service.name.clone(), who.digest));
+            }
+        }
+    }
+    drop(state);
+    let mut reader = Reader::new(inner.models.as_ref());
+    let found = |(service, digest): (Name, Digest)| {
+        let model = reader.get(digest, &service);
+        (service, (model, digest))
+    };
+    missing.into_iter().map(found).collect()
+}
+
+/// The services of which the core is to be told that they have no forecast any more.
+fn newly_unmeasured(
+    state: &mut State,
+    unmeasured: Vec<(Arc<Service>, Arc<ScalingPolicy>)>,
+    now: Timestamp,
+) -> Vec<Forecast> {
+    let mut said = Vec::new();
+    for (service, policy) in unmeasured {
+        let entry = state.services.entry(service.name.clone()).or_default();
+        if entry.is_busy || entry.is_unmeasured {
+            continue;
+        }
+        entry.is_unmeasured = true;
+        entry.outlook = None;
+        let resource = service.load_resource();
+        let reach = policy.forecast.history;
+        said.push(Forecast {
+            resource,
+            at: now,
+            plugin: policy.forecast.plugin.clone(),
+            generation: 0,
+            accuracy: Accuracy::default(),
+            outlook: Err(format!(
+                "plugin {} was not asked: no {resource} of service {} was measured in the last {reach}",
+                policy.forecast.plugin, service.name,
+            )),
+            service: service.name.clone(),
+        });
+    }
+    said
+}
+
+/// One panel of a group.
+struct Panel {
+    policy: Arc<ScalingPolicy>,
+    who: Option<Who>,
+    events: Arc<[types::Event]>,
+    services: Vec<Arc<Service>>,
+}
+
+/// The panels on which nobody works.
+fn panels(state: &mut State, groups: Vec<Group>) -> Vec<Panel> {
+    let mut panels = Vec::new();
+    for Group { policy, who, events, services } in groups {
+        for some in services.chunks(PANEL) {
+            let is_busy = |service: &Arc<Service>| {
+                state.services.entry(service.name.clone()).or_default().is_busy
+            };
+            if some.iter().any(is_busy) {
+                continue;
+            }
+            let (policy, who) = (Arc::clone(&policy), who.clone());
+            panels.push(Panel { policy, who, events: Arc::clone(&events), services: some.to_vec() });
+        }
+    }
+    panels
+}
+
+/// The places of the panels that are fitted now.
+fn fits(state: &State, panels: &[Panel], now: Timestamp) -> BTreeSet<usize> {
+    let mut due = Vec::new();
+    for (place, panel) in panels.iter().enumerate() {
+        let forecast = &panel.policy.forecast;
+        let widest = forecast.levels.last().copied().unwrap_or(0.0);
+        let fitness = |service: &'_ Arc<Service>| {
+            let (name, entry) = state.services.get_key_value(&service.name)?;
+            let has_drifted = entry.accuracy.has_drifted(widest);
+            Some(Fitness { service: name, model: model(entry, panel.who.as_ref()), has_drifted })
+        };
+        let panel: Vec<Fitness<'_>> = panel.services.iter().filter_map(fitness).collect();
+        if is_due(&panel, forecast.refit, now) {
+            due.push((oldest(&panel), place, panel.len()));
+        }
+    }
+    due.sort();
+    let mut room = MOST_FITS.saturating_sub(state.fitting);
+    let fits = due.into_iter().map_while(|(_, place, count)| {
+        room = room.checked_sub(count)?;
+        Some(place)
+    });
+    fits.collect()
+}
+
+/// The model, as far as it is meant for the generation that decides.
+fn model<'a>(entry: &'a Entry, who: Option<&Who>) -> Option<&'a Model> {
+    entry.model.as_ref().filter(|model| who.is_some_and(|who| who.digest == model.wanted))
+}
+
+fn job(
+    inner: &Arc<Inner>,
+    state: &mut State,
+    panel: Panel,
+    is_fitted: bool,
+    now: Timestamp,
+) -> ForecastJob {
+    let Panel { policy, who, events, services } = panel;
+    let subject = |service: Arc<Service>| {
+        let entry = state.services.entry(service.name.clone()).or_default();
+        entry.is_busy = true;
+        entry.is_unmeasured = false;
+        let model = model(entry, who.as_ref()).cloned();
+        let waits = !is_fitted && model.as_ref().is_none_or(Model::is_outdated);
+        Subject { service, model, waits }
+    };
+    let subjects: Vec<Subject> = services.into_iter().map(subject).collect();
+    let fitting = if is_fitted { subjects.len() } else { 0 };
+    state.fitting += fitting;
+    let names = subjects.iter().map(|subject| subject.service.name.clone()).collect();
+    let busy = Busy { inner: Arc::clone(inner), services: names, fitting };
+    ForecastJob { busy, now, policy, who, events, subjects, is_fitted, said: Vec::new() }
+}

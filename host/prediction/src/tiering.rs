@@ -1,0 +1,158 @@
+//! Tiers: where the services of one tier plugin stand, and what each gets of their pool.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
+
+use haggle_control::{Input, ServiceState, State as Snapshot, TierAssignment};
+use haggle_model::{Name, ScalingPolicy, Service, Timestamp};
+use haggle_plan::Pool;
+use haggle_plugins::{Who, context, convert};
+use haggle_sandbox::{Assign, tiering};
+
+use crate::prediction::Inner;
+
+/// When tiers were assigned, and where they are being assigned.
+#[derive(Debug, Default)]
+pub(crate) struct Tiering {
+    /// By policy: when its services were last due.
+    last: BTreeMap<Name, Timestamp>,
+    /// The plugins that assign tiers now.
+    busy: BTreeSet<Name>,
+}
+
+/// Has one plugin assign tiers to all services that are due.
+pub(crate) struct TierJob {
+    busy: Busy,
+    snapshot: Arc<Snapshot>,
+    now: Timestamp,
+    plugin: Name,
+    services: Vec<Arc<Service>>,
+}
+
+/// Keeps other jobs from the same plugin until it is dropped.
+struct Busy {
+    inner: Arc<Inner>,
+    plugin: Name,
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.inner.state().tiering.busy.remove(&self.plugin);
+    }
+}
+
+impl Tiering {
+    /// A job for every plugin with services that are due, by name.
+    pub(crate) fn jobs(
+        inner: &Arc<Inner>,
+        snapshot: &Arc<Snapshot>,
+        now: Timestamp,
+    ) -> Vec<TierJob> {
+        let catalog = snapshot.catalog();
+        let mut state = inner.state();
+        let tiering = &mut state.tiering;
+        tiering.last.retain(|policy, _| catalog.policy(policy).is_ok());
+        let mut due: BTreeSet<&Name> = BTreeSet::new();
+        for policy in catalog.policies() {
+            let is_free = !tiering.busy.contains(&policy.tiering.plugin);
+            if is_free && tiering.is_due(policy, now) {
+                due.insert(&policy.name);
+            }
+        }
+        let mut by_plugin: BTreeMap<Name, Vec<Arc<Service>>> = BTreeMap::new();
+        for (service, _) in snapshot.services().filter(|(service, _)| due.contains(&service.policy))
+        {
+            let Ok(policy) = catalog.policy(&service.policy) else { continue };
+            let services = by_plugin.entry(policy.tiering.plugin.clone()).or_default();
+            services.push(Arc::clone(service));
+        }
+        let mut jobs = Vec::new();
+        for (plugin, services) in by_plugin {
+            tiering.busy.insert(plugin.clone());
+            let busy = Busy { inner: Arc::clone(inner), plugin: plugin.clone() };
+            jobs.push(TierJob { busy, snapshot: Arc::clone(snapshot), now, plugin, services });
+        }
+        jobs
+    }
+
+    /// Whether a multiple of the policy's period has begun since its services were due last. The first one
+    /// after a start is waited for.
+    fn is_due(&mut self, policy: &ScalingPolicy, now: Timestamp) -> bool {
+        let every = policy.tiering.every;
+        let last = *self.last.entry(policy.name.clone()).or_insert_with(|| {
+            // A pass at the very beginning of a period is one that is due.
+            Timestamp::from_millis(now.as_millis().saturating_sub(1))
+        });
+        let is_due = every.is_zero() || now.floor(every) > last.floor(every);
+        if is_due {
+            self.last.insert(policy.name.clone(), now);
+        }
+        is_due
+    }
+}
+
+impl TierJob {
+    pub(crate) fn run(self) -> Vec<Input> {
+        let apis = self.apis();
+        let now = self.now;
+        let ask =
+            |_: &Who| Assign { context: context(now, now.as_millis()), apis: apis.clone() };
+        let assigned = match self.busy.inner.policies.assign(now, &self.plugin, &ask) {
+            Ok(decided) => decided.answer,
+            Err(error) => {
+                tracing::debug!(plugin = %self.plugin, %error, "tiers stay as they are");
+                return Vec::new();
+            }
+        };
+        let assignment = |(service, assigned): (&Arc<Service>, tiering::Assignment)| {
+            let tier = convert::tier_of(assigned.tier);
+            let (share, reason) = (assigned.share, assigned.reason);
+            TierAssignment { service: service.name.clone(), tier, share, reason }
+        };
+        let tiers = self.services.iter().zip(assigned).map(assignment).collect();
+        vec![Input::Tiers(tiers)]
+    }
+
+    fn apis(&self) -> Vec<tiering::ApiState> {
+        let pool = Pool::of(self.services.iter().map(AsRef::as_ref));
+        let api = |service: &Arc<Service>| {
+            let (_, state) = self.snapshot.service(&service.name).ok()?;
+            let policy = self.snapshot.catalog().policy_of(service);
+            let observed = state.observed.map(|(_, load)| load);
+            let outlook = state.forecast.as_ref().and_then(|f| f.outlook.as_deref().ok());
+            let (level, horizon) = (policy.scaling.level, policy.forecast.horizon);
+            let member = pool.member(observed, outlook, level, self.now, horizon);
+            Some(tiering::ApiState {
+                id: service.name.to_string(),
+                current_tier: convert::tier(state.tier),
+                since: state.tier_since.as_millis(),
+                current_load: member.current,
+                forecast_mean: member.forecast_mean,
+                forecast_upper: member.forecast_upper,
+                confidence: member.confidence,
+                objective: objective(service, state),
+                weight: service.weight,
+            })
+        };
+        self.services.iter().filter_map(api).collect()
+    }
+}
+
+impl fmt::Display for TierJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "assign tiers to {} services with plugin {}", self.services.len(), self.plugin)
+    }
+}
+
+fn objective(service: &Service, state: &ServiceState) -> Option<tiering::Objective> {
+    let objective = service.objective?;
+    let compliance = &state.compliance;
+    Some(tiering::Objective {
+        target: objective.target,
+        compliance: compliance.share(),
+        burn_rate: compliance.burn_rate(&objective),
+    })
+}
