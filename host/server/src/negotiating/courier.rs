@@ -182,7 +182,7 @@ fn keep_time(host: &Weak<Host>) {
 /// Posts a message and reads the answer.
 fn post(agent: &ureq::Agent, endpoint: &Endpoint, message: &Message) -> Reply {
     let event = cloud_event(message).to_string();
-    let request = agent.post(endpoint.as_str()).header("content-type", CLOUD_EVENT);
+    let request = agent.post(endpoint.expose()).header("content-type", CLOUD_EVENT);
     let mut response = match request.send(event) {
         Ok(response) => response,
         Err(error) => return Reply::Unreached(format!("{endpoint} was not reached: {error}")),
