@@ -17,7 +17,7 @@ impl Wake for Unpark {
 }
 
 /// Waits until the future is ready. It must not need a runtime.
-pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);

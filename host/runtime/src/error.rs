@@ -1,7 +1,7 @@
 use haggle_actuate::ActuateError;
 use haggle_control::{ControlError, ErrorKind as ControlKind};
 use haggle_observe::PushError;
-use haggle_plugins::PluginError;
+use haggle_plugins::UploadError;
 use haggle_sandbox::LoadError;
 use haggle_store::StoreError;
 
@@ -14,7 +14,7 @@ pub enum HostError {
     Control(#[from] ControlError),
     /// A plugin that is not taken.
     #[error(transparent)]
-    Plugin(#[from] PluginError),
+    Plugin(#[from] UploadError),
     /// Samples that make no sense.
     #[error(transparent)]
     Samples(#[from] PushError),
@@ -81,10 +81,10 @@ impl HostError {
                 ControlKind::Internal => ErrorKind::Internal,
             },
             Self::Plugin(error) => match error {
-                PluginError::Busy { .. } => ErrorKind::Busy,
-                PluginError::Configuration { .. } => ErrorKind::Invalid,
-                PluginError::Load { cause: LoadError::TooLarge { .. }, .. } => ErrorKind::TooLarge,
-                PluginError::Load { cause: LoadError::Host(_), .. } => ErrorKind::Internal,
+                UploadError::Busy(_) => ErrorKind::Busy,
+                UploadError::Configuration { .. } => ErrorKind::Invalid,
+                UploadError::Load { cause: LoadError::TooLarge { .. }, .. } => ErrorKind::TooLarge,
+                UploadError::Load { cause: LoadError::Host(_), .. } => ErrorKind::Internal,
                 _ => ErrorKind::Unprocessable,
             },
             Self::Store(StoreError::HourFull { .. } | StoreError::KeyTooLong { .. }) => {

@@ -18,6 +18,7 @@ use haggle_control::{
 use haggle_model::{Decision, Name, Span, Timestamp};
 use haggle_negotiate::{Message, MessageId, Party};
 use haggle_observe::{History, HistoryLimits};
+use haggle_prediction::{Policies, Prediction, ReadHistory};
 use haggle_sandbox::{Grant, Sandbox};
 use haggle_store::{Decisions, Negotiations, Store, StoreOptions};
 use haggle_transport::Transports;
@@ -32,8 +33,11 @@ use crate::{
     lanes::Lanes,
     metrics::{Counts, Metrics},
     persist,
+    models::KeptModels,
+    observing::Watch,
     reactor::{Answered, Mail, Reactor},
-    reconciler, restoring,
+    reconciler,
+    restoring::Plugins,
     shared::{Actions, Shared, UnderWay, lock},
 };
 
@@ -132,16 +136,13 @@ impl Host {
         let now = clock.now();
         let mut alerts = Vec::new();
         let restored = persist::restore(&store, &mut |what| alerts.push(what))?;
-        let plugins = restoring::plugins(
-            sandbox,
-            options.grants,
-            &restored,
-            (&store, options.journal),
-            (&events, &metrics),
-            now,
-            &mut |what| alerts.push(what),
-        )?;
-        let plugins = Arc::new(plugins);
+        let watch = || Watch {
+            events: Arc::clone(&events),
+            metrics: Arc::clone(&metrics),
+            clock: Arc::clone(&clock),
+        };
+        let journal = options.journal && data.is_some();
+        let plugins = Plugins::open(sandbox, &store, journal, watch())?;
         let control = Options {
             host: id,
             interval,
@@ -149,27 +150,35 @@ impl Host {
             ..Options::default()
         };
         let (control, effects) = Control::restore(control, restored, now);
+        plugins.restore(&control.snapshot(), &store, &mut |what| alerts.push(what));
         let edge = match live {
             true => Some(runtime().map_err(|error| HostError::Task(error.to_string()))?),
             false => None,
         };
         let width = std::thread::available_parallelism().map_or(1, usize::from);
-        let predictor = restoring::predictor(&store, interval)?;
+        let history = Arc::new(Mutex::new(History::new(options.history)));
+        let prediction = Prediction::new(
+            Arc::clone(&plugins.decider) as Arc<dyn Policies>,
+            Arc::clone(&history) as Arc<dyn ReadHistory>,
+            Arc::new(KeptModels(Arc::clone(&store))),
+            Arc::new(watch()),
+        );
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::new(control.snapshot()),
             store,
             plugins,
-            predictor,
+            prediction,
             transport,
             driver,
             events,
             metrics,
             clock,
-            history: Mutex::new(History::new(options.history)),
+            history,
             lanes: Lanes::new(width),
             under_way: UnderWay::default(),
             actions: Actions::default(),
             interval,
+            grants: options.grants,
             edge: edge.as_ref().map(|edge| edge.handle().clone()),
         });
         let reach = control.snapshot().catalog().longest_history();
@@ -461,10 +470,8 @@ impl Host {
         let seen = crate::block_on::block_on(self.shared.driver.observe(now));
         reactor.take(Mail::Happened(Input::Driver(reports(seen))));
         let snapshot = self.snapshot();
-        let jobs = self.shared.predictor.jobs(&snapshot, &self.shared.history, now);
-        let shared = &self.shared;
-        let inputs: Vec<Vec<Input>> =
-            jobs.into_par_iter().map(|job| job.run(&shared.predictor, &shared.plugins)).collect();
+        let jobs = self.shared.prediction.jobs(&snapshot, now);
+        let inputs: Vec<Vec<Input>> = jobs.into_par_iter().map(|job| job.run()).collect();
         for input in inputs.into_iter().flatten() {
             reactor.take(Mail::Happened(input));
         }

@@ -7,7 +7,7 @@ use haggle_model::{Dependency, DependencyDocument, Name};
 use haggle_negotiate::SessionRecord;
 use haggle_store::{
     Batch, Calendar, Decisions, Dependencies, Digest, GrantedDirectory, Kind, Leases, Negotiations,
-    PluginGeneration, Plugins, Policies, Providers, Services, Standing, Store, StoreError,
+    PluginGeneration, Plugins, Policies, Providers, Services, Standing, Store, StoreError, readable,
 };
 
 /// What was decided for services, by name.
@@ -174,7 +174,8 @@ pub(crate) fn restore(
     })?;
     reader.each::<Plugins>(|(_, kept)| records.push(Record::Plugin(generation(kept).into())))?;
     reader.each::<Numbers>(|(_, highest)| records.push(Record::Numbers(highest)))?;
-    let negotiations = store.keys::<Negotiations>().collect::<Result<_, _>>()?;
+    let keys = readable(store.keys::<Negotiations>(), |unreadable| left_out(unreadable.to_string()));
+    let negotiations = keys.collect::<Result<_, _>>()?;
     Ok(Restored { records, negotiations, decisions: store.last_number::<Decisions>() })
 }
 
@@ -188,11 +189,8 @@ impl Reader<'_> {
         &mut self,
         mut take: impl FnMut((K::Key, K::Value)),
     ) -> Result<(), StoreError> {
-        for entry in self.store.scan_readable::<K>() {
-            match entry? {
-                Ok(entry) => take(entry),
-                Err(unreadable) => (self.left_out)(unreadable.to_string()),
-            }
+        for entry in readable(self.store.scan::<K>(), |u| (self.left_out)(u.to_string())) {
+            take(entry?);
         }
         Ok(())
     }

@@ -213,7 +213,7 @@ impl Reactor {
         let now = self.shared.clock.now();
         match &self.beside {
             Beside::Inline(_) => {
-                let answers = self.shared.plugins.consult(now, consultation);
+                let answers = self.shared.plugins.decider.consult(now, consultation);
                 self.note(Input::Consulted(answers));
             }
             Beside::Live { mail, .. } => {
@@ -225,7 +225,7 @@ impl Reactor {
                 let refused: Vec<Message> = consultation.messages.clone();
                 let taken = self.shared.lanes.run(&plugin, move || {
                     let now = shared.clock.now();
-                    let answers = shared.plugins.consult(now, consultation);
+                    let answers = shared.plugins.decider.consult(now, consultation);
                     drop(under_way);
                     drop(mail.send(Mail::Happened(Input::Consulted(answers))));
                 });
@@ -242,7 +242,7 @@ impl Reactor {
         let shared = Arc::clone(&self.shared);
         match &self.beside {
             Beside::Inline(_) => {
-                let reply = block_on(shared.transport.deliver(&endpoint, message.clone()));
+                let reply = block_on(shared.transport.deliver(&endpoint, &message));
                 if let Some(input) = heard(message, reply) {
                     self.note(input);
                 }
@@ -254,7 +254,7 @@ impl Reactor {
                 };
                 let mail = mail.clone();
                 shared.spawn(Arc::clone(&shared), move |shared| async move {
-                    let reply = shared.transport.deliver(&endpoint, message.clone()).await;
+                    let reply = shared.transport.deliver(&endpoint, &message).await;
                     drop(under_way);
                     if let Some(input) = heard(message, reply) {
                         drop(mail.send(Mail::Happened(input)));
@@ -268,12 +268,10 @@ impl Reactor {
         let shared = Arc::clone(&self.shared);
         match &self.beside {
             Beside::Inline(_) => {
-                let service = action.service.name.clone();
                 let report = block_on(shared.apply(action));
                 if let Some(report) = report {
                     self.note(Input::Driver(vec![report]));
                 }
-                let _ = service;
             }
             Beside::Live { mail, .. } => {
                 if !shared.actions.put(action.clone()) {

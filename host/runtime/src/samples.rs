@@ -83,7 +83,7 @@ impl Host {
         shared.store.commit(batch).await?;
         for failure in failures {
             let at = failure.time.unwrap_or(now);
-            shared.predictor.report_failure(&failure.service, failure.subject, at);
+            shared.prediction.report_failure(&failure.service, failure.subject, at);
         }
         let observed = shared.observed(samples.iter().map(|sample| &sample.service));
         self.happened(Input::Observed(observed)).await;

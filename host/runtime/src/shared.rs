@@ -12,30 +12,34 @@ use haggle_control::{Action, Generation, State};
 use haggle_model::{Name, Span};
 use haggle_negotiate::{Message, MessageId};
 use haggle_observe::History;
-use haggle_plugins::Plugins;
-use haggle_prediction::Predictor;
+use haggle_prediction::Prediction;
+use haggle_sandbox::Grant;
 use haggle_store::Store;
 use haggle_transport::Transports;
 
-use crate::{clock::Clock, events::Events, lanes::Lanes, metrics::Metrics};
+use crate::{
+    clock::Clock, events::Events, lanes::Lanes, metrics::Metrics, restoring::Plugins,
+};
 
 pub(crate) struct Shared {
     /// The durable state.
     pub(crate) snapshot: ArcSwap<State>,
     pub(crate) store: Arc<Store>,
-    pub(crate) plugins: Arc<Plugins>,
-    pub(crate) predictor: Predictor,
+    pub(crate) plugins: Plugins,
+    pub(crate) prediction: Prediction,
     pub(crate) transport: Transports,
     pub(crate) driver: Arc<dyn Driver>,
     pub(crate) events: Arc<Events>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
     /// Measured values. Held for as long as it takes to read or add some.
-    pub(crate) history: Mutex<History>,
+    pub(crate) history: Arc<Mutex<History>>,
     pub(crate) lanes: Lanes,
     pub(crate) under_way: UnderWay,
     pub(crate) actions: Actions,
     pub(crate) interval: Span,
+    /// The directories that plugins may read.
+    pub(crate) grants: BTreeMap<Name, Vec<Grant>>,
     /// Where transports and drivers work in a live host.
     pub(crate) edge: Option<tokio::runtime::Handle>,
 }
@@ -72,7 +76,6 @@ impl Shared {
     /// A service is gone.
     pub(crate) fn forget(&self, service: &Name) {
         self.history().forget(service);
-        self.predictor.forget(service);
     }
 }
 

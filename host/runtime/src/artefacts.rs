@@ -1,0 +1,33 @@
+//! Components that nothing refers to any more are removed.
+
+use std::collections::BTreeSet;
+
+use haggle_builtin::BUILTIN;
+use haggle_store::{Digest, StoreError, readable};
+
+use crate::shared::Shared;
+
+impl Shared {
+    /// Removes components that neither decide nor did before, once the journal has forgotten their calls too.
+    pub(crate) fn sweep_artefacts(&self) -> Result<(), StoreError> {
+        let snapshot = self.snapshot.load();
+        let built_in = BUILTIN.iter().map(|builtin| Digest::of(builtin.bytes));
+        let mut referenced: BTreeSet<Digest> = built_in.collect();
+        for (_, plugin) in snapshot.plugins() {
+            let all = plugin.current.iter().chain(&plugin.previous);
+            referenced.extend(all.filter_map(|generation| generation.digest.parse().ok()));
+        }
+        // An upload is stored before it is promoted.
+        if self.plugins.uploads.is_busy() || self.store.artefacts().list()?.is_subset(&referenced) {
+            return Ok(());
+        }
+        let told = |unreadable| tracing::warn!(%unreadable, "a call is left out");
+        for call in readable(self.store.calls(0)?, told) {
+            referenced.insert(call?.digest);
+        }
+        for digest in self.store.artefacts().sweep(&referenced)? {
+            tracing::info!(%digest, "removed a component that nothing refers to any more");
+        }
+        Ok(())
+    }
+}

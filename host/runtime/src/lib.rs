@@ -1,0 +1,45 @@
+//! The host around the deciding core: it carries out what the core wants and brings back what happened.
+//!
+//! [`Host`] is complete without a network. A *live* host reconciles by itself: the core has a thread of its
+//! own, and the store, plugins, transports and the driver work beside it. A *stepped* host does everything at
+//! once and in order when it is told to, on a clock that its owner moves.
+//!
+//! ```no_run
+//! use haggle_runtime::{Host, HostOptions};
+//!
+//! # fn main() -> Result<(), haggle_runtime::HostError> {
+//! let host = Host::open(HostOptions::default())?;
+//! let pass = host.pass()?;
+//! assert_eq!(pass.report.services, 0);
+//! # Ok(()) }
+//! ```
+
+mod artefacts;
+mod block_on;
+mod clock;
+mod error;
+mod events;
+mod host;
+mod lanes;
+mod metrics;
+mod models;
+mod observing;
+mod persist;
+mod plugins;
+mod reactor;
+mod reconciler;
+mod restoring;
+mod samples;
+mod shared;
+
+pub use block_on::block_on;
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use error::{ErrorKind, HostError};
+pub use events::NumberedEvent;
+pub use haggle_observe::Accepted;
+pub use host::{Host, HostOptions, Pass};
+pub use metrics::Counts;
+pub use plugins::{
+    GenerationView, LastErrorView, LoadState, LoadStatus, PluginLoad, PluginView,
+};
+pub use samples::{FailureReport, SampleBatch};

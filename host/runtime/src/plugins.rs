@@ -1,0 +1,269 @@
+//! Plugins come, change and go.
+
+use std::{sync::Arc, time::Duration};
+
+use haggle_control::{Answer, Input, PluginChange, Principal};
+use haggle_model::{Name, Timestamp};
+use haggle_plugins::{Component, Loaded, UploadPhase, UploadStatus};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::oneshot;
+use utoipa::ToSchema;
+
+use crate::{HostError, block_on::block_on, host::Host};
+
+/// A plugin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PluginView {
+    /// Its name.
+    pub name: Name,
+    /// Whether the host brings it itself.
+    pub built_in: bool,
+    /// The generation that decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<GenerationView>,
+    /// The generation to which a rollback returns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<GenerationView>,
+    /// The newest upload since the host started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadStatus>,
+    /// What went wrong last when it was called, since the host started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<LastErrorView>,
+}
+
+/// A generation of a plugin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GenerationView {
+    /// Its number, from 1.
+    pub generation: u64,
+    /// SHA-256 of the component, in hexadecimal.
+    pub digest: String,
+    /// Size of the component in bytes.
+    pub size: u64,
+    /// The roles that it exports.
+    pub roles: Vec<String>,
+    /// What it calls itself.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What it does.
+    pub summary: String,
+    /// What configurations it takes, as a JSON schema.
+    pub configuration_schema: Value,
+    /// What every call passes to it.
+    pub configuration: Value,
+}
+
+/// How the newest upload of a plugin fares.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LoadStatus {
+    /// The generation that it becomes.
+    pub generation: u64,
+    /// How far it is.
+    pub status: LoadState,
+    /// What went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// How far an upload is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LoadState {
+    /// It is checked, compiled and tried out.
+    Compiling,
+    /// It does not decide; the error says why.
+    Failed,
+    /// It decides, or has decided.
+    Ready,
+}
+
+/// The last error of a plugin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LastErrorView {
+    /// When the call was made.
+    pub at: Timestamp,
+    /// The generation that failed.
+    pub generation: u64,
+    /// What was called, as in `forecasting.forecast`.
+    pub function: String,
+    /// What went wrong.
+    pub message: String,
+}
+
+/// An upload that is being compiled and tried out.
+#[derive(Debug)]
+pub struct PluginLoad(Option<oneshot::Receiver<Result<PluginView, HostError>>>);
+
+impl PluginLoad {
+    /// Waits for the outcome, at most so long; none while it is still being compiled. The outcome is given
+    /// once.
+    pub async fn wait(&mut self, patience: Duration) -> Option<Result<PluginView, HostError>> {
+        let outcome = self.0.as_mut()?;
+        match tokio::time::timeout(patience, outcome).await {
+            Ok(outcome) => {
+                self.0 = None;
+                let lost = || HostError::Task("the upload was not finished".to_owned());
+                Some(outcome.unwrap_or_else(|_| Err(lost())))
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// Waits for the outcome on a thread that may block.
+    ///
+    /// # Errors
+    /// Why the upload does not decide.
+    pub fn finish(self) -> Result<PluginView, HostError> {
+        let lost = || HostError::Task("the upload was not finished".to_owned());
+        let outcome = self.0.ok_or_else(lost)?;
+        block_on(outcome).map_err(|_| lost())?
+    }
+}
+
+impl Host {
+    /// Takes an upload: has it checked, compiled and tried out on a thread of its own, and then has the new
+    /// generation decide. Nothing changes if any of that fails.
+    ///
+    /// # Errors
+    /// [`HostError::Plugin`] where too many are being compiled.
+    pub async fn load_plugin(
+        self: &Arc<Self>,
+        by: Principal,
+        name: &Name,
+        bytes: Vec<u8>,
+        configuration: Option<Value>,
+    ) -> Result<PluginLoad, HostError> {
+        let (sender, receiver) = oneshot::channel();
+        let (begun, is_begun) = oneshot::channel();
+        let (host, plugin) = (Arc::clone(self), name.clone());
+        let work = move || {
+            let known = host.snapshot();
+            let upload = match host.shared().plugins.uploads.begin(&plugin, known.plugin(&plugin)) {
+                Ok(upload) => upload,
+                Err(error) => {
+                    drop(begun.send(Err(HostError::from(error))));
+                    return;
+                }
+            };
+            drop(begun.send(Ok(())));
+            let number = upload.number();
+            let granted = host.shared().grants.get(&plugin).cloned().unwrap_or_default();
+            let configuration = configuration.unwrap_or(Value::Null);
+            let component = Component { bytes: &bytes, configuration, grants: &granted };
+            let outcome = upload
+                .load(component, host.now())
+                .map_err(HostError::from)
+                .and_then(|(_, record)| {
+                    host.shared().store.artefacts().put(&bytes)?;
+                    let change = PluginChange::Promote(Arc::new(record));
+                    block_on(host.change_plugin(by, change))
+                });
+            let told = outcome.as_ref().map(drop).map_err(ToString::to_string);
+            host.shared().plugins.uploads.finish(&plugin, number, told);
+            // Whoever uploaded may have gone away.
+            drop(sender.send(outcome.and_then(|_| host.plugin(&plugin))));
+        };
+        std::thread::Builder::new()
+            .name(format!("load {name}"))
+            .spawn(work)
+            .map_err(|error| HostError::Task(error.to_string()))?;
+        let lost = |_| HostError::Task("the upload was not begun".to_owned());
+        is_begun.await.map_err(lost)??;
+        Ok(PluginLoad(Some(receiver)))
+    }
+
+    /// A plugin.
+    ///
+    /// # Errors
+    /// [`ControlError::NotFound`](haggle_control::ControlError::NotFound).
+    pub fn plugin(&self, name: &Name) -> Result<PluginView, HostError> {
+        let plugins = &self.shared().plugins;
+        let current = plugins.registry.current(name);
+        let load = plugins.uploads.status(name);
+        if current.is_none() && load.is_none() {
+            return Err(HostError::not_found("plugin", name));
+        }
+        let last_error = plugins.decider.last_error(name);
+        Ok(PluginView {
+            name: name.clone(),
+            built_in: plugins.registry.built_in_of(name).is_some(),
+            current: current.map(|loaded| view(&loaded)),
+            previous: plugins.registry.previous(name).map(|loaded| view(&loaded)),
+            load: load.map(status),
+            last_error: last_error.map(|error| LastErrorView {
+                at: error.at,
+                generation: error.generation,
+                function: error.function.to_owned(),
+                message: error.message,
+            }),
+        })
+    }
+
+    /// All plugins by name.
+    #[must_use]
+    pub fn plugins(&self) -> Vec<PluginView> {
+        let names = self.shared().plugins.registry.list().into_keys();
+        names.filter_map(|name| self.plugin(&name).ok()).collect()
+    }
+
+    /// Has the generation before decide again.
+    ///
+    /// # Errors
+    /// [`ControlError::NoPrevious`](haggle_control::ControlError::NoPrevious) where there is none.
+    pub async fn rollback_plugin(
+        &self,
+        by: Principal,
+        name: &Name,
+    ) -> Result<PluginView, HostError> {
+        self.change_plugin(by, PluginChange::RollBack(name.clone())).await?;
+        self.plugin(name)
+    }
+
+    /// Deletes a plugin; a built-in one that was loaded over is back then.
+    ///
+    /// # Errors
+    /// [`HostError::Control`] where it is not there, is in use, or is built in.
+    pub async fn delete_plugin(&self, by: Principal, name: &Name) -> Result<(), HostError> {
+        self.change_plugin(by, PluginChange::Delete(name.clone())).await?;
+        self.shared().plugins.uploads.forget(name);
+        Ok(())
+    }
+
+    async fn change_plugin(
+        &self,
+        _by: Principal,
+        change: PluginChange,
+    ) -> Result<Answer, HostError> {
+        self.ask(move |caller| Input::Plugin { caller, change }).await
+    }
+}
+
+fn status(status: UploadStatus) -> LoadStatus {
+    let UploadStatus { generation, phase, error } = status;
+    let status = match phase {
+        UploadPhase::Compiling => LoadState::Compiling,
+        UploadPhase::Ready => LoadState::Ready,
+        UploadPhase::Failed => LoadState::Failed,
+    };
+    LoadStatus { generation, status, error }
+}
+
+fn view(loaded: &Loaded) -> GenerationView {
+    let json = |text: &str| serde_json::from_str(text).unwrap_or(Value::Null);
+    let generation = &loaded.generation;
+    let description = generation.description();
+    GenerationView {
+        generation: generation.number(),
+        digest: generation.digest().to_string(),
+        size: generation.size() as u64,
+        roles: generation.roles().iter().map(ToString::to_string).collect(),
+        name: description.name.clone(),
+        version: description.version.clone(),
+        summary: description.summary.clone(),
+        configuration_schema: json(&description.configuration_schema),
+        configuration: json(generation.configuration()),
+    }
+}

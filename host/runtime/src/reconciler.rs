@@ -1,0 +1,159 @@
+//! A live host reconciles at every interval: plugins predict beside the core, and the pass follows when they
+//! have answered or the patience is over. Whoever answers later has its services reconciled then.
+
+use std::{
+    sync::{
+        Arc, Condvar, Mutex, Weak,
+        mpsc::Sender,
+    },
+    time::{Duration, Instant},
+};
+
+use haggle_control::{Input, Scope};
+use haggle_model::{Name, Span};
+use haggle_store::{Decisions, Outcomes};
+
+use crate::{
+    host::{PATIENCE, reports},
+    reactor::Mail,
+    shared::{Shared, lock},
+};
+
+/// Predictions of a pass that are still to come.
+#[derive(Default)]
+struct Pending {
+    state: Mutex<(usize, bool)>,
+    changed: Condvar,
+}
+
+impl Pending {
+    fn add(&self) {
+        lock(&self.state).0 += 1;
+    }
+
+    /// One has come. Whether the pass has not waited for it.
+    fn done(&self) -> bool {
+        let mut state = lock(&self.state);
+        state.0 -= 1;
+        self.changed.notify_all();
+        state.1
+    }
+
+    /// Waits until all have come, at most so long. Those that come later are late.
+    fn wait(&self, patience: Duration) {
+        let until = Instant::now() + patience;
+        let mut state = lock(&self.state);
+        while state.0 > 0 {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let waited = self.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
+        }
+        state.1 = true;
+    }
+}
+
+/// Starts to reconcile, for as long as the host lives.
+pub(crate) fn start(shared: Arc<Shared>, mail: Sender<Mail>) -> std::io::Result<()> {
+    let interval = Duration::from(shared.interval);
+    let weak = Arc::downgrade(&shared);
+    drop(shared);
+    let upkeep = Weak::clone(&weak);
+    std::thread::Builder::new().name("upkeep".to_owned()).spawn(move || tidy_up(&upkeep))?;
+    std::thread::Builder::new().name("reconciler".to_owned()).spawn(move || {
+        let mut due = Instant::now();
+        loop {
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            let Some(shared) = weak.upgrade() else { return };
+            // A pass that takes longer is followed by the next at once, not by all that were missed.
+            due = (due + interval).max(Instant::now());
+            if !pass(&shared, &mail, interval) {
+                return;
+            }
+        }
+    })?;
+    Ok(())
+}
+
+/// One pass. Whether the core still listens.
+fn pass(shared: &Arc<Shared>, mail: &Sender<Mail>, interval: Duration) -> bool {
+    let started = Instant::now();
+    let now = shared.clock.now();
+    let snapshot = shared.snapshot.load_full();
+    let pending = Arc::new(Pending::default());
+    for job in shared.prediction.jobs(&snapshot, now) {
+        let services: Vec<Name> = job.services().to_vec();
+        let (told, beside, lane) = (mail.clone(), Arc::clone(&pending), job.plugin().clone());
+        pending.add();
+        let taken = shared.lanes.run(&lane, move || {
+            for input in job.run() {
+                drop(told.send(Mail::Happened(input)));
+            }
+            if beside.done() {
+                drop(told.send(Mail::Happened(Input::Reconcile(Scope::Services(services)))));
+            }
+        });
+        if !taken {
+            pending.done();
+        }
+    }
+    pending.wait((interval / 2).min(PATIENCE));
+    let driver = Arc::clone(shared);
+    let told = mail.clone();
+    if let Some(edge) = &shared.edge {
+        let seen = edge.block_on(async move { driver.driver.observe(driver.clock.now()).await });
+        drop(told.send(Mail::Happened(Input::Driver(reports(seen)))));
+    }
+    let listens = mail.send(Mail::Happened(Input::Reconcile(Scope::All))).is_ok();
+    let now = shared.clock.now();
+    lock(&shared.history).prune(now);
+    shared.plugins.flush_journal();
+    let services = shared.snapshot.load().report().services;
+    shared.metrics.pass(services, started.elapsed().as_secs_f64());
+    listens
+}
+
+/// Between two looks at what may be forgotten.
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// So long after the start it is looked for the first time.
+const SOON: Duration = Duration::from_secs(60);
+
+/// So many decisions and outcomes are kept.
+const MOST_DECISIONS: u64 = 1_000_000;
+const MOST_OUTCOMES: u64 = 100_000;
+
+/// Forgets what is too old to be needed.
+fn tidy_up(shared: &Weak<Shared>) {
+    let mut pause = SOON;
+    let mut slept = Duration::ZERO;
+    loop {
+        std::thread::sleep(Duration::from_secs(1));
+        let Some(shared) = shared.upgrade() else { return };
+        slept += Duration::from_secs(1);
+        if slept < pause {
+            continue;
+        }
+        (pause, slept) = (HOUR, Duration::ZERO);
+        if let Err(error) = shared.tidy_up() {
+            tracing::warn!(%error, "what is old is not forgotten");
+        }
+    }
+}
+
+impl Shared {
+    /// Forgets samples beyond all history, the oldest decisions and outcomes, models and components that nobody
+    /// needs.
+    pub(crate) fn tidy_up(&self) -> Result<(), haggle_store::StoreError> {
+        let now = self.clock.now();
+        let snapshot = self.snapshot.load_full();
+        let keep = snapshot.catalog().longest_history() + Span::from_mins(60);
+        while !self.store.prune_samples(now.before(keep))?.done {}
+        while !self.store.prune_log::<Decisions>(MOST_DECISIONS, Default::default())?.done {}
+        while !self.store.prune_log::<Outcomes>(MOST_OUTCOMES, Default::default())?.done {}
+        self.prediction.sweep(&snapshot);
+        self.sweep_artefacts()
+    }
+}

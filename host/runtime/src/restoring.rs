@@ -1,0 +1,98 @@
+//! What a host loads when it opens: its own plugins, and those that were uploaded before a restart.
+
+use std::{collections::{BTreeMap, BTreeSet}, sync::Arc};
+
+use haggle_builtin::{BUILTIN, Builtin};
+use haggle_control::{Generation, State};
+use haggle_model::Name;
+use haggle_plugins::{Decider, Loaded, MonotonicClock, Registry, Uploads};
+use haggle_sandbox::{Load, Sandbox};
+use haggle_store::{Digest, Store};
+use rayon::prelude::*;
+
+use crate::{
+    HostError,
+    observing::{Calls, Watch},
+};
+
+/// Who decides, and how uploads are taken in.
+pub(crate) struct Plugins {
+    pub(crate) decider: Arc<Decider>,
+    pub(crate) uploads: Uploads,
+    pub(crate) journal: Option<Arc<Calls>>,
+    pub(crate) registry: Arc<Registry>,
+}
+
+impl Plugins {
+    /// Loads what the host brings itself.
+    pub(crate) fn open(
+        sandbox: Sandbox,
+        store: &Arc<Store>,
+        journal: bool,
+        watch: Watch,
+    ) -> Result<Self, HostError> {
+        let sandbox = Arc::new(sandbox);
+        let built_in: Vec<_> =
+            BUILTIN.par_iter().map(|builtin| built_in(&sandbox, store, builtin)).collect();
+        let built_in: Vec<Loaded> = built_in.into_iter().collect::<Result<_, _>>()?;
+        let registry = Arc::new(Registry::new(built_in));
+        let journal = journal.then(|| Arc::new(Calls::new(Arc::clone(store))));
+        let kept = journal.clone().map(|calls| calls as Arc<dyn haggle_plugins::Journal>);
+        let clock = Arc::new(MonotonicClock::default());
+        let decider = Decider::new(Arc::clone(&registry), Arc::new(watch), kept, clock);
+        let uploads = Uploads::new(sandbox, Arc::clone(&registry));
+        Ok(Self { decider: Arc::new(decider), uploads, journal, registry })
+    }
+
+    /// The built-in plugins and their roles.
+    pub(crate) fn built_in_roles(&self) -> BTreeMap<Name, BTreeSet<String>> {
+        let roles = |loaded: &Loaded| {
+            let roles = loaded.generation.roles().iter().map(ToString::to_string).collect();
+            (loaded.who.plugin.clone(), roles)
+        };
+        self.registry.built_in().iter().map(roles).collect()
+    }
+
+    /// Loads what was uploaded before a restart. What does not load any more is left out and told of.
+    pub(crate) fn restore(&self, state: &State, store: &Store, tell: &mut dyn FnMut(String)) {
+        let artefact = |digest: &str| {
+            let digest: Digest = digest.parse().map_err(|_| "its digest is none".to_owned())?;
+            store.artefacts().get(&digest).map_err(|error| error.to_string())
+        };
+        for error in self.uploads.restore(state.plugins(), &artefact) {
+            tell(error.to_string());
+        }
+    }
+
+    pub(crate) fn promote(
+        &self,
+        plugin: &Name,
+        current: Option<&Generation>,
+        previous: Option<&Generation>,
+    ) {
+        // What is missing is an event already.
+        drop(self.decider.promote(plugin, current, previous));
+    }
+
+    pub(crate) fn flush_journal(&self) {
+        if let Some(journal) = &self.journal {
+            journal.flush();
+        }
+    }
+}
+
+fn built_in(sandbox: &Sandbox, store: &Store, builtin: &Builtin) -> Result<Loaded, HostError> {
+    let wrong = |what: String| HostError::Task(format!("plugin {}: {what}", builtin.name));
+    let name = Name::new(builtin.name).map_err(|error| wrong(error.to_string()))?;
+    // A replay needs what decided, also after the host brings a newer one.
+    store.artefacts().put(builtin.bytes)?;
+    let generation = sandbox.load(Load {
+        plugin: builtin.name,
+        generation: 1,
+        bytes: builtin.bytes,
+        configuration: "{}",
+        grants: &[],
+    });
+    let generation = generation.map_err(|error| wrong(error.to_string()))?;
+    Ok(Loaded::new(name, Arc::new(generation)))
+}
