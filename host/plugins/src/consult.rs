@@ -20,23 +20,25 @@ impl Decider {
     pub fn consult(&self, now: Timestamp, consultation: Consultation) -> Vec<(Message, Said)> {
         let time = Duration::from_millis(consultation.patience(now).as_millis());
         let Consultation { plugin, seed, messages, .. } = consultation;
+        let ends = self.elapsed().saturating_add(time);
+        let left = || ends.saturating_sub(self.elapsed());
         let context = || context(now, seed);
         let inquiries: Vec<_> = messages.iter().filter_map(inquiry).collect();
         let mut loads = match inquiries.is_empty() {
             true => Vec::new(),
-            false => self.each(now, &plugin, inquiries.len(), time, |items, _| {
+            false => self.each(now, &plugin, inquiries.len(), left(), |items, _| {
                 let some = items.iter().filter_map(|item| inquiries.get(*item));
                 Respond { context: context(), inquiries: some.cloned().collect() }
             }),
         }
         .into_iter();
-        let answer = |message: &Message| match &message.content {
+        let mut answer = |message: &Message| match &message.content {
             Content::CallForProposals(Call::Load(_)) => {
                 let answer = loads.next().ok_or_else(|| "it gave no answer".to_owned())?;
                 load(convert::answer(answer.map_err(said)?.answer)?)
             }
             Content::CallForProposals(Call::Bids { request, inventory }) => {
-                let bids = self.call(now, &plugin, time, |_| MakeBids {
+                let bids = self.call(now, &plugin, left(), |_| MakeBids {
                     context: context(),
                     request: convert::request(request),
                     inventory: inventory.iter().map(convert::compute_unit).collect(),
@@ -45,7 +47,7 @@ impl Decider {
                 Ok(Content::Propose(Proposed::Bids(bids.collect())))
             }
             Content::CallForProposals(Call::Scores { request, bids }) => {
-                let scores = self.call(now, &plugin, time, |_| Rank {
+                let scores = self.call(now, &plugin, left(), |_| Rank {
                     context: context(),
                     request: convert::request(request),
                     bids: bids.iter().map(convert::bid).collect(),
@@ -54,7 +56,6 @@ impl Decider {
             }
             other => Err(format!("a plugin has no answer to {}", other.kind())),
         };
-        let mut answer = answer;
         let said: Vec<Said> = messages.iter().map(&mut answer).collect();
         messages.into_iter().zip(said.into_iter().map(|said| said.map_err(cut))).collect()
     }

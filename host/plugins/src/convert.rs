@@ -9,6 +9,8 @@ use haggle_negotiate::{
 use haggle_plan::{Interval, Outlook};
 use haggle_sandbox::{bidding, forecasting, types};
 
+/// A resource in the contract.
+#[must_use]
 pub const fn resource(resource: Resource) -> types::Resource {
     match resource {
         Resource::CpuCores => types::Resource::CpuCores,
@@ -33,14 +35,20 @@ const fn resource_of(resource: types::Resource) -> Resource {
     }
 }
 
+/// Quantities in the contract.
+#[must_use]
 pub fn quantities(all: &Quantities) -> Vec<types::Quantity> {
     all.iter().map(|(r, amount)| types::Quantity { resource: resource(r), amount }).collect()
 }
 
+/// A window in the contract.
+#[must_use]
 pub const fn window(window: Window) -> types::Window {
     types::Window { start: window.start.as_millis(), end: window.end.as_millis() }
 }
 
+/// A tier in the contract.
+#[must_use]
 pub const fn tier(tier: Tier) -> types::Tier {
     match tier {
         Tier::Gold => types::Tier::Gold,
@@ -49,6 +57,8 @@ pub const fn tier(tier: Tier) -> types::Tier {
     }
 }
 
+/// A tier of the contract.
+#[must_use]
 pub const fn tier_of(tier: types::Tier) -> Tier {
     match tier {
         types::Tier::Gold => Tier::Gold,
@@ -75,7 +85,8 @@ const fn strength(strength: Strength) -> bidding::Strength {
 }
 
 /// Loads are never negative, so neither is what is forecast of them. NaNs are made one and the same, so
-/// that a policy cannot tell them apart and a replay sees the same bits.
+/// that a plugin cannot tell them apart and a replay sees the same bits.
+#[must_use]
 pub fn series(id: &str, series: &Series) -> forecasting::Series {
     let canonical = |value: &f64| if value.is_finite() { *value } else { f64::NAN };
     forecasting::Series {
@@ -87,7 +98,8 @@ pub fn series(id: &str, series: &Series) -> forecasting::Series {
     }
 }
 
-/// What a policy is told of events: those of their times that touch the window.
+/// What a plugin is told of calendar events: those of their times that touch the window.
+#[must_use]
 pub fn events_within<'a>(
     all: impl Iterator<Item = &'a CalendarEvent>,
     within: Window,
@@ -114,6 +126,8 @@ const fn event_kind(kind: EventKind) -> types::EventKind {
     }
 }
 
+/// The outlook that a plugin gives a series: it begins where the series ends.
+#[must_use]
 pub fn outlook(series: &Series, outlook: forecasting::Outlook) -> Outlook {
     let interval = |interval: forecasting::Interval| Interval {
         level: interval.level,
@@ -129,6 +143,8 @@ pub fn outlook(series: &Series, outlook: forecasting::Outlook) -> Outlook {
     }
 }
 
+/// An inquiry in the contract.
+#[must_use]
 pub fn inquiry(inquiry: &Inquiry) -> bidding::Inquiry {
     let Inquiry { proposal, position } = inquiry;
     bidding::Inquiry { proposal: self::proposal(proposal), position: self::position(position) }
@@ -157,7 +173,10 @@ fn position(position: &Position) -> bidding::Position {
     }
 }
 
-/// An answer of a policy; amounts that the sandbox let through are amounts.
+/// An answer of the contract; the sandbox has checked its amounts.
+///
+/// # Errors
+/// A text saying which amount is none.
 pub fn answer(answer: bidding::Answer) -> Result<Answer, String> {
     Ok(match answer {
         bidding::Answer::Accept => Answer::Accept,
@@ -170,6 +189,8 @@ pub fn answer(answer: bidding::Answer) -> Result<Answer, String> {
     })
 }
 
+/// A request in the contract.
+#[must_use]
 pub fn request(request: &Request) -> bidding::Request {
     bidding::Request {
         id: request.id.clone(),
@@ -184,6 +205,8 @@ pub fn request(request: &Request) -> bidding::Request {
     }
 }
 
+/// What a provider has of a unit, in the contract.
+#[must_use]
 pub fn compute_unit(inventory: &InventoryUnit) -> bidding::ComputeUnit {
     let InventoryUnit { provider, location, unit, free, .. } = inventory;
     bidding::ComputeUnit {
@@ -201,6 +224,8 @@ pub fn compute_unit(inventory: &InventoryUnit) -> bidding::ComputeUnit {
     }
 }
 
+/// A bid in the contract.
+#[must_use]
 pub fn bid(bid: &Bid) -> bidding::Bid {
     bidding::Bid {
         unit: bid.unit.clone(),
@@ -217,6 +242,8 @@ pub fn bid(bid: &Bid) -> bidding::Bid {
     }
 }
 
+/// A bid of the contract.
+#[must_use]
 pub fn bid_of(bid: bidding::Bid) -> Bid {
     Bid {
         unit: bid.unit,

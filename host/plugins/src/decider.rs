@@ -329,6 +329,10 @@ impl Decider {
         if candidates > 1 { left / 2 } else { left }
     }
 
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
     fn breakers(&self) -> MutexGuard<'_, BTreeMap<(Name, u64), Breaker>> {
         self.breakers.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -20,6 +20,8 @@ mod replay;
 mod uploads;
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 
 pub use breaker::{Breaker, Ticket, Verdict};

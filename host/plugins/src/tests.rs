@@ -1,0 +1,388 @@
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use haggle_control::{Consultation, EventKind, PluginState};
+use haggle_model::{Name, Span};
+use haggle_negotiate::{Content, Message, Proposed};
+use haggle_sandbox::{Forecast, Grant, Role, forecasting};
+use haggle_store::Digest;
+use serde_json::{Value, json};
+
+use crate::{
+    Component, Components, Decided, Decider, MonotonicClock, Unanswered, UploadError, UploadPhase,
+    context, replay,
+    testing::{MISBEHAVING, NOW, World, name, sandbox},
+};
+
+type Forecasts = Vec<Result<Decided<forecasting::Outlook>, Unanswered>>;
+
+/// Has three series forecast.
+fn forecast_within(decider: &Decider, plugin: &str, time: Duration) -> Forecasts {
+    let task = |item: &usize| forecasting::Task {
+        series: forecasting::Series {
+            id: format!("s{item}"),
+            start: 0,
+            step: 60_000,
+            values: (0..30).map(|minute| f64::from(minute % 7)).collect(),
+            non_negative: true,
+        },
+        model: None,
+        horizon: 2,
+        levels: vec![0.8],
+    };
+    decider.each(NOW, &name(plugin), 3, time, |items, _| Forecast {
+        context: context(NOW, 7),
+        shared: None,
+        tasks: items.iter().map(task).collect(),
+        events: Vec::new(),
+    })
+}
+
+fn forecast(world: &World, plugin: &str) -> Vec<String> {
+    let by = |answer: Result<Decided<_>, Unanswered>| answer.unwrap().by.plugin.to_string();
+    forecast_within(&world.decider, plugin, Duration::MAX).into_iter().map(by).collect()
+}
+
+const STAND_IN: &str = "seasonal-smoothing";
+
+#[test]
+fn an_item_that_is_nonsense_costs_the_others_nothing() {
+    let world = World::new();
+    world.misbehaving("p", "first", None);
+    assert_eq!(forecast(&world, "p"), [STAND_IN, "p", "p"]);
+    let events = world.events(EventKind::Fallback);
+    assert_eq!(events.len(), 1);
+    assert!(events[0].starts_with("p: 1 of 3 items: plugin p generation 1,"), "{events:?}");
+    assert_eq!(*world.seen.fallbacks.lock().unwrap(), 1);
+    let last = world.decider.last_error(&name("p")).unwrap();
+    assert_eq!((last.at, last.function), (NOW, "forecasting.forecast"));
+    // The second time, nobody needs to be told within a minute.
+    forecast(&world, "p");
+    assert_eq!(world.events(EventKind::Fallback).len(), 1);
+    assert_eq!(*world.seen.fallbacks.lock().unwrap(), 2);
+}
+
+/// The components of this world, for a replay.
+struct Known(BTreeMap<Digest, Vec<u8>>);
+
+impl Components for Known {
+    type Error = String;
+
+    fn component(&self, digest: &Digest) -> Result<Option<Vec<u8>>, String> {
+        Ok(self.0.get(digest).cloned())
+    }
+
+    fn grants(&self, _: &Name, _: u64) -> Result<Vec<Grant>, String> {
+        Ok(Vec::new())
+    }
+}
+
+#[test]
+fn every_call_is_journalled_and_repeats_bit_by_bit() {
+    let world = World::new();
+    world.misbehaving("p", "first", None);
+    world.misbehaving("q", "trap", None);
+    forecast(&world, "p");
+    forecast(&world, "q");
+    let builtin = haggle_builtin::BUILTIN.iter().find(|builtin| builtin.name == STAND_IN).unwrap();
+    let mut known = Known(BTreeMap::new());
+    known.0.insert(Digest::of(MISBEHAVING), MISBEHAVING.to_vec());
+    let calls = world.seen.journal.lock().unwrap().clone();
+    assert_eq!(calls.len(), 4);
+    let replayed = |known: &Known, calls: Vec<_>| {
+        replay(calls.into_iter().map(Ok), known, &sandbox(), &mut |_| {}).unwrap()
+    };
+    let report = replayed(&known, calls.clone());
+    let gone: Vec<&str> = report.differing.iter().map(|call| call.what.as_str()).collect();
+    assert!(gone.len() == 2 && gone.iter().all(|what| what.ends_with("is gone")), "{gone:?}");
+    known.0.insert(Digest::of(builtin.bytes), builtin.bytes.to_vec());
+    assert_eq!(replayed(&known, calls.clone()).differing, []);
+    let mut forged = calls;
+    forged[0].outcome = Ok(vec![1]);
+    assert_eq!(replayed(&known, forged).differing[0].what, "another answer");
+}
+
+#[test]
+fn a_generation_that_traps_is_not_asked_again_before_its_pause_is_over() {
+    let world = World::new();
+    world.misbehaving("p", "trap", None);
+    for _ in 0..5 {
+        assert_eq!(forecast(&world, "p"), [STAND_IN; 3]);
+    }
+    assert_eq!(world.calls("p"), 3);
+    let by = world.decider.current(&name("p"), Role::Forecasting).unwrap();
+    assert_eq!(world.decider.pauses(&by), Some(Duration::from_secs(60)));
+    world.clock.advance(Duration::from_secs(60));
+    forecast(&world, "p");
+    assert_eq!(world.calls("p"), 4);
+    assert_eq!(world.decider.pauses(&by), Some(Duration::from_secs(120)));
+    let log = world.seen.log.lock().unwrap().join("\n");
+    assert!(log.contains("told to"), "what a trapped call logged is passed on: {log:?}");
+}
+
+#[test]
+fn a_lack_of_data_is_no_failure_and_has_the_built_in_plugin_asked_alone() {
+    let world = World::new();
+    let first = world.misbehaving("p", "first", None);
+    world.misbehaving("p", "lack forecast", Some(&first));
+    for _ in 0..5 {
+        assert_eq!(forecast(&world, "p"), [STAND_IN; 3]);
+    }
+    assert_eq!(world.calls("p"), 5, "neither held back nor asked twice");
+    assert_eq!(world.decider.last_error(&name("p")), None);
+    assert_eq!(world.events(EventKind::Fallback), [""; 0]);
+}
+
+#[test]
+fn the_generation_before_answers_what_the_current_one_does_not() {
+    let world = World::new();
+    let first = world.misbehaving("p", "first", None);
+    world.misbehaving("p", "decline forecast", Some(&first));
+    let answers = forecast_within(&world.decider, "p", Duration::MAX);
+    let by: Vec<_> = answers.into_iter().map(|answer| answer.unwrap().by).collect();
+    let by: Vec<_> = by.iter().map(|by| (by.plugin.as_str(), by.generation)).collect();
+    assert_eq!(by, [(STAND_IN, 1), ("p", 1), ("p", 1)]);
+}
+
+#[test]
+fn whoever_stalls_leaves_time_for_a_stand_in() {
+    let world = World::new();
+    let registry = Arc::new(crate::Registry::new(world.decider.registry().built_in().to_vec()));
+    let uploads = crate::Uploads::new(sandbox(), Arc::clone(&registry));
+    let clock = Arc::new(MonotonicClock::default());
+    let decider = Decider::new(registry, Arc::clone(&world.seen) as _, None, clock);
+    let configuration = serde_json::json!({ "later": "loop" });
+    let component = Component { bytes: MISBEHAVING, configuration, grants: &[] };
+    let (_, record) = uploads.load(&name("p"), None, component, NOW).unwrap();
+    decider.promote(&name("p"), Some(&record), None).unwrap();
+    let answers = forecast_within(&decider, "p", Duration::from_secs(4));
+    assert!(answers.iter().all(|answer| answer.as_ref().unwrap().by.plugin == name(STAND_IN)));
+    assert!(decider.last_error(&name("p")).unwrap().message.contains("did not answer within"));
+    // No time at all is not held against anybody.
+    let late = forecast_within(&decider, "p", Duration::ZERO);
+    assert!(late.iter().all(|answer| matches!(answer, Err(Unanswered::Late(_)))), "{late:?}");
+}
+
+fn component(bytes: &[u8]) -> Component<'_> {
+    Component { bytes, configuration: Value::Null, grants: &[] }
+}
+
+#[test]
+fn generations_that_neither_decide_nor_did_before_are_dropped() {
+    let World { uploads, decider, .. } = World::new();
+    let plugin = name("p");
+    let load = || uploads.load(&plugin, None, component(MISBEHAVING), NOW).unwrap();
+    let numbers = || {
+        let registry = decider.registry();
+        let pair = [registry.current(&plugin), registry.previous(&plugin)];
+        pair.map(|loaded| loaded.map(|loaded| loaded.who.generation))
+    };
+    let (first, first_record) = load();
+    assert_eq!(numbers(), [None, None], "what is loaded does not decide yet");
+    let weak = Arc::downgrade(&first.generation);
+    drop(first);
+    decider.promote(&plugin, Some(&first_record), None).unwrap();
+    uploads.finish(&plugin, 1, Ok(()));
+    assert_eq!(numbers(), [Some(1), None]);
+    assert_eq!(uploads.status(&plugin).unwrap().phase, UploadPhase::Ready);
+    let (_, second) = load();
+    decider.promote(&plugin, Some(&second), Some(&first_record)).unwrap();
+    assert_eq!(numbers(), [Some(2), Some(1)]);
+    // Rolled back and forth.
+    decider.promote(&plugin, Some(&first_record), Some(&second)).unwrap();
+    assert_eq!(numbers(), [Some(1), Some(2)]);
+    decider.promote(&plugin, Some(&second), Some(&first_record)).unwrap();
+    // An upload that the core refuses.
+    let (third, _) = load();
+    let refused = Arc::downgrade(&third.generation);
+    drop(third);
+    uploads.finish(&plugin, 3, Err("a policy needs its role".to_owned()));
+    assert!(refused.upgrade().is_none());
+    assert_eq!(uploads.status(&plugin).unwrap().phase, UploadPhase::Failed);
+    let (_, fourth) = load();
+    assert!(weak.upgrade().is_some());
+    decider.promote(&plugin, Some(&fourth), Some(&second)).unwrap();
+    assert!(weak.upgrade().is_none());
+    let gone = decider.promote(&plugin, Some(&first_record), Some(&fourth)).unwrap_err();
+    assert_eq!((gone.number, numbers()), (1, [None, Some(4)]));
+    decider.promote(&plugin, None, None).unwrap();
+    assert_eq!(numbers(), [None, None]);
+}
+
+#[test]
+fn a_built_in_plugin_stands_behind_every_upload_of_its_name() {
+    let World { uploads, decider, .. } = World::new();
+    let plugin = name(STAND_IN);
+    let (_, record) = uploads.load(&plugin, None, component(MISBEHAVING), NOW).unwrap();
+    assert_eq!(record.number, 2);
+    decider.promote(&plugin, Some(&record), None).unwrap();
+    let candidates = decider.registry().candidates(&plugin, Role::Forecasting);
+    let numbers: Vec<u64> = candidates.iter().map(|loaded| loaded.who.generation).collect();
+    assert_eq!(numbers, [2, 1]);
+    decider.promote(&plugin, None, Some(&record)).unwrap();
+    assert_eq!(decider.registry().current(&plugin).unwrap().who.generation, 1);
+    assert_eq!(decider.registry().previous(&plugin).unwrap().who.generation, 2);
+    decider.promote(&plugin, None, None).unwrap();
+    assert_eq!(decider.registry().current(&plugin).unwrap().who.generation, 1);
+}
+
+#[test]
+fn numbers_are_above_all_that_were_ever_given() {
+    let World { uploads, .. } = World::new();
+    let plugin = name("p");
+    let (_, mut record) = uploads.load(&plugin, None, component(MISBEHAVING), NOW).unwrap();
+    record.number = 41;
+    let known = PluginState { retired: vec![Arc::new(record)], ..PluginState::default() };
+    assert_eq!(uploads.begin(&plugin, Some(&known)).unwrap().number(), 42);
+    assert_eq!(uploads.begin(&plugin, Some(&known)).unwrap().number(), 43);
+    assert_eq!(uploads.begin(&plugin, None).unwrap().number(), 44);
+}
+
+#[test]
+fn bad_uploads_say_why_and_too_many_are_refused() {
+    let World { uploads, decider, .. } = World::new();
+    let plugin = name("p");
+    let error = uploads.load(&plugin, None, component(b"not at all"), NOW).unwrap_err();
+    assert!(error.to_string().starts_with("plugin p: "), "{error}");
+    let status = uploads.status(&plugin).unwrap();
+    assert_eq!((status.phase, status.error), (UploadPhase::Failed, Some(error.to_string())));
+    let configuration = Value::Bool(true);
+    let component = Component { bytes: MISBEHAVING, configuration, grants: &[] };
+    let error = uploads.load(&plugin, None, component, NOW).unwrap_err();
+    assert!(matches!(error, UploadError::Configuration { .. }), "{error}");
+    assert!(decider.registry().current(&plugin).is_none());
+
+    let mut pending: Vec<_> =
+        (0..8).map(|_| uploads.begin(&name("q"), None).unwrap()).collect();
+    assert!(matches!(uploads.begin(&plugin, None), Err(UploadError::Busy(8))));
+    pending.pop();
+    assert!(uploads.begin(&plugin, None).is_ok());
+}
+
+#[test]
+fn what_does_not_load_after_a_restart_is_left_out_and_said() {
+    let before = World::new();
+    let first = before.misbehaving("p", "", None);
+    let second = before.misbehaving("p", "first", Some(&first));
+    let mut lost = second.clone();
+    lost.digest = Digest::of(b"lost").to_string();
+    let state = |current, previous: Option<&haggle_control::Generation>| PluginState {
+        current: Some(Arc::new(current)),
+        previous: previous.map(|record| Arc::new(record.clone())),
+        retired: Vec::new(),
+    };
+    let known: BTreeMap<Name, PluginState> = [
+        (name("p"), state(second, Some(&first))),
+        (name("q"), state(lost, None)),
+    ]
+    .into();
+    let World { uploads, decider, .. } = World::new();
+    let errors = uploads.restore(known.iter(), &|digest| {
+        let is_known = digest == Digest::of(MISBEHAVING).to_string();
+        Ok(is_known.then(|| MISBEHAVING.to_vec()))
+    });
+    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(errors.len(), 1);
+    assert!(errors[0].starts_with("generation 2 of plugin q cannot be restored: its component"));
+    assert_eq!(decider.registry().current(&name("p")).unwrap().who.generation, 2);
+    assert_eq!(decider.registry().previous(&name("p")).unwrap().who.generation, 1);
+    // A built-in plugin stands in.
+    assert_eq!(decider.current(&name("q"), Role::Forecasting).unwrap().plugin, name(STAND_IN));
+}
+
+/// Asks a service with room for so many requests per second to carry ten.
+fn inquiry(number: u64, room: f64) -> Message {
+    let rps = |amount: f64| json!({ "requests_per_second": amount });
+    let proposal = json!({
+        "session": "n1", "round": 1, "service": "cart", "requester": "web", "purpose": "growth",
+        "strength": "mandatory", "window": {"start": NOW, "end": NOW + Span::from_mins(10)},
+        "asks": rps(10.0),
+    });
+    let position = json!({
+        "tier": "silver", "capacity": rps(room), "committed": rps(0.0), "agreed": rps(0.0),
+        "sustainable": rps(1000.0),
+    });
+    let data = json!({ "load": {"proposal": proposal, "position": position} });
+    message(number, json!({ "service": "cart" }), data)
+}
+
+fn message(number: u64, to: Value, data: Value) -> Message {
+    let message = json!({
+        "session": "n1", "message": number, "from": "session", "to": to,
+        "type": "call_for_proposals", "data": data,
+    });
+    serde_json::from_value(message).unwrap()
+}
+
+fn bids_and_scores() -> [Message; 2] {
+    let request = json!({
+        "id": "r1", "service": "web", "tier": "silver", "resources": {"cpu_cores": 1.0}, "count": 2,
+        "window": {"start": NOW, "end": NOW + Span::from_mins(10)},
+    });
+    let unit = json!({
+        "provider": "cloud", "location": "here", "free": {"cpu_cores": 8.0}, "available": 2,
+        "unit": {"id": "m", "count": 2, "has": {"cpu_cores": 4.0}, "cost_per_hour": 1.0},
+    });
+    let bid = json!({
+        "unit": "m", "provider": "cloud", "location": "here", "count": 2, "price_per_hour": 0.5,
+        "performance": 1.0,
+        "guarantees": {"availability": 1.0, "interruption_rate": 0.0, "interruption_notice": "0s"},
+    });
+    let calls = [
+        (json!({ "provider": "cloud" }), json!({ "bids": {"request": request, "inventory": [unit]} })),
+        (json!({ "service": "web" }), json!({ "scores": {"request": request, "bids": [bid]} })),
+    ];
+    calls.map(|(to, data)| message(9, to, data))
+}
+
+fn consult(world: &World, messages: Vec<Message>) -> Vec<Result<Content, String>> {
+    let by = NOW + Span::from_mins(1);
+    let consultation = Consultation { plugin: name("p"), by, seed: 3, messages: messages.clone() };
+    let answers = world.decider.consult(NOW, consultation);
+    assert!(answers.iter().map(|(message, _)| message).eq(&messages));
+    answers.into_iter().map(|(_, said)| said).collect()
+}
+
+#[test]
+fn inquiries_are_one_call_and_a_refusal_is_an_answer() {
+    let world = World::new();
+    // The policy for tests offers to carry nothing, which is as good as no.
+    world.misbehaving("p", "", None);
+    let said = consult(&world, vec![inquiry(1, 100.0), inquiry(2, 0.0)]);
+    assert!(said.iter().all(|said| matches!(said, Ok(Content::Counter(_)))), "{said:?}");
+    assert_eq!((world.calls("p"), world.calls("price-performance")), (1, 0));
+}
+
+#[test]
+fn a_stand_in_answers_for_parties_whose_plugin_does_not() {
+    let world = World::new();
+    world.misbehaving("p", "decline respond", None);
+    let said = consult(&world, vec![inquiry(1, 100.0), inquiry(2, 0.0)]);
+    assert_eq!(said[0], Ok(Content::Propose(Proposed::All)));
+    assert!(matches!(said[1], Ok(Content::Refuse { .. } | Content::Counter(_))), "{said:?}");
+    world.misbehaving("p", "nan", None);
+    let [bids, scores] = bids_and_scores();
+    let said = consult(&world, vec![bids, scores]);
+    let [Ok(Content::Propose(Proposed::Bids(bids))), Ok(Content::Propose(Proposed::Scores(scores)))] =
+        said.as_slice()
+    else {
+        panic!("{said:?}");
+    };
+    assert_eq!((bids.len(), scores.len()), (1, 1));
+    assert_eq!(world.calls("price-performance"), 3);
+}
+
+#[test]
+fn texts_of_plugins_are_short() {
+    let world = World::new();
+    world.misbehaving("p", "huge", None);
+    let said = consult(&world, vec![inquiry(1, 100.0)]);
+    let bytes = |text: &str| assert!(text.len() <= 1024, "{} bytes", text.len());
+    match &said[0] {
+        Ok(Content::Counter(offer)) => bytes(&offer.reason),
+        Ok(_) => {}
+        Err(why) => bytes(why),
+    }
+    if let Some(last) = world.decider.last_error(&name("p")) {
+        bytes(&last.message);
+    }
+}

@@ -1,1 +1,4 @@
-
+mod failures;
+mod forecasting;
+mod real;
+mod tiering;
