@@ -3,6 +3,8 @@
 mod cancelling;
 mod documents;
 mod durability;
+mod elsewhere;
+mod living;
 mod requests;
 mod reserving;
 mod serving;

@@ -229,6 +229,13 @@ impl World {
         self.restart();
     }
 
+    /// The clock jumps, and the next thing that happens is a tick.
+    pub(crate) fn restart_clock(&mut self, now: Timestamp) {
+        self.now = now;
+        self.next_pass = now + PASS;
+        self.step(Input::Tick);
+    }
+
     /// Lets time pass: ticks when something is due, and a pass every interval.
     pub(crate) fn pass(&mut self, time: Span) {
         let end = self.now + time;
