@@ -221,6 +221,7 @@ impl Step<'_> {
         let from = state.replicas;
         let most = leased.map_or(u32::MAX, |leased| leased.max(service.replicas.min));
         let to = if order.to > from { order.to.min(most).max(from) } else { order.to };
+        let to = to.max(service.replicas.min);
         if from == to {
             return;
         }

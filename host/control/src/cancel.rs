@@ -1,6 +1,6 @@
 //! A scaling request is cancelled: its negotiations end, and what was agreed is given back.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use haggle_model::{Lease, LeaseId, LeaseState, Name, Owner};
 use haggle_negotiate::leased_replicas;
@@ -8,20 +8,26 @@ use serde_json::json;
 
 use crate::{
     ControlError, EventKind,
-    request::Status,
+    request::{Part, Request, Status},
+    restore::number,
     service::{Claim, Scheduled},
+    session::Purpose,
     step::Step,
-    window::MOST_WINDOWS,
 };
 
 impl Step<'_> {
-    /// Ends the negotiations of a request, and gives back what was agreed as far as it is not over. The second
-    /// time changes nothing.
+    /// Ends the negotiations of a request, or of one window of it, and gives back what was agreed as far as it is
+    /// not over. The second time changes nothing.
     pub(crate) fn cancel(&mut self, id: &str) -> Result<(), ControlError> {
-        let not_found = || ControlError::not_found("scaling request", id);
-        let request = self.state.requests.get(id).cloned().ok_or_else(not_found)?;
-        let of = |purpose: &crate::session::Purpose| {
-            purpose.origin.request().is_some_and(|(request, _)| request == id)
+        let Some((request, places)) = self.cancellable(id) else {
+            // Of what is over, only the record is left.
+            let kept = number(id).filter(|number| self.id_of(*number) == id);
+            let is_over = kept.is_some_and(|number| self.state.kept.contains(&number));
+            return if is_over { Ok(()) } else { Err(ControlError::not_found("scaling request", id)) };
+        };
+        let of = |purpose: &Purpose| {
+            let part = purpose.origin.request().filter(|(of, _)| *of == request.id);
+            part.is_some_and(|(_, place)| places.contains(&place))
         };
         let open = self.state.sessions.iter().filter(|(_, purpose)| of(purpose));
         let open: Vec<String> = open.map(|(session, _)| session.clone()).collect();
@@ -32,30 +38,44 @@ impl Step<'_> {
             self.carry_out(effects);
         }
         let mut count = 0;
-        for (place, part) in request.parts.iter().enumerate().take(MOST_WINDOWS) {
-            if matches!(part.status, Status::Cancelled(_)) {
-                continue;
-            }
-            // A negotiation that was open above may have been a renewal: all that is known of it counts.
-            let sessions = self.state.requests.get(id).and_then(|r| r.parts.get(place));
-            let sessions = sessions.map(|part| part.sessions.clone()).unwrap_or_default();
-            count += self.give_back(&request.service, id, place, &sessions);
+        for place in places {
+            count += self.cancel_part(&request.id, &request.service, place);
         }
-        if let Some(request) = self.state.requests.get_mut(id).map(Arc::make_mut) {
-            for part in &mut request.parts {
-                part.status = match std::mem::replace(&mut part.status, Status::Open) {
-                    Status::Done(verdict) => Status::Cancelled(Some(verdict)),
-                    Status::Open => Status::Cancelled(None),
-                    cancelled => cancelled,
-                };
-            }
-        }
-        self.conclude(id);
+        self.conclude(&request.id);
         self.reconcile_service(&request.service);
         let message = format!("scaling request {id} is cancelled: {count} lease(s) end");
         let detail = json!({ "negotiation": id });
         self.publish(EventKind::Negotiation, request.service.as_str(), message, detail);
         Ok(())
+    }
+
+    /// The request of that id with all its windows, or the request that has a window negotiated by that id.
+    fn cancellable(&self, id: &str) -> Option<(Arc<Request>, Range<usize>)> {
+        if let Some(request) = self.state.requests.get(id) {
+            return Some((Arc::clone(request), 0..request.parts.len()));
+        }
+        self.state.requests.values().find_map(|request| {
+            let of = |part: &Part| part.sessions.iter().any(|session| session == id);
+            let place = request.parts.iter().position(of)?;
+            Some((Arc::clone(request), place..place + 1))
+        })
+    }
+
+    /// Cancels one window, and returns how many leases end.
+    fn cancel_part(&mut self, id: &str, service: &Name, place: usize) -> usize {
+        // What was open a moment ago may have been a renewal: the request knows all that was agreed.
+        let Some(request) = self.state.requests.get_mut(id).map(Arc::make_mut) else { return 0 };
+        let Some(part) = request.parts.get_mut(place) else { return 0 };
+        part.status = match std::mem::replace(&mut part.status, Status::Open) {
+            Status::Cancelled(verdict) => {
+                part.status = Status::Cancelled(verdict);
+                return 0;
+            }
+            Status::Done(verdict) => Status::Cancelled(Some(verdict)),
+            Status::Open => Status::Cancelled(None),
+        };
+        let sessions = part.sessions.clone();
+        self.give_back(service, id, place, &sessions)
     }
 
     /// Gives back what was agreed for a window of a request. Returns how many leases end.

@@ -29,22 +29,9 @@ impl Step<'_> {
             self.carry_out(cancelled.unwrap_or_default());
         }
         let names: Vec<Name> = self.state.services.keys().cloned().collect();
-        let now = self.now;
-        for name in names {
-            let Some(state) = self.state.service_mut(&name) else { continue };
-            state.recent.forget_after(now);
-            state.refusal = None;
-            state.tier_since = state.tier_since.min(now);
-            state.alarm.raised = state.alarm.raised.map(|at| at.min(now));
-            state.alarm.calm_since = state.alarm.calm_since.map(|at| at.min(now));
-            if state.observed.is_some_and(|(at, _)| at > now) {
-                state.observed = None;
-            }
-            if state.forecast.as_ref().is_some_and(|forecast| forecast.at > now) {
-                state.forecast = None;
-            }
-            for later in &mut state.scheduled {
-                later.again = later.again.min(now);
+        for name in &names {
+            if let Some(state) = self.state.service_mut(name) {
+                state.forget_after(self.now);
             }
         }
         let message = format!("the clock went back by {back}");

@@ -178,7 +178,9 @@ impl Control {
                 lost.insert(caller);
             }
         }
-        self.state = self.durable.as_ref().clone();
+        // Plugins may have been asked about what is undone: its numbers are not given again.
+        let number = self.state.number;
+        self.state = State { number, ..self.durable.as_ref().clone() };
         let answer = |caller| {
             let answer = Err(ControlError::Store(why.to_owned()));
             Effect::Answer { caller, answer }

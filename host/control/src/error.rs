@@ -159,6 +159,16 @@ pub enum ControlError {
         /// How many of them are announced or gone.
         announced: u32,
     },
+    /// Too many reclaims of one unit lie ahead.
+    #[error(
+        "{most} reclaims of unit {unit} at different times are the most that may lie ahead: announce several for the same time"
+    )]
+    TooManyReclaims {
+        /// Of which unit.
+        unit: Name,
+        /// The most.
+        most: usize,
+    },
     /// A reclaim at an impossible time.
     #[error("`at` is {at}: it must lie within ten years of now")]
     ReclaimTime {
@@ -213,6 +223,7 @@ impl ControlError {
             | Self::RoleInUse { .. }
             | Self::NotAmendable { .. }
             | Self::TooManyReservations { .. }
+            | Self::TooManyReclaims { .. }
             | Self::Graph(
                 GraphError::UnknownService(_)
                 | GraphError::Duplicate { .. }

@@ -2,7 +2,7 @@
 
 use haggle_model::{Bound, Lease, LeaseState, Name, Owner, ScalingReason, Service};
 
-use crate::{agreement::Order, step::Step};
+use crate::{agreement::Order, service::Scheduled, step::Step};
 
 impl Step<'_> {
     /// How many replicas of the service have a lease at present, of whatever size; none where nobody provides
@@ -53,13 +53,22 @@ impl Step<'_> {
         );
     }
 
-    /// The holders have to negotiate for others.
+    /// The holders have to negotiate for others. What is reserved and lost is negotiated for by itself; anything
+    /// else that was agreed for later does not begin any more.
     pub(crate) fn note_lost(&mut self, leases: &[Lease]) {
+        let now = self.now;
         for lease in leases {
-            if let Some(state) = self.state.service_mut(&lease.holder) {
+            let Some(state) = self.state.service_mut(&lease.holder) else { continue };
+            let same = |later: &Scheduled| later.session == lease.negotiation && later.at > now;
+            let reserved = |later: &Scheduled| same(later) && later.claim.is_some();
+            if !state.scheduled.iter().any(reserved) {
+                if lease.window.start > now {
+                    state.scheduled.retain(|later| !same(later));
+                }
                 state.lose();
-                self.losers.insert(lease.holder.clone());
             }
+            self.keep(&lease.holder);
+            self.losers.insert(lease.holder.clone());
         }
     }
 
@@ -71,7 +80,7 @@ impl Step<'_> {
                 self.reconcile_service(&name);
             }
             if self.losers.is_empty() {
-                self.reserve_again();
+                self.reserve_again(None);
             }
         }
     }

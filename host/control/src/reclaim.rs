@@ -45,11 +45,25 @@ pub struct Reclaimed {
 /// A reclaim may be announced so far ahead at most.
 const REACH: Span = Span::from_mins(10 * 366 * 24 * 60);
 
-/// So many announcements of one unit are kept apart at most; more at other times are refused by the count.
+/// So many announcements of one unit may lie ahead.
 const MOST_NOTICES: usize = 1000;
 
 fn total(reclaims: &[Reclaim]) -> u32 {
     reclaims.iter().map(|reclaim| reclaim.count).fold(0, u32::saturating_add)
+}
+
+/// In the order of their times: those for the same time are one, and so are those that are gone by now.
+fn merged(reclaims: &[Reclaim], now: Timestamp) -> Vec<Reclaim> {
+    let mut all = reclaims.to_vec();
+    all.sort_by_key(|reclaim| reclaim.at);
+    all.dedup_by(|later, earlier| {
+        let one = later.at == earlier.at || later.at <= now;
+        if one {
+            *earlier = Reclaim { count: earlier.count.saturating_add(later.count), at: later.at };
+        }
+        one
+    });
+    all
 }
 
 impl Step<'_> {
@@ -68,7 +82,7 @@ impl Step<'_> {
         let mut reclaims = self.state.reclaims.get(&key).cloned().unwrap_or_default();
         let announced = total(&reclaims);
         let left = unit.count.saturating_sub(announced);
-        if *count == 0 || *count > left || reclaims.len() >= MOST_NOTICES {
+        if *count == 0 || *count > left {
             let (asked, unit, count) = (*count, id.clone(), unit.count);
             return Err(ControlError::Reclaim { asked, unit, count, announced });
         }
@@ -76,11 +90,12 @@ impl Step<'_> {
         if at > self.now + REACH {
             return Err(ControlError::ReclaimTime { at });
         }
-        match reclaims.iter_mut().find(|reclaim| reclaim.at == at) {
-            Some(same) => same.count += count,
-            None => reclaims.push(Reclaim { count: *count, at }),
+        reclaims.push(Reclaim { count: *count, at });
+        let reclaims = merged(&reclaims, self.now);
+        if reclaims.len() > MOST_NOTICES {
+            let (unit, most) = (id.clone(), MOST_NOTICES);
+            return Err(ControlError::TooManyReclaims { unit, most });
         }
-        reclaims.sort_by_key(|reclaim| reclaim.at);
         self.state.reclaims.insert(key, reclaims.clone());
         self.put(Record::Reclaim(name.clone(), id.clone(), reclaims.clone()));
         let leases = self.cut_to_notices(name, unit, &reclaims);
@@ -115,7 +130,7 @@ impl Step<'_> {
         let reclaims = self.state.reclaims.get(&key).cloned().unwrap_or_default();
         let gone = self.gone(&reclaims);
         let excess = self.state.ledger.set_capacity(&owner, &less(unit, gone));
-        if reclaims.iter().any(|reclaim| reclaim.at > self.now) {
+        if !reclaims.is_empty() {
             self.cut_to_notices(provider, unit, &reclaims);
         }
         excess
@@ -139,7 +154,8 @@ impl Step<'_> {
         self.state.providers.insert(name.clone(), Arc::new(shown));
     }
 
-    /// Ends leases that do not fit into what a unit has left after each of its notices, and notes their holders.
+    /// Ends leases that do not fit into what a unit has left now and after each of its notices, and notes their
+    /// holders.
     fn cut_to_notices(
         &mut self,
         provider: &Name,
@@ -148,14 +164,10 @@ impl Step<'_> {
     ) -> Vec<Lease> {
         let owner = Owner::Unit { provider: provider.clone(), unit: unit.id.clone() };
         let mut gone = self.gone(reclaims);
-        let mut notices = Vec::new();
+        let mut notices = vec![(self.now, less(unit, gone))];
         for reclaim in reclaims.iter().filter(|reclaim| reclaim.at > self.now) {
             gone = gone.saturating_add(reclaim.count);
             notices.push((reclaim.at, less(unit, gone)));
-        }
-        if notices.is_empty() {
-            let now = self.now;
-            notices.push((now, less(unit, gone)));
         }
         self.cut(&owner, &notices)
     }

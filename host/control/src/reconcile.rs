@@ -32,7 +32,7 @@ impl Step<'_> {
             self.reconcile_service(name);
         }
         if *scope == Scope::All {
-            self.reserve_again();
+            self.reserve_again(None);
             self.retire_requests();
             self.forget_records();
             self.repeat_actions();

@@ -64,10 +64,10 @@ impl State {
 }
 
 impl Step<'_> {
-    /// Negotiates again for what is reserved and has lost a lease. Where others cannot be had, that is put to
-    /// the test again after the policy's lease, and the longer the more time is left.
-    pub(crate) fn reserve_again(&mut self) {
-        for (name, claim) in self.broken() {
+    /// Negotiates again for what is reserved, of one service or of all, and has lost a lease. Where others cannot
+    /// be had, that is put to the test again after the policy's lease, and the longer the more time is left.
+    pub(crate) fn reserve_again(&mut self, of: Option<&Name>) {
+        for (name, claim) in self.broken(of) {
             if self.state.is_negotiating(&name) {
                 continue;
             }
@@ -119,8 +119,9 @@ impl Step<'_> {
         self.keep_request(&request);
     }
 
-    /// The reservations of which something has gone that they were agreed with, be it of a dependency.
-    fn broken(&self) -> Vec<(Name, Claim)> {
+    /// The reservations, of one service or of all, of which something has gone that they were agreed with, be
+    /// it of a dependency.
+    fn broken(&self, of: Option<&Name>) -> Vec<(Name, Claim)> {
         let now = self.now;
         let all = || {
             self.state.services.iter().flat_map(move |(name, state)| {
@@ -128,18 +129,22 @@ impl Step<'_> {
                 later.map(move |later| (name, later))
             })
         };
-        let short = all().filter(|(name, later)| self.is_short(name, later));
-        let short: BTreeSet<&str> = short.map(|(_, later)| later.session.as_str()).collect();
-        if short.is_empty() {
+        let own = |(name, later): &(&Name, &Scheduled)| {
+            let is_own = later.claim.as_ref().is_some_and(|claim| !claim.load.is_zero());
+            is_own && later.again <= now && of.is_none_or(|of| of == *name)
+        };
+        let due: Vec<(&Name, &Scheduled)> = match of.map(|of| self.state.services.get(of)) {
+            Some(Some(state)) if state.scheduled.is_empty() => Vec::new(),
+            _ => all().filter(own).collect(),
+        };
+        if due.is_empty() {
             return Vec::new();
         }
-        let is_due =
-            |later: &Scheduled| short.contains(later.session.as_str()) && later.again <= now;
-        let own = |(name, later): (&Name, &Scheduled)| {
-            let claim = later.claim.as_ref().filter(|claim| !claim.load.is_zero())?;
-            is_due(later).then(|| (name.clone(), claim.clone()))
-        };
-        all().filter_map(own).collect()
+        let short = all().filter(|(name, later)| self.is_short(name, later));
+        let short: BTreeSet<&str> = short.map(|(_, later)| later.session.as_str()).collect();
+        let short = due.into_iter().filter(|(_, later)| short.contains(later.session.as_str()));
+        let claim = |(name, later): (&Name, &Scheduled)| Some((name.clone(), later.claim.clone()?));
+        short.filter_map(claim).collect()
     }
 
     fn is_short(&self, name: &Name, later: &Scheduled) -> bool {

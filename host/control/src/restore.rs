@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use haggle_model::{Dependency, Name, Owner, Timestamp};
+use haggle_model::{Dependency, Lease, LeaseState, Name, Owner, Quantities, Timestamp};
 use haggle_negotiate::{SessionRecord, service_capacity};
+use haggle_plan::Recent;
 
 use crate::{
     Control, Effect, Options, State,
@@ -127,7 +128,7 @@ impl Step<'_> {
         }
     }
 
-    fn restore_ledger(&mut self, leases: Vec<haggle_model::Lease>) {
+    fn restore_ledger(&mut self, leases: Vec<Lease>) {
         let providers: Vec<_> = self.state.catalog.providers.values().cloned().collect();
         for provider in &providers {
             self.show_provider(provider);
@@ -214,7 +215,7 @@ impl Step<'_> {
 }
 
 /// The number in the id of a negotiation or request.
-fn number(id: &str) -> Option<u64> {
+pub(crate) fn number(id: &str) -> Option<u64> {
     id.rsplit_once('-')?.1.parse().ok()
 }
 
@@ -229,10 +230,11 @@ impl State {
             true => Ok(()),
             false => Err(format!("{what}: {a} against {b}")),
         };
-        let leases = |state: &Self| -> Vec<haggle_model::Lease> {
+        let now = self.now.max(other.now);
+        let leases = |state: &Self| -> Vec<Lease> {
             let confirmed = state.ledger.leases();
             let mut all: Vec<_> = confirmed
-                .filter(|lease| lease.state == haggle_model::LeaseState::Confirmed)
+                .filter(|lease| lease.state == LeaseState::Confirmed && lease.is_active(now))
                 .cloned()
                 .collect();
             all.sort_by(|a, b| a.id.cmp(&b.id));
@@ -244,9 +246,11 @@ impl State {
         for (name, state) in &self.services {
             let there = other.services.get(name);
             let decided = |s: &ServiceState| {
-                let StoredService { replicas, sequence, tier, agreed, claims, scheduled, .. } =
-                    s.stored();
-                format!("{:?}", (replicas, sequence, tier, agreed, claims, scheduled))
+                // These follow from what is measured, and are written with something else only.
+                let (recent, planned) = (Recent::default(), Quantities::new());
+                let tier_since = Timestamp::default();
+                let stored = StoredService { recent, planned, tier_since, ..s.stored() };
+                serde_json::to_string(&stored).unwrap_or_default()
             };
             let there = there.map(|there| decided(there)).unwrap_or_default();
             differ(&format!("service {name}"), decided(state), there)?;

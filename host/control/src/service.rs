@@ -111,7 +111,8 @@ pub(crate) struct Scheduled {
     pub(crate) load: Quantities,
     /// The negotiation in which it was agreed last.
     pub(crate) session: String,
-    /// Until then it is not negotiated again.
+    /// Until then it is not negotiated again. A restart tries at once.
+    #[serde(skip)]
     pub(crate) again: Timestamp,
     /// What holds for the requester from then on; none for a service that has promised something to it.
     pub(crate) agreed: Option<Agreed>,
@@ -162,7 +163,7 @@ impl ServiceState {
     pub(crate) fn restored(service: &Service, stored: StoredService, now: Timestamp) -> Self {
         let StoredService { replicas, sequence, tier, tier_since, planned, .. } = stored;
         let StoredService { recent, agreed, claims, scheduled, .. } = stored;
-        Self {
+        let mut state = Self {
             replicas: replicas.clamp(service.replicas.min, service.replicas.max),
             sequence,
             tier,
@@ -173,6 +174,23 @@ impl ServiceState {
             claims,
             scheduled,
             ..Self::new(service, now)
+        };
+        // The clock may have gone back meanwhile.
+        state.forget_after(now);
+        state
+    }
+
+    /// Drops what was noted for a time that lies ahead, after the clock went back to `now`.
+    pub(crate) fn forget_after(&mut self, now: Timestamp) {
+        self.recent.forget_after(now);
+        self.refusal = None;
+        self.tier_since = self.tier_since.min(now);
+        self.alarm.raised = self.alarm.raised.map(|at| at.min(now));
+        self.alarm.calm_since = self.alarm.calm_since.map(|at| at.min(now));
+        self.observed = self.observed.filter(|(at, _)| *at <= now);
+        self.forecast = self.forecast.take().filter(|forecast| forecast.at <= now);
+        for later in &mut self.scheduled {
+            later.again = later.again.min(now);
         }
     }
 
@@ -227,25 +245,25 @@ impl ServiceState {
 
     /// Adds a claim that begins now. It takes the place of earlier claims, but for those that last longer and
     /// ask for no more.
-    pub(crate) fn claim(&mut self, new: Claim) {
-        let stays = |old: &Claim| {
+    pub(crate) fn claim(&mut self, mut new: Claim) {
+        let replaced = |old: &mut Claim| {
             let beyond = !old.open_ended && old.window.end > new.window.end;
-            old.load.is_zero() || (beyond && new.load.covers(&old.load))
+            !old.load.is_zero() && !(beyond && new.load.covers(&old.load))
         };
-        self.claims.retain(stays);
+        let replaced: Vec<Claim> = self.claims.extract_if(.., replaced).collect();
+        new.before = replaced.iter().map(|old| old.before).fold(new.before, u32::min);
         self.claims.push(new);
     }
 
     /// Drops claims that are over or cancelled; whether there were any.
     pub(crate) fn end_claims(&mut self, is_over: impl Fn(&Claim) -> bool) -> bool {
         let before = self.underlying();
-        let count = self.claims.len();
-        self.claims.retain(|claim| !is_over(claim));
-        let ended = self.claims.len() < count;
-        if ended {
-            self.return_to = Some(before);
+        let ended: Vec<Claim> = self.claims.extract_if(.., |claim| is_over(claim)).collect();
+        if ended.is_empty() {
+            return false;
         }
-        ended
+        self.return_to = Some(ended.iter().map(|claim| claim.before).fold(before, u32::min));
+        true
     }
 
     /// Takes in a risk: raises the alarm at the threshold, lowers it once the risk has been clearly below for

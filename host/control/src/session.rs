@@ -273,6 +273,8 @@ impl Step<'_> {
             _ => {}
         }
         self.vacate(&requester, crate::reconcile::LOST);
+        // It had to wait for this negotiation.
+        self.reserve_again(Some(&requester));
     }
 
     /// The same is not asked for again at once.

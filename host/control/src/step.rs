@@ -156,10 +156,11 @@ impl<'a> Step<'a> {
         act: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
         let (state, dirty) = (self.state.clone(), self.dirty.clone());
+        let losers = self.losers.clone();
         let counts = (self.writes.len(), self.effects.len(), self.questions.len());
         let result = act(self);
         if result.is_err() {
-            (self.state, self.dirty) = (state, dirty);
+            (self.state, self.dirty, self.losers) = (state, dirty, losers);
             self.writes.truncate(counts.0);
             self.effects.truncate(counts.1);
             self.questions.truncate(counts.2);

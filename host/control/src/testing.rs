@@ -1,7 +1,16 @@
-//! What the tests of several modules need.
+//! What the tests of several modules need: a core with everything around it, on a clock that tests move.
 
 use haggle_model::{Name, Service};
 use serde_json::json;
+
+mod disk;
+mod people;
+mod plugins;
+mod world;
+
+pub(crate) use people::Script;
+pub(crate) use plugins::{Manner, rps};
+pub(crate) use world::{PASS, World};
 
 pub(crate) fn name(name: &str) -> Name {
     Name::new(name).unwrap()

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// A scaling request names so many windows at most.
-pub(crate) const MOST_WINDOWS: usize = 100;
+const MOST_WINDOWS: usize = 100;
 
 /// It reaches so far ahead at most: a year.
 const REACH: Span = Span::from_mins(366 * 24 * 60);
