@@ -156,6 +156,12 @@ impl Uploads {
         self.state().set(plugin, number, phase, error);
     }
 
+    /// Whether any upload is being compiled or waits for that.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.state().pending > 0
+    }
+
     /// Forgets how the uploads of a plugin fared that is deleted. Its numbers are not given again.
     pub fn forget(&self, plugin: &Name) {
         self.state().newest.remove(plugin);

@@ -178,6 +178,14 @@ impl Failures {
 }
 
 impl FailureJob {
+    pub(crate) fn plugin(&self) -> &Name {
+        &self.policy.failure.plugin
+    }
+
+    pub(crate) fn services(&self) -> Vec<Name> {
+        self.services.iter().map(|service| service.name.clone()).collect()
+    }
+
     pub(crate) fn run(self) -> Vec<Input> {
         let measured = self.measured();
         let mut risks = Vec::new();

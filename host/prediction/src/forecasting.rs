@@ -80,6 +80,14 @@ enum NoForecast {
 }
 
 impl ForecastJob {
+    pub(crate) fn plugin(&self) -> &haggle_model::Name {
+        &self.policy.forecast.plugin
+    }
+
+    pub(crate) fn services(&self) -> Vec<haggle_model::Name> {
+        self.busy.services.clone()
+    }
+
     /// A job that only says what is known.
     pub(crate) fn said(inner: Arc<Inner>, said: Vec<Forecasted>) -> Self {
         Self {

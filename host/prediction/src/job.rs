@@ -1,6 +1,7 @@
 use std::fmt;
 
 use haggle_control::Input;
+use haggle_model::Name;
 
 use crate::{failures::FailureJob, forecasting::ForecastJob, tiering::TierJob};
 
@@ -25,6 +26,26 @@ impl Job {
 
     pub(crate) const fn tiers(job: TierJob) -> Self {
         Self(Work::Tiers(job))
+    }
+
+    /// The plugin that it calls.
+    #[must_use]
+    pub fn plugin(&self) -> &Name {
+        match &self.0 {
+            Work::Forecast(job) => job.plugin(),
+            Work::Failures(job) => job.plugin(),
+            Work::Tiers(job) => job.plugin(),
+        }
+    }
+
+    /// The services that it is about.
+    #[must_use]
+    pub fn services(&self) -> Vec<Name> {
+        match &self.0 {
+            Work::Forecast(job) => job.services(),
+            Work::Failures(job) => job.services(),
+            Work::Tiers(job) => job.services(),
+        }
     }
 
     /// Calls the plugin, which may take as long as a call may take. Returns what the core is to be told.

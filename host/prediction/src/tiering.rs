@@ -95,6 +95,14 @@ impl Tiering {
 }
 
 impl TierJob {
+    pub(crate) fn plugin(&self) -> &Name {
+        &self.plugin
+    }
+
+    pub(crate) fn services(&self) -> Vec<Name> {
+        self.services.iter().map(|service| service.name.clone()).collect()
+    }
+
     pub(crate) fn run(self) -> Vec<Input> {
         let apis = self.apis();
         let now = self.now;

@@ -84,7 +84,7 @@ fn pass(shared: &Arc<Shared>, mail: &Sender<Mail>, interval: Duration) -> bool {
     let snapshot = shared.snapshot.load_full();
     let pending = Arc::new(Pending::default());
     for job in shared.prediction.jobs(&snapshot, now) {
-        let services: Vec<Name> = job.services().to_vec();
+        let services: Vec<Name> = job.services();
         let (told, beside, lane) = (mail.clone(), Arc::clone(&pending), job.plugin().clone());
         pending.add();
         let taken = shared.lanes.run(&lane, move || {
