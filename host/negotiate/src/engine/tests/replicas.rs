@@ -67,8 +67,8 @@ fn finish(bench: &mut Bench) {
 /// What `web` agreed on counts on no more replicas of `db` than there are, and on enough.
 fn check(bench: &Bench, needed: u32) {
     let agreed = bench.ends.iter().filter_map(|end| end.outcome.agreement());
-    let of_web = agreed.filter(|agreed| agreed.requester == name("web")).last().unwrap();
-    let replicas = of_web.services[&name("db")].replicas;
+    let mut of_web = agreed.rev().filter(|agreed| agreed.requester == name("web"));
+    let replicas = of_web.next().unwrap().services[&name("db")].replicas;
     let placed = bench.world.placed("db");
     assert!(replicas >= 3, "{replicas}");
     assert!(placed >= replicas.min(needed) && placed >= needed, "{placed} of {replicas}");
