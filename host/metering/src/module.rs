@@ -5,12 +5,13 @@ use std::convert::Infallible;
 use wasm_encoder::{
     BranchHint, BranchHints, CodeSection, ConstExpr, DataCountSection, DataSection, ElementSection,
     EntityType, ExportKind, ExportSection, Function, FunctionSection, GlobalSection, GlobalType,
-    ImportSection, MemorySection, Module, NameMap, NameSection, Section, StartSection, TableSection, TypeSection,
-    ValType,
+    ImportSection, MemorySection, Module, NameMap, NameSection, Section, StartSection,
+    TableSection, TypeSection, ValType,
     reencode::{Error, Reencode},
 };
 use wasmparser::{
-    CustomSectionReader, Export, ExternalKind, FunctionBody, KnownCustom, Name, Parser, Payload, TypeRef,
+    CustomSectionReader, Export, ExternalKind, FunctionBody, KnownCustom, Name, Parser, Payload,
+    TypeRef,
 };
 
 use super::{METER, SHOW, START, function};

@@ -96,9 +96,9 @@ impl Generation {
             })
             .map_err(failed)?;
         let state = store.data_mut();
-        let checked = answer.map_err(|fault: Fault| Cause::Fault(check::short(fault))).and_then(
-            |mut answer| function.check(&mut answer).map(|broken| (answer, broken)),
-        );
+        let checked = answer
+            .map_err(|fault: Fault| Cause::Fault(check::short(fault)))
+            .and_then(|mut answer| function.check(&mut answer).map(|broken| (answer, broken)));
         let (answer, broken) = checked.map_err(|cause| {
             let diagnostics = state.diagnostics(Vec::new());
             failed(Failure { cause, diagnostics })
@@ -205,7 +205,7 @@ const FUNCTION_NAME: usize = 120;
 
 /// The functions that were running when a guest was stopped, the innermost first. Those that are the meter's
 /// have no name.
-fn backtrace(error: &wasmtime::Error) -> Vec<String> {
+pub(crate) fn backtrace(error: &wasmtime::Error) -> Vec<String> {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
     let name = |frame: &FrameInfo| {
         let Some(name) = frame.func_name() else {

@@ -1,4 +1,7 @@
-//! What a plugin says of itself is kept, listed and shown: it has bounds.
+//! What a plugin says of itself is kept, listed and shown, so it has bounds; and the schema that it gives is
+//! what its configuration has to fit.
+
+use serde_json::Value;
 
 use crate::{configuration, error::LoadError, metadata::Description};
 
@@ -7,7 +10,8 @@ const NAME: usize = 256;
 /// Of a summary.
 const SUMMARY: usize = 4 << 10;
 
-pub(crate) fn check(description: &Description) -> Result<(), LoadError> {
+/// Checks a description, and a configuration against it.
+pub(crate) fn check(description: &Description, configuration: &Value) -> Result<(), LoadError> {
     let Description { name, version, summary, configuration_schema } = description;
     for (what, text, most) in [
         ("name", name, NAME),
@@ -22,27 +26,47 @@ pub(crate) fn check(description: &Description) -> Result<(), LoadError> {
             )));
         }
     }
+    configuration::check(configuration, configuration_schema).map_err(|wrong| {
+        LoadError::Description(format!("has a configuration-schema that is none: {wrong}"))
+    })??;
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::check;
-    use crate::metadata::Description;
+    use crate::{error::LoadError, metadata::Description};
+    use serde_json::json;
+
+    fn description(bytes: [usize; 3], schema: &str) -> Description {
+        let [name, version, summary] = bytes.map(|bytes| "x".repeat(bytes));
+        Description { name, version, summary, configuration_schema: schema.to_owned() }
+    }
 
     #[test]
     fn every_text_is_bounded() {
-        let of = |bytes: [usize; 4]| {
-            let [name, version, summary, configuration_schema] = bytes.map(|bytes| "x".repeat(bytes));
-            check(&Description { name, version, summary, configuration_schema })
+        let most = [256, 256, 4096];
+        let schema = |bytes: usize| format!("{{{}}}", " ".repeat(bytes - 2));
+        let of = |bytes, schema: &str| check(&description(bytes, schema), &json!({}));
+        assert!(of(most, &schema(65536)).is_ok());
+        let refused = |bytes, schema: &str, says: &str| {
+            let error = of(bytes, schema).unwrap_err();
+            assert!(matches!(error, LoadError::Description(_)), "{error}");
+            assert!(error.to_string().contains(says), "{error}");
         };
-        let most = [256, 256, 4096, 65536];
-        assert!(of(most).is_ok());
-        for (i, what) in ["name", "version", "summary", "configuration-schema"].iter().enumerate() {
-            let mut more = most;
-            more[i] += 1;
-            let error = of(more).unwrap_err().to_string();
-            assert!(error.contains(&format!("a {what} of {} bytes", most[i] + 1)), "{error}");
-        }
+        refused([257, 256, 4096], "{}", "a name of 257 bytes");
+        refused([256, 257, 4096], "{}", "a version of 257 bytes");
+        refused([256, 256, 4097], "{}", "a summary of 4097 bytes");
+        refused(most, &schema(65537), "a configuration-schema of 65537 bytes");
+    }
+
+    #[test]
+    fn a_schema_that_is_none_is_the_plugins_fault_and_a_configuration_the_operators() {
+        let of = |schema: &str| check(&description([1; 3], schema), &json!({"a": 1}));
+        let error = of(r#"{"properties": {"a": 3}}"#).unwrap_err();
+        assert!(matches!(error, LoadError::Description(_)), "{error}");
+        assert!(error.to_string().contains("/properties/a is 3"), "{error}");
+        let error = of(r#"{"additionalProperties": false}"#).unwrap_err();
+        assert!(matches!(error, LoadError::Configuration(_)), "{error}");
     }
 }

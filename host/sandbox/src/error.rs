@@ -127,7 +127,9 @@ pub enum Refusal {
         most: usize,
     },
     /// More imports or exports than a policy has.
-    #[error("the component has {actual} {what}, and a policy may have {most}: remove those that it does not need")]
+    #[error(
+        "the component has {actual} {what}, and a policy may have {most}: remove those that it does not need"
+    )]
     TooMany {
         /// Imports or exports.
         what: String,

@@ -193,8 +193,7 @@ fn roles(exports: &[String]) -> Result<BTreeSet<Role>, Refusal> {
     let roles: BTreeSet<Role> =
         Role::ALL.into_iter().filter(|role| has(role.interface())).collect();
     if roles.is_empty() {
-        let mut found =
-            if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
+        let mut found = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
         text::cut(&mut found, text::MOST);
         return Err(Refusal::NoRole { found });
     }
@@ -241,8 +240,7 @@ mod tests {
     #[test]
     fn more_names_than_a_policy_has_are_refused() {
         let component = |count: usize| {
-            let imports: String =
-                (0..count).map(|i| format!("(import \"a{i}\" (func))")).collect();
+            let imports: String = (0..count).map(|i| format!("(import \"a{i}\" (func))")).collect();
             wat::parse_str(format!("(component {imports})")).unwrap()
         };
         assert!(matches!(refused(&component(MOST_NAMES)), Refusal::NoRole { .. }));

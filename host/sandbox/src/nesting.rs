@@ -1,6 +1,8 @@
 //! How deeply an upload nests, found without recursion: whoever parses it afterwards may recurse.
 
-use wasmparser::{BinaryReader, ComponentImport, ComponentType, InstanceTypeDeclaration, Parser, Payload};
+use wasmparser::{
+    BinaryReader, ComponentImport, ComponentType, InstanceTypeDeclaration, Parser, Payload,
+};
 
 use crate::error::Refusal;
 
@@ -33,10 +35,7 @@ fn embedded(data: &[u8]) -> Result<(), Refusal> {
     walk(component, &|_| Ok(()))
 }
 
-fn walk(
-    bytes: &[u8],
-    embedded: &impl Fn(&[u8]) -> Result<(), Refusal>,
-) -> Result<(), Refusal> {
+fn walk(bytes: &[u8], embedded: &impl Fn(&[u8]) -> Result<(), Refusal>) -> Result<(), Refusal> {
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(invalid)? {

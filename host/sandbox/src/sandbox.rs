@@ -119,9 +119,7 @@ impl Sandbox {
             runtime: Arc::clone(&self.runtime),
         };
         generation.description = generation.describe()?;
-        description::check(&generation.description)?;
-        configuration::check(&configuration, &generation.description.configuration_schema)
-            .map_err(|wrong| LoadError::Description(format!("has a wrong configuration-schema: {wrong}")))??;
+        description::check(&generation.description, &configuration)?;
         conformance::check(&generation)?;
         Ok(generation)
     }
@@ -136,7 +134,8 @@ impl Sandbox {
 
     fn component(&self, digest: &Digest, upload: &[u8]) -> Result<Component, LoadError> {
         let engine = &self.runtime.engine;
-        let unusable = |error: wasmtime::Error| LoadError::Host(format!("compiled code: {error:#}"));
+        let unusable =
+            |error: wasmtime::Error| LoadError::Host(format!("compiled code: {error:#}"));
         let Some(cache) = &self.cache else {
             let compiled = self.compile(upload)?;
             // SAFETY: the bytes are what this host's own compiler has just returned.

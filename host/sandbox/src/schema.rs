@@ -76,9 +76,17 @@ impl Schema {
 
     fn at(place: &str, schema: &Value) -> Result<Self, String> {
         let object = match schema {
-            Value::Bool(always) if !place.is_empty() || *always => return Ok(Self::Always(*always)),
+            Value::Bool(always) if !place.is_empty() || *always => {
+                return Ok(Self::Always(*always));
+            }
             Value::Object(object) => object,
-            _ => return Err(wrong(place, schema, "a schema is an object or a boolean, the whole of it not false")),
+            _ => {
+                return Err(wrong(
+                    place,
+                    schema,
+                    "a schema is an object or a boolean, the whole of it not false",
+                ));
+            }
         };
         let mut rules = Rules::default();
         for (keyword, value) in object {
@@ -138,8 +146,12 @@ impl Rules {
             "maximum" => self.bound(place, value, f64::le, "at most")?,
             "exclusiveMinimum" => self.bound(place, value, f64::gt, "more than")?,
             "exclusiveMaximum" => self.bound(place, value, f64::lt, "less than")?,
-            "minLength" => self.count(place, value, length, (usize::ge, "at least"), "characters")?,
-            "maxLength" => self.count(place, value, length, (usize::le, "at most"), "characters")?,
+            "minLength" => {
+                self.count(place, value, length, (usize::ge, "at least"), "characters")?
+            }
+            "maxLength" => {
+                self.count(place, value, length, (usize::le, "at most"), "characters")?
+            }
             "minItems" => self.count(place, value, items, (usize::ge, "at least"), "items")?,
             "maxItems" => self.count(place, value, items, (usize::le, "at most"), "items")?,
             _ => {}
@@ -221,10 +233,7 @@ impl Rules {
                 (Some(schema), _) => schema.check_at(&place, value)?,
                 (None, Some(Schema::Always(false))) => {
                     let known: Vec<&str> = self.properties.keys().map(String::as_str).collect();
-                    return Err(format!(
-                        "{place} is not known; known are: {}",
-                        known.join(", ")
-                    ));
+                    return Err(format!("{place} is not known; known are: {}", known.join(", ")));
                 }
                 (None, Some(schema)) => schema.check_at(&place, value)?,
                 (None, None) => {}
@@ -288,7 +297,9 @@ fn object<'a>(place: &str, value: &'a Value) -> Result<&'a Map<String, Value>, S
 /// Whether two documents are the same: 1 and 1.0 are.
 fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
-        (Value::Number(one), Value::Number(other)) => one == other || one.as_f64() == other.as_f64(),
+        (Value::Number(one), Value::Number(other)) => {
+            one == other || one.as_f64() == other.as_f64()
+        }
         (Value::Array(one), Value::Array(other)) => {
             one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
         }
@@ -326,32 +337,82 @@ mod tests {
     fn each_rule_allows_what_it_says_and_names_the_place_of_anything_else() {
         let inner = |rules: Value| json!({ "properties": { "a": rules } });
         for (rules, good, bad, says) in [
-            (json!({"type": "integer"}), json!(2.0), json!(2.5), "/a is 2.5: it must be a whole number"),
-            (json!({"type": ["string", "null"]}), json!(null), json!(1), "/a is 1: it must be a string or null"),
+            (
+                json!({"type": "integer"}),
+                json!(2.0),
+                json!(2.5),
+                "/a is 2.5: it must be a whole number",
+            ),
+            (
+                json!({"type": ["string", "null"]}),
+                json!(null),
+                json!(1),
+                "/a is 1: it must be a string or null",
+            ),
             (json!({"type": "number"}), json!(0.5), json!("x"), "/a is \"x\": it must be a number"),
-            (json!({"type": "boolean"}), json!(true), json!(0), "/a is 0: it must be true or false"),
+            (
+                json!({"type": "boolean"}),
+                json!(true),
+                json!(0),
+                "/a is 0: it must be true or false",
+            ),
             (json!({"type": "object"}), json!({}), json!([]), "/a is []: it must be an object"),
             (json!({"type": "array"}), json!([]), json!({}), "/a is {}: it must be an array"),
-            (json!({"enum": ["x", 1]}), json!(1.0), json!("y"), "/a is \"y\": it must be \"x\" or 1"),
-            (json!({"const": [{"b": 1}]}), json!([{"b": 1.0}]), json!([{}]), "/a is [{}]: it must be [{\"b\":1}]"),
+            (
+                json!({"enum": ["x", 1]}),
+                json!(1.0),
+                json!("y"),
+                "/a is \"y\": it must be \"x\" or 1",
+            ),
+            (
+                json!({"const": [{"b": 1}]}),
+                json!([{"b": 1.0}]),
+                json!([{}]),
+                "/a is [{}]: it must be [{\"b\":1}]",
+            ),
             (json!({"minimum": 1}), json!(1), json!(0.9), "/a is 0.9: it must be at least 1"),
             (json!({"maximum": 1}), json!(1), json!(3), "/a is 3: it must be at most 1"),
-            (json!({"exclusiveMinimum": 1}), json!(1.1), json!(1), "/a is 1: it must be more than 1"),
+            (
+                json!({"exclusiveMinimum": 1}),
+                json!(1.1),
+                json!(1),
+                "/a is 1: it must be more than 1",
+            ),
             (json!({"exclusiveMaximum": 1}), json!(0), json!(1), "/a is 1: it must be less than 1"),
-            (json!({"minLength": 2}), json!("äö"), json!("ä"), "it has 1 characters and must have at least 2"),
+            (
+                json!({"minLength": 2}),
+                json!("äö"),
+                json!("ä"),
+                "it has 1 characters and must have at least 2",
+            ),
             (json!({"maxLength": 2}), json!("äö"), json!("äöü"), "must have at most 2"),
-            (json!({"minItems": 1}), json!([1]), json!([]), "it has 0 items and must have at least 1"),
+            (
+                json!({"minItems": 1}),
+                json!([1]),
+                json!([]),
+                "it has 0 items and must have at least 1",
+            ),
             (json!({"maxItems": 1}), json!([1]), json!([1, 2]), "must have at most 1"),
             (json!({"items": {"type": "number"}}), json!([1, 2]), json!([1, "2"]), "/a/1 is \"2\""),
             (json!({"required": ["b"]}), json!({"b": 1}), json!({}), "/a/b is missing"),
-            (json!({"additionalProperties": {"type": "null"}}), json!({"c": null}), json!({"c": 1}), "/a/c is 1"),
+            (
+                json!({"additionalProperties": {"type": "null"}}),
+                json!({"c": null}),
+                json!({"c": 1}),
+                "/a/c is 1",
+            ),
             (
                 json!({"properties": {"b": true}, "additionalProperties": false}),
                 json!({"b": 1}),
                 json!({"c": 1}),
                 "/a/c is not known; known are: b",
             ),
-            (json!({"properties": {"b": false}}), json!({}), json!({"b": 1}), "/a/b is 1: it must not be there"),
+            (
+                json!({"properties": {"b": false}}),
+                json!({}),
+                json!({"b": 1}),
+                "/a/b is 1: it must not be there",
+            ),
         ] {
             let schema = inner(rules);
             assert_eq!(check(&schema, &json!({ "a": good })), Ok(()), "{schema}");

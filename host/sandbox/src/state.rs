@@ -1,9 +1,7 @@
 use wasmtime::{ResourceLimiter, component::HasData};
 use wasmtime_wasi::{WasiCtxView, WasiView};
 
-use crate::{
-    contract::log, error::Diagnostics, limits::Limits, meter::Meter, wasi::VirtualWasi,
-};
+use crate::{contract::log, error::Diagnostics, limits::Limits, meter::Meter, wasi::VirtualWasi};
 
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,9 +20,12 @@ mod tests {
 
     #[test]
     fn a_long_text_is_cut_where_a_character_begins() {
-        for (text, expected) in
-            [("short", "short"), ("exactly8", "exactly8"), ("too long by far", "too l…"), ("1234äöü", "1234…")]
-        {
+        for (text, expected) in [
+            ("short", "short"),
+            ("exactly8", "exactly8"),
+            ("too long by far", "too l…"),
+            ("1234äöü", "1234…"),
+        ] {
             let mut text = text.to_owned();
             cut(&mut text, 8);
             assert_eq!(text, expected);

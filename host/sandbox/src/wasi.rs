@@ -165,7 +165,24 @@ impl Pollable for Elapsed {
 
 #[cfg(test)]
 mod tests {
-    use super::{VirtualWasi, monotonic_clock::Host};
+    use wasmtime_wasi::{
+        cli::WasiCliCtxView,
+        p2::bindings::cli::{stderr::Host as _, stdout::Host as _},
+    };
+
+    use super::{VirtualWasi, monotonic_clock::Host as _};
+
+    #[test]
+    fn what_is_written_to_both_streams_is_kept_in_its_order() {
+        let mut wasi = VirtualWasi::new(0, 0, &[]).unwrap();
+        let view = wasi.view();
+        let mut cli = WasiCliCtxView { ctx: view.ctx.cli(), table: view.table };
+        let (out, err) = (cli.get_stdout().unwrap(), cli.get_stderr().unwrap());
+        for (stream, text) in [(&out, "one "), (&err, "two "), (&out, "three")] {
+            cli.table.get_mut(stream).unwrap().write(text.into()).unwrap();
+        }
+        assert_eq!(wasi.output(), "one two three");
+    }
 
     #[test]
     fn the_clock_begins_above_0_and_moves_only_by_sleeping() {

@@ -70,10 +70,7 @@ pub fn compile_worker(folder: &Path) -> Result<(), String> {
 }
 
 /// Looks at an upload, and compiles it if that is asked for.
-pub(crate) fn look(
-    upload: &[u8],
-    compile: bool,
-) -> Result<(Inspection, Option<Vec<u8>>), Refusal> {
+pub(crate) fn look(upload: &[u8], compile: bool) -> Result<(Inspection, Option<Vec<u8>>), Refusal> {
     let (inspection, component) = examine(upload)?;
     let compiled = compile.then(|| precompile(&component)).transpose()?;
     Ok((inspection, compiled))

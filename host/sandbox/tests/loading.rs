@@ -11,16 +11,19 @@ use std::{
 
 use common::{EXAMPLE, MISBEHAVING, forecast, generation, load, sandbox, small};
 use haggle_sandbox::{
-    Compiler, Generation, Grant, Limits, Load, LoadError, Options, Registry, RegistryError, Role,
-    Sandbox,
+    Cause, Compiler, ConfigurationError, Generation, Grant, Limits, Load, LoadError, Options,
+    Refusal, Registry, RegistryError, Role, Sandbox,
 };
 
 fn try_load(sandbox: &Sandbox, bytes: &[u8], configuration: &str) -> Result<Generation, LoadError> {
     sandbox.load(Load { plugin: "new", generation: 3, bytes, configuration, grants: &[] })
 }
 
-fn refused(bytes: &[u8]) -> LoadError {
-    try_load(&sandbox(small()), bytes, "{}").unwrap_err()
+fn refused(bytes: &[u8]) -> Refusal {
+    match try_load(&sandbox(small()), bytes, "{}").unwrap_err() {
+        LoadError::Refused(refusal) => refusal,
+        other => panic!("{other}"),
+    }
 }
 
 fn component(text: &str) -> Vec<u8> {
@@ -30,11 +33,11 @@ fn component(text: &str) -> Vec<u8> {
 #[test]
 fn exports_that_are_missing_or_wrong_are_named() {
     let nothing = refused(&component("(component)"));
-    assert!(matches!(nothing, LoadError::NoRole { .. }), "{nothing}");
+    assert!(matches!(nothing, Refusal::NoRole { .. }), "{nothing}");
     let anonymous = component(
         r#"(component (instance $i) (export "haggle:policy/tiering@0.1.0" (instance $i)))"#,
     );
-    assert!(matches!(refused(&anonymous), LoadError::NoMetadata));
+    assert!(matches!(refused(&anonymous), Refusal::NoMetadata));
     let newer = component(
         r#"(component (instance $i) (export "haggle:policy/tiering@9.0.0" (instance $i)))"#,
     );
@@ -44,8 +47,11 @@ fn exports_that_are_missing_or_wrong_are_named() {
             (export "haggle:policy/tiering@0.1.0" (instance $i))
             (export "haggle:policy/metadata@0.1.0" (instance $i)))"#,
     );
-    let error = refused(&hollow);
-    assert!(matches!(error, LoadError::NoMetadata | LoadError::Mismatch { .. }), "{error}");
+    let error = try_load(&sandbox(small()), &hollow, "{}").unwrap_err();
+    let expected = |error: &LoadError| {
+        matches!(error, LoadError::Refused(Refusal::NoMetadata) | LoadError::Mismatch { .. })
+    };
+    assert!(expected(&error), "{error}");
 }
 
 #[test]
@@ -57,7 +63,7 @@ fn an_import_that_is_not_granted_is_named() {
             (export "haggle:policy/tiering@0.1.0" (instance $i))
             (export "haggle:policy/metadata@0.1.0" (instance $i)))"#,
     );
-    let error = refused(&curious);
+    let error = try_load(&sandbox(small()), &curious, "{}").unwrap_err();
     assert!(matches!(error, LoadError::Import(_)), "{error}");
     assert!(error.to_string().contains("wasi:http/outgoing-handler"), "{error}");
 }
@@ -66,9 +72,9 @@ fn an_import_that_is_not_granted_is_named() {
 fn damaged_bytes_are_refused_whole() {
     for length in (0..EXAMPLE.len()).step_by(EXAMPLE.len() / 50) {
         let error = refused(&EXAMPLE[..length]);
-        let damaged = matches!(error, LoadError::NotWasm(_) | LoadError::Invalid(_));
+        let damaged = matches!(error, Refusal::NotWasm(_) | Refusal::Invalid(_));
         // Between two sections it is whole, but exports less.
-        let lacking = matches!(error, LoadError::NoRole { .. } | LoadError::NoMetadata);
+        let lacking = matches!(error, Refusal::NoRole { .. } | Refusal::NoMetadata);
         assert!(damaged || lacking, "{length}: {error}");
     }
 }
@@ -104,16 +110,69 @@ fn a_compiler_that_dies_takes_nobody_along() {
     assert!(error.contains("out of memory"), "{error}");
 }
 
+/// Loads a policy that does this when it is tried out.
+fn try_deed(deed: &str) -> Result<Generation, LoadError> {
+    try_load(&sandbox(small()), MISBEHAVING, &format!("{{\"now\":\"{deed}\"}}"))
+}
+
 #[test]
 fn a_policy_that_misbehaves_at_once_is_not_taken() {
-    for (deed, says) in
-        [("loop", "fuel"), ("trap", "trapped"), ("nan", "a mean is NaN"), ("count", "5 outlooks")]
-    {
-        let error = try_load(&sandbox(small()), MISBEHAVING, deed).unwrap_err();
+    for (deed, says) in [
+        ("loop", "fuel"),
+        ("trap", "told to"),
+        ("nan", "a mean is NaN"),
+        ("negative", "a mean is -1, and the series is never negative"),
+        ("inverted", "wrong way round"),
+        ("first", "item 0: a mean is NaN"),
+        ("count", "5 outlooks"),
+    ] {
+        let error = try_deed(deed).unwrap_err();
         assert!(matches!(error, LoadError::Conformance(_)), "{error}");
         let text = error.to_string();
         assert!(text.contains(says) && text.contains("plugin new generation 3"), "{text}");
     }
+}
+
+#[test]
+fn a_policy_that_declines_all_of_an_ordinary_batch_is_not_taken() {
+    for function in ["fit", "forecast", "learn", "assess", "respond", "make-bids", "rank", "assign"]
+    {
+        let error = try_deed(&format!("decline {function}")).unwrap_err();
+        let LoadError::Conformance(call) = &error else { panic!("{error}") };
+        assert!(matches!(call.cause, Cause::DeclinedAll(_) | Cause::Fault(_)), "{error}");
+        assert!(call.function.ends_with(function), "{error}");
+        assert!(error.to_string().contains("told to decline"), "{error}");
+    }
+    for function in ["forecast", "assess", "respond", "make-bids", "rank", "assign"] {
+        assert!(try_deed(&format!("lack {function}")).is_err(), "{function}");
+    }
+    // A small batch may be too little to learn from.
+    for function in ["fit", "learn", "learning"] {
+        try_deed(&format!("lack {function}")).unwrap();
+    }
+}
+
+#[test]
+fn a_configuration_fits_the_plugins_schema() {
+    let sandbox = sandbox(small());
+    let tiers = haggle_builtin::BUILTIN.iter().find(|builtin| builtin.name == "slo-tiers").unwrap();
+    try_load(&sandbox, tiers.bytes, r#"{"floor": 0.5}"#).unwrap();
+    for (configuration, says) in [
+        (r#"{"floor": 3}"#, "/floor is 3: it must be at most 1"),
+        (r#"{"flor": 1}"#, "/flor is not known; known are: fast_burn, floor"),
+        ("[]", "the whole of it is []: it must be an object"),
+        ("{", "not JSON"),
+    ] {
+        let error = try_load(&sandbox, tiers.bytes, configuration).unwrap_err();
+        assert!(matches!(error, LoadError::Configuration(_)), "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+    }
+    let deep = "[".repeat(60_000);
+    let error = try_load(&sandbox, tiers.bytes, &deep).unwrap_err();
+    let too_deep = |error: &LoadError| {
+        matches!(error, LoadError::Configuration(ConfigurationError::TooDeep { .. }))
+    };
+    assert!(too_deep(&error), "{error}");
 }
 
 #[test]
@@ -148,6 +207,9 @@ fn compiled_code_is_found_again_and_damage_is_noticed() {
     load(&sandbox(none()), "it", EXAMPLE);
     for file in std::fs::read_dir(&cache).unwrap() {
         let file = file.unwrap().path();
+        if file.extension().is_none_or(|extension| extension != "cwasm") {
+            continue;
+        }
         let mut bytes = std::fs::read(&file).unwrap();
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
@@ -155,6 +217,18 @@ fn compiled_code_is_found_again_and_damage_is_noticed() {
     }
     assert!(try_load(&sandbox(none()), EXAMPLE, "{}").is_err());
     load(&sandbox(Compiler::InProcess), "it", EXAMPLE);
+}
+
+#[test]
+fn what_killed_hosts_left_in_the_cache_is_removed_at_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let left = folder.path().join("compiling-left");
+    std::fs::create_dir(&left).unwrap();
+    std::fs::write(left.join("upload.wasm"), "some").unwrap();
+    let cache = Some(folder.path().to_owned());
+    let options = Options { limits: small(), compiler: Compiler::InProcess, cache };
+    Sandbox::new(options).unwrap();
+    assert!(!left.exists());
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use common::{context, forecast, load, sandbox, small};
 use haggle_sandbox::{
-    Assess, Assign, CallError, Cause, Fit, Function, Generation, Learn, Limits, MakeBids, Rank,
-    Respond, failure_prediction as failure, forecasting, types,
+    Assess, Assign, CallError, Cause, Fit, Function, Generation, Learn, Limits, LogLevel, MakeBids,
+    Rank, Respond, failure_prediction as failure, forecasting, types,
 };
 
 /// Calls every function that can misbehave and returns how each ended.
@@ -60,7 +60,8 @@ fn all_end_with(deed: &str, limits: Limits, expected: impl Fn(&Cause) -> bool) {
 
 #[test]
 fn models_have_a_size_at_most() {
-    let sandbox = sandbox(Limits::default());
+    let limits = Limits { answer_bytes: 64 << 20, ..Limits::default() };
+    let sandbox = sandbox(limits);
     let plugin = load(&sandbox, "bad", common::MISBEHAVING);
     let fit = |own: usize, shared: usize| {
         let panel = forecasting::Panel {
@@ -70,17 +71,52 @@ fn models_have_a_size_at_most() {
             events: Vec::new(),
         };
         let context = context(&format!("models {own} {shared}"));
-        plugin.call(&Fit { context, panel, previous: None }).map(|called| called.answer)
+        plugin.call(&Fit { context, panel, previous: None })
     };
-    let (own, shared) = (64 << 10, 16 << 20);
-    let fitted = fit(own, shared).unwrap();
+    let (own, shared) = (4 << 20, 16 << 20);
+    let fitted = fit(own, shared).unwrap().answer;
     assert_eq!(fitted.per_series[0].as_ref().unwrap().len(), own);
     assert_eq!(fitted.shared.unwrap().len(), shared);
     // One model too large costs its series the model, what is shared costs the call.
-    let too_large = fit(own + 1, 0).unwrap();
-    assert!(too_large.per_series[0].is_err(), "{too_large:?}");
+    let called = fit(own + 1, 0).unwrap();
+    assert!(called.answer.per_series[0].is_err());
+    assert_eq!(called.broken.len(), 1);
     let error = fit(1, shared + 1).unwrap_err();
     assert!(error.to_string().contains("shared model"), "{error}");
+}
+
+#[test]
+fn one_bad_item_costs_nobody_else_anything() {
+    let sandbox = sandbox(small());
+    let bad = load(&sandbox, "bad", common::MISBEHAVING);
+    let mut three = forecast("first", 2);
+    three.tasks = vec![three.tasks[0].clone(), three.tasks[0].clone(), three.tasks[0].clone()];
+    let called = bad.call(&three).unwrap();
+    let Err(types::Fault::Internal(text)) = &called.answer[0] else {
+        panic!("{:?}", called.answer)
+    };
+    assert_eq!(text, "nonsense: a mean is NaN");
+    assert!(called.answer[1].is_ok() && called.answer[2].is_ok());
+    assert_eq!(called.broken[0].to_string(), "item 0: a mean is NaN");
+}
+
+#[test]
+fn a_trap_leaves_what_was_logged_and_where_it_was() {
+    let sandbox = sandbox(small());
+    let bad = load(&sandbox, "bad", common::MISBEHAVING);
+    let error = bad.call(&forecast("trap", 1)).unwrap_err();
+    assert!(matches!(error.cause, Cause::Trap(_)), "{error}");
+    let logged = &error.diagnostics.log;
+    assert!(logged.iter().any(|line| line.message.contains("told to")), "{logged:?}");
+    assert_eq!(logged.last().unwrap().level, LogLevel::Error);
+    // The component is stripped, so its functions have no names.
+    let backtrace = &error.diagnostics.backtrace;
+    assert!(backtrace.len() > 1 && backtrace.len() <= 20, "{backtrace:?}");
+    assert!(backtrace.iter().all(|name| name.starts_with("function ")), "{backtrace:?}");
+    let text = error.to_string();
+    assert!(text.contains("told to") && text.contains("; at function "), "{text}");
+    // What is recorded of it is the cause, which is the same each time.
+    assert_eq!(bad.call(&forecast("trap", 1)).unwrap_err(), error);
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! A policy that breaks every rule on demand. The configuration names the deed; without one it behaves.
-//! `{"later":"deed"}` passes for good when it is tried out, and misbehaves when it is needed.
+//! A policy that breaks every rule on demand. The configuration names the deed, by itself or as
+//! `{"now":"deed"}`; without one it behaves. `{"later":"deed"}` passes for good when it is tried out, and
+//! misbehaves when it is needed.
 
 #![allow(clippy::panic, reason = "it is meant to")]
 
@@ -28,11 +29,12 @@ const LATER: u64 = 1_756_000_000_000;
 /// What it is to do.
 fn deed(ctx: &Context) -> &str {
     let configuration = ctx.configuration.as_str();
-    let later = configuration.strip_prefix(r#"{"later":""#).and_then(|it| it.strip_suffix(r#""}"#));
-    match later {
-        Some(_) if ctx.now < LATER => "",
-        Some(deed) => deed,
-        None => configuration,
+    let named = |begins: &str| configuration.strip_prefix(begins)?.strip_suffix(r#""}"#);
+    match (named(r#"{"now":""#), named(r#"{"later":""#)) {
+        (Some(deed), _) => deed,
+        (None, Some(_)) if ctx.now < LATER => "",
+        (None, Some(deed)) => deed,
+        (None, None) => configuration,
     }
 }
 
@@ -114,6 +116,20 @@ fn text(ctx: &Context) -> String {
     if deed(ctx) == "huge" { "x".repeat(20 << 20) } else { "as told".into() }
 }
 
+/// Declines a function that was named: `decline assign`, or, for too little data, `lack fit`. `lack learning`
+/// is for both functions of a failure predictor.
+fn decline(ctx: &Context, function: &str) -> Result<(), Fault> {
+    let (how, which) = deed(ctx).split_once(' ').unwrap_or_default();
+    let learning = which == "learning" && ["learn", "assess"].contains(&function);
+    match how {
+        "decline" if which == function => Err(Fault::Internal("told to decline".into())),
+        "lack" if which == function || learning => {
+            Err(Fault::InsufficientData("a year of it is needed".into()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// As many answers as there are questions, or not.
 fn count(ctx: &Context, questions: usize) -> usize {
     if deed(ctx) == "count" { questions + 1 } else { questions }
@@ -138,6 +154,7 @@ fn lengths(ctx: &Context) -> Option<(usize, usize)> {
 
 impl Forecaster for Misbehaving {
     fn fit(ctx: &Context, panel: &Panel, _: Option<&Fitted>) -> Result<Fitted, Fault> {
+        decline(ctx, "fit")?;
         let (own, shared) = match lengths(ctx) {
             Some((own, shared)) => (own, Some(vec![1; shared])),
             None if deed(ctx) == "forgetful" => (1, None),
@@ -160,6 +177,7 @@ impl Forecaster for Misbehaving {
             if deed(ctx) == "huge" {
                 return Err(Fault::Internal(text(ctx)));
             }
+            decline(ctx, "forecast")?;
             if deed(ctx) == "forgetful" && task.model.as_ref().is_some_and(|own| !own.is_empty()) {
                 return Err(Fault::IncompatibleModel("it is not known any more".into()));
             }
@@ -168,7 +186,9 @@ impl Forecaster for Misbehaving {
             let interval = |&level: &f64| Interval { level, lower: steps(low), upper: steps(high) };
             let intervals = task.levels.iter().map(interval).collect();
             // What it remembers of earlier calls shows in the mean.
-            let mean = steps(number(ctx, 1.0 + f64::from(calls)));
+            let good = 1.0 + f64::from(calls);
+            let mean =
+                steps(if deed(ctx) == "first" && i == 0 { f64::NAN } else { number(ctx, good) });
             Ok(Outlook { mean, intervals, confidence: 0.5 })
         };
         (0..count(ctx, tasks.len())).map(outlook).collect()
@@ -183,6 +203,7 @@ impl FailurePredictor for Misbehaving {
         _: &[Example],
     ) -> Result<Vec<u8>, Fault> {
         misbehave(ctx);
+        decline(ctx, "learn")?;
         Ok(text(ctx).into_bytes())
     }
 
@@ -197,6 +218,7 @@ impl FailurePredictor for Misbehaving {
             if deed(ctx) == "huge" {
                 return Err(Fault::Internal(text(ctx)));
             }
+            decline(ctx, "assess")?;
             Ok(Risk { probability: number(ctx, 0.5), drivers: Vec::new() })
         };
         (0..count(ctx, subjects.len())).map(risk).collect()
@@ -207,6 +229,7 @@ impl Bidder for Misbehaving {
     fn respond(ctx: &Context, inquiries: &[Inquiry]) -> Vec<Result<Answer, Fault>> {
         misbehave(ctx);
         let answer = |_| {
+            decline(ctx, "respond")?;
             let amount = number(ctx, 0.0);
             let quantities = vec![Quantity { resource: Resource::RequestsPerSecond, amount }];
             Ok(Answer::Counter(Offer { quantities, reason: text(ctx) }))
@@ -216,6 +239,7 @@ impl Bidder for Misbehaving {
 
     fn make_bids(ctx: &Context, _: &Request, inventory: &[ComputeUnit]) -> Result<Vec<Bid>, Fault> {
         misbehave(ctx);
+        decline(ctx, "make-bids")?;
         if deed(ctx) == "huge" {
             return Err(Fault::Internal(text(ctx)));
         }
@@ -244,6 +268,7 @@ impl Bidder for Misbehaving {
 
     fn rank(ctx: &Context, _: &Request, bids: &[Bid]) -> Result<Vec<f64>, Fault> {
         misbehave(ctx);
+        decline(ctx, "rank")?;
         if deed(ctx) == "huge" {
             return Err(Fault::Internal(text(ctx)));
         }
@@ -257,6 +282,7 @@ impl Bidder for Misbehaving {
 impl Tierer for Misbehaving {
     fn assign(ctx: &Context, apis: &[ApiState]) -> Result<Vec<Assignment>, Fault> {
         misbehave(ctx);
+        decline(ctx, "assign")?;
         let assignment = |i: usize| {
             let tier = apis.get(i).or(apis.first()).map(|api| api.current_tier);
             let tier = tier.ok_or_else(|| Fault::InvalidInput("no APIs".into()))?;

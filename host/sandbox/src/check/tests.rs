@@ -1,6 +1,6 @@
 use super::{
-    Broken, Fault, Interval, LEARNT_MODEL, Outlook, SERIES_MODEL, SHARED_MODEL, Task, answers, assignments,
-    bids, fitted, learnt, outlooks, risks, short,
+    Broken, Fault, Interval, LEARNT_MODEL, Outlook, SERIES_MODEL, SHARED_MODEL, Task, answers,
+    assignments, bids, fitted, learnt, outlooks, risks, short,
 };
 use crate::{
     bidding::{self, Answer, Bid, ComputeUnit, Guarantees, Inquiry, Offer, Position, Proposal},

@@ -69,7 +69,8 @@ fn as_stuck() {
     // Its host wrote where to report, and which way it is.
     let way = fs::read_to_string(folder.join(super::UPLOAD)).unwrap();
     let (socket, way) = way.split_once('\n').unwrap();
-    let task: super::Task = postcard::from_bytes(&fs::read(folder.join(super::TASK)).unwrap()).unwrap();
+    let task: super::Task =
+        postcard::from_bytes(&fs::read(folder.join(super::TASK)).unwrap()).unwrap();
     match way {
         "signal" => orphan::end_by_signal(task.host).unwrap(),
         _ => orphan::end_by_input().unwrap(),
@@ -125,7 +126,9 @@ fn a_worker_ends_with_a_host_that_is_killed() {
         let folder = tempfile::tempdir().unwrap();
         ends_with_its_host(folder.path(), way);
         // What the host left is swept by the next one.
-        let left = |folder: &Path| fs::read_dir(folder).unwrap().flatten().filter(|e| e.path().is_dir()).count();
+        let left = |folder: &Path| {
+            fs::read_dir(folder).unwrap().flatten().filter(|e| e.path().is_dir()).count()
+        };
         assert_eq!(left(folder.path()), 1);
         crate::work::WorkFolder::sweep(folder.path()).unwrap();
         assert_eq!(left(folder.path()), 0);

@@ -189,3 +189,19 @@ fn time_that_no_clock_can_hold_is_no_deadline() {
     let wat = format!("(component {})", lifted());
     assert!(run(&wat, limits, "spin", 10).is_ok());
 }
+
+#[test]
+fn a_backtrace_names_the_functions_that_the_component_names() {
+    let wat = r#"(component
+        (core module $m
+          (func $innermost (unreachable))
+          (func (param i32) (result i32) (call $innermost) (local.get 0))
+          (func $outermost (export "p#it") (param i32) (result i32) (call 1 (local.get 0))))
+        (core instance $i (instantiate $m))
+        (func $it (param "n" u32) (result u32) (canon lift (core func $i "p#it")))
+        (export "it" (func $it)))"#;
+    let error = run(wat, Limits::default(), "it", 5).unwrap_err();
+    // The outermost of all is the function that shows the count.
+    let expected = ["innermost", "function 2", "outermost", "function 4"];
+    assert_eq!(crate::call::backtrace(&error), expected);
+}
