@@ -20,7 +20,7 @@ use crate::{
     contract::log,
     engine,
     error::{CallError, Cause, Diagnostics},
-    functions::Function,
+    functions::{Function, Guest},
     generation::{Exports, Generation},
     limits::Limits,
     metadata::Description,
@@ -84,6 +84,13 @@ impl Generation {
     /// # Errors
     /// [`CallError`] when there is no answer, or one that makes no sense.
     pub fn call<F: Function>(&self, function: &F) -> Result<Called<F::Answer>, CallError> {
+        function.call(self)
+    }
+
+    pub(crate) fn call_guest<F: Guest>(
+        &self,
+        function: &F,
+    ) -> Result<Called<F::Answer>, CallError> {
         let failed = |failure: Failure| self.error(F::NAME, failure);
         if !self.roles.contains(&F::ROLE) {
             return Err(failed(Cause::NoRole(F::ROLE).into()));

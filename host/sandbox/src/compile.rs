@@ -146,7 +146,8 @@ fn last_words(folder: &Path) -> io::Result<String> {
     stderr.seek(SeekFrom::Start(length.saturating_sub(SAID)))?;
     let mut bytes = Vec::new();
     stderr.take(SAID).read_to_end(&mut bytes)?;
-    let text = String::from_utf8_lossy(&bytes);
+    let plain = |c: char| if c.is_control() && c != '\n' { ' ' } else { c };
+    let text: String = String::from_utf8_lossy(&bytes).chars().map(plain).collect();
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     Ok(if lines.is_empty() { String::new() } else { format!(": {}", lines.join(" | ")) })
 }

@@ -7,6 +7,7 @@ use wasmtime::{Store, component::Instance};
 
 use crate::{
     bidding,
+    call::Called,
     check::{self, Broken},
     contract::types::{Context, Duration, Event, Fault},
     error::{CallError, Cause},
@@ -75,9 +76,15 @@ pub trait Function: Serialize + DeserializeOwned {
     /// Leaves out what another plugin has learnt and this one could not read.
     fn forget_models(&mut self) {}
 
-    /// Calls the guest.
+    /// Calls a plugin, for [`Generation::call`]. It is not generic, so that it is compiled once, with this
+    /// crate, and not by whoever calls.
     #[doc(hidden)]
-    #[allow(async_fn_in_trait, reason = "driven on the calling thread; Send is not wanted")]
+    fn call(&self, generation: &Generation) -> Result<Called<Self::Answer>, CallError>;
+}
+
+/// How a function is called in a guest.
+pub(crate) trait Guest: Function {
+    /// Calls the guest.
     async fn invoke(
         &self,
         store: &mut Store<State>,
@@ -87,7 +94,6 @@ pub trait Function: Serialize + DeserializeOwned {
 
     /// Checks the answer against the contract; an item that breaks it becomes a fault, or is left out where
     /// there is no place for one. Returns which those are.
-    #[doc(hidden)]
     fn check(&self, answer: &mut Self::Answer) -> Result<Vec<Broken>, Cause>;
 }
 
@@ -128,6 +134,12 @@ macro_rules! function {
                 forget(self);
             }
 
+            fn call(&self, generation: &Generation) -> Result<Called<$answer>, CallError> {
+                generation.call_guest(self)
+            }
+        }
+
+        impl Guest for $name {
             async fn invoke(
                 &self,
                 $store: &mut Store<State>,

@@ -43,7 +43,7 @@ pub struct Generation {
 }
 
 /// Where each exported interface's functions are found.
-pub struct Exports {
+pub(crate) struct Exports {
     pub(crate) metadata: metadata::GuestIndices,
     pub(crate) forecasting: Option<forecasting::GuestIndices>,
     pub(crate) failure_prediction: Option<failure_prediction::GuestIndices>,

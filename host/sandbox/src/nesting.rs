@@ -171,7 +171,16 @@ pub(crate) mod tests {
         ] {
             assert_eq!(check(&nested(MOST)), Ok(()));
             assert!(too_deep(&nested(MOST + 1)));
-            assert!(too_deep(&nested(100_000)));
+            assert!(too_deep(&nested(3000)));
+        }
+    }
+
+    #[test]
+    fn the_walk_itself_does_not_recurse() {
+        // Half a megabyte that would overflow any stack at a few bytes for each level.
+        for kind in [0x41, 0x42] {
+            let refused = check(&nested_types(kind, 200_000));
+            assert_eq!(refused, Err(Refusal::TooDeep { most: MOST }));
         }
     }
 

@@ -26,7 +26,7 @@ pub struct LogLine {
 }
 
 /// What the host keeps for one instance, which lives for one call.
-pub struct State {
+pub(crate) struct State {
     limits: Limits,
     pub(crate) meter: Meter,
     /// Memory given out so far, in bytes.
