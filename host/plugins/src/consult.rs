@@ -78,9 +78,7 @@ fn load(answer: Answer) -> Said {
     Ok(match answer {
         Answer::Accept => Content::Propose(Proposed::All),
         Answer::Reject(reason) => Content::Refuse { reason: cut(reason) },
-        Answer::Counter(offer) => {
-            Content::Counter(Offer { reason: cut(offer.reason), ..offer })
-        }
+        Answer::Counter(offer) => Content::Counter(Offer { reason: cut(offer.reason), ..offer }),
     })
 }
 

@@ -177,10 +177,7 @@ impl Decider {
             self.complain_of_items::<F>(now, plugin, loaded, &answers);
             Ok(answers)
         });
-        answers
-            .into_iter()
-            .map(|answer| decided(plugin, &candidates, answer))
-            .collect()
+        answers.into_iter().map(|answer| decided(plugin, &candidates, answer)).collect()
     }
 
     /// Calls one generation and tells everybody how that went.
@@ -291,8 +288,8 @@ impl Decider {
         }
     }
 
-    /// Tells that so many items go on to the next candidate. That there is too little data, or that the
-    /// breaker is open, is only counted: the one is no error, and the other was said before.
+    /// Tells that so many items go on to the next candidate. It is only counted where the candidate has too
+    /// little data, which is no error, or was not asked at all: why its breaker is open was said before.
     fn complain<F: Function>(
         &self,
         now: Timestamp,
@@ -305,7 +302,8 @@ impl Decider {
         if items > 0 {
             self.observer.fallback(plugin, F::NAME, items);
         }
-        if error.is_lack_of_data() || matches!(error, Unanswered::Paused { .. }) {
+        let is_unasked = matches!(error, Unanswered::Paused { .. } | Unanswered::Late(_));
+        if is_unasked || error.is_lack_of_data() {
             return;
         }
         let mut message = error.to_string();

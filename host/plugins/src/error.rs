@@ -45,8 +45,9 @@ impl Unanswered {
     #[must_use]
     pub const fn fault(&self) -> Option<&Fault> {
         match self {
-            Self::Item { fault, .. }
-            | Self::Call(CallError { cause: Cause::Fault(fault), .. }) => Some(fault),
+            Self::Item { fault, .. } | Self::Call(CallError { cause: Cause::Fault(fault), .. }) => {
+                Some(fault)
+            }
             _ => None,
         }
     }

@@ -40,13 +40,8 @@ pub(crate) fn built_in() -> Vec<Loaded> {
     let names = ["seasonal-smoothing", "price-performance"];
     let load = |plugin: &str| {
         let builtin = BUILTIN.iter().find(|builtin| builtin.name == plugin).unwrap();
-        let load = Load {
-            plugin,
-            generation: 1,
-            bytes: builtin.bytes,
-            configuration: "{}",
-            grants: &[],
-        };
+        let load =
+            Load { plugin, generation: 1, bytes: builtin.bytes, configuration: "{}", grants: &[] };
         Loaded::new(name(plugin), Arc::new(sandbox().load(load).unwrap()))
     };
     names.map(load).into()
@@ -124,7 +119,12 @@ impl World {
     }
 
     /// Loads a plugin that does as it is told once it is in use, and has it decide.
-    pub(crate) fn misbehaving(&self, plugin: &str, deed: &str, previous: Option<&Record>) -> Record {
+    pub(crate) fn misbehaving(
+        &self,
+        plugin: &str,
+        deed: &str,
+        previous: Option<&Record>,
+    ) -> Record {
         let plugin = name(plugin);
         let configuration = json!({ "later": deed });
         let component = Component { bytes: MISBEHAVING, configuration, grants: &[] };

@@ -251,8 +251,7 @@ fn bad_uploads_say_why_and_too_many_are_refused() {
     assert!(matches!(error, UploadError::Configuration { .. }), "{error}");
     assert!(decider.registry().current(&plugin).is_none());
 
-    let mut pending: Vec<_> =
-        (0..8).map(|_| uploads.begin(&name("q"), None).unwrap()).collect();
+    let mut pending: Vec<_> = (0..8).map(|_| uploads.begin(&name("q"), None).unwrap()).collect();
     assert!(matches!(uploads.begin(&plugin, None), Err(UploadError::Busy(8))));
     pending.pop();
     assert!(uploads.begin(&plugin, None).is_ok());
@@ -270,11 +269,8 @@ fn what_does_not_load_after_a_restart_is_left_out_and_said() {
         previous: previous.map(|record| Arc::new(record.clone())),
         retired: Vec::new(),
     };
-    let known: BTreeMap<Name, PluginState> = [
-        (name("p"), state(second, Some(&first))),
-        (name("q"), state(lost, None)),
-    ]
-    .into();
+    let known: BTreeMap<Name, PluginState> =
+        [(name("p"), state(second, Some(&first))), (name("q"), state(lost, None))].into();
     let World { uploads, decider, .. } = World::new();
     let errors = uploads.restore(known.iter(), &|digest| {
         let is_known = digest == Digest::of(MISBEHAVING).to_string();
@@ -328,7 +324,10 @@ fn bids_and_scores() -> [Message; 2] {
         "guarantees": {"availability": 1.0, "interruption_rate": 0.0, "interruption_notice": "0s"},
     });
     let calls = [
-        (json!({ "provider": "cloud" }), json!({ "bids": {"request": request, "inventory": [unit]} })),
+        (
+            json!({ "provider": "cloud" }),
+            json!({ "bids": {"request": request, "inventory": [unit]} }),
+        ),
         (json!({ "service": "web" }), json!({ "scores": {"request": request, "bids": [bid]} })),
     ];
     calls.map(|(to, data)| message(9, to, data))
@@ -362,8 +361,10 @@ fn a_stand_in_answers_for_parties_whose_plugin_does_not() {
     world.misbehaving("p", "nan", None);
     let [bids, scores] = bids_and_scores();
     let said = consult(&world, vec![bids, scores]);
-    let [Ok(Content::Propose(Proposed::Bids(bids))), Ok(Content::Propose(Proposed::Scores(scores)))] =
-        said.as_slice()
+    let [
+        Ok(Content::Propose(Proposed::Bids(bids))),
+        Ok(Content::Propose(Proposed::Scores(scores))),
+    ] = said.as_slice()
     else {
         panic!("{said:?}");
     };

@@ -327,7 +327,8 @@ impl Drop for Upload<'_> {
 
 /// The directories that a generation was granted.
 pub(crate) fn grants(record: &Record) -> impl Iterator<Item = Grant> {
-    let grant = |(guest, host): &(String, String)| Grant { host: host.clone(), guest: guest.clone() };
+    let grant =
+        |(guest, host): &(String, String)| Grant { host: host.clone(), guest: guest.clone() };
     record.granted.iter().map(grant)
 }
 

@@ -55,10 +55,7 @@ mod tests {
         let service = Name::new("web").unwrap();
         let fitted = Timestamp::from_millis(1_000_000_000);
         let digest = Digest::of(b"component");
-        let good = Model {
-            bytes: Some(Arc::new(vec![1])),
-            ..Model::unfitted(digest, fitted)
-        };
+        let good = Model { bytes: Some(Arc::new(vec![1])), ..Model::unfitted(digest, fitted) };
         let makeshift = Model { component: Digest::of(b"another"), ..good.clone() };
         let unfitted = Model::unfitted(digest, fitted);
         let mut outdated = good.clone();

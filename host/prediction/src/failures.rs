@@ -106,11 +106,7 @@ impl Failures {
     }
 
     /// A job for every policy with services, by name.
-    pub(crate) fn jobs(
-        inner: &Arc<Inner>,
-        snapshot: &Snapshot,
-        now: Timestamp,
-    ) -> Vec<FailureJob> {
+    pub(crate) fn jobs(inner: &Arc<Inner>, snapshot: &Snapshot, now: Timestamp) -> Vec<FailureJob> {
         let catalog = snapshot.catalog();
         let mut by_policy: BTreeMap<&Name, Vec<Arc<Service>>> = BTreeMap::new();
         for service in catalog.services() {

@@ -258,7 +258,8 @@ impl ForecastJob {
         let policies = &self.busy.inner.policies;
         let answers = policies.forecast(now, &forecast.plugin, places.len(), &ask);
         for (place, answer) in places.iter().zip(answers) {
-            let (Some(outcome), Some(series)) = (outcomes.get_mut(*place), loads.series.get(*place))
+            let (Some(outcome), Some(series)) =
+                (outcomes.get_mut(*place), loads.series.get(*place))
             else {
                 continue;
             };
@@ -424,9 +425,9 @@ impl ForecastJob {
         drop(state);
         // Another generation may need what it has learnt after a rollback.
         let ours: Option<Digest> = self.who.as_ref().map(|who| who.digest);
-        let unused = unused.into_iter().filter(|key| {
-            Some(key.component) == ours && matches!(key.of, ModelOf::Shared(_))
-        });
+        let unused = unused
+            .into_iter()
+            .filter(|key| Some(key.component) == ours && matches!(key.of, ModelOf::Shared(_)));
         unused.for_each(|key| inner.delete(key));
     }
 }
@@ -436,7 +437,9 @@ impl NoForecast {
     fn text(self, plugin: &haggle_model::Name) -> String {
         match self {
             Self::Waits => {
-                format!("plugin {plugin} was not asked: the first fit of the service has yet to come")
+                format!(
+                    "plugin {plugin} was not asked: the first fit of the service has yet to come"
+                )
             }
             Self::NoLoad => format!("plugin {plugin} was not asked: no load was measured"),
             Self::Unanswered(error) => cut(error.to_string()),

@@ -25,8 +25,6 @@ mod tests;
 
 pub use history::ReadHistory;
 pub use job::Job;
-pub use models::{
-    MemoryModels, ModelError, ModelKey, ModelOf, ModelStore, StoredModel,
-};
+pub use models::{MemoryModels, ModelError, ModelKey, ModelOf, ModelStore, StoredModel};
 pub use policies::{Answer, Policies};
 pub use prediction::Prediction;

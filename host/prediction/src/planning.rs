@@ -145,10 +145,7 @@ fn is_measured(
 }
 
 /// Models that are in the store and not in memory: read once for each component.
-fn look_up(
-    inner: &Inner,
-    groups: &[Group],
-) -> Vec<(Name, (Option<Model>, Digest))> {
+fn look_up(inner: &Inner, groups: &[Group]) -> Vec<(Name, (Option<Model>, Digest))> {
     let mut missing = Vec::new();
     let state = inner.state();
     for group in groups {
@@ -225,7 +222,12 @@ fn panels(state: &mut State, groups: Vec<Group>) -> Vec<Panel> {
                 continue;
             }
             let (policy, who) = (Arc::clone(&policy), who.clone());
-            panels.push(Panel { policy, who, events: Arc::clone(&events), services: some.to_vec() });
+            panels.push(Panel {
+                policy,
+                who,
+                events: Arc::clone(&events),
+                services: some.to_vec(),
+            });
         }
     }
     panels

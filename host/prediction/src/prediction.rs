@@ -15,7 +15,8 @@ use crate::{
     history::ReadHistory,
     job::Job,
     models::{Model, ModelKey, ModelOf, ModelStore},
-    planning, policies::Policies,
+    planning,
+    policies::Policies,
     tiering::Tiering,
 };
 

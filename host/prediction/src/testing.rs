@@ -13,8 +13,7 @@ use haggle_observe::{History, HistoryLimits, Sample};
 use haggle_plugins::{Decided, FittedSeries, Observer, Unanswered, Who};
 use haggle_sandbox::{
     Assess, Assign, Digest, Fit, Forecast, Learn, LogLevel, Role, failure_prediction, forecasting,
-    tiering,
-    types::Fault,
+    tiering, types::Fault,
 };
 use serde_json::{Value, json};
 
@@ -334,7 +333,8 @@ impl World {
 
     pub(crate) fn change(&mut self, change: Change) {
         let effects = self.step(Input::Change { caller: Caller(1), change: Box::new(change) });
-        let refused = effects.iter().find(|effect| matches!(effect, Effect::Answer { answer: Err(_), .. }));
+        let refused =
+            effects.iter().find(|effect| matches!(effect, Effect::Answer { answer: Err(_), .. }));
         assert_eq!(refused, None);
     }
 
@@ -356,7 +356,14 @@ impl World {
         (0..count).for_each(|number| self.service(&format!("s{number:04}"), "default"));
     }
 
-    pub(crate) fn sample(&self, service: &str, metric: &str, subject: Option<&str>, ago: Span, value: f64) {
+    pub(crate) fn sample(
+        &self,
+        service: &str,
+        metric: &str,
+        subject: Option<&str>,
+        ago: Span,
+        value: f64,
+    ) {
         let sample = Sample {
             service: name(service),
             metric: metric.to_owned(),
@@ -374,7 +381,13 @@ impl World {
         for ago in (1..=minutes).rev() {
             for name in &names {
                 let value = 10.0 + (ago % 7) as f64;
-                self.sample(name.as_str(), "requests_per_second", None, Span::from_mins(ago), value);
+                self.sample(
+                    name.as_str(),
+                    "requests_per_second",
+                    None,
+                    Span::from_mins(ago),
+                    value,
+                );
             }
         }
     }

@@ -106,8 +106,7 @@ impl TierJob {
     pub(crate) fn run(self) -> Vec<Input> {
         let apis = self.apis();
         let now = self.now;
-        let ask =
-            |_: &Who| Assign { context: context(now, now.as_millis()), apis: apis.clone() };
+        let ask = |_: &Who| Assign { context: context(now, now.as_millis()), apis: apis.clone() };
         let assigned = match self.busy.inner.policies.assign(now, &self.plugin, &ask) {
             Ok(decided) => decided.answer,
             Err(error) => {

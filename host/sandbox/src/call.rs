@@ -84,7 +84,7 @@ impl Generation {
     /// # Errors
     /// [`CallError`] when there is no answer, or one that makes no sense.
     pub fn call<F: Function>(&self, function: &F) -> Result<Called<F::Answer>, CallError> {
-self.call_within(function, Duration::MAX)
+        self.call_within(function, Duration::MAX)
     }
 
     /// As [`Generation::call`], but waits for an instance and for the answer for no longer than `time`, to the

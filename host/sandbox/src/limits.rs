@@ -35,11 +35,7 @@ impl Limits {
     /// The same for a call that may take no longer than `time`, to the millisecond.
     pub(crate) fn within(self, time: Duration) -> Self {
         let most = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        Self {
-            deadline_ms: self.deadline_ms.min(most),
-            wait_ms: self.wait_ms.min(most),
-            ..self
-        }
+        Self { deadline_ms: self.deadline_ms.min(most), wait_ms: self.wait_ms.min(most), ..self }
     }
 
     pub(crate) const fn deadline(&self) -> Duration {

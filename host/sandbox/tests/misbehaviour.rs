@@ -251,3 +251,15 @@ fn the_same_call_uses_the_same_fuel_and_gives_the_same_bits() {
         assert_eq!((&first.answer, first.fuel), (&second.answer, second.fuel), "{}", builtin.name);
     }
 }
+
+#[test]
+fn a_caller_may_have_less_time_than_the_limits_give() {
+    let sandbox = sandbox(Limits::default());
+    let bad = load(&sandbox, "bad", common::MISBEHAVING);
+    let time = Duration::from_millis(50);
+    let error = bad.call_within(&forecast("loop", 1), time).unwrap_err();
+    assert!(matches!(error.cause, Cause::Deadline(limit) if limit <= time), "{error}");
+    assert!(bad.call_within(&forecast("", 1), Duration::MAX).is_ok());
+    let error = bad.call_within(&forecast("", 1), Duration::ZERO).unwrap_err();
+    assert!(matches!(error.cause, Cause::Busy(_) | Cause::Deadline(_)), "{error}");
+}

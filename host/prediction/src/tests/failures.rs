@@ -38,7 +38,10 @@ fn subjects_come_in_panels_and_the_likeliest_to_fail_counts() {
     let panels: Vec<usize> = fake.take().iter().map(|seen| seen.items.len()).collect();
     assert_eq!(panels, [256, 44]);
     assert_eq!(found.len(), 1);
-    assert_eq!((found[0].service.clone(), found[0].probability), (name("web"), Some(299.0 / 300.0)));
+    assert_eq!(
+        (found[0].service.clone(), found[0].probability),
+        (name("web"), Some(299.0 / 300.0))
+    );
     assert!(found[0].explanation.starts_with("c0299 fails soon with probability 1.00"));
 }
 

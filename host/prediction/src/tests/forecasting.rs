@@ -33,7 +33,8 @@ fn panels_are_fitted_a_few_at_a_time_and_the_others_wait() {
     assert_eq!(fits(&fake), [44]);
     assert_eq!(counts(&world.minute()), (300, 0));
     assert_eq!(fits(&fake), [0; 0]);
-    let (_, state) = world.snapshot().service(&name("s0299")).map(|(a, b)| (a.clone(), b.clone())).unwrap();
+    let (_, state) =
+        world.snapshot().service(&name("s0299")).map(|(a, b)| (a.clone(), b.clone())).unwrap();
     assert!(state.forecast.unwrap().outlook.is_ok());
 }
 
@@ -133,7 +134,9 @@ fn a_missing_forecast_names_plugin_and_cause() {
     assert_eq!(counts(&world.minute()), (2, 0), "it is measured by now");
     fake.manner.lock().unwrap().is_forgetful = true;
     let unread = text(&world.minute(), "s0000");
-    assert!(unread.contains("plugin seasonal-smoothing generation 1") && unread.contains("not known"));
+    assert!(
+        unread.contains("plugin seasonal-smoothing generation 1") && unread.contains("not known")
+    );
     // What is not measured any more has no forecast any more; that is said once.
     world.now = START + Span::from_mins(5 * 24 * 60);
     assert_eq!(counts(&world.pass()), (0, 2));
@@ -191,8 +194,11 @@ fn a_model_too_large_to_be_kept_stops_nobody_and_is_fitted_after_a_restart() {
     fake.manner.lock().unwrap().shared = Some(5);
     assert_eq!(counts(&world.pass()), (3, 0));
     let told = world.told.0.lock().unwrap().clone();
-    assert!(matches!(&told[..], [(EventKind::Alert, plugin, text)]
-        if plugin == "seasonal-smoothing" && text.contains("3 models")), "{told:?}");
+    assert!(
+        matches!(&told[..], [(EventKind::Alert, plugin, text)]
+        if plugin == "seasonal-smoothing" && text.contains("3 models")),
+        "{told:?}"
+    );
     assert_eq!(counts(&world.minute()), (3, 0));
     assert_eq!(fits(&fake), [3], "they are in memory");
     world.restart();
@@ -246,10 +252,8 @@ fn models_go_with_the_component_that_made_them() {
     fake.manner.lock().unwrap().component = "own";
     world.minute();
     assert_eq!(fits(&fake), [0; 0]);
-    let of_new = ModelKey {
-        component: who(&name("p"), "new").digest,
-        of: ModelOf::Service(name("s0000")),
-    };
+    let of_new =
+        ModelKey { component: who(&name("p"), "new").digest, of: ModelOf::Service(name("s0000")) };
     assert!(world.models.get(&of_new).unwrap().is_some());
     world.prediction.sweep(&world.snapshot());
     assert!(world.models.get(&of_new).unwrap().is_none());

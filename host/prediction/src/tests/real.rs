@@ -29,13 +29,8 @@ fn sandbox() -> Arc<Sandbox> {
 fn decider(plugins: &[&str]) -> (Arc<Decider>, Uploads) {
     let load = |plugin: &&str| {
         let builtin = BUILTIN.iter().find(|builtin| builtin.name == *plugin).unwrap();
-        let load = Load {
-            plugin,
-            generation: 1,
-            bytes: builtin.bytes,
-            configuration: "{}",
-            grants: &[],
-        };
+        let load =
+            Load { plugin, generation: 1, bytes: builtin.bytes, configuration: "{}", grants: &[] };
         Loaded::new(name(plugin), Arc::new(sandbox().load(load).unwrap()))
     };
     let registry = Arc::new(Registry::new(plugins.iter().map(load).collect()));

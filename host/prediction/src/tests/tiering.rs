@@ -34,7 +34,8 @@ fn tiers_are_assigned_once_in_every_period() {
         }
     }
     assert_eq!(assigned.len(), 4, "{assigned:?}");
-    let in_time = |(place, second): (usize, &u64)| (0..13).contains(&(second - 300 * (place as u64 + 1)));
+    let in_time =
+        |(place, second): (usize, &u64)| (0..13).contains(&(second - 300 * (place as u64 + 1)));
     assert!(assigned.iter().enumerate().all(in_time), "{assigned:?}");
 }
 
