@@ -9,6 +9,7 @@ use crate::{
     ControlError,
     input::Caller,
     request::{Part, Request, Status},
+    service::Claim,
     session::{Asked, Draft, Ended, MOST_OPEN, Origin},
     step::Step,
     verdict::{Progress, Verdict, WindowVerdict},
@@ -88,7 +89,7 @@ impl Step<'_> {
         let open = kept.parts.iter().enumerate().filter(|(_, part)| part.status == Status::Open);
         for ((place, part), number) in open.zip(numbers) {
             let origin = Origin::Request { id: id.clone(), part: place };
-            self.open_part(&kept, part, number, &service, &policy, origin)?;
+            self.open_part(&kept, part, number, &service, &policy, origin, &[])?;
         }
         self.conclude(&id);
         Ok(id)
@@ -104,6 +105,7 @@ impl Step<'_> {
         service: &Service,
         policy: &ScalingPolicy,
         origin: Origin,
+        replaces: &[String],
     ) -> Result<(), ControlError> {
         let mut policy = policy.clone();
         if part.definite {
@@ -131,6 +133,7 @@ impl Step<'_> {
             window: part.window,
             started_at: request.arrived.min(self.now),
             dry_run: request.dry_run,
+            replaces,
         };
         let place = origin.request().map_or(0, |(_, part)| part);
         match self.open_numbered(number, draft, asked, origin) {
@@ -219,7 +222,8 @@ impl Step<'_> {
         self.state.waiting.insert(id.to_owned(), caller);
         let origin = Origin::Amendment { id: id.to_owned(), part: 0 };
         let request = Request { arrived: self.now, ..request.as_ref().clone() };
-        self.open_part(&request, &amended, number, &service, &policy, origin)
+        let old = &part.sessions;
+        self.open_part(&request, &amended, number, &service, &policy, origin, old)
     }
 
     /// Whether a change of the request is being negotiated.
@@ -248,8 +252,11 @@ impl Step<'_> {
                 let owner = Owner::Service(request.service.clone());
                 let promised = self.state.ledger.committed(&owner, ended.window, &[]);
                 part.load = ended.demand.load.plus(&promised);
-                part.sessions = vec![ended.id.clone()];
                 self.give_back_old(&request.service, &old, ended);
+                // Some of it may be kept.
+                let leases = || self.state.ledger.leases_of(&request.service);
+                let lives = |session: &&String| leases().any(|l| l.negotiation == **session);
+                part.sessions = old.iter().filter(lives).cloned().chain([ended.id.clone()]).collect();
                 request = Arc::new(answer.clone());
                 self.state.requests.insert(id.to_owned(), Arc::clone(&request));
                 self.keep_request(&request);
@@ -261,23 +268,27 @@ impl Step<'_> {
     }
 
     /// Releases what was leased in earlier negotiations of an amended reservation and is no part of the new
-    /// agreement, and what was noted because of them.
+    /// agreement, and drops what was noted because of them.
     fn give_back_old(&mut self, holder: &Name, sessions: &[String], ended: &Ended) {
         let kept: Vec<_> = ended.outcome.agreement().map_or(&[][..], |a| &a.leases).to_vec();
-        let mut released = self.release_of(holder, sessions);
-        released.retain(|lease| !kept.contains(&lease.id));
+        let mut released = self.release_of(holder, sessions, &kept);
+        released.extend(self.release_spare(sessions));
+        if let Some(last) = sessions.last() {
+            let effects = self.with_engine(|engine, setting| {
+                engine.give_back(last, holder, released, setting)
+            });
+            self.carry_out(effects);
+        }
         self.unschedule(|later| sessions.contains(&later.session));
-        let names: Vec<Name> = self.state.services.keys().cloned().collect();
+        let is_old = |claim: &Claim| sessions.contains(&claim.session);
+        let concerned = self.state.services.iter();
+        let concerned = concerned.filter(|(_, state)| state.claims.iter().any(is_old));
+        let names: Vec<Name> = concerned.map(|(name, _)| name.clone()).collect();
         for name in names {
-            let has = |state: &crate::ServiceState| {
-                state.claims.iter().any(|claim| sessions.contains(&claim.session))
-            };
-            if self.state.services.get(&name).is_some_and(|state| has(state))
-                && let Some(state) = self.state.service_mut(&name)
-            {
-                state.end_claims(|claim| sessions.contains(&claim.session));
-                self.keep(&name);
+            if let Some(state) = self.state.service_mut(&name) {
+                state.end_claims(is_old);
             }
+            self.keep(&name);
         }
     }
 

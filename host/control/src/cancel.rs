@@ -103,7 +103,7 @@ impl Step<'_> {
         if let Some(state) = self.state.service_mut(holder) {
             state.refusal = None;
         }
-        let mut released = self.release_of(holder, sessions);
+        let mut released = self.release_of(holder, sessions, &[]);
         released.extend(self.release_spare(sessions));
         let count = released.len();
         if let Some(session) = last {
@@ -115,10 +115,16 @@ impl Step<'_> {
         count
     }
 
-    /// Releases what the holder itself has leased in these negotiations.
-    pub(crate) fn release_of(&mut self, holder: &Name, sessions: &[String]) -> Vec<Lease> {
+    /// Releases what the holder itself has leased in these negotiations, but for some of it.
+    pub(crate) fn release_of(
+        &mut self,
+        holder: &Name,
+        sessions: &[String],
+        but: &[LeaseId],
+    ) -> Vec<Lease> {
         let own = self.state.ledger.leases_of(holder).filter(|lease| {
-            sessions.contains(&lease.negotiation) && lease.state == LeaseState::Confirmed
+            let of = sessions.contains(&lease.negotiation) && !but.contains(&lease.id);
+            of && lease.state == LeaseState::Confirmed
         });
         let own: Vec<LeaseId> = own.map(|lease| lease.id.clone()).collect();
         let released = self.state.ledger.release(&own);
@@ -128,7 +134,7 @@ impl Step<'_> {
 
     /// Releases what others have leased for later to keep their promises in these negotiations, as far as
     /// nothing else that they have promised stands on that. What has begun they give back themselves.
-    fn release_spare(&mut self, sessions: &[String]) -> Vec<Lease> {
+    pub(crate) fn release_spare(&mut self, sessions: &[String]) -> Vec<Lease> {
         let later = self.state.ledger.leases().filter(|lease| {
             sessions.contains(&lease.negotiation)
                 && lease.state == LeaseState::Confirmed

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use haggle_model::{Name, Owner, Timestamp};
-use haggle_negotiate::{Call, Content, Information, Message, Party};
+use haggle_negotiate::{Call, Content, Guarantees, Information, Message, Party, Proposed};
 
 use crate::{effect::Consultation, step::Step};
 
@@ -18,6 +18,25 @@ pub(crate) fn local_reply(message: &Message) -> Option<Content> {
             Some(Content::Inform(Information::Received))
         }
         _ => None,
+    }
+}
+
+/// Checks that what a party says can be written and read again: numbers that are not finite cannot.
+pub(crate) fn check_finite(content: &Content) -> Result<(), String> {
+    let numbers: Vec<f64> = match content {
+        Content::Propose(Proposed::Scores(scores)) => scores.clone(),
+        Content::Propose(Proposed::Bids(bids)) => bids
+            .iter()
+            .flat_map(|bid| {
+                let Guarantees { availability, interruption_rate, .. } = bid.guarantees;
+                [bid.price_per_hour, bid.performance, availability, interruption_rate]
+            })
+            .collect(),
+        _ => return Ok(()),
+    };
+    match numbers.iter().find(|number| !number.is_finite()) {
+        Some(number) => Err(format!("it says {number} where a finite number is needed")),
+        None => Ok(()),
     }
 }
 

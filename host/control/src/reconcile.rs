@@ -85,6 +85,7 @@ impl Step<'_> {
             window,
             started_at: self.now,
             dry_run: lost_until.is_some(),
+            replaces: &[],
         };
         let origin = match lost_until {
             Some(lost_until) => Origin::Trial { load: own, lost_until },

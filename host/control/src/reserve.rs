@@ -98,6 +98,7 @@ impl Step<'_> {
                 window: claim.window,
                 started_at: self.now,
                 dry_run: false,
+                replaces: &[],
             };
             let origin = Origin::Renewal { id: claim.request.clone(), part: claim.part };
             if let Some(session) = self.open_or_alert(draft, asked, origin) {

@@ -11,9 +11,9 @@ use crate::{
     verdict::Verdict,
 };
 
-/// Records are forgotten once there are so many more than are kept: finding out which are needed takes a look
+/// Records are forgotten once there is this part more than are kept: finding out which are needed takes a look
 /// at all leases.
-const SLACK: usize = 1000;
+const SLACK: usize = 10;
 
 impl Step<'_> {
     /// Requests of which nothing is left to happen are only records from now on.
@@ -49,7 +49,7 @@ impl Step<'_> {
 
     pub(crate) fn forget_records(&mut self) {
         let most = self.options.records;
-        if self.state.kept.len() <= most + SLACK {
+        if self.state.kept.len() <= most + most / SLACK {
             return;
         }
         let mut needed: BTreeSet<&str> = BTreeSet::new();

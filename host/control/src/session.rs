@@ -64,6 +64,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) window: Window,
     pub(crate) started_at: Timestamp,
     pub(crate) dry_run: bool,
+    /// The negotiations whose agreements it is to take the place of.
+    pub(crate) replaces: &'a [String],
 }
 
 /// A negotiation that has ended.
@@ -177,7 +179,7 @@ impl Step<'_> {
         asked: Asked,
         origin: Origin,
     ) -> Result<String, DemandError> {
-        let Draft { service, policy, load, aim, window, started_at, dry_run } = draft;
+        let Draft { service, policy, load, aim, window, started_at, dry_run, replaces } = draft;
         let id = self.id_of(number);
         let demand = Demand {
             session: id.clone(),
@@ -197,7 +199,9 @@ impl Step<'_> {
         if counts {
             *self.state.negotiating.entry(service.name.clone()).or_default() += 1;
         }
-        match self.with_engine(|engine, setting| engine.open(demand, setting)) {
+        let opened = self
+            .with_engine(|engine, setting| engine.open_in_place_of(replaces, demand, setting));
+        match opened {
             Ok(effects) => {
                 self.state.report.opened += 1;
                 self.carry_out(effects);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::{
     Answer, ControlError, Effect, Event, EventKind, Input, Options, State,
     catalog::View,
-    consult::{local_reply, party},
+    consult::{check_finite, local_reply, party},
     effect::Consultation,
     input::{Caller, Observed, ReplicaReport, Risk, TierAssignment},
     record::{Key, Record, Write},
@@ -323,6 +323,13 @@ impl<'a> Step<'a> {
 
     /// A plugin has answered for a party.
     fn hear(&mut self, question: &Message, answer: Result<Content, String>) {
+        let answer = answer.and_then(|content| match check_finite(&content) {
+            Ok(()) => Ok(content),
+            Err(why) => {
+                self.complain(&question.session, &question.to, &why);
+                Err(why)
+            }
+        });
         let heard = match answer {
             Ok(content) => {
                 let reply = question.reply(content, self.now);
@@ -348,6 +355,9 @@ impl<'a> Step<'a> {
     }
 
     fn replied(&mut self, question: &Message, content: Content) {
+        if let Err(why) = check_finite(&content) {
+            return self.complain(&question.session, &question.to, &why);
+        }
         let reply = question.reply(content, self.now);
         match self.with_engine(|engine, setting| engine.receive(reply, setting)) {
             Ok(effects) => self.carry_out(effects),

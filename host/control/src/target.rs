@@ -167,6 +167,7 @@ impl Step<'_> {
             window,
             started_at,
             dry_run: false,
+            replaces: &[],
         };
         if self.open_or_alert(draft, asked, Origin::Target { load }).is_none() {
             self.vacate(name, crate::reconcile::LOST);

@@ -5,6 +5,8 @@ mod documents;
 mod durability;
 mod elsewhere;
 mod living;
+mod random;
 mod requests;
 mod reserving;
 mod serving;
+mod stability;

@@ -82,11 +82,25 @@ impl Engine {
         demand: Demand,
         setting: &mut Setting<'_>,
     ) -> Result<Vec<Effect>, OpenError> {
+        self.open_in_place_of(&[], demand, setting)
+    }
+
+    /// Opens a session whose agreement takes the place of those of earlier sessions:
+    /// [`Session::in_place_of`].
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn open_in_place_of(
+        &mut self,
+        sessions: &[String],
+        demand: Demand,
+        setting: &mut Setting<'_>,
+    ) -> Result<Vec<Effect>, OpenError> {
         let id = demand.session.clone();
         if self.sessions.contains_key(id.as_str()) || self.ended.contains(id.as_str()) {
             return Err(OpenError::Taken(id));
         }
-        let (session, outputs) = Session::new(demand, &setting.context())?;
+        let (session, outputs) = Session::in_place_of(sessions, demand, &setting.context())?;
         let running = Running::new(session, self.options.transcripts);
         self.sessions.insert(Id::from(&id), Arc::new(running));
         Ok(self.with(&id, setting, |running, turn| running.begin(outputs, turn)))

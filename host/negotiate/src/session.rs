@@ -45,6 +45,8 @@ use deal::Deal;
 #[derive(Clone, Debug)]
 pub struct Session {
     demand: Demand,
+    /// Agreements of the requester that this one is to take the place of.
+    replaces: Arc<[String]>,
     deadline: Timestamp,
     standings: Arc<BTreeMap<Name, Standing>>,
     /// Over all dependencies.
@@ -104,6 +106,19 @@ impl Session {
     /// # Errors
     /// [`DemandError`] where the demand makes no sense in this world.
     pub fn new(demand: Demand, cx: &Context<'_>) -> Result<(Self, Vec<Output>), DemandError> {
+        Self::in_place_of(&[], demand, cx)
+    }
+
+    /// Opens a session whose agreement takes the place of what the requester leased in earlier ones, even of
+    /// what lasts longer or begins later. Should it fail, those stand.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub fn in_place_of(
+        sessions: &[String],
+        demand: Demand,
+        cx: &Context<'_>,
+    ) -> Result<(Self, Vec<Output>), DemandError> {
         let utilization = demand.target_utilization;
         check("target_utilization", utilization, utilization > 0.0 && utilization <= 1.0)?;
         if let Some(budget) = demand.budget_per_hour {
@@ -138,6 +153,7 @@ impl Session {
         let mut session = Self {
             deadline: demand.started_at + demand.policy.deadline,
             demand,
+            replaces: sessions.into(),
             standings: Arc::new(standings),
             whole,
             firm,

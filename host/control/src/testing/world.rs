@@ -269,8 +269,11 @@ impl World {
         let (at, loads) = (self.now, self.loads.clone());
         let loads = loads.into_iter().map(|(service, load)| Observed { service, at, load });
         self.step(Input::Observed(loads.collect()));
+        let failed = self.failed;
         self.step(Input::Reconcile(Scope::All));
-        self.check_replicas();
+        if self.failed == failed {
+            self.check_replicas();
+        }
     }
 
     // Who asks.
@@ -286,6 +289,14 @@ impl World {
     }
 
     pub(crate) fn change(&mut self, change: Change) -> Result<Put, ControlError> {
+        let caller = self.begin_change(change);
+        match self.answer(caller)? {
+            Answer::Put(put) => Ok(put),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn begin_change(&mut self, change: Change) -> Caller {
         let caller = self.caller();
         if let Change::PutProvider(provider) = &change {
             for unit in &provider.units {
@@ -295,10 +306,7 @@ impl World {
             }
         }
         self.step(Input::Change { caller, change: Box::new(change) });
-        match self.answer(caller)? {
-            Answer::Put(put) => Ok(put),
-            other => panic!("{other:?}"),
-        }
+        caller
     }
 
     pub(crate) fn policy(&mut self, negotiation: Value) {

@@ -142,12 +142,17 @@ fn a_stalled_plugin_only_affects_its_own_services() {
     world.plugins.insert(name("other"), Manner::Silent);
     let stalled = world.begin(json!({"service": "slow", "replicas": 5}), false);
     world.load("web", 45.0);
-    world.pass(PASS);
+    world.reconcile();
     assert_eq!(world.replicas("web"), 5);
+    world.pass(Span::from_secs(9));
     assert!(!world.answers.contains_key(&stalled));
-    world.pass(PASS + PASS);
+    world.pass(Span::from_secs(11));
     assert_eq!(verdict(&world, stalled).verdict, Verdict::Denied);
-    assert_eq!(world.state().open_sessions(), 0);
+    let open = world.state().sessions.values();
+    assert!(open.map(|session| &session.demand).all(|demand| {
+        let deadline = demand.started_at + demand.policy.deadline;
+        demand.requester.as_str().starts_with("slow") && world.now < deadline
+    }));
     // It answers again.
     world.plugins.clear();
     assert_eq!(world.ask(json!({"service": "slow", "replicas": 5})).to, 5);

@@ -47,7 +47,9 @@ impl Session {
 
     fn stays(&self, lease: &Lease) -> bool {
         let window = self.demand.window;
-        lease.window.start > window.start || lease.window.end > window.end
+        let beyond = lease.window.start > window.start || lease.window.end > window.end;
+        let own = lease.holder == self.demand.requester;
+        beyond && !(own && self.replaces.contains(&lease.negotiation))
     }
 }
 

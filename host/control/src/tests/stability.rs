@@ -1,0 +1,163 @@
+//! What does not change where nothing does, and what yields to what.
+
+use haggle_model::{Decision, Span};
+use serde_json::json;
+
+use crate::{
+    Input, Risk,
+    testing::{PASS, World, name},
+};
+
+/// Numbers between -1 and 1 that look like chance.
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as f64 / f64::from(1_u32 << 30) - 1.0
+    }
+}
+
+/// Decisions that take back what another one did so short a time ago.
+fn reversals(decisions: &[&Decision], within: Span) -> Vec<(Decision, Decision)> {
+    let pairs = decisions.iter().zip(decisions.iter().skip(1));
+    let reversed = pairs.filter(|(a, b)| {
+        (a.to > a.from) != (b.to > b.from) && b.at.since(a.at) <= within
+    });
+    reversed.map(|(a, b)| ((*a).clone(), (*b).clone())).collect()
+}
+
+#[test]
+fn a_steady_load_with_noise_does_not_flap() {
+    for (seed, machines) in [(1, 4), (2, 5), (3, 8)] {
+        let mut world = World::new();
+        world.thorough = false;
+        world.policy_with(
+            json!({"target_utilization": 0.9, "stabilization": "5m"}),
+            json!({"lease": "6m", "renew_before": "90s", "band": 0.1}),
+        );
+        world.provider("rack", &[("m", machines)], 1.0);
+        for service in ["web", "checkout", "payment"] {
+            world.service(service, "silver");
+        }
+        world.depend("web", "checkout", 0.8);
+        world.depend("checkout", "payment", 0.7);
+        let mut noise = Noise(seed);
+        let warm = world.now + Span::from_mins(10);
+        for _ in 0..(4 * 360) {
+            // Around 45 requests per second, which five replicas just carry.
+            world.load("web", 45.0 * (1.0 + 0.03 * noise.next()));
+            world.pass(PASS);
+        }
+        for service in ["web", "checkout", "payment"] {
+            let later: Vec<_> =
+                world.decisions(service).into_iter().filter(|d| d.at > warm).collect();
+            let flaps = reversals(&later, Span::from_mins(5));
+            assert!(flaps.is_empty(), "{machines}, {service}: {:?}", flaps.first());
+            assert!(later.len() <= 4, "{machines}, {service}: {} decisions", later.len());
+        }
+    }
+}
+
+#[test]
+fn a_risk_that_crosses_its_threshold_back_and_forth_is_acted_on_once() {
+    let mut world = World::new();
+    world.policy(json!({"lease": "10m", "renew_before": "2m"}));
+    world.provider("rack", &[("m", 8)], 1.0);
+    world.service("web", "silver");
+    world.load("web", 80.0);
+    world.pass(PASS);
+    assert_eq!(world.replicas("web"), 8);
+    for round in 0..360 {
+        let probability = Some(if round % 2 == 0 { 0.52 } else { 0.48 });
+        let explanation = "memory grows".to_owned();
+        world.step(Input::Risks(vec![Risk { service: name("web"), probability, explanation }]));
+        world.pass(PASS);
+    }
+    let decisions: Vec<_> = world.decisions("web").iter().map(|d| (d.from, d.to)).collect();
+    assert_eq!(decisions, [(1, 8), (8, 10)]);
+    let alarms = world.events.iter().filter(|event| event.kind == crate::EventKind::Risk);
+    assert_eq!(alarms.count(), 1);
+}
+
+#[test]
+fn a_request_without_an_end_yields_to_what_dependents_need() {
+    let mut world = World::new();
+    world.policy(json!({"alternatives": ["smaller"], "lease": "4m", "renew_before": "1m"}));
+    world.provider("rack", &[("m", 4)], 1.0);
+    world.service("web", "silver");
+    world.service("db", "silver");
+    world.depend("web", "db", 1.0);
+    // All that there is but for what the other one has in any case.
+    world.pass(PASS);
+    let verdict = world.ask(json!({"service": "db", "replicas": 50}));
+    assert!(verdict.to >= 14, "{verdict:?}");
+    world.pass(PASS);
+    world.load("web", 70.0);
+    world.pass(Span::from_mins(10));
+    assert_eq!((world.replicas("web"), world.replicas("db")), (7, 7));
+    // It grows and shrinks with its dependent from now on.
+    world.load("web", 80.0);
+    world.pass(Span::from_mins(2));
+    assert_eq!((world.replicas("web"), world.replicas("db")), (8, 8));
+}
+
+#[test]
+fn a_request_for_all_replicas_leaves_their_capacity_to_dependents() {
+    let mut world = World::new();
+    world.policy(json!({"alternatives": ["smaller"], "lease": "4m", "renew_before": "1m"}));
+    world.provider("rack", &[("m", 30)], 1.0);
+    world.service("web", "silver");
+    world.service("db", "silver");
+    world.depend("web", "db", 1.0);
+    assert_eq!(world.ask(json!({"service": "db", "replicas": 50})).to, 50);
+    assert_eq!(world.ask(json!({"service": "web", "replicas": 20})).to, 20);
+    world.load("web", 300.0);
+    world.pass(PASS);
+    assert_eq!((world.replicas("web"), world.replicas("db")), (30, 50));
+}
+
+#[test]
+fn a_request_without_an_end_is_a_floor_while_nothing_else_is_known() {
+    let mut world = World::new();
+    world.policy(json!({"alternatives": ["smaller"], "lease": "4m", "renew_before": "1m"}));
+    world.provider("rack", &[("m", 4)], 1.0);
+    world.service("web", "silver");
+    let id = world.ask(json!({"service": "web", "replicas": 9})).negotiation;
+    world.pass(Span::from_mins(30));
+    assert_eq!(world.replicas("web"), 9);
+    world.restart();
+    world.pass(Span::from_mins(30));
+    assert_eq!(world.replicas("web"), 9);
+    assert!(world.progress(&id).is_some(), "it is not over");
+    world.load("web", 30.0);
+    world.pass(Span::from_mins(5));
+    assert_eq!(world.replicas("web"), 3);
+    assert!(world.progress(&id).is_none(), "it is over");
+}
+
+#[test]
+fn what_is_cancelled_without_an_end_goes_back_to_what_was_there() {
+    for known in [false, true] {
+        let mut world = World::new();
+        world.policy_with(json!({"min_confidence": 0.5}), json!({"lease": "4m", "renew_before": "1m"}));
+        world.provider("rack", &[("m", 4)], 1.0);
+        world.service("web", "silver");
+        if known {
+            // Not so well that anything would be scaled in because of it.
+            world.load("web", 20.0);
+            world.forecast("web", 20.0, 0.0);
+        }
+        world.pass(PASS);
+        let before = world.replicas("web");
+        let first = world.ask(json!({"service": "web", "replicas": 6})).negotiation;
+        let second = world.ask(json!({"service": "web", "replicas": 9})).negotiation;
+        world.pass(PASS);
+        world.cancel(&second).unwrap();
+        world.pass(PASS);
+        assert_eq!(world.replicas("web"), before, "{known}");
+        world.cancel(&first).unwrap();
+        world.pass(PASS);
+        assert_eq!(world.replicas("web"), before, "{known}");
+    }
+}
