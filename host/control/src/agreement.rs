@@ -221,6 +221,8 @@ impl Step<'_> {
         let from = state.replicas;
         let most = leased.map_or(u32::MAX, |leased| leased.max(service.replicas.min));
         let to = if order.to > from { order.to.min(most).max(from) } else { order.to };
+        // An agreement on nothing says no replicas, whatever the service has in any case.
+        let to = to.clamp(service.replicas.min, service.replicas.max);
         if from == to {
             return;
         }
