@@ -164,6 +164,12 @@ impl Checker {
         self.acted.remove(service);
     }
 
+    /// The clock shows another time: what has lasted for a while cannot be measured on it.
+    pub(crate) fn jumped(&mut self) {
+        self.leased = Leased::default();
+        self.flapping.everybody();
+    }
+
     /// The newest state is what is on disk again.
     pub(crate) fn undone(&mut self, disk: &Disk) {
         self.memory.reset(disk.leases.values());

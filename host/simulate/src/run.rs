@@ -266,6 +266,7 @@ impl<S: Subject> Run<'_, S> {
             return Ok(());
         }
         self.tally.passes += 1;
+        self.checker.flapping.pass();
         let (now, known) = (self.clock(), if self.plan.moves { pass } else { 0 });
         let mut facts = Facts::default();
         for (service, loads) in &self.loads {
@@ -303,11 +304,14 @@ impl<S: Subject> Run<'_, S> {
         self.say(|| brief_input(&input));
         let (now, settles) = (self.clock(), matches!(input, Input::Committed(_)));
         let fails = matches!(input, Input::CommitFailed(..));
+        let asks = matches!(input, Input::Reclaim { .. } | Input::Change { .. });
         let effects = self.subject.step(now, input);
         self.digest.add(&self.now.as_millis().to_le_bytes());
         self.digest.add(&(effects.len() as u64).to_le_bytes());
         let newest = self.subject.newest();
-        self.checker.books.taken_in(self.callers, newest.now());
+        if asks {
+            self.checker.books.taken_in(self.callers, newest.now());
+        }
         if fails {
             self.checker.undone(&self.disk);
             let snapshot = self.subject.snapshot();

@@ -14,14 +14,14 @@ pub(crate) enum Cause {
     /// What is known of its load has changed. That raises a service at any time, and lowers it once the
     /// stabilization window is over.
     Load,
-    /// Anything else: a request, a document, a lost lease, a restart, the clock.
-    Other,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Flapping {
     /// Counts inputs.
     step: u64,
+    /// The first input of the latest pass.
+    pass: u64,
     services: BTreeMap<Name, History>,
     /// When there was last a cause for everybody.
     everybody: u64,
@@ -42,6 +42,8 @@ struct History {
 #[derive(Clone, Debug)]
 struct Turn {
     step: u64,
+    /// The first input of its pass.
+    pass: u64,
     at: Timestamp,
     to: u32,
     reason: ScalingReason,
@@ -54,13 +56,17 @@ impl Flapping {
         let history = self.services.entry(service.clone()).or_default();
         match cause {
             Cause::Load => history.load = step,
-            Cause::Other => history.other = step,
         }
     }
 
     /// There is a cause for everybody.
     pub(crate) fn everybody(&mut self) {
         self.everybody = self.step;
+    }
+
+    /// A pass begins. What becomes known with it is known to all decisions that follow from it.
+    pub(crate) fn pass(&mut self) {
+        self.pass = self.step;
     }
 
     /// Another input comes.
@@ -102,7 +108,7 @@ impl Flapping {
         let everybody = self.everybody;
         let Decision { service, at, from, to, reason, .. } = decision;
         let history = self.services.entry(service.clone()).or_default();
-        let turn = Turn { step: self.step, at: *at, to: *to, reason: *reason };
+        let turn = Turn { step: self.step, pass: self.pass, at: *at, to: *to, reason: *reason };
         let goes_up = to > from;
         let before = if goes_up { &history.down } else { &history.up };
         let found = before.as_ref().filter(|before| {
@@ -112,7 +118,7 @@ impl Flapping {
         let other = history.other.max(everybody);
         let caused = |before: &Turn| {
             // What was raised by a request or lowered by a lost lease is no measure.
-            let by_load = goes_up && history.load > before.step;
+            let by_load = goes_up && history.load > before.pass;
             let exempt = matches!(
                 (goes_up, before.reason, reason),
                 (_, _, ScalingReason::LeaseEnded | ScalingReason::Request)

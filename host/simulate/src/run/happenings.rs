@@ -144,6 +144,7 @@ impl<S: Subject> Run<'_, S> {
         let before = self.clock();
         self.ahead += millis;
         self.wake = None;
+        self.checker.jumped();
         self.checker.requests.over(before.max(self.clock()));
         self.checker.flapping.everybody();
         Ok(())
