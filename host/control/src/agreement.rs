@@ -169,7 +169,8 @@ impl Step<'_> {
             // A dependency is raised to what it has promised, and decides itself what it gives back. Nor does
             // a requester that gets less than it asked for end up with fewer than it has.
             let kept = if own { state.replicas.min(asked.wanted) } else { state.replicas };
-            let keeps = !own || agreement.reduced;
+            let less = agreement.reduced || agreed.replicas < asked.wanted;
+            let keeps = !own || less;
             let to = if keeps { agreed.replicas.max(kept) } else { agreed.replicas };
             if own || origin.request().is_some() {
                 self.keep(name);

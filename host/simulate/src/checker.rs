@@ -72,7 +72,8 @@ impl Checker {
         if let Err(text) = self.books.same_reclaims(newest) {
             return fail(Rule::Reclaims, text);
         }
-        self.requests.check(newest, snapshot, disk)?;
+        let accepted = self.requests.check(newest, snapshot, disk)?;
+        accepted.iter().for_each(|verdict| self.note_edges(Some(verdict)));
         self.leased.check(newest)
     }
 
@@ -124,7 +125,20 @@ impl Checker {
     ) -> Check {
         self.callers.answered(caller.0, now)?;
         self.books.answered(caller.0, answer.is_ok());
+        let verdict = match answer.as_deref() {
+            Ok(Answer::Verdict(verdict)) => Some(verdict),
+            Ok(Answer::Accepted(progress)) => progress.verdict.as_ref(),
+            _ => None,
+        };
+        self.note_edges(verdict);
         self.requests.answered(caller.0, answer, snapshot, disk)
+    }
+
+    fn note_edges(&mut self, verdict: Option<&haggle_control::ScalingVerdict>) {
+        for verdict in verdict {
+            self.flapping.edges(verdict.window);
+            verdict.windows.iter().for_each(|window| self.flapping.edges(window.window));
+        }
     }
 
     /// The driver is told something.

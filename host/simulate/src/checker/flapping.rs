@@ -25,6 +25,8 @@ pub(crate) struct Flapping {
     services: BTreeMap<Name, History>,
     /// When there was last a cause for everybody.
     everybody: u64,
+    /// When windows of requests begin or end.
+    edges: std::collections::BTreeSet<Timestamp>,
 }
 
 #[derive(Debug, Default)]
@@ -64,14 +66,23 @@ impl Flapping {
         self.everybody = self.step;
     }
 
+    /// What was granted begins and ends: both are a cause then.
+    pub(crate) fn edges(&mut self, window: haggle_model::Window) {
+        self.edges.extend([window.start, window.end]);
+    }
+
     /// A pass begins. What becomes known with it is known to all decisions that follow from it.
     pub(crate) fn pass(&mut self) {
         self.pass = self.step;
     }
 
-    /// Another input comes.
-    pub(crate) fn next(&mut self) {
+    /// Another input comes at a time of the host's clock.
+    pub(crate) fn next(&mut self, now: Timestamp) {
         self.step += 1;
+        while self.edges.first().is_some_and(|edge| *edge <= now) {
+            self.edges.pop_first();
+            self.everybody();
+        }
     }
 
     /// What services can count on: less of it is a cause.

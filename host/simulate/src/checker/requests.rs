@@ -148,24 +148,35 @@ impl Requests {
     }
 
     /// At each pass: what was acknowledged is known, what was granted is reserved, what was cancelled stays so.
-    pub(crate) fn check(&mut self, newest: &State, snapshot: &State, disk: &Disk) -> Check {
+    /// Returns the verdicts that were not known before.
+    ///
+    /// # Errors
+    /// What does not hold.
+    pub(crate) fn check(
+        &mut self,
+        newest: &State,
+        snapshot: &State,
+        disk: &Disk,
+    ) -> Result<Vec<ScalingVerdict>, (Rule, String)> {
+        let mut verdicts = Vec::new();
         let reserved = newest.reservations(None);
         for (id, known) in &mut self.known {
             let on_disk = disk.request(id).map(haggle_control::Request::progress);
             let Some(progress) = snapshot.request(id).or(on_disk) else {
-                return fail(Rule::Acknowledged, format!("{id} was acknowledged and is lost"));
+                return Err((Rule::Acknowledged, format!("{id} was acknowledged and is lost")));
             };
             if let Some(verdict) = &progress.verdict {
                 if known.several && verdict.windows.len() != known.windows {
                     let text = format!("{id} has {} windows left", verdict.windows.len());
-                    return fail(Rule::Acknowledged, text);
+                    return Err((Rule::Acknowledged, text));
                 }
                 if std::mem::take(&mut known.is_pending) {
                     known.take(verdict);
+                    verdicts.push(verdict.clone());
                 }
             }
             if known.is_cancelled && reserved.iter().any(|one| one.request == *id) {
-                return fail(Rule::Ended, format!("{id} is cancelled and reserved again"));
+                return Err((Rule::Ended, format!("{id} is cancelled and reserved again")));
             }
             known.reserved.retain(|_, window| window.end > newest.now());
             if known.is_open {
@@ -179,11 +190,11 @@ impl Requests {
                         "{id}, window {place} was granted until {} and is not reserved",
                         window.end
                     );
-                    return fail(Rule::Reserved, text);
+                    return Err((Rule::Reserved, text));
                 }
             }
         }
-        Ok(())
+        Ok(verdicts)
     }
 
     /// The clock shows another time: what ends until then is over.

@@ -152,8 +152,9 @@ impl<S: Subject> Run<'_, S> {
 
     /// What the input may be the cause of.
     pub(super) fn note_causes(&mut self, input: &Input) {
+        let now = self.clock();
         let flapping = &mut self.checker.flapping;
-        flapping.next();
+        flapping.next(now);
         let state = self.subject.newest();
         let changed: Vec<Name> = match input {
             Input::Observed(all) => {
