@@ -169,7 +169,8 @@ impl Step<'_> {
             // A dependency is raised to what it has promised, and decides itself what it gives back. Nor does
             // a requester that gets less than it asked for end up with fewer than it has.
             let kept = if own { state.replicas.min(asked.wanted) } else { state.replicas };
-            let keeps = !own || agreement.reduced;
+            let less = agreement.reduced || agreed.replicas < asked.wanted;
+            let keeps = !own || less;
             let to = if keeps { agreed.replicas.max(kept) } else { agreed.replicas };
             if own || origin.request().is_some() {
                 self.keep(name);
@@ -221,7 +222,8 @@ impl Step<'_> {
         let from = state.replicas;
         let most = leased.map_or(u32::MAX, |leased| leased.max(service.replicas.min));
         let to = if order.to > from { order.to.min(most).max(from) } else { order.to };
-        let to = to.max(service.replicas.min);
+        // An agreement on nothing says no replicas, whatever the service has in any case.
+        let to = to.clamp(service.replicas.min, service.replicas.max);
         if from == to {
             return;
         }

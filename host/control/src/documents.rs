@@ -63,6 +63,13 @@ impl Step<'_> {
             Arc::make_mut(&mut self.state.catalog.graph).add_service(&name);
         }
         self.put(Record::Service(Arc::clone(&service)));
+        let tier = service.tier;
+        if old.as_ref().is_some_and(|old| old.tier != tier)
+            && let Some(state) = self.state.service_mut(&name)
+        {
+            (state.tier, state.tier_since) = (tier, self.now);
+            self.keep(&name);
+        }
         self.track(&service);
         Ok(self.shown("service", &name, old.is_some()))
     }

@@ -75,6 +75,9 @@ impl Step<'_> {
         request: &ReclaimRequest,
     ) -> Result<Reclaimed, ControlError> {
         let provider = Arc::clone(self.state.catalog.provider(name)?);
+        // What is due by now would stand in the way of nothing until the next pass: the ledger takes the new
+        // announcements in place of those that it has.
+        self.carry_out_reclaims();
         let ReclaimRequest { unit: id, count, at } = request;
         let not_found = || ControlError::not_found("unit", id);
         let unit = provider.unit(id.as_str()).ok_or_else(not_found)?;

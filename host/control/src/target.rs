@@ -42,7 +42,10 @@ impl Step<'_> {
         let depends = self.state.catalog.graph.dependencies_of(name).next().is_some();
         let negotiating = self.state.is_negotiating(name);
         let leased = self.leased(service);
-        let Some(state) = self.state.service_mut(name) else { return Next::Nothing };
+        let crate::State { services, ledger, .. } = &mut self.state;
+        let Some(state) = services.get_mut(name).map(std::sync::Arc::make_mut) else {
+            return Next::Nothing;
+        };
         let outlook = state.forecast.as_ref().and_then(|f| f.outlook.as_ref().ok().cloned());
         let observed = state.observed.map(|(_, load)| load);
         let is_known = observed.is_some() || outlook.is_some() || !promised.is_zero();
@@ -80,14 +83,19 @@ impl Step<'_> {
                 } else {
                     target.load.clone()
                 };
-                // Whoever was promised a part of it has negotiated for that part already.
+                // What was asked for until a certain time is not renewed.
+                let ends = state.claims_end().filter(|_| !is_known);
+                let window = Window::new(now, policy.negotiation.lease);
+                let window = Window { end: ends.unwrap_or(window.end), ..window };
+                let window = state.until_next_begin(window);
+                // Whoever was promised a part of it has negotiated for that part already, if that is
+                // promised for the same time.
+                let promised = ledger.committed(&Owner::Service(name.clone()), window, &[]);
                 let own = load.minus(&promised);
                 let resource = service.load_resource();
                 let slack = target.load.get(resource) * policy.negotiation.band;
                 let differs =
                     |load: &Quantities| (own.get(resource) - load.get(resource)).abs() > slack;
-                // What was asked for until a certain time is not renewed.
-                let ends = state.claims_end().filter(|_| !is_known);
                 let due = match &state.agreed {
                     Some(agreed) => {
                         // What was agreed for later may take over from it.
@@ -112,9 +120,6 @@ impl Step<'_> {
                         ScalingReason::Tier => Aim::TierChange,
                         _ => Aim::Growth,
                     };
-                    let window = Window::new(now, policy.negotiation.lease);
-                    let window = Window { end: ends.unwrap_or(window.end), ..window };
-                    let window = state.until_next_begin(window);
                     Next::Negotiate(Box::new(Due { target, own, aim, window }))
                 }
             }

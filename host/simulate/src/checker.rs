@@ -1,425 +1,202 @@
-//! Looks at every step whether what must hold does. It adds up leases by itself, moment by moment, and
-//! believes nothing that ledger or engine have added up.
+//! Looks at every step whether what must hold does. It adds up by itself and believes no total of the core.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use haggle_model::{Lease, LeaseId, LeaseState, Owner, Quantities, Timestamp, Window};
-use haggle_negotiate::{Agreement, Demand, Ending, Ledger, Message, Outcome, Persist};
+use haggle_control::{Action, Answer, Caller, ControlError, State, Write};
+use haggle_model::{Decision, LeaseId, LeaseState, Name, Timestamp};
 
-use crate::{
-    coordinator::{Coordinator, Reclaim},
-    report::Rule,
-};
+use crate::{books::Books, disk::Disk, report::Rule};
+
+mod accounts;
+mod callers;
+mod flapping;
+mod leased;
+mod requests;
+
+use accounts::Accounts;
+use callers::Callers;
+use flapping::Flapping;
+use leased::Leased;
+use requests::Requests;
+
+pub(crate) use flapping::Cause;
 
 /// What was seen, of which rule.
 pub(crate) type Check = Result<(), (Rule, String)>;
 
+/// Everything that the checker notes.
 #[derive(Debug, Default)]
 pub(crate) struct Checker {
-    capacities: BTreeMap<Owner, Quantities>,
-    /// What was negotiated for, by session.
-    demands: BTreeMap<String, Demand>,
-    /// The leases in memory at the last step.
-    seen: Vec<Lease>,
-    /// The leases on disk.
-    pub(crate) disk: BTreeMap<LeaseId, Lease>,
-    /// Leases that were ever confirmed on disk.
-    confirmed: BTreeSet<LeaseId>,
-    /// Leases that were given up on disk.
+    pub(crate) books: Books,
+    pub(crate) callers: Callers,
+    pub(crate) requests: Requests,
+    pub(crate) flapping: Flapping,
+    memory: Accounts,
+    on_disk: Accounts,
+    leased: Leased,
+    /// Leases that were on disk and are not any more.
     ended: BTreeSet<LeaseId>,
-    /// The leases of agreements on disk.
-    agreed: BTreeMap<String, Vec<LeaseId>>,
-    outcomes: BTreeMap<String, Outcome>,
-    /// What is taken back, on disk.
-    pub(crate) reclaims: Vec<Reclaim>,
-    /// Leases that end early because of that, and when.
-    cut: BTreeMap<LeaseId, Timestamp>,
-    /// What a session is to go on with: until when whose promises last.
-    renewing: BTreeMap<String, BTreeMap<Owner, Timestamp>>,
-}
-
-/// What is under way between memory and disk.
-pub(crate) struct Between<'a> {
-    /// Sessions that wait for the disk, and the leases that they change.
-    pub(crate) awaited: &'a BTreeMap<String, BTreeSet<LeaseId>>,
-    /// Leases that are being written.
-    pub(crate) written: &'a BTreeSet<LeaseId>,
+    /// Leases on disk when it was looked at last.
+    written: BTreeSet<LeaseId>,
+    /// The place in the journal of the last action of each service.
+    acted: std::collections::BTreeMap<Name, u64>,
 }
 
 impl Checker {
-    pub(crate) fn new(capacities: BTreeMap<Owner, Quantities>) -> Self {
-        Self { capacities, ..Self::default() }
-    }
-
-    pub(crate) fn opened(&mut self, demand: &Demand) {
-        self.demands.insert(demand.session.clone(), demand.clone());
-    }
-
-    /// A session is to go on with what another has agreed.
-    pub(crate) fn renewing(&mut self, demand: &Demand, old: &str, now: Timestamp) {
-        let live = |lease: &&Lease| {
-            lease.is_active(now)
-                && lease.holder == demand.requester
-                && matches!(lease.owner, Owner::Service(_))
-                && !self.cut.contains_key(&lease.id)
-        };
-        let agreed = self.agreed.get(old).into_iter().flatten();
-        let promises = agreed.filter_map(|id| self.disk.get(id)).filter(live);
-        let lasts = promises.map(|lease| (lease.owner.clone(), lease.window.end)).collect();
-        self.renewing.insert(demand.session.clone(), lasts);
-    }
-
-    /// Leases end early on disk.
-    pub(crate) fn cut(&mut self, leases: &[Lease]) {
-        for lease in leases {
-            if lease.state == LeaseState::Confirmed {
-                self.cut.insert(lease.id.clone(), lease.window.end);
-                self.disk.insert(lease.id.clone(), lease.clone());
-            } else {
-                self.ended.insert(lease.id.clone());
-                self.disk.remove(&lease.id);
-            }
-        }
-    }
-
-    pub(crate) fn outcome(&self, session: &str) -> Option<&Outcome> {
-        self.outcomes.get(session)
-    }
-
-    /// The host has lost its memory.
-    pub(crate) fn crashed(&mut self) {
-        self.seen.clear();
-    }
-
-    /// Something is on disk now. `consented` are the leases that their parties said they hold.
-    pub(crate) fn durable(
-        &mut self,
-        write: &Persist,
-        consented: &BTreeSet<LeaseId>,
-        now: Timestamp,
-    ) -> Check {
-        let mut owners = BTreeSet::new();
-        for lease in &write.leases {
-            owners.insert(lease.owner.clone());
-            match lease.state {
-                LeaseState::Confirmed => {
-                    self.confirmed.insert(lease.id.clone());
-                    self.disk.insert(lease.id.clone(), lease.clone());
-                }
-                LeaseState::Held => {
-                    return fail(Rule::Durability, format!("the hold {} was written", lease.id));
-                }
-                LeaseState::Released | LeaseState::Expired => {
-                    self.ended.insert(lease.id.clone());
-                    self.disk.remove(&lease.id);
-                }
-            }
-        }
-        if let Some(agreed) = write.record.as_ref().and_then(|record| record.agreed.as_ref()) {
-            let promised: BTreeSet<&LeaseId> = agreed.leases.iter().map(|l| &l.id).collect();
-            let written: BTreeSet<&LeaseId> = write
-                .leases
-                .iter()
-                .filter(|l| l.negotiation == write.session && l.state == LeaseState::Confirmed)
-                .map(|l| &l.id)
-                .collect();
-            if promised != written {
-                let text =
-                    format!("{} agrees to {promised:?} and writes {written:?}", write.session);
-                return fail(Rule::Whole, text);
-            }
-            if let Some(id) = promised.iter().find(|id| !consented.contains(**id)) {
-                return fail(
-                    Rule::Consent,
-                    format!("{id} is confirmed, which its owner never held"),
-                );
-            }
-            let ids = promised.into_iter().cloned().collect();
-            self.agreed.insert(write.session.clone(), ids);
-            self.replaced(&agreed.agreement, now)?;
-        }
-        let disk: Vec<&Lease> = self.disk.values().collect();
-        owners.iter().try_for_each(|owner| self.fits(owner, &disk, None, now, "on disk"))
-    }
-
-    /// Whether its requester has nothing within its window that is no part of it.
-    fn replaced(&self, agreement: &Agreement, now: Timestamp) -> Check {
-        let Agreement { session, requester, services, leases, .. } = agreement;
-        let demanded = self.demands.get(session).map(|demand| demand.window);
-        let Some(window) = agreement.window.or(demanded) else { return Ok(()) };
-        let concerns = |owner: &Owner| match owner {
-            Owner::Service(name) => services.contains_key(name),
-            Owner::Unit { .. } => true,
-        };
-        let left = self.disk.values().find(|lease| {
-            lease.holder == *requester
-                && lease.is_active(now)
-                && lease.window.overlaps(&window)
-                && concerns(&lease.owner)
-                && !leases.contains(&lease.id)
+    /// After every step that the core has taken.
+    pub(crate) fn stepped(&mut self, newest: &State, writes: &[Write]) -> Check {
+        self.memory.check(newest.ledger().leases(), Some(newest.ledger()), &self.books, newest.now())?;
+        self.leased.look(newest);
+        let decisions = writes.iter().filter_map(|write| match write {
+            Write::Append(decision) => Some(decision),
+            _ => None,
         });
-        match left {
-            Some(lease) => {
-                let text =
-                    format!("{session} is agreed, and {requester} has {} beside it", lease.id);
-                fail(Rule::Replaced, text)
+        let decisions: Vec<&Decision> = decisions.collect();
+        for decision in &decisions {
+            let is_last = !decisions.iter().any(|other| {
+                other.service == decision.service && other.sequence > decision.sequence
+            });
+            if is_last {
+                leased::raised(decision, newest)?;
             }
-            None => Ok(()),
+            let service = self.books.services.get(&decision.service);
+            let policy = service.and_then(|service| self.books.policies.get(&service.policy));
+            self.flapping.decided(decision, policy)?;
         }
+        self.flapping.leases(newest);
+        Ok(())
     }
 
-    /// Leases are forgotten on disk.
-    pub(crate) fn expired(&mut self, leases: &[Lease]) {
+    /// After a pass.
+    pub(crate) fn passed(&mut self, newest: &State, snapshot: &State, disk: &Disk) -> Check {
+        if let Err(text) = self.books.same_reclaims(newest) {
+            return fail(Rule::Reclaims, text);
+        }
+        let accepted = self.requests.check(newest, snapshot, disk)?;
+        accepted.iter().for_each(|verdict| self.note_edges(Some(verdict)));
+        self.leased.check(newest)
+    }
+
+    /// Something was written.
+    pub(crate) fn written(&mut self, disk: &Disk, now: Timestamp) -> Check {
+        let leases: BTreeSet<LeaseId> = disk.leases.keys().cloned().collect();
+        if let Some(id) = leases.iter().find(|id| self.ended.contains(*id)) {
+            return fail(Rule::Ended, format!("{id} is on disk again"));
+        }
+        if let Some(lease) = disk.leases.values().find(|l| l.state != LeaseState::Confirmed) {
+            return fail(Rule::Durability, format!("{} is on disk as {:?}", lease.id, lease.state));
+        }
+        self.ended.extend(self.written.difference(&leases).cloned());
+        self.written = leases;
+        self.on_disk.check(disk.leases.values(), None, &self.books, now)
+    }
+
+    /// A commit was acknowledged, and nothing else is written.
+    pub(crate) fn settled(&self, snapshot: &State, disk: &Disk) -> Check {
+        let confirmed = |lease: &&haggle_model::Lease| lease.state == LeaseState::Confirmed;
+        let leases = snapshot.ledger().leases().filter(confirmed);
+        let mut count = 0;
         for lease in leases {
-            self.ended.insert(lease.id.clone());
-            self.disk.remove(&lease.id);
-        }
-    }
-
-    /// A session has ended, perhaps once more after a restart.
-    pub(crate) fn ended(&mut self, ending: &Ending) -> Check {
-        let Ending { session, outcome, .. } = ending;
-        let (rounds, agreed) = match outcome {
-            Outcome::Agreed(agreement) => (agreement.rounds, true),
-            Outcome::Failed { rounds, .. } => (*rounds, false),
-        };
-        if let Some(before) = self.outcomes.get(session)
-            && (before.agreement() != outcome.agreement())
-        {
-            return fail(Rule::End, format!("{session} ended as {before:?} and as {outcome:?}"));
-        }
-        let demand = self.demands.get(session);
-        if demand.is_none_or(|demand| rounds > demand.policy.max_rounds) {
-            return fail(Rule::End, format!("{session} took {rounds} rounds"));
-        }
-        if let Outcome::Agreed(agreement) = outcome {
-            if !(agreement.fraction > 0.0 && agreement.fraction <= 1.0) {
-                return fail(Rule::End, format!("{session} agreed on {}", agreement.fraction));
+            count += 1;
+            if disk.leases.get(&lease.id) != Some(lease) {
+                let found = disk.leases.get(&lease.id);
+                return fail(Rule::Durability, format!("{lease:?} counts, and on disk is {found:?}"));
             }
-            if let Some(id) = agreement.leases.iter().find(|id| !self.confirmed.contains(*id)) {
-                return fail(Rule::Durability, format!("{session} agreed on {id}, not on disk"));
-            }
-            self.goes_on(agreement)?;
         }
-        if !agreed && self.agreed.contains_key(session) {
-            return fail(Rule::Whole, format!("{session} failed, but its agreement is on disk"));
-        }
-        self.outcomes.insert(session.clone(), outcome.clone());
-        Ok(())
-    }
-
-    /// What was renewed, when it was wanted, begins before what was there has ended.
-    fn goes_on(&self, agreement: &Agreement) -> Check {
-        let renewed = self.renewing.get(&agreement.session).filter(|_| agreement.window.is_none());
-        for (owner, end) in renewed.into_iter().flatten() {
-            let new = agreement
-                .leases
-                .iter()
-                .filter_map(|id| self.disk.get(id))
-                .find(|lease| lease.owner == *owner && lease.negotiation == agreement.session);
-            if let Some(lease) = new.filter(|lease| lease.window.start > *end) {
-                let text = format!("{} begins after what it renews ended at {end}", lease.id);
-                return fail(Rule::Renewal, text);
-            }
+        if count < disk.leases.len() {
+            let known = |id: &LeaseId| {
+                let lease = snapshot.ledger().lease(id);
+                lease.is_some_and(|lease| lease.state == LeaseState::Confirmed)
+            };
+            let lost = disk.leases.values().find(|lease| !known(&lease.id));
+            return fail(Rule::Durability, format!("on disk is {lost:?}, which does not count"));
         }
         Ok(())
     }
 
-    /// A party is told that leases are confirmed.
-    pub(crate) fn told(&self, message: &Message, leases: &[Lease]) -> Check {
-        match leases.iter().find(|lease| !self.confirmed.contains(&lease.id)) {
-            Some(lease) => {
-                let text = format!("{} is told of {}, not on disk", message.to, lease.id);
-                fail(Rule::Durability, text)
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// After every step, on a host that is up.
-    pub(crate) fn step(
+    /// A caller is answered.
+    pub(crate) fn answered(
         &mut self,
-        host: &impl Coordinator,
-        between: &Between<'_>,
+        caller: Caller,
+        answer: &Result<Box<Answer>, ControlError>,
+        snapshot: &State,
+        disk: &Disk,
         now: Timestamp,
     ) -> Check {
-        let ledger = host.ledger();
-        let live: Vec<&Lease> = ledger.leases().collect();
-        for lease in &live {
-            let session = &lease.negotiation;
-            if lease.state == LeaseState::Held && !host.is_open(session) {
-                return fail(Rule::Hold, format!("{} is held, and {session} is over", lease.id));
-            }
-            let changing = between.awaited.values().any(|leases| leases.contains(&lease.id));
-            let moving = changing || between.written.contains(&lease.id);
-            if !lease.is_active(now) && !moving {
-                return fail(Rule::Expiry, format!("{} is over and kept at {now}", lease.id));
-            }
+        self.callers.answered(caller.0, now)?;
+        self.books.answered(caller.0, answer.is_ok());
+        let verdict = match answer.as_deref() {
+            Ok(Answer::Verdict(verdict)) => Some(verdict),
+            Ok(Answer::Accepted(progress)) => progress.verdict.as_ref(),
+            _ => None,
+        };
+        self.note_edges(verdict);
+        self.requests.answered(caller.0, answer, snapshot, disk)
+    }
+
+    fn note_edges(&mut self, verdict: Option<&haggle_control::ScalingVerdict>) {
+        for verdict in verdict {
+            self.flapping.edges(verdict.window);
+            verdict.windows.iter().for_each(|window| self.flapping.edges(window.window));
         }
-        self.taken_back(&live, between, now)?;
-        for (session, demand) in &self.demands {
-            let deadline = demand.started_at + demand.policy.deadline;
-            if now >= deadline && host.is_open(session) && !between.awaited.contains_key(session) {
-                return fail(Rule::End, format!("{session} goes on at {now}, after {deadline}"));
-            }
+    }
+
+    /// The driver is told something.
+    pub(crate) fn acted(&mut self, action: &Action, disk: &Disk) -> Check {
+        let Action { service, replicas, sequence, .. } = action;
+        let last = self.acted.entry(service.name.clone()).or_default();
+        if sequence < last {
+            let text = format!("{} acts on decision {sequence} after {last}", service.name);
+            return fail(Rule::Journal, text);
         }
-        if live.iter().copied().eq(self.seen.iter()) {
+        *last = *sequence;
+        if *sequence == 0 {
             return Ok(());
         }
-        let before: BTreeMap<&LeaseId, &Lease> = self.seen.iter().map(|l| (&l.id, l)).collect();
-        let changed: Vec<&Lease> = live
-            .iter()
-            .copied()
-            .filter(|l| before.get(&l.id).is_none_or(|old| *old != *l))
-            .collect();
-        let owners: BTreeSet<&Owner> = changed.iter().map(|lease| &lease.owner).collect();
-        for owner in owners {
-            self.fits(owner, &live, Some(ledger), now, "in memory")?;
-        }
-        for lease in changed {
-            let kept = self.disk.get(&lease.id);
-            // That it ends early is being written; should that be lost, the notice is given again.
-            let cut = between.written.contains(&lease.id)
-                && kept.is_some_and(|kept| {
-                    let window =
-                        Window { end: kept.window.end.min(lease.window.end), ..kept.window };
-                    Lease { window, ..kept.clone() } == *lease
-                });
-            if lease.state == LeaseState::Confirmed && kept != Some(lease) && !cut {
-                return fail(Rule::Durability, format!("{} is not on disk like that", lease.id));
+        let place = usize::try_from(*sequence - 1).unwrap_or(usize::MAX);
+        match disk.log.get(place) {
+            None => {
+                let text = format!("{} acts on decision {sequence}, not on disk", service.name);
+                fail(Rule::Durability, text)
             }
-        }
-        let live_ids: BTreeMap<&LeaseId, LeaseState> =
-            live.iter().map(|l| (&l.id, l.state)).collect();
-        for (session, ids) in &self.agreed {
-            for id in ids.iter().filter(|id| !self.ended.contains(*id)) {
-                let over = self.disk.get(id).is_none_or(|lease| !lease.is_active(now));
-                let counts = live_ids.get(id) == Some(&LeaseState::Confirmed);
-                let moving = between.awaited.contains_key(session) || between.written.contains(id);
-                if !counts && !over && !moving {
-                    return fail(Rule::Whole, format!("{id} of {session} does not count"));
-                }
+            Some(decision) if decision.service != service.name => {
+                fail(Rule::Journal, format!("{} acts on {decision:?}", service.name))
             }
-        }
-        self.seen = live.into_iter().cloned().collect();
-        Ok(())
-    }
-
-    /// Whether what is promised beyond a notice fits into what is left then, and whether what was lost to it
-    /// ends then. What is on its way to disk is cut once it is there.
-    fn taken_back(&self, live: &[&Lease], between: &Between<'_>, now: Timestamp) -> Check {
-        for Reclaim { owner, left, at } in &self.reclaims {
-            let settled = |lease: &&&Lease| {
-                lease.owner == *owner
-                    && lease.window.end > *at
-                    && lease.state == LeaseState::Confirmed
-                    && !between.awaited.values().any(|leases| leases.contains(&lease.id))
-                    && !between.written.contains(&lease.id)
-            };
-            let later: Vec<&Lease> = live.iter().filter(settled).copied().collect();
-            let moments = later.iter().map(|lease| lease.window.start.max(now).max(*at));
-            for moment in moments {
-                let here = later.iter().filter(|lease| lease.window.contains(moment));
-                let promised = here.fold(Quantities::new(), |sum, lease| sum.plus(&lease.amounts));
-                let over =
-                    promised.iter().find(|(resource, level)| exceeds(*level, left.get(*resource)));
-                if let Some((resource, level)) = over {
-                    let most = left.get(resource);
-                    let text = format!(
-                        "{owner} promises {level} {resource} at {moment}, but has only {most} left"
-                    );
-                    return fail(Rule::Notice, text);
-                }
+            // The bounds of the service may have changed since.
+            Some(decision)
+                if *replicas > decision.to.max(self.books.floor(&service.name)) =>
+            {
+                let text = format!("{} is to have {replicas}: {decision:?}", service.name);
+                fail(Rule::Leased, text)
             }
-        }
-        let goes_on =
-            |lease: &&&Lease| self.cut.get(&lease.id).is_some_and(|at| lease.window.end > *at);
-        match live.iter().find(goes_on) {
-            Some(lease) => fail(Rule::Notice, format!("{} goes on after its notice", lease.id)),
-            None => Ok(()),
+            Some(_) => Ok(()),
         }
     }
 
-    /// When everything is over.
-    pub(crate) fn rest(&self, host: &impl Coordinator, lost: &BTreeSet<String>) -> Check {
-        if let Some(lease) = host.ledger().leases().next() {
-            return fail(Rule::Rest, format!("{} is left", lease.id));
-        }
-        if let Some(id) = self.disk.keys().next() {
-            return fail(Rule::Rest, format!("{id} is left on disk"));
-        }
-        if host.unsettled() > 0 {
-            return fail(Rule::Rest, format!("{} sessions are left", host.unsettled()));
-        }
-        let stuck = |s: &&String| !self.outcomes.contains_key(*s) && !lost.contains(*s);
-        match self.demands.keys().find(stuck) {
-            Some(session) => fail(Rule::End, format!("{session} never ended")),
-            None => Ok(()),
-        }
+    /// The driver is told to forget a service. One of that name that comes later begins anew.
+    pub(crate) fn forgotten(&mut self, service: &Name) {
+        self.acted.remove(service);
     }
 
-    /// Whether what an owner has promised fits into what it has, at every moment ahead.
-    fn fits(
-        &self,
-        owner: &Owner,
-        leases: &[&Lease],
-        ledger: Option<&Ledger>,
-        now: Timestamp,
-        place: &str,
-    ) -> Check {
-        let here: Vec<&Lease> = leases.iter().copied().filter(|l| l.owner == *owner).collect();
-        let Some(capacity) = self.capacities.get(owner) else {
-            return fail(Rule::Capacity, format!("{owner} has nothing to promise"));
-        };
-        let moments: BTreeSet<Timestamp> =
-            here.iter().map(|lease| lease.window.start.max(now)).collect();
-        for at in moments {
-            let mut levels: BTreeMap<haggle_model::Resource, f64> = BTreeMap::new();
-            let mut counted: BTreeSet<&LeaseId> = BTreeSet::new();
-            let amounts = |lease: &Lease| match lease.window.contains(at) {
-                true => lease.amounts.clone(),
-                false => Quantities::new(),
-            };
-            // Where a hold is to replace others, the larger of both counts.
-            for hold in here.iter().filter(|lease| lease.state == LeaseState::Held) {
-                let Some(ledger) = ledger else { continue };
-                let replaced = ledger.replacing(&hold.id);
-                let old: Vec<&&Lease> =
-                    here.iter().filter(|lease| replaced.contains(&lease.id)).collect();
-                let before =
-                    old.iter().fold(Quantities::new(), |sum, lease| sum.plus(&amounts(lease)));
-                for (resource, amount) in amounts(hold).max(&before).iter() {
-                    *levels.entry(resource).or_default() += amount;
-                }
-                counted.insert(&hold.id);
-                for lease in old {
-                    if !counted.insert(&lease.id) {
-                        let text = format!("{} is replaced twice", lease.id);
-                        return fail(Rule::Capacity, text);
-                    }
-                }
-            }
-            for lease in here.iter().filter(|lease| !counted.contains(&lease.id)) {
-                for (resource, amount) in amounts(lease).iter() {
-                    *levels.entry(resource).or_default() += amount;
-                }
-            }
-            for (resource, level) in levels {
-                let most = capacity.get(resource);
-                if exceeds(level, most) {
-                    let text =
-                        format!("{owner} promises {level} of {most} {resource} {place} at {at}");
-                    return fail(Rule::Capacity, text);
-                }
-            }
-        }
-        Ok(())
+    /// The clock shows another time: what has lasted for a while cannot be measured on it.
+    pub(crate) fn jumped(&mut self) {
+        self.leased = Leased::default();
+        self.flapping.everybody();
     }
-}
 
-/// By more than rounding.
-fn exceeds(level: f64, most: f64) -> bool {
-    level > most * (1.0 + 1e-9) + 1e-9
+    /// The newest state is what is on disk again.
+    pub(crate) fn undone(&mut self, disk: &Disk) {
+        self.memory.reset(disk.leases.values());
+        self.leased = Leased::default();
+    }
+
+    /// The host has crashed. `state` is what is on disk.
+    pub(crate) fn crashed(&mut self, state: &State, disk: &Disk) {
+        self.books.crashed(state);
+        self.callers.crashed();
+        self.requests.crashed();
+        self.undone(disk);
+    }
 }
 
 pub(crate) fn fail(rule: Rule, text: String) -> Check {

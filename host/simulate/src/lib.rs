@@ -1,8 +1,9 @@
-//! Deterministic simulation of the negotiation engine under faults.
+//! Deterministic simulation of the deciding core under faults.
 //!
-//! Every seed makes a random dependency graph, a market and negotiations that run at the same time over a
-//! network that loses, delays and repeats messages, while the host and the parties crash. After every
-//! step a checker of its own looks whether all holds that must ([`Rule`]). The same options give the same
+//! Every seed makes random documents, loads and scaling requests, and a script of what goes wrong: the store
+//! fails, the host crashes after any effect, the clock jumps, plugins stall or talk nonsense, parties
+//! elsewhere are hard to reach, providers take capacity back. The core is driven as the host drives it. After
+//! every step a checker of its own looks whether all holds that must ([`Rule`]). The same options give the same
 //! [`Report`], bit by bit, on any number of threads.
 //!
 //! ```
@@ -12,33 +13,39 @@
 //! assert_eq!((report.seeds, report.violations), (3, 0));
 //! ```
 
+mod books;
 mod chance;
 mod checker;
-mod coordinator;
+mod disk;
+mod driver;
+mod isolation;
+mod loads;
 mod options;
 mod participant;
 mod plan;
+mod plugin;
 mod report;
 mod run;
-mod scene;
+mod script;
 mod shrink;
+mod subject;
+mod world;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
-pub use coordinator::{Coordinator, Disk, Reclaim, Sound, Started};
 pub use options::{Options, OptionsError};
 pub use report::{Report, Rule, Violation};
-pub use scene::Scene;
+pub use subject::{Sound, Subject};
 
 use plan::Plan;
 use shrink::shrink;
 
 /// The most violations that are shrunk and reported with their trace; all are counted.
-const MOST_SHRUNK: usize = 10;
+const MOST_SHRUNK: usize = 4;
 
-/// Simulates the engine. `progress` is told how many runs are done, from any thread.
+/// Simulates the core. `progress` is told how many runs are done, from any thread.
 ///
 /// # Errors
 /// [`OptionsError`] for options out of their range.
@@ -46,13 +53,13 @@ pub fn run(options: &Options, progress: &(dyn Fn(u64) + Sync)) -> Result<Report,
     run_with(options, Sound::default, progress)
 }
 
-/// Simulates something in place of the engine.
+/// Simulates something in place of the core.
 ///
 /// # Errors
 /// [`OptionsError`] for options out of their range.
-pub fn run_with<C: Coordinator>(
+pub fn run_with<S: Subject>(
     options: &Options,
-    host: impl Fn() -> C + Sync,
+    subject: impl Fn() -> S + Sync,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Report, OptionsError> {
     options.validate()?;
@@ -61,19 +68,23 @@ pub fn run_with<C: Coordinator>(
     let ran: Vec<_> = seeds
         .into_par_iter()
         .map(|seed| {
-            let ran = run::run(options, seed, &Plan::whole(), host(), false);
+            let mut ran = run::run(options, seed, &Plan::whole(), subject(), false);
+            if ran.violation.is_none() {
+                ran.violation = isolation::compare(options, seed, &subject);
+            }
             progress(done.fetch_add(1, Ordering::Relaxed) + 1);
             (seed, ran)
         })
         .collect();
-    let bad = ran.iter().filter(|(_, ran)| ran.violation.is_some());
+    let bad: Vec<_> = ran.iter().filter(|(_, ran)| ran.violation.is_some()).collect();
     let found: Vec<Violation> = bad
+        .into_par_iter()
         .enumerate()
         .filter_map(|(place, (seed, ran))| {
-            if place < MOST_SHRUNK {
-                return shrink(options, *seed, ran, &host);
-            }
             let (rule, text) = ran.violation.clone()?;
+            if place < MOST_SHRUNK && rule != Rule::Isolation {
+                return shrink(options, *seed, ran, &subject);
+            }
             let (step, needs) = (ran.tally.steps, Plan::whole().to_string());
             Some(Violation { seed: *seed, step, rule, text, needs, trace: Vec::new() })
         })
@@ -89,6 +100,7 @@ pub fn trace(options: &Options, seed: u64) -> Result<Vec<String>, OptionsError> 
     options.validate()?;
     let ran = run::run(options, seed, &Plan::whole(), Sound::default(), true);
     let mut trace = ran.trace;
-    trace.extend(ran.violation.map(|(rule, text)| format!("violated: {rule:?}: {text}")));
+    let violation = ran.violation.or_else(|| isolation::compare(options, seed, &Sound::default));
+    trace.extend(violation.map(|(rule, text)| format!("violated: {rule:?}: {text}")));
     Ok(trace)
 }

@@ -11,18 +11,24 @@ pub struct Options {
     pub first_seed: u64,
     /// The most services of a run; a run has at least half of it.
     pub services: usize,
-    /// The most providers of a run; a run has at least one.
+    /// The most providers of a run; one run in eight has none.
     pub providers: usize,
-    /// The most negotiations of a run; a run has at least half of it.
-    pub sessions: usize,
-    /// The probability that a message gets lost.
+    /// How many reconcile passes a run has.
+    pub passes: u64,
+    /// The most scaling requests of a run; a run has at least half of it.
+    pub requests: usize,
+    /// The probability that a message to a party elsewhere, or its answer, gets lost.
     pub loss: f64,
     /// The longest time that a message is under way.
     pub delay: Span,
     /// The probability that a message arrives twice.
     pub duplicate: f64,
-    /// The probability, at each step, that a node crashes: the host or a party.
+    /// The probability, at each pass, that the host crashes.
     pub crash: f64,
+    /// The probability, at each pass, that the store fails for a while.
+    pub store: f64,
+    /// The probability, at each pass, that the clock jumps.
+    pub jump: f64,
 }
 
 /// Why options are refused.
@@ -44,12 +50,15 @@ impl Options {
         let fields = [
             ("seeds", self.seeds as f64, 1.0, 1e9),
             ("services", self.services as f64, 1.0, 1000.0),
-            ("providers", self.providers as f64, 1.0, 1000.0),
-            ("sessions", self.sessions as f64, 1.0, 10_000.0),
+            ("providers", self.providers as f64, 0.0, 1000.0),
+            ("passes", self.passes as f64, 10.0, 100_000.0),
+            ("requests", self.requests as f64, 0.0, 10_000.0),
             ("loss", self.loss, 0.0, 1.0),
             ("delay", self.delay.as_secs_f64(), 0.0, 60.0),
             ("duplicate", self.duplicate, 0.0, 1.0),
-            ("crash", self.crash, 0.0, 0.5),
+            ("crash", self.crash, 0.0, 1.0),
+            ("store", self.store, 0.0, 1.0),
+            ("jump", self.jump, 0.0, 1.0),
         ];
         for (field, value, least, most) in fields {
             if !(least..=most).contains(&value) {
@@ -65,13 +74,16 @@ impl Default for Options {
         Self {
             seeds: 1000,
             first_seed: 0,
-            services: 10,
-            providers: 3,
-            sessions: 8,
+            services: 5,
+            providers: 2,
+            passes: 50,
+            requests: 8,
             loss: 0.1,
             delay: Span::from_millis(200),
             duplicate: 0.1,
-            crash: 0.02,
+            crash: 0.03,
+            store: 0.02,
+            jump: 0.01,
         }
     }
 }

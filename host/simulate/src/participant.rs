@@ -1,8 +1,8 @@
-//! The services and providers of a run, each a node of its own that forgets when it crashes.
+//! Services and providers that answer for themselves, each a node of its own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use haggle_model::{LeaseId, LeaseState, Quantities, Span, Timestamp};
+use haggle_model::{Quantities, Span, Timestamp};
 use haggle_negotiate::{
     Bid, Call, Content, Guarantees, Information, Inquiry, InventoryUnit, Message, MessageId, Offer,
     Proposed, Request,
@@ -13,28 +13,17 @@ use crate::chance::Chance;
 /// One service or provider.
 #[derive(Debug, Default)]
 pub(crate) struct Participant {
-    /// What it has answered, so that it answers the same again; lost in a crash.
+    /// What it has answered, so that it answers the same again.
     answered: BTreeMap<(String, MessageId), Content>,
-    /// What it knows of leases; lost in a crash, and told again.
-    leases: BTreeMap<LeaseId, LeaseState>,
-    /// Leases that it has ever said it holds. The checker's notes: no crash takes them.
-    pub(crate) consented: BTreeSet<LeaseId>,
-    /// Until when it is down.
-    pub(crate) down_until: Timestamp,
 }
 
 impl Participant {
-    pub(crate) fn crash(&mut self, until: Timestamp) {
-        self.answered.clear();
-        self.leases.clear();
-        self.down_until = until;
-    }
-
     /// What it says to a message: usually one answer, sometimes none, sometimes one that makes no sense.
     pub(crate) fn receive(
         &mut self,
         message: &Message,
         chance: Chance,
+        faults: bool,
         now: Timestamp,
     ) -> Vec<Message> {
         let key = (message.session.clone(), message.message);
@@ -44,40 +33,25 @@ impl Participant {
         let mut rng = chance.rng(&format!("{} {}", message.session, message.to), message.message.0);
         let content = match &message.content {
             Content::CallForProposals(call) => propose(call, &mut rng),
-            Content::Accept { leases } => {
-                if rng.u8(0..50) == 0 {
-                    Content::Refuse { reason: "it is gone".into() }
-                } else {
-                    for lease in leases {
-                        self.consented.insert(lease.id.clone());
-                        self.leases.entry(lease.id.clone()).or_insert(LeaseState::Held);
-                    }
-                    Content::Confirm { leases: Vec::new() }
-                }
+            Content::Accept { .. } if faults && rng.u8(0..50) == 0 => {
+                Content::Refuse { reason: "it is gone".into() }
             }
-            Content::Confirm { leases } => {
-                for lease in leases {
-                    self.leases.insert(lease.id.clone(), LeaseState::Confirmed);
-                }
-                Content::Inform(Information::Received)
-            }
-            Content::Release { leases } => {
-                leases.iter().for_each(|id| {
-                    self.leases.remove(id);
-                });
+            Content::Accept { .. } => Content::Confirm { leases: Vec::new() },
+            Content::Confirm { .. } | Content::Release { .. } => {
                 Content::Inform(Information::Received)
             }
             _ => return Vec::new(),
         };
         let mut said = Vec::new();
         match rng.u8(0..60) {
+            _ if !faults => {}
             // It never answers this one.
             0 => return said,
             1 => said.push(message.reply(absurd(&mut rng), now)),
             _ => {}
         }
         said.push(message.reply(content.clone(), now));
-        if rng.u8(0..60) == 0 {
+        if faults && rng.u8(0..60) == 0 {
             said.push(message.reply(Content::Refuse { reason: "on second thoughts".into() }, now));
         }
         self.answered.insert(key, content);
@@ -85,7 +59,7 @@ impl Participant {
     }
 }
 
-fn propose(call: &Call, rng: &mut fastrand::Rng) -> Content {
+pub(crate) fn propose(call: &Call, rng: &mut fastrand::Rng) -> Content {
     match call {
         Call::Load(inquiry) => respond(inquiry, rng),
         Call::Bids { request, inventory } => {
@@ -132,15 +106,31 @@ fn bid(unit: &InventoryUnit, request: &Request) -> Bid {
     }
 }
 
-fn absurd(rng: &mut fastrand::Rng) -> Content {
+pub(crate) fn absurd(rng: &mut fastrand::Rng) -> Content {
     let most = haggle_model::Resource::ALL.map(|resource| (resource, Quantities::MAX));
-    match rng.u8(0..4) {
+    let offer = |count, price_per_hour| Bid {
+        unit: "u0".into(),
+        provider: "p0".into(),
+        location: "nowhere".into(),
+        count,
+        price_per_hour,
+        performance: f64::INFINITY,
+        guarantees: Guarantees {
+            availability: 7.0,
+            interruption_rate: -1.0,
+            interruption_notice: Span::ZERO,
+        },
+    };
+    match rng.u8(0..7) {
         0 => {
             let quantities = Quantities::from_pairs(most).unwrap_or_default();
             Content::Counter(Offer { quantities, reason: "all there is".into() })
         }
         1 => Content::Propose(Proposed::Scores(vec![f64::NAN])),
         2 => Content::Inform(Information::Received),
-        _ => Content::Cancel { reason: "who asks?".into() },
+        3 => Content::Cancel { reason: "who asks?".into() },
+        4 => Content::Propose(Proposed::Bids(vec![offer(1, 0.1); 300])),
+        5 => Content::Propose(Proposed::Bids(vec![offer(u32::MAX, f64::NAN), offer(0, -1.0)])),
+        _ => Content::Propose(Proposed::All),
     }
 }

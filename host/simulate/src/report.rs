@@ -5,34 +5,40 @@ use serde::{Deserialize, Serialize};
 pub struct Report {
     /// How many runs.
     pub seeds: u64,
-    /// Steps of all runs: something arrived, fell due, was written or crashed.
+    /// Inputs that the core took in.
     pub steps: u64,
-    /// Negotiations that began.
-    pub sessions: u64,
+    /// Reconcile passes.
+    pub passes: u64,
     /// Runs in which something did not hold that must.
     pub violations: u64,
+    /// Decisions to scale a service.
+    pub decisions: u64,
     /// Negotiations that got all they wanted.
-    pub confirmed: u64,
+    pub won: u64,
     /// Negotiations that got less.
     pub reduced: u64,
     /// Negotiations that got nothing.
     pub failed: u64,
-    /// Negotiations that a crash took before anything of them was written.
-    pub vanished: u64,
-    /// Rounds that half of the negotiations did not exceed.
-    pub rounds_p50: u32,
-    /// Rounds that 99% of the negotiations did not exceed.
-    pub rounds_p99: u32,
-    /// Messages that were sent, repetitions included.
+    /// Scaling requests that were answered with a verdict or accepted.
+    pub acknowledged: u64,
+    /// Callers that were answered with an error.
+    pub refused: u64,
+    /// Commits that became durable.
+    pub commits: u64,
+    /// Commits that failed.
+    pub failed_commits: u64,
+    /// Messages to and from parties elsewhere.
     pub messages: u64,
-    /// Crashes of any node.
+    /// Calls of plugins.
+    pub consultations: u64,
+    /// Crashes of the host.
     pub crashes: u64,
+    /// Jumps of the clock.
+    pub jumps: u64,
     /// Capacity that providers took back with notice.
     pub reclaims: u64,
-    /// Leases that ended early because of that.
-    pub cut_short: u64,
-    /// Agreements that were negotiated anew near their end.
-    pub renewals: u64,
+    /// Times that a state was restored from disk and compared.
+    pub compared: u64,
     /// Stands for everything that happened, in hexadecimal: equal for equal runs.
     pub digest: String,
     /// The violations, by seed.
@@ -59,78 +65,89 @@ pub struct Violation {
 /// What must hold at every step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Rule {
-    /// Held plus confirmed exceeds no capacity at any moment, in memory and on disk.
+    /// Held plus confirmed exceeds no capacity at any moment, in memory and on disk, but for what was promised
+    /// before the capacity was lowered.
     Capacity,
-    /// A hold belongs to an open session.
-    Hold,
-    /// What is over is not kept.
-    Expiry,
-    /// What counts is on disk, and what is agreed counts.
-    Durability,
-    /// Nothing is promised on what was taken back once the notice is out, and what was lost to that ends then.
+    /// What was promised before a capacity was lowered ends with the notice.
     Notice,
-    /// What is renewed goes on without a gap.
-    Renewal,
-    /// A session ends with all of its leases or none.
-    Whole,
-    /// What was agreed takes the place of what its requester had agreed before for the same time.
-    Replaced,
-    /// A session ends once, within its rounds and by its deadline.
-    End,
-    /// Nobody is bound to what it did not say.
-    Consent,
-    /// What comes a second time changes nothing.
-    Repetition,
-    /// In the end nothing is left.
+    /// Reclaims of a unit add up until it is restocked or described anew.
+    Reclaims,
+    /// The leases of the durable state are those on disk, and what leaves the host is on disk before.
+    Durability,
+    /// A state restored from disk is the durable state.
+    Restore,
+    /// A commit that fails leaves no trace in the newest state.
+    Undone,
+    /// A request that was acknowledged is known for ever, with all of its windows.
+    Acknowledged,
+    /// What a request was granted for a certain time stays reserved until that is over or it is cancelled.
+    Reserved,
+    /// What has ended on disk does not come back: leases, and cancelled requests.
+    Ended,
+    /// The journal has no gaps, and the actions of a service never go back in it.
+    Journal,
+    /// No service is ordered beyond its leases, but for the replicas that it has in any case.
+    Leased,
+    /// A service returns to where it came from within its stabilization window for a cause only.
+    Flapping,
+    /// Everybody who asks is answered once and in time.
+    Answer,
+    /// A plugin that fails changes nothing for services that it does not decide for.
+    Isolation,
+    /// Once nothing more happens, no negotiation is open and nobody waits.
     Rest,
+    /// The core does not panic.
+    Panic,
 }
 
 /// What came of one run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Tally {
     pub(crate) steps: u64,
-    pub(crate) sessions: u64,
-    pub(crate) confirmed: u64,
+    pub(crate) passes: u64,
+    pub(crate) decisions: u64,
+    pub(crate) won: u64,
     pub(crate) reduced: u64,
     pub(crate) failed: u64,
-    pub(crate) vanished: u64,
-    pub(crate) rounds: Vec<u32>,
+    pub(crate) acknowledged: u64,
+    pub(crate) refused: u64,
+    pub(crate) commits: u64,
+    pub(crate) failed_commits: u64,
     pub(crate) messages: u64,
+    pub(crate) consultations: u64,
     pub(crate) crashes: u64,
+    pub(crate) jumps: u64,
     pub(crate) reclaims: u64,
-    pub(crate) cut_short: u64,
-    pub(crate) renewals: u64,
+    pub(crate) compared: u64,
     pub(crate) digest: u64,
 }
 
 impl Report {
     pub(crate) fn sum(tallies: Vec<Tally>, found: Vec<Violation>) -> Self {
         let total = |field: fn(&Tally) -> u64| tallies.iter().map(field).sum();
-        let mut rounds: Vec<u32> = tallies.iter().flat_map(|t| t.rounds.iter().copied()).collect();
-        rounds.sort_unstable();
-        let quantile = |q: f64| {
-            let place = (q * rounds.len() as f64).ceil().max(1.0) as usize - 1;
-            rounds.get(place).copied().unwrap_or(0)
-        };
         let mut digest = Fnv::default();
         tallies.iter().for_each(|tally| digest.add(&tally.digest.to_le_bytes()));
         Self {
             seeds: tallies.len() as u64,
             steps: total(|t| t.steps),
-            sessions: total(|t| t.sessions),
+            passes: total(|t| t.passes),
             violations: found.len() as u64,
-            confirmed: total(|t| t.confirmed),
+            decisions: total(|t| t.decisions),
+            won: total(|t| t.won),
             reduced: total(|t| t.reduced),
             failed: total(|t| t.failed),
-            vanished: total(|t| t.vanished),
-            rounds_p50: quantile(0.5),
-            rounds_p99: quantile(0.99),
+            acknowledged: total(|t| t.acknowledged),
+            refused: total(|t| t.refused),
+            commits: total(|t| t.commits),
+            failed_commits: total(|t| t.failed_commits),
             messages: total(|t| t.messages),
+            consultations: total(|t| t.consultations),
             crashes: total(|t| t.crashes),
+            jumps: total(|t| t.jumps),
             reclaims: total(|t| t.reclaims),
-            cut_short: total(|t| t.cut_short),
-            renewals: total(|t| t.renewals),
+            compared: total(|t| t.compared),
             digest: format!("{:016x}", digest.0),
             found,
         }

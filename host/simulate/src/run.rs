@@ -1,301 +1,362 @@
-//! One run: a host, a disk, parties, a network and a clock, all of them driven by one queue.
+//! One run: the core, a disk, plugins, parties, a driver, a network and a clock, driven by one queue.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
-use haggle_model::{Lease, LeaseId, Owner, Quantities, Span, Timestamp};
-use haggle_negotiate::{Message, Outcome, Party, Persist, SessionRecord};
+use haggle_control::{Caller, CommitId, Consultation, Effect, Input, Scope};
+use haggle_model::{Decision, Span, Timestamp};
+use haggle_negotiate::{Content, Message, Party};
 
 use crate::{
     chance::Chance,
-    checker::{Between, Check, Checker, fail},
-    coordinator::{Coordinator, Reclaim},
+    checker::{Check, Checker, fail},
+    disk::{Commit, Disk},
+    driver::Driver,
+    loads::{Facts, Loads},
     options::Options,
     participant::Participant,
     plan::Plan,
+    plugin,
     report::{Fnv, Rule, Tally},
-    scene::{Notice, Scene, Wish},
+    script::{Happening, MOST_STALL, Script},
+    subject::Subject,
+    world::{INTERVAL, Shape, World},
 };
 
-mod changes;
-mod edges;
-mod host;
+mod effects;
+mod happenings;
+mod store;
 mod text;
 
-use text::millis;
+use text::{brief_effect, brief_input};
 
 /// What came of a run, and what was wrong at its last step.
 pub(crate) struct Ran {
     pub(crate) tally: Tally,
     pub(crate) trace: Vec<String>,
     pub(crate) violation: Option<(Rule, String)>,
-    /// The steps at which a node crashed.
-    pub(crate) crashes: BTreeSet<u64>,
+    /// How many happenings its script has.
+    pub(crate) happenings: usize,
+    /// The decisions that became durable.
+    pub(crate) decisions: Vec<Decision>,
 }
 
+#[derive(Debug)]
 enum Event {
-    Open(usize),
-    Cancel(usize),
-    Arrive(Box<Message>),
-    Reclaim(usize),
-    TakeBack(Reclaim),
-    Renew(usize),
-    Written { epoch: u64 },
-    Acknowledged { epoch: u64, session: String },
+    /// Documents come one by one.
+    Setup(usize),
+    Pass(u64),
+    Happen(usize),
     Wake,
+    Consulted { epoch: u64, answers: Vec<(Message, Result<Content, String>)> },
+    /// At a party elsewhere.
+    Arrive(Box<Message>),
+    /// At the host, on a connection that a crash closes.
+    Reply { epoch: u64, input: Box<Input> },
+    /// At the host, on a connection of its own.
+    Said(Box<Message>),
+    Write { epoch: u64 },
+    Acknowledge { epoch: u64, id: CommitId },
+    Refuse { epoch: u64, id: CommitId },
     Up,
 }
 
-struct Run<'a, C> {
+struct Run<'a, S> {
     options: &'a Options,
     plan: &'a Plan,
     chance: Chance,
-    scene: Scene,
-    wishes: Vec<Wish>,
-    notices: Vec<Notice>,
-    capacities: Vec<(Owner, Quantities)>,
-    host: C,
+    shape: Shape,
+    setup: Vec<haggle_control::Change>,
+    loads: Vec<(haggle_model::Name, Loads)>,
+    script: Script,
+    subject: S,
     up: bool,
     /// Counts the lives of the host.
     epoch: u64,
-    parties: BTreeMap<Party, Participant>,
     queue: BTreeMap<(Timestamp, u64), Event>,
     events: u64,
+    /// The time that passes for everybody; the host's clock shows another.
     now: Timestamp,
+    /// How far the host's clock is ahead.
+    ahead: i64,
     wake: Option<Timestamp>,
-    records: BTreeMap<String, SessionRecord>,
-    writes: VecDeque<Write>,
+    disk: Disk,
     last_write: Timestamp,
-    awaited: BTreeMap<String, BTreeSet<LeaseId>>,
-    opened: BTreeSet<String>,
-    /// Notices that are on disk, by number.
-    announced: BTreeSet<usize>,
-    /// Notices that the host has heard in its present life.
-    heard: BTreeSet<usize>,
-    /// Sessions whose agreement will be or was renewed.
-    renewed: BTreeSet<String>,
-    lost: BTreeSet<String>,
+    fails_until: Timestamp,
+    stalls_until: Timestamp,
+    /// After so many more effects the host crashes, and is down for so long.
+    crash: Option<(u32, Span)>,
+    parties: BTreeMap<Party, Participant>,
+    driver: Driver,
+    callers: u64,
     checker: Checker,
     tally: Tally,
     digest: Fnv,
     trace: Option<Vec<String>>,
-    crashes: BTreeSet<u64>,
 }
 
-enum Write {
-    Persist(Persist),
-    Expired(Vec<Lease>),
-    Cut(Vec<Lease>),
-    Reclaim(usize, Reclaim),
-}
+/// What the host's clock shows at the beginning: ten days after its epoch, so that it can jump back.
+const BEGIN: u64 = 864_000_000;
 
 /// More steps than any run needs.
 const MOST_STEPS: u64 = 1_000_000;
 
-/// Nothing crashes after that, so that a run comes to rest.
-const QUIET_AFTER: Timestamp = Timestamp::from_millis(90_000);
+/// Every so many acknowledged commits a state is restored from disk and compared.
+const COMPARED: u64 = 64;
 
-/// When everything is over.
-const END: Timestamp = Timestamp::from_millis(86_400_000);
-
-pub(crate) fn run<C: Coordinator>(
+pub(crate) fn run<S: Subject>(
     options: &Options,
     seed: u64,
     plan: &Plan,
-    host: C,
+    subject: S,
     record: bool,
 ) -> Ran {
+    run_in(options, seed, plan, subject, record, Shape::Whole)
+}
+
+/// A run in a world of a certain shape. In one of two halves nothing happens but scaling requests.
+pub(crate) fn run_in<S: Subject>(
+    options: &Options,
+    seed: u64,
+    plan: &Plan,
+    subject: S,
+    record: bool,
+    shape: Shape,
+) -> Ran {
     let chance = Chance::new(seed);
-    let scene = Scene::random(options, chance);
-    let capacities = scene.capacities();
-    let wishes = scene.wishes(options, chance);
-    let notices = scene.notices(chance);
-    let services = scene.services().cloned().map(Party::Service);
-    let parties = services
-        .chain(scene.suppliers().cloned().map(Party::Provider))
-        .map(|party| (party, Participant::default()))
-        .collect();
+    let world = World::random(options, chance, shape);
+    let mut script = Script::random(options, &world, chance);
+    if shape == Shape::Halves {
+        let asks = |happening: &Happening| {
+            matches!(happening, Happening::Request(_) | Happening::Cancel { .. })
+        };
+        script.happenings.retain(|(_, happening)| asks(happening));
+    }
+    let steady = if plan.moves { options.passes * 7 / 10 } else { 0 };
+    let loads = world.services.iter().enumerate().map(|(number, service)| {
+        (service.name.clone(), Loads::random(number, options.passes, steady, chance))
+    });
+    let happenings = script.happenings.len();
     let mut run = Run {
         options,
         plan,
         chance,
-        capacities: capacities.clone().into_iter().collect(),
-        checker: Checker::new(capacities),
-        scene,
-        wishes,
-        notices,
-        host,
+        shape,
+        setup: world.changes(),
+        loads: loads.collect(),
+        script,
+        subject,
         up: false,
         epoch: 0,
-        parties,
         queue: BTreeMap::new(),
         events: 0,
         now: Timestamp::default(),
+        ahead: 0,
         wake: None,
-        records: BTreeMap::new(),
-        writes: VecDeque::new(),
+        disk: Disk::default(),
         last_write: Timestamp::default(),
-        awaited: BTreeMap::new(),
-        opened: BTreeSet::new(),
-        announced: BTreeSet::new(),
-        heard: BTreeSet::new(),
-        renewed: BTreeSet::new(),
-        lost: BTreeSet::new(),
+        fails_until: Timestamp::default(),
+        stalls_until: Timestamp::default(),
+        crash: None,
+        parties: BTreeMap::new(),
+        driver: Driver::default(),
+        callers: 0,
+        checker: Checker::default(),
         tally: Tally::default(),
         digest: Fnv::default(),
         trace: record.then(Vec::new),
-        crashes: BTreeSet::new(),
     };
-    let violation = run.all().err();
+    let default = haggle_model::ScalingPolicy::default();
+    run.checker.books.policies.insert(default.name.clone(), default);
+    let violation = match catch_unwind(AssertUnwindSafe(|| run.all())) {
+        Ok(check) => check.err(),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+            Some((Rule::Panic, text.unwrap_or("it panics").to_owned()))
+        }
+    };
     run.tally.digest = run.digest.0;
-    let Run { tally, trace, crashes, .. } = run;
-    Ran { tally, trace: trace.unwrap_or_default(), violation, crashes }
+    let Run { tally, trace, disk, .. } = run;
+    Ran { tally, trace: trace.unwrap_or_default(), violation, happenings, decisions: disk.log }
 }
 
-impl<C: Coordinator> Run<'_, C> {
+impl<S: Subject> Run<'_, S> {
     fn all(&mut self) -> Check {
-        self.schedule(Span::ZERO, Event::Up);
-        for (number, wish) in self.wishes.clone().into_iter().enumerate() {
-            if self.plan.wants(number) {
-                self.schedule(wish.at.since(self.now), Event::Open(number));
-                if let Some(cancel) = wish.cancel {
-                    self.schedule(cancel.since(self.now), Event::Cancel(number));
-                }
-            }
+        self.start()?;
+        self.schedule(Span::ZERO, Event::Setup(0));
+        for pass in 0..self.options.passes {
+            let at = INTERVAL.as_millis() * pass + 1500;
+            self.schedule(Span::from_millis(at), Event::Pass(pass));
         }
-        for (number, notice) in self.notices.clone().into_iter().enumerate() {
-            if self.plan.reclaims {
-                self.schedule(notice.at.since(self.now), Event::Reclaim(number));
+        for number in 0..self.script.happenings.len() {
+            if let Some((at, _)) = self.script.happenings.get(number)
+                && self.plan.has(number)
+            {
+                self.schedule(at.since(self.now), Event::Happen(number));
             }
         }
         while let Some(((at, _), event)) = self.queue.pop_first() {
             self.now = at;
-            self.step(event)?;
+            self.take(event)?;
+            self.checker.callers.check(self.now)?;
+            self.wake_in_time();
             if self.tally.steps > MOST_STEPS {
-                return fail(Rule::End, "the run does not come to rest".into());
+                return fail(Rule::Rest, "the run does not come to rest".into());
             }
         }
-        self.now = END;
-        self.tick()?;
-        while let Some(write) = self.writes.pop_front() {
-            self.write(write)?;
+        self.rest()
+    }
+
+    /// Nothing more is going to happen.
+    fn rest(&mut self) -> Check {
+        let open = self.subject.newest().open_sessions();
+        if open > 0 {
+            return fail(Rule::Rest, format!("{open} negotiation(s) are open"));
         }
-        self.checker.rest(&self.host, &self.lost)?;
-        self.count();
+        if !self.checker.callers.is_empty() {
+            return fail(Rule::Rest, "somebody waits".into());
+        }
         Ok(())
     }
 
-    fn step(&mut self, event: Event) -> Check {
-        self.tally.steps += 1;
-        if self.up {
-            self.tick()?;
-        }
+    fn take(&mut self, event: Event) -> Check {
         match event {
-            Event::Open(number) => self.open(number)?,
-            Event::Cancel(number) => self.cancel(number)?,
-            Event::Reclaim(number) => self.reclaim(number)?,
-            Event::TakeBack(reclaim) => self.take_back(&reclaim),
-            Event::Renew(number) => self.renew(number),
-            Event::Arrive(message) if message.to == Party::Session => self.arrive(*message)?,
-            Event::Arrive(message) => self.deliver(&message)?,
-            Event::Written { epoch } => {
-                if epoch == self.epoch
-                    && let Some(write) = self.writes.pop_front()
-                {
-                    self.write(write)?;
+            Event::Setup(place) => self.set_up(place),
+            Event::Pass(pass) => self.pass(pass),
+            Event::Happen(number) => self.happen(number),
+            Event::Wake => {
+                self.wake = None;
+                match self.subject.newest().next_due() {
+                    Some(due) if self.up && due <= self.clock() => self.feed(Input::Tick),
+                    _ => Ok(()),
                 }
             }
-            Event::Acknowledged { epoch, session } => {
-                if epoch == self.epoch && self.up {
-                    self.say(|| format!("host: {session} is durable"));
-                    self.awaited.remove(&session);
-                    let effects = self.host.persisted(&session, &self.scene, self.now);
-                    self.carry_out(effects)?;
-                }
+            Event::Consulted { epoch, answers } if epoch == self.epoch => {
+                self.feed(Input::Consulted(answers))
             }
-            Event::Wake => self.wake = None,
-            Event::Up => self.start()?,
+            Event::Arrive(message) => {
+                self.arrive(&message);
+                Ok(())
+            }
+            Event::Reply { epoch, input } if epoch == self.epoch => self.feed(*input),
+            Event::Said(message) if self.up => {
+                let caller = self.caller(Span::ZERO);
+                self.feed(Input::Message { caller, message })
+            }
+            Event::Write { epoch } if epoch == self.epoch => self.write(),
+            Event::Acknowledge { epoch, id } if epoch == self.epoch => self.acknowledge(id),
+            Event::Refuse { epoch, id } if epoch == self.epoch => self.refuse(id),
+            Event::Up => self.start(),
+            _ => Ok(()),
         }
-        self.perhaps_crash();
+    }
+
+    /// The documents with which everything begins, a few at a time.
+    fn set_up(&mut self, place: usize) -> Check {
+        let Some(change) = self.setup.get(place).cloned() else { return Ok(()) };
+        self.schedule(Span::from_millis(20), Event::Setup(place + 1));
+        self.change(change)
+    }
+
+    fn pass(&mut self, pass: u64) -> Check {
         if !self.up {
             return Ok(());
         }
-        if let Some(due) = self.host.next_due()
-            && self.wake.is_none_or(|wake| due < wake || wake < self.now)
-        {
-            self.wake = Some(due);
-            self.schedule(due.since(self.now), Event::Wake);
+        self.tally.passes += 1;
+        self.checker.flapping.pass();
+        let (now, known) = (self.clock(), if self.plan.moves { pass } else { 0 });
+        let mut facts = Facts::default();
+        for (service, loads) in &self.loads {
+            loads.facts(service, known, now, &mut facts);
         }
-        let written: BTreeSet<LeaseId> = self
-            .writes
-            .iter()
-            .flat_map(|write| match write {
-                Write::Persist(persist) => persist.leases.as_slice(),
-                Write::Expired(leases) | Write::Cut(leases) => leases.as_slice(),
-                Write::Reclaim(..) => &[],
-            })
-            .map(|lease| lease.id.clone())
-            .collect();
-        let between = Between { awaited: &self.awaited, written: &written };
-        self.checker.step(&self.host, &between, self.now)
+        let Facts { observed, forecasts, risks, tiers } = facts;
+        let reports = self.driver.reports(self.chance, self.now);
+        let inputs = [
+            (observed.is_empty(), Input::Observed(observed)),
+            (forecasts.is_empty(), Input::Forecasts(forecasts)),
+            (risks.is_empty(), Input::Risks(risks)),
+            (tiers.is_empty(), Input::Tiers(tiers)),
+            (reports.is_empty(), Input::Driver(reports)),
+        ];
+        for (is_empty, input) in inputs {
+            if !is_empty {
+                self.feed(input)?;
+            }
+        }
+        self.feed(Input::Reconcile(Scope::All))?;
+        if !self.up {
+            return Ok(());
+        }
+        let snapshot = self.subject.snapshot();
+        self.checker.passed(self.subject.newest(), &snapshot, &self.disk)
     }
 
-    fn perhaps_crash(&mut self) {
-        let step = self.tally.steps;
-        let mut rng = self.chance.rng("crash", step);
-        let due = self.now < QUIET_AFTER && rng.f64() < self.options.crash;
-        if !due || !self.plan.crashes(step) {
+    /// Has the core take something in, and does what it wants.
+    fn feed(&mut self, input: Input) -> Check {
+        if !self.up {
+            return Ok(());
+        }
+        self.tally.steps += 1;
+        self.note_causes(&input);
+        self.say(|| brief_input(&input));
+        let (now, settles) = (self.clock(), matches!(input, Input::Committed(_)));
+        let fails = matches!(input, Input::CommitFailed(..));
+        let asks = matches!(input, Input::Reclaim { .. } | Input::Change { .. });
+        let effects = self.subject.step(now, input);
+        self.digest.add(&self.now.as_millis().to_le_bytes());
+        self.digest.add(&(effects.len() as u64).to_le_bytes());
+        let newest = self.subject.newest();
+        if asks {
+            self.checker.books.taken_in(self.callers, newest.now());
+        }
+        if fails {
+            self.checker.undone(&self.disk);
+            let snapshot = self.subject.snapshot();
+            if let Err(text) = snapshot.same_durable(newest) {
+                return fail(Rule::Undone, text);
+            }
+        }
+        let writes = effects.iter().find_map(|effect| match effect {
+            Effect::Commit { writes, .. } => Some(writes.as_slice()),
+            _ => None,
+        });
+        self.checker.stepped(newest, writes.unwrap_or_default())?;
+        if settles && self.disk.written().is_none() {
+            self.checker.settled(&self.subject.snapshot(), &self.disk)?;
+        }
+        self.carry_out(effects)
+    }
+
+    /// What the host's clock shows.
+    fn clock(&self) -> Timestamp {
+        self.clock_at(self.now)
+    }
+
+    fn clock_at(&self, at: Timestamp) -> Timestamp {
+        Timestamp::from_millis((BEGIN + at.as_millis()).saturating_add_signed(self.ahead))
+    }
+
+    /// A caller who waits for so long, and as much longer as the store may take.
+    fn caller(&mut self, patience: Span) -> Caller {
+        self.callers += 1;
+        let slack = Span::from_millis(MOST_STALL.as_millis() * 2 + 3000);
+        self.checker.callers.asks(self.callers, self.now + patience + slack);
+        Caller(self.callers)
+    }
+
+    fn wake_in_time(&mut self) {
+        if !self.up {
             return;
         }
-        let down = Span::from_millis(rng.u64(1..800));
-        let node = rng.usize(0..=self.parties.len());
-        if node > 0 {
-            if let Some((name, party)) = self.parties.iter_mut().nth(node - 1) {
-                party.crash(self.now + down);
-                let name = name.to_string();
-                self.say(|| format!("{name}: crashes"));
-                self.tally.crashes += 1;
-                self.crashes.insert(step);
-            }
-        } else if self.up {
-            self.say(|| "host: crashes".into());
-            self.tally.crashes += 1;
-            self.crashes.insert(step);
-            self.up = false;
-            self.epoch += 1;
-            self.writes.clear();
-            self.last_write = self.now;
-            self.awaited.clear();
-            self.heard.clear();
-            self.wake = None;
-            self.checker.crashed();
-            for session in &self.opened {
-                let known = self.checker.outcome(session).is_some();
-                if !known && !self.records.contains_key(session) {
-                    self.lost.insert(session.clone());
-                }
-            }
-            self.schedule(down, Event::Up);
-        }
-    }
-
-    fn count(&mut self) {
-        self.tally.vanished = self.lost.len() as u64;
-        for session in &self.opened {
-            match self.checker.outcome(session) {
-                Some(Outcome::Agreed(agreement)) => {
-                    let kind = match agreement.reduced {
-                        true => &mut self.tally.reduced,
-                        false => &mut self.tally.confirmed,
-                    };
-                    *kind += 1;
-                    self.tally.rounds.push(agreement.rounds);
-                }
-                Some(Outcome::Failed { rounds, .. }) => {
-                    self.tally.failed += 1;
-                    self.tally.rounds.push(*rounds);
-                }
-                None => {}
-            }
+        let Some(due) = self.subject.newest().next_due() else { return };
+        let after = Span::from_millis(due.since(self.clock()).as_millis().max(1));
+        let at = self.now + after;
+        if self.wake.is_none_or(|wake| at < wake || wake < self.now) {
+            self.wake = Some(at);
+            self.schedule(after, Event::Wake);
         }
     }
 
@@ -304,17 +365,33 @@ impl<C: Coordinator> Run<'_, C> {
         self.queue.insert((self.now + after, self.events), event);
     }
 
-    /// A generator for what happens now.
-    fn draw(&self, purpose: &str) -> fastrand::Rng {
-        self.chance.rng(purpose, self.now.as_millis())
+    fn say(&mut self, line: impl FnOnce() -> String) {
+        let (now, clock, step) = (self.now, self.clock(), self.tally.steps);
+        if let Some(trace) = &mut self.trace {
+            let line = line();
+            trace.push(format!("{:>8}ms {clock} #{step:<4} {line}", now.as_millis()));
+        }
     }
 
-    fn say(&mut self, line: impl FnOnce() -> String) {
-        let line = line();
-        self.digest.add(&self.now.as_millis().to_le_bytes());
-        self.digest.add(line.as_bytes());
-        if let Some(trace) = &mut self.trace {
-            trace.push(format!("{:>8} #{:<5} {line}", millis(self.now), self.tally.steps));
+    fn crash(&mut self, down: Span) -> Check {
+        self.say(|| format!("host: crashes for {down}"));
+        self.tally.crashes += 1;
+        self.epoch += 1;
+        self.up = false;
+        self.wake = None;
+        self.lose()?;
+        self.schedule(down, Event::Up);
+        Ok(())
+    }
+
+    fn call(&mut self, consultation: &Consultation) {
+        self.tally.consultations += 1;
+        let faults = self.plan.faults;
+        let said =
+            plugin::call(consultation, self.chance, (faults, self.shape), self.plan.delays, self.now);
+        if let Some(said) = said {
+            let (epoch, answers) = (self.epoch, said.answers);
+            self.schedule(said.after, Event::Consulted { epoch, answers });
         }
     }
 }

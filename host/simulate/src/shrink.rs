@@ -1,79 +1,54 @@
+use std::collections::BTreeSet;
+
 use crate::{
-    coordinator::Coordinator,
     options::Options,
     plan::Plan,
     report::Violation,
     run::{Ran, run},
+    subject::Subject,
 };
 
 /// The longest trace of a violation that is kept; its end is what matters.
 const MOST_LINES: usize = 2_000;
 
-/// Leaves out of a run whatever is not needed for a violation of the same rule: negotiations, crashes,
-/// then reclaims, losses, duplicates and delays, until nothing more can be left out.
-pub(crate) fn shrink<C: Coordinator>(
+/// Leaves out of a run whatever is not needed for a violation of the same rule: first large parts of the
+/// script, then smaller ones down to single happenings, then kinds of trouble.
+pub(crate) fn shrink<S: Subject>(
     options: &Options,
     seed: u64,
     found: &Ran,
-    host: &impl Fn() -> C,
+    subject: &impl Fn() -> S,
 ) -> Option<Violation> {
     let rule = found.violation.as_ref()?.0;
     let fails = |plan: &Plan| {
-        let ran = run(options, seed, plan, host(), false);
+        let ran = run(options, seed, plan, subject(), false);
         ran.violation.as_ref().is_some_and(|(seen, _)| *seen == rule)
     };
-    let wishes = (0..options.sessions).collect();
-    let mut plan =
-        Plan { wishes: Some(wishes), crash_steps: Some(found.crashes.clone()), ..Plan::whole() };
-    loop {
-        let before = plan.clone();
-        for smaller in smaller(&plan) {
+    let mut plan = Plan { happenings: Some((0..found.happenings).collect()), ..Plan::whole() };
+    let mut size = found.happenings.div_ceil(2);
+    while size > 0 {
+        let all: Vec<usize> = plan.happenings.iter().flatten().copied().collect();
+        for part in all.chunks(size) {
+            let left: BTreeSet<usize> =
+                plan.happenings.iter().flatten().filter(|n| !part.contains(n)).copied().collect();
+            let smaller = Plan { happenings: Some(left), ..plan.clone() };
             if fails(&smaller) {
                 plan = smaller;
-                break;
             }
         }
-        if plan == before {
-            break;
+        size = if size == 1 { 0 } else { size.div_ceil(2) };
+    }
+    for place in 0..plan.clone().switches().len() {
+        let mut smaller = plan.clone();
+        if let Some((_, on)) = smaller.switches().into_iter().nth(place) {
+            *on = false;
+        }
+        if fails(&smaller) {
+            plan = smaller;
         }
     }
-    let Ran { tally, mut trace, violation, .. } = run(options, seed, &plan, host(), true);
+    let Ran { tally, mut trace, violation, .. } = run(options, seed, &plan, subject(), true);
     let (rule, text) = violation?;
     trace.drain(..trace.len().saturating_sub(MOST_LINES));
     Some(Violation { seed, step: tally.steps, rule, text, needs: plan.to_string(), trace })
-}
-
-/// Every plan with one thing less.
-fn smaller(plan: &Plan) -> Vec<Plan> {
-    let mut plans = Vec::new();
-    for wish in plan.wishes.iter().flatten() {
-        let mut fewer = plan.clone();
-        fewer.wishes.iter_mut().for_each(|wishes| {
-            wishes.remove(wish);
-        });
-        plans.push(fewer);
-    }
-    if plan.crash_steps.as_ref().is_some_and(|steps| !steps.is_empty()) {
-        plans.push(Plan { crash_steps: Some(Default::default()), ..plan.clone() });
-    }
-    for step in plan.crash_steps.iter().flatten() {
-        let mut fewer = plan.clone();
-        fewer.crash_steps.iter_mut().for_each(|steps| {
-            steps.remove(step);
-        });
-        plans.push(fewer);
-    }
-    if plan.reclaims {
-        plans.push(Plan { reclaims: false, ..plan.clone() });
-    }
-    if plan.loses {
-        plans.push(Plan { loses: false, ..plan.clone() });
-    }
-    if plan.duplicates {
-        plans.push(Plan { duplicates: false, ..plan.clone() });
-    }
-    if plan.delays {
-        plans.push(Plan { delays: false, ..plan.clone() });
-    }
-    plans
 }

@@ -7,7 +7,7 @@ use haggle_model::{Name, Owner, Quantities, Window};
 use super::{CLOSE, Next, Output, Session, State, buying::Purchase};
 use crate::{
     Clearing, Context, InventoryUnit, Order, Request, Spread, clear, clear_in_turn, clear_together,
-    room,
+    leased_replicas, room,
 };
 
 /// How the replicas of a service are placed.
@@ -146,8 +146,9 @@ impl Session {
             orders.filter(|order| order.request.count > order.has).collect()
         };
         let placements = |orders: &[Order<'_>], clearings: Vec<Clearing>| {
-            let before =
-                |p: &&Arc<Purchase>| (p.request.service.clone(), Placement::AsBefore(p.leased));
+            let before = |p: &&Arc<Purchase>| {
+                (p.request.service.clone(), Placement::AsBefore(self.leased(p, cx)))
+            };
             let mut placements: BTreeMap<_, _> = wanted.iter().map(before).collect();
             for (order, clearing) in orders.iter().zip(clearings) {
                 if clearing.count > order.has {
@@ -177,7 +178,8 @@ impl Session {
 
     /// For so many replicas in all.
     fn order<'a>(&self, purchase: &'a Purchase, count: u32, cx: &Context<'_>) -> Order<'a> {
-        let Purchase { request, inventory, bids, leased, beside, .. } = purchase;
+        let Purchase { request, inventory, bids, beside, .. } = purchase;
+        let leased = self.leased(purchase, cx);
         let replaced = self.replaced_replicas(&request.service, cx);
         let held = inventory.iter().map(|unit| {
             let (provider, unit) = (unit.provider.clone(), unit.unit.id.clone());
@@ -187,6 +189,14 @@ impl Session {
         let request = Request { count: count.saturating_sub(*beside), ..request.clone() };
         let has = leased.saturating_sub(*beside);
         Order { held: held.collect(), request, bids, inventory, has }
+    }
+
+    /// How many replicas the buyer has leased by now: another negotiation may have leased more since bids were
+    /// called for, and those are not given up for fewer.
+    fn leased(&self, purchase: &Purchase, cx: &Context<'_>) -> u32 {
+        let Request { service, window, .. } = &purchase.request;
+        let standing = self.standings.get(service);
+        standing.map_or(0, |s| leased_replicas(cx.ledger, &s.service, *window))
     }
 
     /// How many replicas a service needs for what it plans itself and for all that it has promised, that

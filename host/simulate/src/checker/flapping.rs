@@ -1,0 +1,154 @@
+//! A service does not go back to where it came from without a cause.
+
+use std::collections::BTreeMap;
+
+use haggle_control::State;
+use haggle_model::{Decision, LeaseState, Name, Owner, ScalingPolicy, ScalingReason, Timestamp};
+
+use super::{Check, fail};
+use crate::report::Rule;
+
+/// What may make a service go back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Cause {
+    /// What is known of its load has changed. That raises a service at any time, and lowers it once the
+    /// stabilization window is over.
+    Load,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Flapping {
+    /// Counts inputs.
+    step: u64,
+    /// The first input of the latest pass.
+    pass: u64,
+    services: BTreeMap<Name, History>,
+    /// When there was last a cause for everybody.
+    everybody: u64,
+    /// When windows of requests begin or end.
+    edges: std::collections::BTreeSet<Timestamp>,
+}
+
+#[derive(Debug, Default)]
+struct History {
+    up: Option<Turn>,
+    down: Option<Turn>,
+    load: u64,
+    other: u64,
+    /// Its leased replicas, when it was looked at last.
+    leased: u32,
+    /// What is promised of it.
+    promised: f64,
+}
+
+#[derive(Clone, Debug)]
+struct Turn {
+    step: u64,
+    /// The first input of its pass.
+    pass: u64,
+    at: Timestamp,
+    to: u32,
+    reason: ScalingReason,
+}
+
+impl Flapping {
+    /// There is a cause for a service.
+    pub(crate) fn cause(&mut self, service: &Name, cause: Cause) {
+        let step = self.step;
+        let history = self.services.entry(service.clone()).or_default();
+        match cause {
+            Cause::Load => history.load = step,
+        }
+    }
+
+    /// There is a cause for everybody.
+    pub(crate) fn everybody(&mut self) {
+        self.everybody = self.step;
+    }
+
+    /// What was granted begins and ends: both are a cause then.
+    pub(crate) fn edges(&mut self, window: haggle_model::Window) {
+        self.edges.extend([window.start, window.end]);
+    }
+
+    /// A pass begins. What becomes known with it is known to all decisions that follow from it.
+    pub(crate) fn pass(&mut self) {
+        self.pass = self.step;
+    }
+
+    /// Another input comes at a time of the host's clock.
+    pub(crate) fn next(&mut self, now: Timestamp) {
+        self.step += 1;
+        while self.edges.first().is_some_and(|edge| *edge <= now) {
+            self.edges.pop_first();
+            self.everybody();
+        }
+    }
+
+    /// What services can count on: less of it is a cause.
+    pub(crate) fn leases(&mut self, state: &State) {
+        let (now, step) = (state.now(), self.step);
+        let mut sums: BTreeMap<&Name, (u32, f64)> = BTreeMap::new();
+        let counts = |lease: &&haggle_model::Lease| {
+            lease.state == LeaseState::Confirmed && lease.window.contains(now)
+        };
+        for lease in state.ledger().leases().filter(counts) {
+            match &lease.owner {
+                Owner::Unit { .. } => sums.entry(&lease.holder).or_default().0 += lease.replicas,
+                Owner::Service(name) => {
+                    let amount = lease.amounts.iter().map(|(_, amount)| amount).sum::<f64>();
+                    sums.entry(name).or_default().1 += amount;
+                }
+            }
+        }
+        for (service, known) in state.services() {
+            let (leased, promised) = sums.get(&service.name).copied().unwrap_or_default();
+            let history = self.services.entry(service.name.clone()).or_default();
+            if leased < history.leased && leased < known.replicas {
+                history.other = step;
+            }
+            if (promised - history.promised).abs() > 1e-6 {
+                history.load = step;
+            }
+            (history.leased, history.promised) = (leased, promised);
+        }
+    }
+
+    /// A service is scaled.
+    pub(crate) fn decided(&mut self, decision: &Decision, policy: Option<&ScalingPolicy>) -> Check {
+        let everybody = self.everybody;
+        let Decision { service, at, from, to, reason, .. } = decision;
+        let history = self.services.entry(service.clone()).or_default();
+        let turn = Turn { step: self.step, pass: self.pass, at: *at, to: *to, reason: *reason };
+        let goes_up = to > from;
+        let before = if goes_up { &history.down } else { &history.up };
+        let found = before.as_ref().filter(|before| {
+            let window = policy.map(|policy| policy.scaling.stabilization).unwrap_or_default();
+            at.since(before.at) < window && before.at <= *at
+        });
+        let other = history.other.max(everybody);
+        let caused = |before: &Turn| {
+            // What was raised by a request or lowered by a lost lease is no measure.
+            let by_load = goes_up && history.load > before.pass;
+            let exempt = matches!(
+                (goes_up, before.reason, reason),
+                (_, _, ScalingReason::LeaseEnded | ScalingReason::Request)
+                    | (_, ScalingReason::Request | ScalingReason::LeaseEnded, _)
+            );
+            by_load || exempt || other > before.step
+        };
+        if let Some(before) = found.filter(|before| !caused(before)) {
+            let text = format!(
+                "{service} goes from {from} to {to} at {at} ({}), after it went to {} at {}",
+                decision.explanation, before.to, before.at
+            );
+            return fail(Rule::Flapping, text);
+        }
+        if goes_up {
+            history.up = Some(turn);
+        } else {
+            history.down = Some(turn);
+        }
+        Ok(())
+    }
+}

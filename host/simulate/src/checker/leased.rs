@@ -1,0 +1,80 @@
+//! No service has more replicas than it has leased, but for those that it has in any case, and but for a while
+//! in which it negotiates for others.
+
+use std::collections::BTreeMap;
+
+use haggle_control::State;
+use haggle_model::{Decision, LeaseState, Name, Owner, Span, Timestamp};
+
+use super::{Check, fail};
+use crate::{report::Rule, world::INTERVAL};
+
+/// So long may a service negotiate for replicas in place of those that it has lost: longer than any deadline.
+const PATIENCE: Span = Span::from_secs(120);
+
+/// Since when services have had more replicas than leases.
+#[derive(Debug, Default)]
+pub(crate) struct Leased {
+    short: BTreeMap<Name, Timestamp>,
+}
+
+/// How many replicas a service may have by its leases; none where it needs none.
+fn most(service: &Name, state: &State) -> Option<u32> {
+    let (service, _) = state.service(service).ok()?;
+    state.catalog().providers().next()?;
+    if service.replica.uses.is_zero() {
+        return None;
+    }
+    let now = state.now();
+    let places = state.ledger().leases_of(&service.name).filter(|lease| {
+        lease.state == LeaseState::Confirmed
+            && lease.window.contains(now)
+            && matches!(lease.owner, Owner::Unit { .. })
+    });
+    let leased = places.map(|lease| lease.replicas).fold(0, u32::saturating_add);
+    Some(leased.max(service.replicas.min))
+}
+
+/// A service was raised, and this is the state at the end of that step.
+pub(crate) fn raised(decision: &Decision, state: &State) -> Check {
+    let Decision { service, from, to, .. } = decision;
+    match most(service, state) {
+        Some(most) if to > from && *to > most => {
+            let text = format!("{service} goes from {from} to {to}, and may have {most}");
+            fail(Rule::Leased, text)
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Leased {
+    /// Notes who has too many.
+    pub(crate) fn look(&mut self, state: &State) {
+        let now = state.now();
+        for (service, known) in state.services() {
+            let name = &service.name;
+            if most(name, state).is_some_and(|most| known.replicas > most) {
+                let since = self.short.entry(name.clone()).or_insert(now);
+                *since = (*since).min(now);
+            } else {
+                self.short.remove(name);
+            }
+        }
+    }
+
+    /// Whether anybody has had too many for too long.
+    pub(crate) fn check(&self, state: &State) -> Check {
+        let now = state.now();
+        let late = |(_, since): &(&Name, &Timestamp)| {
+            now.since(**since) > PATIENCE + INTERVAL + INTERVAL
+        };
+        match self.short.iter().find(late) {
+            Some((name, since)) if state.service(name).is_ok() => {
+                let replicas = state.service(name).map_or(0, |(_, known)| known.replicas);
+                let text = format!("{name} has had {replicas} replicas without leases since {since}");
+                fail(Rule::Leased, text)
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+use std::sync::Arc;
+
+use haggle_control::{Control, Effect, Input, Options, Restored, State};
+use haggle_model::Timestamp;
+
+/// What is put to the test. [`Sound`] is the core as it is; tests put broken ones in its place, to see that
+/// the checker notices.
+pub trait Subject {
+    /// As [`Control::step`].
+    fn step(&mut self, now: Timestamp, input: Input) -> Vec<Effect>;
+    /// As [`Control::snapshot`].
+    fn snapshot(&self) -> Arc<State>;
+    /// As [`Control::newest`].
+    fn newest(&self) -> &State;
+    /// Begins anew with what is on disk, as [`Control::restore`]; everything else is lost.
+    fn restore(&mut self, options: Options, disk: Restored, now: Timestamp) -> Vec<Effect>;
+}
+
+/// The core as it is.
+#[derive(Debug)]
+pub struct Sound(Control);
+
+impl Default for Sound {
+    fn default() -> Self {
+        Self(Control::new(Options::default(), Timestamp::default()))
+    }
+}
+
+impl Subject for Sound {
+    fn step(&mut self, now: Timestamp, input: Input) -> Vec<Effect> {
+        self.0.step(now, input)
+    }
+
+    fn snapshot(&self) -> Arc<State> {
+        self.0.snapshot()
+    }
+
+    fn newest(&self) -> &State {
+        self.0.newest()
+    }
+
+    fn restore(&mut self, options: Options, disk: Restored, now: Timestamp) -> Vec<Effect> {
+        let (control, effects) = Control::restore(options, disk, now);
+        self.0 = control;
+        effects
+    }
+}
