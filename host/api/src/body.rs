@@ -4,10 +4,7 @@ use axum::{
 };
 use tokio_stream::StreamExt;
 
-use crate::{
-    Problem, ProblemKind,
-    problem::Answer,
-};
+use crate::{Problem, ProblemKind, problem::Answer};
 
 /// The most bytes of a JSON document.
 pub(crate) const JSON_BYTES: usize = 2 << 20;

@@ -102,10 +102,6 @@ async fn get(State(api): State<Api>, Path(name): Path<Name>) -> Answer<Json<Cale
     params(("name" = Name, Path, description = "The event", example = "spring-sale")),
     responses((status = 204, description = "It is gone"), ChangeProblems)
 )]
-async fn delete(
-    State(api): State<Api>,
-    By(by): By,
-    Path(name): Path<Name>,
-) -> Answer<StatusCode> {
+async fn delete(State(api): State<Api>, By(by): By, Path(name): Path<Name>) -> Answer<StatusCode> {
     api.delete(by, Change::DeleteEvent(name)).await
 }

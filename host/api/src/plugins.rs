@@ -66,11 +66,7 @@ async fn get(State(api): State<Api>, Path(name): Path<Name>) -> Answer<Json<Plug
     params(("name" = Name, Path, description = "The plugin", example = "seasonal")),
     responses((status = 204, description = "It is gone"), ChangeProblems)
 )]
-async fn delete(
-    State(api): State<Api>,
-    By(by): By,
-    Path(name): Path<Name>,
-) -> Answer<StatusCode> {
+async fn delete(State(api): State<Api>, By(by): By, Path(name): Path<Name>) -> Answer<StatusCode> {
     api.finish(|host| async move { host.delete_plugin(by, &name).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -113,11 +113,7 @@ async fn get(State(api): State<Api>, Path(name): Path<Name>) -> Answer<Json<Prov
     params(("name" = Name, Path, description = "The provider", example = "north")),
     responses((status = 204, description = "It is gone"), ChangeProblems)
 )]
-async fn delete(
-    State(api): State<Api>,
-    By(by): By,
-    Path(name): Path<Name>,
-) -> Answer<StatusCode> {
+async fn delete(State(api): State<Api>, By(by): By, Path(name): Path<Name>) -> Answer<StatusCode> {
     api.delete(by, Change::DeleteProvider(name)).await
 }
 

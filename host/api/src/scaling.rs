@@ -14,7 +14,10 @@ use crate::{
 };
 
 pub(crate) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::default().routes(routes!(request)).routes(routes!(get, cancel)).routes(routes!(amend))
+    OpenApiRouter::default()
+        .routes(routes!(request))
+        .routes(routes!(get, cancel))
+        .routes(routes!(amend))
 }
 
 /// Ask to scale a service
@@ -84,10 +87,7 @@ async fn request(
     params(("id" = String, Path, description = "The request, which is also its negotiation")),
     responses((status = 200, description = "Where it stands", body = Progress), ReadProblems)
 )]
-async fn get(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-) -> Answer<axum::Json<Progress>> {
+async fn get(State(api): State<Api>, Path(id): Path<String>) -> Answer<axum::Json<Progress>> {
     api.read(move |host| Ok(host.progress(&id)?)).await.map(axum::Json)
 }
 
@@ -104,11 +104,7 @@ async fn get(
     params(("id" = String, Path, description = "The request, or the negotiation of one of its windows")),
     responses((status = 204, description = "It is given up"), ChangeProblems)
 )]
-async fn cancel(
-    State(api): State<Api>,
-    By(by): By,
-    Path(id): Path<String>,
-) -> Answer<StatusCode> {
+async fn cancel(State(api): State<Api>, By(by): By, Path(id): Path<String>) -> Answer<StatusCode> {
     api.finish(|host| async move { host.cancel(by, &id).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -15,7 +15,10 @@ use crate::{
 };
 
 pub(crate) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::default().routes(routes!(list)).routes(routes!(put, get, delete)).routes(routes!(replicas))
+    OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(put, get, delete))
+        .routes(routes!(replicas))
 }
 
 /// Every service.
@@ -118,11 +121,7 @@ async fn get(State(api): State<Api>, Path(name): Path<Name>) -> Answer<Json<Serv
     params(("name" = Name, Path, description = "The service", example = "checkout")),
     responses((status = 204, description = "It is gone"), ChangeProblems)
 )]
-async fn delete(
-    State(api): State<Api>,
-    By(by): By,
-    Path(name): Path<Name>,
-) -> Answer<StatusCode> {
+async fn delete(State(api): State<Api>, By(by): By, Path(name): Path<Name>) -> Answer<StatusCode> {
     api.delete(by, Change::DeleteService(name)).await
 }
 

@@ -8,9 +8,7 @@ use tokio::{
     task::{JoinError, spawn_blocking},
 };
 
-use crate::{
-    problem::{Answer, Problem, ProblemKind},
-};
+use crate::problem::{Answer, Problem, ProblemKind};
 
 /// What every handler shares.
 #[derive(Clone)]

@@ -2,18 +2,24 @@ mod documents;
 mod openapi;
 mod plugins;
 mod problems;
+mod providers;
+mod reserving;
 mod streams;
+mod waiting;
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    path::Path,
+    sync::{Arc, LazyLock},
+};
 
+use super::{Host, testing::options};
 use axum::{
     body::{Body, to_bytes},
     http::{HeaderMap, Request, StatusCode, header},
 };
+use haggle_runtime::{Host, HostOptions};
 use serde_json::Value;
 use tower::ServiceExt;
-
-use super::{Host, testing::options};
 
 use super::{ApiOptions, Problem, ProblemKind, router};
 
@@ -54,7 +60,7 @@ impl Reply {
 
 async fn send_with(options: ApiOptions, request: Request<Body>) -> Reply {
     let host = tokio::task::spawn_blocking(|| Arc::clone(&HOST)).await.unwrap();
-    let response = router(host, options).oneshot(request).await.unwrap();
+    let response = router(host, &options).oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
     Reply { status: parts.status, headers: parts.headers, body }

@@ -2,7 +2,7 @@ use haggle_builtin::BUILTIN;
 use serde_json::{Value, json};
 
 use super::{delete, get, post, put};
-use crate::api::ProblemKind;
+use crate::ProblemKind;
 
 fn names(list: &Value) -> Vec<&str> {
     list["items"].as_array().unwrap().iter().filter_map(|item| item["name"].as_str()).collect()

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{get, request, send};
 
 /// What there is, by path.
-const ROUTES: [(&str, &[&str]); 29] = [
+const ROUTES: [(&str, &[&str]); 33] = [
     ("/", &["get"]),
     ("/healthz", &["get"]),
     ("/metrics", &["get"]),
@@ -30,11 +30,15 @@ const ROUTES: [(&str, &[&str]); 29] = [
     ("/v1/providers", &["get"]),
     ("/v1/providers/{name}", &["delete", "get", "put"]),
     ("/v1/providers/{name}/reclaims", &["post"]),
+    ("/v1/providers/{name}/reclaims/{unit}", &["delete"]),
+    ("/v1/reservations", &["get"]),
     ("/v1/samples", &["post"]),
     ("/v1/scaling-requests", &["post"]),
     ("/v1/scaling-requests/{id}", &["delete", "get"]),
+    ("/v1/scaling-requests/{id}/window", &["put"]),
     ("/v1/services", &["get"]),
     ("/v1/services/{name}", &["delete", "get", "put"]),
+    ("/v1/services/{name}/replicas", &["get"]),
 ];
 
 #[tokio::test]

@@ -3,7 +3,7 @@ use haggle_builtin::BUILTIN;
 use serde_json::json;
 
 use super::{Reply, delete, get, request, send};
-use crate::api::ProblemKind;
+use crate::ProblemKind;
 
 async fn upload(uri: &str, bytes: impl Into<Body>) -> Reply {
     send(Request::put(uri).body(bytes.into()).unwrap()).await

@@ -3,12 +3,10 @@ use axum::{
     http::{Request, header},
     response::IntoResponse,
 };
+use haggle_runtime::ErrorKind;
 
 use super::{delete, get, post, put, request, request_json, send, send_with};
-use crate::{
-    ErrorKind,
-    api::{ApiOptions, Problem, ProblemKind, body::JSON_BYTES},
-};
+use crate::{ApiOptions, Problem, ProblemKind, body::JSON_BYTES};
 
 const SERVICE: &str = r#"{"replica": {"serves": {"requests_per_second": 100}}}"#;
 
@@ -137,16 +135,17 @@ async fn bodies_that_are_too_large() {
     let reply = send(request_json("PUT", "/v1/services/large", document)).await;
     reply.is_problem(ProblemKind::TooLarge, &["2097152"]);
 
-    let options = ApiOptions { upload_bytes: 1000 };
+    let options = || ApiOptions { upload_bytes: 1000, ..ApiOptions::default() };
     let announced = Request::put("/v1/plugins/large")
         .header(header::CONTENT_LENGTH, 1001)
         .body(Body::from(vec![0; 1001]))
         .unwrap();
-    send_with(options, announced).await.is_problem(ProblemKind::TooLarge, &["1000"]);
+    send_with(options(), announced).await.is_problem(ProblemKind::TooLarge, &["1000"]);
 
     let chunks = std::iter::repeat_n(vec![0; 100], 11).map(Ok::<_, std::io::Error>);
     let streamed = Body::from_stream(tokio_stream::iter(chunks));
-    let reply = send_with(options, Request::put("/v1/plugins/large").body(streamed).unwrap()).await;
+    let reply =
+        send_with(options(), Request::put("/v1/plugins/large").body(streamed).unwrap()).await;
     reply.is_problem(ProblemKind::TooLarge, &["1000"]);
 }
 

@@ -10,24 +10,21 @@ use tokio_stream::StreamExt;
 use tower::ServiceExt;
 
 use super::{HOST, get, put, request};
-use crate::api::{
-    ApiOptions, assemble, router, serve,
-    state::{Api, Closing},
-};
+use crate::{ApiOptions, router, serve};
 
 const SERVICE: &str = r#"{"replica": {"serves": {"requests_per_second": 1}}}"#;
 
-async fn events(closing: Closing) -> Body {
+async fn events() -> Body {
     get("/healthz").await;
-    let api = Api::new(Arc::clone(&HOST), ApiOptions::default(), closing);
-    let response = assemble(api).oneshot(request("GET", "/v1/events")).await.unwrap();
+    let router = router(Arc::clone(&HOST), &ApiOptions::default());
+    let response = router.oneshot(request("GET", "/v1/events")).await.unwrap();
     assert_eq!(response.headers()["content-type"], "text/event-stream");
     response.into_body()
 }
 
 #[tokio::test]
 async fn what_happens_is_told() {
-    let mut stream = events(Closing::default()).await.into_data_stream();
+    let mut stream = events().await.into_data_stream();
     put("/v1/services/streamed", SERVICE).await.json(201);
     let mut told = String::new();
     while !told.contains("service streamed changed") {
@@ -38,16 +35,6 @@ async fn what_happens_is_told() {
     let event: serde_json::Value = serde_json::from_str(line("data: ")).unwrap();
     assert_eq!(event["subject"], "streamed");
     assert_eq!(event["id"].to_string(), line("id: "));
-}
-
-#[tokio::test]
-async fn a_stream_ends_when_the_server_closes() {
-    let closing = Closing::default();
-    let mut stream = events(closing.clone()).await.into_data_stream();
-    closing.begin();
-    while let Some(chunk) = stream.next().await {
-        assert!(chunk.is_ok());
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,7 +64,7 @@ async fn serves_until_it_is_told_to_stop() {
 #[tokio::test]
 async fn the_router_stands_alone() {
     get("/healthz").await;
-    let router = router(Arc::clone(&HOST), ApiOptions::default());
+    let router = router(Arc::clone(&HOST), &ApiOptions::default());
     let response = router.oneshot(request("HEAD", "/healthz")).await.unwrap();
     assert_eq!(response.status(), 200);
 }

@@ -79,9 +79,7 @@ impl ForecastView {
         };
         match &forecast.outlook {
             Ok(outlook) => Ok(Self::new(forecast, outlook)),
-            Err(why) => {
-                Err(NoForecast { plugin: forecast.plugin.clone(), why: Some(why.clone()) })
-            }
+            Err(why) => Err(NoForecast { plugin: forecast.plugin.clone(), why: Some(why.clone()) }),
         }
     }
 

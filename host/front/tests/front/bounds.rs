@@ -70,8 +70,7 @@ fn a_body_that_trickles_is_given_up_and_a_large_one_is_not() {
 
 #[test]
 fn who_waits_by_a_bound_of_its_own_keeps_nobody_out() {
-    let route =
-        RouteBound { methods: vec![Method::GET], path: "/hold".to_owned(), requests: 2 };
+    let route = RouteBound { methods: vec![Method::GET], path: "/hold".to_owned(), requests: 2 };
     let server = Server::start(FrontOptions { requests: 1, routes: vec![route], ..options() });
     let mut waiting: Vec<_> = std::iter::repeat_with(|| server.connect()).take(2).collect();
     for client in &mut waiting {
