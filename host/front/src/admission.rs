@@ -8,7 +8,7 @@ use axum::{
 };
 use tokio::sync::{Semaphore, watch};
 
-use crate::{FrontOptions, Problem, Refusal, body::Held};
+use crate::{FrontOptions, Problem, Refusal, RouteBound, body::Held};
 
 /// Counts what is in flight, and bounds heads.
 #[derive(Debug)]
@@ -16,6 +16,7 @@ pub(crate) struct Admission {
     head_bytes: usize,
     head_fields: usize,
     requests: Bound,
+    routes: Vec<(RouteBound, Bound)>,
     event_streams: Bound,
     closing: watch::Receiver<bool>,
 }
@@ -31,12 +32,23 @@ const HEALTH: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 impl Admission {
     pub(crate) fn new(options: &FrontOptions, closing: watch::Receiver<bool>) -> Self {
+        let routes = options.routes.iter();
+        let routes = routes.map(|route| (route.clone(), Bound::new(route.requests)));
         Self {
             head_bytes: options.head_bytes,
             head_fields: options.head_fields,
             requests: Bound::new(options.requests),
+            routes: routes.collect(),
             event_streams: Bound::new(options.event_streams),
             closing,
+        }
+    }
+
+    /// The bound that a request counts for, and the path where it is one of a path's own.
+    fn bound(&self, request: &Request) -> (&Bound, Option<&str>) {
+        match self.routes.iter().find(|(route, _)| route.fits(request)) {
+            Some((route, bound)) => (bound, Some(&route.path)),
+            None => (&self.requests, None),
         }
     }
 
@@ -60,6 +72,14 @@ impl Admission {
     }
 }
 
+impl RouteBound {
+    fn fits(&self, request: &Request) -> bool {
+        let rest = request.uri().path().strip_prefix(self.path.as_str());
+        let below = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        below && self.methods.contains(request.method())
+    }
+}
+
 impl Bound {
     fn new(most: usize) -> Self {
         let most = most.min(Semaphore::MAX_PERMITS);
@@ -79,9 +99,13 @@ pub(crate) async fn admit(
     if is_health(&request) {
         return next.run(request).await;
     }
-    let Ok(place) = Arc::clone(&admission.requests.places).try_acquire_owned() else {
-        let most = admission.requests.most;
-        return busy(&format!("{most} requests are in flight, which is the most: ask again later"));
+    let (bound, path) = admission.bound(&request);
+    let Ok(place) = Arc::clone(&bound.places).try_acquire_owned() else {
+        let most = bound.most;
+        let to = path.map_or(String::new(), |path| format!(" to {path}"));
+        return busy(&format!(
+            "{most} requests{to} are in flight, which is the most: ask again later"
+        ));
     };
     let is_head = request.method() == Method::HEAD;
     let response = next.run(request).await;

@@ -26,7 +26,7 @@ mod problem;
 mod serve;
 
 pub use authority::{AllowedHost, InvalidHost};
-pub use options::{FrontOptions, Pace};
+pub use options::{FrontOptions, Pace, RouteBound};
 pub use principal::Principal;
 pub use problem::{Problem, Refusal};
 pub use serve::serve;

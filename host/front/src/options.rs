@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use axum::http::Method;
+
 use crate::AllowedHost;
 
 /// How slowly a peer may send or take bytes. Only the time counts in which the host waits for the peer:
@@ -11,6 +13,17 @@ pub struct Pace {
     pub patience: Duration,
     /// The slowest rate at which a peer that is slower than `patience` still makes headway. 0 counts as 1.
     pub bytes_per_second: u64,
+}
+
+/// A bound of its own for some requests: those that may wait for long, so that they keep nobody else out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteBound {
+    /// Requests with one of these methods.
+    pub methods: Vec<Method>,
+    /// Requests to this path and to those below it.
+    pub path: String,
+    /// The most requests in flight. Further ones get a 503.
+    pub requests: usize,
 }
 
 /// The bounds of a front.
@@ -32,8 +45,11 @@ pub struct FrontOptions {
     /// The most connections. Further ones get a 503 and are closed.
     pub connections: usize,
     /// The most requests in flight, from the head until the response is written. Further ones get a 503.
-    /// Event streams and requests to `/healthz`, `/readyz` and `/metrics` do not count.
+    /// Event streams, requests that have a bound in `routes`, and those to `/healthz`, `/readyz` and
+    /// `/metrics` do not count.
     pub requests: usize,
+    /// Bounds of their own; the first that fits a request counts.
+    pub routes: Vec<RouteBound>,
     /// The most event streams: responses of the type `text/event-stream`. Further ones get a 503.
     pub event_streams: usize,
     /// How long requests in flight may take to end once the front shuts down.
@@ -54,6 +70,7 @@ impl Default for FrontOptions {
             head_fields: 100,
             connections: 1024,
             requests: 512,
+            routes: Vec::new(),
             event_streams: 128,
             drain: Duration::from_secs(10),
             hosts: Vec::new(),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::support::{SOON, STRICT, Server, is_ok, problem};
-use haggle_front::{FrontOptions, Pace};
+use axum::http::Method;
+use haggle_front::{FrontOptions, Pace, RouteBound};
 
 const GET: &str = "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
 const EVENTS: &str = "GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n";
@@ -65,6 +66,28 @@ fn a_body_that_trickles_is_given_up_and_a_large_one_is_not() {
         client.send(&"x".repeat(1_000_000));
     }
     assert!(is_ok(&client.until("4000000")));
+}
+
+#[test]
+fn who_waits_by_a_bound_of_its_own_keeps_nobody_out() {
+    let route = RouteBound { methods: vec![Method::GET], path: "/hold".to_owned(), requests: 2 };
+    let server = Server::start(FrontOptions { requests: 1, routes: vec![route], ..options() });
+    let mut waiting: Vec<_> = std::iter::repeat_with(|| server.connect()).take(2).collect();
+    for client in &mut waiting {
+        client.send(HOLD);
+        server.expect("held");
+    }
+    let refused = problem(&server.ask("GET", "/hold"));
+    assert_eq!(refused.status, 503);
+    assert!(refused.detail.contains("2 requests to /hold are in flight"), "{refused:?}");
+    // Neither another path that begins alike nor another method counts for the bound.
+    assert!(server.ask("GET", "/holding").starts_with("HTTP/1.1 404 "));
+    assert!(server.ask("POST", "/hold").starts_with("HTTP/1.1 405 "));
+    assert!(is_ok(&server.ask("GET", "/")));
+    server.release(2);
+    for client in &mut waiting {
+        assert!(is_ok(&client.until("held")));
+    }
 }
 
 #[test]

@@ -1,0 +1,162 @@
+use axum::{
+    extract::{
+        FromRequest, FromRequestParts, Request,
+        rejection::{PathRejection, QueryRejection},
+    },
+    http::{HeaderMap, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use haggle_control::Principal;
+use haggle_model::Name;
+use serde::de::DeserializeOwned;
+
+use crate::{
+    Problem, ProblemKind,
+    body::{self, JSON_BYTES},
+    document,
+    problem::Answer,
+};
+
+/// On whose behalf the request is made.
+pub(crate) struct By(pub(crate) Principal);
+
+/// What the path names.
+pub(crate) struct Path<T>(pub(crate) T);
+
+/// What the query says. Its type should deny unknown fields.
+pub(crate) struct Query<T>(pub(crate) T);
+
+/// A JSON body of at most `LIMIT` bytes.
+pub(crate) struct Json<T, const LIMIT: usize = JSON_BYTES>(pub(crate) T);
+
+/// What the client prefers, as keys in lower case with their values (RFC 7240). As it asks, unknown ones are
+/// ignored and the others followed as far as that goes.
+pub(crate) fn preferences(headers: &HeaderMap) -> impl Iterator<Item = (String, &str)> {
+    let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split([',', ';'])).map(|preference| {
+        let (key, value) = preference.split_once('=').unwrap_or((preference, ""));
+        (key.trim().to_ascii_lowercase(), value.trim().trim_matches('"'))
+    })
+}
+
+/// Whether the client does not want to wait for the outcome.
+pub(crate) fn prefers_async(headers: &HeaderMap) -> bool {
+    preferences(headers).any(|(key, _)| key == "respond-async")
+}
+
+/// A JSON body that describes what the path names, not yet read: the names in the path complete it.
+pub(crate) struct Document(Vec<u8>);
+
+impl Document {
+    /// Reads it. Each of `names` is a field and what the path says of it: the body may leave the field
+    /// out, or must agree.
+    pub(crate) fn named<T: DeserializeOwned>(self, names: &[(&'static str, &Name)]) -> Answer<T> {
+        document::named(&self.0, names)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for By {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self(match parts.extensions.get::<haggle_front::Principal>() {
+            // Without a front, nobody has said who they are either.
+            None | Some(haggle_front::Principal::Anonymous) => Principal::Anonymous,
+            // Whom this version does not know has no more rights than anybody.
+            Some(_) => Principal::Anonymous,
+        }))
+    }
+}
+
+impl<S, T> FromRequestParts<S> for Path<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned + Send,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Answer<Self> {
+        match axum::extract::Path::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(value)) => Ok(Self(value)),
+            Err(PathRejection::FailedToDeserializePathParams(error)) => {
+                Err(Problem::invalid(format!("in the path: {}", error.kind())))
+            }
+            Err(error) => Err(Problem::new(ProblemKind::Internal, error.body_text())),
+        }
+    }
+}
+
+impl<S, T> FromRequestParts<S> for Query<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned + Send,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Answer<Self> {
+        match axum::extract::Query::from_request_parts(parts, state).await {
+            Ok(axum::extract::Query(value)) => Ok(Self(value)),
+            Err(QueryRejection::FailedToDeserializeQueryString(error)) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                let cause = cause.unwrap_or_else(|| error.body_text());
+                Err(Problem::invalid(format!("in the query: {cause}")))
+            }
+            Err(error) => Err(Problem::invalid(error.body_text())),
+        }
+    }
+}
+
+impl<S, T, const LIMIT: usize> FromRequest<S> for Json<T, LIMIT>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Answer<Self> {
+        json(request, LIMIT).await.and_then(|bytes| document::parse(&bytes)).map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Document {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Answer<Self> {
+        json(request, JSON_BYTES).await.map(Self)
+    }
+}
+
+/// Refuses any query, for routes that take none: a parameter that does nothing is a mistake.
+pub(crate) async fn refuse_parameters(request: Request, next: Next) -> Response {
+    match request.uri().query() {
+        None | Some("") => next.run(request).await,
+        Some(query) => {
+            let query: String = query.chars().take(80).collect();
+            let detail =
+                format!("in the query: {query:?} is not known: there are no parameters here");
+            Problem::invalid(detail).into_response()
+        }
+    }
+}
+
+async fn json(request: Request, limit: usize) -> Answer<Vec<u8>> {
+    if !is_json(request.headers()) {
+        let detail =
+            "the body must be JSON and say so: send the header `Content-Type: application/json`";
+        return Err(Problem::new(ProblemKind::UnsupportedMediaType, detail));
+    }
+    body::read(request, limit).await
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok())
+    else {
+        return false;
+    };
+    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.strip_prefix("application/") {
+        Some(subtype) => subtype == "json" || subtype.ends_with("+json"),
+        None => false,
+    }
+}

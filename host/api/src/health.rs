@@ -1,0 +1,88 @@
+use axum::{
+    extract::State,
+    http::{HeaderName, header},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{Problem, ProblemKind, openapi::ReadyProblems, problem::Answer, state::Api};
+
+/// What Prometheus expects of its text format.
+const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+const INDEX: &str = "\
+Haggle: scaling that is forecast by sandboxed policies and negotiated before it happens.
+
+  /openapi.json   the whole API
+  /v1/services    what is scaled              /v1/graph       what it depends on
+  /v1/providers   who has compute units       /v1/policies    how it is scaled
+  /v1/plugins     the components that decide  /v1/leases      what is reserved
+  /v1/decisions   what was decided            /v1/events      what happens now
+  /v1/reservations                            what is granted for later
+  /healthz        is it alive                 /readyz         can it work
+  /metrics        for Prometheus
+";
+
+/// A text that says what it is.
+type Text = ([(HeaderName, &'static str); 1], String);
+
+pub(crate) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::default()
+        .routes(routes!(index))
+        .routes(routes!(healthz))
+        .routes(routes!(readyz))
+        .routes(routes!(metrics))
+}
+
+/// Where to go
+#[utoipa::path(
+    get,
+    path = "/",
+    tag = "host",
+    operation_id = "index",
+    responses((status = 200, description = "A few places to start from", content_type = "text/plain", body = String))
+)]
+async fn index() -> &'static str {
+    INDEX
+}
+
+/// Is the host alive?
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "host",
+    operation_id = "healthz",
+    responses((status = 200, description = "It is: `ok`", content_type = "text/plain", body = String))
+)]
+async fn healthz() -> &'static str {
+    "ok"
+}
+
+/// Can the host work?
+///
+/// Not after the store failed.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "host",
+    operation_id = "readyz",
+    responses(
+        (status = 200, description = "It can: `ok`", content_type = "text/plain", body = String),
+        ReadyProblems,
+    )
+)]
+async fn readyz(State(api): State<Api>) -> Answer<&'static str> {
+    api.host.ready().await.map(|()| "ok").map_err(|reason| Problem::new(ProblemKind::Busy, reason))
+}
+
+/// Metrics for Prometheus
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "host",
+    operation_id = "metrics",
+    responses((status = 200, description = "In its text format", content_type = "text/plain", body = String))
+)]
+async fn metrics(State(api): State<Api>) -> Answer<Text> {
+    let text = api.read(|host| Ok(host.metrics_text())).await?;
+    Ok(([(header::CONTENT_TYPE, METRICS_TYPE)], text))
+}

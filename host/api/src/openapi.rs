@@ -1,0 +1,170 @@
+use std::collections::BTreeMap;
+
+use axum::{Extension, body::Bytes, http::header, response::IntoResponse};
+use haggle_front::Refusal;
+use serde_json::{Value, json};
+use utoipa::{
+    IntoResponses, OpenApi,
+    openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{Problem, ProblemKind, state::Api};
+
+/// The description without its paths, which the routes bring.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Haggle",
+        description = "Scaling that is forecast by sandboxed policies and negotiated before it happens.\n\n\
+            Documents are JSON with `snake_case` fields. Times are RFC 3339 (`2026-01-31T12:00:00Z`), \
+            lengths of time are text such as `90s` or `1h 30m`, amounts are numbers or text such as \
+            `500m` or `512Mi`. Whatever is refused is answered with problem details (RFC 9457) that say \
+            what was wrong, where, and how to mend it; nothing has changed then.\n\n\
+            Before a request reaches any of this, it may be refused with 400 or 421 because of its `Host`, \
+            with 403 because a page of another site caused it, with 431 because its head is too large, and \
+            with 503 because too many are in flight.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    components(schemas(Problem)),
+    tags(
+        (name = "services", description = "What is scaled."),
+        (name = "dependencies", description = "What services ask of each other."),
+        (name = "providers", description = "Who has compute units to give."),
+        (name = "policies", description = "How services are scaled."),
+        (name = "calendar", description = "What is known to change demand, and when."),
+        (name = "plugins", description = "The sandboxed components that decide."),
+        (name = "facts", description = "What was measured, and what is forecast from it."),
+        (name = "negotiation", description = "What was asked for, agreed and reserved."),
+        (name = "decisions", description = "What was decided, and what happens."),
+        (name = "host", description = "The host itself."),
+    )
+)]
+struct Description;
+
+/// An empty router that knows the description, and serves it once [`publish`] has made it whole.
+pub(crate) fn described() -> OpenApiRouter<Api> {
+    let mut description = Description::openapi();
+    let components = description.components.get_or_insert_default();
+    for kind in ProblemKind::ALL {
+        components.responses.insert(kind.as_str().to_owned(), RefOr::T(response(kind)));
+    }
+    for refusal in Refusal::ALL {
+        let described = || RefOr::T(refused(refusal));
+        components.responses.entry(refusal.as_str().to_owned()).or_insert_with(described);
+    }
+    OpenApiRouter::with_openapi(description).routes(routes!(document))
+}
+
+/// What makes the description known to the route that serves it.
+pub(crate) fn publish(description: &utoipa::openapi::OpenApi) -> Extension<Published> {
+    // A description is plain data, which always has a JSON form.
+    Extension(Published(serde_json::to_vec(description).unwrap_or_default().into()))
+}
+
+/// The description as JSON.
+#[derive(Clone)]
+pub(crate) struct Published(Bytes);
+
+/// This description
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    tag = "host",
+    responses((status = 200, description = "The API in OpenAPI form", content_type = "application/json", body = Object))
+)]
+async fn document(Extension(Published(bytes)): Extension<Published>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], bytes)
+}
+
+/// Declares the problems that a kind of request can end in, for the description.
+macro_rules! problems {
+    ($($(#[$doc:meta])* $group:ident: $($kind:ident)*;)*) => {
+        $(
+            $(#[$doc])*
+            pub(crate) struct $group;
+
+            impl IntoResponses for $group {
+                fn responses() -> BTreeMap<String, RefOr<Response>> {
+                    references(&[$(ProblemKind::$kind),*])
+                }
+            }
+        )*
+    };
+}
+
+problems! {
+    /// Of asking for what has no name and no parameters.
+    ListProblems: Invalid Internal;
+    /// Of asking for something by its name.
+    ReadProblems: Invalid NotFound Internal;
+    /// Of putting a document.
+    WriteProblems: Invalid Timeout Conflict TooLarge UnsupportedMediaType Internal Busy;
+    /// Of sending a document that names something.
+    SendProblems: Invalid NotFound Timeout Conflict TooLarge UnsupportedMediaType Unprocessable Internal Busy;
+    /// Of changing or deleting something by its name.
+    ChangeProblems: Invalid NotFound Conflict Internal Busy;
+    /// Of uploading a plugin.
+    UploadProblems: Invalid Timeout Conflict TooLarge Unprocessable Internal Busy;
+    /// Of asking whether the host can work.
+    ReadyProblems: Busy;
+}
+
+fn references(kinds: &[ProblemKind]) -> BTreeMap<String, RefOr<Response>> {
+    kinds
+        .iter()
+        .map(|kind| {
+            let reference = Ref::from_response_name(kind.as_str());
+            (kind.status().as_str().to_owned(), RefOr::Ref(reference))
+        })
+        .collect()
+}
+
+fn response(kind: ProblemKind) -> Response {
+    let example = json!({
+        "type": Problem::new(kind, "").kind,
+        "title": kind.title(),
+        "status": kind.status().as_u16(),
+        "detail": detail(kind),
+    });
+    problem(kind.title(), Some(example))
+}
+
+/// A refusal of the front, before a request reaches a handler.
+fn refused(refusal: Refusal) -> Response {
+    problem(refusal.title(), None)
+}
+
+fn problem(title: &str, example: Option<Value>) -> Response {
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("Problem")))
+        .example(example)
+        .build();
+    ResponseBuilder::new().description(title).content(Problem::MEDIA_TYPE, content).build()
+}
+
+/// What a problem of the kind may say.
+const fn detail(kind: ProblemKind) -> &'static str {
+    match kind {
+        ProblemKind::Invalid => {
+            "in the body: `replicas.min`: invalid type: string \"two\", expected u32 (line 4, column 17)"
+        }
+        ProblemKind::NotFound => "there is no service checkout",
+        ProblemKind::MethodNotAllowed => {
+            "/v1/graph does not answer to PUT: the Allow header lists what it does"
+        }
+        ProblemKind::Timeout => "the body arrived too slowly: send it in one piece",
+        ProblemKind::Conflict => {
+            "service payments still has dependencies (checkout -> payments): delete those first"
+        }
+        ProblemKind::TooLarge => "the body is larger than the 2097152 bytes that are taken here",
+        ProblemKind::UnsupportedMediaType => {
+            "the body must be JSON and say so: send the header `Content-Type: application/json`"
+        }
+        ProblemKind::Unprocessable => {
+            "plugin seasonal: it exports none of the roles: export at least one interface of haggle:policy"
+        }
+        ProblemKind::Internal => "the host lost this request: its log says more",
+        ProblemKind::Busy => "the store is closing",
+    }
+}

@@ -1,0 +1,84 @@
+use axum::{Json, extract::State, http::StatusCode};
+use haggle_control::Change;
+use haggle_model::{Name, ScalingPolicy};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    extract::{By, Document, Path},
+    openapi::{ListProblems, ReadProblems, WriteProblems},
+    problem::Answer,
+    state::Api,
+};
+
+pub(crate) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::default().routes(routes!(list)).routes(routes!(put, get))
+}
+
+/// Every scaling policy.
+#[derive(Serialize, ToSchema)]
+struct Policies {
+    /// By name.
+    items: Vec<ScalingPolicy>,
+}
+
+/// List the scaling policies
+#[utoipa::path(
+    get,
+    path = "/v1/policies",
+    tag = "policies",
+    operation_id = "list_policies",
+    responses((status = 200, description = "Every policy, by name", body = Policies), ListProblems)
+)]
+async fn list(State(api): State<Api>) -> Json<Policies> {
+    let state = api.snapshot();
+    let items = state.catalog().policies().map(|policy| policy.as_ref().clone()).collect();
+    Json(Policies { items })
+}
+
+/// Describe a scaling policy
+///
+/// Adds the policy or replaces it; what the body leaves out is as in the default policy. The next pass of
+/// the control loop follows it.
+#[utoipa::path(
+    put,
+    path = "/v1/policies/{name}",
+    tag = "policies",
+    operation_id = "put_policy",
+    params(("name" = Name, Path, description = "The policy", example = "careful")),
+    request_body(content = ScalingPolicy, example = json!({
+        "forecast": {"step": "1m", "horizon": "30m", "levels": [0.8, 0.95]},
+        "scaling": {"level": 0.95, "target_utilization": 0.7, "stabilization": "5m"}
+    })),
+    responses(
+        (status = 201, description = "It is new", body = ScalingPolicy),
+        (status = 200, description = "It was there before", body = ScalingPolicy),
+        WriteProblems,
+    )
+)]
+async fn put(
+    State(api): State<Api>,
+    By(by): By,
+    Path(name): Path<Name>,
+    body: Document,
+) -> Answer<(StatusCode, Json<ScalingPolicy>)> {
+    let policy: ScalingPolicy = body.named(&[("name", &name)])?;
+    let stored = policy.clone();
+    let status = api.put(by, Change::PutPolicy(policy)).await?;
+    Ok((status, Json(stored)))
+}
+
+/// Look at a scaling policy
+#[utoipa::path(
+    get,
+    path = "/v1/policies/{name}",
+    tag = "policies",
+    operation_id = "get_policy",
+    params(("name" = Name, Path, description = "The policy", example = "default")),
+    responses((status = 200, description = "The policy", body = ScalingPolicy), ReadProblems)
+)]
+async fn get(State(api): State<Api>, Path(name): Path<Name>) -> Answer<Json<ScalingPolicy>> {
+    let state = api.snapshot();
+    Ok(Json(state.catalog().policy(&name)?.as_ref().clone()))
+}

@@ -1,0 +1,164 @@
+use std::sync::Arc;
+
+use axum::{Json, extract::State, http::StatusCode};
+use haggle_control::{Change, ReclaimRequest, Reclaimed};
+use haggle_model::{Name, Provider};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    ProviderView, Shown,
+    extract::{self, By, Document, Path},
+    openapi::{ChangeProblems, ListProblems, ReadProblems, SendProblems, WriteProblems},
+    problem::Answer,
+    state::Api,
+};
+
+pub(crate) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(put, get, delete))
+        .routes(routes!(reclaim))
+        .routes(routes!(restock))
+}
+
+/// Every provider.
+#[derive(Serialize, ToSchema)]
+struct Providers {
+    /// By name.
+    items: Vec<ProviderView>,
+}
+
+/// List the providers
+///
+/// Each as it was described, and what it has at present.
+#[utoipa::path(
+    get,
+    path = "/v1/providers",
+    tag = "providers",
+    operation_id = "list_providers",
+    responses((status = 200, description = "Every provider, by name", body = Providers), ListProblems)
+)]
+async fn list(State(api): State<Api>) -> Json<Providers> {
+    let (state, now) = (api.snapshot(), api.host.now());
+    let view = |provider: &Arc<Provider>| ProviderView::new(&state, now, provider);
+    Json(Providers { items: state.catalog().providers().map(view).collect() })
+}
+
+/// Describe a provider
+///
+/// Adds the provider and its compute units, or replaces them. The body may leave `name` out.
+#[utoipa::path(
+    put,
+    path = "/v1/providers/{name}",
+    tag = "providers",
+    operation_id = "put_provider",
+    params(("name" = Name, Path, description = "The provider", example = "north")),
+    request_body(content = Provider, example = json!({
+        "location": "eu-north",
+        "units": [{
+            "id": "standard-4",
+            "count": 20,
+            "has": {"cpu_cores": 4, "memory_bytes": "16Gi"},
+            "cost_per_hour": 0.19,
+            "interruption_rate": 0.01,
+            "interruption_notice": "2m"
+        }]
+    })),
+    responses(
+        (status = 201, description = "It is new", body = Provider),
+        (status = 200, description = "It was there before", body = Provider),
+        WriteProblems,
+    )
+)]
+async fn put(
+    State(api): State<Api>,
+    By(by): By,
+    Path(name): Path<Name>,
+    body: Document,
+) -> Answer<(StatusCode, Json<Shown<Provider>>)> {
+    let provider: Provider = body.named(&[("name", &name)])?;
+    let stored = Shown::new(provider.clone());
+    let status = api.put(by, Change::PutProvider(provider)).await?;
+    Ok((status, Json(stored)))
+}
+
+/// Look at a provider
+///
+/// As it was described, and what it has at present: what is taken back changes the status and not the
+/// description.
+#[utoipa::path(
+    get,
+    path = "/v1/providers/{name}",
+    tag = "providers",
+    operation_id = "get_provider",
+    params(("name" = Name, Path, description = "The provider", example = "north")),
+    responses((status = 200, description = "The provider", body = ProviderView), ReadProblems)
+)]
+async fn get(State(api): State<Api>, Path(name): Path<Name>) -> Answer<Json<ProviderView>> {
+    let state = api.snapshot();
+    let provider = state.catalog().provider(&name)?;
+    Ok(Json(ProviderView::new(&state, api.host.now(), provider)))
+}
+
+/// Delete a provider
+///
+/// It gets no more business; leases of its compute units run on until they end.
+#[utoipa::path(
+    delete,
+    path = "/v1/providers/{name}",
+    tag = "providers",
+    operation_id = "delete_provider",
+    params(("name" = Name, Path, description = "The provider", example = "north")),
+    responses((status = 204, description = "It is gone"), ChangeProblems)
+)]
+async fn delete(State(api): State<Api>, By(by): By, Path(name): Path<Name>) -> Answer<StatusCode> {
+    api.delete(by, Change::DeleteProvider(name)).await
+}
+
+/// Take compute units back
+///
+/// A provider announces that so many of a unit are gone from a time on, beside those announced before. Leases that do not fit into the rest
+/// end then, those of lower tiers first, and their holders negotiate for others before that.
+#[utoipa::path(
+    post,
+    path = "/v1/providers/{name}/reclaims",
+    tag = "providers",
+    operation_id = "reclaim_units",
+    params(("name" = Name, Path, description = "The provider", example = "north")),
+    request_body(content = ReclaimRequest, example = json!({"unit": "standard-4", "count": 2})),
+    responses((status = 200, description = "What that means", body = Reclaimed), SendProblems)
+)]
+async fn reclaim(
+    State(api): State<Api>,
+    By(by): By,
+    Path(name): Path<Name>,
+    extract::Json(request): extract::Json<ReclaimRequest>,
+) -> Answer<Json<Reclaimed>> {
+    api.finish(|host| async move { host.reclaim(by, name, request).await }).await.map(Json)
+}
+
+/// Give compute units back
+///
+/// A provider has back what it had taken of a unit: what was announced is void, and what was gone is there
+/// again. Leases that have ended stay so. The second time changes nothing.
+#[utoipa::path(
+    delete,
+    path = "/v1/providers/{name}/reclaims/{unit}",
+    tag = "providers",
+    operation_id = "restock_units",
+    params(
+        ("name" = Name, Path, description = "The provider", example = "north"),
+        ("unit" = Name, Path, description = "The unit", example = "standard-4"),
+    ),
+    responses((status = 204, description = "All of the unit is there"), ChangeProblems)
+)]
+async fn restock(
+    State(api): State<Api>,
+    By(by): By,
+    Path((name, unit)): Path<(Name, Name)>,
+) -> Answer<StatusCode> {
+    api.finish(|host| async move { host.restock(by, name, unit).await }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

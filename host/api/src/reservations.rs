@@ -1,0 +1,52 @@
+use axum::{Json, extract::State};
+use haggle_control::Reservation;
+use haggle_model::Name;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{extract::Query, openapi::ReadProblems, problem::Answer, state::Api};
+
+pub(crate) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::default().routes(routes!(list))
+}
+
+/// Whose reservations.
+#[derive(Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+struct Whose {
+    /// Those of this service; of all services if none.
+    #[param(value_type = Option<String>, example = "checkout")]
+    service: Option<Name>,
+}
+
+/// Reservations.
+#[derive(Serialize, ToSchema)]
+struct Reservations {
+    /// By their requests.
+    items: Vec<Reservation>,
+}
+
+/// List the reservations
+///
+/// Every window that a scaling request was granted, and that is not over. To change one, or to cancel it, use the
+/// scaling request that it names.
+#[utoipa::path(
+    get,
+    path = "/v1/reservations",
+    tag = "negotiation",
+    operation_id = "list_reservations",
+    params(Whose),
+    responses((status = 200, description = "Reservations", body = Reservations), ReadProblems)
+)]
+async fn list(
+    State(api): State<Api>,
+    Query(Whose { service }): Query<Whose>,
+) -> Answer<Json<Reservations>> {
+    let state = api.snapshot();
+    if let Some(service) = &service {
+        state.catalog().service(service)?;
+    }
+    Ok(Json(Reservations { items: state.reservations(service.as_ref()) }))
+}

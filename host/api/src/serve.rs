@@ -1,0 +1,56 @@
+use std::{io, sync::Arc};
+
+use axum::http::Method;
+use haggle_front::{FrontOptions, RouteBound};
+use haggle_runtime::Host;
+use tokio::net::TcpListener;
+
+/// What the API is told beside the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiOptions {
+    /// The most bytes of a plugin's upload; more is refused while it arrives.
+    pub upload_bytes: usize,
+    /// What clients may take of the server.
+    pub front: FrontOptions,
+}
+
+/// So many scaling requests may wait for their verdict. They are counted apart from other requests, so that
+/// whoever waits keeps nobody from reading.
+const WAITING: usize = 4096;
+
+/// Room for those who wait, beside the other requests, the event streams and idle connections.
+const CONNECTIONS: usize = 6144;
+
+impl Default for ApiOptions {
+    fn default() -> Self {
+        let waiting = RouteBound {
+            methods: vec![Method::POST, Method::PUT],
+            path: "/v1/scaling-requests".to_owned(),
+            requests: WAITING,
+        };
+        Self {
+            upload_bytes: haggle_sandbox::Limits::default().upload_bytes,
+            front: FrontOptions {
+                connections: CONNECTIONS,
+                routes: vec![waiting],
+                ..FrontOptions::default()
+            },
+        }
+    }
+}
+
+/// Serves the API on `listener` until `shutdown` resolves. Then it accepts nothing more, ends the event
+/// streams, and gives requests in flight the time that the front's options say. A negotiation that takes
+/// longer is settled by its own deadline, whether or not somebody still waits for the answer.
+///
+/// # Errors
+/// When the listener has no address.
+pub async fn serve(
+    listener: TcpListener,
+    host: Arc<Host>,
+    options: ApiOptions,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let router = crate::router(host, &options);
+    haggle_front::serve(listener, router, options.front, shutdown).await
+}

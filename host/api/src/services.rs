@@ -1,0 +1,142 @@
+use axum::{Json, extract::State, http::StatusCode};
+use haggle_actuate::Replica;
+use haggle_control::Change;
+use haggle_model::{Name, Service};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    ServiceView, Shown,
+    extract::{By, Document, Path},
+    openapi::{ChangeProblems, ListProblems, ReadProblems, WriteProblems},
+    problem::Answer,
+    state::Api,
+};
+
+pub(crate) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(put, get, delete))
+        .routes(routes!(replicas))
+}
+
+/// Every service.
+#[derive(Serialize, ToSchema)]
+struct Services {
+    /// By name.
+    items: Vec<ServiceView>,
+}
+
+/// Replicas of a service.
+#[derive(Serialize, ToSchema)]
+struct Replicas {
+    /// In the driver's order.
+    items: Vec<Replica>,
+}
+
+/// The most replicas that one request gets.
+const MOST_REPLICAS: usize = 1000;
+
+/// List the services
+///
+/// Each as it was described, and where it stands.
+#[utoipa::path(
+    get,
+    path = "/v1/services",
+    tag = "services",
+    operation_id = "list_services",
+    responses((status = 200, description = "Every service, by name", body = Services), ListProblems)
+)]
+async fn list(State(api): State<Api>) -> Answer<Json<Services>> {
+    let items = api.read(|host| {
+        let state = host.snapshot();
+        Ok(state.services().map(|(service, of)| ServiceView::new(host, service, of)).collect())
+    });
+    Ok(Json(Services { items: items.await? }))
+}
+
+/// Describe a service
+///
+/// Adds the service or replaces its description. The body may leave `name` out.
+#[utoipa::path(
+    put,
+    path = "/v1/services/{name}",
+    tag = "services",
+    operation_id = "put_service",
+    params(("name" = Name, Path, description = "The service", example = "checkout")),
+    request_body(content = Service, example = json!({
+        "replica": {
+            "uses": {"cpu_cores": "500m", "memory_bytes": "512Mi"},
+            "serves": {"requests_per_second": 100},
+            "startup": "30s"
+        },
+        "replicas": {"min": 2, "max": 40},
+        "tier": "gold",
+        "objective": {"target": 0.999}
+    })),
+    responses(
+        (status = 201, description = "It is new", body = Service),
+        (status = 200, description = "It was there before", body = Service),
+        WriteProblems,
+    )
+)]
+async fn put(
+    State(api): State<Api>,
+    By(by): By,
+    Path(name): Path<Name>,
+    body: Document,
+) -> Answer<(StatusCode, Json<Shown<Service>>)> {
+    let service: Service = body.named(&[("name", &name)])?;
+    let stored = Shown::new(service.clone());
+    let status = api.put(by, Change::PutService(service)).await?;
+    Ok((status, Json(stored)))
+}
+
+/// Look at a service
+///
+/// As it was described, and where it stands.
+#[utoipa::path(
+    get,
+    path = "/v1/services/{name}",
+    tag = "services",
+    operation_id = "get_service",
+    params(("name" = Name, Path, description = "The service", example = "checkout")),
+    responses((status = 200, description = "The service", body = ServiceView), ReadProblems)
+)]
+async fn get(State(api): State<Api>, Path(name): Path<Name>) -> Answer<Json<ServiceView>> {
+    let state = api.snapshot();
+    let (service, of) = state.service(&name)?;
+    Ok(Json(ServiceView::new(&api.host, service, of)))
+}
+
+/// Delete a service
+///
+/// Refused while a dependency touches it.
+#[utoipa::path(
+    delete,
+    path = "/v1/services/{name}",
+    tag = "services",
+    operation_id = "delete_service",
+    params(("name" = Name, Path, description = "The service", example = "checkout")),
+    responses((status = 204, description = "It is gone"), ChangeProblems)
+)]
+async fn delete(State(api): State<Api>, By(by): By, Path(name): Path<Name>) -> Answer<StatusCode> {
+    api.delete(by, Change::DeleteService(name)).await
+}
+
+/// List the replicas of a service
+///
+/// As the driver sees them, 1000 at most: each with its id, and where it knows that, its address.
+#[utoipa::path(
+    get,
+    path = "/v1/services/{name}/replicas",
+    tag = "services",
+    operation_id = "list_replicas",
+    params(("name" = Name, Path, description = "The service", example = "checkout")),
+    responses((status = 200, description = "Its replicas", body = Replicas), ReadProblems)
+)]
+async fn replicas(State(api): State<Api>, Path(name): Path<Name>) -> Answer<Json<Replicas>> {
+    api.snapshot().catalog().service(&name)?;
+    Ok(Json(Replicas { items: api.host.replicas(&name, MOST_REPLICAS) }))
+}

@@ -1,0 +1,111 @@
+//! Documents as answers show them.
+
+use haggle_model::{Endpoint, Provider, Service};
+use serde::{Serialize, Serializer};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
+
+/// A document as answers show it: its endpoint without the secrets in it.
+///
+/// A client that writes back what it has read is refused, as the endpoint then has stars in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown<T> {
+    document: T,
+    endpoint: Option<String>,
+}
+
+/// A document that may have an endpoint.
+pub(crate) trait HasEndpoint {
+    fn take_endpoint(&mut self) -> Option<Endpoint>;
+}
+
+impl HasEndpoint for Service {
+    fn take_endpoint(&mut self) -> Option<Endpoint> {
+        self.endpoint.take()
+    }
+}
+
+impl HasEndpoint for Provider {
+    fn take_endpoint(&mut self) -> Option<Endpoint> {
+        self.endpoint.take()
+    }
+}
+
+#[expect(private_bounds, reason = "only this crate makes them")]
+impl<T: HasEndpoint> Shown<T> {
+    pub(crate) fn new(mut document: T) -> Self {
+        let endpoint = document.take_endpoint().map(|endpoint| endpoint.redacted());
+        Self { document, endpoint }
+    }
+}
+
+impl<T> Shown<T> {
+    /// The document without its endpoint.
+    pub const fn document(&self) -> &T {
+        &self.document
+    }
+}
+
+impl<T: Serialize> Serialize for Shown<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Fields<'a, T> {
+            #[serde(flatten)]
+            document: &'a T,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            endpoint: Option<&'a str>,
+        }
+        Fields { document: &self.document, endpoint: self.endpoint.as_deref() }
+            .serialize(serializer)
+    }
+}
+
+/// The same as that of the document.
+impl<T: ToSchema> PartialSchema for Shown<T> {
+    fn schema() -> RefOr<Schema> {
+        T::schema()
+    }
+}
+
+impl<T: ToSchema> ToSchema for Shown<T> {
+    fn name() -> std::borrow::Cow<'static, str> {
+        T::name()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        T::schemas(schemas);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use haggle_model::Service;
+    use serde_json::json;
+
+    use super::Shown;
+
+    #[test]
+    fn an_endpoint_is_shown_without_its_secrets() {
+        let written = json!({
+            "name": "web",
+            "replica": {"serves": {"requests_per_second": 1.0}},
+            "endpoint": "http://user:hunter2@a.example/x?token=s3cr3t",
+        });
+        let service: Service = serde_json::from_value(written).unwrap();
+        let shown = serde_json::to_value(Shown::new(service.clone())).unwrap();
+        assert_eq!(shown["endpoint"], "http://***@a.example/x?***");
+        let mut whole = serde_json::to_value(service).unwrap();
+        whole["endpoint"] = shown["endpoint"].clone();
+        assert_eq!(shown, whole);
+    }
+
+    #[test]
+    fn without_an_endpoint_it_is_the_document() {
+        let written = json!({"name": "web", "replica": {"serves": {"requests_per_second": 1.0}}});
+        let service: Service = serde_json::from_value(written).unwrap();
+        let shown = serde_json::to_value(Shown::new(service.clone())).unwrap();
+        assert_eq!(shown, serde_json::to_value(service).unwrap());
+    }
+}

@@ -1,0 +1,78 @@
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use haggle_control::{Change, Principal, Put, State};
+use haggle_runtime::{Host, HostError};
+use tokio::{
+    sync::Semaphore,
+    task::{JoinError, spawn_blocking},
+};
+
+use crate::problem::{Answer, Problem, ProblemKind};
+
+/// What every handler shares.
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub(crate) host: Arc<Host>,
+    /// The most bytes of an upload.
+    pub(crate) upload_bytes: usize,
+    /// Taken by whoever reads an upload into memory.
+    pub(crate) uploads: Arc<Semaphore>,
+}
+
+/// So many uploads are read at the same time; the others wait before they send.
+const UPLOADS: usize = 4;
+
+impl Api {
+    pub(crate) fn new(host: Arc<Host>, upload_bytes: usize) -> Self {
+        Self { host, upload_bytes, uploads: Arc::new(Semaphore::new(UPLOADS)) }
+    }
+
+    /// The durable state.
+    pub(crate) fn snapshot(&self) -> Arc<State> {
+        self.host.snapshot()
+    }
+
+    /// Reads what lies on disk or takes a while to work out, on a thread that may block.
+    pub(crate) async fn read<T, F>(&self, question: F) -> Answer<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Host) -> Answer<T> + Send + 'static,
+    {
+        let host = Arc::clone(&self.host);
+        spawn_blocking(move || question(&host)).await.unwrap_or_else(lost)
+    }
+
+    /// Has the host do something, to its end, even if the client goes away meanwhile.
+    pub(crate) async fn finish<T, W>(&self, work: impl FnOnce(Arc<Host>) -> W) -> Answer<T>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, HostError>> + Send + 'static,
+    {
+        match tokio::spawn(work(Arc::clone(&self.host))).await {
+            Ok(answer) => answer.map_err(Problem::from),
+            Err(error) => lost(error),
+        }
+    }
+
+    /// Adds or replaces a document, and says which of the two in the status.
+    pub(crate) async fn put(&self, by: Principal, change: Change) -> Answer<StatusCode> {
+        let put = self.finish(|host| async move { host.change(by, change).await }).await?;
+        Ok(match put {
+            Put::Created => StatusCode::CREATED,
+            Put::Updated => StatusCode::OK,
+        })
+    }
+
+    /// Deletes a document.
+    pub(crate) async fn delete(&self, by: Principal, change: Change) -> Answer<StatusCode> {
+        self.finish(|host| async move { host.change(by, change).await }).await?;
+        Ok(StatusCode::NO_CONTENT)
+    }
+}
+
+fn lost<T>(error: JoinError) -> Answer<T> {
+    tracing::error!("a request was lost: {error}");
+    let detail = "the host lost this request: its log says more";
+    Err(Problem::new(ProblemKind::Internal, detail))
+}

@@ -1,0 +1,77 @@
+use haggle_control::{Reclaim, State};
+use haggle_model::{ComputeUnit, Name, Provider, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::Shown;
+
+/// A provider and what it has at present.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct ProviderView {
+    /// The provider as it was described.
+    #[serde(flatten)]
+    #[schema(value_type = Provider)]
+    pub provider: Shown<Provider>,
+    /// What it has at present.
+    pub status: ProviderStatus,
+}
+
+/// What a provider has at present.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ProviderStatus {
+    /// Each of its units, in the order of the description.
+    pub units: Vec<UnitStatus>,
+}
+
+/// How many there are of a unit at present.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct UnitStatus {
+    /// The unit.
+    pub unit: Name,
+    /// How many were described.
+    pub count: u32,
+    /// How many of them have not been taken back by now, leased or not.
+    pub available: u32,
+    /// What has been taken back, and what is announced, in the order of the times.
+    pub reclaims: Vec<Reclaim>,
+}
+
+impl ProviderView {
+    /// A provider of the host's state at that time.
+    pub(crate) fn new(state: &State, now: Timestamp, provider: &Provider) -> Self {
+        let status = |unit: &ComputeUnit| {
+            let mut all = state.reclaims(&provider.name);
+            let reclaims = all.find(|(id, _)| **id == unit.id).map_or(&[][..], |(_, all)| all);
+            UnitStatus {
+                unit: unit.id.clone(),
+                count: unit.count,
+                available: available(unit.count, reclaims, now),
+                reclaims: reclaims.to_vec(),
+            }
+        };
+        let units = provider.units.iter().map(status).collect();
+        Self { provider: Shown::new(provider.clone()), status: ProviderStatus { units } }
+    }
+}
+
+fn available(count: u32, reclaims: &[Reclaim], now: Timestamp) -> u32 {
+    let gone = reclaims.iter().filter(|reclaim| reclaim.at <= now);
+    gone.fold(count, |left, reclaim| left.saturating_sub(reclaim.count))
+}
+
+#[cfg(test)]
+mod tests {
+    use haggle_control::Reclaim;
+    use haggle_model::Timestamp;
+
+    use super::available;
+
+    #[test]
+    fn what_is_announced_is_there_until_its_time() {
+        let at = Timestamp::from_millis;
+        let reclaims = [Reclaim { count: 2, at: at(10) }, Reclaim { count: 1, at: at(20) }];
+        let left = |now| available(5, &reclaims, at(now));
+        assert_eq!((left(9), left(10), left(19), left(20)), (5, 3, 3, 2));
+        assert_eq!(available(1, &reclaims, at(10)), 0);
+    }
+}

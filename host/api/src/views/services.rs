@@ -1,0 +1,61 @@
+use std::sync::Arc;
+
+use haggle_actuate::ReplicaStatus;
+use haggle_control::ServiceState;
+use haggle_model::{Quantities, Service, Tier};
+use haggle_runtime::Host;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::Shown;
+
+/// A service and where it stands.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct ServiceView {
+    /// The service as it was described.
+    #[serde(flatten)]
+    #[schema(value_type = Service)]
+    pub service: Shown<Service>,
+    /// Where it stands.
+    pub status: ServiceStatus,
+}
+
+/// Where a service stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ServiceStatus {
+    /// Its replicas.
+    pub replicas: ReplicaStatus,
+    /// Its tier as of now.
+    pub tier: Tier,
+    /// The share of the pool that the tier policy gives it, 0 to 1.
+    pub share: f64,
+    /// The load that was last observed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<f64>,
+    /// The load it plans for.
+    pub planned: Quantities,
+    /// The probability that it fails soon, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<f64>,
+    /// The share of requests that could be carried over the objective's window, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compliance: Option<f64>,
+}
+
+impl ServiceView {
+    /// A service of the host's state.
+    pub(crate) fn new(host: &Host, service: &Arc<Service>, state: &ServiceState) -> Self {
+        Self {
+            status: ServiceStatus {
+                replicas: host.status(&service.name),
+                tier: state.tier,
+                share: state.share,
+                observed: state.observed.map(|(_, load)| load),
+                planned: state.planned.clone(),
+                risk: state.risk,
+                compliance: service.objective.map(|_| state.compliance.share()),
+            },
+            service: Shown::new(service.as_ref().clone()),
+        }
+    }
+}
