@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn what_is_given_counts_and_the_rest_stays() {
         let text = "
-hosts: [haggle.example, "10.0.0.7:8443"]
+hosts: [haggle.example, '10.0.0.7:8443']
 interval: 1m
 actuator: simulator
 endpoints:

@@ -106,8 +106,9 @@ fn matters(event: &NumberedEvent, all: &[NumberedEvent]) -> bool {
     let id = event.detail.get("negotiation");
     let outcome = event.detail.get("outcome").and_then(serde_json::Value::as_str);
     let won = event.kind == EventKind::Negotiation && outcome == Some("won");
-    let scaled =
-        |other: &NumberedEvent| other.kind == EventKind::Decision && other.detail.get("negotiation") == id;
+    let scaled = |other: &NumberedEvent| {
+        other.kind == EventKind::Decision && other.detail.get("negotiation") == id
+    };
     !won || all.iter().any(scaled)
 }
 

@@ -51,7 +51,12 @@ impl std::fmt::Display for Tally {
         write!(
             f,
             "\n{} minutes of the shop\n  decisions      {}\n  negotiations   {} won, {} reduced, {} failed\n  over capacity  {share:.2}% of requests\n  plugin calls   {}",
-            self.passes, self.decisions, self.approved, self.reduced, self.denied, self.plugin_calls,
+            self.passes,
+            self.decisions,
+            self.approved,
+            self.reduced,
+            self.denied,
+            self.plugin_calls,
         )
     }
 }
