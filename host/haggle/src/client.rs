@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use haggle_server::api::Problem;
+use haggle_front::Problem;
 use serde::{Serialize, de::DeserializeOwned};
 use ureq::{
     Agent, Body,

@@ -11,7 +11,8 @@ use std::{
 };
 
 use anyhow::{Context, anyhow, bail};
-use haggle_server::{Courier, Host, api};
+use haggle_api::ApiOptions;
+use haggle_runtime::Host;
 use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
 
 /// A running API. It ends when it is told to, or by a signal.
@@ -48,9 +49,8 @@ impl Hosting {
     pub(crate) fn start(
         listener: TcpListener,
         host: Arc<Host>,
-        upload_bytes: usize,
+        options: ApiOptions,
     ) -> anyhow::Result<Self> {
-        Courier::start(&host).context("negotiations cannot be taken up")?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -68,7 +68,7 @@ impl Hosting {
                 // Its other end gone is as good as being asked.
                 drop(closing.wait_for(|close| *close).await);
             };
-            let outcome = api::serve(listener, host, api::ApiOptions { upload_bytes }, asked).await;
+            let outcome = haggle_api::serve(listener, host, options, asked).await;
             let _ = ended.send(());
             outcome
         });
@@ -87,6 +87,12 @@ impl Hosting {
     /// Waits; true says that it is time to close.
     pub(crate) fn wait(&self, patience: Duration) -> bool {
         !matches!(self.over.recv_timeout(patience), Err(RecvTimeoutError::Timeout))
+    }
+
+    /// Waits until it is time to close.
+    pub(crate) fn wait_until_over(&self) {
+        // Both of its other ends gone is as good as being told.
+        drop(self.over.recv());
     }
 
     /// Ends the API; requests in flight may finish.

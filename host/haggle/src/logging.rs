@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 #[derive(Debug, Args)]
 pub(crate) struct Logging {
     /// What to log on standard error: off, error, warn, info, debug, trace, or by module such as
-    /// `info,haggle_server=debug`
+    /// `info,haggle_runtime=debug`
     #[arg(long, global = true, value_name = "FILTER", help_heading = "Diagnostics")]
     log: Option<String>,
     /// How a line of the log looks

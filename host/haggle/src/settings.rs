@@ -5,14 +5,18 @@ use std::{
     fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::{Context, bail};
-use haggle_actuate::{Actuator, DryRun, Simulator};
+use haggle_actuate::{Driver, DryRun, Immediate, Simulator};
+use haggle_api::ApiOptions;
+use haggle_front::AllowedHost;
 use haggle_model::{Name, Span};
 use haggle_sandbox::{Grant, Limits};
 use haggle_store::StoreOptions;
-use serde::Deserialize;
+use haggle_transport::{AddressPolicy, HttpOptions};
+use serde::{Deserialize, Deserializer, de::Error};
 
 use crate::yaml;
 
@@ -22,12 +26,17 @@ use crate::yaml;
 pub(crate) struct Settings {
     /// Where the API listens: 127.0.0.1:4870.
     pub(crate) listen: SocketAddr,
+    /// The names by which the API may be reached beside `localhost` and the address it listens on: none.
+    #[serde(deserialize_with = "hosts")]
+    pub(crate) hosts: Vec<AllowedHost>,
     /// Where everything is kept: ./haggle-data.
     pub(crate) data: PathBuf,
-    /// The time between two turns of the control loop: 15s.
+    /// The time between two reconcile passes: 15s.
     pub(crate) interval: Span,
     /// Who carries out decisions: dry_run.
     pub(crate) actuator: ActuatorKind,
+    /// Which endpoints of parties may be reached: all but link-local and metadata addresses.
+    pub(crate) endpoints: EndpointSettings,
     /// What a call of a plugin may use.
     pub(crate) limits: Limits,
     /// What single plugins are granted: nothing.
@@ -45,6 +54,14 @@ pub(crate) enum ActuatorKind {
     DryRun,
     /// Replicas that exist on paper only.
     Simulator,
+}
+
+/// Which endpoints of parties may be reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct EndpointSettings {
+    /// The addresses that endpoints may have although they are link-local or metadata addresses: none.
+    pub(crate) allow: Vec<IpAddr>,
 }
 
 /// What one plugin is granted.
@@ -120,11 +137,25 @@ impl Settings {
     }
 
     /// Makes the one that carries out decisions.
-    pub(crate) fn actuator(&self) -> Box<dyn Actuator> {
+    pub(crate) fn driver(&self) -> Arc<dyn Driver> {
         match self.actuator {
-            ActuatorKind::DryRun => Box::new(DryRun::new()),
-            ActuatorKind::Simulator => Box::new(Simulator::new()),
+            ActuatorKind::DryRun => Arc::new(Immediate::new(DryRun::new())),
+            ActuatorKind::Simulator => Arc::new(Immediate::new(Simulator::new())),
         }
+    }
+
+    /// How the API is served.
+    pub(crate) fn api_options(&self) -> ApiOptions {
+        let mut options =
+            ApiOptions { upload_bytes: self.limits.upload_bytes, ..ApiOptions::default() };
+        options.front.hosts.clone_from(&self.hosts);
+        options
+    }
+
+    /// How parties are reached by a host that itself listens on an address.
+    pub(crate) fn http_options(&self, own: SocketAddr) -> HttpOptions {
+        let addresses = AddressPolicy { own: vec![own], allowed: self.endpoints.allow.clone() };
+        HttpOptions { addresses, ..HttpOptions::default() }
     }
 
     /// The directories that plugins may read.
@@ -145,9 +176,11 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: Self::LISTEN,
+            hosts: Vec::new(),
             data: PathBuf::from("./haggle-data"),
             interval: Span::from_secs(15),
             actuator: ActuatorKind::default(),
+            endpoints: EndpointSettings::default(),
             limits: Limits::default(),
             plugins: BTreeMap::new(),
             store: StoreBounds::default(),
@@ -161,6 +194,11 @@ impl Default for StoreBounds {
             StoreOptions::default();
         Self { journal_bytes, journal_calls, cache_bytes }
     }
+}
+
+fn hosts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<AllowedHost>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
 }
 
 #[cfg(test)]
@@ -179,8 +217,11 @@ mod tests {
     #[test]
     fn what_is_given_counts_and_the_rest_stays() {
         let text = "
+hosts: [haggle.example, '10.0.0.7:8443']
 interval: 1m
 actuator: simulator
+endpoints:
+  allow: [169.254.7.7]
 limits:
   fuel: 1000000
 plugins:
@@ -196,6 +237,12 @@ store:
         assert_eq!(settings.actuator, ActuatorKind::Simulator);
         assert_eq!(settings.limits.fuel, 1_000_000);
         assert_eq!(settings.limits.instances, Settings::default().limits.instances);
+        assert_eq!(settings.api_options().front.hosts.len(), 2);
+        let own = "127.0.0.1:4870".parse().unwrap();
+        let addresses = settings.http_options(own).addresses;
+        assert!(addresses.check(own).is_err());
+        assert!(addresses.check("169.254.7.7:80".parse().unwrap()).is_ok());
+        assert!(addresses.check("169.254.7.8:80".parse().unwrap()).is_err());
         let grants = settings.grants();
         assert_eq!(grants["mine"][0].guest, "/calendar");
         assert_eq!(settings.store_options().journal_calls, 10);
@@ -210,6 +257,8 @@ store:
             ("interval: 10ms", "h.yaml: interval is 10ms"),
             ("limits: {fuel: 0}", "limits.fuel"),
             ("plugins: {mine: {directories: [{host: /a, guest: b}]}}", "plugins.mine.directories"),
+            ("hosts: ['http://haggle.example/']", "is not a host"),
+            ("endpoints: {allow: [everything]}", "h.yaml, line 1"),
             ("surprise: 1", "surprise"),
         ] {
             let error = format!("{:#}", Settings::parse("h.yaml", text).unwrap_err());

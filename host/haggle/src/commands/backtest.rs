@@ -36,7 +36,7 @@ pub(crate) struct Backtest {
     /// The share of a replica's capacity that the Kubernetes autoscaler aims at
     #[arg(long, value_name = "SHARE", default_value_t = 0.7, value_parser = share)]
     hpa_target: f64,
-    /// The time between two turns of haggle's control loop [default: a quarter of the load's step, and at
+    /// The time between two of haggle's reconcile passes [default: a quarter of the load's step, and at
     /// least 15s]
     #[arg(long, value_name = "TIME", value_parser = interval)]
     interval: Option<Span>,

@@ -18,9 +18,14 @@ use std::{
 
 use anyhow::Context;
 use clap::Args;
+use haggle_actuate::Immediate;
+use haggle_api::ApiOptions;
 use haggle_model::{Span, Timestamp};
-use haggle_sandbox::{Limits, Options};
-use haggle_server::{Clock, Host, HostOptions, ManualClock, SampleBatch, SystemClock};
+use haggle_runtime::{
+    Clock, Host, HostOptions, ManualClock, Pass, SampleBatch, SystemClock, block_on,
+};
+use haggle_sandbox::Options;
+use haggle_store::{Decisions, Store, StoreOptions};
 
 use self::{narrator::Narrator, replicas::Replicas, shop::Shop, tally::Tally};
 use crate::{
@@ -56,16 +61,16 @@ Examples:
   haggle demo --for 20s
   haggle demo --listen 127.0.0.1:4880 --data ./demo-data && haggle replay --data ./demo-data";
 
-/// The shop's time between two turns.
+/// The shop's time between two passes.
 const MINUTE: Span = Span::from_mins(1);
 
-/// The time on the wall between two turns.
+/// The time on the wall between two passes.
 const TICK: Duration = Duration::from_millis(250);
 
 /// How much of the past the policies are given.
 const PAST: Span = Span::from_mins(2 * 24 * 60);
 
-/// How many turns are taken before anybody looks, so that there are models, agreements and replicas.
+/// How many passes are taken before anybody looks, so that there are models, agreements and replicas.
 const WARM_UP: u64 = 150;
 
 /// Where the demo keeps its store.
@@ -92,12 +97,11 @@ impl Demo {
         {
             let progress = Progress::bar(WARM_UP, "opening the shop");
             for _ in 0..WARM_UP {
-                world.turn()?;
+                world.pass()?;
                 progress.step();
             }
         }
-        let hosting =
-            Hosting::start(listener, Arc::clone(&world.host), Limits::default().upload_bytes)?;
+        let hosting = Hosting::start(listener, Arc::clone(&world.host), ApiOptions::default())?;
         let example = hints::write_example(folder.path())?;
         output::line(hints::text(&world.host, address, &example)?)?;
         let ended = self.narrate(&mut world, &hosting);
@@ -117,8 +121,8 @@ impl Demo {
         let started = Instant::now();
         let mut due = started;
         loop {
-            let report = world.turn()?;
-            tally.count(&report, &world.host);
+            let pass = world.pass()?;
+            tally.count(&pass, &world.host);
             for line in narrator.lines(&world.host, world.clock.now()) {
                 output::line(line)?;
             }
@@ -138,23 +142,21 @@ impl Demo {
 
 impl World {
     fn open(data: &Path) -> anyhow::Result<Self> {
-        let clock = Arc::new(ManualClock::new(SystemClock::default().now().floor(MINUTE)));
+        // The shop's time runs ahead of ours: a shop that is opened again goes on where it was.
+        let now = SystemClock.now().floor(MINUTE);
+        let last = last_decision(data)?.map(|last| last + MINUTE);
+        let clock = Arc::new(ManualClock::new(last.map_or(now, |last| last.max(now))));
         let replicas = Replicas::default();
         let told: Arc<ManualClock> = Arc::clone(&clock);
         let host = Host::open(HostOptions {
             data: Some(data.to_owned()),
             clock: told,
-            actuator: Box::new(replicas.clone()),
+            driver: Arc::new(Immediate::new(replicas.clone())),
             interval: MINUTE,
             sandbox: Options { compiler: compile_worker::compiler()?, ..Options::default() },
             ..HostOptions::default()
         })
         .with_context(|| format!("the demo cannot be opened in {}", data.display()))?;
-        let host = Arc::new(host);
-        // The shop's time runs ahead of ours: a shop that is opened again goes on where it was.
-        if let Some(last) = last_decision(&host)? {
-            clock.set(last + MINUTE);
-        }
         let shop = Shop::open(&host, clock.now() + minutes_long(WARM_UP))?;
         let world = Self { host, clock, shop, replicas };
         world.fill_past()?;
@@ -168,21 +170,21 @@ impl World {
         for hour in minutes.chunks(60) {
             let times = hour.iter().map(|ago| now.before(minutes_long(*ago)));
             let samples = times.flat_map(|at| self.shop.loads(at)).collect();
-            self.host.push_samples(SampleBatch { samples, failures: Vec::new() })?;
+            block_on(self.host.push_samples(SampleBatch { samples, failures: Vec::new() }))?;
         }
         Ok(())
     }
 
     /// Lets a minute pass: facts come in, then the host decides.
-    fn turn(&mut self) -> anyhow::Result<haggle_server::TurnReport> {
+    fn pass(&mut self) -> anyhow::Result<Pass> {
         let at = self.clock.now();
         let (samples, failures) = self.shop.minute(at);
         for failure in &failures {
             self.replicas.fail(at, &failure.service);
         }
         self.clock.advance(MINUTE);
-        self.host.push_samples(SampleBatch { samples, failures })?;
-        Ok(self.host.turn()?)
+        block_on(self.host.push_samples(SampleBatch { samples, failures }))?;
+        Ok(self.host.pass()?)
     }
 }
 
@@ -211,13 +213,11 @@ const fn minutes_long(count: u64) -> Span {
     Span::from_millis(MINUTE.as_millis().saturating_mul(count))
 }
 
-/// When the last decision of the store was taken.
-fn last_decision(host: &Host) -> anyhow::Result<Option<Timestamp>> {
-    let mut last = None;
-    let mut after = 0;
-    loop {
-        let decisions = host.decisions(after, 1000)?;
-        let Some(decision) = decisions.last() else { return Ok(last) };
-        (last, after) = (Some(decision.at), decision.sequence);
-    }
+/// When the last decision was taken of which a directory tells.
+fn last_decision(data: &Path) -> anyhow::Result<Option<Timestamp>> {
+    let store = Store::open(data, &StoreOptions::default())
+        .with_context(|| format!("the demo cannot be opened in {}", data.display()))?;
+    let last = store.last_number::<Decisions>();
+    let decisions = store.after::<Decisions>(last.saturating_sub(1), 1)?;
+    Ok(decisions.first().map(|decision| decision.at))
 }

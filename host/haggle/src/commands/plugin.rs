@@ -7,7 +7,7 @@ mod show;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use haggle_model::Name;
-use haggle_server::PluginView;
+use haggle_runtime::PluginView;
 use serde::Deserialize;
 
 use crate::{client::Remote, output};

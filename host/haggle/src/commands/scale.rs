@@ -2,8 +2,9 @@
 
 use anyhow::{Context, bail};
 use clap::{Args, builder::NonEmptyStringValueParser};
+use haggle_control::{ScalingRequest, ScalingVerdict, Verdict};
 use haggle_model::{Name, Quantities, Span, Timestamp};
-use haggle_server::{Clock, ScalingRequest, ScalingVerdict, SystemClock, Verdict};
+use haggle_runtime::{Clock, SystemClock};
 use serde_json::{Map, Value};
 
 use crate::{client::Remote, output};
@@ -98,7 +99,7 @@ impl GiveUp {
 
 fn begin(text: &str) -> Result<Timestamp, String> {
     let time = match text.strip_prefix('+') {
-        Some(ahead) => ahead.parse::<Span>().map(|ahead| SystemClock::default().now() + ahead),
+        Some(ahead) => ahead.parse::<Span>().map(|ahead| SystemClock.now() + ahead),
         None => text.parse(),
     };
     time.map_err(|error| error.to_string())

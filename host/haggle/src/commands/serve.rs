@@ -1,11 +1,12 @@
 //! `haggle serve`
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::Context;
 use clap::Args;
+use haggle_runtime::{Host, HostOptions};
 use haggle_sandbox::Options;
-use haggle_server::{Host, HostOptions};
+use haggle_transport::{HttpTransport, Transports};
 
 use super::compile_worker;
 use crate::{
@@ -14,10 +15,10 @@ use crate::{
     settings::Settings,
 };
 
-/// Run a host: the control loop and the HTTP API
+/// Run a host: it reconciles at every interval, and serves the HTTP API
 ///
-/// What is given here goes before what the configuration file says. SIGINT or SIGTERM ends it when the turn
-/// and the requests in flight are done.
+/// What is given here goes before what the configuration file says. SIGINT or SIGTERM ends it when the requests
+/// in flight are done.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = LONG_EXAMPLES)]
 pub(crate) struct Serve {
@@ -36,7 +37,7 @@ const EXAMPLES: &str = "\
 Examples:
   haggle serve
   haggle serve --listen 127.0.0.1:4880 --data /var/lib/haggle
-  haggle serve --config haggle.yaml --log info,haggle_server=debug --log-format json
+  haggle serve --config haggle.yaml --log info,haggle_runtime=debug --log-format json
 
 `haggle serve --help` shows the configuration file.";
 
@@ -44,13 +45,16 @@ const LONG_EXAMPLES: &str = "\
 Examples:
   haggle serve
   haggle serve --listen 127.0.0.1:4880 --data /var/lib/haggle
-  haggle serve --config haggle.yaml --log info,haggle_server=debug --log-format json
+  haggle serve --config haggle.yaml --log info,haggle_runtime=debug --log-format json
 
 The configuration file, with the defaults:
   listen: 127.0.0.1:4870
   data: ./haggle-data
-  interval: 15s                  # between two turns of the control loop
+  hosts: []                      # names by which the API is reached through a proxy, as haggle.example
+  interval: 15s                  # between two reconcile passes
   actuator: dry_run              # or simulator
+  endpoints:
+    allow: []                    # link-local and metadata addresses that endpoints may have
   limits:                        # what a call of a plugin may use
     fuel: 50000000000            # instructions
     deadline_ms: 60000
@@ -74,9 +78,12 @@ impl Serve {
         let listener = hosting::listen(settings.listen)?;
         let address = listener.local_addr().context("the address is not known")?;
         let data = settings.data.display().to_string();
+        let http = Arc::new(HttpTransport::new(settings.http_options(address)));
         let host = Host::open(HostOptions {
             data: Some(settings.data.clone()),
-            actuator: settings.actuator(),
+            live: true,
+            driver: settings.driver(),
+            transport: Transports::new().with("http", http),
             interval: settings.interval,
             sandbox: Options {
                 limits: settings.limits,
@@ -88,10 +95,9 @@ impl Serve {
             ..HostOptions::default()
         })
         .with_context(|| format!("the host cannot be opened on {data}"))?;
-        let host = Arc::new(host);
-        let hosting = Hosting::start(listener, Arc::clone(&host), settings.limits.upload_bytes)?;
+        let hosting = Hosting::start(listener, Arc::clone(&host), settings.api_options())?;
         output::note(format_args!("haggle serves http://{address} and keeps its data in {data}"));
-        turn_until_closed(&host, &hosting, &settings);
+        hosting.wait_until_over();
         output::note("haggle closes");
         hosting.close()
     }
@@ -108,23 +114,6 @@ impl Serve {
             settings.data.clone_from(data);
         }
         Ok(settings)
-    }
-}
-
-/// Takes a turn at every interval. One that takes longer than that is followed by the next at once, not by
-/// all that were missed.
-fn turn_until_closed(host: &Host, hosting: &Hosting, settings: &Settings) {
-    let mut due = Instant::now();
-    loop {
-        if hosting.wait(due.saturating_duration_since(Instant::now())) {
-            return;
-        }
-        due = (due + settings.interval.into()).max(Instant::now());
-        match host.turn() {
-            Ok(report) => tracing::debug!(?report, "turn"),
-            // The next turn may find the disk again.
-            Err(error) => tracing::error!("this turn decides nothing: {error}"),
-        }
     }
 }
 

@@ -6,11 +6,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use haggle_actuate::{ActuateError, Actuator, ReplicaStatus, ScaleOrder};
+use haggle_actuate::{ActuateError, Actuator, Immediate, ReplicaStatus, ScaleOrder};
 use haggle_backtest::{Competitor, CompetitorError, Negotiations, Observation};
+use haggle_control::{Change, Principal};
 use haggle_model::{Dependency, Name, Service, Span, Timestamp};
 use haggle_observe::Sample;
-use haggle_server::{Host, HostError, HostOptions, ManualClock, SampleBatch};
+use haggle_runtime::{Host, HostError, HostOptions, ManualClock, SampleBatch, block_on};
 
 use super::scenario::Scenario;
 
@@ -21,7 +22,7 @@ pub(super) struct Haggle<'a> {
     clock: Arc<ManualClock>,
     simulation: Simulation,
     /// Opened when the first observation says how many replicas there are.
-    host: Option<Host>,
+    host: Option<Arc<Host>>,
     negotiations: Negotiations,
 }
 
@@ -47,32 +48,33 @@ impl<'a> Haggle<'a> {
         }
     }
 
-    fn open(&self) -> Result<Host, HostError> {
+    fn open(&self) -> Result<Arc<Host>, HostError> {
         let Scenario { workload, policies, providers, dependencies, events } = self.scenario;
         let clock: Arc<ManualClock> = Arc::clone(&self.clock);
         let host = Host::open(HostOptions {
             clock,
-            actuator: Box::new(self.simulation.clone()),
+            driver: Arc::new(Immediate::new(self.simulation.clone())),
             interval: self.interval,
             journal: false,
             id: Some("backtest".to_owned()),
             ..HostOptions::default()
         })?;
+        let put = |change: Change| block_on(host.change(Principal::Anonymous, change)).map(drop);
         for policy in policies {
-            host.put_policy(policy.clone())?;
+            put(Change::PutPolicy(policy.clone()))?;
         }
         for provider in providers {
-            host.put_provider(provider.clone())?;
+            put(Change::PutProvider(provider.clone()))?;
         }
         for service in workload.services() {
-            host.put_service(service.clone())?;
+            put(Change::PutService(service.clone()))?;
         }
         for document in dependencies {
-            let dependency = Dependency::from(document.clone());
-            host.put_dependency(&document.from, &document.to, dependency)?;
+            let (from, to) = (document.from.clone(), document.to.clone());
+            put(Change::PutDependency(from, to, Dependency::from(document.clone())))?;
         }
         for event in events {
-            host.put_event(event.clone())?;
+            put(Change::PutEvent(event.clone()))?;
         }
         Ok(host)
     }
@@ -100,11 +102,11 @@ impl Competitor for Haggle<'_> {
         };
         let host = self.host.insert(host);
         let samples = services.iter().filter_map(|seen| sample(seen, now, self.interval)).collect();
-        host.push_samples(SampleBatch { samples, failures: Vec::new() })?;
-        let turn = host.turn()?;
-        self.negotiations.won += turn.won as u64;
-        self.negotiations.reduced += turn.reduced as u64;
-        self.negotiations.failed += turn.failed as u64;
+        block_on(host.push_samples(SampleBatch { samples, failures: Vec::new() }))?;
+        let counts = host.pass()?.counts;
+        self.negotiations.won += counts.approved;
+        self.negotiations.reduced += counts.reduced;
+        self.negotiations.failed += counts.denied;
         Ok(self.simulation.take_orders())
     }
 
@@ -113,7 +115,7 @@ impl Competitor for Haggle<'_> {
     }
 }
 
-/// The load since the last turn, as a monitoring system would report it.
+/// The load since the last pass, as a monitoring system would report it.
 fn sample(seen: &Observation<'_>, now: Timestamp, interval: Span) -> Option<Sample> {
     let value = seen.load_over(interval);
     value.is_finite().then(|| Sample {

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context;
 use haggle_builtin::EXAMPLE;
 use haggle_model::{Name, ScalingPolicy};
-use haggle_server::Host;
+use haggle_runtime::Host;
 use serde_json::Value;
 
 /// The policy that the shop follows.
@@ -26,10 +26,11 @@ pub(super) fn write_example(data: &Path) -> anyhow::Result<PathBuf> {
 pub(super) fn text(host: &Host, address: SocketAddr, example: &Path) -> anyhow::Result<String> {
     let url = format!("http://{address}/v1");
     let (plugin, file) = (EXAMPLE.name, quoted(&example.display().to_string()));
-    let current = host.policy(&Name::new(POLICY)?)?;
-    let mut changed = current.clone();
+    let state = host.snapshot();
+    let current = state.catalog().policy(&Name::new(POLICY)?)?;
+    let mut changed = ScalingPolicy::clone(current);
     changed.forecast.plugin = Name::new(plugin)?;
-    let (changed, current) = (short(&changed)?, short(&current)?);
+    let (changed, current) = (short(&changed)?, short(current)?);
     let json = "-H 'content-type: application/json'";
     Ok(format!(
         "A shop of six services on three providers; a minute of it takes a quarter of a second.

@@ -2,38 +2,39 @@
 
 use std::collections::BTreeMap;
 
+use haggle_control::EventKind;
 use haggle_model::Timestamp;
-use haggle_server::{Event, EventKind, Host};
+use haggle_runtime::{Host, NumberedEvent};
 use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 
 use super::forecasts;
 
 /// Listens to a host.
 pub(super) struct Narrator {
-    events: Receiver<Event>,
-    turns: usize,
-    /// What was told of each subject last, without its numbers, and at which turn.
+    events: Receiver<NumberedEvent>,
+    passes: usize,
+    /// What was told of each subject last, without its numbers, and at which pass.
     told: BTreeMap<String, (String, usize)>,
 }
 
-/// A forecast is told every so many turns.
+/// A forecast is told every so many passes.
 const FORECAST_EVERY: usize = 6;
 
-/// The same negotiation with other numbers is told again after so many turns.
+/// The same negotiation with other numbers is told again after so many passes.
 const REPEAT_AFTER: usize = 15;
 
 /// A line of this length still reads well; an event that says more can be had whole from the API.
 const LONGEST: usize = 170;
 
 impl Narrator {
-    pub(super) fn new(events: Receiver<Event>) -> Self {
-        Self { events, turns: 0, told: BTreeMap::new() }
+    pub(super) fn new(events: Receiver<NumberedEvent>) -> Self {
+        Self { events, passes: 0, told: BTreeMap::new() }
     }
 
-    /// What there is to tell of the last turn.
+    /// What there is to tell of the last pass.
     pub(super) fn lines(&mut self, host: &Host, now: Timestamp) -> Vec<String> {
         let mut lines = Vec::new();
-        if self.turns.is_multiple_of(FORECAST_EVERY) {
+        if self.passes.is_multiple_of(FORECAST_EVERY) {
             lines.extend(self.forecast(host, now));
         }
         let mut events = Vec::new();
@@ -51,37 +52,39 @@ impl Narrator {
                 lines.extend(told_as_line(event));
             }
         }
-        self.turns += 1;
+        self.passes += 1;
         lines
     }
 
     /// Whether a negotiation differs in more than numbers from the one before; a bottleneck that lasts is
-    /// negotiated about at every turn. Everything else is news.
-    fn is_news(&mut self, event: &Event) -> bool {
+    /// negotiated about at every pass. Everything else is news.
+    fn is_news(&mut self, event: &NumberedEvent) -> bool {
         if !matches!(event.kind, EventKind::Negotiation | EventKind::Alert) {
             return true;
         }
         let shape: String =
             event.message.chars().filter(|c| !c.is_ascii_digit() && *c != '.').collect();
         let told = self.told.get(&event.subject);
-        if told.is_some_and(|(last, turn)| *last == shape && self.turns - turn < REPEAT_AFTER) {
+        if told.is_some_and(|(last, pass)| *last == shape && self.passes - pass < REPEAT_AFTER) {
             return false;
         }
-        self.told.insert(event.subject.clone(), (shape, self.turns));
+        self.told.insert(event.subject.clone(), (shape, self.passes));
         true
     }
 
     /// The forecast of one service, another each time.
     fn forecast(&self, host: &Host, now: Timestamp) -> Option<String> {
-        let services = host.services();
-        let view = services.get((self.turns / FORECAST_EVERY) % services.len().max(1))?;
-        let forecast = host.forecast(&view.service.name).ok()?;
-        let text = forecasts::told(&forecast, view.status.observed);
-        Some(line(now, "forecast", view.service.name.as_str(), &text))
+        let state = host.snapshot();
+        let count = state.services().count();
+        let (service, known) =
+            state.services().nth((self.passes / FORECAST_EVERY) % count.max(1))?;
+        let observed = known.observed.map(|(_, load)| load);
+        let text = forecasts::told(known.forecast.as_ref()?, observed)?;
+        Some(line(now, "forecast", service.name.as_str(), &text))
     }
 }
 
-fn told_as_line(event: &Event) -> Option<String> {
+fn told_as_line(event: &NumberedEvent) -> Option<String> {
     let what = match event.kind {
         EventKind::Decision => "scale",
         EventKind::Negotiation => "negotiate",
@@ -99,12 +102,13 @@ fn told_as_line(event: &Event) -> Option<String> {
 
 /// A negotiation that got all it asked for is told where something was scaled by it; most only renew what
 /// was agreed already.
-fn matters(event: &Event, all: &[Event]) -> bool {
+fn matters(event: &NumberedEvent, all: &[NumberedEvent]) -> bool {
     let id = event.detail.get("negotiation");
     let outcome = event.detail.get("outcome").and_then(serde_json::Value::as_str);
     let won = event.kind == EventKind::Negotiation && outcome == Some("won");
-    let scaled =
-        |other: &Event| other.kind == EventKind::Decision && other.detail.get("negotiation") == id;
+    let scaled = |other: &NumberedEvent| {
+        other.kind == EventKind::Decision && other.detail.get("negotiation") == id
+    };
     !won || all.iter().any(scaled)
 }
 
@@ -123,11 +127,12 @@ fn line(at: Timestamp, what: &str, subject: &str, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{LONGEST, Narrator, REPEAT_AFTER, line, matters, told_as_line};
+    use haggle_control::EventKind;
     use haggle_model::Timestamp;
-    use haggle_server::{Event, EventKind};
+    use haggle_runtime::NumberedEvent;
 
-    fn event(kind: EventKind, message: &str) -> Event {
-        Event {
+    fn event(kind: EventKind, message: &str) -> NumberedEvent {
+        NumberedEvent {
             id: 1,
             at: Timestamp::from_millis(45_000_000),
             kind,
@@ -168,7 +173,7 @@ mod tests {
         assert!(narrator.is_news(&reduced("carries 320")));
         assert!(narrator.is_news(&event(EventKind::Decision, "2 -> 3 replicas")));
         assert!(narrator.is_news(&event(EventKind::Decision, "2 -> 3 replicas")));
-        narrator.turns = REPEAT_AFTER;
+        narrator.passes = REPEAT_AFTER;
         assert!(narrator.is_news(&reduced("carries 321")));
     }
 

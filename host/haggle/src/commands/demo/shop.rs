@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use haggle_control::{Change, Principal};
 use haggle_model::{Dependency, Document, Name, Timestamp};
 use haggle_observe::{DEFAULT_METRIC, Sample};
-use haggle_server::{FailureReport, Host};
+use haggle_runtime::{FailureReport, Host, block_on};
 
 use super::{load, vitals};
 use crate::documents::{self, Placed};
@@ -31,15 +32,17 @@ impl Shop {
     pub(super) fn open(host: &Host, story: Timestamp) -> anyhow::Result<Self> {
         let documents = documents()?;
         for placed in &documents {
-            match &placed.document {
-                Document::Policy(policy) => host.put_policy(policy.as_ref().clone())?,
-                Document::Provider(provider) => host.put_provider(provider.clone())?,
-                Document::Service(service) => host.put_service(service.clone())?,
+            let change = match placed.document.clone() {
+                Document::Policy(policy) => Change::PutPolicy(*policy),
+                Document::Provider(provider) => Change::PutProvider(provider),
+                Document::Service(service) => Change::PutService(service),
                 Document::Dependency(edge) => {
-                    host.put_dependency(&edge.from, &edge.to, Dependency::from(edge.clone()))?
+                    let (from, to) = (edge.from.clone(), edge.to.clone());
+                    Change::PutDependency(from, to, Dependency::from(edge))
                 }
-                Document::Event(event) => host.put_event(event.clone())?,
+                Document::Event(event) => Change::PutEvent(event),
             };
+            block_on(host.change(Principal::Anonymous, change))?;
         }
         Ok(Self { story, reach: reach(&documents) })
     }

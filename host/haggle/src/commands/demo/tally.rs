@@ -1,16 +1,16 @@
 //! What came of it.
 
-use haggle_server::{Host, TurnReport};
+use haggle_runtime::{Host, Pass};
 
-/// Counts over the turns that were told.
+/// Counts over the passes that were told.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    turns: usize,
-    decisions: usize,
-    won: usize,
-    reduced: usize,
-    failed: usize,
-    /// Requests per second, added up over the turns and services: all, and those beyond what the ready
+    passes: usize,
+    decisions: u64,
+    approved: u64,
+    reduced: u64,
+    denied: u64,
+    /// Requests per second, added up over the passes and services: all, and those beyond what the ready
     /// replicas carry.
     requests: f64,
     over: f64,
@@ -23,17 +23,17 @@ impl Tally {
         Self { plugin_calls: plugin_calls(&host.metrics_text()), ..Self::default() }
     }
 
-    /// Counts one turn.
-    pub(super) fn count(&mut self, report: &TurnReport, host: &Host) {
-        self.turns += 1;
-        self.decisions += report.decisions;
-        self.won += report.won;
-        self.reduced += report.reduced;
-        self.failed += report.failed;
-        for view in host.services() {
-            let resource = view.service.load_resource();
-            let carried = view.service.carries(view.status.replicas.ready).get(resource);
-            let load = view.status.observed.unwrap_or_default();
+    /// Counts one pass.
+    pub(super) fn count(&mut self, pass: &Pass, host: &Host) {
+        self.passes += 1;
+        self.decisions += pass.counts.decisions;
+        self.approved += pass.counts.approved;
+        self.reduced += pass.counts.reduced;
+        self.denied += pass.counts.denied;
+        for (service, known) in host.snapshot().services() {
+            let ready = host.status(&service.name).ready;
+            let carried = service.carries(ready).get(service.load_resource());
+            let load = known.observed.map_or(0.0, |(_, load)| load);
             self.requests += load;
             self.over += (load - carried).max(0.0);
         }
@@ -51,7 +51,12 @@ impl std::fmt::Display for Tally {
         write!(
             f,
             "\n{} minutes of the shop\n  decisions      {}\n  negotiations   {} won, {} reduced, {} failed\n  over capacity  {share:.2}% of requests\n  plugin calls   {}",
-            self.turns, self.decisions, self.won, self.reduced, self.failed, self.plugin_calls,
+            self.passes,
+            self.decisions,
+            self.approved,
+            self.reduced,
+            self.denied,
+            self.plugin_calls,
         )
     }
 }

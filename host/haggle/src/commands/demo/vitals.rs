@@ -3,7 +3,7 @@
 
 use haggle_model::{Name, Span, Timestamp};
 use haggle_observe::Sample;
-use haggle_server::FailureReport;
+use haggle_runtime::FailureReport;
 
 use super::load::uniform;
 

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::bail;
 use haggle_model::{CalendarEvent, Document, Span, Timestamp, Window};
+use haggle_plugins::convert::events_within;
 use haggle_sandbox::types::Event;
-use haggle_server::events_within;
 
 use super::engine::Subject;
 use crate::documents::{self, Identity};

@@ -3,12 +3,12 @@ use std::{fs, path::Path};
 use anyhow::Context;
 use clap::Args;
 use haggle_model::Name;
-use haggle_sandbox::{Digest, Inspection, Limits};
-use haggle_server::{GenerationView, PluginView};
+use haggle_runtime::{GenerationView, LastErrorView, PluginView};
+use haggle_sandbox::{Compiler, Digest, Inspection, Limits};
 use serde::Serialize;
 
 use super::{path, show};
-use crate::{client::Remote, output};
+use crate::{client::Remote, commands::compile_worker, output};
 
 /// Show what a policy is: of a host, or in a file, without running it
 #[derive(Debug, Args)]
@@ -44,7 +44,7 @@ impl Inspect {
             // A file of that name in this folder can still be had, as ./NAME.
             Ok(name) => self.of_host(&name),
             Err(_) => {
-                let found = Found::open(file)?;
+                let found = Found::open(file, &compile_worker::compiler()?)?;
                 if self.json { output::json(&found) } else { output::line(found.described()) }
             }
         }
@@ -57,9 +57,10 @@ impl Inspect {
 }
 
 impl Found {
-    fn open(file: &Path) -> anyhow::Result<Self> {
+    fn open(file: &Path, compiler: &Compiler) -> anyhow::Result<Self> {
         let bytes = fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
-        let (inspection, _) = haggle_sandbox::inspect(&bytes, &Limits::default())
+        let inspection = compiler
+            .inspect(&bytes, &Limits::default())
             .with_context(|| file.display().to_string())?;
         let Inspection { roles, imports, exports, encoded, wasi } = inspection;
         Ok(Self {
@@ -115,6 +116,11 @@ fn described(plugin: &PluginView) -> String {
     if let Some(error) = plugin.load.as_ref().and_then(|load| load.error.as_ref()) {
         text.push_str(&format!("\n\nthe newest upload was refused: {error}"));
     }
+    if let Some(LastErrorView { at, generation, function, message }) = &plugin.last_error {
+        text.push_str(&format!(
+            "\n\nlast error, at {at}: generation {generation}, {function}: {message}"
+        ));
+    }
     text
 }
 
@@ -130,7 +136,7 @@ fn list(names: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Found;
+    use super::{Compiler, Found};
     use std::path::Path;
 
     #[test]
@@ -138,7 +144,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("example.wasm");
         std::fs::write(&file, haggle_builtin::EXAMPLE.bytes).unwrap();
-        let found = Found::open(&file).unwrap();
+        let found = Found::open(&file, &Compiler::InProcess).unwrap();
         assert_eq!(found.roles, haggle_builtin::EXAMPLE.roles);
         assert_eq!(found.digest, haggle_builtin::EXAMPLE.sha256.trim());
         let text = found.described();
@@ -147,11 +153,12 @@ mod tests {
 
     #[test]
     fn what_is_no_policy_is_refused_with_its_name() {
-        let missing = format!("{:#}", Found::open(Path::new("no/such.wasm")).unwrap_err());
+        let open = |file: &Path| Found::open(file, &Compiler::InProcess);
+        let missing = format!("{:#}", open(Path::new("no/such.wasm")).unwrap_err());
         assert!(missing.contains("no/such.wasm cannot be read"), "{missing}");
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "not wasm").unwrap();
-        let error = format!("{:#}", Found::open(file.path()).unwrap_err());
+        let error = format!("{:#}", open(file.path()).unwrap_err());
         assert!(error.contains("not WebAssembly"), "{error}");
     }
 }

@@ -7,13 +7,14 @@ use std::{
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use haggle_model::Name;
+use haggle_runtime::{LoadState, PluginView};
 use haggle_sandbox::Limits;
-use haggle_server::{LoadState, PluginView};
 use serde_json::Value;
 
 use super::{path, show};
 use crate::{
     client::{Client, Remote},
+    commands::compile_worker,
     output,
     progress::Progress,
 };
@@ -54,7 +55,8 @@ impl Load {
         let configuration = self.configuration.as_deref().map(configuration).transpose()?;
         // What is no policy at all need not be sent; how large it may be is the host's own choice.
         let limits = Limits { upload_bytes: usize::MAX, ..Limits::default() };
-        haggle_sandbox::inspect(&bytes, &limits)
+        compile_worker::compiler()?
+            .inspect(&bytes, &limits)
             .with_context(|| format!("{} is no policy", self.file.display()))?;
         let client = self.remote.connect();
         let plugin = {

@@ -1,6 +1,6 @@
 //! Plugins, for people.
 
-use haggle_server::{LoadState, PluginView};
+use haggle_runtime::{LoadState, PluginView};
 
 use crate::table::{Header, Table};
 

@@ -1,5 +1,5 @@
-//! One turn of the control loop over many services, each with 288 values of history: wall time, memory,
-//! and how both grow from 1,000 services to 10,000. `cargo bench -p haggle-server`.
+//! One reconcile pass over many services, each with 288 values of history: wall time, memory, and how both
+//! grow from 1,000 services to 10,000. `cargo bench -p haggle-runtime --bench pass`.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
@@ -8,9 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use haggle_control::{Change, Principal};
 use haggle_model::{Name, Quantities, Replica, Replicas, Resource, Service, Span, Tier, Timestamp};
 use haggle_observe::Sample;
-use haggle_server::{Host, HostOptions, ManualClock, SampleBatch};
+use haggle_runtime::{Clock, Host, HostOptions, ManualClock, SampleBatch, block_on};
 
 const VALUES: u64 = 288;
 const MINUTE: Span = Span::from_mins(1);
@@ -39,13 +40,13 @@ fn load(i: u64, minute: u64) -> f64 {
     100.0 + 50.0 * (minute as f64 / 60.0 + i as f64).sin() + 20.0 * noise
 }
 
-/// What turns take.
+/// What passes take.
 struct Measured {
-    /// All turns together until every service is fitted: each turn fits a bounded number.
+    /// All passes together until every service is fitted: each pass fits a bounded number.
     fitting: Duration,
     /// The longest of those.
     longest: Duration,
-    /// The median of turns that only forecast.
+    /// The median of passes that only forecast.
     warm: Duration,
 }
 
@@ -53,13 +54,14 @@ fn measure(services: u64) -> Measured {
     let start = Timestamp::from_millis(1_750_000_000_000).floor(MINUTE);
     let clock = Arc::new(ManualClock::new(start));
     let host = Host::open(HostOptions {
-        clock: Arc::clone(&clock) as Arc<dyn haggle_server::Clock>,
+        clock: Arc::clone(&clock) as Arc<dyn Clock>,
         interval: MINUTE,
         ..HostOptions::default()
     })
     .unwrap();
     for i in 0..services {
-        host.put_service(service(i)).unwrap();
+        let change = Change::PutService(service(i));
+        block_on(host.change(Principal::Anonymous, change)).unwrap();
     }
     let mut minute = 0;
     let mut next = || {
@@ -73,21 +75,21 @@ fn measure(services: u64) -> Measured {
             value: load(i, minute),
         };
         let samples = (0..services).map(sample).collect();
-        host.push_samples(SampleBatch { samples, failures: Vec::new() }).unwrap();
+        block_on(host.push_samples(SampleBatch { samples, failures: Vec::new() })).unwrap();
         minute += 1;
         clock.set(now + MINUTE);
     };
     for _ in 0..VALUES {
         next();
     }
-    let turn = || {
+    let pass = || {
         let started = Instant::now();
-        let report = host.turn().unwrap();
+        let report = host.pass().unwrap().report;
         (started.elapsed(), report.forecast as u64)
     };
     let (mut fitting, mut longest) = (Duration::ZERO, Duration::ZERO);
     loop {
-        let (took, forecast) = turn();
+        let (took, forecast) = pass();
         fitting += took;
         longest = longest.max(took);
         if forecast == services {
@@ -97,7 +99,7 @@ fn measure(services: u64) -> Measured {
     let mut warm: Vec<Duration> = (0..5)
         .map(|_| {
             next();
-            let (took, forecast) = turn();
+            let (took, forecast) = pass();
             assert_eq!(forecast, services);
             took
         })
@@ -116,7 +118,7 @@ fn peak_mib() -> u64 {
 fn main() {
     println!(
         "{:>10} {:>14} {:>14} {:>14} {:>12}",
-        "services", "all fits", "longest turn", "warm turn", "peak MiB"
+        "services", "all fits", "longest pass", "warm pass", "peak MiB"
     );
     let mut results = Vec::new();
     for services in [1000, 10_000] {
