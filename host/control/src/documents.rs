@@ -68,9 +68,10 @@ impl Step<'_> {
             && let Some(state) = self.state.service_mut(&name)
         {
             (state.tier, state.tier_since) = (tier, self.now);
-            self.keep(&name);
         }
         self.track(&service);
+        // What it has by now need not be what a service begins with that is described like this.
+        self.keep(&name);
         Ok(self.shown("service", &name, old.is_some()))
     }
 

@@ -427,7 +427,7 @@ impl<'a> Step<'a> {
 }
 
 /// Of several writes of one key the last one counts; decisions stay in their order.
-fn last_of_each(writes: Vec<Write>) -> Vec<Write> {
+pub(crate) fn last_of_each(writes: Vec<Write>) -> Vec<Write> {
     let key = |write: &Write| match write {
         Write::Put(record) => Some(record.key()),
         Write::Delete(key) => Some(key.clone()),

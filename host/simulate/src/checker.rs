@@ -19,7 +19,7 @@ use flapping::Flapping;
 use leased::Leased;
 use requests::Requests;
 
-pub(crate) use flapping::Cause;
+pub(crate) use flapping::dependencies;
 
 /// What was seen, of which rule.
 pub(crate) type Check = Result<(), (Rule, String)>;
@@ -135,7 +135,7 @@ impl Checker {
     }
 
     fn note_edges(&mut self, verdict: Option<&haggle_control::ScalingVerdict>) {
-        for verdict in verdict {
+        if let Some(verdict) = verdict {
             self.flapping.edges(verdict.window);
             verdict.windows.iter().for_each(|window| self.flapping.edges(window.window));
         }

@@ -55,7 +55,7 @@ impl<S: Subject> Run<'_, S> {
                 self.tally.failed_commits += (self.disk.in_flight.len() - place) as u64;
                 self.disk.in_flight.truncate(place);
                 self.disk.refusing = Some(id);
-                self.schedule(Span::from_millis(20), Event::Refuse { epoch, id });
+                self.schedule(Span::from_millis(200), Event::Refuse { epoch, id });
             }
             return Ok(());
         }
