@@ -10,12 +10,14 @@ use axum::{
 use haggle_control::Principal;
 use haggle_model::Name;
 use serde::de::DeserializeOwned;
+use tokio::task::spawn_blocking;
 
 use crate::{
     Problem, ProblemKind,
     body::{self, JSON_BYTES},
     document,
     problem::Answer,
+    state::lost,
 };
 
 /// On whose behalf the request is made.
@@ -29,6 +31,9 @@ pub(crate) struct Query<T>(pub(crate) T);
 
 /// A JSON body of at most `LIMIT` bytes.
 pub(crate) struct Json<T, const LIMIT: usize = JSON_BYTES>(pub(crate) T);
+
+/// A JSON body of more bytes is parsed on a thread that may block, because that takes a while.
+const AT_ONCE: usize = 128 << 10;
 
 /// What the client prefers, as keys in lower case with their values (RFC 7240). As it asks, unknown ones are
 /// ignored and the others followed as far as that goes.
@@ -110,12 +115,17 @@ where
 impl<S, T, const LIMIT: usize> FromRequest<S> for Json<T, LIMIT>
 where
     S: Send + Sync,
-    T: DeserializeOwned,
+    T: DeserializeOwned + Send + 'static,
 {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Answer<Self> {
-        json(request, LIMIT).await.and_then(|bytes| document::parse(&bytes)).map(Self)
+        let bytes = json(request, LIMIT).await?;
+        if bytes.len() <= AT_ONCE {
+            return document::parse(&bytes).map(Self);
+        }
+        let parsed = spawn_blocking(move || document::parse(&bytes)).await;
+        parsed.unwrap_or_else(lost).map(Self)
     }
 }
 

@@ -6,11 +6,12 @@ use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    ForecastView, ForecastsView, NoForecast, Problem, ProblemKind,
+    Problem, ProblemKind,
     extract::{Path, Query},
     openapi::{ListProblems, ReadProblems},
     problem::Answer,
     state::Api,
+    views::{ForecastView, ForecastsView, NoForecast},
 };
 
 /// The most horizons that one request may name.

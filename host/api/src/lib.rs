@@ -41,11 +41,6 @@ use haggle_runtime::Host;
 
 pub use problem::{Problem, ProblemKind};
 pub use serve::{ApiOptions, serve};
-pub use shown::Shown;
-pub use views::{
-    ForecastView, ForecastsView, NoForecast, PoolForecast, ProviderStatus, ProviderView,
-    ServiceStatus, ServiceView, UnitStatus,
-};
 
 use state::Api;
 

@@ -8,11 +8,12 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    ProviderView, Shown,
     extract::{self, By, Document, Path},
     openapi::{ChangeProblems, ListProblems, ReadProblems, SendProblems, WriteProblems},
     problem::Answer,
+    shown::Shown,
     state::Api,
+    views::ProviderView,
 };
 
 pub(crate) fn routes() -> OpenApiRouter<Api> {

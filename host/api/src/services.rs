@@ -7,11 +7,12 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    ServiceView, Shown,
     extract::{By, Document, Path},
     openapi::{ChangeProblems, ListProblems, ReadProblems, WriteProblems},
     problem::Answer,
+    shown::Shown,
     state::Api,
+    views::ServiceView,
 };
 
 pub(crate) fn routes() -> OpenApiRouter<Api> {

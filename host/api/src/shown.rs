@@ -2,16 +2,12 @@
 
 use haggle_model::{Endpoint, Provider, Service};
 use serde::{Serialize, Serializer};
-use utoipa::{
-    PartialSchema, ToSchema,
-    openapi::{RefOr, Schema},
-};
 
 /// A document as answers show it: its endpoint without the secrets in it.
 ///
 /// A client that writes back what it has read is refused, as the endpoint then has stars in it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Shown<T> {
+pub(crate) struct Shown<T> {
     document: T,
     endpoint: Option<String>,
 }
@@ -33,18 +29,10 @@ impl HasEndpoint for Provider {
     }
 }
 
-#[expect(private_bounds, reason = "only this crate makes them")]
 impl<T: HasEndpoint> Shown<T> {
     pub(crate) fn new(mut document: T) -> Self {
         let endpoint = document.take_endpoint().map(|endpoint| endpoint.redacted());
         Self { document, endpoint }
-    }
-}
-
-impl<T> Shown<T> {
-    /// The document without its endpoint.
-    pub const fn document(&self) -> &T {
-        &self.document
     }
 }
 
@@ -59,23 +47,6 @@ impl<T: Serialize> Serialize for Shown<T> {
         }
         Fields { document: &self.document, endpoint: self.endpoint.as_deref() }
             .serialize(serializer)
-    }
-}
-
-/// The same as that of the document.
-impl<T: ToSchema> PartialSchema for Shown<T> {
-    fn schema() -> RefOr<Schema> {
-        T::schema()
-    }
-}
-
-impl<T: ToSchema> ToSchema for Shown<T> {
-    fn name() -> std::borrow::Cow<'static, str> {
-        T::name()
-    }
-
-    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        T::schemas(schemas);
     }
 }
 

@@ -71,7 +71,8 @@ impl Api {
     }
 }
 
-fn lost<T>(error: JoinError) -> Answer<T> {
+/// A request that ended without an answer.
+pub(crate) fn lost<T>(error: JoinError) -> Answer<T> {
     tracing::error!("a request was lost: {error}");
     let detail = "the host lost this request: its log says more";
     Err(Problem::new(ProblemKind::Internal, detail))

@@ -4,6 +4,6 @@ mod forecasts;
 mod providers;
 mod services;
 
-pub use forecasts::{ForecastView, ForecastsView, NoForecast, PoolForecast};
-pub use providers::{ProviderStatus, ProviderView, UnitStatus};
-pub use services::{ServiceStatus, ServiceView};
+pub(crate) use forecasts::{ForecastView, ForecastsView, NoForecast};
+pub(crate) use providers::ProviderView;
+pub(crate) use services::ServiceView;

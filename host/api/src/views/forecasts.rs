@@ -3,68 +3,68 @@ use std::{collections::BTreeMap, sync::Arc};
 use haggle_control::{Forecast, ServiceState, State};
 use haggle_model::{Name, Resource, Service, Span, Timestamp};
 use haggle_plan::{Accuracy, Outlook, Summary, total};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 /// The latest forecast of a service's load.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct ForecastView {
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct ForecastView {
     /// The service.
-    pub service: Name,
+    pub(crate) service: Name,
     /// The resource that its load is counted in.
-    pub resource: Resource,
+    pub(crate) resource: Resource,
     /// When it was made.
-    pub at: Timestamp,
+    pub(crate) at: Timestamp,
     /// By which plugin.
-    pub plugin: Name,
+    pub(crate) plugin: Name,
     /// By which generation of it.
-    pub generation: u64,
+    pub(crate) generation: u64,
     /// How good the forecasts were lately.
     #[serde(default)]
-    pub accuracy: Accuracy,
+    pub(crate) accuracy: Accuracy,
     /// What is forecast.
     #[serde(flatten)]
-    pub outlook: Outlook,
+    pub(crate) outlook: Outlook,
     /// The same until each horizon that was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub horizons: Vec<Summary>,
+    pub(crate) horizons: Vec<Summary>,
 }
 
 /// The latest forecasts of all services.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct ForecastsView {
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub(crate) struct ForecastsView {
     /// By service.
-    pub items: Vec<ForecastView>,
+    pub(crate) items: Vec<ForecastView>,
     /// What they come to together, by resource. There is none of a resource whose forecasts have no time in
     /// common.
-    pub pool: Vec<PoolForecast>,
+    pub(crate) pool: Vec<PoolForecast>,
     /// The services that have no forecast, and are missing in the totals.
-    pub missing: Vec<Name>,
+    pub(crate) missing: Vec<Name>,
 }
 
 /// The forecast of what services together are asked for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct PoolForecast {
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct PoolForecast {
     /// The resource that their load is counted in.
-    pub resource: Resource,
+    pub(crate) resource: Resource,
     /// How many services that are.
-    pub services: usize,
+    pub(crate) services: usize,
     /// What is forecast of them: the sums of their means and bounds, in the finest of their steps, over the
     /// time that all of their forecasts cover.
     #[serde(flatten)]
-    pub outlook: Outlook,
+    pub(crate) outlook: Outlook,
     /// The same until each horizon that was asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub horizons: Vec<Summary>,
+    pub(crate) horizons: Vec<Summary>,
 }
 
 /// Why a service has no forecast.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoForecast {
+pub(crate) struct NoForecast {
     /// What forecasts it, or would.
-    pub plugin: Name,
+    pub(crate) plugin: Name,
     /// What it said; nothing where it was not asked yet.
-    pub why: Option<String>,
+    pub(crate) why: Option<String>,
 }
 
 impl ForecastView {
@@ -72,7 +72,11 @@ impl ForecastView {
     ///
     /// # Errors
     /// [`NoForecast`] saying why there is none.
-    pub fn of(state: &State, service: &Service, of: &ServiceState) -> Result<Self, NoForecast> {
+    pub(crate) fn of(
+        state: &State,
+        service: &Service,
+        of: &ServiceState,
+    ) -> Result<Self, NoForecast> {
         let Some(forecast) = &of.forecast else {
             let plugin = state.catalog().policy_of(service).forecast.plugin.clone();
             return Err(NoForecast { plugin, why: None });
@@ -100,8 +104,7 @@ impl ForecastView {
 impl ForecastsView {
     /// The forecasts of all services, and what they come to together. A horizon that lies beyond a forecast is
     /// left out of that one.
-    #[must_use]
-    pub fn of(state: &State, horizons: &[Span]) -> Self {
+    pub(crate) fn of(state: &State, horizons: &[Span]) -> Self {
         let (mut items, mut missing) = (Vec::new(), Vec::new());
         for (service, of) in state.services() {
             match ForecastView::of(state, service, of) {

@@ -1,39 +1,39 @@
 use haggle_control::{Reclaim, State};
 use haggle_model::{ComputeUnit, Name, Provider, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::Shown;
+use crate::shown::Shown;
 
 /// A provider and what it has at present.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct ProviderView {
+pub(crate) struct ProviderView {
     /// The provider as it was described.
     #[serde(flatten)]
     #[schema(value_type = Provider)]
-    pub provider: Shown<Provider>,
+    pub(crate) provider: Shown<Provider>,
     /// What it has at present.
-    pub status: ProviderStatus,
+    pub(crate) status: ProviderStatus,
 }
 
 /// What a provider has at present.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct ProviderStatus {
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct ProviderStatus {
     /// Each of its units, in the order of the description.
-    pub units: Vec<UnitStatus>,
+    pub(crate) units: Vec<UnitStatus>,
 }
 
 /// How many there are of a unit at present.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct UnitStatus {
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct UnitStatus {
     /// The unit.
-    pub unit: Name,
+    pub(crate) unit: Name,
     /// How many were described.
-    pub count: u32,
+    pub(crate) count: u32,
     /// How many of them have not been taken back by now, leased or not.
-    pub available: u32,
+    pub(crate) available: u32,
     /// What has been taken back, and what is announced, in the order of the times.
-    pub reclaims: Vec<Reclaim>,
+    pub(crate) reclaims: Vec<Reclaim>,
 }
 
 impl ProviderView {

@@ -4,42 +4,42 @@ use haggle_actuate::ReplicaStatus;
 use haggle_control::ServiceState;
 use haggle_model::{Quantities, Service, Tier};
 use haggle_runtime::Host;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::Shown;
+use crate::shown::Shown;
 
 /// A service and where it stands.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct ServiceView {
+pub(crate) struct ServiceView {
     /// The service as it was described.
     #[serde(flatten)]
     #[schema(value_type = Service)]
-    pub service: Shown<Service>,
+    pub(crate) service: Shown<Service>,
     /// Where it stands.
-    pub status: ServiceStatus,
+    pub(crate) status: ServiceStatus,
 }
 
 /// Where a service stands.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct ServiceStatus {
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct ServiceStatus {
     /// Its replicas.
-    pub replicas: ReplicaStatus,
+    pub(crate) replicas: ReplicaStatus,
     /// Its tier as of now.
-    pub tier: Tier,
+    pub(crate) tier: Tier,
     /// The share of the pool that the tier policy gives it, 0 to 1.
-    pub share: f64,
+    pub(crate) share: f64,
     /// The load that was last observed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed: Option<f64>,
+    pub(crate) observed: Option<f64>,
     /// The load it plans for.
-    pub planned: Quantities,
+    pub(crate) planned: Quantities,
     /// The probability that it fails soon, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub risk: Option<f64>,
+    pub(crate) risk: Option<f64>,
     /// The share of requests that could be carried over the objective's window, 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub compliance: Option<f64>,
+    pub(crate) compliance: Option<f64>,
 }
 
 impl ServiceView {
