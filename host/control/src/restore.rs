@@ -12,7 +12,7 @@ use crate::{
     record::{Generation, Record, Standing},
     request::{Request, Status},
     service::{ServiceState, StoredService},
-    step::Step,
+    step::{Done, Step},
     verdict::WindowVerdict,
 };
 
@@ -37,9 +37,13 @@ impl Control {
         let options = control.options();
         let mut step = Step::new(&options, state, now);
         step.restore(restored);
-        let done = step.done();
-        let effects = control.stage(done);
-        (control, effects)
+        let Done { state, writes, effects, consultations } = step.done();
+        // All of it follows from what is durable: it counts, and goes out, whatever becomes of these writes.
+        control = Self::with_state(options.as_ref().clone(), state.clone());
+        let mut first =
+            control.stage(Done { state, writes, effects: Vec::new(), consultations });
+        first.extend(effects);
+        (control, first)
     }
 }
 
