@@ -40,8 +40,7 @@ impl Control {
         let Done { state, writes, effects, consultations } = step.done();
         // All of it follows from what is durable: it counts, and goes out, whatever becomes of these writes.
         control = Self::with_state(options.as_ref().clone(), state.clone());
-        let mut first =
-            control.stage(Done { state, writes, effects: Vec::new(), consultations });
+        let mut first = control.stage(Done { state, writes, effects: Vec::new(), consultations });
         first.extend(effects);
         (control, first)
     }
