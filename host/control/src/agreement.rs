@@ -39,6 +39,21 @@ impl Step<'_> {
             self.schedule(ended, agreement, origin);
         } else {
             self.apply_agreement(ended, agreement, asked, origin);
+            self.note_uncovered(agreement);
+        }
+    }
+
+    /// A dependency that had fewer replicas placed than it has, because it needed more by the end of the
+    /// negotiation than at its beginning, negotiates for the rest at once.
+    fn note_uncovered(&mut self, agreement: &Agreement) {
+        for name in agreement.services.keys().filter(|name| **name != agreement.requester) {
+            let Some((service, _)) = self.described(name) else { continue };
+            let Some(leased) = self.leased(&service) else { continue };
+            let Some(state) = self.state.service_mut(name) else { continue };
+            if leased < state.replicas {
+                state.lose();
+                self.losers.insert(name.clone());
+            }
         }
     }
 
