@@ -232,6 +232,10 @@ impl Step<'_> {
         let lasting = order.reason != ScalingReason::Request;
         if let Some(state) = self.state.service_mut(name) {
             (state.replicas, state.sequence) = (to, sequence);
+            if to > from {
+                // What it was to return to is from before this.
+                state.return_to = None;
+            }
             if to > from && lasting {
                 // What was raised stays for the stabilization window, whoever raised it.
                 state.recent.push(now, to, policy.scaling.stabilization);
