@@ -167,10 +167,15 @@ impl Step<'_> {
                 _ => {}
             }
             // A dependency is raised to what it has promised, and decides itself what it gives back. Nor does
-            // a requester that gets less than it asked for end up with fewer than it has.
-            let kept = if own { state.replicas.min(asked.wanted) } else { state.replicas };
+            // a requester that gets less than it asked for end up with fewer than it has. One that was raised
+            // by another agreement meanwhile did not ask for that, and keeps it until it is looked at next.
+            let raised = own && state.replicas > asked.from;
+            let kept = match own && !raised {
+                true => state.replicas.min(asked.wanted),
+                false => state.replicas,
+            };
             let less = agreement.reduced || agreed.replicas < asked.wanted;
-            let keeps = !own || less;
+            let keeps = !own || raised || less;
             let to = if keeps { agreed.replicas.max(kept) } else { agreed.replicas };
             if own || origin.request().is_some() {
                 self.keep(name);
