@@ -57,10 +57,13 @@ impl Step<'_> {
         let is_left = !is_known && over && state.claims.is_empty();
         let (from, lost, claimed) = (state.replicas, state.lost, state.claimed());
         let next = if is_left && from > service.replicas.min && !negotiating {
+            state.planned = Quantities::new();
             Next::Leave
         } else {
             let uncovered = leased.is_some_and(|leased| leased < from);
             if !is_known && claimed.is_none() && !lost && !uncovered {
+                // Nothing is asked of it any more, so nobody buys for what was.
+                state.planned = Quantities::new();
                 Next::Nothing
             } else {
                 let threshold = policy.failure.threshold;
