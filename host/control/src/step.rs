@@ -28,6 +28,8 @@ pub(crate) struct Step<'a> {
     pub(crate) questions: Vec<Message>,
     /// Services whose stored state changes.
     dirty: BTreeSet<Name>,
+    /// Services that have begun to negotiate in this step.
+    pub(crate) opened: BTreeSet<Name>,
     /// Services that lost a lease in this step.
     pub(crate) losers: BTreeSet<Name>,
 }
@@ -50,6 +52,7 @@ impl<'a> Step<'a> {
             effects: Vec::new(),
             questions: Vec::new(),
             dirty: BTreeSet::new(),
+            opened: BTreeSet::new(),
             losers: BTreeSet::new(),
         }
     }

@@ -47,6 +47,11 @@ impl Checker {
     pub(crate) fn stepped(&mut self, newest: &State, writes: &[Write]) -> Check {
         self.memory.check(newest.ledger().leases(), Some(newest.ledger()), &self.books, newest.now())?;
         self.leased.look(newest);
+        for write in writes {
+            if let Write::Put(haggle_control::Record::Negotiation(record)) = write {
+                self.flapping.ended(record, newest);
+            }
+        }
         let decisions = writes.iter().filter_map(|write| match write {
             Write::Append(decision) => Some(decision),
             _ => None,

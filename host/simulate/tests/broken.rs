@@ -57,8 +57,6 @@ enum Break {
 struct Broken {
     how: Break,
     sound: Sound,
-    /// What an answer belongs to.
-    asks: BTreeMap<Caller, bool>,
     count: u64,
     skip: bool,
     providers: BTreeMap<Name, Provider>,
@@ -74,7 +72,6 @@ impl Broken {
         Self {
             how,
             sound: Sound::default(),
-            asks: BTreeMap::new(),
             count: 0,
             skip: false,
             providers: BTreeMap::new(),
@@ -218,9 +215,6 @@ impl Broken {
 
 impl Subject for Broken {
     fn step(&mut self, now: Timestamp, mut input: Input) -> Vec<Effect> {
-        if let Input::Request { caller, dry_run: _, .. } = &input_of(&input) {
-            self.asks.insert(*caller, true);
-        }
         let mut effects = self.before(now, &mut input);
         effects.extend(self.sound.step(now, input.clone()));
         let effects = self.after(now, &input, effects);
@@ -262,4 +256,106 @@ impl Subject for Broken {
         let effects = self.sound.restore(options, disk, now);
         self.spoil(effects)
     }
+}
+
+fn simulate(how: Break, seeds: u64) -> Report {
+    let options = Options { seeds, ..Options::default() };
+    run_with(&options, || Broken::new(how), &|_| {}).unwrap()
+}
+
+/// The checker finds it within so many seeds, by one of these rules, and shows what it takes.
+fn caught(how: Break, rules: &[Rule]) {
+    let report = simulate(how, 48);
+    let by = |violation: &&haggle_simulate::Violation| rules.contains(&violation.rule);
+    let found: Vec<_> = report.found.iter().map(|v| (v.seed, v.rule, &v.text)).collect();
+    let shown = report.found.iter().find(by);
+    assert!(shown.is_some(), "not noticed by any of {rules:?}: {found:?}");
+}
+
+#[test]
+fn effects_before_they_are_durable_are_caught() {
+    caught(Break::BeforeDurable, &[Rule::Durability, Rule::Acknowledged]);
+}
+
+#[test]
+fn reservations_that_a_failed_commit_drops_are_caught() {
+    caught(Break::ReservationsDropped, &[Rule::Reserved]);
+}
+
+#[test]
+fn leases_that_come_back_are_caught() {
+    caught(Break::DeletesLost, &[Rule::Durability]);
+}
+
+#[test]
+fn windows_that_are_not_written_are_caught() {
+    caught(Break::WindowsLost, &[Rule::Restore, Rule::Acknowledged]);
+}
+
+#[test]
+fn records_that_a_restart_does_not_read_are_caught() {
+    caught(Break::RequestsNotRead, &[Rule::Restore]);
+    caught(Break::LeasesNotRead, &[Rule::Restore]);
+    caught(Break::StatesNotRead, &[Rule::Restore]);
+}
+
+#[test]
+fn a_failing_plugin_that_stops_others_is_caught() {
+    caught(Break::FailureStopsAll, &[Rule::Isolation]);
+}
+
+#[test]
+fn an_order_beyond_the_leases_is_caught() {
+    caught(Break::BeyondLeases, &[Rule::Leased]);
+}
+
+#[test]
+fn flapping_is_caught() {
+    caught(Break::NoStabilization, &[Rule::Flapping]);
+}
+
+#[test]
+fn a_request_without_an_answer_is_caught() {
+    caught(Break::NotAnswered, &[Rule::Answer, Rule::Rest]);
+}
+
+#[test]
+fn a_second_answer_is_caught() {
+    caught(Break::AnsweredTwice, &[Rule::Answer]);
+}
+
+#[test]
+fn a_cancelled_request_that_comes_back_is_caught() {
+    caught(Break::CancelledComesBack, &[Rule::Restore, Rule::Ended]);
+}
+
+#[test]
+fn a_reclaim_that_replaces_another_is_caught() {
+    caught(Break::ReclaimsReplace, &[Rule::Reclaims, Rule::Capacity, Rule::Notice]);
+}
+
+#[test]
+fn a_provider_put_again_that_cancels_reclaims_is_caught() {
+    caught(Break::PutCancelsReclaims, &[Rule::Reclaims, Rule::Capacity, Rule::Notice]);
+}
+
+#[test]
+fn a_failed_commit_that_counts_is_caught() {
+    caught(Break::FailureKept, &[Rule::Durability, Rule::Acknowledged]);
+}
+
+#[test]
+fn an_agreement_beyond_capacity_is_caught() {
+    caught(Break::BeyondCapacity, &[Rule::Capacity]);
+}
+
+#[test]
+fn a_reclaim_that_is_ignored_is_caught() {
+    caught(Break::ReclaimIgnored, &[Rule::Capacity, Rule::Notice, Rule::Reclaims]);
+}
+
+#[test]
+fn what_breaks_nothing_is_not_caught() {
+    let report = simulate(Break::Nothing, 48);
+    assert_eq!(report.violations, 0, "the seam itself does no harm: {:?}", report.found);
 }

@@ -10,15 +10,14 @@ use crate::{
     progress::Progress,
 };
 
-/// Run the deciding core under faults, again and again, and check what must hold
+/// Drive the deciding core under faults, again and again, and check what must hold.
 ///
-/// Every seed makes random services, providers, policies and scaling requests, and a script of what goes wrong:
-/// the store fails, the host crashes between any two of its effects, the clock jumps, plugins stall or talk
-/// nonsense, messages to parties elsewhere get lost, late or repeated, and providers take capacity back. After
-/// every step it is checked that nothing is promised twice, that what leaves the host is on disk before, that
-/// a failed write leaves no trace, that what was acknowledged is never lost, that everybody is answered once and
-/// that every negotiation ends. The same options give the same report. Exits with 1 if anything did not hold,
-/// with the shortest trace that shows it.
+/// Every seed makes random documents, loads and scaling requests. The store fails, the host crashes after any
+/// effect, the clock jumps, plugins stall or answer nonsense, messages to parties elsewhere get lost, late or
+/// doubled, and providers take capacity back with notice. After every step it is checked that nothing is promised
+/// twice, that what was acknowledged is on disk and survives, that no service is ordered beyond its leases or goes
+/// back and forth without a cause, and that everybody is answered once and in time. The same options give the same
+/// report. Exits with 1 if anything did not hold, with the shortest trace that shows it.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Simulate {
@@ -34,7 +33,7 @@ pub(crate) struct Simulate {
     /// The most providers of a run
     #[arg(long, value_name = "N", default_value_t = Options::default().providers)]
     providers: usize,
-    /// The reconcile passes of a run
+    /// How many reconcile passes a run has
     #[arg(long, value_name = "N", default_value_t = Options::default().passes)]
     passes: u64,
     /// The most scaling requests of a run
@@ -44,7 +43,7 @@ pub(crate) struct Simulate {
     #[arg(long, value_name = "P", default_value_t = Options::default().loss)]
     loss: f64,
     /// The longest time that a message is under way; a bare number is milliseconds
-    #[arg(long, value_name = "D", default_value_t = Options::default().delay, value_parser = delay)]
+    #[arg(long, value_name = "D", default_value = "200ms", value_parser = delay)]
     delay: Span,
     /// The probability that a message arrives twice, 0 to 1
     #[arg(long, value_name = "P", default_value_t = Options::default().duplicate)]
@@ -127,13 +126,12 @@ fn summary(report: &Report) -> String {
     let Report { acknowledged, refused, commits, failed_commits, messages, .. } = report;
     let Report { consultations, crashes, jumps, reclaims, compared, digest, .. } = report;
     let mut text = format!(
-        "{seeds} runs, {steps} steps, {passes} reconcile passes, {decisions} decisions\n\
-         negotiations: {won} won, {reduced} reduced, {failed} failed\n\
-         callers: {acknowledged} requests acknowledged, {refused} refused\n\
-         {messages} messages, {consultations} calls of plugins, {commits} commits\n\
-         faults: {crashes} crashes, {failed_commits} failed commits, {jumps} jumps of the clock, \
-         {reclaims} reclaims\n\
-         {compared} states restored from disk and compared\n\
+        "{seeds} runs, {passes} passes, {steps} steps, {consultations} calls of plugins, {messages} messages\n\
+         {decisions} decisions; negotiations: {won} won, {reduced} reduced, {failed} failed\n\
+         {acknowledged} scaling requests were answered, {refused} callers refused; {reclaims} times capacity was \
+         taken back\n\
+         {commits} commits were durable and {failed_commits} failed; {crashes} crashes, {jumps} jumps of the clock; \
+         {compared} restarts compared\n\
          {violations} violations (digest {digest})"
     );
     for Violation { seed, step, rule, text: what, needs, trace } in &report.found {

@@ -17,6 +17,8 @@ pub(crate) struct Flapping {
     services: BTreeMap<Name, History>,
     /// When there was last a cause for everybody.
     everybody: u64,
+    /// How the latest negotiation of each service ended.
+    outcomes: BTreeMap<Name, String>,
     /// When windows of requests begin or end.
     edges: std::collections::BTreeSet<Timestamp>,
 }
@@ -54,6 +56,16 @@ impl Flapping {
     /// There is a cause for everybody.
     pub(crate) fn everybody(&mut self) {
         self.everybody = self.step;
+    }
+
+    /// A negotiation has ended. Parties that say something else than before are a cause.
+    pub(crate) fn ended(&mut self, record: &haggle_control::NegotiationRecord, state: &State) {
+        let requester = &record.demand.requester;
+        let before = self.outcomes.insert(requester.clone(), record.outcome.clone());
+        if before.is_none_or(|before| before != record.outcome) {
+            let all = dependencies(vec![requester.clone()], state);
+            all.into_iter().for_each(|name| self.load(name));
+        }
     }
 
     /// What was granted begins and ends: both are a cause then.
