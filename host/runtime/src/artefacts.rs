@@ -15,7 +15,8 @@ impl Shared {
         let mut referenced: BTreeSet<Digest> = built_in.collect();
         for (_, plugin) in snapshot.plugins() {
             let all = plugin.current.iter().chain(&plugin.previous);
-            referenced.extend(all.filter_map(|generation| generation.digest.parse().ok()));
+            let digests = all.filter_map(|generation| generation.digest.parse::<Digest>().ok());
+            referenced.extend(digests);
         }
         // An upload is stored before it is promoted.
         if self.plugins.uploads.is_busy() || self.store.artefacts().list()?.is_subset(&referenced) {

@@ -19,7 +19,7 @@ use haggle_control::{
 use haggle_model::{Endpoint, Name};
 use haggle_negotiate::Message;
 use haggle_store::Commit;
-use haggle_transport::Reply;
+use haggle_transport::{Reply, Transport};
 use tokio::sync::oneshot;
 
 use crate::{persist, shared::Shared};

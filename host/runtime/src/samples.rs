@@ -100,7 +100,9 @@ impl Shared {
         let keep = self.history().keep();
         let window =
             Window { start: now.before(keep), end: now + haggle_model::Span::from_mins(1) };
-        for key in readable(self.store.series(), |unreadable| tell(unreadable.to_string())) {
+        let keys: Vec<_> =
+            readable(self.store.series(), |unreadable| tell(unreadable.to_string())).collect();
+        for key in keys {
             let key = key?;
             let subject = Some(key.subject.clone()).filter(|subject| !subject.is_empty());
             for chunk in self.store.sample_chunks(&key, window)? {

@@ -14,6 +14,12 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// From a digest that was computed elsewhere.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The 32 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
