@@ -256,7 +256,8 @@ impl Step<'_> {
                 // Some of it may be kept.
                 let leases = || self.state.ledger.leases_of(&request.service);
                 let lives = |session: &&String| leases().any(|l| l.negotiation == **session);
-                part.sessions = old.iter().filter(lives).cloned().chain([ended.id.clone()]).collect();
+                part.sessions =
+                    old.iter().filter(lives).cloned().chain([ended.id.clone()]).collect();
                 request = Arc::new(answer.clone());
                 self.state.requests.insert(id.to_owned(), Arc::clone(&request));
                 self.keep_request(&request);
@@ -274,9 +275,8 @@ impl Step<'_> {
         let mut released = self.release_of(holder, sessions, &kept);
         released.extend(self.release_spare(sessions));
         if let Some(last) = sessions.last() {
-            let effects = self.with_engine(|engine, setting| {
-                engine.give_back(last, holder, released, setting)
-            });
+            let effects = self
+                .with_engine(|engine, setting| engine.give_back(last, holder, released, setting));
             self.carry_out(effects);
         }
         self.unschedule(|later| sessions.contains(&later.session));

@@ -39,6 +39,21 @@ impl Step<'_> {
             self.schedule(ended, agreement, origin);
         } else {
             self.apply_agreement(ended, agreement, asked, origin);
+            self.note_uncovered(agreement);
+        }
+    }
+
+    /// A dependency that had fewer replicas placed than it has, because it needed more by the end of the
+    /// negotiation than at its beginning, negotiates for the rest at once.
+    fn note_uncovered(&mut self, agreement: &Agreement) {
+        for name in agreement.services.keys().filter(|name| **name != agreement.requester) {
+            let Some((service, _)) = self.described(name) else { continue };
+            let Some(leased) = self.leased(&service) else { continue };
+            let Some(state) = self.state.service_mut(name) else { continue };
+            if leased < state.replicas {
+                state.lose();
+                self.losers.insert(name.clone());
+            }
         }
     }
 
@@ -167,10 +182,15 @@ impl Step<'_> {
                 _ => {}
             }
             // A dependency is raised to what it has promised, and decides itself what it gives back. Nor does
-            // a requester that gets less than it asked for end up with fewer than it has.
-            let kept = if own { state.replicas.min(asked.wanted) } else { state.replicas };
+            // a requester that gets less than it asked for end up with fewer than it has. One that was raised
+            // by another agreement meanwhile did not ask for that, and keeps it until it is looked at next.
+            let raised = own && state.replicas > asked.from;
+            let kept = match own && !raised {
+                true => state.replicas.min(asked.wanted),
+                false => state.replicas,
+            };
             let less = agreement.reduced || agreed.replicas < asked.wanted;
-            let keeps = !own || less;
+            let keeps = !own || raised || less;
             let to = if keeps { agreed.replicas.max(kept) } else { agreed.replicas };
             if own || origin.request().is_some() {
                 self.keep(name);
@@ -232,6 +252,10 @@ impl Step<'_> {
         let lasting = order.reason != ScalingReason::Request;
         if let Some(state) = self.state.service_mut(name) {
             (state.replicas, state.sequence) = (to, sequence);
+            if to > from {
+                // What it was to return to is from before this.
+                state.return_to = None;
+            }
             if to > from && lasting {
                 // What was raised stays for the stabilization window, whoever raised it.
                 state.recent.push(now, to, policy.scaling.stabilization);

@@ -23,7 +23,11 @@ impl Step<'_> {
             // Of what is over, only the record is left.
             let kept = number(id).filter(|number| self.id_of(*number) == id);
             let is_over = kept.is_some_and(|number| self.state.kept.contains(&number));
-            return if is_over { Ok(()) } else { Err(ControlError::not_found("scaling request", id)) };
+            return if is_over {
+                Ok(())
+            } else {
+                Err(ControlError::not_found("scaling request", id))
+            };
         };
         let of = |purpose: &Purpose| {
             let part = purpose.origin.request().filter(|(of, _)| *of == request.id);

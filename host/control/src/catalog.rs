@@ -1,6 +1,6 @@
 //! What was described: services, dependencies, providers, scaling policies and calendar events.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use haggle_model::{
     CalendarEvent, Dependency, DependencyDocument, DependencyGraph, Name, Owner, Provider,
@@ -8,6 +8,7 @@ use haggle_model::{
 };
 use haggle_negotiate::{Standing, World};
 use imbl::OrdMap;
+use petgraph::Direction;
 use serde::{Deserialize, Serialize};
 
 use crate::{ControlError, service::ServiceState};
@@ -123,6 +124,23 @@ impl Catalog {
         }
     }
 
+    /// Those that depend on a service.
+    pub(crate) fn dependents_of(&self, service: &Name) -> impl Iterator<Item = &Name> {
+        let graph = self.graph.as_petgraph();
+        let node = self.graph.node(service).into_iter();
+        let nodes = node.flat_map(|node| graph.neighbors_directed(node, Direction::Incoming));
+        nodes.filter_map(|node| graph.node_weight(node))
+    }
+
+    /// Those that depend on a service, directly or not.
+    pub(crate) fn all_dependents_of<'a>(&'a self, service: &'a Name) -> BTreeSet<&'a Name> {
+        let (mut seen, mut queue) = (BTreeSet::new(), vec![service]);
+        while let Some(next) = queue.pop() {
+            queue.extend(self.dependents_of(next).filter(|dependent| seen.insert(*dependent)));
+        }
+        seen
+    }
+
     /// The services in an order in which dependents come before what they depend on, as far as there are no
     /// cycles: what a dependent is promised is part of what its dependency needs.
     pub(crate) fn dependents_first(&self) -> Vec<Name> {
@@ -164,7 +182,8 @@ impl World for View<'_> {
         Some(Standing {
             service: service.as_ref().clone(),
             tier: state.tier,
-            planned: state.planned.clone(),
+            // What it was granted since it planned last is part of it.
+            planned: state.planned.max(&state.claimed().unwrap_or_default()),
             target_utilization: policy.scaling.target_utilization,
             budget_per_hour: policy.bidding.budget_per_hour,
         })

@@ -10,7 +10,8 @@ use crate::{
     ControlError, Effect, Input, State,
     effect::CommitId,
     input::Caller,
-    step::{Done, Step},
+    record::Write,
+    step::{Done, Step, last_of_each},
 };
 
 /// How the core works.
@@ -57,6 +58,10 @@ pub struct Control {
     staged: VecDeque<Staged>,
     last_commit: CommitId,
     version: Version,
+    /// What a restart has changed and no commit has made durable yet.
+    owed: Vec<Write>,
+    /// The commit under way that has it.
+    owed_in: Option<CommitId>,
 }
 
 /// Counts how often the durable state has changed.
@@ -80,7 +85,21 @@ impl Control {
             staged: VecDeque::new(),
             last_commit: CommitId::default(),
             version: Version::default(),
+            owed: Vec::new(),
+            owed_in: None,
         }
+    }
+
+    /// A core after a restart. What was read counts at once, and its effects are due at once; what the
+    /// restart itself writes goes along with commits until one of them is durable.
+    pub(crate) fn restarted(options: Options, done: Done) -> (Self, Vec<Effect>) {
+        let Done { state, writes, effects, consultations } = done;
+        let mut control = Self::with_state(options, state.clone());
+        control.owed = writes;
+        let nothing = Done { state, writes: Vec::new(), effects: Vec::new(), consultations };
+        let mut now = control.stage(nothing);
+        now.extend(effects);
+        (control, now)
     }
 
     /// A core that knows nothing yet.
@@ -128,13 +147,13 @@ impl Control {
         self.staged.is_empty()
     }
 
-    pub(crate) fn options(&self) -> Arc<Options> {
-        Arc::clone(&self.options)
-    }
-
     pub(crate) fn stage(&mut self, done: Done) -> Vec<Effect> {
-        let Done { state, writes, effects, consultations } = done;
+        let Done { state, mut writes, effects, consultations } = done;
         self.state = state;
+        if self.owed_in.is_none() && !self.owed.is_empty() {
+            writes = last_of_each(self.owed.iter().cloned().chain(writes).collect());
+            self.owed_in = Some(CommitId(self.last_commit.0 + 1));
+        }
         let mut now: Vec<Effect> = consultations.into_iter().map(Effect::Consult).collect();
         if !writes.is_empty() {
             self.last_commit = CommitId(self.last_commit.0 + 1);
@@ -162,6 +181,9 @@ impl Control {
             self.publish(state);
             effects.extend(released);
         }
+        if self.owed_in.is_some_and(|owed| owed <= id) {
+            (self.owed, self.owed_in) = (Vec::new(), None);
+        }
         effects
     }
 
@@ -181,6 +203,7 @@ impl Control {
         // Plugins may have been asked about what is undone: its numbers are not given again.
         let number = self.state.number;
         self.state = State { number, ..self.durable.as_ref().clone() };
+        self.owed_in = None;
         let answer = |caller| {
             let answer = Err(ControlError::Store(why.to_owned()));
             Effect::Answer { caller, answer }

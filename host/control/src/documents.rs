@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use haggle_model::{
-    Bound, CalendarEvent, Dependency, DependencyDocument, LeaseId, Name, Owner, Provider, Quantities,
-    Resource, ScalingPolicy, ScalingReason, Service,
+    Bound, CalendarEvent, Dependency, DependencyDocument, LeaseId, Name, Owner, Provider,
+    Quantities, Resource, ScalingPolicy, ScalingReason, Service,
 };
 use haggle_negotiate::{Spread, SpreadError, service_capacity};
 use serde_json::json;
@@ -68,9 +68,10 @@ impl Step<'_> {
             && let Some(state) = self.state.service_mut(&name)
         {
             (state.tier, state.tier_since) = (tier, self.now);
-            self.keep(&name);
         }
         self.track(&service);
+        // What it has by now need not be what a service begins with that is described like this.
+        self.keep(&name);
         Ok(self.shown("service", &name, old.is_some()))
     }
 
@@ -86,15 +87,18 @@ impl Step<'_> {
         self.state.services.insert(name.clone(), state);
         let to = from.clamp(service.replicas.min, service.replicas.max);
         if to != from {
-            self.order(name, Order {
-                to,
-                wanted: to,
-                reason: ScalingReason::Request,
-                load,
-                bound: Some(Bound::Replicas),
-                negotiation: None,
-                explanation: "its description allows no other number".to_owned(),
-            });
+            self.order(
+                name,
+                Order {
+                    to,
+                    wanted: to,
+                    reason: ScalingReason::Request,
+                    load,
+                    bound: Some(Bound::Replicas),
+                    negotiation: None,
+                    explanation: "its description allows no other number".to_owned(),
+                },
+            );
         }
         self.actuate(name);
     }

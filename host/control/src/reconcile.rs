@@ -28,6 +28,13 @@ impl Step<'_> {
                 self.state.catalog.dependents_first()
             }
         };
+        // Whoever negotiates sees what its dependencies plan for now.
+        for name in &names {
+            let is_dependency = self.state.catalog.dependents_of(name).next().is_some();
+            if is_dependency && let Some((service, policy)) = self.described(name) {
+                self.next(&service, &policy);
+            }
+        }
         for name in &names {
             self.reconcile_service(name);
         }
@@ -74,6 +81,9 @@ impl Step<'_> {
         if self.state.is_negotiating(name) || self.state.report.opened >= MOST_OPENED {
             return;
         }
+        if self.waits_for_dependents(&service) {
+            return;
+        }
         let Due { target, own, aim, window } = due;
         let asked = Asked { from, ..Asked::from(target) };
         let lost_until = self.lost_until(name, window.end);
@@ -94,6 +104,19 @@ impl Step<'_> {
         if self.open_or_alert(draft, asked, origin).is_none() {
             self.vacate(name, LOST);
         }
+    }
+
+    /// Whether a dependent negotiates from this step on, and with it about this service: two negotiations about
+    /// the same replicas would take them from each other. It has its turn in the next pass, whatever has become
+    /// of that; one that has lost a lease does not wait.
+    fn waits_for_dependents(&self, service: &Service) -> bool {
+        let Some(state) = self.state.services.get(&service.name) else { return false };
+        let uncovered = self.leased(service).is_some_and(|leased| leased < state.replicas);
+        if self.opened.is_empty() || state.lost || uncovered {
+            return false;
+        }
+        let dependents = self.state.catalog.all_dependents_of(&service.name);
+        dependents.into_iter().any(|name| name != &service.name && self.opened.contains(name))
     }
 
     /// What was asked for is over, and nothing says that any of it is still wanted.

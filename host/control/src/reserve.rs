@@ -82,6 +82,7 @@ impl Step<'_> {
                 later.claim.as_ref().is_some_and(|c| c.is_of(&claim.request, claim.part))
             };
             state.scheduled.iter_mut().filter(same).for_each(|later| later.again = again);
+            self.keep(&name);
             let utilization = policy.scaling.target_utilization;
             let asked = Asked {
                 wanted: service.replicas_for(&claim.load, utilization),

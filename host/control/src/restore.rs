@@ -32,14 +32,12 @@ impl Control {
     /// there is left out, with an event.
     #[must_use]
     pub fn restore(options: Options, restored: Restored, now: Timestamp) -> (Self, Vec<Effect>) {
-        let mut control = Self::new(options, now);
-        let state = control.newest().clone();
-        let options = control.options();
+        let mut state = State::new(now);
+        state.engine = haggle_negotiate::Engine::new(options.engine);
         let mut step = Step::new(&options, state, now);
         step.restore(restored);
         let done = step.done();
-        let effects = control.stage(done);
-        (control, effects)
+        Self::restarted(options, done)
     }
 }
 

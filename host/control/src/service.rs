@@ -208,6 +208,11 @@ impl ServiceState {
         }
     }
 
+    /// Whether its load is measured or forecast.
+    pub(crate) fn is_observed(&self) -> bool {
+        self.observed.is_some() || self.forecast.as_ref().is_some_and(|f| f.outlook.is_ok())
+    }
+
     /// A lease ends before its time: the service negotiates for another at once.
     pub(crate) fn lose(&mut self) {
         self.lost = true;

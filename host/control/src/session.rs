@@ -197,10 +197,11 @@ impl Step<'_> {
         let purpose = Purpose { number, demand: demand.clone(), asked, origin };
         self.state.sessions.insert(id.clone(), Arc::new(purpose));
         if counts {
+            self.opened.insert(service.name.clone());
             *self.state.negotiating.entry(service.name.clone()).or_default() += 1;
         }
-        let opened = self
-            .with_engine(|engine, setting| engine.open_in_place_of(replaces, demand, setting));
+        let opened =
+            self.with_engine(|engine, setting| engine.open_in_place_of(replaces, demand, setting));
         match opened {
             Ok(effects) => {
                 self.state.report.opened += 1;

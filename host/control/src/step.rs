@@ -28,6 +28,8 @@ pub(crate) struct Step<'a> {
     pub(crate) questions: Vec<Message>,
     /// Services whose stored state changes.
     dirty: BTreeSet<Name>,
+    /// Services that have begun to negotiate in this step.
+    pub(crate) opened: BTreeSet<Name>,
     /// Services that lost a lease in this step.
     pub(crate) losers: BTreeSet<Name>,
 }
@@ -50,6 +52,7 @@ impl<'a> Step<'a> {
             effects: Vec::new(),
             questions: Vec::new(),
             dirty: BTreeSet::new(),
+            opened: BTreeSet::new(),
             losers: BTreeSet::new(),
         }
     }
@@ -427,7 +430,7 @@ impl<'a> Step<'a> {
 }
 
 /// Of several writes of one key the last one counts; decisions stay in their order.
-fn last_of_each(writes: Vec<Write>) -> Vec<Write> {
+pub(crate) fn last_of_each(writes: Vec<Write>) -> Vec<Write> {
     let key = |write: &Write| match write {
         Write::Put(record) => Some(record.key()),
         Write::Delete(key) => Some(key.clone()),

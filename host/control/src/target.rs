@@ -7,7 +7,7 @@ use haggle_negotiate::Purpose as Aim;
 use haggle_plan::{Need, Standing, need};
 
 use crate::{
-    service::Refusal,
+    service::{Claim, Refusal},
     session::{Asked, Draft, Ended, Origin},
     step::Step,
     verdict::{Verdict, WindowVerdict},
@@ -42,6 +42,7 @@ impl Step<'_> {
         let depends = self.state.catalog.graph.dependencies_of(name).next().is_some();
         let negotiating = self.state.is_negotiating(name);
         let leased = self.leased(service);
+        let dependents_known = self.dependents_known(name);
         let crate::State { services, ledger, .. } = &mut self.state;
         let Some(state) = services.get_mut(name).map(std::sync::Arc::make_mut) else {
             return Next::Nothing;
@@ -49,15 +50,20 @@ impl Step<'_> {
         let outlook = state.forecast.as_ref().and_then(|f| f.outlook.as_ref().ok().cloned());
         let observed = state.observed.map(|(_, load)| load);
         let is_known = observed.is_some() || outlook.is_some() || !promised.is_zero();
-        let ended = state.end_claims(|claim| !claim.counts(now, is_known));
+        // What its dependents need is negotiated with them: it must not stand in their way for ever.
+        let yields = is_known || dependents_known;
+        let ended = state.end_claims(|claim| !claim.counts(now, yields));
         let over = ended || state.return_to.is_some();
         let is_left = !is_known && over && state.claims.is_empty();
         let (from, lost, claimed) = (state.replicas, state.lost, state.claimed());
         let next = if is_left && from > service.replicas.min && !negotiating {
+            state.planned = Quantities::new();
             Next::Leave
         } else {
             let uncovered = leased.is_some_and(|leased| leased < from);
             if !is_known && claimed.is_none() && !lost && !uncovered {
+                // Nothing is asked of it any more, so nobody buys for what was.
+                state.planned = Quantities::new();
                 Next::Nothing
             } else {
                 let threshold = policy.failure.threshold;
@@ -128,6 +134,19 @@ impl Step<'_> {
             self.keep(name);
         }
         next
+    }
+
+    /// Whether anything is known of the load of those that depend on the service, directly or not. It only
+    /// matters where a request without an end has had its time.
+    fn dependents_known(&self, name: &Name) -> bool {
+        let is_waiting = |claim: &Claim| claim.open_ended && claim.window.end <= self.now;
+        let state = self.state.services.get(name);
+        if !state.is_some_and(|state| state.claims.iter().any(is_waiting)) {
+            return false;
+        }
+        let dependents = self.state.catalog.all_dependents_of(name);
+        let mut states = dependents.iter().filter_map(|name| self.state.services.get(*name));
+        states.any(|state| state.is_observed())
     }
 
     /// When the first lease ends that the service has lost and that still runs for a while: less may be to be

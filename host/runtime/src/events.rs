@@ -85,7 +85,9 @@ impl Events {
         if kind == EventKind::Fault {
             let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(untold) = faults.next(at) else { return };
-            if untold > 0 && let Some(detail) = detail.as_object_mut() {
+            if untold > 0
+                && let Some(detail) = detail.as_object_mut()
+            {
                 detail.insert("untold_before".to_owned(), untold.into());
             }
         }

@@ -11,9 +11,9 @@ use std::{
 use arc_swap::ArcSwap;
 use haggle_actuate::{Driver, DryRun, Immediate, Replica, ReplicaStatus};
 use haggle_control::{
-    Answer, Caller, Change, Control, ControlError, Event, EventKind, Input, Options,
-    PassReport, Principal, Progress, Put, ReclaimRequest, Reclaimed, ReplicaReport, Request,
-    ScalingRequest, ScalingVerdict, ScalingWindow, Scope, State,
+    Answer, Caller, Change, Control, ControlError, Event, EventKind, Input, Options, PassReport,
+    Principal, Progress, Put, ReclaimRequest, Reclaimed, ReplicaReport, Request, ScalingRequest,
+    ScalingVerdict, ScalingWindow, Scope, State,
 };
 use haggle_model::{Decision, Name, Span, Timestamp};
 use haggle_negotiate::{Message, MessageId, Party};
@@ -32,9 +32,9 @@ use crate::{
     events::{Events, NumberedEvent},
     lanes::Lanes,
     metrics::{Counts, Metrics},
-    persist,
     models::KeptModels,
     observing::Watch,
+    persist,
     reactor::{Answered, Mail, Reactor},
     reconciler,
     restoring::Plugins,
@@ -94,12 +94,14 @@ impl Default for HostOptions {
 pub struct Host {
     shared: Arc<Shared>,
     mode: Mode,
+    /// Until the host is dropped.
+    edge: Option<tokio::runtime::Runtime>,
 }
 
 enum Mode {
     /// Whoever steps the host does the work.
     Inline(Box<Mutex<Reactor>>),
-    Live { mail: Sender<Mail>, edge: Option<tokio::runtime::Runtime> },
+    Live(Sender<Mail>),
 }
 
 /// What a pass of a stepped host has done.
@@ -151,10 +153,7 @@ impl Host {
         };
         let (control, effects) = Control::restore(control, restored, now);
         plugins.restore(&control.snapshot(), &store, &mut |what| alerts.push(what));
-        let edge = match live {
-            true => Some(runtime().map_err(|error| HostError::Task(error.to_string()))?),
-            false => None,
-        };
+        let edge = runtime().map_err(|error| HostError::Task(error.to_string()))?;
         let width = std::thread::available_parallelism().map_or(1, usize::from);
         let history = Arc::new(Mutex::new(History::new(options.history)));
         let prediction = Prediction::new(
@@ -179,7 +178,7 @@ impl Host {
             actions: Actions::default(),
             interval,
             grants: options.grants,
-            edge: edge.as_ref().map(|edge| edge.handle().clone()),
+            edge: edge.handle().clone(),
         });
         let reach = control.snapshot().catalog().longest_history();
         shared.history().reach(reach + Span::from_mins(60));
@@ -189,13 +188,13 @@ impl Host {
         }
         let names: Vec<Name> = control.snapshot().services().map(|(s, _)| s.name.clone()).collect();
         let observed = shared.observed(names.iter());
-        let mode = match edge {
-            None => {
+        let mode = match live {
+            false => {
                 let mut reactor = Reactor::inline(control, Arc::clone(&shared), effects);
                 reactor.take(Mail::Happened(Input::Observed(observed)));
                 Mode::Inline(Box::new(Mutex::new(reactor)))
             }
-            Some(edge) => {
+            true => {
                 let (mail, inbox) = mpsc::channel();
                 let task = |error: std::io::Error| HostError::Task(error.to_string());
                 let reactor = Reactor::live(control, Arc::clone(&shared), mail.clone(), effects);
@@ -205,14 +204,14 @@ impl Host {
                     .name("core".to_owned())
                     .spawn(move || reactor.run(&inbox))
                     .map_err(task)?;
-                Mode::Live { mail, edge: Some(edge) }
+                Mode::Live(mail)
             }
         };
-        if let Mode::Live { mail, .. } = &mode {
+        if let Mode::Live(mail) = &mode {
             let task = |error: std::io::Error| HostError::Task(error.to_string());
             reconciler::start(Arc::clone(&shared), mail.clone()).map_err(task)?;
         }
-        Ok(Arc::new(Self { shared, mode }))
+        Ok(Arc::new(Self { shared, mode, edge: Some(edge) }))
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -467,8 +466,9 @@ impl Host {
         let mut reactor = lock(reactor);
         reactor.tick();
         let now = self.now();
-        let seen = crate::block_on::block_on(self.shared.driver.observe(now));
-        reactor.take(Mail::Happened(Input::Driver(reports(seen))));
+        let driver = Arc::clone(&self.shared.driver);
+        let seen = self.shared.wait_for(async move { driver.observe(now).await });
+        reactor.take(Mail::Happened(Input::Driver(reports(seen.unwrap_or_default()))));
         let snapshot = self.snapshot();
         let jobs = self.shared.prediction.jobs(&snapshot, now);
         let inputs: Vec<Vec<Input>> = jobs.into_par_iter().map(|job| job.run()).collect();
@@ -496,7 +496,7 @@ impl Host {
         match &self.mode {
             Mode::Inline(reactor) => lock(reactor).take(Mail::Happened(input)),
             // A host that closes listens to nobody.
-            Mode::Live { mail, .. } => drop(mail.send(Mail::Happened(input))),
+            Mode::Live(mail) => drop(mail.send(Mail::Happened(input))),
         }
     }
 
@@ -509,7 +509,7 @@ impl Host {
         let mail = Mail::Ask(Box::new(input), reply);
         match &self.mode {
             Mode::Inline(reactor) => lock(reactor).take(mail),
-            Mode::Live { mail: core, .. } => {
+            Mode::Live(core) => {
                 core.send(mail).map_err(|_| HostError::Closing)?;
             }
         }
@@ -556,18 +556,18 @@ impl Drop for Host {
     /// Ends the threads of a live host. What was acknowledged is durable.
     fn drop(&mut self) {
         self.shared.lanes.close();
-        if let Mode::Live { mail, edge } = &mut self.mode {
+        if let Mode::Live(mail) = &self.mode {
             drop(mail.send(Mail::Close));
-            if let Some(edge) = edge.take() {
-                edge.shutdown_background();
-            }
+        }
+        if let Some(edge) = self.edge.take() {
+            edge.shutdown_background();
         }
     }
 }
 
 impl std::fmt::Debug for Host {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let live = matches!(self.mode, Mode::Live { .. });
+        let live = matches!(self.mode, Mode::Live(_));
         f.debug_struct("Host").field("live", &live).finish_non_exhaustive()
     }
 }

@@ -39,7 +39,5 @@ pub use events::NumberedEvent;
 pub use haggle_observe::Accepted;
 pub use host::{Host, HostOptions, Pass};
 pub use metrics::Counts;
-pub use plugins::{
-    GenerationView, LastErrorView, LoadState, LoadStatus, PluginLoad, PluginView,
-};
+pub use plugins::{GenerationView, LastErrorView, LoadState, LoadStatus, PluginLoad, PluginView};
 pub use samples::{FailureReport, SampleBatch};

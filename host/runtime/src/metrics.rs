@@ -223,7 +223,9 @@ impl ServiceGauges {
                 (&self.error, accuracy.and_then(|accuracy| accuracy.scaled_error())),
                 (
                     &self.coverage,
-                    accuracy.filter(|accuracy| accuracy.steps > 0).map(|accuracy| accuracy.coverage),
+                    accuracy
+                        .filter(|accuracy| accuracy.steps > 0)
+                        .map(|accuracy| accuracy.coverage),
                 ),
             ] {
                 if let Some(value) = value {

@@ -7,7 +7,8 @@ use haggle_model::{Dependency, DependencyDocument, Name};
 use haggle_negotiate::SessionRecord;
 use haggle_store::{
     Batch, Calendar, Decisions, Dependencies, Digest, GrantedDirectory, Kind, Leases, Negotiations,
-    PluginGeneration, Plugins, Policies, Providers, Services, Standing, Store, StoreError, readable,
+    PluginGeneration, Plugins, Policies, Providers, Services, Standing, Store, StoreError,
+    readable,
 };
 
 /// What was decided for services, by name.
@@ -174,7 +175,8 @@ pub(crate) fn restore(
     })?;
     reader.each::<Plugins>(|(_, kept)| records.push(Record::Plugin(generation(kept).into())))?;
     reader.each::<Numbers>(|(_, highest)| records.push(Record::Numbers(highest)))?;
-    let keys = readable(store.keys::<Negotiations>(), |unreadable| left_out(unreadable.to_string()));
+    let keys =
+        readable(store.keys::<Negotiations>(), |unreadable| left_out(unreadable.to_string()));
     let negotiations = keys.collect::<Result<_, _>>()?;
     Ok(Restored { records, negotiations, decisions: store.last_number::<Decisions>() })
 }

@@ -153,14 +153,13 @@ impl Host {
             let granted = host.shared().grants.get(&plugin).cloned().unwrap_or_default();
             let configuration = configuration.unwrap_or(Value::Null);
             let component = Component { bytes: &bytes, configuration, grants: &granted };
-            let outcome = upload
-                .load(component, host.now())
-                .map_err(HostError::from)
-                .and_then(|(_, record)| {
+            let outcome = upload.load(component, host.now()).map_err(HostError::from).and_then(
+                |(_, record)| {
                     host.shared().store.artefacts().put(&bytes)?;
                     let change = PluginChange::Promote(Arc::new(record));
                     block_on(host.change_plugin(by, change))
-                });
+                },
+            );
             let told = outcome.as_ref().map(drop).map_err(ToString::to_string);
             host.shared().plugins.uploads.finish(&plugin, number, told);
             // Whoever uploaded may have gone away.

@@ -13,8 +13,8 @@ use std::{
 
 use haggle_actuate::ActuateError;
 use haggle_control::{
-    Action, Answer, Caller, CommitId, Consultation, Control, ControlError, Effect, Event, EventKind,
-    Input, ReplicaReport, Version,
+    Action, Answer, Caller, CommitId, Consultation, Control, ControlError, Effect, Event,
+    EventKind, Input, ReplicaReport, Version,
 };
 use haggle_model::{Endpoint, Name};
 use haggle_negotiate::Message;
@@ -22,7 +22,7 @@ use haggle_store::Commit;
 use haggle_transport::Reply;
 use tokio::sync::oneshot;
 
-use crate::{block_on::block_on, persist, shared::Shared};
+use crate::{persist, shared::Shared};
 
 /// What the core answers.
 pub(crate) type Answered = Result<Box<Answer>, ControlError>;
@@ -194,7 +194,11 @@ impl Reactor {
         }
     }
 
-    fn commit(&mut self, id: CommitId, batch: Result<haggle_store::Batch, haggle_store::StoreError>) {
+    fn commit(
+        &mut self,
+        id: CommitId,
+        batch: Result<haggle_store::Batch, haggle_store::StoreError>,
+    ) {
         let batch = match batch {
             Ok(batch) => batch,
             Err(error) => return self.note(Input::CommitFailed(id, error.to_string())),
@@ -242,8 +246,11 @@ impl Reactor {
         let shared = Arc::clone(&self.shared);
         match &self.beside {
             Beside::Inline(_) => {
-                let reply = block_on(shared.transport.deliver(&endpoint, &message));
-                if let Some(input) = heard(message, reply) {
+                let asked = message.clone();
+                let reply = self
+                    .shared
+                    .wait_for(async move { shared.transport.deliver(&endpoint, &asked).await });
+                if let Some(input) = reply.and_then(|reply| heard(message, reply)) {
                     self.note(input);
                 }
             }
@@ -253,7 +260,7 @@ impl Reactor {
                     return;
                 };
                 let mail = mail.clone();
-                shared.spawn(Arc::clone(&shared), move |shared| async move {
+                self.shared.edge.spawn(async move {
                     let reply = shared.transport.deliver(&endpoint, &message).await;
                     drop(under_way);
                     if let Some(input) = heard(message, reply) {
@@ -268,8 +275,8 @@ impl Reactor {
         let shared = Arc::clone(&self.shared);
         match &self.beside {
             Beside::Inline(_) => {
-                let report = block_on(shared.apply(action));
-                if let Some(report) = report {
+                let report = self.shared.wait_for(async move { shared.apply(action).await });
+                if let Some(report) = report.flatten() {
                     self.note(Input::Driver(vec![report]));
                 }
             }
@@ -279,7 +286,7 @@ impl Reactor {
                 }
                 let mail = mail.clone();
                 let name = action.service.name.clone();
-                shared.spawn(Arc::clone(&shared), move |shared| async move {
+                self.shared.edge.spawn(async move {
                     while let Some(action) = shared.actions.next(&name) {
                         if let Some(report) = shared.apply(action).await {
                             drop(mail.send(Mail::Happened(Input::Driver(vec![report]))));
@@ -292,9 +299,11 @@ impl Reactor {
 
     fn beside_driver(&mut self, work: impl Future<Output = ()> + Send + 'static) {
         match &self.beside {
-            Beside::Inline(_) => block_on(work),
+            Beside::Inline(_) => {
+                self.shared.wait_for(work);
+            }
             Beside::Live { .. } => {
-                self.shared.spawn(Arc::clone(&self.shared), move |_| work);
+                self.shared.edge.spawn(work);
             }
         }
     }

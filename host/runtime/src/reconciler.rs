@@ -2,10 +2,7 @@
 //! have answered or the patience is over. Whoever answers later has its services reconciled then.
 
 use std::{
-    sync::{
-        Arc, Condvar, Mutex, Weak,
-        mpsc::Sender,
-    },
+    sync::{Arc, Condvar, Mutex, Weak, mpsc::Sender},
     time::{Duration, Instant},
 };
 
@@ -100,11 +97,9 @@ fn pass(shared: &Arc<Shared>, mail: &Sender<Mail>, interval: Duration) -> bool {
         }
     }
     pending.wait((interval / 2).min(PATIENCE));
-    let driver = Arc::clone(shared);
-    let told = mail.clone();
-    if let Some(edge) = &shared.edge {
-        let seen = edge.block_on(async move { driver.driver.observe(driver.clock.now()).await });
-        drop(told.send(Mail::Happened(Input::Driver(reports(seen)))));
+    let (driver, now) = (Arc::clone(&shared.driver), shared.clock.now());
+    if let Some(seen) = shared.wait_for(async move { driver.observe(now).await }) {
+        drop(mail.send(Mail::Happened(Input::Driver(reports(seen)))));
     }
     let listens = mail.send(Mail::Happened(Input::Reconcile(Scope::All))).is_ok();
     let now = shared.clock.now();

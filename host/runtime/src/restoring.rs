@@ -1,6 +1,9 @@
 //! What a host loads when it opens: its own plugins, and those that were uploaded before a restart.
 
-use std::{collections::{BTreeMap, BTreeSet}, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use haggle_builtin::{BUILTIN, Builtin};
 use haggle_control::{Generation, State};

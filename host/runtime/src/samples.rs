@@ -58,29 +58,18 @@ impl Host {
         for (place, failure) in failures.iter().enumerate() {
             check_failure(place, failure, now)?;
         }
-        let (series, accepted) = {
-            let mut history = shared.history();
+        let commit = {
+            // Admitted and handed over under one lock, so that what is admitted still fits.
+            let history = shared.history();
             history.check(now, &samples)?;
-            let series = by_series(&samples, now);
+            let kept = samples.iter().filter(|s| history.takes(now, s.time.unwrap_or(now)));
+            let series = by_series(kept, now);
             let all = series.iter().map(|(key, samples)| (key, samples.as_slice()));
             shared.store.admit_samples(all)?;
-            let accepted = history.push_all(now, &samples)?;
-            (series, accepted)
+            shared.store.commit(written(&series, &failures, now)?)
         };
-        let mut batch = Batch::new();
-        for (key, samples) in &series {
-            batch.samples(key, samples)?;
-        }
-        for failure in &failures {
-            batch.append::<Outcomes>(&Outcome {
-                sequence: 0,
-                at: failure.time.unwrap_or(now),
-                subject: failure.subject.clone().unwrap_or_else(|| failure.service.to_string()),
-                kind: "failure".to_owned(),
-                detail: serde_json::json!({ "service": failure.service }),
-            })?;
-        }
-        shared.store.commit(batch).await?;
+        commit.await?;
+        let accepted = shared.history().push_all(now, &samples)?;
         for failure in failures {
             let at = failure.time.unwrap_or(now);
             shared.prediction.report_failure(&failure.service, failure.subject, at);
@@ -109,7 +98,8 @@ impl Shared {
     pub(crate) fn restore_history(&self, tell: &mut dyn FnMut(String)) -> Result<(), HostError> {
         let now = self.clock.now();
         let keep = self.history().keep();
-        let window = Window { start: now.before(keep), end: now + haggle_model::Span::from_mins(1) };
+        let window =
+            Window { start: now.before(keep), end: now + haggle_model::Span::from_mins(1) };
         for key in readable(self.store.series(), |unreadable| tell(unreadable.to_string())) {
             let key = key?;
             let subject = Some(key.subject.clone()).filter(|subject| !subject.is_empty());
@@ -157,8 +147,30 @@ fn check_failure(place: usize, failure: &FailureReport, now: Timestamp) -> Resul
     }
 }
 
-fn by_series(
-    samples: &[Sample],
+/// What the store keeps of a batch.
+fn written(
+    series: &BTreeMap<haggle_store::SeriesKey, Vec<haggle_store::Sample>>,
+    failures: &[FailureReport],
+    now: Timestamp,
+) -> Result<Batch, HostError> {
+    let mut batch = Batch::new();
+    for (key, samples) in series {
+        batch.samples(key, samples)?;
+    }
+    for failure in failures {
+        batch.append::<Outcomes>(&Outcome {
+            sequence: 0,
+            at: failure.time.unwrap_or(now),
+            subject: failure.subject.clone().unwrap_or_else(|| failure.service.to_string()),
+            kind: "failure".to_owned(),
+            detail: serde_json::json!({ "service": failure.service }),
+        })?;
+    }
+    Ok(batch)
+}
+
+fn by_series<'a>(
+    samples: impl Iterator<Item = &'a Sample>,
     now: Timestamp,
 ) -> BTreeMap<haggle_store::SeriesKey, Vec<haggle_store::Sample>> {
     let mut series: BTreeMap<haggle_store::SeriesKey, Vec<haggle_store::Sample>> = BTreeMap::new();

@@ -18,7 +18,8 @@ use haggle_store::Store;
 use haggle_transport::Transports;
 
 use crate::{
-    clock::Clock, events::Events, lanes::Lanes, metrics::Metrics, restoring::Plugins,
+    block_on::block_on, clock::Clock, events::Events, lanes::Lanes, metrics::Metrics,
+    restoring::Plugins,
 };
 
 pub(crate) struct Shared {
@@ -40,8 +41,8 @@ pub(crate) struct Shared {
     pub(crate) interval: Span,
     /// The directories that plugins may read.
     pub(crate) grants: BTreeMap<Name, Vec<Grant>>,
-    /// Where transports and drivers work in a live host.
-    pub(crate) edge: Option<tokio::runtime::Handle>,
+    /// Where transports and drivers work.
+    pub(crate) edge: tokio::runtime::Handle,
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -53,14 +54,12 @@ impl Shared {
         lock(&self.history)
     }
 
-    /// Runs work beside the core, where this host is live.
-    pub(crate) fn spawn<W>(&self, shared: Arc<Self>, work: impl FnOnce(Arc<Self>) -> W)
-    where
-        W: Future<Output = ()> + Send + 'static,
-    {
-        if let Some(edge) = &self.edge {
-            edge.spawn(work(shared));
-        }
+    /// Has the edge do something and waits for it, on any thread. Nothing comes of it where the edge is closed.
+    pub(crate) fn wait_for<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        block_on(self.edge.spawn(work)).ok()
     }
 
     /// These generations decide from now on.

@@ -19,7 +19,7 @@ use flapping::Flapping;
 use leased::Leased;
 use requests::Requests;
 
-pub(crate) use flapping::Cause;
+pub(crate) use flapping::dependencies;
 
 /// What was seen, of which rule.
 pub(crate) type Check = Result<(), (Rule, String)>;
@@ -47,6 +47,11 @@ impl Checker {
     pub(crate) fn stepped(&mut self, newest: &State, writes: &[Write]) -> Check {
         self.memory.check(newest.ledger().leases(), Some(newest.ledger()), &self.books, newest.now())?;
         self.leased.look(newest);
+        for write in writes {
+            if let Write::Put(haggle_control::Record::Negotiation(record)) = write {
+                self.flapping.ended(record, newest);
+            }
+        }
         let decisions = writes.iter().filter_map(|write| match write {
             Write::Append(decision) => Some(decision),
             _ => None,
@@ -135,7 +140,7 @@ impl Checker {
     }
 
     fn note_edges(&mut self, verdict: Option<&haggle_control::ScalingVerdict>) {
-        for verdict in verdict {
+        if let Some(verdict) = verdict {
             self.flapping.edges(verdict.window);
             verdict.windows.iter().for_each(|window| self.flapping.edges(window.window));
         }

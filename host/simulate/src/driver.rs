@@ -42,6 +42,7 @@ impl Driver {
             return Vec::new();
         }
         let report = |(service, managed): (&Name, &Managed)| {
+            let mut rng = chance.rng(&format!("report {service}"), now.as_millis());
             let lost = u32::from(rng.u8(0..15) == 0);
             let desired = managed.desired.saturating_sub(lost);
             let ready = managed.ready_at(now).min(desired);

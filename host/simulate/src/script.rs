@@ -150,7 +150,7 @@ impl Script {
         }
         if rng.f64() < options.store {
             let lasts = match rng.u8(0..3) {
-                0 => Span::from_secs(rng.u64(1..60)),
+                0 => Span::from_secs(rng.u64(1..20)),
                 1 => Span::from_millis(rng.u64(1..500)),
                 _ => Span::from_millis(1),
             };

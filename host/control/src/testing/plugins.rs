@@ -72,7 +72,8 @@ fn load(inquiry: &Inquiry) -> Content {
 
 fn bid(request: &Request, unit: &InventoryUnit) -> Option<Bid> {
     let elsewhere = request.location.as_ref().is_some_and(|place| *place != unit.location);
-    let other = request.gpu_type.as_ref().is_some_and(|gpu| unit.unit.gpu_type.as_ref() != Some(gpu));
+    let other =
+        request.gpu_type.as_ref().is_some_and(|gpu| unit.unit.gpu_type.as_ref() != Some(gpu));
     let fits = |(resource, amount): (Resource, f64)| unit.free.get(resource) / amount + 1e-9;
     let room = request.resources.iter().filter(|(_, amount)| *amount > 0.0);
     let room = room.map(fits).fold(f64::INFINITY, f64::min).floor() as u32;
@@ -100,7 +101,8 @@ fn absurd(message: &Message) -> Content {
             reason: "why not".to_owned(),
         }),
         Content::CallForProposals(Call::Bids { request, inventory }) => {
-            let mut bids: Vec<Bid> = inventory.iter().filter_map(|unit| bid(request, unit)).collect();
+            let mut bids: Vec<Bid> =
+                inventory.iter().filter_map(|unit| bid(request, unit)).collect();
             for bid in &mut bids {
                 bid.count = u32::MAX;
                 bid.price_per_hour = f64::NAN;

@@ -9,13 +9,7 @@ use haggle_model::{
 use haggle_negotiate::Message;
 use serde_json::{Value, json};
 
-use super::{
-    Manner, Script,
-    disk::Disk,
-    name,
-    people::said,
-    plugins::consulted,
-};
+use super::{Manner, Script, disk::Disk, name, people::said, plugins::consulted};
 use crate::{
     Action, Answer, Caller, Change, CommitId, Control, ControlError, Effect, Event, Forecast,
     Generation, Input, Observed, Options, Progress, Put, ReclaimRequest, Reclaimed, ReplicaReport,
@@ -52,6 +46,8 @@ pub(crate) struct World {
     /// The last commit that was emitted, and the last that failed.
     emitted: CommitId,
     failed: CommitId,
+    /// The last commit that was on its way behind one that fails.
+    behind: CommitId,
     pub(crate) last_caller: u64,
     /// Owners whose capacity was lowered, and until when they may have promised more.
     lowered: BTreeMap<Owner, Timestamp>,
@@ -94,6 +90,7 @@ impl World {
             fails: false,
             emitted: CommitId::default(),
             failed: CommitId::default(),
+            behind: CommitId::default(),
             last_caller: 0,
             lowered: BTreeMap::new(),
             next_pass: now + PASS,
@@ -117,6 +114,14 @@ impl World {
                 Effect::Commit { id, writes } => {
                     assert!(id > self.emitted, "commits ascend");
                     self.emitted = id;
+                    if self.fails && self.held.is_none() {
+                        // So will those that are on their way behind it.
+                        let later = queue.iter().filter_map(|effect| match effect {
+                            Effect::Commit { id, .. } => Some(*id),
+                            _ => None,
+                        });
+                        self.behind = later.max().unwrap_or(id).max(id);
+                    }
                     match &mut self.held {
                         Some(held) => held.push_back((id, writes)),
                         None => queue.extend(self.commit(id, writes)),
@@ -146,7 +151,8 @@ impl World {
                     assert!(old.is_none(), "{caller:?} is answered twice: {old:?}");
                 }
                 Effect::Actuate(action) => {
-                    let known = self.actions.iter().rev().find(|a| a.service.name == action.service.name);
+                    let known =
+                        self.actions.iter().rev().find(|a| a.service.name == action.service.name);
                     assert!(known.is_none_or(|known| known.sequence <= action.sequence));
                     self.driver.insert(action.service.name.clone(), action.replicas);
                     self.actions.push(action);
@@ -169,7 +175,7 @@ impl World {
             return self.control.step(self.now, Input::CommitFailed(id, why));
         }
         if std::mem::take(&mut self.fails) {
-            self.failed = self.emitted;
+            self.failed = self.emitted.max(self.behind);
             return self.control.step(self.now, Input::CommitFailed(id, "disk full".to_owned()));
         }
         self.disk.write(writes);
@@ -215,9 +221,8 @@ impl World {
         self.held = self.held.take().map(|_| VecDeque::new());
         self.actions.clear();
         self.fails = false;
-        (self.emitted, self.failed) = (CommitId::default(), CommitId::default());
-        let (control, effects) =
-            Control::restore(self.options.clone(), self.disk.read(), self.now);
+        (self.emitted, self.failed, self.behind) = Default::default();
+        let (control, effects) = Control::restore(self.options.clone(), self.disk.read(), self.now);
         self.control = control;
         self.carry_out(effects);
         self.check();
@@ -315,7 +320,8 @@ impl World {
 
     /// A policy that follows the load at once, but for what is said here.
     pub(crate) fn policy_with(&mut self, scaling: Value, negotiation: Value) {
-        let mut all = json!({"target_utilization": 1.0, "min_confidence": 0.0, "stabilization": "0s"});
+        let mut all =
+            json!({"target_utilization": 1.0, "min_confidence": 0.0, "stabilization": "0s"});
         all.as_object_mut().unwrap().extend(scaling.as_object().unwrap().clone());
         let policy = json!({"name": "default", "scaling": all, "negotiation": negotiation});
         self.change(Change::PutPolicy(serde_json::from_value(policy).unwrap())).unwrap();
@@ -379,7 +385,11 @@ impl World {
         self.try_ask(request).unwrap()
     }
 
-    pub(crate) fn amend(&mut self, id: &str, window: Value) -> Result<ScalingVerdict, ControlError> {
+    pub(crate) fn amend(
+        &mut self,
+        id: &str,
+        window: Value,
+    ) -> Result<ScalingVerdict, ControlError> {
         let caller = self.caller();
         let window = serde_json::from_value(window).unwrap();
         self.step(Input::Amend { caller, id: id.to_owned(), window: Box::new(window) });
@@ -395,7 +405,13 @@ impl World {
         self.answer(caller).map(|answer| assert_eq!(answer, Answer::Done))
     }
 
-    pub(crate) fn reclaim(&mut self, provider: &str, unit: &str, count: u32, notice: Span) -> Reclaimed {
+    pub(crate) fn reclaim(
+        &mut self,
+        provider: &str,
+        unit: &str,
+        count: u32,
+        notice: Span,
+    ) -> Reclaimed {
         let at = Some(self.now + notice);
         self.try_reclaim(provider, unit, count, at).unwrap()
     }
@@ -509,7 +525,8 @@ impl World {
 
     /// How many replicas have a lease at that time.
     pub(crate) fn leased_at(&self, holder: &str, at: Timestamp) -> u32 {
-        let here = |lease: &Lease| lease.window.contains(at) && lease.state == LeaseState::Confirmed;
+        let here =
+            |lease: &Lease| lease.window.contains(at) && lease.state == LeaseState::Confirmed;
         self.leases(holder).iter().filter(|lease| here(lease)).map(|lease| lease.replicas).sum()
     }
 
@@ -546,10 +563,11 @@ impl World {
                     continue;
                 }
                 let Some(capacity) = self.capacity(state, owner, at) else { continue };
-                let sum = here.iter().fold(Quantities::new(), |sum, lease| {
-                    sum.plus(&counted(state, lease, at))
-                });
-                let fits = capacity.iter().all(|(r, most)| sum.get(r) <= most * (1.0 + 1e-9) + 1e-6);
+                let sum = here
+                    .iter()
+                    .fold(Quantities::new(), |sum, lease| sum.plus(&counted(state, lease, at)));
+                let fits =
+                    capacity.iter().all(|(r, most)| sum.get(r) <= most * (1.0 + 1e-9) + 1e-6);
                 assert!(fits, "{owner} at {at}: {sum} of {capacity}");
             }
         }

@@ -186,7 +186,10 @@ fn a_cycle_that_amplifies_load_is_refused() {
     assert!(world.depend_with("web", "db", edge(4.0)).is_err());
     let kept = world.state().catalog().graph();
     let kept = kept.dependencies.iter().find(|edge| edge.from == name("web")).unwrap();
-    assert_eq!((kept.strength, kept.ratios.clone()), (Strength::Mandatory, crate::testing::rps(2.0)));
+    assert_eq!(
+        (kept.strength, kept.ratios.clone()),
+        (Strength::Mandatory, crate::testing::rps(2.0))
+    );
     assert_eq!(world.ask(json!({"service": "web", "replicas": 1})).verdict, Verdict::Approved);
 }
 

@@ -61,7 +61,8 @@ fn a_party_elsewhere_hears_of_each_window_and_that_it_is_cancelled() {
         matches!(m.content, Content::Release { .. }) && m.session == first
     };
     assert_eq!(world.delivered.iter().filter(told).count(), 1);
-    let again = json!({"service": "web", "replicas": 2, "start": world.at_minute(61), "lease": "1m"});
+    let again =
+        json!({"service": "web", "replicas": 2, "start": world.at_minute(61), "lease": "1m"});
     assert_eq!(world.ask(again).verdict, Verdict::Approved);
 }
 
@@ -199,7 +200,8 @@ fn sessions_of_one_service_at_once_leave_one_agreement() {
 fn messages_that_nobody_waits_for_are_refused() {
     let mut world = with_cart(Script::Silent);
     let caller = world.begin(json!({"service": "web", "replicas": 5}), false);
-    let question = world.delivered.iter().find(|m| m.to == Party::Service(name("cart"))).unwrap().clone();
+    let question =
+        world.delivered.iter().find(|m| m.to == Party::Service(name("cart"))).unwrap().clone();
     let stranger = world.caller();
     let mut stray = question.reply(Content::Refuse { reason: "no".to_owned() }, world.now);
     stray.session = "host-000000009999".to_owned();

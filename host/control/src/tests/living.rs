@@ -54,7 +54,10 @@ fn a_reservation_is_changed_in_place_or_stands_as_it_was() {
     world.until(19);
     assert_eq!((world.replicas("web"), world.replicas("db")), (1, 1));
     world.until(30);
-    assert_eq!(world.amend(&id, json!({"lease": "5m", "replicas": 2})).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(
+        world.amend(&id, json!({"lease": "5m", "replicas": 2})).unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
 }
 
 #[test]
@@ -101,7 +104,8 @@ fn only_one_window_that_is_agreed_can_be_changed() {
 #[test]
 fn an_overlap_shorter_than_a_pass_is_cut_off() {
     let mut world = world();
-    let window = |from, lease| json!({"service": "web", "replicas": 3, "start": from, "lease": lease});
+    let window =
+        |from, lease| json!({"service": "web", "replicas": 3, "start": from, "lease": lease});
     world.ask(window(world.at_minute(10), "5m"));
     let verdict = world.ask(window(world.at_minute(5), "303s"));
     assert_eq!(verdict.window.end, world.at_minute(10));
@@ -205,7 +209,8 @@ fn a_clock_that_goes_back_leaves_reservations_and_nothing_in_the_future() {
 #[test]
 fn a_clock_that_goes_back_over_a_restart_does_no_harm_either() {
     let mut world = world();
-    world.policy_with(json!({"stabilization": "10m"}), json!({"lease": "4m", "renew_before": "1m"}));
+    world
+        .policy_with(json!({"stabilization": "10m"}), json!({"lease": "4m", "renew_before": "1m"}));
     world.until(300);
     world.load("web", 95.0);
     world.pass(PASS);

@@ -10,44 +10,53 @@ use crate::{
     progress::Progress,
 };
 
-/// Negotiate under faults, again and again, and check what must hold.
+/// Drive the deciding core under faults, again and again, and check what must hold.
 ///
-/// Every seed makes a random dependency graph, a market, and negotiations that run at the same time over a
-/// network that loses, delays and repeats messages, while the host and the parties crash, providers take
-/// capacity back with notice, and agreements near their end are renewed. After every step it is checked that
-/// nothing is promised twice, nor on what was taken back, that every session ends as a whole or not at all, within its
-/// rounds and deadline, and that every lease ends. The same options give the same report. Exits with 1 if
-/// anything did not hold, with the shortest trace that shows it.
+/// Every seed makes random documents, loads and scaling requests. The store fails, the host crashes after any
+/// effect, the clock jumps, plugins stall or answer nonsense, messages to parties elsewhere get lost, late or
+/// doubled, and providers take capacity back with notice. After every step it is checked that nothing is promised
+/// twice, that what was acknowledged is on disk and survives, that no service is ordered beyond its leases or goes
+/// back and forth without a cause, and that everybody is answered once and in time. The same options give the same
+/// report. Exits with 1 if anything did not hold, with the shortest trace that shows it.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Simulate {
     /// How many runs, each with a seed of its own
-    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(long, value_name = "N", default_value_t = Options::default().seeds)]
     seeds: u64,
     /// The first seed
     #[arg(long, value_name = "N", default_value_t = 0)]
     first_seed: u64,
     /// The most services of a run
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = Options::default().services)]
     services: usize,
     /// The most providers of a run
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = Options::default().providers)]
     providers: usize,
-    /// The most negotiations of a run
-    #[arg(long, value_name = "N", default_value_t = 8)]
-    sessions: usize,
+    /// How many reconcile passes a run has
+    #[arg(long, value_name = "N", default_value_t = Options::default().passes)]
+    passes: u64,
+    /// The most scaling requests of a run
+    #[arg(long, value_name = "N", default_value_t = Options::default().requests)]
+    requests: usize,
     /// The probability that a message gets lost, 0 to 1
-    #[arg(long, value_name = "P", default_value_t = 0.1)]
+    #[arg(long, value_name = "P", default_value_t = Options::default().loss)]
     loss: f64,
     /// The longest time that a message is under way; a bare number is milliseconds
     #[arg(long, value_name = "D", default_value = "200ms", value_parser = delay)]
     delay: Span,
     /// The probability that a message arrives twice, 0 to 1
-    #[arg(long, value_name = "P", default_value_t = 0.1)]
+    #[arg(long, value_name = "P", default_value_t = Options::default().duplicate)]
     duplicate: f64,
-    /// The probability, at each step, that the host or a party crashes, 0 to 0.5
-    #[arg(long, value_name = "P", default_value_t = 0.02)]
+    /// The probability, at each pass, that the host crashes, 0 to 1
+    #[arg(long, value_name = "P", default_value_t = Options::default().crash)]
     crash: f64,
+    /// The probability, at each pass, that the store fails for a while, 0 to 1
+    #[arg(long, value_name = "P", default_value_t = Options::default().store)]
+    store: f64,
+    /// The probability, at each pass, that the clock jumps, 0 to 1
+    #[arg(long, value_name = "P", default_value_t = Options::default().jump)]
+    jump: f64,
     /// Run this seed alone and print everything that happens in it
     #[arg(long, value_name = "SEED", conflicts_with_all = ["seeds", "first_seed", "json"])]
     trace: Option<u64>,
@@ -69,7 +78,7 @@ impl Simulate {
         if let Some(seed) = self.trace {
             return line(trace(&options, seed)?.join("\n"));
         }
-        let progress = Progress::bar(options.seeds, "negotiating");
+        let progress = Progress::bar(options.seeds, "simulating");
         let report = run(&options, &|done| progress.set(done))?;
         drop(progress);
         match &self.json {
@@ -91,11 +100,14 @@ impl Simulate {
             first_seed: self.first_seed,
             services: self.services,
             providers: self.providers,
-            sessions: self.sessions,
+            passes: self.passes,
+            requests: self.requests,
             loss: self.loss,
             delay: self.delay,
             duplicate: self.duplicate,
             crash: self.crash,
+            store: self.store,
+            jump: self.jump,
         }
     }
 }
@@ -110,17 +122,16 @@ fn delay(text: &str) -> Result<Span, String> {
 }
 
 fn summary(report: &Report) -> String {
-    let Report { seeds, steps, sessions, violations, confirmed, reduced, failed, vanished, .. } =
-        report;
-    let Report { rounds_p50, rounds_p99, messages, crashes, digest, .. } = report;
-    let Report { reclaims, cut_short, renewals, .. } = report;
+    let Report { seeds, steps, passes, violations, decisions, won, reduced, failed, .. } = report;
+    let Report { acknowledged, refused, commits, failed_commits, messages, .. } = report;
+    let Report { consultations, crashes, jumps, reclaims, compared, digest, .. } = report;
     let mut text = format!(
-        "{seeds} runs, {steps} steps, {messages} messages, {crashes} crashes\n\
-         {sessions} negotiations: {confirmed} confirmed, {reduced} reduced, {failed} failed, \
-         {vanished} lost with the host before they began\n\
-         {renewals} of them renewed what came to its end; {reclaims} times capacity was taken back, and \
-         {cut_short} leases ended because of that\n\
-         rounds: {rounds_p50} in half of them at most, {rounds_p99} in 99%\n\
+        "{seeds} runs, {passes} passes, {steps} steps, {consultations} calls of plugins, {messages} messages\n\
+         {decisions} decisions; negotiations: {won} won, {reduced} reduced, {failed} failed\n\
+         {acknowledged} scaling requests were answered, {refused} callers refused; {reclaims} times capacity was \
+         taken back\n\
+         {commits} commits were durable and {failed_commits} failed; {crashes} crashes, {jumps} jumps of the clock; \
+         {compared} restarts compared\n\
          {violations} violations (digest {digest})"
     );
     for Violation { seed, step, rule, text: what, needs, trace } in &report.found {

@@ -147,7 +147,7 @@ impl Session {
         };
         let placements = |orders: &[Order<'_>], clearings: Vec<Clearing>| {
             let before = |p: &&Arc<Purchase>| {
-                (p.request.service.clone(), Placement::AsBefore(self.leased(p, cx)))
+                (p.request.service.clone(), Placement::AsBefore(self.leased_to_buyer(p, cx)))
             };
             let mut placements: BTreeMap<_, _> = wanted.iter().map(before).collect();
             for (order, clearing) in orders.iter().zip(clearings) {
@@ -179,7 +179,7 @@ impl Session {
     /// For so many replicas in all.
     fn order<'a>(&self, purchase: &'a Purchase, count: u32, cx: &Context<'_>) -> Order<'a> {
         let Purchase { request, inventory, bids, beside, .. } = purchase;
-        let leased = self.leased(purchase, cx);
+        let leased = self.leased_to_buyer(purchase, cx);
         let replaced = self.replaced_replicas(&request.service, cx);
         let held = inventory.iter().map(|unit| {
             let (provider, unit) = (unit.provider.clone(), unit.unit.id.clone());
@@ -193,7 +193,7 @@ impl Session {
 
     /// How many replicas the buyer has leased by now: another negotiation may have leased more since bids were
     /// called for, and those are not given up for fewer.
-    fn leased(&self, purchase: &Purchase, cx: &Context<'_>) -> u32 {
+    fn leased_to_buyer(&self, purchase: &Purchase, cx: &Context<'_>) -> u32 {
         let Request { service, window, .. } = &purchase.request;
         let standing = self.standings.get(service);
         standing.map_or(0, |s| leased_replicas(cx.ledger, &s.service, *window))

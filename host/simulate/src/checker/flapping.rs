@@ -8,14 +8,6 @@ use haggle_model::{Decision, LeaseState, Name, Owner, ScalingPolicy, ScalingReas
 use super::{Check, fail};
 use crate::report::Rule;
 
-/// What may make a service go back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Cause {
-    /// What is known of its load has changed. That raises a service at any time, and lowers it once the
-    /// stabilization window is over.
-    Load,
-}
-
 #[derive(Debug, Default)]
 pub(crate) struct Flapping {
     /// Counts inputs.
@@ -25,6 +17,8 @@ pub(crate) struct Flapping {
     services: BTreeMap<Name, History>,
     /// When there was last a cause for everybody.
     everybody: u64,
+    /// How the latest negotiation of each service ended.
+    outcomes: BTreeMap<Name, String>,
     /// When windows of requests begin or end.
     edges: std::collections::BTreeSet<Timestamp>,
 }
@@ -34,7 +28,8 @@ struct History {
     up: Option<Turn>,
     down: Option<Turn>,
     load: u64,
-    other: u64,
+    /// When it, or whoever depends on it, last lost a lease.
+    lost: u64,
     /// Its leased replicas, when it was looked at last.
     leased: u32,
     /// What is promised of it.
@@ -52,18 +47,25 @@ struct Turn {
 }
 
 impl Flapping {
-    /// There is a cause for a service.
-    pub(crate) fn cause(&mut self, service: &Name, cause: Cause) {
-        let step = self.step;
-        let history = self.services.entry(service.clone()).or_default();
-        match cause {
-            Cause::Load => history.load = step,
-        }
+    /// What is known of the load of a service has changed: a cause to raise it at any time, and to lower it
+    /// once its stabilization window is over.
+    pub(crate) fn load(&mut self, service: Name) {
+        self.services.entry(service).or_default().load = self.step;
     }
 
     /// There is a cause for everybody.
     pub(crate) fn everybody(&mut self) {
         self.everybody = self.step;
+    }
+
+    /// A negotiation has ended. Parties that say something else than before are a cause.
+    pub(crate) fn ended(&mut self, record: &haggle_control::NegotiationRecord, state: &State) {
+        let requester = &record.demand.requester;
+        let before = self.outcomes.insert(requester.clone(), record.outcome.clone());
+        if before.is_none_or(|before| before != record.outcome) {
+            let all = dependencies(vec![requester.clone()], state);
+            all.into_iter().for_each(|name| self.load(name));
+        }
     }
 
     /// What was granted begins and ends: both are a cause then.
@@ -101,16 +103,20 @@ impl Flapping {
                 }
             }
         }
+        let mut losers: Vec<Name> = Vec::new();
         for (service, known) in state.services() {
             let (leased, promised) = sums.get(&service.name).copied().unwrap_or_default();
             let history = self.services.entry(service.name.clone()).or_default();
             if leased < history.leased && leased < known.replicas {
-                history.other = step;
+                losers.push(service.name.clone());
             }
             if (promised - history.promised).abs() > 1e-6 {
                 history.load = step;
             }
             (history.leased, history.promised) = (leased, promised);
+        }
+        for name in dependencies(losers, state) {
+            self.services.entry(name).or_default().lost = step;
         }
     }
 
@@ -126,7 +132,6 @@ impl Flapping {
             let window = policy.map(|policy| policy.scaling.stabilization).unwrap_or_default();
             at.since(before.at) < window && before.at <= *at
         });
-        let other = history.other.max(everybody);
         let caused = |before: &Turn| {
             // What was raised by a request or lowered by a lost lease is no measure.
             let by_load = goes_up && history.load > before.pass;
@@ -135,13 +140,11 @@ impl Flapping {
                 (_, _, ScalingReason::LeaseEnded | ScalingReason::Request)
                     | (_, ScalingReason::Request | ScalingReason::LeaseEnded, _)
             );
-            by_load || exempt || other > before.step
+            by_load || exempt || history.lost > before.pass || everybody > before.step
         };
         if let Some(before) = found.filter(|before| !caused(before)) {
-            let text = format!(
-                "{service} goes from {from} to {to} at {at} ({}), after it went to {} at {}",
-                decision.explanation, before.to, before.at
-            );
+            let (to_before, at_before) = (before.to, before.at);
+            let text = format!("{decision:?}, after it went to {to_before} at {at_before}");
             return fail(Rule::Flapping, text);
         }
         if goes_up {
@@ -151,4 +154,23 @@ impl Flapping {
         }
         Ok(())
     }
+}
+
+/// These services and whatever they depend on.
+pub(crate) fn dependencies(of: Vec<Name>, state: &State) -> Vec<Name> {
+    let mut all = of;
+    if all.is_empty() {
+        return all;
+    }
+    let graph = state.catalog().graph();
+    let mut place = 0;
+    while let Some(name) = all.get(place).cloned() {
+        for dependency in graph.dependencies.iter().filter(|d| d.from == name) {
+            if !all.contains(&dependency.to) {
+                all.push(dependency.to.clone());
+            }
+        }
+        place += 1;
+    }
+    all
 }

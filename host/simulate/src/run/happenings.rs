@@ -6,7 +6,7 @@ use haggle_model::{Name, Span};
 use super::Run;
 use crate::{
     books::Entry,
-    checker::{Cause, Check},
+    checker::{Check, dependencies},
     script::{Amount, Asking, Happening, load_of},
     subject::Subject,
 };
@@ -189,21 +189,8 @@ impl<S: Subject> Run<'_, S> {
             }
             _ => Vec::new(),
         };
-        if changed.is_empty() {
-            return;
-        }
         // What depends on it asks for more or less.
-        let graph = state.catalog().graph();
-        let mut all = changed;
-        let mut place = 0;
-        while let Some(name) = all.get(place).cloned() {
-            for dependency in graph.dependencies.iter().filter(|d| d.from == name) {
-                if !all.contains(&dependency.to) {
-                    all.push(dependency.to.clone());
-                }
-            }
-            place += 1;
-        }
-        all.iter().for_each(|name| flapping.cause(name, Cause::Load));
+        let all = dependencies(changed, state);
+        all.into_iter().for_each(|name| flapping.load(name));
     }
 }

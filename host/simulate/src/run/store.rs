@@ -9,7 +9,7 @@ use crate::{
     disk::Commit,
     report::Rule,
     subject::Subject,
-    world,
+    world::{self, Shape},
 };
 
 impl<S: Subject> Run<'_, S> {
@@ -34,7 +34,8 @@ impl<S: Subject> Run<'_, S> {
             return;
         }
         self.disk.in_flight.push_back(commit);
-        let latency = match self.plan.delays {
+        // Halves would wait for each other's commits.
+        let latency = match self.plan.delays && self.shape == Shape::Whole {
             true => self.chance.rng("disk", self.now.as_millis()).u64(0..30),
             false => 1,
         };
@@ -55,7 +56,7 @@ impl<S: Subject> Run<'_, S> {
                 self.tally.failed_commits += (self.disk.in_flight.len() - place) as u64;
                 self.disk.in_flight.truncate(place);
                 self.disk.refusing = Some(id);
-                self.schedule(Span::from_millis(20), Event::Refuse { epoch, id });
+                self.schedule(Span::from_millis(200), Event::Refuse { epoch, id });
             }
             return Ok(());
         }
@@ -64,7 +65,7 @@ impl<S: Subject> Run<'_, S> {
         self.tally.commits += 1;
         let clock = self.clock();
         self.checker.written(&self.disk, clock)?;
-        let latency = match self.plan.delays {
+        let latency = match self.plan.delays && self.shape == Shape::Whole {
             true => self.chance.rng("acknowledgement", self.now.as_millis()).u64(0..5),
             false => 0,
         };
