@@ -152,13 +152,14 @@ impl Step<'_> {
         let owner = Owner::Unit { provider: provider.clone(), unit: unit.id.clone() };
         let mut gone = self.gone(reclaims);
         let mut notices = Vec::new();
+        // What is taken back without notice ends at once, whatever else is announced.
+        let at_once = reclaims.iter().any(|reclaim| reclaim.at == self.now);
+        if at_once || reclaims.iter().all(|reclaim| reclaim.at <= self.now) {
+            notices.push((self.now, less(unit, gone)));
+        }
         for reclaim in reclaims.iter().filter(|reclaim| reclaim.at > self.now) {
             gone = gone.saturating_add(reclaim.count);
             notices.push((reclaim.at, less(unit, gone)));
-        }
-        if notices.is_empty() {
-            let now = self.now;
-            notices.push((now, less(unit, gone)));
         }
         self.cut(&owner, &notices)
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use haggle_control::{Action, Answer, Caller, ControlError, State, Write};
-use haggle_model::{Decision, LeaseId, LeaseState, Name, Timestamp};
+use haggle_model::{Decision, LeaseId, LeaseState, Name, ScalingReason, Timestamp};
 
 use crate::{books::Books, disk::Disk, report::Rule};
 
@@ -67,6 +67,9 @@ impl Checker {
             let service = self.books.services.get(&decision.service);
             let policy = service.and_then(|service| self.books.policies.get(&service.policy));
             self.flapping.decided(decision, policy)?;
+            if decision.reason == ScalingReason::LeaseEnded {
+                self.flapping.lost(&decision.service, newest);
+            }
         }
         self.flapping.leases(newest);
         Ok(())

@@ -130,6 +130,10 @@ pub(crate) fn policy(number: usize, rng: &mut fastrand::Rng, shape: Shape) -> Op
         Alternative::Degraded,
     ];
     let mut alternatives: Vec<Alternative> = all.into_iter().filter(|_| rng.bool()).collect();
+    if shape == Shape::Halves {
+        // When it is tried later depends on when anybody's leases end.
+        alternatives.retain(|alternative| *alternative != Alternative::Later);
+    }
     rng.shuffle(&mut alternatives);
     let negotiation = &mut policy.negotiation;
     negotiation.alternatives = alternatives;

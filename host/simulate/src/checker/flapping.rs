@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use haggle_control::State;
 use haggle_model::{Decision, LeaseState, Name, Owner, ScalingPolicy, ScalingReason, Timestamp};
 
+use haggle_negotiate::Agreement;
+
 use super::{Check, fail};
 use crate::report::Rule;
 
@@ -61,8 +63,13 @@ impl Flapping {
     /// A negotiation has ended. Parties that say something else than before are a cause.
     pub(crate) fn ended(&mut self, record: &haggle_control::NegotiationRecord, state: &State) {
         let requester = &record.demand.requester;
-        let before = self.outcomes.insert(requester.clone(), record.outcome.clone());
-        if before.is_none_or(|before| before != record.outcome) {
+        let agreed = record.result.agreement().map(|agreement| {
+            let Agreement { fraction, degraded, window, .. } = agreement;
+            format!("{fraction} {degraded:?} {}", window.is_some())
+        });
+        let outcome = format!("{} {agreed:?}", record.outcome);
+        let before = self.outcomes.insert(requester.clone(), outcome.clone());
+        if before.is_none_or(|before| before != outcome) {
             let all = dependencies(vec![requester.clone()], state);
             all.into_iter().for_each(|name| self.load(name));
         }
@@ -117,6 +124,13 @@ impl Flapping {
         }
         for name in dependencies(losers, state) {
             self.services.entry(name).or_default().lost = step;
+        }
+    }
+
+    /// Replicas went because their leases did: a cause for the service and what it depends on.
+    pub(crate) fn lost(&mut self, service: &Name, state: &State) {
+        for name in dependencies(vec![service.clone()], state) {
+            self.services.entry(name).or_default().lost = self.step;
         }
     }
 
