@@ -145,7 +145,8 @@ impl Broken {
         if self.how == Break::ReservationsDropped && matches!(input, Input::CommitFailed(..)) {
             let reserved = self.sound.newest().reservations(None);
             for id in reserved.into_iter().map(|one| one.request) {
-                effects.extend(self.by_itself(now, |caller| Input::Cancel { caller, id: id.clone() }));
+                effects
+                    .extend(self.by_itself(now, |caller| Input::Cancel { caller, id: id.clone() }));
             }
         }
         if self.how == Break::BeforeDurable {

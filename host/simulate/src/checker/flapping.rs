@@ -85,6 +85,14 @@ impl Flapping {
         self.pass = self.step;
     }
 
+    /// What was decided last may be undone: decisions that follow are compared with none before.
+    pub(crate) fn forget(&mut self) {
+        for history in self.services.values_mut() {
+            (history.up, history.down) = (None, None);
+        }
+        self.everybody();
+    }
+
     /// Another input comes at a time of the host's clock.
     pub(crate) fn next(&mut self, now: Timestamp) {
         self.step += 1;
