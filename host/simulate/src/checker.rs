@@ -52,6 +52,7 @@ impl Checker {
             newest.now(),
         )?;
         self.leased.look(newest);
+        self.flapping.leases(newest);
         for write in writes {
             if let Write::Put(haggle_control::Record::Negotiation(record)) = write {
                 self.flapping.ended(record, newest);
@@ -76,7 +77,6 @@ impl Checker {
                 self.flapping.lost(&decision.service, newest);
             }
         }
-        self.flapping.leases(newest);
         Ok(())
     }
 

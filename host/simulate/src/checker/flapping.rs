@@ -102,7 +102,8 @@ impl Flapping {
         }
     }
 
-    /// What services can count on: less of it is a cause.
+    /// What services can count on, and what they have promised. Fewer leases are a cause, and so is another
+    /// promise: it has to be kept, whatever was decided before.
     pub(crate) fn leases(&mut self, state: &State) {
         let (now, step) = (state.now(), self.step);
         let mut sums: BTreeMap<&Name, (u32, f64)> = BTreeMap::new();
