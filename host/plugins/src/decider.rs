@@ -115,7 +115,7 @@ impl Decider {
     }
 
     /// Calls a function that has one answer, within `time` in all. `ask` makes the call for whoever is asked:
-    /// models go with the component that made them. Whoever may have a successor gets half of what is left.
+    /// models go with the component that made them. Each gets its part of the time that is left.
     ///
     /// # Errors
     /// [`Unanswered`] of the first one that was asked, where nobody answers.
@@ -321,10 +321,12 @@ impl Decider {
         }
     }
 
-    /// Of the time until then, what a candidate gets that has so many behind it, itself included.
+    /// Of the time until then, what the next of so many candidates gets: a part less than an equal one, because
+    /// a guest that stalls may be stopped late.
     fn share(&self, ends: Duration, candidates: usize) -> Duration {
         let left = ends.saturating_sub(self.clock.elapsed());
-        if candidates > 1 { left / 2 } else { left }
+        let parts = u32::try_from(candidates).unwrap_or(u32::MAX).saturating_add(1);
+        if candidates > 1 { left / parts } else { left }
     }
 
     pub(crate) fn elapsed(&self) -> Duration {

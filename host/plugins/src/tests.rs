@@ -8,8 +8,7 @@ use haggle_store::Digest;
 use serde_json::{Value, json};
 
 use crate::{
-    Component, Components, Decided, Decider, MonotonicClock, Unanswered, UploadError, UploadPhase,
-    context, replay,
+    Component, Components, Decided, Decider, Unanswered, UploadError, UploadPhase, context, replay,
     testing::{MISBEHAVING, NOW, World, name, sandbox},
 };
 
@@ -145,20 +144,15 @@ fn the_generation_before_answers_what_the_current_one_does_not() {
 
 #[test]
 fn whoever_stalls_leaves_time_for_a_stand_in() {
+    // No time passes on this clock, so that a busy machine does not take the stand-in's part.
     let world = World::new();
-    let registry = Arc::new(crate::Registry::new(world.decider.registry().built_in().to_vec()));
-    let uploads = crate::Uploads::new(sandbox(), Arc::clone(&registry));
-    let clock = Arc::new(MonotonicClock::default());
-    let decider = Decider::new(registry, Arc::clone(&world.seen) as _, None, clock);
-    let configuration = serde_json::json!({ "later": "loop" });
-    let component = Component { bytes: MISBEHAVING, configuration, grants: &[] };
-    let (_, record) = uploads.load(&name("p"), None, component, NOW).unwrap();
-    decider.promote(&name("p"), Some(&record), None).unwrap();
-    let answers = forecast_within(&decider, "p", Duration::from_secs(4));
+    world.misbehaving("p", "loop", None);
+    let decider = &world.decider;
+    let answers = forecast_within(decider, "p", Duration::from_secs(2));
     assert!(answers.iter().all(|answer| answer.as_ref().unwrap().by.plugin == name(STAND_IN)));
     assert!(decider.last_error(&name("p")).unwrap().message.contains("did not answer within"));
     // No time at all is not held against anybody.
-    let late = forecast_within(&decider, "p", Duration::ZERO);
+    let late = forecast_within(decider, "p", Duration::ZERO);
     assert!(late.iter().all(|answer| matches!(answer, Err(Unanswered::Late(_)))), "{late:?}");
 }
 
@@ -368,7 +362,7 @@ fn a_stand_in_answers_for_parties_whose_plugin_does_not() {
     else {
         panic!("{said:?}");
     };
-    assert_eq!((bids.len(), scores.len()), (1, 1));
+    assert_eq!((bids.is_empty(), scores.len()), (false, 1));
     assert_eq!(world.calls("price-performance"), 3);
 }
 

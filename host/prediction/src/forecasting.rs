@@ -1,6 +1,10 @@
 //! The work of one panel: fit it where that is due, then forecast it.
 
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use haggle_control::{EventKind, Forecast as Forecasted, Input};
 use haggle_model::{ScalingPolicy, Series, Service, Span, Timestamp};
@@ -14,7 +18,7 @@ use haggle_sandbox::{
 use serde_json::json;
 
 use crate::{
-    models::{Model, ModelKey, ModelOf, Shared, StoredModel},
+    models::{Model, ModelError, ModelKey, ModelOf, Shared, StoredModel},
     prediction::Inner,
 };
 
@@ -372,18 +376,19 @@ impl ForecastJob {
             .filter_map(|subject| Some((subject, subject.model.as_ref()?)))
             .filter(|(_, model)| model.fitted_at == self.now && model.component == wanted)
             .collect();
-        let mut put = BTreeSet::new();
+        let mut put: BTreeMap<ModelKey, Result<(), ModelError>> = BTreeMap::new();
         let mut failed = Vec::new();
         for (subject, model) in fitted {
             let Some(bytes) = &model.bytes else { continue };
             let (fitted_at, lookback) = (model.fitted_at, model.lookback);
             let mut result = Ok(());
-            if let (Some(shared), Some(key)) = (&model.shared, model.shared_key())
-                && put.insert(key.clone())
-            {
-                let bytes = shared.bytes.as_ref().clone();
-                let stored = StoredModel { fitted_at, bytes, shared: None, lookback: None };
-                result = inner.models.put(&key, stored);
+            if let (Some(shared), Some(key)) = (&model.shared, model.shared_key()) {
+                let kept = put.entry(key).or_insert_with_key(|key| {
+                    let bytes = shared.bytes.as_ref().clone();
+                    let stored = StoredModel { fitted_at, bytes, shared: None, lookback: None };
+                    inner.models.put(key, stored)
+                });
+                result = kept.clone();
             }
             let shared = model.shared.as_ref().map(|shared| shared.digest);
             let stored = StoredModel { fitted_at, bytes: bytes.as_ref().clone(), shared, lookback };
@@ -404,7 +409,7 @@ impl ForecastJob {
             let detail = json!({ "services": services });
             inner.observer.event(EventKind::Alert, plugin.as_str(), message, detail);
         }
-        self.delete_unused(before, &put);
+        self.delete_unused(before, &put.into_keys().collect());
     }
 
     /// What the models before shared and no model does any more. A panel is not made of the same services for

@@ -157,7 +157,8 @@ impl Generation {
         let left = || limits.within(time.saturating_sub(started.elapsed()));
         let wait = left().wait();
         let _permit = instances.acquire(wait).ok_or(Cause::Busy(wait))?;
-        match self.attempt(wasi, &left(), &guest, meter::FASTEST)? {
+        let pace = if time < limits.deadline() { meter::USUAL } else { meter::FASTEST };
+        match self.attempt(wasi, &left(), &guest, pace)? {
             Ok(done) => Ok(done),
             // It was stopped before its time. The same call again comes to the same, but further.
             Err(pace) => {

