@@ -12,7 +12,6 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use super::{Host, testing::options};
 use axum::{
     body::{Body, to_bytes},
     http::{HeaderMap, Request, StatusCode, header},
@@ -23,8 +22,17 @@ use tower::ServiceExt;
 
 use super::{ApiOptions, Problem, ProblemKind, router};
 
-/// One host for all tests, because its plugins take a while to compile. Each test uses names of its own.
-static HOST: LazyLock<Arc<Host>> = LazyLock::new(|| Arc::new(Host::open(options()).unwrap()));
+/// One stepped host for all tests, because its plugins take a while to compile. Each test uses names of its
+/// own.
+static HOST: LazyLock<Arc<Host>> = LazyLock::new(|| Host::open(options()).unwrap());
+
+/// Options of a host whose built-in policies are compiled once for all tests.
+fn options() -> HostOptions {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tmp");
+    let cache = Some(target.join("policies"));
+    let sandbox = haggle_sandbox::Options { cache, ..haggle_sandbox::Options::default() };
+    HostOptions { sandbox, ..HostOptions::default() }
+}
 
 struct Reply {
     status: StatusCode,

@@ -83,7 +83,8 @@ impl Books {
         }
         self.edition += 1;
         let catalog = on_disk.catalog();
-        let by_name = |service: &std::sync::Arc<Service>| (service.name.clone(), service.as_ref().clone());
+        let by_name =
+            |service: &std::sync::Arc<Service>| (service.name.clone(), service.as_ref().clone());
         self.services = catalog.services().map(by_name).collect();
         self.policies = catalog.policies().map(|p| (p.name.clone(), p.as_ref().clone())).collect();
         let before = std::mem::take(&mut self.providers);

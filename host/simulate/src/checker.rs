@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use haggle_control::{Action, Answer, Caller, ControlError, State, Write};
-use haggle_model::{Decision, LeaseId, LeaseState, Name, Timestamp};
+use haggle_model::{Decision, LeaseId, LeaseState, Name, ScalingReason, Timestamp};
 
 use crate::{books::Books, disk::Disk, report::Rule};
 
@@ -45,8 +45,14 @@ pub(crate) struct Checker {
 impl Checker {
     /// After every step that the core has taken.
     pub(crate) fn stepped(&mut self, newest: &State, writes: &[Write]) -> Check {
-        self.memory.check(newest.ledger().leases(), Some(newest.ledger()), &self.books, newest.now())?;
+        self.memory.check(
+            newest.ledger().leases(),
+            Some(newest.ledger()),
+            &self.books,
+            newest.now(),
+        )?;
         self.leased.look(newest);
+        self.flapping.leases(newest);
         for write in writes {
             if let Write::Put(haggle_control::Record::Negotiation(record)) = write {
                 self.flapping.ended(record, newest);
@@ -67,8 +73,10 @@ impl Checker {
             let service = self.books.services.get(&decision.service);
             let policy = service.and_then(|service| self.books.policies.get(&service.policy));
             self.flapping.decided(decision, policy)?;
+            if decision.reason == ScalingReason::LeaseEnded {
+                self.flapping.lost(&decision.service, newest);
+            }
         }
-        self.flapping.leases(newest);
         Ok(())
     }
 
@@ -105,7 +113,10 @@ impl Checker {
             count += 1;
             if disk.leases.get(&lease.id) != Some(lease) {
                 let found = disk.leases.get(&lease.id);
-                return fail(Rule::Durability, format!("{lease:?} counts, and on disk is {found:?}"));
+                return fail(
+                    Rule::Durability,
+                    format!("{lease:?} counts, and on disk is {found:?}"),
+                );
             }
         }
         if count < disk.leases.len() {
@@ -124,7 +135,6 @@ impl Checker {
         &mut self,
         caller: Caller,
         answer: &Result<Box<Answer>, ControlError>,
-        snapshot: &State,
         disk: &Disk,
         now: Timestamp,
     ) -> Check {
@@ -136,7 +146,7 @@ impl Checker {
             _ => None,
         };
         self.note_edges(verdict);
-        self.requests.answered(caller.0, answer, snapshot, disk)
+        self.requests.answered(caller.0, answer, disk)
     }
 
     fn note_edges(&mut self, verdict: Option<&haggle_control::ScalingVerdict>) {
@@ -168,9 +178,7 @@ impl Checker {
                 fail(Rule::Journal, format!("{} acts on {decision:?}", service.name))
             }
             // The bounds of the service may have changed since.
-            Some(decision)
-                if *replicas > decision.to.max(self.books.floor(&service.name)) =>
-            {
+            Some(decision) if *replicas > decision.to.max(self.books.floor(&service.name)) => {
                 let text = format!("{} is to have {replicas}: {decision:?}", service.name);
                 fail(Rule::Leased, text)
             }

@@ -28,7 +28,8 @@ impl Driver {
         }
         let ready = self.services.get(&action.service.name).map_or(0, |old| old.ready_at(now));
         let until = now + action.service.replica.startup;
-        let managed = Managed { desired: action.replicas, ready: ready.min(action.replicas), until };
+        let managed =
+            Managed { desired: action.replicas, ready: ready.min(action.replicas), until };
         self.services.insert(action.service.name.clone(), managed);
     }
 

@@ -23,7 +23,7 @@ pub(crate) fn compare<S: Subject>(
     seed: u64,
     subject: &impl Fn() -> S,
 ) -> Option<(Rule, String)> {
-    if seed % EVERY != 0 {
+    if !seed.is_multiple_of(EVERY) {
         return None;
     }
     let world = World::random(options, Chance::new(seed), Shape::Halves);
@@ -49,7 +49,11 @@ pub(crate) fn compare<S: Subject>(
     let pairs = flaky.iter().zip(&healthy).find(|(a, b)| a != b);
     let text = match pairs {
         Some((a, b)) => format!("{a} while another service's plugin fails, and else {b}"),
-        None => format!("{} decisions while another service's plugin fails, and else {}", flaky.len(), healthy.len()),
+        None => format!(
+            "{} decisions while another service's plugin fails, and else {}",
+            flaky.len(),
+            healthy.len()
+        ),
     };
     Some((Rule::Isolation, text))
 }

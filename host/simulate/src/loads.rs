@@ -88,7 +88,8 @@ impl Loads {
             facts.observed.push(Observed { service: service.clone(), at: now, load });
         }
         if let Some(forecast) = sample.forecast {
-            let outlook = forecast.map(|(load, confidence)| Arc::new(outlook(load, confidence, now)));
+            let outlook =
+                forecast.map(|(load, confidence)| Arc::new(outlook(load, confidence, now)));
             facts.forecasts.extend(Name::new("ensemble").ok().map(|plugin| Forecast {
                 service: service.clone(),
                 resource: Resource::RequestsPerSecond,

@@ -50,16 +50,30 @@ enum Event {
     Pass(u64),
     Happen(usize),
     Wake,
-    Consulted { epoch: u64, answers: Vec<(Message, Result<Content, String>)> },
+    Consulted {
+        epoch: u64,
+        answers: Vec<(Message, Result<Content, String>)>,
+    },
     /// At a party elsewhere.
     Arrive(Box<Message>),
     /// At the host, on a connection that a crash closes.
-    Reply { epoch: u64, input: Box<Input> },
+    Reply {
+        epoch: u64,
+        input: Box<Input>,
+    },
     /// At the host, on a connection of its own.
     Said(Box<Message>),
-    Write { epoch: u64 },
-    Acknowledge { epoch: u64, id: CommitId },
-    Refuse { epoch: u64, id: CommitId },
+    Write {
+        epoch: u64,
+    },
+    Acknowledge {
+        epoch: u64,
+        id: CommitId,
+    },
+    Refuse {
+        epoch: u64,
+        id: CommitId,
+    },
     Up,
 }
 
@@ -387,8 +401,13 @@ impl<S: Subject> Run<'_, S> {
     fn call(&mut self, consultation: &Consultation) {
         self.tally.consultations += 1;
         let faults = self.plan.faults;
-        let said =
-            plugin::call(consultation, self.chance, (faults, self.shape), self.plan.delays, self.now);
+        let said = plugin::call(
+            consultation,
+            self.chance,
+            (faults, self.shape),
+            self.plan.delays,
+            self.now,
+        );
         if let Some(said) = said {
             let (epoch, answers) = (self.epoch, said.answers);
             self.schedule(said.after, Event::Consulted { epoch, answers });

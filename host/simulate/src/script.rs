@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use haggle_control::{Change, Generation, GenerationStanding, PluginChange, ReclaimRequest};
-use haggle_model::{CalendarEvent, EventKind, EventTime, Name, Provider, Resource, Span, Timestamp};
+use haggle_model::{
+    CalendarEvent, EventKind, EventTime, Name, Provider, Resource, Span, Timestamp,
+};
 
 use crate::{
     chance::Chance,
@@ -17,18 +19,39 @@ pub(crate) enum Happening {
     Change(Box<Change>),
     Request(Box<Asking>),
     /// Changes a reservation, as far as there is one.
-    Amend { request: usize, after: Span, lease: Span, replicas: u32 },
+    Amend {
+        request: usize,
+        after: Span,
+        lease: Span,
+        replicas: u32,
+    },
     /// Cancels a request, as far as it is known.
-    Cancel { request: usize },
-    Reclaim { provider: Name, request: ReclaimRequest, after: Option<Span> },
-    Restock { provider: Name, unit: Name },
+    Cancel {
+        request: usize,
+    },
+    Reclaim {
+        provider: Name,
+        request: ReclaimRequest,
+        after: Option<Span>,
+    },
+    Restock {
+        provider: Name,
+        unit: Name,
+    },
     Plugin(PluginChange),
     /// The host crashes after so many more effects.
-    Crash { effects: u32, down: Span },
+    Crash {
+        effects: u32,
+        down: Span,
+    },
     /// The store accepts nothing for a while.
-    StoreFails { lasts: Span },
+    StoreFails {
+        lasts: Span,
+    },
     /// The store takes its time.
-    StoreStalls { lasts: Span },
+    StoreStalls {
+        lasts: Span,
+    },
     /// The clock jumps ahead or back, by so many milliseconds.
     Jump(i64),
 }
@@ -267,7 +290,8 @@ fn change(world: &World, rng: &mut fastrand::Rng) -> Option<Happening> {
             let name = world::name("e", rng.usize(0..2))?;
             let times = vec![EventTime { start, end: None, duration }];
             let services = vec![service.name.clone()];
-            let event = CalendarEvent { name: name.clone(), event: EventKind::Campaign, services, times };
+            let event =
+                CalendarEvent { name: name.clone(), event: EventKind::Campaign, services, times };
             if rng.u8(0..4) == 0 { Change::DeleteEvent(name) } else { Change::PutEvent(event) }
         }
     };

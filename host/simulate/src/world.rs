@@ -110,7 +110,11 @@ pub(crate) fn control() -> ControlOptions {
     }
 }
 
-pub(crate) fn policy(number: usize, rng: &mut fastrand::Rng, shape: Shape) -> Option<ScalingPolicy> {
+pub(crate) fn policy(
+    number: usize,
+    rng: &mut fastrand::Rng,
+    shape: Shape,
+) -> Option<ScalingPolicy> {
     let mut policy = ScalingPolicy { name: name("q", number)?, ..ScalingPolicy::default() };
     policy.forecast.levels = vec![0.8, 0.95];
     policy.failure.horizon = Span::from_secs(rng.u64(15..60));
@@ -130,6 +134,12 @@ pub(crate) fn policy(number: usize, rng: &mut fastrand::Rng, shape: Shape) -> Op
         Alternative::Degraded,
     ];
     let mut alternatives: Vec<Alternative> = all.into_iter().filter(|_| rng.bool()).collect();
+    if shape == Shape::Halves {
+        // Whether and for when these are tried depends on leases of anybody.
+        alternatives.retain(|alternative| {
+            !matches!(alternative, Alternative::Later | Alternative::Borrowed)
+        });
+    }
     rng.shuffle(&mut alternatives);
     let negotiation = &mut policy.negotiation;
     negotiation.alternatives = alternatives;

@@ -69,10 +69,18 @@ fn who_waits_for_a_verdict_keeps_nobody_from_reading() {
     let (stop, stopped) = oneshot::channel::<()>();
     let server = runtime.spawn(serve(listener, host, options, async { drop(stopped.await) }));
 
-    let service =
-        r#"{"endpoint": "http://127.0.0.1:9/", "replica": {"serves": {"requests_per_second": 1}}}"#;
-    assert!(ask(address, "PUT", "/v1/services/mute", service).starts_with("HTTP/1.1 201"));
-    let wanted = r#"{"service": "mute", "replicas": 3, "deadline": "10m", "dry_run": true}"#;
+    let service = r#"{"replica": {"serves": {"requests_per_second": 1}}}"#;
+    let mute = service.replacen('{', r#"{"endpoint": "http://127.0.0.1:9/", "#, 1);
+    let edge = r#"{"ratios": {"requests_per_second": 1}}"#;
+    for (path, document) in [
+        ("/v1/services/web", service),
+        ("/v1/services/mute", &mute),
+        ("/v1/dependencies/web/mute", edge),
+    ] {
+        let put = ask(address, "PUT", path, document);
+        assert!(put.starts_with("HTTP/1.1 201"), "{path}: {put}");
+    }
+    let wanted = r#"{"service": "web", "replicas": 3, "deadline": "10m", "dry_run": true}"#;
     let mut negotiations = std::collections::BTreeSet::new();
     let mut waiting = Vec::new();
     for n in 1..=5 {

@@ -248,6 +248,7 @@ fn extreme_options_are_options() {
         head_fields: usize::MAX,
         connections: usize::MAX,
         requests: usize::MAX,
+        routes: Vec::new(),
         event_streams: usize::MAX,
         drain: Duration::MAX,
         hosts: Vec::new(),

@@ -54,8 +54,7 @@ impl Accounts {
             if same && !is_new && books.grace(owner) == Timestamp::from_millis(u64::MAX) {
                 continue;
             }
-            let levels =
-                if same { account.levels.clone() } else { self::levels(&leases, ledger) };
+            let levels = if same { account.levels.clone() } else { self::levels(&leases, ledger) };
             fits(owner, &levels, &account.levels, books, now, ledger.is_none())?;
             if !same {
                 account.leases = leases.into_iter().cloned().collect();

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use haggle_control::State;
 use haggle_model::{Decision, LeaseState, Name, Owner, ScalingPolicy, ScalingReason, Timestamp};
 
+use haggle_negotiate::Agreement;
+
 use super::{Check, fail};
 use crate::report::Rule;
 
@@ -61,8 +63,13 @@ impl Flapping {
     /// A negotiation has ended. Parties that say something else than before are a cause.
     pub(crate) fn ended(&mut self, record: &haggle_control::NegotiationRecord, state: &State) {
         let requester = &record.demand.requester;
-        let before = self.outcomes.insert(requester.clone(), record.outcome.clone());
-        if before.is_none_or(|before| before != record.outcome) {
+        let agreed = record.result.agreement().map(|agreement| {
+            let Agreement { fraction, degraded, window, .. } = agreement;
+            format!("{fraction} {degraded:?} {}", window.is_some())
+        });
+        let outcome = format!("{} {agreed:?}", record.outcome);
+        let before = self.outcomes.insert(requester.clone(), outcome.clone());
+        if before.is_none_or(|before| before != outcome) {
             let all = dependencies(vec![requester.clone()], state);
             all.into_iter().for_each(|name| self.load(name));
         }
@@ -78,6 +85,14 @@ impl Flapping {
         self.pass = self.step;
     }
 
+    /// What was decided last may be undone: decisions that follow are compared with none before.
+    pub(crate) fn forget(&mut self) {
+        for history in self.services.values_mut() {
+            (history.up, history.down) = (None, None);
+        }
+        self.everybody();
+    }
+
     /// Another input comes at a time of the host's clock.
     pub(crate) fn next(&mut self, now: Timestamp) {
         self.step += 1;
@@ -87,7 +102,8 @@ impl Flapping {
         }
     }
 
-    /// What services can count on: less of it is a cause.
+    /// What services can count on, and what they have promised. Fewer leases are a cause, and so is another
+    /// promise: it has to be kept, whatever was decided before.
     pub(crate) fn leases(&mut self, state: &State) {
         let (now, step) = (state.now(), self.step);
         let mut sums: BTreeMap<&Name, (u32, f64)> = BTreeMap::new();
@@ -117,6 +133,13 @@ impl Flapping {
         }
         for name in dependencies(losers, state) {
             self.services.entry(name).or_default().lost = step;
+        }
+    }
+
+    /// Replicas went because their leases did: a cause for the service and what it depends on.
+    pub(crate) fn lost(&mut self, service: &Name, state: &State) {
+        for name in dependencies(vec![service.clone()], state) {
+            self.services.entry(name).or_default().lost = self.step;
         }
     }
 

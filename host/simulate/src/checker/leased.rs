@@ -65,13 +65,13 @@ impl Leased {
     /// Whether anybody has had too many for too long.
     pub(crate) fn check(&self, state: &State) -> Check {
         let now = state.now();
-        let late = |(_, since): &(&Name, &Timestamp)| {
-            now.since(**since) > PATIENCE + INTERVAL + INTERVAL
-        };
+        let late =
+            |(_, since): &(&Name, &Timestamp)| now.since(**since) > PATIENCE + INTERVAL + INTERVAL;
         match self.short.iter().find(late) {
             Some((name, since)) if state.service(name).is_ok() => {
                 let replicas = state.service(name).map_or(0, |(_, known)| known.replicas);
-                let text = format!("{name} has had {replicas} replicas without leases since {since}");
+                let text =
+                    format!("{name} has had {replicas} replicas without leases since {since}");
                 fail(Rule::Leased, text)
             }
             _ => Ok(()),

@@ -41,11 +41,8 @@ struct Known {
 
 impl Requests {
     pub(crate) fn asks(&mut self, caller: u64, asking: &Asking) {
-        let definite = asking.windows.iter().map(|(start, lease, _)| {
-            // Without an end of its own a window is open, whenever it begins.
-            let _ = start;
-            lease.is_some()
-        });
+        // Without a lease of its own a window is open-ended, whenever it begins.
+        let definite = asking.windows.iter().map(|(_, lease, _)| lease.is_some());
         let request = Asked::Request {
             number: asking.number,
             windows: asking.windows.len(),
@@ -87,7 +84,6 @@ impl Requests {
         &mut self,
         caller: u64,
         answer: &Result<Box<Answer>, ControlError>,
-        snapshot: &State,
         disk: &Disk,
     ) -> Check {
         let Some(asked) = self.asked.remove(&caller) else { return Ok(()) };
@@ -140,7 +136,6 @@ impl Requests {
                 if disk.request(&id).is_none() {
                     return fail(Rule::Acknowledged, format!("{id} is cancelled, not on disk"));
                 }
-                let _ = snapshot;
             }
             _ => {}
         }

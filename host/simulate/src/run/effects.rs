@@ -50,8 +50,7 @@ impl<S: Subject> Run<'_, S> {
                     Ok(_) => {}
                     Err(_) => self.tally.refused += 1,
                 }
-                let snapshot = self.subject.snapshot();
-                self.checker.answered(caller, &answer, &snapshot, &self.disk, self.now)
+                self.checker.answered(caller, &answer, &self.disk, self.now)
             }
             Effect::Actuate(action) => {
                 self.checker.acted(&action, &self.disk)?;

@@ -19,7 +19,7 @@ impl<S: Subject> Run<'_, S> {
         self.say(|| "host: starts".into());
         let now = self.clock();
         let effects = self.subject.restore(world::control(), self.disk.restored(), now);
-        self.checker.flapping.everybody();
+        self.checker.flapping.forget();
         let writes = effects.iter().find_map(|effect| match effect {
             Effect::Commit { writes, .. } => Some(writes.as_slice()),
             _ => None,
@@ -60,7 +60,8 @@ impl<S: Subject> Run<'_, S> {
             }
             return Ok(());
         }
-        let written = self.disk.write_next().or_else(|text| fail(Rule::Journal, text).map(|()| None));
+        let written =
+            self.disk.write_next().or_else(|text| fail(Rule::Journal, text).map(|()| None));
         let Some(id) = written? else { return Ok(()) };
         self.tally.commits += 1;
         let clock = self.clock();
@@ -85,7 +86,7 @@ impl<S: Subject> Run<'_, S> {
         }
         self.disk.in_flight.retain(|commit| commit.id > id);
         self.feed(Input::Committed(id))?;
-        if self.up && id.0 % COMPARED == 0 {
+        if self.up && id.0.is_multiple_of(COMPARED) {
             self.compare()?;
         }
         Ok(())
@@ -115,7 +116,7 @@ impl<S: Subject> Run<'_, S> {
             self.disk.in_flight.clear();
             self.feed(Input::Committed(written))?;
         }
-        self.checker.flapping.everybody();
+        self.checker.flapping.forget();
         self.feed(Input::CommitFailed(id, "the disk is full".into()))
     }
 
