@@ -166,7 +166,7 @@ impl Step<'_> {
             window = state.until_next_begin(window);
         }
         let asked = window;
-        for (by, _, other) in taken {
+        for (by, place, other) in taken {
             if !other.overlaps(&window) || (window.start <= now && other.start <= now) {
                 continue;
             }
@@ -178,13 +178,22 @@ impl Step<'_> {
             };
             let short = end.since(start) <= self.options.interval;
             if !short || clipped.start >= clipped.end {
-                let (service, by, window) = (service.name.clone(), by.clone(), *other);
+                let (service, by, window) =
+                    (service.name.clone(), self.cancelled_by(by, *place), *other);
                 return Err(ControlError::Reserved { service, by, window });
             }
             window = clipped;
         }
         debug_assert!(window.start >= asked.start && window.end <= asked.end);
         Ok(window)
+    }
+
+    /// What cancels one window: its negotiation, or the request where it has no other window.
+    fn cancelled_by(&self, id: &str, place: usize) -> String {
+        let request = self.state.requests.get(id).filter(|request| request.parts.len() > 1);
+        let part = request.and_then(|request| request.parts.get(place));
+        let negotiation = part.and_then(|part| part.sessions.last());
+        negotiation.map_or_else(|| id.to_owned(), Clone::clone)
     }
 
     /// Changes a reservation in place: negotiates for the new window, and gives the old one back once that is

@@ -105,7 +105,12 @@ impl<'a> Step<'a> {
                 self.answer(caller, result);
             }
             Input::Message { caller, message } => {
-                let result = self.attempt(|step| step.receive(*message));
+                let (session, from) = (message.session.clone(), message.from.clone());
+                // What makes no sense changes nothing, but it stays on record.
+                let result = self.receive(*message);
+                if let Err(error) = &result {
+                    self.complain(&session, &from, &error.to_string());
+                }
                 self.answer(caller, result.map(|()| Answer::Done).map_err(ControlError::from));
             }
             Input::Unreadable { caller, session, from, about, why } => {
