@@ -89,7 +89,7 @@ impl Step<'_> {
         let open = kept.parts.iter().enumerate().filter(|(_, part)| part.status == Status::Open);
         for ((place, part), number) in open.zip(numbers) {
             let origin = Origin::Request { id: id.clone(), part: place };
-            self.open_part(&kept, part, number, &service, &policy, origin, &[])?;
+            self.open_part(&kept, part, (number, origin), &service, &policy, &[])?;
         }
         self.conclude(&id);
         Ok(id)
@@ -101,10 +101,9 @@ impl Step<'_> {
         &mut self,
         request: &Request,
         part: &Part,
-        number: u64,
+        (number, origin): (u64, Origin),
         service: &Service,
         policy: &ScalingPolicy,
-        origin: Origin,
         replaces: &[String],
     ) -> Result<(), ControlError> {
         let mut policy = policy.clone();
@@ -232,7 +231,7 @@ impl Step<'_> {
         let origin = Origin::Amendment { id: id.to_owned(), part: 0 };
         let request = Request { arrived: self.now, ..request.as_ref().clone() };
         let old = &part.sessions;
-        self.open_part(&request, &amended, number, &service, &policy, origin, old)
+        self.open_part(&request, &amended, (number, origin), &service, &policy, old)
     }
 
     /// Whether a change of the request is being negotiated.

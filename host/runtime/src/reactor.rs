@@ -33,8 +33,6 @@ pub(crate) enum Mail {
     Ask(Box<dyn FnOnce(Caller) -> Input + Send>, oneshot::Sender<Answered>),
     /// Something has happened.
     Happened(Input),
-    /// Tells when everything before it has been taken in.
-    Barrier(oneshot::Sender<()>),
     /// The host closes.
     Close,
 }
@@ -120,7 +118,6 @@ impl Reactor {
             }
             Mail::Happened(input) => self.feed(input),
             // Whoever waits for it may have gone.
-            Mail::Barrier(reached) => drop(reached.send(())),
             Mail::Close => {}
         }
         self.settle();
