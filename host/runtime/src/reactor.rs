@@ -28,6 +28,8 @@ use crate::{persist, shared::Shared};
 pub(crate) type Answered = Result<Box<Answer>, ControlError>;
 
 /// What comes to the core.
+// Each is taken out and fed at once: a box would cost more than the room it saves.
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum Mail {
     /// Somebody asks and waits for the answer.
     Ask(Box<dyn FnOnce(Caller) -> Input + Send>, oneshot::Sender<Answered>),
