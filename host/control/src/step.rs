@@ -72,7 +72,8 @@ impl<'a> Step<'a> {
             Input::Request { caller, request, arrived, respond_early } => {
                 let result = self.attempt(|step| step.request(caller, &request, arrived));
                 match result {
-                    Ok(id) if respond_early => {
+                    // The verdict of a dry run is kept nowhere: whoever asks for one waits for it.
+                    Ok(id) if respond_early && !request.dry_run => {
                         // It may have been concluded, and answered, already.
                         if self.state.waiting.remove(&id).is_some() {
                             let progress = self.progress_of(&id);
