@@ -247,7 +247,7 @@ fn documents_are_applied_whole_and_plugins_loaded_from_the_shell() {
     succeeds(&["plugin", "load", "mine", example, "--url", url]);
     let list = succeeds(&["plugin", "list", "--url", url]);
     assert!(list.contains("mine"), "{list}");
-    fails(&["plugin", "rollback", "mine", "--url", url], "no earlier generation");
+    fails(&["plugin", "rollback", "mine", "--url", url], "nothing to roll back to");
     let occupied = ["serve", "--listen", "127.0.0.1:0", "--data", path(&data)];
     fails(&occupied, "in use");
 }

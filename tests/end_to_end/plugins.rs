@@ -46,7 +46,7 @@ fn a_bad_upload_changes_nothing_and_says_why() {
     let half = &EXAMPLE.bytes[..EXAMPLE.bytes.len() / 2];
     server.put_bytes("/v1/plugins/mine", half).is_problem(422, "");
     let told = "/v1/plugins/mine?configuration=%5B1%5D";
-    server.put_bytes(told, EXAMPLE.bytes).is_problem(400, "not a JSON object");
+    server.put_bytes(told, EXAMPLE.bytes).is_problem(400, "must be a JSON object");
     let huge = vec![0; 100 << 20];
     // The server need not read to the end what it will not take.
     let answer = Answer::of(agent().put(server.url("/v1/plugins/mine")).send(&huge[..]));

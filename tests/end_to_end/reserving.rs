@@ -62,6 +62,10 @@ fn what_is_reserved_outlives_a_kill_and_has_its_time() {
     let request = json!({"service": "web", "windows": windows});
     let begun = server.post_async("/v1/scaling-requests", &request).is(202);
     let id = begun["negotiation"].as_str().unwrap().to_owned();
+    eventually("a verdict", || {
+        let progress = server.get(&format!("/v1/scaling-requests/{id}")).is(200);
+        if progress["pending"] == false { Ok(()) } else { Err(progress) }
+    });
     server.kill();
     let server = Server::start(&data);
     let verdict = server.get(&format!("/v1/scaling-requests/{id}")).is(200)["verdict"].clone();

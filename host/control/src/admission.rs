@@ -89,7 +89,7 @@ impl Step<'_> {
         let open = kept.parts.iter().enumerate().filter(|(_, part)| part.status == Status::Open);
         for ((place, part), number) in open.zip(numbers) {
             let origin = Origin::Request { id: id.clone(), part: place };
-            self.open_part(&kept, part, number, &service, &policy, origin, &[])?;
+            self.open_part(&kept, part, (number, origin), &service, &policy, &[])?;
         }
         self.conclude(&id);
         Ok(id)
@@ -101,10 +101,9 @@ impl Step<'_> {
         &mut self,
         request: &Request,
         part: &Part,
-        number: u64,
+        (number, origin): (u64, Origin),
         service: &Service,
         policy: &ScalingPolicy,
-        origin: Origin,
         replaces: &[String],
     ) -> Result<(), ControlError> {
         let mut policy = policy.clone();
@@ -166,7 +165,7 @@ impl Step<'_> {
             window = state.until_next_begin(window);
         }
         let asked = window;
-        for (by, _, other) in taken {
+        for (by, place, other) in taken {
             if !other.overlaps(&window) || (window.start <= now && other.start <= now) {
                 continue;
             }
@@ -178,13 +177,22 @@ impl Step<'_> {
             };
             let short = end.since(start) <= self.options.interval;
             if !short || clipped.start >= clipped.end {
-                let (service, by, window) = (service.name.clone(), by.clone(), *other);
+                let (service, by, window) =
+                    (service.name.clone(), self.cancelled_by(by, *place), *other);
                 return Err(ControlError::Reserved { service, by, window });
             }
             window = clipped;
         }
         debug_assert!(window.start >= asked.start && window.end <= asked.end);
         Ok(window)
+    }
+
+    /// What cancels one window: its negotiation, or the request where it has no other window.
+    fn cancelled_by(&self, id: &str, place: usize) -> String {
+        let request = self.state.requests.get(id).filter(|request| request.parts.len() > 1);
+        let part = request.and_then(|request| request.parts.get(place));
+        let negotiation = part.and_then(|part| part.sessions.last());
+        negotiation.map_or_else(|| id.to_owned(), Clone::clone)
     }
 
     /// Changes a reservation in place: negotiates for the new window, and gives the old one back once that is
@@ -223,7 +231,7 @@ impl Step<'_> {
         let origin = Origin::Amendment { id: id.to_owned(), part: 0 };
         let request = Request { arrived: self.now, ..request.as_ref().clone() };
         let old = &part.sessions;
-        self.open_part(&request, &amended, number, &service, &policy, origin, old)
+        self.open_part(&request, &amended, (number, origin), &service, &policy, old)
     }
 
     /// Whether a change of the request is being negotiated.

@@ -81,7 +81,7 @@ pub enum ControlError {
     Reserved {
         /// The service.
         service: Name,
-        /// The scaling request.
+        /// The scaling request, or the negotiation of that window where it has several.
         by: String,
         /// When.
         window: Window,

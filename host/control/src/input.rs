@@ -49,7 +49,8 @@ pub enum Input {
         request: Box<ScalingRequest>,
         /// When it arrived; its deadline counts from then.
         arrived: Timestamp,
-        /// Answer as soon as the request is durable instead of when all of it is negotiated.
+        /// Answer as soon as the request is durable instead of when all of it is negotiated. A dry run, which is
+        /// kept nowhere, is answered with its verdict in any case.
         respond_early: bool,
     },
     /// Somebody changes a reservation in place.

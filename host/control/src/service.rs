@@ -253,7 +253,7 @@ impl ServiceState {
     pub(crate) fn claim(&mut self, mut new: Claim) {
         let replaced = |old: &mut Claim| {
             let beyond = !old.open_ended && old.window.end > new.window.end;
-            !old.load.is_zero() && !(beyond && new.load.covers(&old.load))
+            !(old.load.is_zero() || beyond && new.load.covers(&old.load))
         };
         let replaced: Vec<Claim> = self.claims.extract_if(.., replaced).collect();
         new.before = replaced.iter().map(|old| old.before).fold(new.before, u32::min);

@@ -72,7 +72,8 @@ impl<'a> Step<'a> {
             Input::Request { caller, request, arrived, respond_early } => {
                 let result = self.attempt(|step| step.request(caller, &request, arrived));
                 match result {
-                    Ok(id) if respond_early => {
+                    // The verdict of a dry run is kept nowhere: whoever asks for one waits for it.
+                    Ok(id) if respond_early && !request.dry_run => {
                         // It may have been concluded, and answered, already.
                         if self.state.waiting.remove(&id).is_some() {
                             let progress = self.progress_of(&id);
@@ -105,7 +106,12 @@ impl<'a> Step<'a> {
                 self.answer(caller, result);
             }
             Input::Message { caller, message } => {
-                let result = self.attempt(|step| step.receive(*message));
+                let (session, from) = (message.session.clone(), message.from.clone());
+                // What makes no sense changes nothing, but it stays on record.
+                let result = self.receive(*message);
+                if let Err(error) = &result {
+                    self.complain(&session, &from, &error.to_string());
+                }
                 self.answer(caller, result.map(|()| Answer::Done).map_err(ControlError::from));
             }
             Input::Unreadable { caller, session, from, about, why } => {

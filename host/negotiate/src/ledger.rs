@@ -20,6 +20,7 @@ mod views;
 
 pub use commit::Begun;
 pub use error::LedgerError;
+pub(crate) use views::Keeping;
 pub use views::Overcommitment;
 
 /// Who has leased how much of whose capacity, when.

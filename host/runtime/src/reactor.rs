@@ -28,13 +28,13 @@ use crate::{persist, shared::Shared};
 pub(crate) type Answered = Result<Box<Answer>, ControlError>;
 
 /// What comes to the core.
+// Each is taken out and fed at once: a box would cost more than the room it saves.
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum Mail {
     /// Somebody asks and waits for the answer.
     Ask(Box<dyn FnOnce(Caller) -> Input + Send>, oneshot::Sender<Answered>),
     /// Something has happened.
     Happened(Input),
-    /// Tells when everything before it has been taken in.
-    Barrier(oneshot::Sender<()>),
     /// The host closes.
     Close,
 }
@@ -120,7 +120,6 @@ impl Reactor {
             }
             Mail::Happened(input) => self.feed(input),
             // Whoever waits for it may have gone.
-            Mail::Barrier(reached) => drop(reached.send(())),
             Mail::Close => {}
         }
         self.settle();

@@ -11,7 +11,6 @@ use haggle_model::Name;
 use haggle_plugins::{Decider, Loaded, MonotonicClock, Registry, Uploads};
 use haggle_sandbox::{Load, Sandbox};
 use haggle_store::{Digest, Store};
-use rayon::prelude::*;
 
 use crate::{
     HostError,
@@ -35,9 +34,17 @@ impl Plugins {
         watch: Watch,
     ) -> Result<Self, HostError> {
         let sandbox = Arc::new(sandbox);
-        let built_in: Vec<_> =
-            BUILTIN.par_iter().map(|builtin| built_in(&sandbox, store, builtin)).collect();
-        let built_in: Vec<Loaded> = built_in.into_iter().collect::<Result<_, _>>()?;
+        // Not on rayon's threads: to compile is to wait for work that those do.
+        let built_in: Vec<Loaded> = std::thread::scope(|scope| {
+            let sandbox = &sandbox;
+            let load = |builtin| scope.spawn(move || built_in(sandbox, store, builtin));
+            let threads: Vec<_> = BUILTIN.iter().map(load).collect();
+            let ended = threads.into_iter().map(|thread| {
+                let lost = |_| HostError::Task("a plugin's load panicked".to_owned());
+                thread.join().map_err(lost)?
+            });
+            ended.collect::<Result<_, _>>()
+        })?;
         let registry = Arc::new(Registry::new(built_in));
         let journal = journal.then(|| Arc::new(Calls::new(Arc::clone(store))));
         let kept = journal.clone().map(|calls| calls as Arc<dyn haggle_plugins::Journal>);

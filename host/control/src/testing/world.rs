@@ -136,7 +136,7 @@ impl World {
                 }
                 Effect::Deliver { endpoint, message } => {
                     self.delivered.push(message.as_ref().clone());
-                    let script = self.parties.get(endpoint.as_str());
+                    let script = self.parties.get(endpoint.expose());
                     let script = script.copied().unwrap_or(Script::Agreeable);
                     let input = match said(script, &message) {
                         Some(Ok(content)) => Input::Replied(message, content),

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     Answer, Caller, EventKind, Key, Verdict,
-    testing::{Manner, PASS, Script, World, name},
+    testing::{Manner, Script, World, name},
 };
 
 const CART: &str = "http://cart:9000/";

@@ -1,9 +1,12 @@
 //! Scaling requests, now and for later.
 
-use haggle_model::{Span, Timestamp, Window};
+use haggle_model::{ScalingPolicy, Span, Timestamp, Window};
 use serde_json::{Value, json};
 
-use crate::{ControlError, ErrorKind, ScalingVerdict, Verdict, testing::World};
+use crate::{
+    Answer, ControlError, ErrorKind, ScalingVerdict, Verdict,
+    testing::{Manner, World},
+};
 
 const REST: Span = Span::from_mins(60);
 
@@ -246,4 +249,23 @@ fn a_request_that_makes_no_sense_reserves_nothing() {
     assert!(world.refusal(both).to_string().contains("windows[0] and windows[1] overlap"));
     assert!(world.leases("web").is_empty());
     assert_eq!(world.disk.writes, writes, "nothing of it is written");
+}
+
+#[test]
+fn a_dry_run_is_answered_with_its_verdict_however_early_an_answer_is_wanted() {
+    for fails in [false, true] {
+        let mut world = world(2);
+        world.service("db", "silver");
+        world.depend("web", "db", 1.0);
+        let manner = if fails { Manner::Silent } else { Manner::Fair };
+        world.plugins.insert(ScalingPolicy::default().bidding.plugin, manner);
+        let request = json!({"service": "web", "replicas": 3, "dry_run": true, "deadline": "20s"});
+        let caller = world.begin(request, true);
+        world.pass(Span::from_mins(1));
+        let Ok(Answer::Verdict(verdict)) = world.answer(caller) else { panic!("no verdict") };
+        let wanted = if fails { Verdict::Denied } else { Verdict::Approved };
+        assert_eq!((verdict.dry_run, verdict.verdict), (true, wanted), "{verdict:?}");
+        assert_eq!(world.progress(&verdict.negotiation), None, "it is kept nowhere");
+        assert_eq!(world.replicas("web"), 1);
+    }
 }

@@ -94,8 +94,11 @@ fn a_request_without_an_end_yields_to_what_dependents_need() {
     assert!(verdict.to >= 14, "{verdict:?}");
     world.pass(PASS);
     world.load("web", 70.0);
-    world.pass(Span::from_mins(5));
+    world.pass(Span::from_mins(10));
     assert_eq!((world.replicas("web"), world.replicas("db")), (7, 7));
+    world.load("web", 80.0);
+    world.pass(Span::from_mins(10));
+    assert_eq!((world.replicas("web"), world.replicas("db")), (8, 8));
 }
 
 #[test]

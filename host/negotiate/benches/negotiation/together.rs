@@ -65,7 +65,7 @@ pub(super) fn together(out: &mut impl Write) -> Result<(), Failure> {
             .map(|(request, bids)| Order {
                 request: request.clone(),
                 bids,
-                inventory: &stock,
+                inventory: (&stock[..]).into(),
                 held: BTreeMap::new(),
                 has: 0,
             })

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use haggle_model::{Lease, LeaseId, LeaseState, Owner, Resource, Timestamp, Window};
+use haggle_model::{Lease, LeaseId, LeaseState, Owner, Quantities, Resource, Timestamp, Window};
 use imbl::OrdSet;
 
 use super::{Account, Entry, Hold, Key, Ledger};
@@ -18,18 +18,28 @@ impl Ledger {
         lease: &Lease,
         replaces: &[LeaseId],
     ) -> Vec<(Resource, Window, i128)> {
-        let old: Vec<&Lease> = match lease.state {
-            LeaseState::Held => replaces.iter().filter_map(|id| self.live(&id.0)).collect(),
-            LeaseState::Confirmed => Vec::new(),
-            LeaseState::Released | LeaseState::Expired => return Vec::new(),
-        };
+        match lease.state {
+            LeaseState::Held => self.beyond(&lease.amounts, lease.window, replaces),
+            LeaseState::Confirmed => self.beyond(&lease.amounts, lease.window, &[]),
+            LeaseState::Released | LeaseState::Expired => Vec::new(),
+        }
+    }
+
+    /// What amounts throughout a window take beyond the leases that they are to replace.
+    pub(super) fn beyond(
+        &self,
+        amounts: &Quantities,
+        window: Window,
+        replaces: &[LeaseId],
+    ) -> Vec<(Resource, Window, i128)> {
+        let old: Vec<&Lease> = replaces.iter().filter_map(|id| self.live(&id.0)).collect();
         let mut bookings = Vec::new();
-        for (resource, amount) in lease.amounts.iter() {
+        for (resource, amount) in amounts.iter() {
             let below: Vec<_> = old
                 .iter()
                 .map(|old| (old.window, steps::up(resource, old.amounts.get(resource))))
                 .collect();
-            let parts = above(lease.window, steps::up(resource, amount), &below);
+            let parts = above(window, steps::up(resource, amount), &below);
             bookings.extend(parts.into_iter().map(|(window, steps)| (resource, window, steps)));
         }
         bookings

@@ -45,8 +45,8 @@ impl Ledger {
 
     /// An owner announces what it has left from each of these times on, in ascending order and in place of what
     /// it announced before. What is promised beyond that ends then: holds are released, and confirmed leases
-    /// are cut short in the order of `first`, until the rest fits. Returns the leases that changed; their
-    /// holders have until then to negotiate for others. A lease on its way to disk stays:
+    /// are cut short in the order of `first`, until the rest fits. Returns the leases that changed, by id;
+    /// their holders have until then to negotiate for others. A lease on its way to disk stays:
     /// [`Ledger::cut_back`] ends it once it is there. When a time has come, the new capacity is set.
     pub fn reclaim(
         &mut self,

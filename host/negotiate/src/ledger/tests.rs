@@ -271,9 +271,9 @@ fn a_reclaim_cuts_short_what_does_not_fit_any_more() {
     let later = |a: &Lease, b: &Lease| b.id.cmp(&a.id);
     let changed = ledger.reclaim(&rack(), &[(at(20), cores(5.0))], at(1), later);
     let ids: Vec<&str> = changed.iter().map(|lease| lease.id.0.as_str()).collect();
-    assert_eq!(ids, ["c", "b"], "holds first");
-    assert_eq!(changed[0].state, LeaseState::Released);
-    assert_eq!(changed[1].window, window(0, 20), "until the notice runs out");
+    assert_eq!(ids, ["b", "c"], "in the order of their ids");
+    assert_eq!(changed[0].window, window(0, 20), "until the notice runs out");
+    assert_eq!(changed[1].state, LeaseState::Released, "holds go first");
     assert_eq!((free(&ledger, 1, 20), free(&ledger, 20, 100)), (2.0, 1.0));
     assert!(ledger.hold(&[hold("d", 2.0, window(10, 30), &[])], at(1)).is_err());
     assert!(

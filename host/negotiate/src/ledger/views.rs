@@ -25,6 +25,16 @@ pub struct Overcommitment {
     pub at: Timestamp,
 }
 
+/// What a holder keeps of an owner at least, in place of leases that it has.
+#[derive(Clone, Debug)]
+pub(crate) struct Keeping {
+    pub(crate) amounts: Quantities,
+    pub(crate) window: Window,
+    pub(crate) replaces: Vec<LeaseId>,
+    /// Leases of others that make way for it.
+    pub(crate) preempts: Vec<LeaseId>,
+}
+
 impl fmt::Display for Overcommitment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { owner, resource, capacity, committed, at } = self;
@@ -53,12 +63,7 @@ impl Ledger {
     #[must_use]
     pub fn committed(&self, owner: &Owner, window: Window, without: &[LeaseId]) -> Quantities {
         let Some(account) = self.accounts.get(owner) else { return Quantities::new() };
-        let left_out: Vec<_> = without
-            .iter()
-            .filter_map(|id| self.entries.get(id.0.as_str()))
-            .filter(|entry| entry.lease.owner == *owner && entry.replaced_by.is_none())
-            .flat_map(|entry| &entry.booked)
-            .collect();
+        let left_out: Vec<_> = self.booked_by(without, owner).collect();
         let peaks = account.calendars.iter().map(|(resource, calendar)| {
             let mut parts = left_out.iter().filter(|(r, ..)| r == resource).peekable();
             if parts.peek().is_none() {
@@ -79,6 +84,45 @@ impl Ledger {
     pub fn free(&self, owner: &Owner, window: Window, replacing: &[LeaseId]) -> Quantities {
         let capacity = self.capacity(owner).unwrap_or_default();
         capacity.minus(&self.committed(owner, window, replacing))
+    }
+
+    /// What is free of the owner for each of these throughout its window if it replaced its own leases, and all
+    /// others kept what they keep.
+    pub(crate) fn free_beside(&self, owner: &Owner, all: &[Keeping]) -> Vec<Quantities> {
+        let capacity = self.capacity(owner).unwrap_or_default();
+        let account = self.accounts.get(owner);
+        let mut calendars = account.map(|a| a.calendars.clone()).unwrap_or_default();
+        let kept: Vec<_> =
+            all.iter().map(|one| self.beyond(&one.amounts, one.window, &one.replaces)).collect();
+        for (resource, window, steps) in kept.iter().flatten() {
+            calendars.entry(*resource).or_default().add(*window, *steps);
+        }
+        let free = all.iter().zip(&kept).map(|(one, kept)| {
+            let mut others = calendars.clone();
+            let own = self.booked_by(&one.replaces, owner);
+            for (resource, window, steps) in
+                own.chain(self.booked_by(&one.preempts, owner)).chain(kept)
+            {
+                others.entry(*resource).or_default().add(*window, -steps);
+            }
+            let peaks =
+                others.iter().map(|(resource, calendar)| (*resource, calendar.peak(one.window).0));
+            capacity.minus(&steps::quantities(peaks))
+        });
+        free.collect()
+    }
+
+    /// What stands in the calendars of the owner because of these, but for what others are replacing just now.
+    fn booked_by<'a>(
+        &'a self,
+        leases: &'a [LeaseId],
+        owner: &'a Owner,
+    ) -> impl Iterator<Item = &'a (Resource, Window, i128)> {
+        leases
+            .iter()
+            .filter_map(|id| self.entries.get(id.0.as_str()))
+            .filter(move |entry| entry.lease.owner == *owner && entry.replaced_by.is_none())
+            .flat_map(|entry| &entry.booked)
     }
 
     /// What `holder` has leased of `owner` and can count on throughout the window: the least at any

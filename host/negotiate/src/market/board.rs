@@ -108,7 +108,7 @@ impl Board {
     }
 
     fn add(&mut self, order: &Order<'_>, sizes: &BTreeMap<Resource, f64>, places: &mut Places) {
-        let lots = Lots::new(&order.request, order.bids, order.inventory);
+        let lots = Lots::new(&order.request, order.bids, &order.inventory);
         let items = lots.items();
         let unit_price = mean(items.iter().map(|item| item.price));
         let (first, mut sites) = (self.offers.len(), BTreeMap::new());

@@ -1,6 +1,6 @@
 //! Several requests that draw on the same units, each on a budget of its own.
 
-use std::{cell::Cell, collections::BTreeMap};
+use std::{borrow::Cow, cell::Cell, collections::BTreeMap};
 
 use haggle_model::{Name, Quantities, Resource};
 
@@ -17,9 +17,10 @@ pub struct Order<'a> {
     pub request: Request,
     /// What was bid for it.
     pub bids: &'a [ScoredBid],
-    /// What is left of each unit for this request as long as the others take nothing.
-    pub inventory: &'a [InventoryUnit],
-    /// By provider and unit: what of that it holds already, and gives back where it wins anew.
+    /// What is left of each unit for this request as long as the others take no more than they hold.
+    pub inventory: Cow<'a, [InventoryUnit]>,
+    /// By provider and unit: what of that it holds already, and gives back where it wins anew. Where only one
+    /// order is for a unit, that makes no difference.
     pub held: BTreeMap<(Name, Name), Quantities>,
     /// How many replicas it has, all of which it keeps where it can win no more than that.
     pub has: u32,
@@ -256,7 +257,7 @@ fn is_enough_in_total(orders: &[Order<'_>]) -> bool {
     let mut free: BTreeMap<(&Name, &Name), Quantities> = BTreeMap::new();
     let mut has = Quantities::new();
     for order in orders {
-        for unit in order.inventory {
+        for unit in order.inventory.iter() {
             let here = free.entry((&unit.provider, &unit.unit.id)).or_default();
             match order.held.get(&(unit.provider.clone(), unit.unit.id.clone())) {
                 Some(held) => {

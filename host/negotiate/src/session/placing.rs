@@ -1,13 +1,13 @@
 //! Who gets the replicas that were bid for, and how much of the demand they carry.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use haggle_model::{Name, Owner, Quantities, Window};
 
-use super::{CLOSE, Next, Output, Session, State, buying::Purchase};
+use super::{CLOSE, Next, Output, Session, State, buying::Purchase, staying::smaller};
 use crate::{
     Clearing, Context, InventoryUnit, Order, Request, Spread, clear, clear_in_turn, clear_together,
-    leased_replicas, room,
+    leased_replicas, ledger::Keeping, room,
 };
 
 /// How the replicas of a service are placed.
@@ -143,7 +143,10 @@ impl Session {
         wanted.extend(last);
         let counted = |count: &dyn Fn(&Name) -> u32| -> Vec<Order<'_>> {
             let orders = wanted.iter().map(|p| self.order(p, count(&p.request.service), cx));
-            orders.filter(|order| order.request.count > order.has).collect()
+            let mut orders: Vec<_> =
+                orders.filter(|order| order.request.count > order.has).collect();
+            self.share_units(&mut orders, cx);
+            orders
         };
         let placements = |orders: &[Order<'_>], clearings: Vec<Clearing>| {
             let before = |p: &&Arc<Purchase>| {
@@ -180,15 +183,51 @@ impl Session {
     fn order<'a>(&self, purchase: &'a Purchase, count: u32, cx: &Context<'_>) -> Order<'a> {
         let Purchase { request, inventory, bids, beside, .. } = purchase;
         let leased = self.leased_to_buyer(purchase, cx);
-        let replaced = self.replaced_replicas(&request.service, cx);
-        let held = inventory.iter().map(|unit| {
-            let (provider, unit) = (unit.provider.clone(), unit.unit.id.clone());
-            let owner = Owner::Unit { provider: provider.clone(), unit: unit.clone() };
-            ((provider, unit), replaced.on(&owner).least_amounts(request.window))
-        });
         let request = Request { count: count.saturating_sub(*beside), ..request.clone() };
         let has = leased.saturating_sub(*beside);
-        Order { held: held.collect(), request, bids, inventory, has }
+        let inventory = Cow::Borrowed(&**inventory);
+        Order { request, bids, inventory, held: BTreeMap::new(), has }
+    }
+
+    /// What the orders hold of the units that several of them may win, and what that leaves to each of them.
+    /// A lease that is renewed usually ends within the window. What is held then goes on as far as it is
+    /// wanted: its end frees nothing for the others, and its renewal takes nothing more.
+    fn share_units(&self, orders: &mut [Order<'_>], cx: &Context<'_>) {
+        let mut units: BTreeMap<(Name, Name), Vec<(usize, usize)>> = BTreeMap::new();
+        for (order, Order { inventory, .. }) in orders.iter().enumerate() {
+            for (place, unit) in inventory.iter().enumerate() {
+                let key = (unit.provider.clone(), unit.unit.id.clone());
+                units.entry(key).or_default().push((order, place));
+            }
+        }
+        units.retain(|_, places| places.len() > 1);
+        for ((provider, unit), places) in units {
+            let owner = Owner::Unit { provider: provider.clone(), unit: unit.clone() };
+            let requests = places.iter().filter_map(|(order, _)| orders.get(*order));
+            let kept: Vec<Keeping> =
+                requests.map(|order| self.keeping(&order.request, &owner, cx)).collect();
+            if kept.iter().all(|keeping| keeping.amounts.is_zero()) {
+                continue;
+            }
+            let free = cx.ledger.free_beside(&owner, &kept);
+            for (((order, place), keeping), free) in places.into_iter().zip(kept).zip(free) {
+                let Some(order) = orders.get_mut(order) else { continue };
+                order.held.insert((provider.clone(), unit.clone()), keeping.amounts);
+                if let Some(unit) = order.inventory.to_mut().get_mut(place) {
+                    unit.free = free;
+                }
+            }
+        }
+    }
+
+    /// What the buyer holds of a unit and may replace, as far as that is not more than it wants.
+    fn keeping(&self, request: &Request, owner: &Owner, cx: &Context<'_>) -> Keeping {
+        let Request { service, resources, count, window, .. } = request;
+        let replaced = self.replaced_replicas(service, cx).on(owner);
+        let wanted = resources.scaled(f64::from(*count));
+        let amounts = smaller(&replaced.most_amounts(*window), &wanted);
+        let (replaces, preempts) = (replaced.ids(), self.lower(owner, cx));
+        Keeping { amounts, window: *window, replaces, preempts }
     }
 
     /// How many replicas the buyer has leased by now: another negotiation may have leased more since bids were

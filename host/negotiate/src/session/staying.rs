@@ -83,9 +83,13 @@ impl<'a> Profile<'a> {
     /// The least amounts within the window.
     pub(super) fn least_amounts(&self, window: Window) -> Quantities {
         let levels = self.moments(window).into_iter().map(|at| self.at(at).amounts());
-        // What is left of one without its excess over the other is the smaller of both.
-        let smaller = |a: Quantities, b: Quantities| a.minus(&a.minus(&b));
-        levels.reduce(smaller).unwrap_or_default()
+        levels.reduce(|a, b| smaller(&a, &b)).unwrap_or_default()
+    }
+
+    /// The largest amounts within the window.
+    pub(super) fn most_amounts(&self, window: Window) -> Quantities {
+        let levels = self.moments(window).into_iter().map(|at| self.at(at).amounts());
+        levels.reduce(|a, b| a.max(&b)).unwrap_or_default()
     }
 
     /// All of them together.
@@ -112,4 +116,10 @@ impl<'a> Profile<'a> {
         let edges = self.leases().flat_map(|lease| [lease.window.start, lease.window.end]);
         edges.filter(|at| window.contains(*at)).chain([window.start]).collect()
     }
+}
+
+/// The smaller of both, resource by resource.
+pub(super) fn smaller(a: &Quantities, b: &Quantities) -> Quantities {
+    // What is left of one without its excess over the other.
+    a.minus(&a.minus(b))
 }

@@ -1,6 +1,6 @@
 //! Agreements about windows that overlap in part.
 
-use haggle_model::{Owner, Strength::Mandatory};
+use haggle_model::{Alternative, Owner, Strength::Mandatory};
 
 use super::{Fixture, fraction};
 use crate::{
@@ -75,4 +75,42 @@ fn what_begins_later_is_neither_replaced_nor_bought_twice() {
     for lease in &reserved {
         assert_eq!(shop.ledger.lease(&lease.id), Some(lease));
     }
+}
+
+#[test]
+fn several_renew_together_what_they_have_though_it_is_nearly_all() {
+    // Each of them sees 9 free of 16, its own 7 included, though what both have ends within the window.
+    for (load, later) in [(700.0, 700.0), (700.0, 800.0), (800.0, 800.0), (800.0, 300.0)] {
+        let mut shop = shop();
+        run(&mut shop, "web", load, 0, 600);
+        shop.now = 540;
+        run(&mut shop, "web", later, 540, 1140);
+        let replicas = (later / 100.0) as u32;
+        assert_eq!((placed(&shop, "web", 1000), placed(&shop, "db", 1000)), (replicas, replicas));
+    }
+    // One of them has renewed by itself meanwhile.
+    let mut shop = shop();
+    run(&mut shop, "web", 700.0, 0, 600);
+    shop.now = 500;
+    shop.standings.get_mut(&name("db")).unwrap().planned = rps(700.0);
+    run(&mut shop, "db", 0.001, 500, 1100);
+    shop.now = 540;
+    run(&mut shop, "web", 800.0, 540, 1140);
+    assert_eq!((placed(&shop, "web", 1120), placed(&shop, "db", 1120)), (8, 8));
+}
+
+#[test]
+fn a_renewal_leaves_alone_what_is_reserved_for_later() {
+    let mut shop = shop();
+    shop.service("other", 10);
+    run(&mut shop, "web", 600.0, 0, 600);
+    run(&mut shop, "other", 1000.0, 600, 2000);
+    shop.now = 540;
+    let mut demand = shop.demand("web", 600.0);
+    demand.policy.alternatives = vec![Alternative::Smaller];
+    let done = shop.run(Demand { window: window(540, 1140), ..demand });
+    // Both hold more until then than is left beside it later.
+    assert_eq!(fraction(&done), 0.5, "{:?}", done.outcome);
+    let all = ["web", "db", "other"].map(|who| placed(&shop, who, 1000));
+    assert_eq!(all, [3, 3, 10]);
 }

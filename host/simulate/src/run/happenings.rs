@@ -128,7 +128,7 @@ impl<S: Subject> Run<'_, S> {
         }
         let policies = self.checker.books.policies.values();
         let longest = policies.map(|policy| policy.negotiation.deadline).max().unwrap_or_default();
-        let caller = self.caller(match asking.respond_early {
+        let caller = self.caller(match asking.respond_early && !asking.dry_run {
             true => Span::ZERO,
             false => asking.deadline.unwrap_or(longest),
         });

@@ -30,7 +30,7 @@ fn orders<'a>(wishes: &'a [Wish], stock: &'a [InventoryUnit]) -> Vec<Order<'a>> 
     let order = |wish: &'a Wish| {
         let mut request = request(wish.count, wish.budget);
         request.resources = cores(wish.size);
-        Order { request, bids: &wish.bids, inventory: stock, held: BTreeMap::new(), has: 0 }
+        Order { request, bids: &wish.bids, inventory: stock.into(), held: BTreeMap::new(), has: 0 }
     };
     wishes.iter().map(order).collect()
 }

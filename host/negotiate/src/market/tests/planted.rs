@@ -111,7 +111,7 @@ fn orders<'a>(wishes: &'a [Wish], stock: &'a [InventoryUnit]) -> Vec<Order<'a>> 
     let order = |wish: &'a Wish| {
         let mut request = request(wish.count, wish.budget);
         request.resources = wish.resources.clone();
-        Order { request, bids: &wish.bids, inventory: stock, held: BTreeMap::new(), has: 0 }
+        Order { request, bids: &wish.bids, inventory: stock.into(), held: BTreeMap::new(), has: 0 }
     };
     wishes.iter().map(order).collect()
 }
@@ -244,7 +244,7 @@ fn what_is_held_is_given_back_to_whom_it_was_taken_from() {
         stocks.push(own);
     }
     for (order, stock) in holding.iter_mut().zip(&stocks) {
-        order.inventory = stock;
+        order.inventory = stock.into();
     }
     let again = clear_together(&holding).unwrap();
     let counts = |all: &[Clearing]| all.iter().map(|c| c.count).collect::<Vec<_>>();
