@@ -134,9 +134,7 @@ fn a_missing_forecast_names_plugin_and_cause() {
     assert_eq!(counts(&world.minute()), (2, 0), "it is measured by now");
     fake.manner.lock().unwrap().is_forgetful = true;
     let unread = text(&world.minute(), "s0000");
-    assert!(
-        unread.contains("plugin ensemble generation 1") && unread.contains("not known")
-    );
+    assert!(unread.contains("plugin ensemble generation 1") && unread.contains("not known"));
     // What is not measured any more has no forecast any more; that is said once.
     world.now = START + Span::from_mins(5 * 24 * 60);
     assert_eq!(counts(&world.pass()), (0, 2));
