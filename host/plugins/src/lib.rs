@@ -34,5 +34,5 @@ pub use observer::{Clock, Journal, MonotonicClock, Observer};
 pub use registry::{Loaded, NotLoaded, Registry, Who};
 pub use replay::{Components, Difference, ReplayReport, replay};
 pub use uploads::{
-    Component, RestoreError, Upload, UploadError, UploadPhase, UploadStatus, Uploads,
+    Component, FindArtefact, RestoreError, Upload, UploadError, UploadPhase, UploadStatus, Uploads,
 };

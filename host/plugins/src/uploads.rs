@@ -100,6 +100,9 @@ pub struct Upload<'a> {
     is_over: bool,
 }
 
+/// Finds a component by its SHA-256 in hexadecimal, where it is kept.
+pub type FindArtefact<'a> = &'a dyn Fn(&str) -> Result<Option<Vec<u8>>, String>;
+
 impl Uploads {
     /// Uploads into a registry, compiled by a sandbox.
     #[must_use]
@@ -173,13 +176,12 @@ impl Uploads {
         self.state().newest.get(plugin).cloned()
     }
 
-    /// Loads what the core knows of uploaded plugins after a restart and has it decide. `artefact` finds a
-    /// component by its SHA-256 in hexadecimal. What does not load any more is left out, and what remains
-    /// decides; the errors say what that is.
+    /// Loads what the core knows of uploaded plugins after a restart and has it decide. What does not load any
+    /// more is left out, and what remains decides; the errors say what that is.
     pub fn restore<'a>(
         &self,
         plugins: impl Iterator<Item = (&'a Name, &'a PluginState)>,
-        artefact: &dyn Fn(&str) -> Result<Option<Vec<u8>>, String>,
+        artefact: FindArtefact<'_>,
     ) -> Vec<RestoreError> {
         let mut errors = Vec::new();
         for (plugin, known) in plugins {
@@ -199,11 +201,7 @@ impl Uploads {
         errors
     }
 
-    fn restore_one(
-        &self,
-        record: &Record,
-        artefact: &dyn Fn(&str) -> Result<Option<Vec<u8>>, String>,
-    ) -> Result<Loaded, String> {
+    fn restore_one(&self, record: &Record, artefact: FindArtefact<'_>) -> Result<Loaded, String> {
         let bytes = artefact(&record.digest)?;
         let bytes = bytes.ok_or_else(|| format!("its component {} is gone", record.digest))?;
         let grants: Vec<Grant> = grants(record).collect();

@@ -41,17 +41,20 @@ struct Group {
     services: Vec<Arc<Service>>,
 }
 
+/// A service without a measured load, and its policy.
+type Unmeasured = (Arc<Service>, Arc<ScalingPolicy>);
+
 /// The forecasts of a pass. Services without a measured load have none; that is said once.
 pub(crate) fn forecasts(inner: &Arc<Inner>, snapshot: &Arc<Snapshot>, now: Timestamp) -> Vec<Job> {
     forget(inner, snapshot);
     let (groups, unmeasured) = groups(inner, snapshot, now);
     let known = look_up(inner, &groups);
     let mut state = inner.state();
-    for (service, model) in known {
+    for Found { service, component, model } in known {
         let entry = state.services.entry(service).or_default();
         if !entry.is_busy {
-            entry.looked_up = Some(model.1);
-            entry.model = model.0;
+            entry.looked_up = Some(component);
+            entry.model = model;
         }
     }
     let unmeasured = newly_unmeasured(&mut state, unmeasured, now);
@@ -86,11 +89,7 @@ fn forget(inner: &Inner, snapshot: &Snapshot) {
     }
 }
 
-fn groups(
-    inner: &Inner,
-    snapshot: &Snapshot,
-    now: Timestamp,
-) -> (Vec<Group>, Vec<(Arc<Service>, Arc<ScalingPolicy>)>) {
+fn groups(inner: &Inner, snapshot: &Snapshot, now: Timestamp) -> (Vec<Group>, Vec<Unmeasured>) {
     let catalog = snapshot.catalog();
     let concerns = Concerns::of(catalog);
     let mut groups: BTreeMap<(&Name, Vec<&Name>), Group> = BTreeMap::new();
@@ -144,8 +143,15 @@ fn is_measured(
     !recent.values.is_empty() || !history.series(&key, now, step, length(policy)).values.is_empty()
 }
 
-/// Models that are in the store and not in memory: read once for each component.
-fn look_up(inner: &Inner, groups: &[Group]) -> Vec<(Name, (Option<Model>, Digest))> {
+/// What the store has of a service.
+struct Found {
+    service: Name,
+    component: Digest,
+    model: Option<Model>,
+}
+
+/// Models that are in the store and not in memory: looked up once for each component.
+fn look_up(inner: &Inner, groups: &[Group]) -> Vec<Found> {
     let mut missing = Vec::new();
     let state = inner.state();
     for group in groups {
@@ -163,9 +169,9 @@ fn look_up(inner: &Inner, groups: &[Group]) -> Vec<(Name, (Option<Model>, Digest
     }
     drop(state);
     let mut reader = Reader::new(inner.models.as_ref());
-    let found = |(service, digest): (Name, Digest)| {
-        let model = reader.get(digest, &service);
-        (service, (model, digest))
+    let found = |(service, component): (Name, Digest)| {
+        let model = reader.get(component, &service);
+        Found { service, component, model }
     };
     missing.into_iter().map(found).collect()
 }
@@ -173,7 +179,7 @@ fn look_up(inner: &Inner, groups: &[Group]) -> Vec<(Name, (Option<Model>, Digest
 /// The services of which the core is to be told that they have no forecast any more.
 fn newly_unmeasured(
     state: &mut State,
-    unmeasured: Vec<(Arc<Service>, Arc<ScalingPolicy>)>,
+    unmeasured: Vec<Unmeasured>,
     now: Timestamp,
 ) -> Vec<Forecast> {
     let mut said = Vec::new();

@@ -416,11 +416,13 @@ impl World {
 }
 
 pub(crate) fn forecasts(inputs: &[Input]) -> Vec<&Forecasted> {
-    let of = |input| match input {
-        &Input::Forecasts(ref forecasts) => forecasts.as_slice(),
-        _ => &[],
-    };
-    inputs.iter().flat_map(of).collect()
+    let mut all = Vec::new();
+    for input in inputs {
+        if let Input::Forecasts(forecasts) = input {
+            all.extend(forecasts);
+        }
+    }
+    all
 }
 
 /// How many services have a forecast now, and how many lost theirs or got none.
