@@ -1,24 +1,19 @@
 //! The work of one panel: fit it where that is due, then forecast it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    sync::Arc,
-};
+use std::{fmt, sync::Arc};
 
-use haggle_control::{EventKind, Forecast as Forecasted, Input};
+use haggle_control::{Forecast as Forecasted, Input};
 use haggle_model::{ScalingPolicy, Series, Service, Span, Timestamp};
 use haggle_observe::{History, SeriesKey};
 use haggle_plan::Outlook;
 use haggle_plugins::{Unanswered, Who, context, convert, cut};
 use haggle_sandbox::{
-    Digest, Fit, Forecast, forecasting, since,
+    Fit, Forecast, forecasting, since,
     types::{Event, Fault},
 };
-use serde_json::json;
 
 use crate::{
-    models::{Model, ModelError, ModelKey, ModelOf, Shared, StoredModel},
+    models::{Model, Shared},
     prediction::Inner,
 };
 
@@ -363,77 +358,6 @@ impl ForecastJob {
             });
         }
         forecasts
-    }
-
-    /// Stores what was just fitted in place of the models before, and deletes what nobody refers to any more.
-    /// Models of a stand-in are fitted again after a restart, and so is what the store does not take.
-    fn keep(&self, before: &[Option<Model>]) {
-        let Some(wanted) = self.who.as_ref().map(|who| who.digest) else { return };
-        let inner = &self.busy.inner;
-        let fitted: Vec<(&Subject, &Model)> = self
-            .subjects
-            .iter()
-            .filter_map(|subject| Some((subject, subject.model.as_ref()?)))
-            .filter(|(_, model)| model.fitted_at == self.now && model.component == wanted)
-            .collect();
-        let mut put: BTreeMap<ModelKey, Result<(), ModelError>> = BTreeMap::new();
-        let mut failed = Vec::new();
-        for (subject, model) in fitted {
-            let Some(bytes) = &model.bytes else { continue };
-            let (fitted_at, lookback) = (model.fitted_at, model.lookback);
-            let mut result = Ok(());
-            if let (Some(shared), Some(key)) = (&model.shared, model.shared_key()) {
-                let kept = put.entry(key).or_insert_with_key(|key| {
-                    let bytes = shared.bytes.as_ref().clone();
-                    let stored = StoredModel { fitted_at, bytes, shared: None, lookback: None };
-                    inner.models.put(key, stored)
-                });
-                result = kept.clone();
-            }
-            let shared = model.shared.as_ref().map(|shared| shared.digest);
-            let stored = StoredModel { fitted_at, bytes: bytes.as_ref().clone(), shared, lookback };
-            let key = ModelKey::service(wanted, &subject.service.name);
-            // Without what it shares it would not be read.
-            if let Err(error) = result.and_then(|()| inner.models.put(&key, stored)) {
-                inner.delete(&key);
-                failed.push((&subject.service.name, error));
-            }
-        }
-        if let Some((_, error)) = failed.first() {
-            let plugin = &self.policy.forecast.plugin;
-            let services: Vec<&haggle_model::Name> = failed.iter().map(|(name, _)| *name).collect();
-            let message = format!(
-                "{} models of plugin {plugin} are not kept and are fitted again after a restart: {error}",
-                failed.len()
-            );
-            let detail = json!({ "services": services });
-            inner.observer.event(EventKind::Alert, plugin.as_str(), message, detail);
-        }
-        self.delete_unused(before, &put.into_keys().collect());
-    }
-
-    /// What the models before shared and no model does any more. A panel is not made of the same services for
-    /// ever: others may still go with it.
-    fn delete_unused(&self, before: &[Option<Model>], put: &BTreeSet<ModelKey>) {
-        let before: BTreeSet<ModelKey> =
-            before.iter().flatten().filter_map(Model::shared_key).collect();
-        let mut unused: BTreeSet<&ModelKey> = before.difference(put).collect();
-        if unused.is_empty() {
-            return;
-        }
-        let inner = &self.busy.inner;
-        let state = inner.state();
-        let models = state.services.values().filter_map(|entry| entry.model.as_ref());
-        for key in models.filter_map(Model::shared_key) {
-            unused.remove(&key);
-        }
-        drop(state);
-        // Another generation may need what it has learnt after a rollback.
-        let ours: Option<Digest> = self.who.as_ref().map(|who| who.digest);
-        let unused = unused
-            .into_iter()
-            .filter(|key| Some(key.component) == ours && matches!(key.of, ModelOf::Shared(_)));
-        unused.for_each(|key| inner.delete(key));
     }
 }
 

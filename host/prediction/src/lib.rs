@@ -12,6 +12,7 @@ mod failures;
 mod forecasting;
 mod history;
 mod job;
+mod keeping;
 mod models;
 mod planning;
 mod policies;
