@@ -91,11 +91,8 @@ impl Actuator for Simulator {
         Ok(())
     }
 
-    /// As of the latest time it was told, where `now` lies before that.
     fn status(&mut self, now: Timestamp, service: &Name) -> Option<ReplicaStatus> {
-        let (fleet, _) = self.services.get_mut(service)?;
-        fleet.advance(now);
-        Some(fleet.status())
+        self.at(now, service).ok().map(|(fleet, _)| fleet.status())
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Books {
     floors: BTreeMap<Name, u32>,
     /// Changes with every entry.
     pub(crate) edition: u64,
+    /// The latest time that the core was told: what was gone once counts as gone at one time.
+    pub(crate) latest: Timestamp,
 }
 
 #[derive(Debug)]
@@ -251,7 +253,9 @@ impl Books {
                 let key = (provider.name.clone(), unit.id.clone());
                 let sum = |all: &[(u32, Timestamp)]| {
                     let mut sums: BTreeMap<Timestamp, u32> = BTreeMap::new();
-                    all.iter().for_each(|(count, at)| *sums.entry(*at).or_default() += count);
+                    all.iter().for_each(|(count, at)| {
+                        *sums.entry((*at).max(self.latest)).or_default() += count;
+                    });
                     sums
                 };
                 let here = sum(self.reclaims.get(&key).map_or(&[][..], Vec::as_slice));

@@ -319,6 +319,7 @@ impl<S: Subject> Run<'_, S> {
         let (now, settles) = (self.clock(), matches!(input, Input::Committed(_)));
         let fails = matches!(input, Input::CommitFailed(..));
         let asks = matches!(input, Input::Reclaim { .. } | Input::Change { .. });
+        self.checker.books.latest = self.checker.books.latest.max(now);
         let effects = self.subject.step(now, input);
         self.digest.add(&self.now.as_millis().to_le_bytes());
         self.digest.add(&(effects.len() as u64).to_le_bytes());

@@ -17,7 +17,10 @@ async fn a_plugin_is_loaded_swapped_and_rolled_back() {
     assert_eq!(created["current"]["generation"], 1);
     assert_eq!(created["load"]["status"], "ready");
     let configured = format!("{uri}?wait=5m&configuration=%7B%7D");
-    assert_eq!(upload(&configured, bytes).await.json(200)["current"]["generation"], 2);
+    let same = upload(&configured, bytes).await.json(200);
+    assert_eq!(same["current"]["generation"], 1, "the same again changes nothing");
+    let other = upload(&configured, BUILTIN[1].bytes).await.json(200);
+    assert_eq!(other["current"]["generation"], 3, "numbers are not given again");
     let back = send(request("POST", &format!("{uri}/rollback"))).await.json(200);
     assert_eq!(back["current"]["generation"], 1);
     let list = get("/v1/plugins").await.json(200);

@@ -63,6 +63,7 @@ fn policy_for(step: Span) -> ScalingPolicy {
     let times = |count: u64| Span::from_millis(step.as_millis().saturating_mul(count));
     let horizon = usual.horizon.max(times(3));
     let history = usual.history.max(times(288)).min(times(ScalingPolicy::MOST_STEPS));
+    let history = history.min(Span::LONGEST);
     ScalingPolicy {
         forecast: ForecastPolicy { step, horizon, history, ..usual },
         ..ScalingPolicy::default()
