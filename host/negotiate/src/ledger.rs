@@ -118,25 +118,39 @@ impl Ledger {
         Self::default()
     }
 
-    /// Sets what an owner has, from now on. What is promised already stays promised: where that is more,
+    /// Sets what an owner has, from now on. What is confirmed already stays so, and holds beyond it are released: where that is more,
     /// it is reported, and nothing more is promised until enough of it has ended.
     pub fn set_capacity(&mut self, owner: &Owner, capacity: &Quantities) -> Vec<Overcommitment> {
         let steps = capacity.iter().map(|(r, amount)| (r, steps::down(r, amount))).collect();
         self.forget_reclaims(owner);
         self.account(owner).capacity = Some(steps);
+        self.release_excess_holds(owner);
         self.overcommitted(owner)
     }
 
-    /// Takes an owner out. Its leases run on until they end, and are reported as promised without
-    /// capacity.
+    /// Takes an owner out. Its confirmed leases run on until they end, and are reported as promised
+    /// without capacity; holds are released.
     pub fn remove_owner(&mut self, owner: &Owner) -> Vec<Overcommitment> {
         self.forget_reclaims(owner);
         if let Some(account) = self.accounts.get_mut(owner) {
             Arc::make_mut(account).capacity = None;
         }
+        self.release_excess_holds(owner);
         let overcommitted = self.overcommitted(owner);
         self.drop_idle_account(owner);
         overcommitted
+    }
+
+    /// Releases holds, the newest first, until the rest fits: nobody counts on them yet, and confirmed they would
+    /// be promises without capacity.
+    fn release_excess_holds(&mut self, owner: &Owner) {
+        let held = self.leases().filter(|l| l.owner == *owner && l.state == LeaseState::Held);
+        let mut held: Vec<LeaseId> = held.map(|lease| lease.id.clone()).collect();
+        while !self.overcommitted(owner).is_empty()
+            && let Some(last) = held.pop()
+        {
+            self.release(&[last]);
+        }
     }
 
     /// Holds all of these or none, and returns those that were not held before.

@@ -36,9 +36,9 @@ pub(crate) fn call(
     };
     let after = Span::from_millis(if delays { rng.u64(1..40) } else { 5 });
     let answer = |message: &Message| {
-        // What is sensible depends on who is asked and when alone, so that a plugin's trouble elsewhere
-        // changes nothing.
-        let mut sense = chance.rng(&format!("sense {}", message.to), now.as_millis());
+        // What is sensible depends on who is asked and when alone, to the second, so that a plugin's trouble
+        // elsewhere changes nothing.
+        let mut sense = chance.rng(&format!("sense {}", message.to), now.as_millis() / 1000);
         let mut sensible = || match &message.content {
             Content::CallForProposals(call) => Ok(propose(call, &mut sense)),
             _ => Err("that is no question".to_owned()),

@@ -41,6 +41,8 @@ pub(crate) struct Ran {
     pub(crate) happenings: usize,
     /// The decisions that became durable.
     pub(crate) decisions: Vec<Decision>,
+    /// What the host's clock showed at the end.
+    pub(crate) ended: Timestamp,
 }
 
 #[derive(Debug)]
@@ -193,8 +195,10 @@ pub(crate) fn run_in<S: Subject>(
         }
     };
     run.tally.digest = run.digest.0;
+    let ended = run.clock();
     let Run { tally, trace, disk, .. } = run;
-    Ran { tally, trace: trace.unwrap_or_default(), violation, happenings, decisions: disk.log }
+    let (trace, decisions) = (trace.unwrap_or_default(), disk.log);
+    Ran { tally, trace, violation, happenings, decisions, ended }
 }
 
 impl<S: Subject> Run<'_, S> {

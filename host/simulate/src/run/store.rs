@@ -133,7 +133,12 @@ impl<S: Subject> Run<'_, S> {
         self.disk.in_flight.clear();
         self.disk.refusing = None;
         self.last_write = self.now;
-        let Some(state) = self.disk.state.clone() else { return Ok(()) };
+        let Some(state) = self.disk.state.clone() else {
+            // Nothing was ever written.
+            let nothing = self.subject.snapshot();
+            self.checker.crashed(&nothing, &self.disk);
+            return Ok(());
+        };
         let now = state.now();
         let restored = self.disk.restored();
         let _ = self.subject.restore(world::control(), restored, now);
