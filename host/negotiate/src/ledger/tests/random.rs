@@ -176,6 +176,14 @@ proptest! {
                 Op::Capacity(steps) => {
                     capacity = i128::from(steps);
                     ledger.set_capacity(&rack(), &cores(f64::from(steps) / 1000.0));
+                    for (lease, _) in book.0.iter_mut().filter(|(l, _)| l.state == LeaseState::Held) {
+                        if ledger.lease(&lease.id).is_none_or(|l| l.state != LeaseState::Held) {
+                            lease.state = LeaseState::Released;
+                        }
+                    }
+                    let fits = (now..LAST + 20).all(|t| book.used(at(t)) <= capacity);
+                    let held = book.0.iter().any(|(l, _)| l.state == LeaseState::Held);
+                    prop_assert!(fits || !held || !begun.is_empty(), "a hold exceeds the capacity");
                 }
             }
             compare(&ledger, &book, now)?;
