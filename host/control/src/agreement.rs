@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use haggle_model::{
-    Bound, Decision, Lease, LeaseState, Name, Quantities, ScalingReason, Timestamp,
+    Bound, Decision, Lease, LeaseState, Name, Owner, Quantities, ScalingReason, Timestamp,
 };
 use haggle_negotiate::{Agreement, leased_replicas};
 use serde_json::json;
@@ -21,6 +21,9 @@ pub(crate) struct Order {
     pub(crate) to: u32,
     pub(crate) wanted: u32,
     pub(crate) reason: ScalingReason,
+    /// Whether replicas that are added stay for the stabilization window. What is asked for until a certain
+    /// time is over then.
+    pub(crate) lasting: bool,
     pub(crate) load: Quantities,
     pub(crate) bound: Option<Bound>,
     pub(crate) negotiation: Option<String>,
@@ -165,7 +168,13 @@ impl Step<'_> {
                 continue;
             };
             let claim = self.claim_of(origin, ended, agreed.load.clone(), before);
+            // Leases beyond the need are no reason to raise a service.
+            let needed = match own {
+                true => asked.wanted,
+                false => self.needed(name),
+            };
             let Some(state) = self.state.service_mut(name) else { continue };
+            let agreed_replicas = agreed.replicas.min(needed.max(state.replicas));
             if own {
                 state.agreed = Some(ended.agreed(&agreed.load));
                 state.return_to = None;
@@ -191,7 +200,7 @@ impl Step<'_> {
             };
             let less = agreement.reduced || agreed.replicas < asked.wanted;
             let keeps = !own || raised || less;
-            let to = if keeps { agreed.replicas.max(kept) } else { agreed.replicas };
+            let to = if keeps { agreed_replicas.max(kept) } else { agreed_replicas };
             if own || origin.request().is_some() {
                 self.keep(name);
             }
@@ -200,8 +209,9 @@ impl Step<'_> {
                 name,
                 Order {
                     to,
-                    wanted: if own { asked.wanted } else { agreed.replicas },
+                    wanted: if own { asked.wanted } else { agreed_replicas },
                     reason: if own { asked.reason } else { ScalingReason::Dependency },
+                    lasting: asked.reason != ScalingReason::Request && origin.request().is_none(),
                     load: agreed.load.clone(),
                     bound: if reduced {
                         Some(Bound::Negotiation)
@@ -217,6 +227,17 @@ impl Step<'_> {
                 },
             );
         }
+    }
+
+    /// How many replicas a service needs for what it plans and for what it has promised until a decision taken
+    /// at the next pass could be in effect.
+    fn needed(&self, name: &Name) -> u32 {
+        let Some((service, policy)) = self.described(name) else { return 0 };
+        let owner = Owner::Service(name.clone());
+        let promised = self.state.ledger.committed(&owner, self.ahead(&service), &[]);
+        let planned = self.state.services.get(name).map(|state| &state.planned);
+        let load = planned.map_or(promised.clone(), |planned| planned.max(&promised));
+        service.replicas_for(&load, policy.scaling.target_utilization)
     }
 
     fn claim_of(
@@ -249,7 +270,7 @@ impl Step<'_> {
         }
         self.state.decisions += 1;
         let (now, sequence) = (self.now, self.state.decisions);
-        let lasting = order.reason != ScalingReason::Request;
+        let lasting = order.lasting;
         if let Some(state) = self.state.service_mut(name) {
             (state.replicas, state.sequence) = (to, sequence);
             if to > from {

@@ -93,6 +93,7 @@ impl Step<'_> {
                     to,
                     wanted: to,
                     reason: ScalingReason::Request,
+                    lasting: false,
                     load,
                     bound: Some(Bound::Replicas),
                     negotiation: None,

@@ -45,6 +45,7 @@ impl Step<'_> {
                 to,
                 wanted: from,
                 reason: ScalingReason::LeaseEnded,
+                lasting: false,
                 load,
                 bound: Some(Bound::Negotiation),
                 negotiation: None,

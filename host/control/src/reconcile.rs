@@ -154,6 +154,7 @@ impl Step<'_> {
                         to,
                         wanted: replicas,
                         reason: ScalingReason::Request,
+                        lasting: false,
                         load,
                         bound: None,
                         negotiation: Some(session),

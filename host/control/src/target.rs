@@ -37,8 +37,11 @@ impl Step<'_> {
         let name = &service.name;
         let (now, interval) = (self.now, self.options.interval);
         let utilization = policy.scaling.target_utilization;
-        let ahead = Window::new(now, service.replica.startup + interval + interval);
+        let ahead = self.ahead(service);
         let promised = self.state.ledger.committed(&Owner::Service(name.clone()), ahead, &[]);
+        let lasting = policy.scaling.stabilization.max(policy.negotiation.lease);
+        let soon = Window { end: ahead.end.max(now + lasting), ..ahead };
+        let promised_soon = self.state.ledger.committed(&Owner::Service(name.clone()), soon, &[]);
         let depends = self.state.catalog.graph.dependencies_of(name).next().is_some();
         let negotiating = self.state.is_negotiating(name);
         let leased = self.leased(service);
@@ -68,17 +71,21 @@ impl Step<'_> {
             } else {
                 let threshold = policy.failure.threshold;
                 let alarm = state.alarm.raised.is_some();
+                // It returns to what it had, or to what was needed lately without what is over.
+                let recent = state.recent.highest(now, policy.scaling.stabilization);
+                let before = |before: u32| before.max(recent.unwrap_or_default()).min(from);
                 let standing = Standing {
                     service,
                     policy,
                     now,
                     interval,
-                    replicas: state.return_to.map_or(from, |before| before.min(from)),
+                    replicas: state.return_to.map_or(from, before),
                     observed,
                     outlook: outlook.as_deref(),
                     risk: alarm.then(|| state.risk.unwrap_or(0.0).max(threshold)),
                     burn_rate: service.objective.map(|o| state.compliance.burn_rate(&o)),
                     promised: &promised,
+                    promised_soon: &promised_soon,
                     requested: claimed.as_ref(),
                 };
                 let target = need(&standing, &mut state.recent);
@@ -134,6 +141,12 @@ impl Step<'_> {
             self.keep(name);
         }
         next
+    }
+
+    /// Until a decision taken at the next pass could be in effect.
+    pub(crate) fn ahead(&self, service: &Service) -> Window {
+        let interval = self.options.interval;
+        Window::new(self.now, service.replica.startup + interval + interval)
     }
 
     /// Whether anything is known of the load of those that depend on the service, directly or not. It only

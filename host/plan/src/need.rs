@@ -30,6 +30,9 @@ pub struct Standing<'a> {
     pub burn_rate: Option<f64>,
     /// What it has promised to others.
     pub promised: &'a Quantities,
+    /// The most that it has promised to others at any time for which it would negotiate now: replicas
+    /// that are needed again by then stay.
+    pub promised_soon: &'a Quantities,
     /// What somebody asked for beyond that, where that was agreed.
     pub requested: Option<&'a Quantities>,
 }
@@ -86,7 +89,7 @@ impl Recent {
 /// Works out what a service needs until a decision taken at the next turn could be in effect: the upper
 /// bound of its forecast, more of it when it is likely to fail, and never less than is observed already,
 /// was promised or was asked for. A service is not scaled in when the forecast is missing or its confidence low, nor below
-/// what it needed within the policy's stabilization window.
+/// what it needed within the policy's stabilization window, or has promised already for soon.
 #[must_use]
 pub fn need(standing: &Standing<'_>, recent: &mut Recent) -> Need {
     let Standing { service, policy, now, replicas, .. } = *standing;
@@ -118,7 +121,7 @@ pub fn need(standing: &Standing<'_>, recent: &mut Recent) -> Need {
         reason = ScalingReason::Dependency;
         explanation = format!("promised {} to others; {explanation}", standing.promised);
     }
-    let lasting = load.clone();
+    let lasting = load.max(standing.promised_soon);
     if let Some(requested) = standing.requested {
         let whole = requested.plus(standing.promised);
         if whole.get(resource) > load.get(resource) {
@@ -251,6 +254,7 @@ mod tests {
             risk: None,
             burn_rate: None,
             promised,
+            promised_soon: promised,
             requested: None,
         }
     }

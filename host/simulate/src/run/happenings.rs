@@ -183,6 +183,14 @@ impl<S: Subject> Run<'_, S> {
                 };
                 all.iter().filter(differs).map(|one| one.service.clone()).collect()
             }
+            // Replicas that are gone are missed by those whose objectives they keep.
+            Input::Driver(all) => {
+                let fewer = |one: &&haggle_control::ReplicaReport| {
+                    let known = state.service(&one.service).ok().and_then(|(_, s)| s.seen);
+                    known.is_some_and(|(_, ready)| one.ready < ready)
+                };
+                all.iter().filter(fewer).map(|one| one.service.clone()).collect()
+            }
             Input::Tiers(_) => {
                 flapping.everybody();
                 Vec::new()
