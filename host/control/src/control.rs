@@ -62,7 +62,15 @@ pub struct Control {
     owed: Vec<Write>,
     /// The commit under way that has it.
     owed_in: Option<CommitId>,
+    /// How many commits have failed since the last that was durable.
+    failures: u32,
+    /// No tick counts before this, after commits have failed.
+    rests_until: Timestamp,
 }
+
+/// Between a failed commit and the next tick: at first, and at most. It doubles with each failure.
+const FIRST_REST: Span = Span::from_millis(100);
+const LONGEST_REST: Span = Span::from_secs(2);
 
 /// Counts how often the durable state has changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,6 +95,8 @@ impl Control {
             version: Version::default(),
             owed: Vec::new(),
             owed_in: None,
+            failures: 0,
+            rests_until: Timestamp::default(),
         }
     }
 
@@ -114,7 +124,8 @@ impl Control {
     pub fn step(&mut self, now: Timestamp, input: Input) -> Vec<Effect> {
         match input {
             Input::Committed(id) => self.committed(id),
-            Input::CommitFailed(id, why) => self.failed(id, &why),
+            Input::CommitFailed(id, why) => self.failed(now, id, &why),
+            Input::Tick if self.rests(now) => Vec::new(),
             input => {
                 let mut step = Step::new(&self.options, self.state.clone(), now);
                 step.apply(input);
@@ -135,10 +146,23 @@ impl Control {
         self.version
     }
 
-    /// The newest state, which may not be durable yet: for deciding when to [`Input::Tick`].
+    /// The newest state, which may not be durable yet.
     #[must_use]
     pub const fn newest(&self) -> &State {
         &self.state
+    }
+
+    /// When [`Input::Tick`] is due at the latest. While the store fails that is less and less often: what is
+    /// due would be negotiated and undone again and again.
+    #[must_use]
+    pub fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
+        let rest = if self.rests(now) { self.rests_until } else { Timestamp::default() };
+        self.state.next_due().map(|due| due.max(rest))
+    }
+
+    /// A clock that was set back does not make it rest longer.
+    fn rests(&self, now: Timestamp) -> bool {
+        self.rests_until > now && self.rests_until.since(now) <= LONGEST_REST
     }
 
     /// Whether nothing is on its way to disk.
@@ -172,6 +196,7 @@ impl Control {
 
     fn committed(&mut self, id: CommitId) -> Vec<Effect> {
         let mut effects = Vec::new();
+        (self.failures, self.rests_until) = (0, Timestamp::default());
         while let Some(first) = self.staged.front()
             && first.id <= id
         {
@@ -189,10 +214,13 @@ impl Control {
 
     /// Undoes everything that is not durable. What waits in the durable state goes on waiting; everybody
     /// else gets an error.
-    fn failed(&mut self, id: CommitId, why: &str) -> Vec<Effect> {
+    fn failed(&mut self, now: Timestamp, id: CommitId, why: &str) -> Vec<Effect> {
         if self.staged.front().is_none_or(|first| first.id > id) {
             return Vec::new();
         }
+        let doubled = FIRST_REST.as_millis().saturating_mul(1 << self.failures.min(16));
+        self.rests_until = now + Span::from_millis(doubled).min(LONGEST_REST);
+        self.failures = self.failures.saturating_add(1);
         let still: BTreeSet<Caller> = self.durable.waiting.values().copied().collect();
         let mut lost: BTreeSet<Caller> = self.state.waiting.values().copied().collect();
         for effect in self.staged.drain(..).flat_map(|staged| staged.effects) {

@@ -30,7 +30,7 @@ pub enum Principal {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
     /// Time has passed: leases end, questions are repeated, sessions meet their deadline. Due at
-    /// [`State::next_due`](crate::State::next_due).
+    /// [`Control::next_due`](crate::Control::next_due).
     Tick,
     /// Work out what services should have, and negotiate where that is not what they have.
     Reconcile(Scope),

@@ -177,9 +177,8 @@ impl State {
         &self.report
     }
 
-    /// When the state wants a [`Input::Tick`](crate::Input::Tick), if at any time.
-    #[must_use]
-    pub fn next_due(&self) -> Option<Timestamp> {
+    /// When something is due, if at any time.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
         self.engine.next_due()
     }
 

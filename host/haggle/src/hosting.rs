@@ -41,7 +41,18 @@ pub(crate) fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
         _ => anyhow!("cannot listen on {address}: {error}"),
     })?;
     listener.set_nonblocking(true).with_context(|| format!("cannot listen on {address}"))?;
+    raise_open_files();
     Ok(listener)
+}
+
+/// Each connection is an open file, and the usual limit of 1024 is below what the API allows.
+fn raise_open_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, limit = ?limit.current, "the limit of open files cannot be raised");
+    }
 }
 
 impl Hosting {

@@ -252,6 +252,19 @@ fn bad_uploads_say_why_and_too_many_are_refused() {
 }
 
 #[test]
+fn failures_are_remembered_up_to_a_bound_and_numbers_are_never_given_twice() {
+    let World { uploads, .. } = World::new();
+    let plugin = |i: u64| name(&format!("p{i}"));
+    for i in 0..70 {
+        drop(uploads.begin(&plugin(i), None).unwrap());
+    }
+    assert_eq!(uploads.status(&plugin(5)), None);
+    assert_eq!(uploads.status(&plugin(6)).unwrap().phase, UploadPhase::Failed);
+    assert_eq!(uploads.begin(&plugin(0), None).unwrap().number(), 2);
+    assert_eq!(uploads.begin(&plugin(69), None).unwrap().number(), 2);
+}
+
+#[test]
 fn what_does_not_load_after_a_restart_is_left_out_and_said() {
     let before = World::new();
     let first = before.misbehaving("p", "", None);

@@ -1,5 +1,5 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -14,6 +14,9 @@ use crate::registry::{Loaded, Registry};
 /// So many uploads are compiled or wait for that at once: more would only fill the memory.
 const MOST_PENDING: usize = 8;
 
+/// So many failed uploads of plugins are remembered; the oldest are forgotten.
+const MOST_FAILED: usize = 64;
+
 /// Has uploads compiled, and knows how the newest of each plugin fares.
 #[derive(Debug)]
 pub struct Uploads {
@@ -26,7 +29,11 @@ pub struct Uploads {
 struct State {
     /// The highest number that was given for each plugin since the host started.
     numbers: BTreeMap<Name, u64>,
+    /// The highest number of a plugin whose numbers were forgotten: none up to it is given again.
+    forgotten: u64,
     newest: BTreeMap<Name, UploadStatus>,
+    /// The plugins whose uploads failed, oldest first.
+    failed: VecDeque<Name>,
     /// Those whose bytes are in memory.
     pending: usize,
 }
@@ -127,7 +134,8 @@ impl Uploads {
             return Err(UploadError::Busy(state.pending));
         }
         state.pending += 1;
-        let highest = state.numbers.entry(plugin.clone()).or_default();
+        let forgotten = state.forgotten;
+        let highest = state.numbers.entry(plugin.clone()).or_insert(forgotten);
         *highest = known.max(*highest) + 1;
         let number = *highest;
         state.set(plugin, number, UploadPhase::Compiling, None);
@@ -167,7 +175,10 @@ impl Uploads {
 
     /// Forgets how the uploads of a plugin fared that is deleted. Its numbers are not given again.
     pub fn forget(&self, plugin: &Name) {
-        self.state().newest.remove(plugin);
+        let mut state = self.state();
+        state.newest.remove(plugin);
+        let number = state.numbers.remove(plugin).unwrap_or_default();
+        state.forgotten = state.forgotten.max(number);
     }
 
     /// How the newest upload of a plugin since the host started fares.
@@ -240,6 +251,24 @@ impl State {
     fn set(&mut self, plugin: &Name, generation: u64, phase: UploadPhase, error: Option<String>) {
         if self.newest.get(plugin).is_none_or(|newest| newest.generation <= generation) {
             self.newest.insert(plugin.clone(), UploadStatus { generation, phase, error });
+        }
+        if phase == UploadPhase::Failed {
+            self.failed.retain(|earlier| earlier != plugin);
+            self.failed.push_back(plugin.clone());
+            self.forget_failed();
+        }
+    }
+
+    /// Anybody can upload under any name, so what is remembered of failures is bounded.
+    fn forget_failed(&mut self) {
+        while self.failed.len() > MOST_FAILED
+            && let Some(oldest) = self.failed.pop_front()
+        {
+            if self.newest.get(&oldest).is_some_and(|it| it.phase == UploadPhase::Failed) {
+                self.newest.remove(&oldest);
+                let number = self.numbers.remove(&oldest).unwrap_or_default();
+                self.forgotten = self.forgotten.max(number);
+            }
         }
     }
 }

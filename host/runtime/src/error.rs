@@ -91,7 +91,7 @@ impl HostError {
                 ErrorKind::Unprocessable
             }
             Self::Samples(_) | Self::Failure { .. } => ErrorKind::Invalid,
-            Self::Closing => ErrorKind::Busy,
+            Self::Closing | Self::Store(StoreError::Closed) => ErrorKind::Busy,
             Self::Actuate(_) | Self::Store(_) | Self::Sandbox(_) | Self::Task(_) => {
                 ErrorKind::Internal
             }

@@ -1,120 +1,55 @@
 use std::{
-    collections::BTreeMap,
-    path::PathBuf,
     sync::{
         Arc, Mutex,
         mpsc::{self, Sender},
     },
-    time::{Duration, Instant},
+    thread::JoinHandle,
 };
 
 use arc_swap::ArcSwap;
-use haggle_actuate::{Driver, DryRun, Immediate, Replica, ReplicaStatus};
-use haggle_control::{
-    Answer, Caller, Change, Control, ControlError, Event, EventKind, Input, Options, PassReport,
-    Principal, Progress, Put, ReclaimRequest, Reclaimed, ReplicaReport, Request, ScalingRequest,
-    ScalingVerdict, ScalingWindow, Scope, State,
-};
+use haggle_actuate::{Replica, ReplicaStatus};
+use haggle_control::{Control, Event, EventKind, Input, Options, Progress, Request, State};
 use haggle_model::{Decision, Name, Span, Timestamp};
-use haggle_negotiate::{Message, MessageId, Party};
-use haggle_observe::{History, HistoryLimits};
+use haggle_observe::History;
 use haggle_prediction::{Policies, Prediction, ReadHistory};
-use haggle_sandbox::{Grant, Sandbox};
-use haggle_store::{Decisions, Negotiations, Store, StoreOptions};
-use haggle_transport::Transports;
-use rayon::prelude::*;
+use haggle_sandbox::Sandbox;
+use haggle_store::{Decisions, Negotiations, Store};
 use serde_json::{Value, json};
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::broadcast;
 
 use crate::{
     HostError,
-    clock::{Clock, SystemClock},
     events::{Events, NumberedEvent},
     lanes::Lanes,
     metrics::{Counts, Metrics},
     models::KeptModels,
     observing::Watch,
+    options::HostOptions,
     persist,
-    reactor::{Answered, Mail, Reactor},
+    reactor::{Mail, Reactor},
     reconciler,
     restoring::Plugins,
-    shared::{Actions, Shared, UnderWay, lock},
+    shared::{Actions, Shared, UnderWay},
 };
-
-/// How a host is set up.
-pub struct HostOptions {
-    /// Where everything is kept that must outlive the process; in memory if none.
-    pub data: Option<PathBuf>,
-    /// Whether the host lives by itself: it reconciles at every interval, and what takes time runs beside it.
-    /// Otherwise it is stepped, with [`Host::pass`], and does everything at once and in order.
-    pub live: bool,
-    /// Tells the time.
-    pub clock: Arc<dyn Clock>,
-    /// Carries out what was decided.
-    pub driver: Arc<dyn Driver>,
-    /// How parties elsewhere are reached.
-    pub transport: Transports,
-    /// The time between two reconcile passes.
-    pub interval: Span,
-    /// The sandbox; its cache lies under `data` unless it says otherwise.
-    pub sandbox: haggle_sandbox::Options,
-    /// The store.
-    pub store: StoreOptions,
-    /// How much history is kept in memory; more where a policy asks for more.
-    pub history: HistoryLimits,
-    /// Whether every call of a plugin is journalled, so that it can be replayed.
-    pub journal: bool,
-    /// The directories that plugins may read.
-    pub grants: BTreeMap<Name, Vec<Grant>>,
-    /// Tells hosts apart in the ids of negotiations and leases; chosen at random once where none is given.
-    pub id: Option<String>,
-}
-
-impl Default for HostOptions {
-    /// On the real clock, stepped, without a memory that outlives it, acting on nothing.
-    fn default() -> Self {
-        Self {
-            data: None,
-            live: false,
-            clock: Arc::new(SystemClock),
-            driver: Arc::new(Immediate::new(DryRun::new())),
-            transport: Transports::new(),
-            interval: Span::from_secs(15),
-            sandbox: haggle_sandbox::Options::default(),
-            store: StoreOptions::default(),
-            history: HistoryLimits::default(),
-            journal: true,
-            grants: BTreeMap::new(),
-            id: None,
-        }
-    }
-}
 
 /// The policy host: everything but the HTTP API. Every method may be called from any thread.
 pub struct Host {
     shared: Arc<Shared>,
-    mode: Mode,
+    pub(crate) mode: Mode,
     /// Until the host is dropped.
     edge: Option<tokio::runtime::Runtime>,
 }
 
-enum Mode {
+pub(crate) enum Mode {
     /// Whoever steps the host does the work.
     Inline(Box<Mutex<Reactor>>),
-    Live(Sender<Mail>),
+    Live {
+        /// To the core.
+        mail: Sender<Mail>,
+        /// Its thread, until the host is dropped.
+        core: Option<JoinHandle<()>>,
+    },
 }
-
-/// What a pass of a stepped host has done.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Pass {
-    /// What the core says.
-    pub report: PassReport,
-    /// What has been counted since the pass before.
-    pub counts: Counts,
-}
-
-/// How long a live host waits for a forecaster before it reconciles without it, at most.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Host {
     /// Opens the store, loads the plugins, and takes up where an earlier run has left off.
@@ -200,17 +135,14 @@ impl Host {
                 let reactor = Reactor::live(control, Arc::clone(&shared), mail.clone(), effects);
                 let mut reactor = reactor.map_err(task)?;
                 reactor.take(Mail::Happened(Input::Observed(observed)));
-                std::thread::Builder::new()
+                let core = std::thread::Builder::new()
                     .name("core".to_owned())
                     .spawn(move || reactor.run(&inbox))
                     .map_err(task)?;
-                Mode::Live(mail)
+                reconciler::start(Arc::clone(&shared), mail.clone()).map_err(task)?;
+                Mode::Live { mail, core: Some(core) }
             }
         };
-        if let Mode::Live(mail) = &mode {
-            let task = |error: std::io::Error| HostError::Task(error.to_string());
-            reconciler::start(Arc::clone(&shared), mail.clone()).map_err(task)?;
-        }
         Ok(Arc::new(Self { shared, mode, edge: Some(edge) }))
     }
 
@@ -269,67 +201,6 @@ impl Host {
         self.shared.driver.replicas(self.now(), service, most)
     }
 
-    /// Changes a document.
-    ///
-    /// # Errors
-    /// [`HostError::Control`] saying which field is wrong.
-    pub async fn change(&self, _by: Principal, change: Change) -> Result<Put, HostError> {
-        let reaches = matches!(change, Change::PutPolicy(_));
-        let change = Box::new(change);
-        let answer = self.ask(move |caller| Input::Change { caller, change }).await?;
-        if reaches {
-            let back = self.snapshot().catalog().longest_history();
-            self.shared.history().reach(back + Span::from_mins(60));
-        }
-        match answer {
-            Answer::Put(put) => Ok(put),
-            _ => Err(unexpected()),
-        }
-    }
-
-    /// Asks to scale, and waits until all of it is negotiated.
-    ///
-    /// # Errors
-    /// [`HostError::Control`] where the request makes no sense. A denial is no error.
-    pub async fn request(
-        &self,
-        _by: Principal,
-        request: ScalingRequest,
-    ) -> Result<ScalingVerdict, HostError> {
-        match self.ask_to_scale(request, false).await? {
-            Answer::Verdict(verdict) => Ok(verdict),
-            _ => Err(unexpected()),
-        }
-    }
-
-    /// Asks to scale, and says where that stands once it is durable.
-    ///
-    /// # Errors
-    /// As [`Host::request`].
-    pub async fn accept(
-        &self,
-        _by: Principal,
-        request: ScalingRequest,
-    ) -> Result<Progress, HostError> {
-        match self.ask_to_scale(request, true).await? {
-            Answer::Accepted(progress) => Ok(progress),
-            Answer::Verdict(verdict) => {
-                let negotiation = verdict.negotiation.clone();
-                Ok(Progress { negotiation, pending: false, verdict: Some(verdict) })
-            }
-            _ => Err(unexpected()),
-        }
-    }
-
-    async fn ask_to_scale(
-        &self,
-        request: ScalingRequest,
-        respond_early: bool,
-    ) -> Result<Answer, HostError> {
-        let (arrived, request) = (self.now(), Box::new(request));
-        self.ask(move |caller| Input::Request { caller, request, arrived, respond_early }).await
-    }
-
     /// Where a scaling request stands. It is known until all of it is over, and for a while after.
     ///
     /// # Errors
@@ -341,37 +212,6 @@ impl Host {
         let kept: Option<Request> = self.shared.store.get::<persist::Requests>(&id.to_owned())?;
         let not_found = || HostError::not_found("scaling request", id);
         kept.map(|request| request.progress()).ok_or_else(not_found)
-    }
-
-    /// Cancels a scaling request. The second time changes nothing.
-    ///
-    /// # Errors
-    /// [`ControlError::NotFound`].
-    pub async fn cancel(&self, _by: Principal, id: &str) -> Result<(), HostError> {
-        let asked = id.to_owned();
-        match self.ask(move |caller| Input::Cancel { caller, id: asked }).await {
-            Ok(_) => Ok(()),
-            // One that is over has nothing left to cancel.
-            Err(HostError::Control(ControlError::NotFound { .. })) => self.progress(id).map(drop),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Changes a reservation in place: negotiates for the new window, and keeps the old one if that is denied.
-    ///
-    /// # Errors
-    /// [`HostError::Control`].
-    pub async fn amend(
-        &self,
-        _by: Principal,
-        id: &str,
-        window: ScalingWindow,
-    ) -> Result<ScalingVerdict, HostError> {
-        let (id, window) = (id.to_owned(), Box::new(window));
-        match self.ask(move |caller| Input::Amend { caller, id, window }).await? {
-            Answer::Verdict(verdict) => Ok(verdict),
-            _ => Err(unexpected()),
-        }
     }
 
     /// How a negotiation went, or what it is about while it is open.
@@ -391,130 +231,12 @@ impl Host {
         serde_json::to_value(progress).map_err(|error| HostError::Task(error.to_string()))
     }
 
-    /// A provider takes capacity back.
-    ///
-    /// # Errors
-    /// [`HostError::Control`].
-    pub async fn reclaim(
-        &self,
-        _by: Principal,
-        provider: Name,
-        request: ReclaimRequest,
-    ) -> Result<Reclaimed, HostError> {
-        match self.ask(move |caller| Input::Reclaim { caller, provider, request }).await? {
-            Answer::Reclaimed(reclaimed) => Ok(reclaimed),
-            _ => Err(unexpected()),
-        }
-    }
-
-    /// A provider has back what it had taken of a unit.
-    ///
-    /// # Errors
-    /// [`HostError::Control`].
-    pub async fn restock(
-        &self,
-        _by: Principal,
-        provider: Name,
-        unit: Name,
-    ) -> Result<(), HostError> {
-        self.ask(move |caller| Input::Restock { caller, provider, unit }).await.map(drop)
-    }
-
-    /// Takes in a message of a party.
-    ///
-    /// # Errors
-    /// [`HostError::Control`] saying why it changes nothing.
-    pub async fn receive(&self, message: Message) -> Result<(), HostError> {
-        let message = Box::new(message);
-        self.ask(move |caller| Input::Message { caller, message }).await.map(drop)
-    }
-
-    /// Takes in that a party has sent what cannot be read; the error says so.
-    pub async fn receive_unreadable(
-        &self,
-        session: String,
-        from: Party,
-        about: MessageId,
-        why: String,
-    ) -> HostError {
-        let asked = self.ask(move |caller| {
-            let caller = Some(caller);
-            Input::Unreadable { caller, session, from, about, why }
-        });
-        asked.await.err().unwrap_or_else(unexpected)
-    }
-
     /// Up to `limit` decisions after that sequence, oldest first.
     ///
     /// # Errors
     /// [`HostError::Store`].
     pub fn decisions(&self, after: u64, limit: usize) -> Result<Vec<Decision>, HostError> {
         Ok(self.shared.store.after::<Decisions>(after, limit)?)
-    }
-
-    /// Takes one reconcile pass of a stepped host: observe, forecast, assess, tier, decide, act. All of it is
-    /// done when this returns.
-    ///
-    /// # Errors
-    /// [`HostError::Task`] of a live host, which reconciles by itself.
-    pub fn pass(&self) -> Result<Pass, HostError> {
-        let Mode::Inline(reactor) = &self.mode else {
-            return Err(HostError::Task("a live host reconciles by itself".to_owned()));
-        };
-        let before = self.counts();
-        let started = Instant::now();
-        let mut reactor = lock(reactor);
-        reactor.tick();
-        let now = self.now();
-        let driver = Arc::clone(&self.shared.driver);
-        let seen = self.shared.wait_for(async move { driver.observe(now).await });
-        reactor.take(Mail::Happened(Input::Driver(reports(seen.unwrap_or_default()))));
-        let snapshot = self.snapshot();
-        let jobs = self.shared.prediction.jobs(&snapshot, now);
-        let inputs: Vec<Vec<Input>> = jobs.into_par_iter().map(|job| job.run()).collect();
-        for input in inputs.into_iter().flatten() {
-            reactor.take(Mail::Happened(input));
-        }
-        reactor.take(Mail::Happened(Input::Reconcile(Scope::All)));
-        drop(reactor);
-        self.shared.history().prune(now);
-        self.shared.plugins.flush_journal();
-        let report = self.snapshot().report().clone();
-        self.shared.metrics.pass(report.services, started.elapsed().as_secs_f64());
-        let after = self.counts();
-        let counts = Counts {
-            approved: after.approved - before.approved,
-            reduced: after.reduced - before.reduced,
-            denied: after.denied - before.denied,
-            decisions: after.decisions - before.decisions,
-        };
-        Ok(Pass { report, counts })
-    }
-
-    /// Tells the core that something has happened. A live host takes it in when its turn comes.
-    pub(crate) async fn happened(&self, input: Input) {
-        match &self.mode {
-            Mode::Inline(reactor) => lock(reactor).take(Mail::Happened(input)),
-            // A host that closes listens to nobody.
-            Mode::Live(mail) => drop(mail.send(Mail::Happened(input))),
-        }
-    }
-
-    /// Asks the core and waits for its answer, which holds no thread of a live host.
-    pub(crate) async fn ask(
-        &self,
-        input: impl FnOnce(Caller) -> Input + Send + 'static,
-    ) -> Result<Answer, HostError> {
-        let (reply, answer) = oneshot::channel::<Answered>();
-        let mail = Mail::Ask(Box::new(input), reply);
-        match &self.mode {
-            Mode::Inline(reactor) => lock(reactor).take(mail),
-            Mode::Live(core) => {
-                core.send(mail).map_err(|_| HostError::Closing)?;
-            }
-        }
-        let answer = answer.await.map_err(|_| HostError::Closing)?;
-        Ok(*answer?)
     }
 }
 
@@ -530,15 +252,6 @@ impl Shared {
     }
 }
 
-pub(crate) fn reports(seen: Vec<(Name, ReplicaStatus)>) -> Vec<ReplicaReport> {
-    let report = |(service, status): (Name, ReplicaStatus)| ReplicaReport {
-        service,
-        desired: status.desired,
-        ready: status.ready,
-    };
-    seen.into_iter().map(report).collect()
-}
-
 /// The runtime for transports and drivers.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
@@ -548,26 +261,26 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
-fn unexpected() -> HostError {
-    HostError::Task("the core gave another kind of answer than was asked for".to_owned())
-}
-
 impl Drop for Host {
-    /// Ends the threads of a live host. What was acknowledged is durable.
+    /// Ends the threads of a live host, once the core has done what it was told before. What was acknowledged
+    /// is durable; calls of plugins that have ended are in the journal.
     fn drop(&mut self) {
         self.shared.lanes.close();
-        if let Mode::Live(mail) = &self.mode {
+        if let Mode::Live { mail, core } = &mut self.mode {
             drop(mail.send(Mail::Close));
+            // One that panicked has said so.
+            drop(core.take().map(JoinHandle::join));
         }
         if let Some(edge) = self.edge.take() {
             edge.shutdown_background();
         }
+        self.shared.plugins.flush_journal();
     }
 }
 
 impl std::fmt::Debug for Host {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let live = matches!(self.mode, Mode::Live(_));
+        let live = matches!(self.mode, Mode::Live { .. });
         f.debug_struct("Host").field("live", &live).finish_non_exhaustive()
     }
 }

@@ -15,6 +15,7 @@
 //! ```
 
 mod artefacts;
+mod asking;
 mod block_on;
 mod clock;
 mod error;
@@ -24,6 +25,7 @@ mod lanes;
 mod metrics;
 mod models;
 mod observing;
+mod options;
 mod persist;
 mod plugins;
 mod reactor;
@@ -31,13 +33,16 @@ mod reconciler;
 mod restoring;
 mod samples;
 mod shared;
+mod stepping;
 
 pub use block_on::block_on;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{ErrorKind, HostError};
 pub use events::NumberedEvent;
 pub use haggle_observe::Accepted;
-pub use host::{Host, HostOptions, Pass};
+pub use host::Host;
 pub use metrics::Counts;
+pub use options::HostOptions;
 pub use plugins::{GenerationView, LastErrorView, LoadState, LoadStatus, PluginLoad, PluginView};
 pub use samples::{FailureReport, SampleBatch};
+pub use stepping::Pass;

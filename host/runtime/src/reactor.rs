@@ -95,7 +95,7 @@ impl Reactor {
     pub(crate) fn run(mut self, mail: &Receiver<Mail>) {
         loop {
             let now = self.shared.clock.now();
-            let due = self.control.newest().next_due();
+            let due = self.control.next_due(now);
             let pause = due.map_or(BEAT, |due| Duration::from(due.since(now)).min(BEAT));
             match mail.recv_timeout(pause) {
                 Ok(Mail::Close) | Err(RecvTimeoutError::Disconnected) => break,
@@ -128,7 +128,7 @@ impl Reactor {
     /// Lets time pass for what is due.
     pub(crate) fn tick(&mut self) {
         let now = self.shared.clock.now();
-        if self.control.newest().next_due().is_some_and(|due| due <= now) {
+        if self.control.next_due(now).is_some_and(|due| due <= now) {
             self.feed(Input::Tick);
             self.settle();
         }

@@ -11,10 +11,13 @@ use haggle_model::{Name, Span};
 use haggle_store::{Decisions, Outcomes};
 
 use crate::{
-    host::{PATIENCE, reports},
     reactor::Mail,
     shared::{Shared, lock},
+    stepping::reports,
 };
+
+/// How long a live host waits for a forecaster before it reconciles without it, at most.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Predictions of a pass that are still to come.
 #[derive(Default)]

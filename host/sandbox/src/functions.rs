@@ -73,9 +73,6 @@ pub trait Function: Serialize + DeserializeOwned {
     /// Gives the policy another configuration.
     fn configure(&mut self, configuration: &str);
 
-    /// Leaves out what another plugin has learnt and this one could not read.
-    fn forget_models(&mut self) {}
-
     /// Calls a plugin, for [`Generation::call_within`]. It is not generic, so that it is compiled once, with this
     /// crate, and not by whoever calls.
     #[doc(hidden)]
@@ -109,8 +106,7 @@ macro_rules! function {
         { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }
         -> $answer:ty,
         |$this:ident, $guest:ident, $store:ident| $call:expr,
-        check: $check:expr,
-        forget: $forget:expr
+        check: $check:expr
     ) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -131,11 +127,6 @@ macro_rules! function {
 
             fn configure(&mut self, configuration: &str) {
                 configuration.clone_into(&mut self.context.configuration);
-            }
-
-            fn forget_models(&mut self) {
-                let forget: fn(&mut Self) = $forget;
-                forget(self);
             }
 
             fn call(
@@ -181,8 +172,7 @@ function! {
     |this, guest, store| {
         guest.call_fit(store, &this.context, &this.panel, this.previous.as_ref()).await
     },
-    check: |this, answer| check::fitted(&this.panel, answer),
-    forget: |this| this.previous = None
+    check: |this, answer| check::fitted(&this.panel, answer)
 }
 
 function! {
@@ -201,11 +191,7 @@ function! {
         let shared = this.shared.as_deref();
         Ok(Ok(guest.call_forecast(store, &this.context, shared, &this.tasks, &this.events).await?))
     },
-    check: |this, answer| check::outlooks(&this.tasks, answer),
-    forget: |this| {
-        this.shared = None;
-        this.tasks.iter_mut().for_each(|task| task.model = None);
-    }
+    check: |this, answer| check::outlooks(&this.tasks, answer)
 }
 
 function! {
@@ -223,8 +209,7 @@ function! {
     |this, guest, store| {
         guest.call_learn(store, &this.context, this.model.as_deref(), this.horizon, &this.examples).await
     },
-    check: |_, answer| check::learnt(answer).map(|()| Vec::new()),
-    forget: |this| this.model = None
+    check: |_, answer| check::learnt(answer).map(|()| Vec::new())
 }
 
 function! {
@@ -243,8 +228,7 @@ function! {
         let model = this.model.as_deref();
         Ok(Ok(guest.call_assess(store, &this.context, model, this.horizon, &this.subjects).await?))
     },
-    check: |this, answer| check::risks(&this.subjects, answer),
-    forget: |this| this.model = None
+    check: |this, answer| check::risks(&this.subjects, answer)
 }
 
 function! {
@@ -256,8 +240,7 @@ function! {
     }
     -> Vec<Result<bidding::Answer, Fault>>,
     |this, guest, store| Ok(Ok(guest.call_respond(store, &this.context, &this.inquiries).await?)),
-    check: |this, answer| check::answers(&this.inquiries, answer),
-    forget: |_| {}
+    check: |this, answer| check::answers(&this.inquiries, answer)
 }
 
 function! {
@@ -273,8 +256,7 @@ function! {
     |this, guest, store| {
         guest.call_make_bids(store, &this.context, &this.request, &this.inventory).await
     },
-    check: |this, answer| check::bids(&this.inventory, answer),
-    forget: |_| {}
+    check: |this, answer| check::bids(&this.inventory, answer)
 }
 
 function! {
@@ -288,8 +270,7 @@ function! {
     }
     -> Vec<f64>,
     |this, guest, store| guest.call_rank(store, &this.context, &this.request, &this.bids).await,
-    check: |this, answer| check::scores(&this.bids, answer).map(|()| Vec::new()),
-    forget: |_| {}
+    check: |this, answer| check::scores(&this.bids, answer).map(|()| Vec::new())
 }
 
 function! {
@@ -301,8 +282,7 @@ function! {
     }
     -> Vec<tiering::Assignment>,
     |this, guest, store| guest.call_assign(store, &this.context, &this.apis).await,
-    check: |this, answer| check::assignments(&this.apis, answer).map(|()| Vec::new()),
-    forget: |_| {}
+    check: |this, answer| check::assignments(&this.apis, answer).map(|()| Vec::new())
 }
 
 /// Calls a function again from its stored arguments and returns the stored form of the answer. `None` is

@@ -1,7 +1,7 @@
 //! Policies as sandboxed WebAssembly components.
 //!
 //! A plugin is loaded ([`Sandbox::load`]): a process aside parses, checks and compiles it
-//! ([`compile_worker`]); then it is tried out, and becomes a [`Generation`]. A [`Registry`] keeps the current generation of each plugin and swaps it atomically.
+//! ([`compile_worker`]); then it is tried out, and becomes a [`Generation`].
 //! Every call of a [`Function`] runs in a fresh instance from a pool, with a budget of fuel, memory, time
 //! and answer size; what comes back is checked before anybody sees it.
 
@@ -25,7 +25,6 @@ mod meter;
 mod nesting;
 mod orphan;
 mod output;
-mod registry;
 mod sandbox;
 mod schema;
 mod semaphore;
@@ -49,7 +48,6 @@ pub use generation::{Generation, Grant};
 pub use inspect::{Inspection, check_header, encode, inspect};
 pub use limits::Limits;
 pub use lookback::since;
-pub use registry::{Registry, RegistryError};
 pub use sandbox::{Load, Options, Sandbox};
 pub use state::{LogLevel, LogLine};
 pub use worker::compile_worker;

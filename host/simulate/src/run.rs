@@ -247,7 +247,7 @@ impl<S: Subject> Run<'_, S> {
             Event::Happen(number) => self.happen(number),
             Event::Wake => {
                 self.wake = None;
-                match self.subject.newest().next_due() {
+                match self.subject.next_due(self.clock()) {
                     Some(due) if self.up && due <= self.clock() => self.feed(Input::Tick),
                     _ => Ok(()),
                 }
@@ -370,7 +370,7 @@ impl<S: Subject> Run<'_, S> {
         if !self.up {
             return;
         }
-        let Some(due) = self.subject.newest().next_due() else { return };
+        let Some(due) = self.subject.next_due(self.clock()) else { return };
         let after = Span::from_millis(due.since(self.clock()).as_millis().max(1));
         let at = self.now + after;
         if self.wake.is_none_or(|wake| at < wake || wake < self.now) {

@@ -12,6 +12,8 @@ pub trait Subject {
     fn snapshot(&self) -> Arc<State>;
     /// As [`Control::newest`].
     fn newest(&self) -> &State;
+    /// As [`Control::next_due`].
+    fn next_due(&self, now: Timestamp) -> Option<Timestamp>;
     /// Begins anew with what is on disk, as [`Control::restore`]; everything else is lost.
     fn restore(&mut self, options: Options, disk: Restored, now: Timestamp) -> Vec<Effect>;
 }
@@ -37,6 +39,10 @@ impl Subject for Sound {
 
     fn newest(&self) -> &State {
         self.0.newest()
+    }
+
+    fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
+        self.0.next_due(now)
     }
 
     fn restore(&mut self, options: Options, disk: Restored, now: Timestamp) -> Vec<Effect> {

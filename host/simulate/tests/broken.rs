@@ -230,6 +230,10 @@ impl Subject for Broken {
         self.sound.newest()
     }
 
+    fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
+        self.sound.next_due(now)
+    }
+
     fn restore(
         &mut self,
         options: ControlOptions,

@@ -253,10 +253,10 @@ impl World {
     }
 
     fn tick_until(&mut self, end: Timestamp) {
-        while let Some(due) = self.control.newest().next_due().filter(|due| *due <= end) {
+        while let Some(due) = self.control.next_due(self.now).filter(|due| *due <= end) {
             self.now = self.now.max(due);
             self.step(Input::Tick);
-            let next = self.control.newest().next_due();
+            let next = self.control.next_due(self.now);
             assert!(next.is_none_or(|next| next > due), "a tick leaves nothing that is due");
         }
         self.now = self.now.max(end);

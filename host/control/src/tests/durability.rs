@@ -139,6 +139,33 @@ fn whoever_waits_since_before_a_failure_goes_on_waiting() {
 }
 
 #[test]
+fn while_the_store_fails_what_is_due_is_tried_less_and_less_often() {
+    let mut world = world();
+    world.plugins.insert(name("price-performance"), crate::testing::Manner::Silent);
+    world.begin(json!({"service": "web", "replicas": 5}), false);
+    let mut rests = Vec::new();
+    let mut now = world.control.next_due(world.now).unwrap() + Span::from_mins(5);
+    while rests.len() < 8 {
+        let effects = world.control.step(now, Input::Tick);
+        let commits = effects.into_iter().filter_map(|effect| match effect {
+            Effect::Commit { id, .. } => Some(id),
+            _ => None,
+        });
+        // The session is over, and that cannot be written.
+        let id = commits.last().unwrap();
+        world.control.step(now, Input::CommitFailed(id, "disk full".to_owned()));
+        let due = world.control.next_due(now).unwrap();
+        assert_eq!(world.control.step(now, Input::Tick), []);
+        rests.push(due.since(now));
+        now = due;
+    }
+    assert_eq!((rests[0], rests[1]), (Span::from_millis(100), Span::from_millis(200)));
+    assert_eq!(rests[7], Span::from_secs(2));
+    let before = now.before(Span::from_mins(60));
+    assert!(world.control.next_due(before).unwrap() < now, "a clock that was set back");
+}
+
+#[test]
 fn a_late_answer_about_what_was_undone_is_no_answer_to_something_else() {
     let mut world = world();
     let begin = |world: &mut World, service: &str| {
