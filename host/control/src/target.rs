@@ -89,13 +89,14 @@ impl Step<'_> {
                     requested: claimed.as_ref(),
                 };
                 let target = need(&standing, &mut state.recent);
-                state.planned = target.load.clone();
-                // More replicas than the load needs are kept on purpose: they are part of what is asked for.
+                // More replicas than the load needs are kept on purpose: they are part of what is asked for, and
+                // a dependent's negotiation must not take them away.
                 let load = if service.replicas_for(&target.load, utilization) < target.replicas {
                     target.load.max(&service.carries(target.replicas).scaled(utilization))
                 } else {
                     target.load.clone()
                 };
+                state.planned = load.clone();
                 // What was asked for until a certain time is not renewed.
                 let ends = state.claims_end().filter(|_| !is_known);
                 let window = Window::new(now, policy.negotiation.lease);

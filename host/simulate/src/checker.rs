@@ -51,13 +51,14 @@ impl Checker {
             &self.books,
             newest.now(),
         )?;
-        self.leased.look(newest);
         self.flapping.leases(newest);
         for write in writes {
             if let Write::Put(haggle_control::Record::Negotiation(record)) = write {
+                self.leased.agreed(record, newest)?;
                 self.flapping.ended(record, newest);
             }
         }
+        self.leased.look(newest);
         let decisions = writes.iter().filter_map(|write| match write {
             Write::Append(decision) => Some(decision),
             _ => None,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use haggle_model::{Lease, LeaseId, LeaseState, Name, Owner, Quantities, Window};
+use haggle_model::{Lease, LeaseId, LeaseState, Name, Owner, Quantities, Span, Timestamp, Window};
 
 use super::{
     MessageId, Output, Session, State,
@@ -72,7 +72,8 @@ impl Session {
             }
             match placement {
                 Some(Placement::Anew { clearing, window, .. }) => {
-                    self.draft_placement(&mut draft, name, clearing, *window, cx);
+                    let keeps = placement.map_or(0, Placement::replicas) < self.keeps(name, cx);
+                    self.draft_placement(&mut draft, name, clearing, (*window, keeps), cx);
                 }
                 _ if *name == self.demand.requester => self.draft_fewer(&mut draft, replicas, cx),
                 _ => {}
@@ -122,6 +123,17 @@ impl Session {
         match *name == self.demand.requester {
             true => leased.min(self.needed(&self.firm, name, 1.0, cx)),
             false => leased,
+        }
+    }
+
+    /// How many of the replicas that a service has leased at the beginning of the window it does not lose.
+    fn keeps(&self, name: &Name, cx: &Context<'_>) -> u32 {
+        let Some(standing) = self.standings.get(name) else { return 0 };
+        let begin = Window::new(self.demand.window.start, Span::from_millis(1));
+        let has = leased_replicas(cx.ledger, &standing.service, begin);
+        match *name == self.demand.requester {
+            true => has.min(self.needed(&self.firm, name, 1.0, cx)),
+            false => has,
         }
     }
 
@@ -287,19 +299,20 @@ impl Session {
         draft.holds.push(Hold { lease, replaces, preempts });
     }
 
-    /// The replicas of a service on the units that have won, in place of those it had within the window.
+    /// The replicas of a service on the units that have won, in place of those it had within the window. Where
+    /// it `keeps` more than those, what it has goes on to its end, and only then does the new take over.
     fn draft_placement(
         &self,
         draft: &mut Draft,
         name: &Name,
         clearing: &crate::Clearing,
-        window: Window,
+        (window, keeps): (Window, bool),
         cx: &Context<'_>,
     ) {
         let Some(standing) = self.standings.get(name) else { return };
-        let mut old: BTreeMap<&Owner, Vec<LeaseId>> = BTreeMap::new();
+        let mut old: BTreeMap<&Owner, Vec<&Lease>> = BTreeMap::new();
         for lease in self.replaced_replicas(name, cx).leases() {
-            old.entry(&lease.owner).or_default().push(lease.id.clone());
+            old.entry(&lease.owner).or_default().push(lease);
         }
         let staying = self.staying_replicas(name, cx);
         draft.kept.extend(staying.ids());
@@ -312,13 +325,26 @@ impl Session {
             *price += f64::from(allocation.count) * allocation.price_per_hour;
         }
         for (owner, (count, price)) in won {
-            let replaces = old.remove(&owner).unwrap_or_default();
+            let mut replaces = old.remove(&owner).unwrap_or_default();
+            let mut window = window;
+            if keeps && let Some(until) = carried_on(&replaces, count, window) {
+                draft.kept.extend(replaces.drain(..).map(|lease| lease.id.clone()));
+                window.start = until;
+            }
+            if window.start >= window.end {
+                continue;
+            }
+            let replaces: Vec<LeaseId> = replaces.iter().map(|lease| lease.id.clone()).collect();
             let amounts = standing.service.replica.uses.scaled(f64::from(count));
             let lease = Lease { window, ..self.lease(draft, name, owner, amounts, count, price) };
             let preempts = self.victims(draft, &lease, &replaces, cx);
             draft.holds.push(Hold { lease, replaces, preempts });
         }
-        draft.end.extend(old.into_values().flatten());
+        let left = old.into_values().flatten().map(|lease| lease.id.clone());
+        match keeps {
+            true => draft.kept.extend(left),
+            false => draft.end.extend(left),
+        }
     }
 
     /// The requester keeps what it has, or gives back the dearest of what it no longer needs.
@@ -392,4 +418,19 @@ impl Session {
             held_until: self.deadline,
         }
     }
+}
+
+/// Until when leases of a unit that run already are for at least so many replicas, where that is within the
+/// window.
+fn carried_on(leases: &[&Lease], replicas: u32, window: Window) -> Option<Timestamp> {
+    let at = |at: Timestamp| -> u32 {
+        let here = leases.iter().filter(|lease| lease.window.contains(at));
+        here.map(|lease| lease.replicas).fold(0, u32::saturating_add)
+    };
+    let running = leases.iter().all(|lease| lease.window.start <= window.start);
+    if !running || at(window.start) < replicas {
+        return None;
+    }
+    let ends = leases.iter().map(|lease| lease.window.end);
+    ends.filter(|end| at(*end) < replicas).min().map(|end| end.min(window.end))
 }

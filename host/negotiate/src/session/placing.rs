@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
-use haggle_model::{Name, Owner, Quantities, Window};
+use haggle_model::{Name, Owner, Quantities, Span, Window};
 
 use super::{CLOSE, Next, Output, Session, State, buying::Purchase, staying::smaller};
 use crate::{
@@ -239,7 +239,8 @@ impl Session {
     }
 
     /// How many replicas a service needs for what it plans itself and for all that it has promised, that
-    /// fraction of the present demand included.
+    /// fraction of the present demand included. The requester needs no fewer than it has, as far as the whole
+    /// demand is for them: who asks for more and gets less does not end up with fewer.
     pub(super) fn needed(
         &self,
         spread: &Spread,
@@ -252,7 +253,13 @@ impl Session {
         // The plan of the requester is what this is about.
         let own = *name == self.demand.requester;
         let total = if own { promised } else { promised.max(&standing.planned) };
-        standing.service.replicas_for(&total, standing.target_utilization)
+        let needed = standing.service.replicas_for(&total, standing.target_utilization);
+        if !own || fraction >= 1.0 {
+            return needed;
+        }
+        let begin = Window::new(self.demand.window.start, Span::from_millis(1));
+        let has = leased_replicas(cx.ledger, &standing.service, begin);
+        needed.max(has.min(self.needed(spread, name, 1.0, cx)))
     }
 
     /// How many replicas a service needs for all that it has promised, whatever it plans itself.

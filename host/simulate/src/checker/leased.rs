@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use haggle_control::State;
-use haggle_model::{Decision, LeaseState, Name, Owner, Span, Timestamp};
+use haggle_control::{NegotiationRecord, State};
+use haggle_model::{Decision, Lease, LeaseState, Name, Owner, Span, Timestamp};
 
 use super::{Check, fail};
 use crate::{report::Rule, world::INTERVAL};
@@ -16,6 +16,8 @@ const PATIENCE: Span = Span::from_secs(120);
 #[derive(Debug, Default)]
 pub(crate) struct Leased {
     short: BTreeMap<Name, Timestamp>,
+    /// What each service had leased when it was looked at last.
+    before: BTreeMap<Name, Vec<Lease>>,
 }
 
 /// How many replicas a service may have by its leases; none where it needs none.
@@ -48,9 +50,48 @@ pub(crate) fn raised(decision: &Decision, state: &State) -> Check {
 }
 
 impl Leased {
-    /// Notes who has too many.
+    /// An agreement leaves no service in it fewer leased replicas than it had, but for the requester that asked
+    /// for fewer.
+    pub(crate) fn agreed(&self, record: &NegotiationRecord, state: &State) -> Check {
+        let now = state.now();
+        let Some(agreement) = record.result.agreement() else { return Ok(()) };
+        let begun = record.demand.window.start <= now && agreement.window.is_none();
+        for name in agreement.services.keys().filter(|_| begun) {
+            let own = *name == agreement.requester;
+            let (Some(left), Ok((service, known))) = (most(name, state), state.service(name))
+            else {
+                continue;
+            };
+            let before = self.before.get(name).into_iter().flatten();
+            // What was borrowed from it is another matter, and so are replicas of another size or on units that
+            // are gone.
+            let stays = |lease: &&Lease| {
+                let size = service.replica.uses.scaled(f64::from(lease.replicas));
+                let borrowed = agreement.borrowed.contains(&lease.id);
+                let is_there = state.ledger().capacity(&lease.owner).is_some();
+                lease.window.end > now && is_there && !borrowed && lease.amounts.covers(&size)
+            };
+            let had = before.filter(stays).map(|lease| lease.replicas);
+            let had = had.fold(0, u32::saturating_add).min(known.replicas);
+            if left < had && !(own && !agreement.reduced) {
+                let text = format!("{} leaves {name} {left} of {had} replicas", record.id);
+                return fail(Rule::Leased, text);
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes who has too many, and what everybody has.
     pub(crate) fn look(&mut self, state: &State) {
         let now = state.now();
+        self.before.clear();
+        for lease in state.ledger().leases() {
+            let placed = matches!(lease.owner, Owner::Unit { .. });
+            if placed && lease.state == LeaseState::Confirmed && lease.window.contains(now) {
+                let of = self.before.entry(lease.holder.clone()).or_default();
+                of.push(lease.clone());
+            }
+        }
         for (service, known) in state.services() {
             let name = &service.name;
             if most(name, state).is_some_and(|most| known.replicas > most) {
