@@ -18,6 +18,8 @@ pub struct ApiOptions {
 /// whoever waits keeps nobody from reading.
 const WAITING: usize = 4096;
 
+/// Writes are counted apart from reads as well, so that bodies that come slowly keep nobody from reading.
+///
 /// Room for those who wait, beside the other requests, the event streams and idle connections.
 const CONNECTIONS: usize = 6144;
 
@@ -28,11 +30,16 @@ impl Default for ApiOptions {
             path: "/v1/scaling-requests".to_owned(),
             requests: WAITING,
         };
+        let writing = RouteBound {
+            methods: vec![Method::POST, Method::PUT, Method::DELETE],
+            path: String::new(),
+            requests: FrontOptions::default().requests,
+        };
         Self {
             upload_bytes: haggle_sandbox::Limits::default().upload_bytes,
             front: FrontOptions {
                 connections: CONNECTIONS,
-                routes: vec![waiting],
+                routes: vec![waiting, writing],
                 ..FrontOptions::default()
             },
         }

@@ -102,6 +102,18 @@ impl Step<'_> {
         if old.previous.is_none() && !(built_in && old.current.is_some()) {
             return Err(ControlError::NoPrevious(name.clone()));
         }
+        let roles: Vec<String> = match &old.previous {
+            Some(back) => back.roles.clone(),
+            None => self.options.built_in.get(name).into_iter().flatten().cloned().collect(),
+        };
+        let is_missing = |(role, _): &(&str, String)| !roles.iter().any(|has| has == role);
+        if let Some((role, by)) = self.uses(name).into_iter().find(is_missing) {
+            return Err(ControlError::RoleInUse {
+                plugin: name.clone(),
+                role: role.to_owned(),
+                by,
+            });
+        }
         let current = old.previous.as_ref().map(|back| self.stand(back, Standing::Active));
         let previous = old.current.as_ref().map(|gone| self.stand(gone, Standing::Previous));
         let number = current.as_ref().map_or(BUILT_IN, |current| current.number);

@@ -1,7 +1,8 @@
 //! What a service should have, and whether that is to be negotiated.
 
 use haggle_model::{
-    LeaseState, Name, Owner, Quantities, ScalingPolicy, ScalingReason, Service, Timestamp, Window,
+    LeaseState, Name, Owner, Quantities, ScalingPolicy, ScalingReason, Service, Span, Timestamp,
+    Window,
 };
 use haggle_negotiate::Purpose as Aim;
 use haggle_plan::{Need, Standing, need};
@@ -12,6 +13,9 @@ use crate::{
     step::Step,
     verdict::{Verdict, WindowVerdict},
 };
+
+/// A measurement counts for so many steps of the forecast, or passes where those are longer.
+const MEASURED_STEPS: u64 = 5;
 
 /// What is to be negotiated for a service now.
 pub(crate) struct Due {
@@ -51,7 +55,11 @@ impl Step<'_> {
             return Next::Nothing;
         };
         let outlook = state.forecast.as_ref().and_then(|f| f.outlook.as_ref().ok().cloned());
-        let observed = state.observed.map(|(_, load)| load);
+        // What was measured long ago says nothing of now.
+        let step = policy.forecast.step.max(interval);
+        let lasts = Span::from_millis(step.as_millis().saturating_mul(MEASURED_STEPS));
+        let fresh = |(at, _): &(Timestamp, f64)| now.since(*at) <= lasts;
+        let observed = state.observed.filter(fresh).map(|(_, load)| load);
         let is_known = observed.is_some() || outlook.is_some() || !promised.is_zero();
         // What its dependents need is negotiated with them: it must not stand in their way for ever.
         let yields = is_known || dependents_known;

@@ -55,6 +55,17 @@ pub struct ComputeUnit {
 /// Why a provider is refused.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ProviderError {
+    /// More units than a provider may have.
+    #[error(
+        "provider {provider} has {units} units: describe at most {most}, units that are alike as one with a count",
+        most = Provider::MOST_UNITS
+    )]
+    TooManyUnits {
+        /// The provider.
+        provider: Name,
+        /// How many it has.
+        units: usize,
+    },
     /// Two compute units share an id.
     #[error("provider {provider}: two units have the id {unit}: rename one")]
     DuplicateUnit {
@@ -110,12 +121,19 @@ pub enum ProviderError {
 }
 
 impl Provider {
+    /// The most units of a provider.
+    pub const MOST_UNITS: usize = 1000;
+
     /// Checks what the types alone do not.
     ///
     /// # Errors
     /// [`ProviderError`] naming unit and field.
     pub fn validate(&self) -> Result<(), ProviderError> {
         self.check_label("location", &self.location)?;
+        if self.units.len() > Self::MOST_UNITS {
+            let (provider, units) = (self.name.clone(), self.units.len());
+            return Err(ProviderError::TooManyUnits { provider, units });
+        }
         for (i, unit) in self.units.iter().enumerate() {
             if self.units.iter().take(i).any(|earlier| earlier.id == unit.id) {
                 return Err(ProviderError::DuplicateUnit {
@@ -231,7 +249,9 @@ mod tests {
         let unit = alder.units[0].clone();
         alder.units.push(unit);
         assert!(matches!(alder.validate(), Err(ProviderError::DuplicateUnit { .. })));
-        alder.units.pop();
+        alder.units.resize(Provider::MOST_UNITS + 1, alder.units[0].clone());
+        assert!(matches!(alder.validate(), Err(ProviderError::TooManyUnits { units: 1001, .. })));
+        alder.units.truncate(1);
         alder.units[0].cost_per_hour = f64::NAN;
         assert!(matches!(
             alder.validate(),

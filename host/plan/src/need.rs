@@ -86,6 +86,9 @@ impl Recent {
     }
 }
 
+/// A load counts up to so many times what all replicas carry: what they carry of it must not vanish beside it.
+const BEYOND: f64 = 1e6;
+
 /// Works out what a service needs until a decision taken at the next turn could be in effect: the upper
 /// bound of its forecast, more of it when it is likely to fail, and never less than is observed already,
 /// was promised or was asked for. A service is not scaled in when the forecast is missing or its confidence low, nor below
@@ -115,7 +118,8 @@ pub fn need(standing: &Standing<'_>, recent: &mut Recent) -> Need {
         );
     }
     let resource = service.load_resource();
-    let own = Quantities::of(resource, load).unwrap_or_default();
+    let most = service.carries(service.replicas.max).get(resource).max(1.0);
+    let own = Quantities::of(resource, load.min(most * BEYOND)).unwrap_or_default();
     let mut load = own.max(standing.promised);
     if standing.promised.get(resource) > own.get(resource) {
         reason = ScalingReason::Dependency;
@@ -276,6 +280,17 @@ mod tests {
         let now = Standing { requested: Some(&requested), ..now };
         let found = need(&now, &mut Recent::default());
         assert_eq!((found.replicas, found.reason), (4, ScalingReason::Forecast));
+    }
+
+    #[test]
+    fn an_absurd_load_asks_for_all_replicas_and_stays_comparable_with_what_they_carry() {
+        let (service, policy, nothing) = (service(), policy(), Quantities::new());
+        let now =
+            Standing { observed: Some(9e14), ..standing(&service, &policy, None, 9, &nothing) };
+        let found = need(&now, &mut Recent::default());
+        let most = service.carries(service.replicas.max).get(Resource::RequestsPerSecond);
+        assert_eq!(found.replicas, service.replicas.max);
+        assert!(most / found.load.get(Resource::RequestsPerSecond) >= 1e-7);
     }
 
     #[test]

@@ -186,13 +186,19 @@ impl Registry {
         all
     }
 
-    /// Who is asked to decide, in this order: the current generation, the previous one, the built-in one of
-    /// the same name, and the first built-in one that plays the role.
+    /// Who is asked to decide, in this order: the current generation, the previous one unless it is the one
+    /// that was rolled back from, the built-in one of the same name, and the first built-in one that plays the
+    /// role.
     #[must_use]
     pub fn candidates(&self, plugin: &Name, role: Role) -> Vec<Loaded> {
         let named = self.built_in_of(plugin).cloned();
         let stand_in = self.built_in.iter().find(|built_in| built_in.plays(role)).cloned();
-        let chain = [self.current(plugin), self.previous(plugin), named, stand_in];
+        let current = self.current(plugin);
+        let number = |loaded: &Loaded| loaded.who.generation;
+        let previous = self.previous(plugin);
+        let previous =
+            previous.filter(|it| current.as_ref().is_none_or(|c| number(it) < number(c)));
+        let chain = [current, previous, named, stand_in];
         let mut all: Vec<Loaded> = Vec::with_capacity(3);
         for loaded in chain.into_iter().flatten().filter(|loaded| loaded.plays(role)) {
             if !all.iter().any(|other| Arc::ptr_eq(&other.generation, &loaded.generation)) {

@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -165,6 +165,14 @@ impl Uploads {
             Err(error) => (UploadPhase::Failed, Some(error)),
         };
         self.state().set(plugin, number, phase, error);
+    }
+
+    /// Removes the code that was compiled from other components than these, unless an upload is under way.
+    ///
+    /// # Errors
+    /// Where the folder of compiled code cannot be read or a file not be removed.
+    pub fn sweep(&self, keep: &BTreeSet<String>) -> std::io::Result<()> {
+        if self.is_busy() { Ok(()) } else { self.sandbox.sweep(keep) }
     }
 
     /// Whether any upload is being compiled or waits for that.

@@ -18,6 +18,10 @@ impl Shared {
             let digests = all.filter_map(|generation| generation.digest.parse::<Digest>().ok());
             referenced.extend(digests);
         }
+        let compiled = referenced.iter().map(ToString::to_string).collect();
+        if let Err(error) = self.plugins.uploads.sweep(&compiled) {
+            tracing::warn!(%error, "compiled code that nothing refers to any more is not removed");
+        }
         // An upload is stored before it is promoted.
         if self.plugins.uploads.is_busy() || self.store.artefacts().list()?.is_subset(&referenced) {
             return Ok(());

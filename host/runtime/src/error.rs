@@ -1,5 +1,6 @@
 use haggle_actuate::ActuateError;
 use haggle_control::{ControlError, ErrorKind as ControlKind};
+use haggle_model::Name;
 use haggle_observe::PushError;
 use haggle_plugins::UploadError;
 use haggle_sandbox::LoadError;
@@ -25,6 +26,16 @@ pub enum HostError {
         place: usize,
         /// What is wrong, and how to mend it.
         what: String,
+    },
+    /// A generation that did not load when the host started.
+    #[error(
+        "generation {generation} of plugin {plugin} is not loaded, because its component is missing or damaged: upload it again"
+    )]
+    NotLoaded {
+        /// The plugin.
+        plugin: Name,
+        /// The generation.
+        generation: u64,
     },
     /// An action that cannot be carried out.
     #[error(transparent)]
@@ -90,6 +101,7 @@ impl HostError {
             Self::Store(StoreError::HourFull { .. } | StoreError::KeyTooLong { .. }) => {
                 ErrorKind::Unprocessable
             }
+            Self::NotLoaded { .. } => ErrorKind::Conflict,
             Self::Samples(_) | Self::Failure { .. } => ErrorKind::Invalid,
             Self::Closing | Self::Store(StoreError::Closed) => ErrorKind::Busy,
             Self::Actuate(_) | Self::Store(_) | Self::Sandbox(_) | Self::Task(_) => {

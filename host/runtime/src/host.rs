@@ -87,7 +87,7 @@ impl Host {
             ..Options::default()
         };
         let (control, effects) = Control::restore(control, restored, now);
-        plugins.restore(&control.snapshot(), &store, &mut |what| alerts.push(what));
+        plugins.restore(control.snapshot().plugins(), &store, &mut |what| alerts.push(what));
         let edge = runtime().map_err(|error| HostError::Task(error.to_string()))?;
         let width = std::thread::available_parallelism().map_or(1, usize::from);
         let history = Arc::new(Mutex::new(History::new(options.history)));

@@ -1,6 +1,6 @@
 //! Plugins come, change and go.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use haggle_control::{Answer, Input, PluginChange, Principal};
 use haggle_model::{Name, Timestamp};
@@ -157,7 +157,9 @@ impl Host {
                 |(_, record)| {
                     host.shared().store.artefacts().put(&bytes)?;
                     let change = PluginChange::Promote(Arc::new(record));
-                    block_on(host.change_plugin(by, change))
+                    let answer = block_on(host.change_plugin(by, change))?;
+                    host.load_again(&plugin);
+                    Ok(answer)
                 },
             );
             let told = outcome.as_ref().map(drop).map_err(ToString::to_string);
@@ -182,7 +184,10 @@ impl Host {
         let plugins = &self.shared().plugins;
         let current = plugins.registry.current(name);
         let load = plugins.uploads.status(name);
-        if current.is_none() && load.is_none() {
+        let snapshot = self.snapshot();
+        let known = snapshot.plugin(name);
+        let is_known = known.is_some_and(|it| it.current.is_some() || it.previous.is_some());
+        if current.is_none() && load.is_none() && !is_known {
             return Err(HostError::not_found("plugin", name));
         }
         let last_error = plugins.decider.last_error(name);
@@ -204,8 +209,11 @@ impl Host {
     /// All plugins by name.
     #[must_use]
     pub fn plugins(&self) -> Vec<PluginView> {
-        let names = self.shared().plugins.registry.list().into_keys();
-        names.filter_map(|name| self.plugin(&name).ok()).collect()
+        let snapshot = self.snapshot();
+        let deciding = snapshot.plugins().filter(|(_, known)| known.current.is_some());
+        let mut names: BTreeSet<Name> = deciding.map(|(name, _)| name.clone()).collect();
+        names.extend(self.shared().plugins.registry.list().into_keys());
+        names.iter().filter_map(|name| self.plugin(name).ok()).collect()
     }
 
     /// Has the generation before decide again.
@@ -217,6 +225,12 @@ impl Host {
         by: Principal,
         name: &Name,
     ) -> Result<PluginView, HostError> {
+        let snapshot = self.snapshot();
+        let back = snapshot.plugin(name).and_then(|known| known.previous.as_ref());
+        if let Some(back) = back.filter(|_| self.shared().plugins.registry.previous(name).is_none())
+        {
+            return Err(HostError::NotLoaded { plugin: name.clone(), generation: back.number });
+        }
         self.change_plugin(by, PluginChange::RollBack(name.clone())).await?;
         self.plugin(name)
     }
@@ -229,6 +243,18 @@ impl Host {
         self.change_plugin(by, PluginChange::Delete(name.clone())).await?;
         self.shared().plugins.uploads.forget(name);
         Ok(())
+    }
+
+    /// An upload of what decides already changes nothing, but mends a component that was damaged on disk.
+    fn load_again(&self, name: &Name) {
+        let snapshot = self.snapshot();
+        let Some(known) = snapshot.plugin(name) else { return };
+        let Some(current) = &known.current else { return };
+        let loaded = self.shared().plugins.registry.current(name);
+        if loaded.is_none_or(|loaded| loaded.who.generation != current.number) {
+            let alert = &mut |what| self.shared().alert("plugins", what);
+            self.shared().plugins.restore([(name, known)], &self.shared().store, alert);
+        }
     }
 
     async fn change_plugin(

@@ -6,7 +6,7 @@ use std::{
 };
 
 use haggle_builtin::{BUILTIN, Builtin};
-use haggle_control::{Generation, State};
+use haggle_control::{Generation, PluginState};
 use haggle_model::Name;
 use haggle_plugins::{Decider, Loaded, MonotonicClock, Registry, Uploads};
 use haggle_sandbox::{Load, Sandbox};
@@ -64,12 +64,17 @@ impl Plugins {
     }
 
     /// Loads what was uploaded before a restart. What does not load any more is left out and told of.
-    pub(crate) fn restore(&self, state: &State, store: &Store, tell: &mut dyn FnMut(String)) {
+    pub(crate) fn restore<'a>(
+        &self,
+        plugins: impl IntoIterator<Item = (&'a Name, &'a PluginState)>,
+        store: &Store,
+        tell: &mut dyn FnMut(String),
+    ) {
         let artefact = |digest: &str| {
             let digest: Digest = digest.parse().map_err(|_| "its digest is none".to_owned())?;
             store.artefacts().get(&digest).map_err(|error| error.to_string())
         };
-        for error in self.uploads.restore(state.plugins(), &artefact) {
+        for error in self.uploads.restore(plugins.into_iter(), &artefact) {
             tell(error.to_string());
         }
     }

@@ -5,6 +5,7 @@
 //! digest of its content, which is checked before it is loaded.
 
 use std::{
+    collections::BTreeSet,
     hash::{DefaultHasher, Hash, Hasher},
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
@@ -86,13 +87,30 @@ impl Cache {
         Ok(path)
     }
 
+    /// Removes what was compiled from other components than these, or by another compiler.
+    pub(crate) fn sweep(&self, keep: &BTreeSet<String>) -> io::Result<()> {
+        let kept: Vec<String> = keep.iter().map(|digest| self.prefix_of(digest)).collect();
+        for entry in self.dir.entries()? {
+            let name = entry?.file_name();
+            let text = name.to_str().unwrap_or_default();
+            if text.ends_with(".cwasm") && !kept.iter().any(|prefix| text.starts_with(prefix)) {
+                self.dir.remove_file(&name)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Where the compile worker's files may lie.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     fn prefix(&self, component: &Digest) -> String {
-        format!("{component}-{:016x}-", self.compatibility)
+        self.prefix_of(&component.to_string())
+    }
+
+    fn prefix_of(&self, digest: &str) -> String {
+        format!("{digest}-{:016x}-", self.compatibility)
     }
 }
 
@@ -111,6 +129,9 @@ mod tests {
         let file = cache.insert(&component, b"compiled").unwrap();
         assert_eq!(cache.find(&component), Some(file.clone()));
         assert_eq!(cache.find(&Digest::of(b"another")), None);
+        let other = cache.insert(&Digest::of(b"another"), b"compiled").unwrap();
+        cache.sweep(&[component.to_string()].into()).unwrap();
+        assert_eq!((file.exists(), other.exists()), (true, false));
         std::fs::write(&file, b"damaged!").unwrap();
         assert_eq!(cache.find(&component), None);
         assert!(!file.exists());

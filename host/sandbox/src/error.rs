@@ -138,6 +138,11 @@ pub enum Refusal {
         /// How many it may have.
         most: usize,
     },
+    /// It declares more memories, tables or instances than a call may have.
+    #[error(
+        "the component needs more than a call may use: {0}. Declare smaller memories and tables"
+    )]
+    TooDemanding(String),
     /// Compiling failed.
     #[error("compiling failed: {0}")]
     Compile(String),

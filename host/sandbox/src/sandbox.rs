@@ -1,4 +1,4 @@
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use cap_std::{ambient_authority, fs::Dir};
 use wasmtime::component::Component;
@@ -9,7 +9,7 @@ use crate::{
     compile::Compiler,
     configuration, conformance, description,
     digest::Digest,
-    error::LoadError,
+    error::{LoadError, Refusal},
     generation::{Exports, Generation, Grant, link},
     inspect::{Inspection, check_header},
     limits::Limits,
@@ -134,8 +134,13 @@ impl Sandbox {
 
     fn component(&self, digest: &Digest, upload: &[u8]) -> Result<Component, LoadError> {
         let engine = &self.runtime.engine;
-        let unusable =
-            |error: wasmtime::Error| LoadError::Host(format!("compiled code: {error:#}"));
+        // Wasmtime has no type for it: what does not fit into the pool of instances is found out here.
+        let unusable = |error: wasmtime::Error| match format!("{error:#}") {
+            text if text.contains("pooling allocator") => {
+                LoadError::Refused(Refusal::TooDemanding(text))
+            }
+            text => LoadError::Host(format!("compiled code: {text}")),
+        };
         let Some(cache) = &self.cache else {
             let compiled = self.compile(upload)?;
             // SAFETY: the bytes are what this host's own compiler has just returned.
@@ -155,6 +160,14 @@ impl Sandbox {
         // host's own compiler, and its content has the digest it was stored under.
         #[expect(unsafe_code)]
         unsafe { Component::deserialize_file(engine, &file) }.map_err(unusable)
+    }
+
+    /// Removes the code that was compiled from other components than those with these digests.
+    ///
+    /// # Errors
+    /// Where the folder cannot be read or a file not be removed.
+    pub fn sweep(&self, keep: &BTreeSet<String>) -> std::io::Result<()> {
+        self.cache.as_ref().map_or(Ok(()), |cache| cache.sweep(keep))
     }
 }
 

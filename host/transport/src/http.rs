@@ -31,7 +31,8 @@ pub struct HttpOptions {
     pub patience: Duration,
     /// The most messages on their way.
     pub in_flight: usize,
-    /// The most messages on their way to one party, which is one host and port.
+    /// The most messages on their way to one party, which is one address: its path counts, since a gateway may
+    /// stand before many.
     pub in_flight_each: usize,
     /// The most messages that wait to be sent.
     pub waiting: usize,
@@ -45,9 +46,9 @@ impl Default for HttpOptions {
     fn default() -> Self {
         Self {
             patience: Duration::from_secs(10),
-            in_flight: 64,
+            in_flight: 1024,
             in_flight_each: 4,
-            waiting: 1024,
+            waiting: 4096,
             waiting_each: 64,
             addresses: AddressPolicy::default(),
         }
@@ -110,10 +111,12 @@ impl Transport for HttpTransport {
 
 /// One text for each party.
 fn party(endpoint: &Endpoint) -> String {
-    let port = endpoint.port();
+    let (port, target) = (endpoint.port(), endpoint.target());
     match endpoint.host() {
-        EndpointHost::Name(name) => format!("{}:{port}", name.to_ascii_lowercase()),
-        EndpointHost::Address(ip) => SocketAddr::new(ip.to_canonical(), port).to_string(),
+        EndpointHost::Name(name) => format!("{}:{port}{target}", name.to_ascii_lowercase()),
+        EndpointHost::Address(ip) => {
+            format!("{}{target}", SocketAddr::new(ip.to_canonical(), port))
+        }
     }
 }
 

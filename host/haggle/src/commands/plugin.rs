@@ -38,6 +38,7 @@ Examples:
 
 /// List the policies of a host
 #[derive(Debug, Args)]
+#[command(after_help = LIST_EXAMPLES)]
 pub(crate) struct List {
     /// Print them as JSON
     #[arg(long)]
@@ -46,8 +47,16 @@ pub(crate) struct List {
     remote: Remote,
 }
 
+const LIST_EXAMPLES: &str = "\
+Examples:
+  haggle plugin list
+  haggle plugin list --json --url http://10.0.0.7:4870";
+
 /// Go back to the generation that decided before
+///
+/// It swaps the generation that decides and the one before: a second rollback goes forward again.
 #[derive(Debug, Args)]
+#[command(after_help = ROLLBACK_EXAMPLES)]
 pub(crate) struct Rollback {
     /// The plugin
     name: Name,
@@ -58,14 +67,27 @@ pub(crate) struct Rollback {
     remote: Remote,
 }
 
+const ROLLBACK_EXAMPLES: &str = "\
+Examples:
+  haggle plugin rollback mine
+  haggle plugin rollback mine --json";
+
 /// Delete a policy that nothing uses
+///
+/// It is refused while a policy or provider names it. Where it was loaded over a built-in one of the same
+/// name, that one decides again.
 #[derive(Debug, Args)]
+#[command(after_help = DELETE_EXAMPLES)]
 pub(crate) struct Delete {
     /// The plugin
     name: Name,
     #[command(flatten)]
     remote: Remote,
 }
+
+const DELETE_EXAMPLES: &str = "\
+Examples:
+  haggle plugin delete mine";
 
 /// What a host answers for a collection.
 #[derive(Debug, Deserialize)]

@@ -10,15 +10,17 @@ use serde_json::{Map, Value};
 use crate::{client::Remote, output};
 
 /// Ask a host to scale a service: it negotiates with all that this depends on
+///
+/// Either --replicas or --load is needed, and not both.
 #[derive(Debug, Args)]
 #[command(after_help = SCALE_EXAMPLES)]
 pub(crate) struct Scale {
     /// The service
     service: Name,
-    /// How many replicas it should have
+    /// How many replicas it should have; this or --load is needed
     #[arg(long, required_unless_present = "load", conflicts_with = "load")]
     replicas: Option<u32>,
-    /// What it should carry
+    /// What it should carry; this or --replicas is needed. May be given for several resources
     #[arg(long, value_name = "RESOURCE=AMOUNT", value_parser = amount)]
     load: Vec<(String, String)>,
     /// When it begins, such as 2026-12-24T18:00:00Z, or +2h for two hours from now; at once if none

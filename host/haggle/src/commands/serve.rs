@@ -45,16 +45,16 @@ const LONG_EXAMPLES: &str = "\
 Examples:
   haggle serve
   haggle serve --listen 127.0.0.1:4880 --data /var/lib/haggle
-  haggle serve --config haggle.yaml --log info,haggle_runtime=debug --log-format json
+  haggle serve --config haggle.yaml --log debug --log-format json
 
 The configuration file, with the defaults:
   listen: 127.0.0.1:4870
   data: ./haggle-data
-  hosts: []                      # names by which the API is reached through a proxy, as haggle.example
+  hosts: []                      # names behind a proxy, as haggle.example
   interval: 15s                  # between two reconcile passes
   actuator: dry_run              # or simulator
   endpoints:
-    allow: []                    # link-local and metadata addresses that endpoints may have
+    allow: []                    # also link-local or metadata addresses
   limits:                        # what a call of a plugin may use
     fuel: 50000000000            # instructions
     deadline_ms: 60000
@@ -66,7 +66,8 @@ The configuration file, with the defaults:
     compile_ms: 180000
     instances: 32                # calls at the same time
     wait_ms: 60000
-  plugins: {}                    # NAME: {directories: [{host: /srv/data, guest: /data}]}
+  plugins: {}                    # what they may read, such as:
+  # plugins: {NAME: {directories: [{host: /srv/data, guest: /data}]}}
   store:
     journal_bytes: 268435456     # the oldest journalled calls go first
     journal_calls: 100000

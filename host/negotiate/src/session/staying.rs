@@ -49,7 +49,9 @@ impl Session {
         let window = self.demand.window;
         let beyond = lease.window.start > window.start || lease.window.end > window.end;
         let own = lease.holder == self.demand.requester;
-        beyond && !(own && self.replaces.contains(&lease.negotiation))
+        // What the requester was to have for a part of the window only makes way for what it asks for now.
+        let within = lease.window.start > window.start && lease.window.end <= window.end;
+        beyond && !(own && (within || self.replaces.contains(&lease.negotiation)))
     }
 }
 

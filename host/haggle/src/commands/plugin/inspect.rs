@@ -12,6 +12,7 @@ use crate::{client::Remote, commands::compile_worker, output};
 
 /// Show what a policy is: of a host, or in a file, without running it
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Inspect {
     /// A plugin of the host, or a .wasm file
     #[arg(value_name = "NAME|FILE")]
@@ -22,6 +23,12 @@ pub(crate) struct Inspect {
     #[command(flatten)]
     remote: Remote,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  haggle plugin inspect mine
+  haggle plugin inspect policy.wasm
+  haggle plugin inspect ./mine --json      # a file without an ending";
 
 /// What a file turns out to be.
 #[derive(Debug, Serialize)]

@@ -22,8 +22,9 @@ use crate::{
 /// Load a policy into a running host, or a new generation of it
 ///
 /// The host checks, compiles and tries it out; then it decides, from one call to the next. What the host
-/// refuses changes nothing.
+/// refuses changes nothing. Without --configuration it is {}, also where the generation before had another.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Load {
     /// The name that policies and providers refer to it by
     name: Name,
@@ -38,6 +39,12 @@ pub(crate) struct Load {
     #[command(flatten)]
     remote: Remote,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  haggle plugin load mine policy.wasm
+  haggle plugin load mine policy.wasm --configuration '{\"damping\": 0.9}'
+  haggle plugin load mine policy.wasm --configuration @mine.json --json";
 
 /// How long the upload itself waits; more than the built-in policies take.
 const WAIT: &str = "1s";
