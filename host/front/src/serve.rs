@@ -135,8 +135,6 @@ impl Server {
         let service = service_fn(|request| self.answer(request, &connection));
         let http = http1::Builder::new()
             .header_read_timeout(None)
-            // Whoever has sent all may close its side and still wait for the answer.
-            .half_close(true)
             .max_header_size(hard)
             .max_headers(self.options.head_fields.saturating_mul(2).min(MOST_FIELDS))
             .max_buf_size(hard)
