@@ -73,7 +73,7 @@ impl Leased {
             };
             let had = before.filter(stays).map(|lease| lease.replicas);
             let had = had.fold(0, u32::saturating_add).min(known.replicas);
-            if left < had && !(own && !agreement.reduced) {
+            if left < had && (agreement.reduced || !own) {
                 let text = format!("{} leaves {name} {left} of {had} replicas", record.id);
                 return fail(Rule::Leased, text);
             }
