@@ -6,7 +6,7 @@
 //! to look at the count:
 //!
 //! - Where functions begin, and in loops that call something, the count is *shown* once it has passed
-//!   [`SLICE`]: the host adds it up, looks at the clock and lets the guest go on.
+//!   a slice: the host adds it up, looks at the clock and lets the guest go on.
 //! - In loops that call nothing it is compared with the *limit* that the host gave last. A guest that
 //!   passes it does not come back: its fuel is used up, or no processor executes so much before its
 //!   deadline. Nothing has to survive, so the loop keeps its registers.

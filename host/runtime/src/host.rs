@@ -204,7 +204,7 @@ impl Host {
     /// Where a scaling request stands. It is known until all of it is over, and for a while after.
     ///
     /// # Errors
-    /// [`ControlError::NotFound`].
+    /// [`ControlError::NotFound`](haggle_control::ControlError::NotFound).
     pub fn progress(&self, id: &str) -> Result<Progress, HostError> {
         if let Some(progress) = self.snapshot().request(id) {
             return Ok(progress);
@@ -217,7 +217,7 @@ impl Host {
     /// How a negotiation went, or what it is about while it is open.
     ///
     /// # Errors
-    /// [`ControlError::NotFound`]; old negotiations are forgotten.
+    /// [`ControlError::NotFound`](haggle_control::ControlError::NotFound); old negotiations are forgotten.
     pub fn negotiation(&self, id: &str) -> Result<Value, HostError> {
         if let Some(demand) = self.snapshot().open_session(id) {
             return Ok(json!({ "id": id, "outcome": "open", "demand": demand }));

@@ -14,7 +14,7 @@ pub struct HostOptions {
     /// Where everything is kept that must outlive the process; in memory if none.
     pub data: Option<PathBuf>,
     /// Whether the host lives by itself: it reconciles at every interval, and what takes time runs beside it.
-    /// Otherwise it is stepped, with [`Host::pass`], and does everything at once and in order.
+    /// Otherwise it is stepped, with [`Host::pass`](crate::Host::pass), and does everything at once and in order.
     pub live: bool,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
