@@ -18,8 +18,6 @@ pub struct ApiOptions {
 /// whoever waits keeps nobody from reading.
 const WAITING: usize = 4096;
 
-/// Writes are counted apart from reads as well, so that bodies that come slowly keep nobody from reading.
-///
 /// Room for those who wait, beside the other requests, the event streams and idle connections.
 const CONNECTIONS: usize = 6144;
 
@@ -30,6 +28,7 @@ impl Default for ApiOptions {
             path: "/v1/scaling-requests".to_owned(),
             requests: WAITING,
         };
+        // Bodies that come slowly keep nobody from reading.
         let writing = RouteBound {
             methods: vec![Method::POST, Method::PUT, Method::DELETE],
             path: String::new(),

@@ -69,11 +69,7 @@ impl Step<'_> {
             let (plugin, number) = (name, new.number);
             return Err(ControlError::StaleGeneration { plugin, number, highest });
         }
-        let roles: BTreeSet<&str> = new.roles.iter().map(String::as_str).collect();
-        if let Some((role, by)) = self.uses(&name).into_iter().find(|(r, _)| !roles.contains(r)) {
-            let (plugin, role) = (name, role.to_owned());
-            return Err(ControlError::RoleInUse { plugin, role, by });
-        }
+        self.check_roles(&name, &new.roles.iter().cloned().collect())?;
         let mut state = PluginState {
             current: Some(self.stand(new, Standing::Active)),
             previous: old.current.as_ref().map(|old| self.stand(old, Standing::Previous)),
@@ -102,18 +98,9 @@ impl Step<'_> {
         if old.previous.is_none() && !(built_in && old.current.is_some()) {
             return Err(ControlError::NoPrevious(name.clone()));
         }
-        let roles: Vec<String> = match &old.previous {
-            Some(back) => back.roles.clone(),
-            None => self.options.built_in.get(name).into_iter().flatten().cloned().collect(),
-        };
-        let is_missing = |(role, _): &(&str, String)| !roles.iter().any(|has| has == role);
-        if let Some((role, by)) = self.uses(name).into_iter().find(is_missing) {
-            return Err(ControlError::RoleInUse {
-                plugin: name.clone(),
-                role: role.to_owned(),
-                by,
-            });
-        }
+        let built_in_roles = || self.options.built_in.get(name).cloned().unwrap_or_default();
+        let roles = old.previous.as_ref().map(|back| back.roles.iter().cloned().collect());
+        self.check_roles(name, &roles.unwrap_or_else(built_in_roles))?;
         let current = old.previous.as_ref().map(|back| self.stand(back, Standing::Active));
         let previous = old.current.as_ref().map(|gone| self.stand(gone, Standing::Previous));
         let number = current.as_ref().map_or(BUILT_IN, |current| current.number);
@@ -176,6 +163,17 @@ impl Step<'_> {
         match current {
             Some(current) => Some(current.roles.iter().cloned().collect()),
             None => self.options.built_in.get(plugin).cloned(),
+        }
+    }
+
+    /// A generation that is to decide has every role in which documents name the plugin.
+    fn check_roles(&self, plugin: &Name, roles: &BTreeSet<String>) -> Result<(), ControlError> {
+        match self.uses(plugin).into_iter().find(|(role, _)| !roles.contains(*role)) {
+            Some((role, by)) => {
+                let (plugin, role) = (plugin.clone(), role.to_owned());
+                Err(ControlError::RoleInUse { plugin, role, by })
+            }
+            None => Ok(()),
         }
     }
 

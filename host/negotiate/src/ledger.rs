@@ -118,8 +118,9 @@ impl Ledger {
         Self::default()
     }
 
-    /// Sets what an owner has, from now on. What is confirmed already stays so, and holds beyond it are released: where that is more,
-    /// it is reported, and nothing more is promised until enough of it has ended.
+    /// Sets what an owner has, from now on. Confirmed leases stay, and holds that exceed what is left are
+    /// released. Where the leases exceed it, that is reported, and nothing more is promised until enough of
+    /// them have ended.
     pub fn set_capacity(&mut self, owner: &Owner, capacity: &Quantities) -> Vec<Overcommitment> {
         let steps = capacity.iter().map(|(r, amount)| (r, steps::down(r, amount))).collect();
         self.forget_reclaims(owner);

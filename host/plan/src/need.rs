@@ -91,8 +91,8 @@ const BEYOND: f64 = 1e6;
 
 /// Works out what a service needs until a decision taken at the next turn could be in effect: the upper
 /// bound of its forecast, more of it when it is likely to fail, and never less than is observed already,
-/// was promised or was asked for. A service is not scaled in when the forecast is missing or its confidence low, nor below
-/// what it needed within the policy's stabilization window, or has promised already for soon.
+/// was promised or was asked for. A service is not scaled in when the forecast is missing or its confidence
+/// low, nor below what it needed within the policy's stabilization window, or has promised already for soon.
 #[must_use]
 pub fn need(standing: &Standing<'_>, recent: &mut Recent) -> Need {
     let Standing { service, policy, now, replicas, .. } = *standing;

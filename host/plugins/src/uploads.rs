@@ -183,10 +183,7 @@ impl Uploads {
 
     /// Forgets how the uploads of a plugin fared that is deleted. Its numbers are not given again.
     pub fn forget(&self, plugin: &Name) {
-        let mut state = self.state();
-        state.newest.remove(plugin);
-        let number = state.numbers.remove(plugin).unwrap_or_default();
-        state.forgotten = state.forgotten.max(number);
+        self.state().forget(plugin);
     }
 
     /// How the newest upload of a plugin since the host started fares.
@@ -273,11 +270,15 @@ impl State {
             && let Some(oldest) = self.failed.pop_front()
         {
             if self.newest.get(&oldest).is_some_and(|it| it.phase == UploadPhase::Failed) {
-                self.newest.remove(&oldest);
-                let number = self.numbers.remove(&oldest).unwrap_or_default();
-                self.forgotten = self.forgotten.max(number);
+                self.forget(&oldest);
             }
         }
+    }
+
+    fn forget(&mut self, plugin: &Name) {
+        self.newest.remove(plugin);
+        let number = self.numbers.remove(plugin).unwrap_or_default();
+        self.forgotten = self.forgotten.max(number);
     }
 }
 

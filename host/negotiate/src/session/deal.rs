@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use haggle_model::{Lease, LeaseId, LeaseState, Name, Owner, Quantities, Span, Timestamp, Window};
+use haggle_model::{Lease, LeaseId, LeaseState, Name, Owner, Quantities, Timestamp, Window};
 
 use super::{
     MessageId, Output, Session, State,
@@ -72,7 +72,8 @@ impl Session {
             }
             match placement {
                 Some(Placement::Anew { clearing, window, .. }) => {
-                    let keeps = placement.map_or(0, Placement::replicas) < self.keeps(name, cx);
+                    let keeps =
+                        placement.map_or(0, Placement::replicas) < self.keeps(&self.firm, name, cx);
                     self.draft_placement(&mut draft, name, clearing, (*window, keeps), cx);
                 }
                 _ if *name == self.demand.requester => self.draft_fewer(&mut draft, replicas, cx),
@@ -123,17 +124,6 @@ impl Session {
         match *name == self.demand.requester {
             true => leased.min(self.needed(&self.firm, name, 1.0, cx)),
             false => leased,
-        }
-    }
-
-    /// How many of the replicas that a service has leased at the beginning of the window it does not lose.
-    fn keeps(&self, name: &Name, cx: &Context<'_>) -> u32 {
-        let Some(standing) = self.standings.get(name) else { return 0 };
-        let begin = Window::new(self.demand.window.start, Span::from_millis(1));
-        let has = leased_replicas(cx.ledger, &standing.service, begin);
-        match *name == self.demand.requester {
-            true => has.min(self.needed(&self.firm, name, 1.0, cx)),
-            false => has,
         }
     }
 

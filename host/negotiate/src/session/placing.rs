@@ -257,9 +257,18 @@ impl Session {
         if !own || fraction >= 1.0 {
             return needed;
         }
+        needed.max(self.keeps(spread, name, cx))
+    }
+
+    /// How many of the replicas that a service has leased at the beginning of the window it does not lose.
+    pub(super) fn keeps(&self, spread: &Spread, name: &Name, cx: &Context<'_>) -> u32 {
+        let Some(standing) = self.standings.get(name) else { return 0 };
         let begin = Window::new(self.demand.window.start, Span::from_millis(1));
         let has = leased_replicas(cx.ledger, &standing.service, begin);
-        needed.max(has.min(self.needed(spread, name, 1.0, cx)))
+        match *name == self.demand.requester {
+            true => has.min(self.needed(spread, name, 1.0, cx)),
+            false => has,
+        }
     }
 
     /// How many replicas a service needs for all that it has promised, whatever it plans itself.
