@@ -1,19 +1,16 @@
 //! One step: an input applied to a copy of the state.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use haggle_model::{Lease, LeaseState, Name, Timestamp};
-use haggle_negotiate::{
-    self as negotiate, Content, Ending, Engine, Message, MessageError, Party, Persist, Setting,
-};
+use haggle_negotiate::{Engine, Message, Party, Setting};
 use serde_json::{Value, json};
 
 use crate::{
     Answer, ControlError, Effect, Event, EventKind, Input, Options, State,
     catalog::View,
-    consult::{check_finite, local_reply, party},
     effect::Consultation,
-    input::{Caller, Observed, ReplicaReport, Risk, TierAssignment},
+    input::Caller,
     record::{Key, Record, Write},
 };
 
@@ -243,74 +240,6 @@ impl<'a> Step<'a> {
         act(engine, &mut Setting { world: &world, ledger, now: self.now })
     }
 
-    /// Does what the engine wants, and what it wants then.
-    pub(crate) fn carry_out(&mut self, effects: Vec<negotiate::Effect>) {
-        let mut queue = VecDeque::from(effects);
-        let mut endings: Vec<Ending> = Vec::new();
-        while let Some(effect) = queue.pop_front() {
-            match effect {
-                negotiate::Effect::Deliver(message) => queue.extend(self.deliver(message)),
-                negotiate::Effect::Persist(persist) => queue.extend(self.persist(persist)),
-                negotiate::Effect::Expired(leases) => self.expired(&leases),
-                negotiate::Effect::Reclaimed(leases) => {
-                    self.keep_leases(&leases);
-                    self.note_lost(&leases);
-                }
-                negotiate::Effect::Fault { session, fault } => {
-                    self.complain(&session, &fault.participant, &fault.text);
-                }
-                negotiate::Effect::Finished(ending) => endings.push(ending),
-            }
-        }
-        endings.into_iter().for_each(|ending| self.finish(ending));
-    }
-
-    /// Parties in this process acknowledge at once and are asked through their plugin.
-    fn deliver(&mut self, message: Message) -> Vec<negotiate::Effect> {
-        if let Some(endpoint) = self.state.endpoint(&message.to).cloned() {
-            let message = Box::new(message);
-            self.effects.push(Effect::Deliver { endpoint, message });
-            return Vec::new();
-        }
-        if let Some(content) = local_reply(&message) {
-            let reply = message.reply(content, self.now);
-            let heard = self.with_engine(|engine, setting| engine.receive(reply, setting));
-            return heard.unwrap_or_default();
-        }
-        if matches!(message.content, Content::CallForProposals(_)) {
-            self.questions.push(message);
-        }
-        Vec::new()
-    }
-
-    /// What an agreement changes is written with everything else of this step, so it counts in the copy at
-    /// once. Its record is kept only while somebody elsewhere has to be told of it.
-    fn persist(&mut self, persist: Persist) -> Vec<negotiate::Effect> {
-        let Persist { session, record, leases, awaited } = persist;
-        self.keep_leases(&leases);
-        match record {
-            Some(record) => {
-                let elsewhere = record.agreed.as_ref().is_some_and(|agreed| {
-                    let mut owners = agreed.leases.iter().map(|lease| &lease.owner);
-                    owners.any(|owner| self.state.endpoint(&party(owner)).is_some())
-                });
-                if elsewhere {
-                    self.state.recorded.insert(session.clone());
-                    self.put(Record::Session(Box::new(record)));
-                }
-            }
-            None => {
-                if self.state.recorded.remove(&session).is_some() {
-                    self.delete(Key::Session(session.clone()));
-                }
-            }
-        }
-        match awaited {
-            true => self.with_engine(|engine, setting| engine.persisted(&session, Ok(()), setting)),
-            false => Vec::new(),
-        }
-    }
-
     pub(crate) fn expired(&mut self, leases: &[Lease]) {
         self.keep_leases(leases);
         for lease in leases.iter().filter(|lease| lease.state == LeaseState::Expired) {
@@ -321,116 +250,6 @@ impl<'a> Step<'a> {
                 message,
                 json!({"lease": lease.id}),
             );
-        }
-    }
-
-    fn receive(&mut self, message: Message) -> Result<(), MessageError> {
-        let effects = self.with_engine(|engine, setting| engine.receive(message, setting))?;
-        self.carry_out(effects);
-        Ok(())
-    }
-
-    /// A plugin has answered for a party.
-    fn hear(&mut self, question: &Message, answer: Result<Content, String>) {
-        let answer = answer.and_then(|content| match check_finite(&content) {
-            Ok(()) => Ok(content),
-            Err(why) => {
-                self.complain(&question.session, &question.to, &why);
-                Err(why)
-            }
-        });
-        let heard = match answer {
-            Ok(content) => {
-                let reply = question.reply(content, self.now);
-                self.with_engine(|engine, setting| engine.receive(reply, setting))
-            }
-            Err(why) => return self.undeliverable(question, why),
-        };
-        match heard {
-            Ok(effects) => self.carry_out(effects),
-            Err(
-                MessageError::Finished(_)
-                | MessageError::UnknownSession(_)
-                | MessageError::UnknownQuestion(_)
-                | MessageError::Contradiction(_)
-                | MessageError::Late(_),
-            ) => {}
-            // It would say the same again.
-            Err(error) => {
-                self.complain(&question.session, &question.to, &error.to_string());
-                self.undeliverable(question, error.to_string());
-            }
-        }
-    }
-
-    fn replied(&mut self, question: &Message, content: Content) {
-        if let Err(why) = check_finite(&content) {
-            return self.complain(&question.session, &question.to, &why);
-        }
-        let reply = question.reply(content, self.now);
-        match self.with_engine(|engine, setting| engine.receive(reply, setting)) {
-            Ok(effects) => self.carry_out(effects),
-            // It was asked twice, and has answered twice.
-            Err(
-                MessageError::Finished(_) | MessageError::UnknownSession(_) | MessageError::Late(_),
-            ) => {}
-            Err(error) => self.complain(&question.session, &question.to, &error.to_string()),
-        }
-    }
-
-    fn undeliverable(&mut self, message: &Message, why: String) {
-        let effects =
-            self.with_engine(|engine, setting| engine.undeliverable(message, why, setting));
-        self.carry_out(effects);
-    }
-
-    fn observe(&mut self, loads: Vec<Observed>) {
-        for Observed { service, at, load } in loads {
-            if let Some(state) = self.state.service_mut(&service)
-                && state.observed.is_none_or(|(latest, _)| latest <= at)
-            {
-                state.observed = Some((at, load));
-            }
-        }
-    }
-
-    fn assess(&mut self, risk: Risk) {
-        let Risk { service: name, probability, explanation } = risk;
-        let Some(service) = self.state.catalog.services.get(&name) else { return };
-        let failure = self.state.catalog.policy_of(service).failure.clone();
-        let now = self.now;
-        let Some(state) = self.state.service_mut(&name) else { return };
-        if state.assess(probability, failure.threshold, failure.horizon, now) {
-            let detail = json!({ "probability": probability });
-            self.publish(EventKind::Risk, name.as_str(), explanation, detail);
-        }
-    }
-
-    fn assign(&mut self, assignment: TierAssignment) {
-        let TierAssignment { service, tier, share, reason } = assignment;
-        let now = self.now;
-        let Some(state) = self.state.service_mut(&service) else { return };
-        state.share = share;
-        let from = state.tier;
-        if tier == from {
-            return;
-        }
-        (state.tier, state.tier_since) = (tier, now);
-        self.keep(&service);
-        let detail = json!({ "from": from, "to": tier, "share": share });
-        self.publish(
-            EventKind::Tier,
-            service.as_str(),
-            format!("{from} -> {tier}: {reason}"),
-            detail,
-        );
-    }
-
-    fn see(&mut self, reports: Vec<ReplicaReport>) {
-        for ReplicaReport { service, desired, ready } in reports {
-            if let Some(state) = self.state.service_mut(&service) {
-                state.seen = Some((desired, ready));
-            }
         }
     }
 }

@@ -1,0 +1,61 @@
+//! What is observed and predicted of services: loads, risks, tiers and replicas.
+
+use serde_json::json;
+
+use crate::{
+    EventKind,
+    input::{Observed, ReplicaReport, Risk, TierAssignment},
+    step::Step,
+};
+
+impl Step<'_> {
+    pub(crate) fn observe(&mut self, loads: Vec<Observed>) {
+        for Observed { service, at, load } in loads {
+            if let Some(state) = self.state.service_mut(&service)
+                && state.observed.is_none_or(|(latest, _)| latest <= at)
+            {
+                state.observed = Some((at, load));
+            }
+        }
+    }
+
+    pub(crate) fn assess(&mut self, risk: Risk) {
+        let Risk { service: name, probability, explanation } = risk;
+        let Some(service) = self.state.catalog.services.get(&name) else { return };
+        let failure = self.state.catalog.policy_of(service).failure.clone();
+        let now = self.now;
+        let Some(state) = self.state.service_mut(&name) else { return };
+        if state.assess(probability, failure.threshold, failure.horizon, now) {
+            let detail = json!({ "probability": probability });
+            self.publish(EventKind::Risk, name.as_str(), explanation, detail);
+        }
+    }
+
+    pub(crate) fn assign(&mut self, assignment: TierAssignment) {
+        let TierAssignment { service, tier, share, reason } = assignment;
+        let now = self.now;
+        let Some(state) = self.state.service_mut(&service) else { return };
+        state.share = share;
+        let from = state.tier;
+        if tier == from {
+            return;
+        }
+        (state.tier, state.tier_since) = (tier, now);
+        self.keep(&service);
+        let detail = json!({ "from": from, "to": tier, "share": share });
+        self.publish(
+            EventKind::Tier,
+            service.as_str(),
+            format!("{from} -> {tier}: {reason}"),
+            detail,
+        );
+    }
+
+    pub(crate) fn see(&mut self, reports: Vec<ReplicaReport>) {
+        for ReplicaReport { service, desired, ready } in reports {
+            if let Some(state) = self.state.service_mut(&service) {
+                state.seen = Some((desired, ready));
+            }
+        }
+    }
+}
