@@ -52,8 +52,8 @@ impl Commit {
     /// Blocks until the batch is durable.
     ///
     /// # Errors
-    /// Why it is not, and never will be: nothing of it was kept then, unless the error is of a failed
-    /// write ([`StoreError::Io`], [`StoreError::Poisoned`]), where only the next opening tells.
+    /// Why it is not, and never will be: nothing of it was kept then. ([`StoreError::Unavailable`] may say that
+    /// this is not known yet, where the store could not be opened again after a failed write.)
     pub fn wait(self) -> Result<Receipt, StoreError> {
         let mut state = self.0.lock();
         loop {
