@@ -103,7 +103,9 @@ impl HostError {
             }
             Self::NotLoaded { .. } => ErrorKind::Conflict,
             Self::Samples(_) | Self::Failure { .. } => ErrorKind::Invalid,
-            Self::Closing | Self::Store(StoreError::Closed) => ErrorKind::Busy,
+            Self::Closing => ErrorKind::Busy,
+            // A full disk: the same is accepted once there is room.
+            Self::Store(error) if error.is_temporary() => ErrorKind::Busy,
             Self::Actuate(_) | Self::Store(_) | Self::Sandbox(_) | Self::Task(_) => {
                 ErrorKind::Internal
             }

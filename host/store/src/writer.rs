@@ -35,6 +35,15 @@ pub(crate) struct Writer {
     least_flush: Duration,
     /// Whether something is applied that is not flushed.
     dirty: bool,
+    undecided: Option<Undecided>,
+}
+
+/// A failed write of which it is not known yet whether it has reached the disk.
+struct Undecided {
+    done: Vec<Done>,
+    /// Its number; none if the engine was not even asked to write it.
+    number: Option<u64>,
+    cause: StoreError,
 }
 
 /// Where what is written goes on; read from the engine when it is opened.
@@ -102,6 +111,7 @@ impl Writer {
             patience: options.lazy_flush.into(),
             least_flush: options.least_flush.into(),
             dirty: false,
+            undecided: None,
         })
     }
 
@@ -124,7 +134,7 @@ impl Writer {
         loop {
             let outcome = match self.queue.take(self.dirty.then_some(self.patience)) {
                 Work::Write(submissions) => self.write(submissions),
-                Work::Idle => self.flush().map_err(|cause| self.fall_back(&cause)),
+                Work::Idle => self.flush().map_err(|cause| self.fall_back(&cause).is_ok()),
                 // The end of the process takes back what is not flushed, as it would have anyway.
                 Work::End if self.dirty => return drop(self.flush()),
                 Work::End => return,
@@ -145,44 +155,58 @@ impl Writer {
         let before = self.ends.write;
         let written = self.apply(layer, done.len() as u64);
         let number = self.ends.write;
-        // Otherwise the engine was not even asked to.
         let asked = written.is_ok() || number > before;
         let written = written.and_then(|()| if waited_for { self.flush() } else { Ok(()) });
-        let Err(cause) = written else {
-            answer(done, &Ok(()));
-            return Ok(());
-        };
-        let is_open = self.fall_back(&cause);
-        let outcome = match is_open {
-            // The failed write has reached the disk all the same: then it has happened.
-            true if asked && self.ends.write >= number => Ok(()),
-            true => Err(refusal(&cause)),
-            false => Err(StoreError::Unavailable(format!(
-                "{cause}; whether this write was kept is known once the store can be opened again"
-            ))),
-        };
-        answer(done, &outcome);
-        Err(is_open)
+        match written {
+            Ok(()) => {
+                answer(done, &Ok(()));
+                Ok(())
+            }
+            Err(cause) => {
+                let opened = self.fall_back(&cause);
+                self.undecided = Some(Undecided { done, number: asked.then_some(number), cause });
+                self.decide(&opened);
+                Err(opened.is_ok())
+            }
+        }
+    }
+
+    /// Answers whoever waits for the write that has failed, once the engine is open and shows what became of it.
+    /// Until then nobody knows: whoever was told that it has not happened would be wrong if it had.
+    fn decide(&mut self, opened: &Result<(), StoreError>) {
+        let Some(Undecided { done, number, cause }) = self.undecided.take() else { return };
+        match (opened, number) {
+            // It has reached the disk all the same.
+            (Ok(()), Some(number)) if self.ends.write >= number => answer(done, &Ok(())),
+            (Ok(()), _) | (Err(_), None) => answer(done, &Err(refusal(&cause))),
+            (Err(lost @ StoreError::Lost(_)), _) => answer(done, &Err(refusal(lost))),
+            (Err(_), number) => self.undecided = Some(Undecided { done, number, cause }),
+        }
     }
 
     /// Opens the engine again after a failed write, so that it has what is durable and nothing else, and takes no
-    /// writes from now on. Whether that worked.
-    fn fall_back(&mut self, cause: &StoreError) -> bool {
+    /// writes from now on.
+    fn fall_back(&mut self, cause: &StoreError) -> Result<(), StoreError> {
         self.dirty = false;
         self.queue.refuse(&refusal(cause));
         tracing::error!(error = %cause, "the store takes no writes until it can write again");
-        let opened = self.engine.reopen().and_then(|()| self.look_again());
+        let opened = self.open_again();
         if let Err(error) = &opened {
             tracing::error!(%error, "the store cannot be opened again yet");
             self.queue.refuse(&refusal(error));
         }
-        opened.is_ok()
+        opened
+    }
+
+    fn open_again(&mut self) -> Result<(), StoreError> {
+        self.engine.reopen()?;
+        self.look_again()
     }
 
     /// Takes up where the engine is.
     fn look_again(&mut self) -> Result<(), StoreError> {
         self.ends = Ends::read(&*self.engine)?;
-        if self.engine.acknowledged() != Some(self.ends.write) {
+        if self.engine.acknowledged().unwrap_or(0) != self.ends.write {
             // It has a write whose flush failed.
             self.engine.flush()?;
             self.acknowledge();
@@ -211,7 +235,9 @@ impl Writer {
 
     fn try_again(&mut self, is_open: &mut bool) -> Result<(), StoreError> {
         if !*is_open {
-            self.engine.reopen().and_then(|()| self.look_again())?;
+            let opened = self.open_again();
+            self.decide(&opened);
+            opened?;
             *is_open = true;
         }
         self.engine.check_room()?;

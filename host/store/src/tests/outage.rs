@@ -5,7 +5,9 @@ use std::thread;
 use proptest::prelude::*;
 
 use super::decision;
-use crate::{Batch, Decisions, Faults, Memory, Negotiations, Store, StoreError, StoreOptions};
+use crate::{
+    Batch, Commit, Decisions, Faults, Memory, Negotiations, Store, StoreError, StoreOptions,
+};
 
 fn one_decision() -> Batch {
     let mut batch = Batch::new();
@@ -71,11 +73,14 @@ fn what_reached_the_disk_although_the_flush_failed_has_happened() {
     let store = over(&memory, &faults);
     faults.land_failed_flushes();
     faults.fail_flush(1);
-    // The next flush fails too, with which the engine that was opened again is to be made durable.
-    let outcome = store.commit_wait(one_decision());
-    assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    // The engine that was opened again cannot make it durable yet.
+    let commit = store.commit(one_decision());
+    while store.trouble().is_none() {
+        thread::yield_now();
+    }
     faults.heal();
-    assert_eq!(commit_patiently(&store), [2], "it was told that this is not known");
+    assert_eq!(commit.wait().unwrap().sequences, [1]);
+    assert_eq!(commit_patiently(&store), [2]);
     faults.fail_flush_once();
     faults.land_failed_flushes();
     assert_eq!(store.commit_wait(one_decision()).unwrap().sequences, [3]);
@@ -90,9 +95,14 @@ fn an_engine_that_cannot_be_opened_again_is_tried_until_it_can() {
     store.commit_wait(one_decision()).unwrap();
     faults.fail_apply(1);
     faults.fail_reopen();
-    let refused = store.commit_wait(one_decision()).unwrap_err();
-    assert!(refused.to_string().contains("whether this write was kept"), "{refused}");
+    // Nobody knows what became of it until the engine is open.
+    let undecided = store.commit(one_decision());
+    while store.trouble().is_none() {
+        thread::yield_now();
+    }
+    assert!(matches!(store.commit_wait(one_decision()), Err(StoreError::Full { .. })));
     faults.heal();
+    assert!(matches!(undecided.wait(), Err(StoreError::Full { action: "write", .. })));
     assert_eq!(commit_patiently(&store), [2]);
 }
 
@@ -167,6 +177,16 @@ enum Fate {
     Either,
 }
 
+fn hear(waiting: &mut Vec<(usize, Commit)>, fates: &mut [Fate]) {
+    for (n, commit) in waiting.drain(..) {
+        fates[n] = match commit.wait() {
+            Ok(_) => Fate::There,
+            Err(StoreError::Closed) => Fate::Either,
+            Err(_) => Fate::Gone,
+        };
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
@@ -175,18 +195,23 @@ proptest! {
     fn acknowledged_is_there_and_refused_is_not(steps in steps()) {
         let memory = Memory::new();
         let mut faults = Faults::new();
+        // Whether a commit may wait until the faults are over.
+        let mut shut = false;
         let mut store = over(&memory, &faults);
-        let mut fates = Vec::new();
+        let (mut fates, mut waiting) = (Vec::new(), Vec::new());
         for step in steps {
             let key = format!("n-{:03}", fates.len());
             let mut batch = Batch::new();
             batch.put::<Negotiations>(&key, &1.into()).unwrap();
+            // Most of them one by one, so that they are groups of their own.
+            if !matches!(step, Step::Commit | Step::Lazy) && !shut {
+                hear(&mut waiting, &mut fates);
+            }
             match step {
-                Step::Commit => fates.push(match store.commit_wait(batch) {
-                    Ok(_) => Fate::There,
-                    Err(error) if error.to_string().contains("whether this write") => Fate::Either,
-                    Err(_) => Fate::Gone,
-                }),
+                Step::Commit => {
+                    waiting.push((fates.len(), store.commit(batch)));
+                    fates.push(Fate::Either);
+                }
                 Step::Lazy => fates.push(match store.commit_lazy(batch) {
                     Ok(()) => Fate::Either,
                     Err(_) => Fate::Gone,
@@ -194,18 +219,29 @@ proptest! {
                 Step::FailApply(nth) => faults.fail_apply(nth),
                 Step::FailFlush(nth) => faults.fail_flush(nth),
                 Step::FailOnce => faults.fail_flush_once(),
-                Step::Land => faults.land_failed_flushes(),
-                Step::Shut => faults.fail_reopen(),
-                Step::Heal => faults.heal(),
+                Step::Land => {
+                    shut = true;
+                    faults.land_failed_flushes();
+                }
+                Step::Shut => {
+                    shut = true;
+                    faults.fail_reopen();
+                }
+                Step::Heal => {
+                    shut = false;
+                    faults.heal();
+                }
                 Step::Restart => {
                     drop(store);
-                    faults = Faults::new();
+                    hear(&mut waiting, &mut fates);
+                    (faults, shut) = (Faults::new(), false);
                     store = over(&memory, &faults);
                 }
             }
         }
         faults.heal();
         commit_patiently(&store);
+        hear(&mut waiting, &mut fates);
         for restarted in [false, true] {
             if restarted {
                 drop(store);
