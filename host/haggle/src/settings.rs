@@ -81,10 +81,13 @@ pub(crate) struct PluginGrants {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct StoreBounds {
     /// The most bytes of journalled calls; the oldest go first: 256 MiB.
+    #[serde(deserialize_with = "journal_bytes")]
     pub(crate) journal_bytes: u64,
     /// The most journalled calls; the oldest go first: 100000.
+    #[serde(deserialize_with = "journal_calls")]
     pub(crate) journal_calls: u64,
     /// The size of the page cache in bytes: 64 MiB.
+    #[serde(deserialize_with = "cache_bytes")]
     pub(crate) cache_bytes: u64,
 }
 
@@ -212,6 +215,27 @@ impl Default for StoreBounds {
     }
 }
 
+fn journal_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    whole("store.journal_bytes", deserializer)
+}
+
+fn journal_calls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    whole("store.journal_calls", deserializer)
+}
+
+fn cache_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    whole("store.cache_bytes", deserializer)
+}
+
+/// A whole number; what is none is named, with the field. Its bounds are checked with those of the others.
+fn whole<'de, D: Deserializer<'de>>(field: &str, deserializer: D) -> Result<u64, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let digits = text.replace('_', "");
+    digits.parse().map_err(|_| {
+        D::Error::custom(format!("{field} is {text}: give a whole number from 0 to {}", u64::MAX))
+    })
+}
+
 fn hosts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<AllowedHost>, D::Error> {
     let texts = Vec::<String>::deserialize(deserializer)?;
     texts.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
@@ -286,6 +310,10 @@ store:
                 let text = format!("{part}:\n  {field}: {value}");
                 let error = format!("{:#}", Settings::parse("h.yaml", &text).unwrap_err());
                 assert!(error.contains("h.yaml, line 2"), "{field}: {value}: {error}");
+                if part == "store" {
+                    let said = format!("store.{field} is {value}: give a whole number");
+                    assert!(error.contains(&said), "{error}");
+                }
             }
             let text = format!("{part}:\n  {field}: {}", u64::MAX);
             let error = format!("{:#}", Settings::parse("h.yaml", &text).unwrap_err());
