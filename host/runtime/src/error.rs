@@ -112,3 +112,20 @@ impl HostError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use haggle_store::StoreError;
+
+    use super::{ErrorKind, HostError};
+
+    #[test]
+    fn only_what_may_succeed_later_is_busy() {
+        let kind = |error: StoreError| HostError::Store(error).kind();
+        let full = StoreError::Full { action: "write", path: "/data".into() };
+        assert_eq!(kind(full), ErrorKind::Busy);
+        assert_eq!(kind(StoreError::Unavailable("why".to_owned())), ErrorKind::Busy);
+        let large = StoreError::TooLarge { what: "a lease".to_owned(), bytes: 2, most: 1 };
+        assert_eq!(kind(large), ErrorKind::Internal);
+    }
+}

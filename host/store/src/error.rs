@@ -153,7 +153,7 @@ pub enum StoreError {
     MissingBlob(Digest),
     /// The disk is full. What was asked for has not happened; reads go on.
     #[error(
-        "cannot {action} {path}: the disk is full; make room, and writing goes on by itself",
+        "cannot {action} {path}: the disk is full; make room (a host that runs goes on by itself then)",
         path = .path.display()
     )]
     Full {

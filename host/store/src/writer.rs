@@ -71,8 +71,6 @@ impl Ends {
         }
         let write = engine.get(commit_number::KEY)?;
         let write = write.and_then(|value| commit_number::decode(&value)).unwrap_or(0);
-        // A number is not given again, not even one of a write that is lost.
-        let write = write.max(engine.acknowledged().unwrap_or(0));
         Ok(Self { pages, next: log::next_numbers(engine)?, write })
     }
 }
@@ -155,6 +153,7 @@ impl Writer {
         let before = self.ends.write;
         let written = self.apply(layer, done.len() as u64);
         let number = self.ends.write;
+        // Whether the engine had to write at all.
         let asked = written.is_ok() || number > before;
         let written = written.and_then(|()| if waited_for { self.flush() } else { Ok(()) });
         match written {
@@ -220,8 +219,7 @@ impl Writer {
         let mut pause = FIRST_PAUSE;
         while self.queue.pause(pause) {
             pause = (pause * 2).min(LONGEST_PAUSE);
-            let tried = self.try_again(&mut is_open);
-            match tried {
+            match self.try_again(&mut is_open) {
                 Ok(()) => {
                     tracing::info!("the store writes again");
                     self.queue.accept();
