@@ -8,6 +8,7 @@ mod bad_answers;
 mod command_line;
 mod crash;
 mod forecasts;
+mod full_disk;
 mod negotiation;
 mod negotiation_crash;
 mod party;

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use haggle_actuate::{Driver, DryRun, Immediate, Simulator};
 use haggle_api::ApiOptions;
 use haggle_front::AllowedHost;
@@ -43,6 +43,10 @@ pub(crate) struct Settings {
     pub(crate) plugins: BTreeMap<Name, PluginGrants>,
     /// How much the store keeps.
     pub(crate) store: StoreBounds,
+    /// Whether to go on without acknowledged writes that are lost; only the command line can say so, because it
+    /// is said once.
+    #[serde(skip)]
+    pub(crate) accept_loss: bool,
 }
 
 /// Who carries out decisions.
@@ -77,10 +81,13 @@ pub(crate) struct PluginGrants {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct StoreBounds {
     /// The most bytes of journalled calls; the oldest go first: 256 MiB.
+    #[serde(deserialize_with = "journal_bytes")]
     pub(crate) journal_bytes: u64,
     /// The most journalled calls; the oldest go first: 100000.
+    #[serde(deserialize_with = "journal_calls")]
     pub(crate) journal_calls: u64,
     /// The size of the page cache in bytes: 64 MiB.
+    #[serde(deserialize_with = "cache_bytes")]
     pub(crate) cache_bytes: u64,
 }
 
@@ -110,23 +117,27 @@ impl Settings {
         if self.interval < Span::from_secs(1) || self.interval > Span::from_mins(24 * 60) {
             bail!("interval is {}: it must lie between 1s and 1d", self.interval);
         }
-        let Limits { fuel, deadline_ms, memory_bytes, answer_bytes, upload_bytes, .. } =
-            self.limits;
-        let positive = [
-            ("fuel", fuel),
-            ("deadline_ms", deadline_ms),
-            ("memory_bytes", memory_bytes as u64),
-            ("answer_bytes", answer_bytes as u64),
-            ("upload_bytes", upload_bytes as u64),
-            ("compile_ms", self.limits.compile_ms),
-            ("instances", u64::from(self.limits.instances)),
-        ];
-        if let Some((field, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
-            bail!("limits.{field} is 0: no plugin could answer then");
+        const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+        const GIB: u64 = 1 << 30;
+        let limits = &self.limits;
+        for (field, value, least, most) in [
+            ("fuel", limits.fuel, 1, 1 << 60),
+            ("deadline_ms", limits.deadline_ms, 1, DAY_MS),
+            // A plugin can use 4 GiB at most.
+            ("memory_bytes", limits.memory_bytes as u64, 1 << 16, 4 * GIB),
+            ("answer_bytes", limits.answer_bytes as u64, 1, 4 * GIB),
+            ("log_lines", limits.log_lines as u64, 0, 1 << 20),
+            ("log_line_bytes", limits.log_line_bytes as u64, 0, 1 << 20),
+            ("upload_bytes", limits.upload_bytes as u64, 1, 4 * GIB),
+            ("compile_ms", limits.compile_ms, 1, DAY_MS),
+            ("instances", u64::from(limits.instances), 1, 10_000),
+            ("wait_ms", limits.wait_ms, 0, DAY_MS),
+        ] {
+            if !(least..=most).contains(&value) {
+                bail!("limits.{field} is {value}: it must lie between {least} and {most}");
+            }
         }
-        if memory_bytes > 4 << 30 {
-            bail!("limits.memory_bytes is {memory_bytes}: a plugin can use 4 GiB at most");
-        }
+        self.store_options().check().map_err(|error| anyhow!("store.{error}"))?;
         for (name, grants) in &self.plugins {
             if let Some(grant) = grants.directories.iter().find(|g| !g.guest.starts_with('/')) {
                 let guest = &grant.guest;
@@ -168,7 +179,14 @@ impl Settings {
     /// How the store is set up.
     pub(crate) fn store_options(&self) -> StoreOptions {
         let StoreBounds { journal_bytes, journal_calls, cache_bytes } = self.store;
-        StoreOptions { journal_bytes, journal_calls, cache_bytes, ..StoreOptions::default() }
+        let accept_loss = self.accept_loss;
+        StoreOptions {
+            journal_bytes,
+            journal_calls,
+            cache_bytes,
+            accept_loss,
+            ..StoreOptions::default()
+        }
     }
 }
 
@@ -184,6 +202,7 @@ impl Default for Settings {
             limits: Limits::default(),
             plugins: BTreeMap::new(),
             store: StoreBounds::default(),
+            accept_loss: false,
         }
     }
 }
@@ -194,6 +213,27 @@ impl Default for StoreBounds {
             StoreOptions::default();
         Self { journal_bytes, journal_calls, cache_bytes }
     }
+}
+
+fn journal_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    whole("store.journal_bytes", deserializer)
+}
+
+fn journal_calls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    whole("store.journal_calls", deserializer)
+}
+
+fn cache_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    whole("store.cache_bytes", deserializer)
+}
+
+/// A whole number; what is none is named, with the field. Its bounds are checked with those of the others.
+fn whole<'de, D: Deserializer<'de>>(field: &str, deserializer: D) -> Result<u64, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let digits = text.replace('_', "");
+    digits.parse().map_err(|_| {
+        D::Error::custom(format!("{field} is {text}: give a whole number from 0 to {}", u64::MAX))
+    })
 }
 
 fn hosts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<AllowedHost>, D::Error> {
@@ -246,6 +286,42 @@ store:
         let grants = settings.grants();
         assert_eq!(grants["mine"][0].guest, "/calendar");
         assert_eq!(settings.store_options().journal_calls, 10);
+    }
+
+    #[test]
+    fn a_number_of_no_use_is_named_with_its_bounds() {
+        let numbers = [
+            ("limits", "fuel"),
+            ("limits", "deadline_ms"),
+            ("limits", "memory_bytes"),
+            ("limits", "answer_bytes"),
+            ("limits", "log_lines"),
+            ("limits", "log_line_bytes"),
+            ("limits", "upload_bytes"),
+            ("limits", "compile_ms"),
+            ("limits", "instances"),
+            ("limits", "wait_ms"),
+            ("store", "journal_bytes"),
+            ("store", "journal_calls"),
+            ("store", "cache_bytes"),
+        ];
+        for (part, field) in numbers {
+            for value in ["-1", "1e30", "18446744073709551616", "nan"] {
+                let text = format!("{part}:\n  {field}: {value}");
+                let error = format!("{:#}", Settings::parse("h.yaml", &text).unwrap_err());
+                assert!(error.contains("h.yaml, line 2"), "{field}: {value}: {error}");
+                if part == "store" {
+                    let said = format!("store.{field} is {value}: give a whole number");
+                    assert!(error.contains(&said), "{error}");
+                }
+            }
+            let text = format!("{part}:\n  {field}: {}", u64::MAX);
+            let error = format!("{:#}", Settings::parse("h.yaml", &text).unwrap_err());
+            assert!(error.contains(field) || error.contains("line 2"), "{error}");
+        }
+        let error = Settings::parse("h.yaml", "store: {cache_bytes: 0}").unwrap_err();
+        let said = "h.yaml: store.cache_bytes is 0: it must lie between 1048576 and";
+        assert!(format!("{error:#}").starts_with(said), "{error:#}");
     }
 
     #[test]

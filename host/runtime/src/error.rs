@@ -103,10 +103,29 @@ impl HostError {
             }
             Self::NotLoaded { .. } => ErrorKind::Conflict,
             Self::Samples(_) | Self::Failure { .. } => ErrorKind::Invalid,
-            Self::Closing | Self::Store(StoreError::Closed) => ErrorKind::Busy,
+            Self::Closing => ErrorKind::Busy,
+            // A full disk: the same is accepted once there is room.
+            Self::Store(error) if error.is_temporary() => ErrorKind::Busy,
             Self::Actuate(_) | Self::Store(_) | Self::Sandbox(_) | Self::Task(_) => {
                 ErrorKind::Internal
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use haggle_store::StoreError;
+
+    use super::{ErrorKind, HostError};
+
+    #[test]
+    fn only_what_may_succeed_later_is_busy() {
+        let kind = |error: StoreError| HostError::Store(error).kind();
+        let full = StoreError::Full { action: "write", path: "/data".into() };
+        assert_eq!(kind(full), ErrorKind::Busy);
+        assert_eq!(kind(StoreError::Unavailable("why".to_owned())), ErrorKind::Busy);
+        let large = StoreError::TooLarge { what: "a lease".to_owned(), bytes: 2, most: 1 };
+        assert_eq!(kind(large), ErrorKind::Internal);
     }
 }

@@ -13,7 +13,7 @@ use haggle_model::{Decision, Name, Span, Timestamp};
 use haggle_observe::History;
 use haggle_prediction::{Policies, Prediction, ReadHistory};
 use haggle_sandbox::Sandbox;
-use haggle_store::{Decisions, Negotiations, Store};
+use haggle_store::{Decisions, Loss, Negotiations, Store};
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
@@ -55,8 +55,9 @@ impl Host {
     /// Opens the store, loads the plugins, and takes up where an earlier run has left off.
     ///
     /// # Errors
-    /// [`HostError`] where the data directory cannot be used or a built-in plugin does not load. A single
-    /// record that cannot be read is left out, with an alert.
+    /// [`HostError`] where the data directory cannot be used, has lost acknowledged writes
+    /// ([`haggle_store::Loss`]), or a built-in plugin does not load. A single record that cannot be read is left
+    /// out, with an alert.
     pub fn open(options: HostOptions) -> Result<Arc<Self>, HostError> {
         let HostOptions { data, clock, driver, transport, interval, mut sandbox, live, .. } =
             options;
@@ -105,7 +106,7 @@ impl Host {
             transport,
             driver,
             events,
-            metrics,
+            metrics: Arc::clone(&metrics),
             clock,
             history,
             lanes: Lanes::new(width),
@@ -118,6 +119,10 @@ impl Host {
         let reach = control.snapshot().catalog().longest_history();
         shared.history().reach(reach + Span::from_mins(60));
         shared.restore_history(&mut |what| alerts.push(what))?;
+        if let Some(loss) = shared.store.loss() {
+            metrics.lost_writes(loss.missing());
+            shared.alert("store", lost(loss));
+        }
         for what in alerts {
             shared.alert("store", format!("left out at the start: {what}"));
         }
@@ -185,6 +190,10 @@ impl Host {
     /// # Errors
     /// What keeps it from that.
     pub async fn ready(&self) -> Result<(), String> {
+        // A write that waits for the disk to come back would wait here as well.
+        if let Some(error) = self.shared.store.trouble() {
+            return Err(error.to_string());
+        }
         let barrier = self.shared.store.commit(haggle_store::Batch::new());
         barrier.await.map(drop).map_err(|error| error.to_string())
     }
@@ -250,6 +259,14 @@ impl Shared {
             detail: json!({}),
         });
     }
+}
+
+fn lost(loss: &Loss) -> String {
+    let kept = match &loss.kept {
+        Some(kept) => format!("; the damaged state is kept in {}", kept.display()),
+        None => String::new(),
+    };
+    format!("acknowledged writes are lost: {}{kept}", loss.what())
 }
 
 /// The runtime for transports and drivers.

@@ -21,6 +21,7 @@ pub(crate) struct Metrics {
     fallbacks: Family<PluginLabels, Counter>,
     negotiations: Family<OutcomeLabels, Counter>,
     decisions: Counter,
+    lost_writes: Gauge,
     passes: Counter,
     pass_seconds: Histogram,
     services: Gauge,
@@ -91,6 +92,7 @@ impl Metrics {
             fallbacks: Family::default(),
             negotiations: Family::default(),
             decisions: Counter::default(),
+            lost_writes: Gauge::default(),
             passes: Counter::default(),
             pass_seconds: Histogram::new([0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0]),
             services: Gauge::default(),
@@ -106,6 +108,11 @@ impl Metrics {
         );
         registry.register("negotiations", "Negotiations that ended", metrics.negotiations.clone());
         registry.register("decisions", "Decisions to scale", metrics.decisions.clone());
+        registry.register(
+            "lost_writes",
+            "Acknowledged writes that were missing at this start",
+            metrics.lost_writes.clone(),
+        );
         registry.register("turns", "Reconcile passes", metrics.passes.clone());
         registry.register(
             "turn_seconds",
@@ -157,6 +164,12 @@ impl Metrics {
             denied: read(denied),
             decisions: read(decisions),
         }
+    }
+
+    /// Acknowledged writes were missing when the host started.
+    pub(crate) fn lost_writes(&self, missing: u64) {
+        // Some in the middle of the log, where none is missing at its end.
+        self.lost_writes.set(i64::try_from(missing.max(1)).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn pass(&self, services: usize, seconds: f64) {

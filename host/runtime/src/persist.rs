@@ -86,6 +86,7 @@ pub(crate) fn host_id(store: &Store, given: Option<String>) -> Result<String, St
     let id = given.unwrap_or_else(|| format!("{:08x}", RandomState::new().hash_one(0) >> 32));
     let mut batch = Batch::new();
     batch.put::<Identity>(&key, &id)?;
+    // Without it, the ids of the next start could repeat those of this one: a host that has none does not start.
     store.commit_wait(batch)?;
     Ok(id)
 }

@@ -18,14 +18,14 @@ use haggle_control::{
 };
 use haggle_model::{Endpoint, Name};
 use haggle_negotiate::Message;
-use haggle_store::Commit;
+use haggle_store::{Commit, StoreError};
 use haggle_transport::{Reply, Transport};
 use tokio::sync::oneshot;
 
-use crate::{persist, shared::Shared};
+use crate::{HostError, persist, shared::Shared};
 
 /// What the core answers.
-pub(crate) type Answered = Result<Box<Answer>, ControlError>;
+pub(crate) type Answered = Result<Box<Answer>, HostError>;
 
 /// What comes to the core.
 // Each is taken out and fed at once: a box would cost more than the room it saves.
@@ -35,6 +35,8 @@ pub(crate) enum Mail {
     Ask(Box<dyn FnOnce(Caller) -> Input + Send>, oneshot::Sender<Answered>),
     /// Something has happened.
     Happened(Input),
+    /// A commit is not durable, and never will be.
+    CommitFailed(CommitId, StoreError),
     /// The host closes.
     Close,
 }
@@ -47,6 +49,8 @@ pub(crate) struct Reactor {
     last_caller: u64,
     version: Version,
     beside: Beside,
+    /// Why the commit failed whose effects are being carried out.
+    failure: Option<StoreError>,
 }
 
 /// Where work runs that takes time.
@@ -84,7 +88,8 @@ impl Reactor {
     fn start(control: Control, shared: Arc<Shared>, beside: Beside, effects: Vec<Effect>) -> Self {
         let version = control.version();
         let callers = BTreeMap::new();
-        let mut reactor = Self { control, shared, callers, last_caller: 0, version, beside };
+        let mut reactor =
+            Self { control, shared, callers, last_caller: 0, version, beside, failure: None };
         reactor.shared.snapshot.store(reactor.control.snapshot());
         reactor.carry_out(effects);
         reactor.settle();
@@ -119,6 +124,7 @@ impl Reactor {
                 self.feed(input(caller));
             }
             Mail::Happened(input) => self.feed(input),
+            Mail::CommitFailed(id, cause) => self.commit_failed(id, cause),
             // Whoever waits for it may have gone.
             Mail::Close => {}
         }
@@ -147,18 +153,32 @@ impl Reactor {
         while let Beside::Inline(queue) = &mut self.beside
             && let Some(mail) = queue.pop_front()
         {
-            if let Mail::Happened(input) = mail {
-                self.feed(input);
+            match mail {
+                Mail::Happened(input) => self.feed(input),
+                Mail::CommitFailed(id, cause) => self.commit_failed(id, cause),
+                Mail::Ask(..) | Mail::Close => {}
             }
         }
     }
 
+    /// Whoever waited for the commit is told what the store says, and with it whether to try again.
+    fn commit_failed(&mut self, id: CommitId, cause: StoreError) {
+        let input = Input::CommitFailed(id, cause.to_string());
+        self.failure = Some(cause);
+        self.feed(input);
+        self.failure = None;
+    }
+
     /// Something has happened that this thread has brought about.
     fn note(&mut self, input: Input) {
+        self.post(Mail::Happened(input));
+    }
+
+    fn post(&mut self, mail: Mail) {
         match &mut self.beside {
-            Beside::Inline(queue) => queue.push_back(Mail::Happened(input)),
+            Beside::Inline(queue) => queue.push_back(mail),
             // The receiver is this reactor.
-            Beside::Live { mail, .. } => drop(mail.send(Mail::Happened(input))),
+            Beside::Live { mail: own, .. } => drop(own.send(mail)),
         }
     }
 
@@ -175,6 +195,10 @@ impl Reactor {
                 Effect::Deliver { endpoint, message } => self.deliver(endpoint, *message),
                 Effect::Answer { caller, answer } => {
                     if let Some(reply) = self.callers.remove(&caller) {
+                        let answer = answer.map_err(|error| match (error, &self.failure) {
+                            (ControlError::Store(_), Some(cause)) => cause.clone().into(),
+                            (error, _) => error.into(),
+                        });
                         // Whoever asked may have gone away.
                         drop(reply.send(answer));
                     }
@@ -200,13 +224,13 @@ impl Reactor {
     ) {
         let batch = match batch {
             Ok(batch) => batch,
-            Err(error) => return self.note(Input::CommitFailed(id, error.to_string())),
+            Err(error) => return self.post(Mail::CommitFailed(id, error)),
         };
         let commit = self.shared.store.commit(batch);
         match &mut self.beside {
             Beside::Inline(_) => {
-                let input = outcome(id, commit);
-                self.note(input);
+                let mail = outcome(id, commit);
+                self.post(mail);
             }
             Beside::Live { commits, .. } => drop(commits.send((id, commit))),
         }
@@ -332,16 +356,16 @@ fn heard(message: Message, reply: Reply) -> Option<Input> {
 /// Waits for commits in their order and tells what became of each.
 fn await_commits(waiting: &Receiver<(CommitId, Commit)>, mail: &Sender<Mail>) {
     while let Ok((id, commit)) = waiting.recv() {
-        if mail.send(Mail::Happened(outcome(id, commit))).is_err() {
+        if mail.send(outcome(id, commit)).is_err() {
             return;
         }
     }
 }
 
-fn outcome(id: CommitId, commit: Commit) -> Input {
+fn outcome(id: CommitId, commit: Commit) -> Mail {
     match commit.wait() {
-        Ok(_) => Input::Committed(id),
-        Err(error) => Input::CommitFailed(id, error.to_string()),
+        Ok(_) => Mail::Happened(Input::Committed(id)),
+        Err(error) => Mail::CommitFailed(id, error),
     }
 }
 

@@ -99,8 +99,17 @@ impl Plugins {
 fn built_in(sandbox: &Sandbox, store: &Store, builtin: &Builtin) -> Result<Loaded, HostError> {
     let wrong = |what: String| HostError::Task(format!("plugin {}: {what}", builtin.name));
     let name = Name::new(builtin.name).map_err(|error| wrong(error.to_string()))?;
-    // A replay needs what decided, also after the host brings a newer one.
-    store.artefacts().put(builtin.bytes)?;
+    // A replay needs what decided, also after the host brings a newer one. A full disk must not keep the host
+    // from starting.
+    let kept = store.artefacts().get(&Digest::of(builtin.bytes));
+    if !matches!(kept, Ok(Some(_)))
+        && let Err(error) = store.artefacts().put(builtin.bytes)
+    {
+        if !error.is_temporary() {
+            return Err(error.into());
+        }
+        tracing::warn!(plugin = builtin.name, %error, "a built-in component is not kept for replays");
+    }
     let generation = sandbox.load(Load {
         plugin: builtin.name,
         generation: 1,

@@ -52,8 +52,9 @@ impl Commit {
     /// Blocks until the batch is durable.
     ///
     /// # Errors
-    /// Why it is not, and never will be: nothing of it was kept then, unless the error is of a failed
-    /// write ([`StoreError::Io`], [`StoreError::Poisoned`]), where only the next opening tells.
+    /// Why it is not, and never will be: nothing of it was kept. After a failed write that takes as long as the
+    /// store needs to see what has reached the disk. Only where it is closed before that, with
+    /// [`StoreError::Closed`], does the next opening tell.
     pub fn wait(self) -> Result<Receipt, StoreError> {
         let mut state = self.0.lock();
         loop {

@@ -1,10 +1,13 @@
 //! The data directory: private, locked, and marked as ours.
 //!
 //! ```text
-//! lock       held by whoever has the store open
-//! format     the schema's number; its presence says that `state` must not be empty
-//! state/     sled
-//! artefacts/ uploaded components
+//! lock         held by whoever has the store open
+//! format       the schema's number; its presence says that `state` must not be empty
+//! state/       sled
+//! acknowledged how far writes were acknowledged
+//! reserve      room to recover in where the disk is full
+//! artefacts/   uploaded components
+//! damaged-N/   a copy of a damaged state, once its loss was accepted
 //! ```
 
 use std::{
@@ -59,7 +62,6 @@ impl Directory {
             }
             _ => {}
         }
-        remove_unfinished_snapshots(&path.join("state"))?;
         Ok(Self { path: path.to_owned(), is_set_up: found.is_some(), _lock: lock })
     }
 
@@ -69,6 +71,39 @@ impl Directory {
 
     pub(crate) fn state(&self) -> PathBuf {
         self.path.join("state")
+    }
+
+    /// sled takes a snapshot while it opens, under a temporary name that it does not tell from a finished
+    /// one afterwards: if the process ends just then, or the disk is full, the next opening fails as corrupt.
+    /// An unfinished snapshot is of no use, because sled computes it again from the previous one and the log.
+    pub(crate) fn remove_unfinished_snapshots(&self) -> Result<(), StoreError> {
+        let state = self.state();
+        let entries = match fs::read_dir(&state) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(StoreError::io("read", &state, &e)),
+        };
+        for entry in entries {
+            let path = entry.map_err(|e| StoreError::io("read", &state, &e))?.path();
+            if path.extension().is_some_and(|extension| extension == "generating") {
+                fs::remove_file(&path).map_err(|e| StoreError::io("remove", &path, &e))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies the state as it is, for whoever may want to salvage it; returns where to.
+    pub(crate) fn keep_damaged(&self) -> Result<PathBuf, StoreError> {
+        let taken = |path: &PathBuf| path.exists();
+        let free = (1_u32..).map(|n| self.path.join(format!("damaged-{n}"))).find(|p| !taken(p));
+        let target = free.ok_or(StoreError::Closed)?;
+        let copied = copy_folder(&self.state(), &target);
+        if copied.is_err() {
+            // Half a copy would only take room.
+            let _ = fs::remove_dir_all(&target);
+        }
+        copied.map_err(|e| StoreError::io("copy the damaged state to", &target, &e))?;
+        Ok(target)
     }
 
     /// Checks that the state is of the schema that the directory says, and marks a new one.
@@ -119,22 +154,19 @@ fn read_schema(path: &Path) -> Result<Option<u32>, StoreError> {
     }
 }
 
-/// sled takes a snapshot while it opens, under a temporary name that it does not tell from a finished
-/// one afterwards: if the process ends just then, the next opening fails as corrupt. An unfinished
-/// snapshot is of no use, because sled computes it again from the previous one and the log.
-fn remove_unfinished_snapshots(state: &Path) -> Result<(), StoreError> {
-    let entries = match fs::read_dir(state) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(StoreError::io("read", state, &e)),
-    };
-    for entry in entries {
-        let path = entry.map_err(|e| StoreError::io("read", state, &e))?.path();
-        if path.extension().is_some_and(|extension| extension == "generating") {
-            fs::remove_file(&path).map_err(|e| StoreError::io("remove", &path, &e))?;
+fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), &target)?;
+            File::open(&target)?.sync_all()?;
         }
     }
-    Ok(())
+    File::open(to)?.sync_all()
 }
 
 /// Makes the directory accessible to its owner alone, unless it is somebody else's: `--data /tmp` must
@@ -193,7 +225,8 @@ mod tests {
         fs::create_dir(&state).unwrap();
         fs::write(state.join("snap.00AB.generating"), "half").unwrap();
         fs::write(state.join("snap.00AA"), "whole").unwrap();
-        let _directory = Directory::open(root.path()).unwrap();
+        let directory = Directory::open(root.path()).unwrap();
+        directory.remove_unfinished_snapshots().unwrap();
         assert!(!state.join("snap.00AB.generating").exists());
         assert!(state.join("snap.00AA").exists());
     }

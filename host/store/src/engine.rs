@@ -3,7 +3,10 @@
 
 mod disk;
 mod failing;
+mod log_file;
 mod memory;
+mod reserve;
+mod watermark;
 
 pub(crate) use disk::Disk;
 #[cfg(test)]
@@ -13,7 +16,7 @@ pub use failing::Faults;
 pub use memory::Memory;
 pub(crate) use memory::MemoryEngine;
 
-use crate::{StoreError, key};
+use crate::{Loss, StoreError, key};
 
 /// A key and its value.
 pub(crate) type Pair = (Vec<u8>, Vec<u8>);
@@ -24,7 +27,7 @@ pub(crate) type Pairs<'a> = Box<dyn Iterator<Item = Result<Pair, StoreError>> + 
 /// Writes; `None` deletes. A later one of the same key wins.
 pub(crate) type Writes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 
-/// An ordered map of bytes to bytes. Reads may come from any thread, writes come from one.
+/// An ordered map of bytes to bytes. Reads may come from any thread, everything else comes from one.
 pub(crate) trait Engine: Send + Sync {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
@@ -40,6 +43,25 @@ pub(crate) trait Engine: Send + Sync {
 
     /// Makes durable what was applied.
     fn flush(&self) -> Result<(), StoreError>;
+
+    /// Closes what lies below and opens it again, after a write has failed: then it has what was made durable,
+    /// and of what was applied since either a whole number of writes or nothing. Reads wait meanwhile; they
+    /// fail from then on where it cannot be opened.
+    fn reopen(&self) -> Result<(), StoreError>;
+
+    /// Whether there is room to write with some to spare.
+    fn check_room(&self) -> Result<(), StoreError>;
+
+    /// Notes outside of everything else that writes up to that number are durable.
+    fn acknowledge(&self, number: u64) -> Result<(), StoreError>;
+
+    /// What was noted last; `None` if nothing ever was.
+    fn acknowledged(&self) -> Option<u64>;
+
+    /// The acknowledged writes that opening has found to be missing, where the loss is accepted.
+    fn loss(&self) -> Option<Loss> {
+        None
+    }
 
     /// The bytes that everything takes.
     fn size(&self) -> Result<u64, StoreError>;

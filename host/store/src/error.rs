@@ -1,4 +1,7 @@
-use std::path::{Path, PathBuf};
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use haggle_model::Timestamp;
 
@@ -10,6 +13,18 @@ use crate::{Digest, SeriesKey};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
+    /// An option of the store has no use.
+    #[error("{field} is {value}: it must lie between {least} and {most}")]
+    Setting {
+        /// Its name in [`crate::StoreOptions`].
+        field: &'static str,
+        /// What it is.
+        value: u64,
+        /// The least that it may be.
+        least: u64,
+        /// The most.
+        most: u64,
+    },
     /// Another process has the directory open.
     #[error(
         "the data directory {dir} is in use by another process; stop it or use another --data directory",
@@ -136,14 +151,77 @@ pub enum StoreError {
     /// A journalled call names a blob that the store has not and was not given.
     #[error("the journal has no blob {0}: pass its bytes together with the call")]
     MissingBlob(Digest),
-    /// An earlier write failed, so nothing is accepted any more.
+    /// The disk is full. What was asked for has not happened; reads go on.
     #[error(
-        "nothing can be written since an earlier write failed ({0}): free space or mend the disk, then restart"
+        "cannot {action} {path}: the disk is full; make room (a host that runs goes on by itself then)",
+        path = .path.display()
     )]
-    Poisoned(String),
+    Full {
+        /// What was tried.
+        action: &'static str,
+        /// Where.
+        path: PathBuf,
+    },
+    /// Nothing is written for now, because a write failed. Reads go on, and the store tries again by itself.
+    #[error(
+        "nothing can be written for now ({0}): free space or mend the disk, and writing goes on by itself"
+    )]
+    Unavailable(String),
+    /// What is on disk is older than what was acknowledged.
+    #[error(transparent)]
+    Lost(#[from] Loss),
     /// The store is shutting down.
     #[error("the store is closed")]
     Closed,
+}
+
+/// Acknowledged writes that are no longer there: the state's log is damaged, or a part of it is gone.
+///
+/// A store does not open then, unless [`crate::StoreOptions::accept_loss`] says so. To go on is the one step
+/// that cannot be taken back: what is found may be a mixture of old and new, leases that are forgotten are
+/// promised to somebody else, and the engine overwrites what it cannot read. Not to start changes nothing:
+/// services keep the replicas that they have, and an operator can still restore a backup or salvage the folder.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the data directory {dir} has lost acknowledged writes: {}; nothing was changed: restore it from a backup, or start with --accept-loss, which keeps a copy of the damaged state and goes on without them",
+    self.what(),
+    dir = .dir.display()
+)]
+pub struct Loss {
+    /// The data directory.
+    pub dir: PathBuf,
+    /// The number of the last write that was acknowledged. Writes are numbered from 1.
+    pub acknowledged: u64,
+    /// The number of the last write that is found.
+    pub found: u64,
+    /// What is damaged, where that is known.
+    pub damage: Option<String>,
+    /// Where the damaged state is kept, once the loss was accepted.
+    pub kept: Option<PathBuf>,
+}
+
+impl Loss {
+    /// How many writes are missing at the end; others may be missing in the middle where something is damaged.
+    #[must_use]
+    pub const fn missing(&self) -> u64 {
+        self.acknowledged.saturating_sub(self.found)
+    }
+
+    /// What is missing, for a person.
+    #[must_use]
+    pub fn what(&self) -> String {
+        let Self { acknowledged, found, .. } = self;
+        let missing = match self.missing() {
+            0 => "some in the middle".to_owned(),
+            missing => {
+                format!("the last {missing} ({acknowledged} were acknowledged, {found} are found)")
+            }
+        };
+        match &self.damage {
+            Some(damage) => format!("{missing}; {damage}"),
+            None => missing,
+        }
+    }
 }
 
 /// A record that cannot be read.
@@ -178,8 +256,17 @@ impl StoreError {
         Unreadable { what, key: key.to_string(), why: why.to_string() }.into()
     }
 
+    /// Whether the same may succeed later, without anything being changed in what is asked.
+    #[must_use]
+    pub const fn is_temporary(&self) -> bool {
+        matches!(self, Self::Full { .. } | Self::Unavailable(_) | Self::Closed)
+    }
+
     /// From an error of the file system.
     pub(crate) fn io(action: &'static str, path: &Path, error: &std::io::Error) -> Self {
+        if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
+            return Self::Full { action, path: path.to_owned() };
+        }
         Self::Io { action, path: path.to_owned(), detail: error.to_string() }
     }
 

@@ -24,16 +24,34 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # When writing fails
+//!
+//! After a failed write the writer opens the engine again, which takes back what was not durable, and answers
+//! whoever waited by what is there. Then it refuses writes ([`StoreError::Full`], [`StoreError::Unavailable`]) until
+//! there is room to write with some to spare; reads go on. On disk, a reserved file makes that possible where
+//! nothing else is free.
+//!
+//! # When the state is damaged
+//!
+//! Writes are numbered, and the number of the last that was acknowledged is kept outside sled. sled's own recovery
+//! takes damage to its log for a write that a crash cut short, drops what lies behind it without an error, and
+//! overwrites it. So its log is checked before it is opened: where acknowledged writes are missing, the store
+//! does not open ([`Loss`]), or keeps a copy first ([`StoreOptions::accept_loss`]).
+//!
 //! # Limitations
 //!
-//! sled finds damage by checksums a page. Damage to the end of its log looks like a write that a crash
-//! cut short, and what lies behind it is dropped without an error.
+//! - After a loss of power the number that is kept outside may be behind by about a second of writes; the loss of
+//!   just those goes unnoticed.
+//! - Damage to pages that sled's snapshot covers is found by their checksums when they are read, not at the start.
+//! - Where a device reports that it could not sync, what the page cache still has is taken for durable when the
+//!   engine is opened again.
 
 mod admission;
 mod artefacts;
 mod batch;
 mod bytes;
 mod commit;
+mod commit_number;
 mod depth;
 mod digest;
 mod directory;
@@ -62,7 +80,7 @@ pub use commit::{Commit, Receipt};
 pub use depth::{MOST_JSON_DEPTH, json_depth};
 pub use digest::{Digest, InvalidDigest};
 pub use engine::{Faults, Memory};
-pub use error::{StoreError, Unreadable, readable};
+pub use error::{Loss, StoreError, Unreadable, readable};
 pub use journal::{Blob, CallRecord, JournalSize};
 pub use key::Key;
 pub use kind::{Encoding, Entry, Kind};

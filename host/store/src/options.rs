@@ -1,5 +1,7 @@
 use haggle_model::Span;
 
+use crate::StoreError;
+
 /// How the store weighs memory, space and safety.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreOptions {
@@ -19,6 +21,9 @@ pub struct StoreOptions {
     pub journal_bytes: u64,
     /// The most calls that the journal keeps; the oldest go first.
     pub journal_calls: u64,
+    /// Whether to go on where acknowledged writes are missing ([`crate::Loss`]), keeping a copy of what is
+    /// there. Otherwise the store does not open then.
+    pub accept_loss: bool,
 }
 
 /// What an acknowledged write survives.
@@ -32,6 +37,36 @@ pub enum Durability {
     ProcessCrash,
 }
 
+/// The least page cache: sled divides it among its shards, and an empty one keeps nothing.
+const LEAST_CACHE: u64 = 1 << 20;
+/// The most bytes of any option: 1 PiB. What adds a few to one never overflows then.
+const MOST_BYTES: u64 = 1 << 50;
+/// The longest time of any option.
+const LONGEST: Span = Span::from_mins(60);
+
+impl StoreOptions {
+    /// Checks that every number is of some use.
+    ///
+    /// # Errors
+    /// [`StoreError::Setting`] naming the first that is not, with its bounds.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let longest = LONGEST.as_millis();
+        for (field, value, least, most) in [
+            ("cache_bytes", self.cache_bytes, LEAST_CACHE, MOST_BYTES),
+            ("queue_bytes", self.queue_bytes as u64, 1, MOST_BYTES),
+            ("lazy_flush", self.lazy_flush.as_millis(), 1, longest),
+            ("least_flush", self.least_flush.as_millis(), 0, longest),
+            ("journal_bytes", self.journal_bytes, 0, MOST_BYTES),
+            ("journal_calls", self.journal_calls, 0, MOST_BYTES),
+        ] {
+            if !(least..=most).contains(&value) {
+                return Err(StoreError::Setting { field, value, least, most });
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Default for StoreOptions {
     fn default() -> Self {
         Self {
@@ -42,6 +77,70 @@ impl Default for StoreOptions {
             least_flush: Span::from_millis(0),
             journal_bytes: 256 << 20,
             journal_calls: 100_000,
+            accept_loss: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use haggle_model::Span;
+
+    use super::StoreOptions;
+    use crate::{Faults, Memory, Store, StoreError};
+
+    #[test]
+    fn what_is_of_no_use_is_named_with_its_bounds() {
+        type Change = fn(&mut StoreOptions);
+        let wrong: [(&str, Change); 8] = [
+            ("cache_bytes", |o| o.cache_bytes = 0),
+            ("cache_bytes", |o| o.cache_bytes = u64::MAX),
+            ("queue_bytes", |o| o.queue_bytes = 0),
+            ("queue_bytes", |o| o.queue_bytes = usize::MAX),
+            ("lazy_flush", |o| o.lazy_flush = Span::default()),
+            ("least_flush", |o| o.least_flush = Span::from_mins(61)),
+            ("journal_bytes", |o| o.journal_bytes = u64::MAX),
+            ("journal_calls", |o| o.journal_calls = u64::MAX),
+        ];
+        for (name, change) in wrong {
+            let mut options = StoreOptions::default();
+            change(&mut options);
+            let dir = tempfile::tempdir().unwrap();
+            let opened = Store::open(dir.path(), &options).err();
+            assert!(
+                matches!(&opened, Some(StoreError::Setting { field, .. }) if *field == name),
+                "{opened:?}"
+            );
+            assert_eq!(Store::over(&Memory::new(), &options, &Faults::new()).err(), opened);
+        }
+    }
+
+    #[test]
+    fn the_extremes_work() {
+        let most = super::MOST_BYTES;
+        let small = StoreOptions {
+            cache_bytes: super::LEAST_CACHE,
+            queue_bytes: 1,
+            lazy_flush: Span::from_millis(1),
+            journal_bytes: 0,
+            journal_calls: 0,
+            ..StoreOptions::default()
+        };
+        let large = StoreOptions {
+            cache_bytes: most,
+            queue_bytes: most as usize,
+            lazy_flush: super::LONGEST,
+            journal_bytes: most,
+            journal_calls: most,
+            ..StoreOptions::default()
+        };
+        for options in [small, large] {
+            let dir = tempfile::tempdir().unwrap();
+            let store = Store::open(dir.path(), &options).unwrap();
+            for number in 1..50 {
+                assert_eq!(store.allocate("n"), Ok(number));
+            }
+            store.flush().unwrap();
         }
     }
 }

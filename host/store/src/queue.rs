@@ -34,7 +34,8 @@ struct State {
     waiting: Vec<Submission>,
     bytes: usize,
     closed: bool,
-    poisoned: Option<StoreError>,
+    /// Why nothing is taken for now.
+    refusing: Option<StoreError>,
 }
 
 impl Queue {
@@ -63,7 +64,7 @@ impl Queue {
     ) -> Result<(), StoreError> {
         let mut state = self.lock();
         loop {
-            if let Some(error) = &state.poisoned {
+            if let Some(error) = &state.refusing {
                 return Err(error.clone());
             }
             if state.closed {
@@ -115,11 +116,10 @@ impl Queue {
     }
 
     /// Refuses whatever waits and is submitted from now on.
-    pub(crate) fn poison(&self, cause: &StoreError) {
-        let error = StoreError::Poisoned(cause.to_string());
+    pub(crate) fn refuse(&self, error: &StoreError) {
         let refused = {
             let mut state = self.lock();
-            state.poisoned.get_or_insert_with(|| error.clone());
+            state.refusing = Some(error.clone());
             state.bytes = 0;
             mem::take(&mut state.waiting)
         };
@@ -129,6 +129,31 @@ impl Queue {
                 acknowledge.send(Err(error.clone()));
             }
         }
+    }
+
+    /// Takes batches again.
+    pub(crate) fn accept(&self) {
+        self.lock().refusing = None;
+    }
+
+    /// Why nothing is taken for now, if that is so.
+    pub(crate) fn refusing(&self) -> Option<StoreError> {
+        self.lock().refusing.clone()
+    }
+
+    /// Waits so long, or until the queue is closed; whether it is not.
+    pub(crate) fn pause(&self, pause: Duration) -> bool {
+        let until = Instant::now() + pause;
+        let mut state = self.lock();
+        while !state.closed {
+            let rest = until.saturating_duration_since(Instant::now());
+            if rest.is_zero() {
+                return true;
+            }
+            let waited = self.filled.wait_timeout(state, rest);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        false
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -7,8 +7,8 @@ use std::{
 use haggle_model::{Timestamp, Window};
 
 use crate::{
-    Artefacts, Batch, CallRecord, Commit, Digest, Entry, Faults, JournalSize, Kind, Log, Memory,
-    Receipt, Records, Sample, SeriesKey, StoreError, StoreOptions,
+    Artefacts, Batch, CallRecord, Commit, Digest, Entry, Faults, JournalSize, Kind, Log, Loss,
+    Memory, Receipt, Records, Sample, SeriesKey, StoreError, StoreOptions,
     admission::Admission,
     directory::Directory,
     engine::{Disk, Engine, Failing, MemoryEngine},
@@ -33,7 +33,8 @@ use crate::{
 ///   it runs may be seen in part.
 /// - Logs and the journal show only what is durable, so a number that somebody has read is never given to
 ///   another record.
-/// - After a failed write nothing more is accepted, and reads may show what would not survive a restart.
+/// - After a failed write the store goes back to what is durable. Until it can write again, it refuses writes
+///   ([`Store::trouble`]) and reads go on.
 pub struct Store {
     engine: Arc<dyn Engine>,
     queue: Arc<Queue>,
@@ -43,6 +44,7 @@ pub struct Store {
     /// Where pruning samples goes on.
     pruning: Mutex<Option<Vec<u8>>>,
     artefacts: Artefacts,
+    loss: Option<Loss>,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -59,11 +61,13 @@ pub struct Pruned {
 const ROUND: usize = 1000;
 
 impl Store {
-    /// Opens the data directory, and makes it where it is missing.
+    /// Opens the data directory, and makes it where it is missing. Where the disk is full, one that was open before
+    /// opens for reading, and takes writes once there is room.
     ///
     /// # Errors
-    /// [`StoreError::InUse`], [`StoreError::NotPrivate`], [`StoreError::NewerSchema`],
-    /// [`StoreError::OlderSchema`], [`StoreError::Corrupt`] or [`StoreError::Io`].
+    /// [`StoreError::Setting`], [`StoreError::InUse`], [`StoreError::NotPrivate`], [`StoreError::NewerSchema`],
+    /// [`StoreError::OlderSchema`], [`StoreError::Lost`], [`StoreError::Corrupt`], [`StoreError::Full`] or
+    /// [`StoreError::Io`].
     pub fn open(dir: &Path, options: &StoreOptions) -> Result<Self, StoreError> {
         let (engine, artefacts) = on_disk(dir, options)?;
         Self::start(Arc::new(engine), artefacts, options)
@@ -94,12 +98,13 @@ impl Store {
     /// what was flushed.
     ///
     /// # Errors
-    /// [`StoreError::InUse`] while another store has that memory.
+    /// [`StoreError::Setting`], and [`StoreError::InUse`] while another store has that memory.
     pub fn over(
         memory: &Memory,
         options: &StoreOptions,
         faults: &Faults,
     ) -> Result<Self, StoreError> {
+        options.check()?;
         let engine = Failing::new(MemoryEngine::open(memory)?, faults.clone());
         Self::start(Arc::new(engine), Artefacts::in_memory(memory.clone()), options)
     }
@@ -109,6 +114,7 @@ impl Store {
         artefacts: Artefacts,
         options: &StoreOptions,
     ) -> Result<Self, StoreError> {
+        let loss = engine.loss();
         let queue = Arc::new(Queue::new(options.queue_bytes));
         let marks = Arc::new(Marks::default());
         let writer = Writer::new(engine.clone(), queue.clone(), marks.clone(), options)?;
@@ -124,6 +130,7 @@ impl Store {
             admission: Admission::default(),
             pruning: Mutex::default(),
             artefacts,
+            loss,
             writer: Some(writer),
         })
     }
@@ -146,7 +153,7 @@ impl Store {
     /// [`StoreOptions::lazy_flush`]. What the batch itself does wrong is only logged.
     ///
     /// # Errors
-    /// [`StoreError::Poisoned`] after a failed write.
+    /// [`StoreError::Full`] or [`StoreError::Unavailable`] while nothing can be written.
     pub fn commit_lazy(&self, batch: Batch) -> Result<(), StoreError> {
         self.queue.submit(batch, None)
     }
@@ -322,6 +329,18 @@ impl Store {
         self.sequences.allocate(&*self.engine, &self.queue, sequence)
     }
 
+    /// Why no writes are taken for now, if that is so. The store tries again by itself.
+    #[must_use]
+    pub fn trouble(&self) -> Option<StoreError> {
+        self.queue.refusing()
+    }
+
+    /// The acknowledged writes that were missing when the store was opened, where their loss was accepted.
+    #[must_use]
+    pub const fn loss(&self) -> Option<&Loss> {
+        self.loss.as_ref()
+    }
+
     /// The uploaded components.
     #[must_use]
     pub const fn artefacts(&self) -> &Artefacts {
@@ -344,6 +363,7 @@ impl Store {
 }
 
 fn on_disk(dir: &Path, options: &StoreOptions) -> Result<(Disk, Artefacts), StoreError> {
+    options.check()?;
     let directory = Directory::open(dir)?;
     let artefacts = Artefacts::open(&directory.path().join("artefacts"))?;
     Ok((Disk::open(directory, options)?, artefacts))

@@ -31,6 +31,9 @@ pub(crate) struct Serve {
     /// A configuration file in YAML
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Start although acknowledged writes are lost; a copy of the damaged state is kept
+    #[arg(long)]
+    accept_loss: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -114,6 +117,7 @@ impl Serve {
         if let Some(data) = &self.data {
             settings.data.clone_from(data);
         }
+        settings.accept_loss = self.accept_loss;
         Ok(settings)
     }
 }
@@ -140,6 +144,7 @@ mod tests {
             listen: Some("127.0.0.1:2".parse().unwrap()),
             data: None,
             config: Some(file.path().to_owned()),
+            accept_loss: false,
         };
         let settings = serve.settings().unwrap();
         assert_eq!((settings.listen.port(), settings.data.to_str()), (2, Some("/a")));

@@ -3,31 +3,54 @@
 //! - its flush stops short of the device on Linux ([`Durability`]);
 //! - it reports some damage by panicking, which becomes an error here;
 //! - its lock outlives the handle until its worker threads have ended;
-//! - values that do not fit a page go to files that are neither synced nor ever deleted (see `pages`).
+//! - values that do not fit a page go to files that are neither synced nor ever deleted (see `pages`);
+//! - after the first failed write it refuses everything that touches the disk until it is opened again, and
+//!   reads show what was refused;
+//! - to be opened it needs room for a snapshot of itself (see `reserve`);
+//! - it drops silently what it cannot read of its log (see `log_file`).
 
 use std::{
     fs::File,
     ops::Bound,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError, RwLock},
     thread,
     time::Duration,
 };
 
 use sled::Db;
 
-use super::{Engine, Pair, Pairs, Writes};
-use crate::{Durability, StoreError, StoreOptions, directory::Directory};
+use super::{
+    Engine, Pair, Pairs, Writes, log_file,
+    reserve::Reserve,
+    watermark::{Mark, Watermark},
+};
+use crate::{Durability, Loss, StoreError, StoreOptions, commit_number, directory::Directory};
 
 /// sled in a data directory.
 pub(crate) struct Disk {
-    // In the order in which they have to be dropped.
+    /// Nothing where it could not be opened again.
+    open: RwLock<Option<Open>>,
+    config: sled::Config,
+    durability: Durability,
+    path: PathBuf,
+    reserve: Reserve,
+    watermark: Mutex<Watermark>,
+    loss: Option<Loss>,
+    // The last to be dropped: it has the lock.
+    directory: Directory,
+}
+
+/// sled, open.
+struct Open {
     db: Db,
     /// A second handle of sled's file, for syncing it.
     file: Option<File>,
-    path: PathBuf,
-    directory: Directory,
 }
+
+/// So many pairs are read at once at most while iterating.
+const MOST_AT_ONCE: usize = 128;
 
 impl Disk {
     pub(crate) fn open(directory: Directory, options: &StoreOptions) -> Result<Self, StoreError> {
@@ -38,41 +61,165 @@ impl Disk {
             .mode(sled::Mode::LowSpace)
             // The flushing is ours, but this thread also reclaims space.
             .flush_every_ms(Some(1000));
-        let db = open_patiently(&config, &path)?;
-        let file = match options.durability {
-            Durability::ProcessCrash => None,
-            Durability::PowerLoss => {
-                let file = path.join("db");
-                Some(File::open(&file).map_err(|e| StoreError::io("open", &file, &e))?)
-            }
+        let mut disk = Self {
+            open: RwLock::default(),
+            config,
+            durability: options.durability,
+            reserve: Reserve::new(directory.path(), &path),
+            watermark: Mutex::new(Watermark::open(directory.path())),
+            path,
+            loss: None,
+            directory,
         };
-        let disk = Self { db, file, path, directory };
+        if let Some(mut loss) = disk.foretold()? {
+            if !options.accept_loss {
+                return Err(loss.into());
+            }
+            loss.kept = Some(disk.directory.keep_damaged()?);
+            tracing::error!("{} has lost acknowledged writes: {}", loss.dir.display(), loss.what());
+            disk.note(Mark { acknowledged: loss.found, opened_with: loss.found })?;
+            disk.loss = Some(loss);
+        }
+        let open = disk.opened()?;
+        disk.open = RwLock::new(Some(open));
         disk.directory.check(&disk)?;
+        disk.settle(options.accept_loss)?;
         Ok(disk)
     }
 
-    fn guard<T>(&self, call: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreError> {
-        guard(&self.path, call)
+    /// The loss that sled would not notice. Without any, notes what sled's next snapshot will include.
+    fn foretold(&self) -> Result<Option<Loss>, StoreError> {
+        self.directory.remove_unfinished_snapshots()?;
+        if !self.path.exists() {
+            // That it is gone is found afterwards, and said better.
+            return Ok(None);
+        }
+        let findings = log_file::inspect(&self.path)
+            .map_err(|e| StoreError::io("read", &self.path.join("db"), &e))?;
+        let mark = self.watermark().mark();
+        let Mark { acknowledged, opened_with } = mark.unwrap_or_default();
+        let found = findings.last_write.unwrap_or(opened_with);
+        if found >= acknowledged && findings.damage.is_none() {
+            if mark.is_some() {
+                self.note(Mark { acknowledged, opened_with: found })?;
+            }
+            return Ok(None);
+        }
+        let cut = || format!("the log cannot be read from {} on", findings.end);
+        let damage = findings.damage.clone().or_else(|| (!findings.end.is_empty()).then(cut));
+        Ok(Some(self.lost(acknowledged, found, damage)))
+    }
+
+    fn lost(&self, acknowledged: u64, found: u64, damage: Option<String>) -> Loss {
+        let dir = self.directory.path().to_owned();
+        Loss { dir, acknowledged, found, damage, kept: None }
+    }
+
+    /// Compares what was acknowledged with what sled has, now that it is open.
+    fn settle(&mut self, accept_loss: bool) -> Result<(), StoreError> {
+        let found = self.write_number()?;
+        let acknowledged = self.acknowledged().unwrap_or(0);
+        if found < acknowledged && self.loss.is_none() {
+            let loss = self.lost(acknowledged, found, None);
+            if !accept_loss {
+                return Err(loss.into());
+            }
+            self.loss = Some(loss);
+        }
+        if let Some(loss) = &mut self.loss {
+            loss.found = found;
+        }
+        self.note(Mark { acknowledged: found, opened_with: found })
+    }
+
+    fn note(&self, mark: Mark) -> Result<(), StoreError> {
+        match self.watermark().write(mark) {
+            // It takes no room but for the first time, and then there is nothing to be noted yet.
+            Err(error) if !error.is_temporary() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn write_number(&self) -> Result<u64, StoreError> {
+        let number = self.get(commit_number::KEY)?;
+        Ok(number.and_then(|value| commit_number::decode(&value)).unwrap_or(0))
+    }
+
+    fn watermark(&self) -> MutexGuard<'_, Watermark> {
+        self.watermark.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens sled; where the disk is full, in the room that is reserved.
+    fn opened(&self) -> Result<Open, StoreError> {
+        match self.try_to_open() {
+            Err(StoreError::Full { .. }) if self.reserve.release() => {
+                let path = self.path.display();
+                tracing::warn!(%path, "the disk is full: the store opens in the room that it has reserved");
+                self.try_to_open()
+            }
+            other => other,
+        }
+    }
+
+    fn try_to_open(&self) -> Result<Open, StoreError> {
+        self.directory.remove_unfinished_snapshots()?;
+        let db = open_patiently(&self.config, &self.path)?;
+        let file = match self.durability {
+            Durability::ProcessCrash => None,
+            Durability::PowerLoss => {
+                let file = self.path.join("db");
+                Some(File::open(&file).map_err(|e| StoreError::io("open", &file, &e))?)
+            }
+        };
+        Ok(Open { db, file })
+    }
+
+    fn guard<T>(&self, call: impl FnOnce(&Open) -> sled::Result<T>) -> Result<T, StoreError> {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        let closed = || StoreError::Unavailable("its files cannot be opened again".to_owned());
+        let open = open.as_ref().ok_or_else(closed)?;
+        guard(&self.path, || call(open))
+    }
+
+    /// Up to `most` pairs between `from` and `to`.
+    fn pairs(
+        &self,
+        from: Bound<Vec<u8>>,
+        to: Vec<u8>,
+        most: usize,
+    ) -> Result<Vec<Pair>, StoreError> {
+        self.guard(|open| {
+            let pairs = open.db.range((from, Bound::Excluded(to))).take(most);
+            pairs.map(|pair| pair.map(|(key, value)| (key.to_vec(), value.to_vec()))).collect()
+        })
     }
 }
 
 impl Engine for Disk {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.guard(|| self.db.get(key))?.map(|value| value.to_vec()))
+        Ok(self.guard(|open| open.db.get(key))?.map(|value| value.to_vec()))
     }
 
+    // In pieces, so that whoever iterates does not keep sled from being opened again. The first are small: many
+    // look at the first pair only.
     fn range(&self, from: Vec<u8>, to: Vec<u8>) -> Pairs<'_> {
-        let mut records =
-            (from < to).then(|| self.db.range((Bound::Included(from), Bound::Excluded(to))));
+        let mut next = (from < to).then_some(Bound::Included(from));
+        let mut size = 1;
+        let mut piece = Vec::new().into_iter();
         Box::new(std::iter::from_fn(move || {
-            let next = self.guard(|| records.as_mut().and_then(Iterator::next).transpose());
-            match next {
-                Ok(pair) => pair.map(|(key, value)| Ok((key.to_vec(), value.to_vec()))),
-                Err(error) => {
-                    records = None;
-                    Some(Err(error))
-                }
+            if let Some(pair) = piece.next() {
+                return Some(Ok(pair));
             }
+            let pairs = match self.pairs(next.take()?, to.clone(), size) {
+                Ok(pairs) => pairs,
+                Err(error) => return Some(Err(error)),
+            };
+            if pairs.len() == size {
+                next = pairs.last().map(|(key, _)| Bound::Excluded(key.clone()));
+            }
+            size = (size * 2).min(MOST_AT_ONCE);
+            piece = pairs.into_iter();
+            piece.next().map(Ok)
         }))
     }
 
@@ -80,8 +227,8 @@ impl Engine for Disk {
         if from > to {
             return Ok(None);
         }
-        let last =
-            self.guard(|| self.db.range(from.to_vec()..=to.to_vec()).next_back().transpose());
+        let range = from.to_vec()..=to.to_vec();
+        let last = self.guard(|open| open.db.range(range).next_back().transpose());
         Ok(last?.map(|(key, value)| (key.to_vec(), value.to_vec())))
     }
 
@@ -93,28 +240,56 @@ impl Engine for Disk {
                 None => batch.remove(key),
             }
         }
-        self.guard(|| self.db.apply_batch(batch))
+        self.guard(|open| open.db.apply_batch(batch))
     }
 
     fn flush(&self) -> Result<(), StoreError> {
-        self.guard(|| self.db.flush())?;
-        match &self.file {
-            Some(file) => {
-                file.sync_data().map_err(|e| StoreError::io("sync", &self.path.join("db"), &e))
-            }
-            None => Ok(()),
+        self.guard(|open| {
+            open.db.flush()?;
+            Ok(open.file.as_ref().map_or(Ok(()), File::sync_data)?)
+        })
+    }
+
+    fn reopen(&self) -> Result<(), StoreError> {
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        // Ends its threads and gives up its lock.
+        drop(open.take());
+        if let Some(loss) = self.foretold()? {
+            return Err(loss.into());
         }
+        *open = Some(self.opened()?);
+        drop(open);
+        let (found, acknowledged) = (self.write_number()?, self.acknowledged().unwrap_or(0));
+        if found < acknowledged {
+            return Err(self.lost(acknowledged, found, None).into());
+        }
+        self.note(Mark { acknowledged, opened_with: found })
+    }
+
+    fn check_room(&self) -> Result<(), StoreError> {
+        self.reserve.hold()
+    }
+
+    fn acknowledge(&self, number: u64) -> Result<(), StoreError> {
+        let mut watermark = self.watermark();
+        let opened_with = watermark.mark().unwrap_or_default().opened_with;
+        watermark.write(Mark { acknowledged: number, opened_with })
+    }
+
+    fn acknowledged(&self) -> Option<u64> {
+        self.watermark().mark().map(|mark| mark.acknowledged)
+    }
+
+    fn loss(&self) -> Option<Loss> {
+        self.loss.clone()
     }
 
     fn size(&self) -> Result<u64, StoreError> {
-        self.guard(|| self.db.size_on_disk())
+        self.guard(|open| open.db.size_on_disk())
     }
 }
 
-pub(crate) fn open_patiently(
-    config: &sled::Config,
-    path: &std::path::Path,
-) -> Result<Db, StoreError> {
+pub(crate) fn open_patiently(config: &sled::Config, path: &Path) -> Result<Db, StoreError> {
     const ATTEMPTS: usize = 200;
     // We hold the directory's own lock, so whoever still holds sled's is a worker thread of a store that
     // this process has just closed.
@@ -129,10 +304,7 @@ pub(crate) fn open_patiently(
     guard(path, || config.open())
 }
 
-fn guard<T>(
-    path: &std::path::Path,
-    call: impl FnOnce() -> sled::Result<T>,
-) -> Result<T, StoreError> {
+fn guard<T>(path: &Path, call: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreError> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(sled::Error::Io(e))) => Err(StoreError::io("access", path, &e)),

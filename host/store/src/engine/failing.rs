@@ -1,10 +1,11 @@
 use std::{
+    io::ErrorKind,
     path::Path,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
 use super::{Engine, Pair, Pairs, Writes};
-use crate::StoreError;
+use crate::{Loss, StoreError};
 
 /// Faults to be injected into a store, for tests and simulation; a handle, cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,12 @@ struct Plan {
     /// Which one from now on fails, and all after it; 1 is the next.
     apply: Option<u64>,
     flush: Option<u64>,
+    /// Whether the next flush fails.
+    once: bool,
+    /// Whether a flush that fails has flushed all the same.
+    landing: bool,
+    /// Whether it cannot be opened again either.
+    shut: bool,
     held: bool,
     /// How many flushes wait because they are held.
     waiting: u64,
@@ -47,6 +54,27 @@ impl Faults {
     /// Lets the `nth` flush from now on fail (1 is the next) and all after it.
     pub fn fail_flush(&self, nth: u64) {
         self.plan().flush = Some(nth);
+    }
+
+    /// Lets the next flush fail, and none after it.
+    pub fn fail_flush_once(&self) {
+        self.plan().once = true;
+    }
+
+    /// Lets flushes that fail reach the disk all the same, as when only their answer is lost.
+    pub fn land_failed_flushes(&self) {
+        self.plan().landing = true;
+    }
+
+    /// Lets every attempt to open the engine again fail, as long as there are faults.
+    pub fn fail_reopen(&self) {
+        self.plan().shut = true;
+    }
+
+    /// Ends all faults; flushes that are held stay so.
+    pub fn heal(&self) {
+        let mut plan = self.plan();
+        *plan = Plan { held: plan.held, waiting: plan.waiting, ..Plan::default() };
     }
 
     /// Lets flushes wait, as on a disk that hangs, until [`Faults::release_flushes`].
@@ -80,18 +108,22 @@ impl Faults {
             plan = self.0.changed.wait(plan).unwrap_or_else(PoisonError::into_inner);
         }
         plan.waiting -= 1;
+        if std::mem::take(&mut plan.once) {
+            return Err(full("flush"));
+        }
         due(&mut plan.flush, "flush")
     }
+}
+
+fn full(action: &'static str) -> StoreError {
+    StoreError::io(action, Path::new("(injected)"), &ErrorKind::StorageFull.into())
 }
 
 /// Counts down, and fails from 1 on.
 fn due(left: &mut Option<u64>, action: &'static str) -> Result<(), StoreError> {
     match left {
         None => Ok(()),
-        Some(0 | 1) => {
-            let error = std::io::Error::other("no space left (injected)");
-            Err(StoreError::io(action, Path::new("(injected)"), &error))
-        }
+        Some(0 | 1) => Err(full(action)),
         Some(left) => {
             *left -= 1;
             Ok(())
@@ -124,8 +156,41 @@ impl<E: Engine> Engine for Failing<E> {
     }
 
     fn flush(&self) -> Result<(), StoreError> {
-        self.faults.flush()?;
+        let flushed = self.faults.flush();
+        if flushed.is_err() && self.faults.plan().landing {
+            self.engine.flush()?;
+        }
+        flushed?;
         self.engine.flush()
+    }
+
+    fn reopen(&self) -> Result<(), StoreError> {
+        if self.faults.plan().shut {
+            return Err(full("open"));
+        }
+        self.engine.reopen()
+    }
+
+    fn check_room(&self) -> Result<(), StoreError> {
+        let plan = self.faults.plan();
+        let fails = |left: Option<u64>| left.is_some_and(|left| left <= 1);
+        if fails(plan.apply) || fails(plan.flush) {
+            return Err(full("write"));
+        }
+        drop(plan);
+        self.engine.check_room()
+    }
+
+    fn acknowledge(&self, number: u64) -> Result<(), StoreError> {
+        self.engine.acknowledge(number)
+    }
+
+    fn acknowledged(&self) -> Option<u64> {
+        self.engine.acknowledged()
+    }
+
+    fn loss(&self) -> Option<Loss> {
+        self.engine.loss()
     }
 
     fn size(&self) -> Result<u64, StoreError> {

@@ -31,6 +31,7 @@ struct State {
     bytes: u64,
     /// What stood there before the writes that are not flushed, in their order.
     undo: Writes,
+    acknowledged: Option<u64>,
 }
 
 /// A store's hold on its memory.
@@ -136,6 +137,24 @@ impl Engine for MemoryEngine {
     fn flush(&self) -> Result<(), StoreError> {
         self.0.state().undo.clear();
         Ok(())
+    }
+
+    fn reopen(&self) -> Result<(), StoreError> {
+        self.0.state().crash();
+        Ok(())
+    }
+
+    fn check_room(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn acknowledge(&self, number: u64) -> Result<(), StoreError> {
+        self.0.state().acknowledged = Some(number);
+        Ok(())
+    }
+
+    fn acknowledged(&self) -> Option<u64> {
+        self.0.state().acknowledged
     }
 
     fn size(&self) -> Result<u64, StoreError> {

@@ -132,49 +132,6 @@ fn a_batch_that_fails_leaves_the_others_of_its_group_alone() {
 }
 
 #[test]
-fn a_failed_flush_fails_the_whole_group_and_all_that_follows() {
-    let (memory, faults) = (Memory::new(), Faults::new());
-    let store = Store::over(&memory, &StoreOptions::default(), &faults).unwrap();
-    store.commit_wait(one_decision()).unwrap();
-    faults.fail_flush(1);
-    faults.hold_flushes();
-    // The first of them is on its way, the others wait for the next group.
-    let first = store.commit(one_decision());
-    faults.wait_for_held_flush();
-    let group: Vec<_> = (0..10).map(|_| store.commit(one_decision())).collect();
-    faults.release_flushes();
-    assert!(matches!(first.wait(), Err(StoreError::Io { .. })));
-    for commit in group {
-        assert!(
-            matches!(commit.wait(), Err(StoreError::Poisoned(cause)) if cause.contains("no space"))
-        );
-    }
-    assert!(matches!(store.commit_lazy(one_decision()), Err(StoreError::Poisoned(_))));
-    assert_eq!(store.last_number::<Decisions>(), 1, "nothing of it is shown");
-    assert!(matches!(
-        Store::over(&memory, &StoreOptions::default(), &faults),
-        Err(StoreError::InUse(_))
-    ));
-    drop(store);
-    let store = Store::over(&memory, &StoreOptions::default(), &Faults::new()).unwrap();
-    assert_eq!(store.records::<Decisions>(0).unwrap().count(), 1);
-    assert_eq!(store.commit_wait(one_decision()).unwrap().sequences, [2]);
-}
-
-#[test]
-fn a_failed_write_on_disk_leaves_what_was_acknowledged() {
-    let dir = tempfile::tempdir().unwrap();
-    let faults = Faults::new();
-    let store = Store::open_failing(dir.path(), &StoreOptions::default(), &faults).unwrap();
-    faults.fail_apply(2);
-    store.commit_wait(one_decision()).unwrap();
-    let failed = store.commit_wait(one_decision());
-    assert!(matches!(failed, Err(StoreError::Io { action: "write", .. })), "{failed:?}");
-    drop(store);
-    assert_eq!(open(dir.path()).last_number::<Decisions>(), 1);
-}
-
-#[test]
 fn a_commit_calls_back_once_it_is_durable_or_will_never_be() {
     let faults = Faults::new();
     let store = Store::over(&Memory::new(), &StoreOptions::default(), &faults).unwrap();
@@ -197,7 +154,7 @@ fn a_commit_calls_back_once_it_is_durable_or_will_never_be() {
         thread::yield_now();
     }
     store.commit(one_decision()).then(tell(&sender));
-    assert!(matches!(receiver.recv().unwrap(), Err(StoreError::Poisoned(_))));
+    assert!(matches!(receiver.recv().unwrap(), Err(StoreError::Full { .. })));
     drop(store);
     assert!(receiver.try_recv().is_err(), "each is called once");
 }

@@ -121,7 +121,10 @@ fn damaged_files_are_errors_not_panics() {
             match read {
                 Ok(records) => assert!(records.len() <= 200),
                 Err(
-                    StoreError::Corrupt { .. } | StoreError::Io { .. } | StoreError::Unreadable(_),
+                    StoreError::Corrupt { .. }
+                    | StoreError::Io { .. }
+                    | StoreError::Lost(_)
+                    | StoreError::Unreadable(_),
                 ) => noticed += 1,
                 Err(other) => panic!("{other}"),
             }

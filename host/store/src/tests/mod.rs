@@ -2,6 +2,8 @@ mod commits;
 mod damage;
 mod identity;
 mod journal;
+mod loss;
+mod outage;
 mod records;
 mod retention;
 mod samples;
