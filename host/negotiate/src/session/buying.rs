@@ -7,7 +7,7 @@ use imbl::OrdMap;
 
 use super::{MessageId, Output, Session, State};
 use crate::{
-    Bid, Context, InventoryUnit, Party, Request, ScoredBid, Spread, Standing, admit,
+    Bid, Context, Inventory, InventoryUnit, Party, Request, ScoredBid, Spread, Standing, admit,
     leased_replicas, room,
 };
 
@@ -24,7 +24,8 @@ pub(super) struct Buying {
 #[derive(Clone, Debug)]
 pub(super) struct Purchase {
     pub(super) request: Request,
-    pub(super) inventory: Arc<[InventoryUnit]>,
+    /// By provider; nobody has nothing.
+    pub(super) inventory: Arc<BTreeMap<Name, Inventory>>,
     /// Of admitted bids; the scores come with the ranking.
     pub(super) bids: Vec<ScoredBid>,
     /// Replicas that its present leases place throughout the window.
@@ -37,6 +38,13 @@ pub(super) struct Purchase {
 
 /// The most bids of one provider that are looked at.
 const MOST_BIDS: usize = 100;
+
+impl Purchase {
+    /// What was found of everybody.
+    pub(super) fn units(&self) -> impl Iterator<Item = &InventoryUnit> {
+        self.inventory.values().flat_map(|units| units.iter())
+    }
+}
 
 impl Buying {
     pub(super) fn bids_due(&self, message: MessageId) -> bool {
@@ -56,13 +64,10 @@ impl Session {
             names.filter_map(|name| self.purchase(&self.firm, name, self.fraction, cx)).collect();
         let mut buying = Buying { purchases: Vec::new(), due: OrdMap::new(), ranking: false };
         for purchase in wanted {
-            let mut providers: BTreeMap<Name, Vec<InventoryUnit>> = BTreeMap::new();
-            for unit in &*purchase.inventory {
-                providers.entry(unit.provider.clone()).or_default().push(unit.clone());
-            }
-            for (provider, inventory) in providers {
+            for (provider, inventory) in purchase.inventory.iter() {
                 let message = self.next_message();
                 buying.due.insert(message, (buying.purchases.len(), provider.clone()));
+                let (provider, inventory) = (provider.clone(), inventory.clone());
                 let request = purchase.request.clone();
                 out.push(Output::CallForBids { message, provider, request, inventory });
             }
@@ -105,20 +110,21 @@ impl Session {
             location: standing.service.location.clone().filter(|_| !self.terms.anywhere),
             gpu_type: standing.service.gpu_type.clone(),
         };
-        let inventory = self.inventory(&request, cx).into();
+        let inventory = Arc::new(self.inventory(&request, cx));
         let (bids, troubles) = (Vec::new(), Vec::new());
         Some(Purchase { request, inventory, bids, leased, beside, troubles })
     }
 
     /// The units on which at least one replica has room, as the buyer sees them: what it holds of them
     /// itself counts as free where it would be replaced.
-    fn inventory(&self, request: &Request, cx: &Context<'_>) -> Vec<InventoryUnit> {
-        let mut inventory = Vec::new();
+    fn inventory(&self, request: &Request, cx: &Context<'_>) -> BTreeMap<Name, Inventory> {
+        let mut inventory: BTreeMap<Name, Inventory> = BTreeMap::new();
         let replaced = self.replaced_replicas(&request.service, cx);
         for provider in cx.world.providers() {
             if request.location.as_ref().is_some_and(|wanted| *wanted != provider.location) {
                 continue;
             }
+            let mut units = Vec::new();
             for unit in &provider.units {
                 if request.gpu_type.is_some() && request.gpu_type != unit.gpu_type {
                     continue;
@@ -135,14 +141,17 @@ impl Session {
                     free,
                 };
                 if room(&unit, &request.resources) > 0 {
-                    inventory.push(unit);
+                    units.push(unit);
                 }
+            }
+            if !units.is_empty() {
+                inventory.insert(provider.name.clone(), units.into());
             }
         }
         // Who did not keep its word is asked again only where nobody else has anything.
-        let kept = |unit: &InventoryUnit| !self.unreliable.contains(&unit.provider);
-        if inventory.iter().any(kept) {
-            inventory.retain(kept);
+        let kept = |provider: &Name| !self.unreliable.contains(provider);
+        if inventory.keys().any(kept) {
+            inventory.retain(|provider, _| kept(provider));
         }
         inventory
     }
@@ -167,9 +176,8 @@ impl Session {
                         self.fault(message, party(), text, out);
                         bids.truncate(MOST_BIDS);
                     }
-                    let mut stock = purchase.inventory.to_vec();
-                    stock.retain(|unit| unit.provider == provider);
-                    let (admitted, refused) = admit(&purchase.request, bids, &stock);
+                    let stock = purchase.inventory.get(&provider).map_or(&[][..], |all| all);
+                    let (admitted, refused) = admit(&purchase.request, bids, stock);
                     let unscored = |bid| ScoredBid { bid, score: 0.0 };
                     purchase.bids.extend(admitted.into_iter().map(unscored));
                     for refused in refused {

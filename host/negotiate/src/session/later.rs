@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use haggle_model::{Lease, LeaseId, Owner, Span, Timestamp, Window};
 
-use super::{Session, buying::Purchase};
+use super::{Session, buying::Purchase, placing::Offered};
 use crate::{Bid, Context, Guarantees, InventoryUnit, Request, ScoredBid, room};
 
 /// How often it is looked at most whether what several services buy fits beside each other: about as often
@@ -61,8 +61,8 @@ impl Session {
         let mut purchases: Vec<Arc<Purchase>> =
             names.filter_map(|name| self.purchase(core, name, whole, cx)).map(Arc::new).collect();
         let fits = |purchase: &Arc<Purchase>| {
-            let Purchase { request, inventory, leased, beside, .. } = &**purchase;
-            let rooms = inventory.iter().map(|unit| room(unit, &request.resources));
+            let Purchase { request, leased, beside, .. } = &**purchase;
+            let rooms = purchase.units().map(|unit| room(unit, &request.resources));
             let most = rooms.fold(*beside, u32::saturating_add).max(*leased);
             most >= self.least(core, &request.service, whole, cx)
         };
@@ -74,11 +74,12 @@ impl Session {
         }
         *placed += 1;
         for purchase in &mut purchases {
-            let Purchase { request, inventory, bids, .. } = Arc::make_mut(purchase);
-            request.budget_per_hour = None;
-            *bids = inventory.iter().map(|unit| all_of(unit, request)).collect();
+            let purchase = Arc::make_mut(purchase);
+            purchase.request.budget_per_hour = None;
+            purchase.bids = purchase.units().map(|unit| all_of(unit, &purchase.request)).collect();
         }
-        let placements = self.place(core, &purchases, whole, cx);
+        let offered: Vec<Offered<'_>> = purchases.iter().map(|p| Offered::new(p)).collect();
+        let placements = self.place(core, &offered, whole, cx);
         purchases.iter().all(|purchase| self.is_enough(core, purchase, &placements, whole, cx))
     }
 }
