@@ -25,6 +25,7 @@ mod error;
 mod event;
 mod input;
 mod leasing;
+mod opening;
 mod plugins;
 mod reclaim;
 mod reconcile;

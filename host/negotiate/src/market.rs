@@ -84,6 +84,12 @@ pub fn room(unit: &InventoryUnit, replica: &Quantities) -> u32 {
     whole.min(pooled(&unit.free, replica))
 }
 
+/// The most bids of one provider for one request: one for each unit that it has on offer, and more where
+/// those are few.
+pub(crate) fn most_bids(units: usize) -> usize {
+    units.max(100)
+}
+
 /// How many replicas of these resources fit into a pool.
 fn pooled(free: &Quantities, replica: &Quantities) -> u32 {
     let fits = replica

@@ -8,7 +8,7 @@ use imbl::OrdMap;
 use super::{MessageId, Output, Session, State};
 use crate::{
     Bid, Context, Inventory, InventoryUnit, Party, Request, ScoredBid, Spread, Standing, admit,
-    leased_replicas, room,
+    leased_replicas, market::most_bids, room,
 };
 
 /// Bids or scores are waited for.
@@ -36,8 +36,8 @@ pub(super) struct Purchase {
     pub(super) troubles: Vec<String>,
 }
 
-/// The most bids of one provider that are looked at.
-const MOST_BIDS: usize = 100;
+/// So many units are looked at in one round, by all services that buy.
+const MOST_UNITS: usize = 400_000;
 
 impl Purchase {
     /// What was found of everybody.
@@ -59,9 +59,15 @@ impl Buying {
 impl Session {
     /// Calls for bids for every service that needs more replicas than it has leased.
     pub(super) fn call_for_bids(&mut self, cx: &Context<'_>, out: &mut Vec<Output>) -> State {
-        let names = self.firm.shares().keys();
-        let wanted: Vec<Purchase> =
-            names.filter_map(|name| self.purchase(&self.firm, name, self.fraction, cx)).collect();
+        let Some(wanted) = self.purchases(&self.firm, self.fraction, cx) else {
+            let services = self.firm.shares().len();
+            let root = self.demand.requester.clone();
+            let text = format!(
+                "the {services} services that take part would look at more than {MOST_UNITS} units together, which is the most of one negotiation: describe units that are alike as one with a `count`"
+            );
+            self.reason(&root, text);
+            return self.fail(out);
+        };
         let mut buying = Buying { purchases: Vec::new(), due: OrdMap::new(), ranking: false };
         for purchase in wanted {
             for (provider, inventory) in purchase.inventory.iter() {
@@ -79,6 +85,26 @@ impl Session {
     /// Whether the replicas of a service take up something that somebody provides.
     pub(super) fn is_metered(standing: &Standing, cx: &Context<'_>) -> bool {
         !standing.service.replica.uses.is_zero() && !cx.world.providers().is_empty()
+    }
+
+    /// What all services buy to carry their parts of that fraction; none where they would look at too many
+    /// units.
+    pub(super) fn purchases(
+        &self,
+        spread: &Spread,
+        fraction: f64,
+        cx: &Context<'_>,
+    ) -> Option<Vec<Purchase>> {
+        let (mut all, mut units) = (Vec::new(), 0);
+        for name in spread.shares().keys() {
+            let Some(purchase) = self.purchase(spread, name, fraction, cx) else { continue };
+            units += purchase.units().count();
+            if units > MOST_UNITS {
+                return None;
+            }
+            all.push(purchase);
+        }
+        Some(all)
     }
 
     /// What a service buys to carry its part of that fraction; none where it has enough.
@@ -171,12 +197,13 @@ impl Session {
         if let Some(purchase) = buying.purchases.get_mut(place).map(Arc::make_mut) {
             match bids {
                 Ok(mut bids) => {
-                    if bids.len() > MOST_BIDS {
-                        let text = format!("{} bids; only {MOST_BIDS} are looked at", bids.len());
-                        self.fault(message, party(), text, out);
-                        bids.truncate(MOST_BIDS);
-                    }
                     let stock = purchase.inventory.get(&provider).map_or(&[][..], |all| all);
+                    let most = most_bids(stock.len());
+                    if bids.len() > most {
+                        let text = format!("{} bids; only {most} are looked at", bids.len());
+                        self.fault(message, party(), text, out);
+                        bids.truncate(most);
+                    }
                     let (admitted, refused) = admit(&purchase.request, bids, stock);
                     let unscored = |bid| ScoredBid { bid, score: 0.0 };
                     purchase.bids.extend(admitted.into_iter().map(unscored));

@@ -11,6 +11,9 @@ use crate::{Bid, Context, Guarantees, InventoryUnit, Request, ScoredBid, room};
 /// as a round does that looks for the largest fraction. A round finds out the same.
 const MOST_PLACED: usize = 30;
 
+/// So many units are looked at in search of a later moment: what lies beyond is not found.
+const MOST_LOOKED_AT: usize = 1_000_000;
+
 impl Session {
     /// The next moment at which a lease ends that is in the way, and at which all that is needed would be
     /// free as far as the ledger knows: promises of services, and units for the replicas to be added.
@@ -25,11 +28,11 @@ impl Session {
             .filter(|end| *end > before.start && *end <= latest)
             .collect();
         let length = self.terms.wanted.length();
-        let mut placed = 0;
+        let (mut placed, mut looked_at) = (0, 0);
         let start = ends.into_iter().find(|start| {
             // What is asked about the ledger is asked about the demand's window.
             self.demand.window = Window::new(*start, length);
-            self.services_are_free(cx) && self.units_are_free(&mut placed, cx)
+            self.services_are_free(cx) && self.units_are_free(&mut placed, &mut looked_at, cx)
         });
         self.demand.window = before;
         start
@@ -55,11 +58,14 @@ impl Session {
 
     /// Whether there is room for the replicas that must be bought, whatever they cost: for those of each
     /// service, and then for all of them beside each other.
-    fn units_are_free(&self, placed: &mut usize, cx: &Context<'_>) -> bool {
+    fn units_are_free(&self, placed: &mut usize, looked_at: &mut usize, cx: &Context<'_>) -> bool {
+        if *looked_at > MOST_LOOKED_AT {
+            return false;
+        }
         let (core, whole) = (&self.core, self.terms.whole);
-        let names = core.shares().keys();
-        let mut purchases: Vec<Arc<Purchase>> =
-            names.filter_map(|name| self.purchase(core, name, whole, cx)).map(Arc::new).collect();
+        let Some(purchases) = self.purchases(core, whole, cx) else { return false };
+        *looked_at += purchases.iter().map(|p| p.units().count()).sum::<usize>();
+        let mut purchases: Vec<Arc<Purchase>> = purchases.into_iter().map(Arc::new).collect();
         let fits = |purchase: &Arc<Purchase>| {
             let Purchase { request, leased, beside, .. } = &**purchase;
             let rooms = purchase.units().map(|unit| room(unit, &request.resources));
