@@ -87,3 +87,34 @@ fn first<T: Clone>(all: &[T], most: usize) -> Vec<T> {
 const fn is_zero(count: &u64) -> bool {
     *count == 0
 }
+
+#[cfg(test)]
+mod tests {
+    use haggle_model::Timestamp;
+
+    use super::Said;
+    use crate::{Content, Message, MessageId, Party, Proposed};
+
+    fn said(scores: usize, most: usize) -> Said {
+        let message = Message {
+            session: "n1".to_owned(),
+            message: MessageId(1),
+            in_reply_to: Some(MessageId(1)),
+            at: Timestamp::default(),
+            from: Party::Session,
+            to: Party::Session,
+            content: Content::Propose(Proposed::Scores(vec![0.5; scores])),
+        };
+        Said::abridged(&message, most)
+    }
+
+    #[test]
+    fn keeps_the_first_entries_of_a_long_list_and_how_many_there_were() {
+        let long = said(200, 8);
+        assert_eq!(long.content, said(8, 8).content);
+        assert_eq!((long.entries, said(8, 8).entries), (Some(200), None));
+        let json = serde_json::to_value(&long).unwrap();
+        assert_eq!((&json["entries"], &json["type"]), (&200.into(), &"propose".into()));
+        assert_eq!(serde_json::from_value::<Said>(json).unwrap(), long);
+    }
+}
