@@ -8,6 +8,7 @@ use haggle_negotiate::Purpose as Aim;
 use crate::{
     ControlError,
     input::Caller,
+    opening::Unopened,
     request::{Part, Request, Status},
     service::Claim,
     session::{Asked, Draft, Ended, MOST_OPEN, Origin},
@@ -31,7 +32,7 @@ impl Step<'_> {
         let service = Arc::clone(self.state.catalog.service(&request.service)?);
         let policy = self.state.catalog.policy_of(&service);
         let wanted = request.wanted(&service, self.now)?;
-        let open = self.state.sessions.len() + wanted.len();
+        let open = self.state.sessions.len() + self.state.unopened.len() + wanted.len();
         if open > MOST_OPEN {
             return Err(ControlError::Busy { open, most: MOST_OPEN });
         }
@@ -88,6 +89,11 @@ impl Step<'_> {
         self.state.waiting.insert(id.clone(), caller);
         let open = kept.parts.iter().enumerate().filter(|(_, part)| part.status == Status::Open);
         for ((place, part), number) in open.zip(numbers) {
+            if several && !(self.state.unopened.is_empty() && self.state.has_room_for_window()) {
+                let request = id.clone();
+                self.state.unopened.push_back(Unopened { request, part: place, number });
+                continue;
+            }
             let origin = Origin::Request { id: id.clone(), part: place };
             self.open_part(&kept, part, (number, origin), &service, &policy, &[])?;
         }
@@ -97,7 +103,7 @@ impl Step<'_> {
 
     /// Negotiates for one window. A demand that makes no sense is an error of a request for one window, and a
     /// denial of one of several.
-    fn open_part(
+    pub(crate) fn open_part(
         &mut self,
         request: &Request,
         part: &Part,

@@ -55,6 +55,11 @@ impl Catalog {
         self.providers.values()
     }
 
+    /// How many kinds of units all providers describe together.
+    pub(crate) fn units(&self) -> usize {
+        self.providers.values().map(|provider| provider.units.len()).sum()
+    }
+
     /// The scaling policies by name.
     pub fn policies(&self) -> impl Iterator<Item = &Arc<ScalingPolicy>> {
         self.policies.values()

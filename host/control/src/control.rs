@@ -152,6 +152,12 @@ impl Control {
         &self.state
     }
 
+    /// Whether a window of a scaling request waits that the next [`Input::Tick`] begins to negotiate for.
+    #[must_use]
+    pub fn can_open_window(&self) -> bool {
+        self.state.can_open_window()
+    }
+
     /// When [`Input::Tick`] is due at the latest. While the store fails that is less and less often: what is
     /// due would be negotiated and undone again and again.
     #[must_use]

@@ -7,6 +7,7 @@ use haggle_model::{
     Quantities, Resource, ScalingPolicy, ScalingReason, Service,
 };
 use haggle_negotiate::{Spread, SpreadError, service_capacity};
+use imbl::OrdMap;
 use serde_json::json;
 
 use crate::{
@@ -22,6 +23,18 @@ use crate::{
 
 /// The most events that are kept: forecasters are told of each.
 const MOST_EVENTS: usize = 1000;
+
+/// The most services. A pass looks at each.
+const MOST_SERVICES: usize = 20_000;
+
+/// The most providers. A negotiation asks each.
+const MOST_PROVIDERS: usize = 2000;
+
+/// The most kinds of units of all providers together. A negotiation looks at each.
+const MOST_UNITS: usize = 40_000;
+
+/// The most scaling policies.
+const MOST_POLICIES: usize = 20_000;
 
 /// What policies call the roles of plugins.
 pub(crate) const FORECASTING: &str = "forecasting";
@@ -57,6 +70,7 @@ impl Step<'_> {
         if self.state.catalog.services.get(&name).is_some_and(|old| **old == service) {
             return Ok(Put::Updated);
         }
+        has_room(&self.state.catalog.services, &name, "services", MOST_SERVICES)?;
         let service = Arc::new(service);
         let old = self.state.catalog.services.insert(name.clone(), Arc::clone(&service));
         if !self.state.catalog.graph.contains(&name) {
@@ -176,6 +190,13 @@ impl Step<'_> {
         if old.as_ref().is_some_and(|old| **old == provider) {
             return Ok(Put::Updated);
         }
+        has_room(&self.state.catalog.providers, &name, "providers", MOST_PROVIDERS)?;
+        let before = old.as_ref().map_or(0, |old| old.units.len());
+        let units = self.state.catalog.units() - before + provider.units.len();
+        // Whoever has too many from before may still have fewer.
+        if units > MOST_UNITS && provider.units.len() > before {
+            return Err(ControlError::TooManyUnits { units, most: MOST_UNITS });
+        }
         let provider = Arc::new(provider);
         for unit in old.iter().flat_map(|old| &old.units) {
             let same = provider.unit(unit.id.as_str());
@@ -238,6 +259,7 @@ impl Step<'_> {
         ] {
             self.check_plugin("policy", &name, field, plugin, role)?;
         }
+        has_room(&self.state.catalog.policies, &name, "scaling policies", MOST_POLICIES)?;
         let policy = Arc::new(policy);
         let old = self.state.catalog.policies.insert(name.clone(), Arc::clone(&policy));
         if old.as_ref() == Some(&policy) {
@@ -314,4 +336,17 @@ impl Step<'_> {
         self.publish(EventKind::Catalog, &name, message, json!({ "what": what }));
         if was_there { Put::Updated } else { Put::Created }
     }
+}
+
+/// Checks that a document may be added, or is there already.
+fn has_room<T>(
+    all: &OrdMap<Name, Arc<T>>,
+    name: &Name,
+    what: &'static str,
+    most: usize,
+) -> Result<(), ControlError> {
+    if all.len() >= most && !all.contains_key(name) {
+        return Err(ControlError::Full { what, most });
+    }
+    Ok(())
 }

@@ -131,6 +131,24 @@ pub enum ControlError {
     /// Too many events.
     #[error("the calendar holds {0} events already: delete some that are over")]
     CalendarFull(usize),
+    /// Too many documents of a kind.
+    #[error("there are {most} {what} already, which is the most: delete some that are not needed")]
+    Full {
+        /// Of what: `services`, `providers`...
+        what: &'static str,
+        /// The most.
+        most: usize,
+    },
+    /// All providers together have too many kinds of units.
+    #[error(
+        "all providers together would have {units} kinds of units, and {most} are the most: describe units that are alike as one with a `count`"
+    )]
+    TooManyUnits {
+        /// How many there would be.
+        units: usize,
+        /// The most.
+        most: usize,
+    },
     /// A change of the graph that makes no sense.
     #[error(transparent)]
     Graph(#[from] GraphError),
@@ -231,6 +249,8 @@ impl ControlError {
             )
             | Self::Missing { .. }
             | Self::CalendarFull(_)
+            | Self::Full { .. }
+            | Self::TooManyUnits { .. }
             | Self::Message(
                 MessageError::Finished(_)
                 | MessageError::Late(_)

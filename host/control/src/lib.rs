@@ -27,6 +27,7 @@ mod facts;
 mod input;
 mod leasing;
 mod messages;
+mod opening;
 mod plugins;
 mod reclaim;
 mod reconcile;

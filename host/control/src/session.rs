@@ -195,6 +195,7 @@ impl Step<'_> {
         };
         let counts = !dry_run || matches!(origin, Origin::Trial { .. });
         let purpose = Purpose { number, demand: demand.clone(), asked, origin };
+        self.state.open_windows += usize::from(purpose.origin.request().is_some());
         self.state.sessions.insert(id.clone(), Arc::new(purpose));
         if counts {
             self.opened.insert(service.name.clone());
@@ -239,6 +240,8 @@ impl Step<'_> {
 
     fn forget_session(&mut self, id: &str) -> Option<Arc<Purpose>> {
         let purpose = self.state.sessions.remove(id)?;
+        let window = usize::from(purpose.origin.request().is_some());
+        self.state.open_windows = self.state.open_windows.saturating_sub(window);
         let counts = !purpose.demand.dry_run || matches!(purpose.origin, Origin::Trial { .. });
         let requester = &purpose.demand.requester;
         if counts && let Some(open) = self.state.negotiating.get_mut(requester) {

@@ -2,13 +2,13 @@ use std::sync::Arc;
 
 use haggle_model::{Lease, Name, Provider, Service, Timestamp};
 use haggle_negotiate::{Engine, Ledger};
-use imbl::{OrdMap, OrdSet};
+use imbl::{OrdMap, OrdSet, Vector};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    ControlError, catalog::Catalog, input::Caller, plugins::PluginState, reclaim::Reclaim,
-    request::Request, service::ServiceState, session::Purpose, verdict::Progress,
+    ControlError, catalog::Catalog, input::Caller, opening::Unopened, plugins::PluginState,
+    reclaim::Reclaim, request::Request, service::ServiceState, session::Purpose, verdict::Progress,
 };
 
 /// All decision state, as one value. A clone shares structure with the original and is cheap.
@@ -28,6 +28,10 @@ pub struct State {
     pub(crate) recorded: OrdSet<String>,
     /// Scaling requests that are not over.
     pub(crate) requests: OrdMap<String, Arc<Request>>,
+    /// Windows of requests that are not negotiated yet, in the order in which they are to be.
+    pub(crate) unopened: Vector<Unopened>,
+    /// How many open negotiations are for windows of requests.
+    pub(crate) open_windows: usize,
     /// Who waits for the verdict of a request.
     pub(crate) waiting: OrdMap<String, Caller>,
     /// What is announced of a provider's unit, and what is gone, in the order of the times.
@@ -76,6 +80,8 @@ impl State {
             negotiating: OrdMap::new(),
             recorded: OrdSet::new(),
             requests: OrdMap::new(),
+            unopened: Vector::new(),
+            open_windows: 0,
             waiting: OrdMap::new(),
             reclaims: OrdMap::new(),
             plugins: OrdMap::new(),
@@ -179,7 +185,10 @@ impl State {
 
     /// When something is due, if at any time.
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
-        self.engine.next_due()
+        match self.can_open_window() {
+            true => Some(self.now),
+            false => self.engine.next_due(),
+        }
     }
 
     /// When the state was made.

@@ -60,6 +60,7 @@ impl<'a> Step<'a> {
             Input::Tick => {
                 let effects = self.with_engine(Engine::tick);
                 self.carry_out(effects);
+                self.open_windows();
             }
             Input::Reconcile(scope) => self.reconcile(&scope),
             Input::Change { caller, change } => {

@@ -10,3 +10,4 @@ mod requests;
 mod reserving;
 mod serving;
 mod stability;
+mod waiting;

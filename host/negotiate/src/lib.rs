@@ -48,10 +48,11 @@ pub use market::{
 };
 pub use outcome::{AgreedService, Agreement, Outcome, Reason};
 pub use protocol::{
-    Answer, Bid, Guarantees, Inquiry, InventoryUnit, Offer, Position, Proposal, Purpose, Request,
+    Answer, Bid, Guarantees, Inquiry, Inventory, InventoryUnit, Offer, Position, Proposal, Purpose,
+    Request,
 };
 pub use session::{Fault, Input, MessageId, Output, Session};
 pub use spread::{Edge, Share, Spread, SpreadError, cycle_gain};
-pub use transcript::Transcript;
+pub use transcript::{Said, Transcript};
 pub use wire::{Call, Content, DecodeError, Information, Message, Party, Proposed};
 pub use world::{Context, Standing, World, leased_replicas, service_capacity};

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use haggle_model::{Name, Quantities};
 use serde::{Deserialize, Serialize};
 
@@ -5,6 +7,7 @@ use crate::{Bid, InventoryUnit, Request};
 
 mod admission;
 mod board;
+mod book;
 mod contest;
 mod exchange;
 mod joint;
@@ -13,6 +16,7 @@ mod search;
 mod stand;
 
 pub use admission::{RefusedBid, admit};
+pub(crate) use book::Book;
 pub use joint::{Order, clear_in_turn, clear_together};
 
 /// A bid that was admitted, with the buyer's score for it.
@@ -56,7 +60,8 @@ pub struct Clearing {
 /// are not in it get nothing.
 #[must_use]
 pub fn clear(request: &Request, bids: &[ScoredBid], inventory: &[InventoryUnit]) -> Clearing {
-    let mut lots = exchange::Lots::new(request, bids, inventory);
+    let book = Arc::new(Book::new(&request.resources, bids, inventory));
+    let mut lots = exchange::Lots::new(&book, |_, _| None);
     lots.settle(request.count, request.budget_per_hour);
     Clearing::of(lots.won())
 }
@@ -76,12 +81,22 @@ impl Clearing {
 #[must_use]
 pub fn room(unit: &InventoryUnit, replica: &Quantities) -> u32 {
     let whole = unit.unit.fits(replica).saturating_mul(unit.unit.count);
-    let pooled = replica
+    whole.min(pooled(&unit.free, replica))
+}
+
+/// The most bids of one provider for one request: one for each unit that it has on offer, and more where
+/// those are few.
+pub(crate) fn most_bids(units: usize) -> usize {
+    units.max(100)
+}
+
+/// How many replicas of these resources fit into a pool.
+fn pooled(free: &Quantities, replica: &Quantities) -> u32 {
+    let fits = replica
         .iter()
         .filter(|(_, amount)| *amount > 0.0)
-        .map(|(resource, amount)| (unit.free.get(resource) / amount + 1e-9).floor())
-        .fold(f64::from(u32::MAX), f64::min);
-    whole.min(pooled as u32)
+        .map(|(resource, amount)| (free.get(resource) / amount + 1e-9).floor());
+    fits.fold(f64::from(u32::MAX), f64::min) as u32
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! What the parties of a negotiation say to each other: the records of `wit/bidding.wit`.
 
+use std::{ops::Deref, sync::Arc};
+
 use haggle_model::{ComputeUnit, Name, Quantities, Span, Strength, Tier, Window};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What a negotiation is for.
 #[derive(
@@ -103,6 +105,37 @@ pub struct InventoryUnit {
     pub free: Quantities,
     /// How many of them have something free, if what is taken is packed tightly.
     pub available: u32,
+}
+
+/// What one provider has for a buyer. A clone shares the units: the session, its question, and whoever
+/// carries that look at the same ones.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inventory(Arc<[InventoryUnit]>);
+
+impl Deref for Inventory {
+    type Target = [InventoryUnit];
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl From<Vec<InventoryUnit>> for Inventory {
+    fn from(units: Vec<InventoryUnit>) -> Self {
+        Self(units.into())
+    }
+}
+
+impl Serialize for Inventory {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.as_ref().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Inventory {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::deserialize(deserializer).map(Self::from)
+    }
 }
 
 /// What a buyer wants: `count` replicas, each with these resources, over the window.

@@ -4,7 +4,7 @@
 use haggle_model::{Lease, LeaseId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{Bid, Inquiry, InventoryUnit, MessageId, Offer, Outcome, Request};
+use crate::{Bid, Inquiry, Inventory, InventoryUnit, MessageId, Offer, Outcome, Request};
 
 /// One message. As JSON: `{"session": "n1", "message": 3, "at": "2026-01-31T12:00:00Z", "from":
 /// "session", "to": {"service": "cart"}, "type": "call_for_proposals", "data": {…}}`. Whoever gets one
@@ -104,7 +104,8 @@ pub enum Call {
         /// What is wanted.
         request: Request,
         /// What the provider has of it.
-        inventory: Vec<InventoryUnit>,
+        #[schema(value_type = Vec<InventoryUnit>)]
+        inventory: Inventory,
     },
     /// The buyer, which is the service of the request, is asked to score bids.
     Scores {

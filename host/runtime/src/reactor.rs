@@ -150,13 +150,20 @@ impl Reactor {
     }
 
     fn settle(&mut self) {
-        while let Beside::Inline(queue) = &mut self.beside
-            && let Some(mail) = queue.pop_front()
-        {
-            match mail {
-                Mail::Happened(input) => self.feed(input),
-                Mail::CommitFailed(id, cause) => self.commit_failed(id, cause),
-                Mail::Ask(..) | Mail::Close => {}
+        while let Beside::Inline(queue) = &mut self.beside {
+            match queue.pop_front() {
+                Some(Mail::Happened(input)) => self.feed(input),
+                Some(Mail::CommitFailed(id, cause)) => self.commit_failed(id, cause),
+                Some(Mail::Ask(..) | Mail::Close) => {}
+                // While the store fails, this waits for a later tick.
+                None if self.control.can_open_window() => {
+                    let now = self.shared.clock.now();
+                    if self.control.next_due(now).is_none_or(|due| due > now) {
+                        return;
+                    }
+                    self.feed(Input::Tick);
+                }
+                None => return,
             }
         }
     }

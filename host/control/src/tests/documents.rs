@@ -296,3 +296,23 @@ fn a_plugin_in_use_keeps_its_roles_and_its_place() {
     // Going back to a generation without the role is refused alike.
     assert!(world.plugin(PluginChange::RollBack(name("mine"))).is_err());
 }
+
+#[test]
+fn all_providers_together_have_a_bounded_number_of_units() {
+    let mut world = World::new();
+    let provider = |name: &str, units: u32| {
+        let unit = |n| json!({"id": format!("m{n}"), "has": {"cpu_cores": 1}, "cost_per_hour": 1});
+        let units: Vec<_> = (0..units).map(unit).collect();
+        let provider = json!({"name": name, "units": units});
+        Change::PutProvider(serde_json::from_value(provider).unwrap())
+    };
+    for n in 0..40 {
+        world.change(provider(&format!("rack{n}"), 1000)).unwrap();
+    }
+    let error = world.change(provider("one-more", 1)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.to_string().contains("40001 kinds of units, and 40000 are the most"), "{error}");
+    world.change(provider("rack0", 999)).unwrap();
+    world.change(provider("one-more", 1)).unwrap();
+    world.check();
+}

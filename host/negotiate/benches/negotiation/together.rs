@@ -60,28 +60,22 @@ pub(super) fn together(out: &mut impl Write) -> Result<(), Failure> {
                 Ok(InventoryUnit { free: unit.unit.has.clone(), ..unit })
             })
             .collect::<Result<_, Failure>>()?;
-        let orders: Vec<Order<'_>> = requests
+        let orders: Vec<Order> = requests
             .iter()
-            .map(|(request, bids)| Order {
-                request: request.clone(),
-                bids,
-                inventory: (&stock[..]).into(),
-                held: BTreeMap::new(),
-                has: 0,
-            })
+            .map(|(request, bids)| Order::new(request.clone(), bids, &stock))
             .collect();
         let start = Instant::now();
         let clearings = clear_together(&orders).ok_or("nothing found")?;
         time += start.elapsed();
-        let scores = orders.iter().zip(&clearings).flat_map(|(order, clearing)| {
+        let scores = requests.iter().zip(&clearings).flat_map(|((_, bids), clearing)| {
             clearing.allocations.iter().filter_map(|won| {
-                let mut bids = order.bids.iter();
+                let mut bids = bids.iter();
                 let bid = bids.find(|b| b.bid.price_per_hour == won.price_per_hour)?;
                 Some(f64::from(won.count) * bid.score)
             })
         });
         let score: f64 = scores.sum();
-        let gap = 1.0 - score / relaxed(&orders, &stock)?;
+        let gap = 1.0 - score / relaxed(&requests, &stock)?;
         worst = worst.max(gap);
         total += gap;
     }
@@ -98,12 +92,15 @@ pub(super) fn together(out: &mut impl Write) -> Result<(), Failure> {
 }
 
 /// The highest score of all orders together if replicas could be split.
-fn relaxed(orders: &[Order<'_>], stock: &[InventoryUnit]) -> Result<f64, Failure> {
+fn relaxed(
+    requests: &[(Request, Vec<ScoredBid>)],
+    stock: &[InventoryUnit],
+) -> Result<f64, Failure> {
     let mut problem = Problem::new(OptimizationDirection::Maximize);
     let mut used: BTreeMap<(&str, Resource), Vec<_>> = BTreeMap::new();
-    for Order { request, bids, .. } in orders {
+    for (request, bids) in requests {
         let (mut all, mut cost) = (Vec::new(), Vec::new());
-        for b in *bids {
+        for b in bids {
             let n = problem.add_var(b.score, (0.0, f64::from(b.bid.count)));
             all.push((n, 1.0));
             cost.push((n, b.bid.price_per_hour));

@@ -3,6 +3,7 @@
 use super::question::{Kind, Question};
 use crate::{
     Answer, Bid, Call, Content, Information, Inquiry, MessageError, Offer, Proposed, admit,
+    market::most_bids,
 };
 
 /// What was answered. An error is no fault of form: the party does not want to.
@@ -14,9 +15,6 @@ pub(super) enum Reply {
     Held(Result<(), String>),
     Received,
 }
-
-/// The most bids of one provider for one request.
-const MOST_BIDS: usize = 100;
 
 /// Amounts within rounding are the same.
 const CLOSE: f64 = 1e-9;
@@ -40,8 +38,9 @@ pub(super) fn check(question: &Question, content: Content) -> Result<Reply, Mess
             Content::CallForProposals(Call::Bids { request, inventory }),
             Content::Propose(Proposed::Bids(bids)),
         ) => {
-            if bids.len() > MOST_BIDS {
-                let text = format!("there are {} bids: {MOST_BIDS} are allowed", bids.len());
+            let most = most_bids(inventory.len());
+            if bids.len() > most {
+                let text = format!("there are {} bids: {most} are allowed", bids.len());
                 return Err(MessageError::Bid(text));
             }
             let (_, refused) = admit(request, bids.clone(), inventory);

@@ -14,7 +14,7 @@ use super::{
     lowest_first,
     question::{Closed, Kind, Question},
 };
-use crate::{Answer, Begun, Input, Message, MessageId, Outcome, Output, Party, Session};
+use crate::{Answer, Begun, Input, MessageId, Outcome, Output, Party, Said, Session};
 
 mod carrying;
 mod speaking;
@@ -42,7 +42,11 @@ pub(super) struct Running {
     keeps_transcript: bool,
     /// How much that makes no sense was said.
     refused: usize,
-    said: Vector<Arc<Message>>,
+    said: Vector<Arc<Said>>,
+    /// The size of what is kept, as JSON.
+    said_bytes: usize,
+    /// How much more was said.
+    left_out: u64,
     /// Nothing is due before.
     pub(super) due: Option<Timestamp>,
     /// When the engine looks at it again.
@@ -94,6 +98,8 @@ impl Running {
             keeps_transcript: transcripts,
             refused: 0,
             said: Vector::new(),
+            said_bytes: 0,
+            left_out: 0,
             scheduled: None,
         }
     }
@@ -149,6 +155,8 @@ impl Running {
             keeps_transcript: false,
             refused: 0,
             said: Vector::new(),
+            said_bytes: 0,
+            left_out: 0,
             scheduled: None,
         }
     }

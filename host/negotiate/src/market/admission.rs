@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::room;
@@ -20,10 +22,15 @@ pub fn admit(
     bids: Vec<Bid>,
     inventory: &[InventoryUnit],
 ) -> (Vec<Bid>, Vec<RefusedBid>) {
+    let mut units: BTreeMap<(&str, &str), &InventoryUnit> = BTreeMap::new();
+    for unit in inventory {
+        units.entry((unit.provider.as_str(), unit.unit.id.as_str())).or_insert(unit);
+    }
     let mut admitted = Vec::new();
     let mut refused = Vec::new();
     for bid in bids {
-        match most(request, &bid, inventory) {
+        let unit = units.get(&(bid.provider.as_str(), bid.unit.as_str())).copied();
+        match most(request, &bid, unit) {
             Ok(most) => admitted.push(Bid { count: bid.count.min(most), ..bid }),
             Err(reason) => refused.push(RefusedBid { bid, reason }),
         }
@@ -32,8 +39,8 @@ pub fn admit(
 }
 
 /// How many replicas the bid may get at most; at least 1.
-fn most(request: &Request, bid: &Bid, inventory: &[InventoryUnit]) -> Result<u32, String> {
-    let Some(unit) = find(bid, inventory) else {
+fn most(request: &Request, bid: &Bid, unit: Option<&InventoryUnit>) -> Result<u32, String> {
+    let Some(unit) = unit else {
         return Err(format!("provider {} has no unit {} on offer", bid.provider, bid.unit));
     };
     let guarantees = &bid.guarantees;
@@ -68,11 +75,4 @@ fn most(request: &Request, bid: &Bid, inventory: &[InventoryUnit]) -> Result<u32
         0 => Err(format!("no replica with {} fits into what is free of it", request.resources)),
         most => Ok(most),
     }
-}
-
-/// The unit that the bid is about.
-fn find<'a>(bid: &Bid, inventory: &'a [InventoryUnit]) -> Option<&'a InventoryUnit> {
-    inventory
-        .iter()
-        .find(|unit| unit.provider.as_str() == bid.provider && unit.unit.id.as_str() == bid.unit)
 }

@@ -6,7 +6,9 @@ use haggle_model::{Name, Quantities, Resource};
 
 use super::{
     Order,
+    book::Stock,
     exchange::{Lots, slack},
+    joint::Taken,
     prices::Prices,
 };
 
@@ -78,7 +80,7 @@ impl Take {
 }
 
 impl Board {
-    pub(super) fn new(orders: &[Order<'_>]) -> Self {
+    pub(super) fn new(orders: &[Order]) -> Self {
         let size = |resource: &Resource| {
             let sizes = orders.iter().map(|order| order.request.resources.get(*resource));
             (*resource, mean(sizes))
@@ -107,16 +109,17 @@ impl Board {
         board
     }
 
-    fn add(&mut self, order: &Order<'_>, sizes: &BTreeMap<Resource, f64>, places: &mut Places) {
-        let lots = Lots::new(&order.request, order.bids, &order.inventory);
+    fn add(&mut self, order: &Order, sizes: &BTreeMap<Resource, f64>, places: &mut Places) {
+        let lots = order.lots(&Taken::default());
         let items = lots.items();
         let unit_price = mean(items.iter().map(|item| item.price));
         let (first, mut sites) = (self.offers.len(), BTreeMap::new());
         for item in &items {
             let site = *sites.entry(item.unit).or_insert(self.sites.len());
             if site == self.sites.len() {
-                let Some((provider, unit, most)) = lots.unit(item.unit) else { continue };
-                let takes = self.takes_of(order, (provider, unit), sizes, places);
+                let Some(stock) = order.book.stocks().get(item.unit) else { continue };
+                let most = lots.room(item.unit);
+                let takes = self.takes_of(order, stock, sizes, places);
                 self.sites.push(Site { side: self.sides.len(), most, takes });
             }
             let price = item.price / unit_price;
@@ -134,20 +137,18 @@ impl Board {
     /// What the replicas of an order take of a unit, at the site that comes next.
     fn takes_of(
         &mut self,
-        order: &Order<'_>,
-        (provider, unit): (&Name, &Name),
+        order: &Order,
+        Stock { provider, unit, free, .. }: &Stock,
         sizes: &BTreeMap<Resource, f64>,
         places: &mut Places,
     ) -> Vec<Take> {
         let site = self.sites.len();
-        let mut here = order.inventory.iter();
-        let here = here.find(|here| here.provider == *provider && here.unit.id == *unit);
         let held = order.held.get(&(provider.clone(), unit.clone()));
         let get = |all: Option<&Quantities>, r| all.map_or(0.0, |all| all.get(r));
         let mut takes = Vec::new();
         for (resource, each) in order.request.resources.iter().filter(|(_, each)| *each > 0.0) {
             let size = sizes.get(&resource).copied().unwrap_or(1.0);
-            let free = get(here.map(|here| &here.free), resource) / size;
+            let free = free.get(resource) / size;
             let held = (get(held, resource) / size).min(free);
             let key = (provider.clone(), unit.clone(), resource);
             let pool = *places.entry(key).or_insert(self.pools.len());

@@ -1,36 +1,32 @@
-use std::{cell::Cell, cmp::Ordering, collections::BTreeMap};
+//! Who wins when one request is cleared by itself.
 
-use haggle_model::Name;
+use std::{cell::Cell, cmp::Ordering, sync::Arc};
+
+use haggle_model::{Name, Quantities};
 
 use super::{
-    Allocation, ScoredBid, room,
+    Allocation,
+    book::{Book, Lot, by_price, by_score, by_value},
     search::{Item, MOST_WORK, Search},
 };
-use crate::{InventoryUnit, Request};
 
-/// The bids with what each has won so far.
+/// The bids of a book with what each has won so far.
 pub(super) struct Lots {
+    book: Arc<Book>,
+    /// In the order of the book, but for a search.
     lots: Vec<Lot>,
-    /// The units by provider and name.
-    units: Vec<(Name, Name)>,
-    /// What is left of each unit, in replicas.
+    /// What is left of each stock of the book, in replicas.
     left: Vec<u32>,
-}
-
-#[derive(Clone)]
-struct Lot {
-    /// Its place among the units, so that lots compare by provider and unit.
-    unit: usize,
-    most: u32,
-    price: f64,
-    score: f64,
-    won: u32,
-    /// Its place by score, price and name.
-    id: usize,
 }
 
 /// How often the range of the price of money is halved.
 const HALVINGS: usize = 50;
+
+/// So many bids are sorted at once at least.
+const FEW: usize = 64;
+
+/// How many pairs of bids are looked at in search of exchanges.
+const MOST_PAIRS: usize = 10_000_000;
 
 /// The most bids among which the best solution is searched for.
 const MOST_SEARCHED: usize = 200;
@@ -41,31 +37,14 @@ pub(super) fn slack(budget: f64) -> f64 {
 }
 
 impl Lots {
-    pub(super) fn new(request: &Request, bids: &[ScoredBid], stock: &[InventoryUnit]) -> Self {
-        let mut stock: Vec<&InventoryUnit> = stock.iter().collect();
-        stock.sort_by_key(|unit| (&unit.provider, &unit.unit.id));
-        stock.dedup_by_key(|unit| (&unit.provider, &unit.unit.id));
-        let places: BTreeMap<(&str, &str), usize> = stock
-            .iter()
-            .enumerate()
-            .map(|(place, unit)| ((unit.provider.as_str(), unit.unit.id.as_str()), place))
-            .collect();
-        let left = stock.iter().map(|unit| room(unit, &request.resources)).collect();
-        let units =
-            stock.iter().map(|unit| (unit.provider.clone(), unit.unit.id.clone())).collect();
-        let mut lots: Vec<Lot> = bids
-            .iter()
-            .filter(|scored| scored.score.is_finite())
-            .filter_map(|ScoredBid { bid, score }| {
-                let unit = *places.get(&(bid.provider.as_str(), bid.unit.as_str()))?;
-                let (most, price) = (bid.count, bid.price_per_hour);
-                Some(Lot { unit, most, price, score: *score, won: 0, id: 0 })
-            })
-            .collect();
-        // Whoever bids first gains nothing by it.
-        lots.sort_by(by_score);
-        lots.iter_mut().enumerate().for_each(|(id, lot)| lot.id = id);
-        Self { lots, units, left }
+    /// Nobody has won anything. `taken` says what others have taken of a unit.
+    pub(super) fn new<'a>(
+        book: &Arc<Book>,
+        taken: impl Fn(&Name, &Name) -> Option<&'a Quantities>,
+    ) -> Self {
+        let room = |stock| book.room_beside(stock, taken(&stock.provider, &stock.unit));
+        let left = book.stocks().iter().map(room).collect();
+        Self { book: Arc::clone(book), lots: book.lots().to_vec(), left }
     }
 
     /// First by score alone. Where that misses the budget, or replicas because of it, the budget gets a
@@ -73,14 +52,14 @@ impl Lots {
     /// exchanges, and then by branch and bound, as long as the bound says that there may be something.
     pub(super) fn settle(&mut self, count: u32, budget: Option<f64>) {
         let Some(budget) = budget else {
-            self.take(by_score, count, f64::INFINITY);
+            self.take_best(count);
             return;
         };
         self.take(by_price, count, budget);
         let affordable = self.count();
         let mut best = self.solution();
         self.give_back();
-        self.take(by_score, affordable, f64::INFINITY);
+        self.take_best(affordable);
         if self.cost() <= budget + slack(budget) {
             return;
         }
@@ -103,6 +82,14 @@ impl Lots {
         let score = self.score();
         if self.lots.len() <= MOST_SEARCHED && bound - score > 1e-9 * score.abs().max(1.0) {
             self.search(budget, high);
+        }
+    }
+
+    /// Takes the largest number of replicas that can be had, whichever those are.
+    pub(super) fn take_most(&mut self, count: u32, budget: Option<f64>) {
+        match budget {
+            Some(budget) => self.take(by_price, count, budget),
+            None => self.take_best(count),
         }
     }
 
@@ -160,10 +147,9 @@ impl Lots {
         if steepest.is_finite() { steepest.max(1e-9) } else { 1.0 }
     }
 
-    /// A unit that was bid for, and how many replicas there is room for.
-    pub(super) fn unit(&self, place: usize) -> Option<(&Name, &Name, u32)> {
-        let (provider, unit) = self.units.get(place)?;
-        Some((provider, unit, *self.left.get(place)?))
+    /// How many replicas there is room for on a stock of the book.
+    pub(super) fn room(&self, stock: usize) -> u32 {
+        self.left.get(stock).copied().unwrap_or(0)
     }
 
     /// What every lot has won, in the order of their ids.
@@ -186,28 +172,55 @@ impl Lots {
         let mut lots: Vec<&Lot> = self.lots.iter().filter(|lot| lot.won > 0).collect();
         lots.sort_by(|a, b| a.unit.cmp(&b.unit).then_with(|| by_score(a, b)));
         let allocation = |lot: &Lot| {
-            let (provider, unit) = self.units.get(lot.unit)?.clone();
+            let stock = self.book.stocks().get(lot.unit)?;
+            let (provider, unit) = (stock.provider.clone(), stock.unit.clone());
             Some(Allocation { provider, unit, count: lot.won, price_per_hour: lot.price })
         };
         lots.into_iter().filter_map(allocation).collect()
     }
 
-    /// Takes up to `count` in that order, as far as the money goes. Bids that share a unit form a laminar
-    /// matroid, on which such a greedy choice is the best one for its order.
-    fn take(&mut self, order: impl Fn(&Lot, &Lot) -> Ordering, count: u32, money: f64) {
-        self.lots.sort_by(order);
-        let (mut wanted, mut money) = (count, money + slack(money));
+    /// Takes up to `count` by score, whatever that costs: the lots are in that order.
+    fn take_best(&mut self, count: u32) {
+        let (mut wanted, mut money) = (count, f64::INFINITY);
         for place in 0..self.lots.len() {
-            let Some(lot) = self.lots.get(place) else { continue };
-            let price = lot.price;
-            let payable =
-                if price > 0.0 { (money / price).floor().max(0.0) } else { f64::INFINITY };
-            let n = wanted.min(self.addable(place)).min(payable.min(f64::from(u32::MAX)) as u32);
-            self.shift(place, i64::from(n));
-            wanted -= n;
-            if n > 0 {
-                money -= f64::from(n) * price;
+            if wanted == 0 {
+                return;
             }
+            self.take_of(place, &mut wanted, &mut money);
+        }
+    }
+
+    /// Takes up to `count` in that order, as far as the money goes. Bids that share a unit form a laminar
+    /// matroid, on which such a greedy choice is the best one for its order. Only as many bids are sorted
+    /// as it takes.
+    fn take(&mut self, order: impl Fn(&Lot, &Lot) -> Ordering, count: u32, money: f64) {
+        let lots = self.lots.clone();
+        let mut all: Vec<(usize, &Lot)> = lots.iter().enumerate().collect();
+        let (mut wanted, mut money) = (count, money + slack(money));
+        let mut rest = all.as_mut_slice();
+        while wanted > 0 && !rest.is_empty() {
+            let first = (wanted as usize).max(FEW).min(rest.len());
+            if first < rest.len() {
+                rest.select_nth_unstable_by(first, |a, b| order(a.1, b.1));
+            }
+            let Some((next, later)) = rest.split_at_mut_checked(first) else { return };
+            next.sort_unstable_by(|a, b| order(a.1, b.1));
+            for (place, _) in next {
+                self.take_of(*place, &mut wanted, &mut money);
+            }
+            rest = later;
+        }
+    }
+
+    /// Takes of one lot what is wanted, there and paid for.
+    fn take_of(&mut self, place: usize, wanted: &mut u32, money: &mut f64) {
+        let Some(price) = self.lots.get(place).map(|lot| lot.price) else { return };
+        let payable = if price > 0.0 { (*money / price).floor().max(0.0) } else { f64::INFINITY };
+        let n = self.addable(place).min(*wanted).min(payable.min(f64::from(u32::MAX)) as u32);
+        if n > 0 {
+            self.shift(place, i64::from(n));
+            *wanted -= n;
+            *money -= f64::from(n) * price;
         }
     }
 
@@ -220,15 +233,20 @@ impl Lots {
 
     /// Moves replicas from worse bids to better ones while the money lasts: first the moves that gain
     /// most for what they cost. Every move raises the total score, so this ends; the bound is for scores
-    /// that differ by rounding only.
+    /// that differ by rounding only, and for bids in such numbers that all pairs of them take too long.
     fn exchange(&mut self, budget: f64) {
         let most_moves = 4 * self.lots.len() * self.lots.len();
+        let mut pairs = 0;
         for _ in 0..most_moves {
+            if pairs > MOST_PAIRS {
+                return;
+            }
             let money = budget + slack(budget) - self.cost();
             let mut best: Option<(f64, usize, usize, u32)> = None;
             let winners =
                 || (0..self.lots.len()).filter(|i| self.lots.get(*i).is_some_and(|l| l.won > 0));
             for from in winners() {
+                pairs += self.lots.len();
                 for to in 0..self.lots.len() {
                     if let Some((rate, n)) = self.gain(from, to, money)
                         && best.is_none_or(|(highest, ..)| rate > highest)
@@ -284,24 +302,4 @@ impl Lots {
     fn cost(&self) -> f64 {
         self.lots.iter().map(|lot| f64::from(lot.won) * lot.price).sum()
     }
-}
-
-fn by_score(a: &Lot, b: &Lot) -> Ordering {
-    b.score.total_cmp(&a.score).then(a.price.total_cmp(&b.price)).then_with(|| by_name(a, b))
-}
-
-/// By what a replica is worth when money has that price.
-fn by_value(price: f64) -> impl Fn(&Lot, &Lot) -> Ordering {
-    move |a, b| {
-        let value = |lot: &Lot| lot.score - price * lot.price;
-        value(b).total_cmp(&value(a)).then_with(|| by_price(a, b))
-    }
-}
-
-fn by_price(a: &Lot, b: &Lot) -> Ordering {
-    a.price.total_cmp(&b.price).then(b.score.total_cmp(&a.score)).then_with(|| by_name(a, b))
-}
-
-fn by_name(a: &Lot, b: &Lot) -> Ordering {
-    a.unit.cmp(&b.unit).then(b.most.cmp(&a.most)).then(a.id.cmp(&b.id))
 }

@@ -1,24 +1,23 @@
 //! Several requests that draw on the same units, each on a budget of its own.
 
-use std::{borrow::Cow, cell::Cell, collections::BTreeMap};
+use std::{cell::Cell, collections::BTreeMap, sync::Arc};
 
 use haggle_model::{Name, Quantities, Resource};
 
 use super::{
-    Allocation, Clearing, ScoredBid, board::Board, contest::Contest, exchange::Lots,
-    prices::Prices, room,
+    Allocation, Clearing, ScoredBid, board::Board, book::Book, contest::Contest, exchange::Lots,
+    prices::Prices,
 };
 use crate::{InventoryUnit, Request};
 
 /// One of the requests that are cleared together.
 #[derive(Clone, Debug)]
-pub struct Order<'a> {
+pub struct Order {
     /// What is wanted; its budget is for this request alone.
     pub request: Request,
-    /// What was bid for it.
-    pub bids: &'a [ScoredBid],
-    /// What is left of each unit for this request as long as the others take no more than they hold.
-    pub inventory: Cow<'a, [InventoryUnit]>,
+    /// What was bid for it, and what is left of each unit for this request as long as the others take no more
+    /// than they hold.
+    pub(crate) book: Arc<Book>,
     /// By provider and unit: what of that it holds already, and gives back where it wins anew. Where only one
     /// order is for a unit, that makes no difference.
     pub held: BTreeMap<(Name, Name), Quantities>,
@@ -28,7 +27,7 @@ pub struct Order<'a> {
 
 /// By provider and unit: what has been taken of it beyond what was held.
 #[derive(Clone, Debug, Default)]
-struct Taken(BTreeMap<(Name, Name), Quantities>);
+pub(super) struct Taken(BTreeMap<(Name, Name), Quantities>);
 
 /// Clearings of all orders, with their total score.
 type Solution = (Vec<Clearing>, f64);
@@ -42,7 +41,7 @@ const MOST_SEARCHED: usize = 60;
 /// Clears orders one after the other: what one takes is not there for the next, so some may get fewer
 /// replicas than they want.
 #[must_use]
-pub fn clear_in_turn(orders: &[Order<'_>]) -> Vec<Clearing> {
+pub fn clear_in_turn(orders: &[Order]) -> Vec<Clearing> {
     let places: Vec<usize> = (0..orders.len()).collect();
     in_turn(orders, &places).0
 }
@@ -55,7 +54,11 @@ pub fn clear_in_turn(orders: &[Order<'_>]) -> Vec<Clearing> {
 /// bids that it is likely to find the best, all ways are searched through. Ties go to the earlier order's
 /// best, so the outcome depends on the order of orders, and never on that of the bids.
 #[must_use]
-pub fn clear_together(orders: &[Order<'_>]) -> Option<Vec<Clearing>> {
+pub fn clear_together(orders: &[Order]) -> Option<Vec<Clearing>> {
+    if let [order] = orders {
+        let lots = order.settled(&Taken::default());
+        return (lots.count() == order.request.count).then(|| vec![Clearing::of(lots.won())]);
+    }
     let bound = alone(orders, &Taken::default())?;
     if !is_enough_in_total(orders) {
         return None;
@@ -76,7 +79,7 @@ pub fn clear_together(orders: &[Order<'_>]) -> Option<Vec<Clearing>> {
         let found = won.and_then(|won| polished(orders, board.solved(&won)));
         let highest = best.as_ref().map_or(f64::MIN, |(_, score)| *score);
         best = found.filter(|(_, score)| *score > highest).or(best);
-        if orders.iter().map(|order| order.bids.len()).sum::<usize>() <= MOST_SEARCHED {
+        if orders.iter().map(|order| order.book.lots().len()).sum::<usize>() <= MOST_SEARCHED {
             let work = Cell::new(MOST_WORK);
             let mut joint = Joint { orders, work: &work, best };
             joint.descend(&mut Vec::new(), &Taken::default(), 0.0);
@@ -88,7 +91,7 @@ pub fn clear_together(orders: &[Order<'_>]) -> Option<Vec<Clearing>> {
 
 /// Every order in turn takes the best that all others leave it, if that is better than what it has. None
 /// where that is more than there is after all.
-fn polished(orders: &[Order<'_>], mut all: Vec<Lots>) -> Option<Solution> {
+fn polished(orders: &[Order], mut all: Vec<Lots>) -> Option<Solution> {
     // What those take who have not had their turn yet.
     let mut later = vec![Taken::default()];
     for (order, lots) in orders.iter().zip(&all).rev() {
@@ -116,7 +119,7 @@ fn polished(orders: &[Order<'_>], mut all: Vec<Lots>) -> Option<Solution> {
 
 /// Branch and bound over the orders, one after the other.
 struct Joint<'a> {
-    orders: &'a [Order<'a>],
+    orders: &'a [Order],
     /// How many bids may still be looked at.
     work: &'a Cell<usize>,
     best: Option<Solution>,
@@ -129,7 +132,7 @@ impl Joint<'_> {
         let Some((next, later)) = orders.get(settled.len()..).and_then(<[_]>::split_first) else {
             return;
         };
-        let cost = 4 * (later.len() + 1) * next.bids.len();
+        let cost = 4 * (later.len() + 1) * next.book.lots().len();
         self.work.set(self.work.get().saturating_sub(cost));
         if later.is_empty() {
             let lots = next.settled(taken);
@@ -145,7 +148,7 @@ impl Joint<'_> {
         let request = &next.request;
         let (count, budget) = (request.count, request.budget_per_hour);
         let (hurdle, work) = (self.highest() - score - beside, self.work);
-        let lots = Lots::new(request, next.bids, &taken.left(next));
+        let lots = next.lots(taken);
         lots.visit(count, budget, hurdle, work, &mut |lots, gained| {
             let won = lots.won();
             let mut taken = taken.clone();
@@ -162,33 +165,40 @@ impl Joint<'_> {
     }
 }
 
-impl Order<'_> {
+impl Order {
+    /// An order of somebody who has and holds nothing. `inventory` says how much of each unit is left: bids on
+    /// units that are not in it get nothing.
+    #[must_use]
+    pub fn new(request: Request, bids: &[ScoredBid], inventory: &[InventoryUnit]) -> Self {
+        let book = Arc::new(Book::new(&request.resources, bids, inventory));
+        Self { request, book, held: BTreeMap::new(), has: 0 }
+    }
+
+    /// What it can win beside what others have taken; nothing is won yet.
+    pub(super) fn lots(&self, taken: &Taken) -> Lots {
+        // Most often nothing is taken.
+        match taken.0.is_empty() {
+            true => Lots::new(&self.book, |_, _| None),
+            false => Lots::new(&self.book, |provider, unit| {
+                taken.0.get(&(provider.clone(), unit.clone()))
+            }),
+        }
+    }
+
     fn settled(&self, taken: &Taken) -> Lots {
-        let mut lots = Lots::new(&self.request, self.bids, &taken.left(self));
+        let mut lots = self.lots(taken);
         lots.settle(self.request.count, self.request.budget_per_hour);
         lots
     }
 }
 
 impl Taken {
-    /// What is left of the inventory of an order.
-    fn left(&self, order: &Order<'_>) -> Vec<InventoryUnit> {
-        let mut stock = order.inventory.to_vec();
-        for unit in &mut stock {
-            if let Some(taken) = self.0.get(&(unit.provider.clone(), unit.unit.id.clone())) {
-                unit.free = unit.free.minus(taken);
-            }
-        }
-        stock
-    }
-
     /// Whether that is left for an order.
-    fn leaves(&self, order: &Order<'_>, won: &[Allocation]) -> bool {
-        let left = self.left(order);
+    fn leaves(&self, order: &Order, won: &[Allocation]) -> bool {
         let has = |unit: &(Name, Name), count: u32| {
-            let mut left = left.iter();
-            let left = left.find(|left| left.provider == unit.0 && left.unit.id == unit.1);
-            left.is_some_and(|left| room(left, &order.request.resources) >= count)
+            let stock = order.book.place(&unit.0, &unit.1);
+            let stock = stock.and_then(|place| order.book.stocks().get(place));
+            stock.is_some_and(|stock| order.book.room_beside(stock, self.0.get(unit)) >= count)
         };
         counts(won).iter().all(|(unit, count)| has(unit, *count))
     }
@@ -202,7 +212,7 @@ impl Taken {
         all
     }
 
-    fn add(&mut self, order: &Order<'_>, won: &[Allocation]) {
+    fn add(&mut self, order: &Order, won: &[Allocation]) {
         for (unit, count) in counts(won) {
             let mut more = order.request.resources.scaled(f64::from(count));
             if let Some(held) = order.held.get(&unit) {
@@ -224,7 +234,7 @@ fn counts(won: &[Allocation]) -> BTreeMap<(Name, Name), u32> {
 }
 
 /// Settles the orders in these turns; the clearings are in the order of the orders.
-fn in_turn(orders: &[Order<'_>], turns: &[usize]) -> Solution {
+fn in_turn(orders: &[Order], turns: &[usize]) -> Solution {
     let mut taken = Taken::default();
     let mut clearings = vec![Clearing::default(); orders.len()];
     let mut score = 0.0;
@@ -244,27 +254,29 @@ fn in_turn(orders: &[Order<'_>], turns: &[usize]) -> Solution {
 }
 
 /// What the orders score together if each has what is left to itself; none where one gets too few.
-fn alone(orders: &[Order<'_>], taken: &Taken) -> Option<f64> {
+fn alone(orders: &[Order], taken: &Taken) -> Option<f64> {
     orders.iter().try_fold(0.0, |total, order| {
         let lots = order.settled(taken);
         (lots.count() == order.request.count).then(|| total + lots.score())
     })
 }
 
-/// Whether all units together have what all orders together take: if not, nothing need be searched for.
-fn is_enough_in_total(orders: &[Order<'_>]) -> bool {
+/// Whether all units that were bid for have together what all orders together take: if not, nothing need be searched for.
+fn is_enough_in_total(orders: &[Order]) -> bool {
     // What an order gives back is there for itself alone.
-    let mut free: BTreeMap<(&Name, &Name), Quantities> = BTreeMap::new();
+    let mut free: BTreeMap<(Name, Name), Quantities> = BTreeMap::new();
     let mut has = Quantities::new();
     for order in orders {
-        for unit in order.inventory.iter() {
-            let here = free.entry((&unit.provider, &unit.unit.id)).or_default();
-            match order.held.get(&(unit.provider.clone(), unit.unit.id.clone())) {
+        for stock in order.book.stocks() {
+            let unit = (stock.provider.clone(), stock.unit.clone());
+            let held = order.held.get(&unit);
+            let here = free.entry(unit).or_default();
+            match held {
                 Some(held) => {
-                    *here = here.max(&unit.free.minus(held));
+                    *here = here.max(&stock.free.minus(held));
                     has = has.plus(held);
                 }
-                None => *here = here.max(&unit.free),
+                None => *here = here.max(&stock.free),
             }
         }
     }

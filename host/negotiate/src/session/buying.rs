@@ -7,8 +7,8 @@ use imbl::OrdMap;
 
 use super::{MessageId, Output, Session, State};
 use crate::{
-    Bid, Context, InventoryUnit, Party, Request, ScoredBid, Spread, Standing, admit,
-    leased_replicas, room,
+    Bid, Context, Inventory, InventoryUnit, Party, Request, ScoredBid, Spread, Standing, admit,
+    leased_replicas, market::most_bids, room,
 };
 
 /// Bids or scores are waited for.
@@ -24,7 +24,8 @@ pub(super) struct Buying {
 #[derive(Clone, Debug)]
 pub(super) struct Purchase {
     pub(super) request: Request,
-    pub(super) inventory: Arc<[InventoryUnit]>,
+    /// By provider; nobody has nothing.
+    pub(super) inventory: Arc<BTreeMap<Name, Inventory>>,
     /// Of admitted bids; the scores come with the ranking.
     pub(super) bids: Vec<ScoredBid>,
     /// Replicas that its present leases place throughout the window.
@@ -35,8 +36,15 @@ pub(super) struct Purchase {
     pub(super) troubles: Vec<String>,
 }
 
-/// The most bids of one provider that are looked at.
-const MOST_BIDS: usize = 100;
+/// So many units are looked at in one round, by all services that buy.
+const MOST_UNITS: usize = 400_000;
+
+impl Purchase {
+    /// What was found of everybody.
+    pub(super) fn units(&self) -> impl Iterator<Item = &InventoryUnit> {
+        self.inventory.values().flat_map(|units| units.iter())
+    }
+}
 
 impl Buying {
     pub(super) fn bids_due(&self, message: MessageId) -> bool {
@@ -51,18 +59,21 @@ impl Buying {
 impl Session {
     /// Calls for bids for every service that needs more replicas than it has leased.
     pub(super) fn call_for_bids(&mut self, cx: &Context<'_>, out: &mut Vec<Output>) -> State {
-        let names = self.firm.shares().keys();
-        let wanted: Vec<Purchase> =
-            names.filter_map(|name| self.purchase(&self.firm, name, self.fraction, cx)).collect();
+        let Some(wanted) = self.purchases(&self.firm, self.fraction, cx) else {
+            let services = self.firm.shares().len();
+            let root = self.demand.requester.clone();
+            let text = format!(
+                "the {services} services that take part would look at more than {MOST_UNITS} units together, which is the most of one negotiation: describe units that are alike as one with a `count`"
+            );
+            self.reason(&root, text);
+            return self.fail(out);
+        };
         let mut buying = Buying { purchases: Vec::new(), due: OrdMap::new(), ranking: false };
         for purchase in wanted {
-            let mut providers: BTreeMap<Name, Vec<InventoryUnit>> = BTreeMap::new();
-            for unit in &*purchase.inventory {
-                providers.entry(unit.provider.clone()).or_default().push(unit.clone());
-            }
-            for (provider, inventory) in providers {
+            for (provider, inventory) in purchase.inventory.iter() {
                 let message = self.next_message();
                 buying.due.insert(message, (buying.purchases.len(), provider.clone()));
+                let (provider, inventory) = (provider.clone(), inventory.clone());
                 let request = purchase.request.clone();
                 out.push(Output::CallForBids { message, provider, request, inventory });
             }
@@ -74,6 +85,26 @@ impl Session {
     /// Whether the replicas of a service take up something that somebody provides.
     pub(super) fn is_metered(standing: &Standing, cx: &Context<'_>) -> bool {
         !standing.service.replica.uses.is_zero() && !cx.world.providers().is_empty()
+    }
+
+    /// What all services buy to carry their parts of that fraction; none where they would look at too many
+    /// units.
+    pub(super) fn purchases(
+        &self,
+        spread: &Spread,
+        fraction: f64,
+        cx: &Context<'_>,
+    ) -> Option<Vec<Purchase>> {
+        let (mut all, mut units) = (Vec::new(), 0);
+        for name in spread.shares().keys() {
+            let Some(purchase) = self.purchase(spread, name, fraction, cx) else { continue };
+            units += purchase.units().count();
+            if units > MOST_UNITS {
+                return None;
+            }
+            all.push(purchase);
+        }
+        Some(all)
     }
 
     /// What a service buys to carry its part of that fraction; none where it has enough.
@@ -105,20 +136,21 @@ impl Session {
             location: standing.service.location.clone().filter(|_| !self.terms.anywhere),
             gpu_type: standing.service.gpu_type.clone(),
         };
-        let inventory = self.inventory(&request, cx).into();
+        let inventory = Arc::new(self.inventory(&request, cx));
         let (bids, troubles) = (Vec::new(), Vec::new());
         Some(Purchase { request, inventory, bids, leased, beside, troubles })
     }
 
     /// The units on which at least one replica has room, as the buyer sees them: what it holds of them
     /// itself counts as free where it would be replaced.
-    fn inventory(&self, request: &Request, cx: &Context<'_>) -> Vec<InventoryUnit> {
-        let mut inventory = Vec::new();
+    fn inventory(&self, request: &Request, cx: &Context<'_>) -> BTreeMap<Name, Inventory> {
+        let mut inventory: BTreeMap<Name, Inventory> = BTreeMap::new();
         let replaced = self.replaced_replicas(&request.service, cx);
         for provider in cx.world.providers() {
             if request.location.as_ref().is_some_and(|wanted| *wanted != provider.location) {
                 continue;
             }
+            let mut units = Vec::new();
             for unit in &provider.units {
                 if request.gpu_type.is_some() && request.gpu_type != unit.gpu_type {
                     continue;
@@ -135,14 +167,17 @@ impl Session {
                     free,
                 };
                 if room(&unit, &request.resources) > 0 {
-                    inventory.push(unit);
+                    units.push(unit);
                 }
+            }
+            if !units.is_empty() {
+                inventory.insert(provider.name.clone(), units.into());
             }
         }
         // Who did not keep its word is asked again only where nobody else has anything.
-        let kept = |unit: &InventoryUnit| !self.unreliable.contains(&unit.provider);
-        if inventory.iter().any(kept) {
-            inventory.retain(kept);
+        let kept = |provider: &Name| !self.unreliable.contains(provider);
+        if inventory.keys().any(kept) {
+            inventory.retain(|provider, _| kept(provider));
         }
         inventory
     }
@@ -162,14 +197,14 @@ impl Session {
         if let Some(purchase) = buying.purchases.get_mut(place).map(Arc::make_mut) {
             match bids {
                 Ok(mut bids) => {
-                    if bids.len() > MOST_BIDS {
-                        let text = format!("{} bids; only {MOST_BIDS} are looked at", bids.len());
+                    let stock = purchase.inventory.get(&provider).map_or(&[][..], |all| all);
+                    let most = most_bids(stock.len());
+                    if bids.len() > most {
+                        let text = format!("{} bids; only {most} are looked at", bids.len());
                         self.fault(message, party(), text, out);
-                        bids.truncate(MOST_BIDS);
+                        bids.truncate(most);
                     }
-                    let mut stock = purchase.inventory.to_vec();
-                    stock.retain(|unit| unit.provider == provider);
-                    let (admitted, refused) = admit(&purchase.request, bids, &stock);
+                    let (admitted, refused) = admit(&purchase.request, bids, stock);
                     let unscored = |bid| ScoredBid { bid, score: 0.0 };
                     purchase.bids.extend(admitted.into_iter().map(unscored));
                     for refused in refused {

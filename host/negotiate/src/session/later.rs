@@ -4,12 +4,15 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use haggle_model::{Lease, LeaseId, Owner, Span, Timestamp, Window};
 
-use super::{Session, buying::Purchase};
+use super::{Session, buying::Purchase, placing::Offered};
 use crate::{Bid, Context, Guarantees, InventoryUnit, Request, ScoredBid, room};
 
 /// How often it is looked at most whether what several services buy fits beside each other: about as often
 /// as a round does that looks for the largest fraction. A round finds out the same.
 const MOST_PLACED: usize = 30;
+
+/// So many units are looked at in search of a later moment: what lies beyond is not found.
+const MOST_LOOKED_AT: usize = 1_000_000;
 
 impl Session {
     /// The next moment at which a lease ends that is in the way, and at which all that is needed would be
@@ -25,11 +28,11 @@ impl Session {
             .filter(|end| *end > before.start && *end <= latest)
             .collect();
         let length = self.terms.wanted.length();
-        let mut placed = 0;
+        let (mut placed, mut looked_at) = (0, 0);
         let start = ends.into_iter().find(|start| {
             // What is asked about the ledger is asked about the demand's window.
             self.demand.window = Window::new(*start, length);
-            self.services_are_free(cx) && self.units_are_free(&mut placed, cx)
+            self.services_are_free(cx) && self.units_are_free(&mut placed, &mut looked_at, cx)
         });
         self.demand.window = before;
         start
@@ -55,14 +58,17 @@ impl Session {
 
     /// Whether there is room for the replicas that must be bought, whatever they cost: for those of each
     /// service, and then for all of them beside each other.
-    fn units_are_free(&self, placed: &mut usize, cx: &Context<'_>) -> bool {
+    fn units_are_free(&self, placed: &mut usize, looked_at: &mut usize, cx: &Context<'_>) -> bool {
+        if *looked_at > MOST_LOOKED_AT {
+            return false;
+        }
         let (core, whole) = (&self.core, self.terms.whole);
-        let names = core.shares().keys();
-        let mut purchases: Vec<Arc<Purchase>> =
-            names.filter_map(|name| self.purchase(core, name, whole, cx)).map(Arc::new).collect();
+        let Some(purchases) = self.purchases(core, whole, cx) else { return false };
+        *looked_at += purchases.iter().map(|p| p.units().count()).sum::<usize>();
+        let mut purchases: Vec<Arc<Purchase>> = purchases.into_iter().map(Arc::new).collect();
         let fits = |purchase: &Arc<Purchase>| {
-            let Purchase { request, inventory, leased, beside, .. } = &**purchase;
-            let rooms = inventory.iter().map(|unit| room(unit, &request.resources));
+            let Purchase { request, leased, beside, .. } = &**purchase;
+            let rooms = purchase.units().map(|unit| room(unit, &request.resources));
             let most = rooms.fold(*beside, u32::saturating_add).max(*leased);
             most >= self.least(core, &request.service, whole, cx)
         };
@@ -74,11 +80,12 @@ impl Session {
         }
         *placed += 1;
         for purchase in &mut purchases {
-            let Purchase { request, inventory, bids, .. } = Arc::make_mut(purchase);
-            request.budget_per_hour = None;
-            *bids = inventory.iter().map(|unit| all_of(unit, request)).collect();
+            let purchase = Arc::make_mut(purchase);
+            purchase.request.budget_per_hour = None;
+            purchase.bids = purchase.units().map(|unit| all_of(unit, &purchase.request)).collect();
         }
-        let placements = self.place(core, &purchases, whole, cx);
+        let offered: Vec<Offered<'_>> = purchases.iter().map(|p| Offered::new(p)).collect();
+        let placements = self.place(core, &offered, whole, cx);
         purchases.iter().all(|purchase| self.is_enough(core, purchase, &placements, whole, cx))
     }
 }

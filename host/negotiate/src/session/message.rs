@@ -4,7 +4,7 @@ use haggle_model::{Lease, LeaseId, Name};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Agreement, Answer, Bid, Commitment, Hold, Inquiry, InventoryUnit, Outcome, Party, Request,
+    Agreement, Answer, Bid, Commitment, Hold, Inquiry, Inventory, Outcome, Party, Request,
 };
 
 /// Identifies a message within its session. An answer carries the id of what it answers.
@@ -51,7 +51,7 @@ pub enum Output {
         /// What is wanted.
         request: Request,
         /// What it has of that.
-        inventory: Vec<InventoryUnit>,
+        inventory: Inventory,
     },
     /// Ask the buyer, the service of the request, to score bids; answered by [`Input::Scores`].
     Rank {

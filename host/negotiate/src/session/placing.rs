@@ -1,13 +1,16 @@
 //! Who gets the replicas that were bid for, and how much of the demand they carry.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use haggle_model::{Name, Owner, Quantities, Span, Window};
 
 use super::{CLOSE, Next, Output, Session, State, buying::Purchase, staying::smaller};
 use crate::{
-    Clearing, Context, InventoryUnit, Order, Request, Spread, clear, clear_in_turn, clear_together,
-    leased_replicas, ledger::Keeping, room,
+    Clearing, Context, Order, Request, Spread, clear_in_turn, clear_together, leased_replicas,
+    ledger::Keeping, market::Book, room,
 };
 
 /// How the replicas of a service are placed.
@@ -19,8 +22,22 @@ pub(super) enum Placement {
     Anew { clearing: Clearing, window: Window, beside: u32 },
 }
 
+/// What one service buys, with all that was bid for it as the market looks at it.
+pub(super) struct Offered<'a> {
+    purchase: &'a Purchase,
+    book: Arc<Book>,
+}
+
 /// How often the range of fractions is halved, at most: to one part in a billion.
 const BISECTIONS: usize = 30;
+
+impl<'a> Offered<'a> {
+    /// Sorts the bids, which is done once for all that is tried with them.
+    pub(super) fn new(purchase: &'a Purchase) -> Self {
+        let Purchase { request, bids, .. } = purchase;
+        Self { purchase, book: Arc::new(Book::new(&request.resources, bids, purchase.units())) }
+    }
+}
 
 impl Placement {
     pub(super) fn replicas(&self) -> u32 {
@@ -40,31 +57,32 @@ impl Session {
         cx: &Context<'_>,
         out: &mut Vec<Output>,
     ) -> State {
-        let placements = self.place(&self.firm, purchases, self.fraction, cx);
-        let short: Vec<&Arc<Purchase>> = purchases
+        let offered: Vec<Offered<'_>> = purchases.iter().map(|p| Offered::new(p)).collect();
+        let placements = self.place(&self.firm, &offered, self.fraction, cx);
+        let short: Vec<&Offered<'_>> = offered
             .iter()
-            .filter(|p| !self.is_enough(&self.firm, p, &placements, self.fraction, cx))
+            .filter(|o| !self.is_enough(&self.firm, o.purchase, &placements, self.fraction, cx))
             .collect();
         if short.is_empty() {
             return self.strike(placements, cx, out);
         }
-        for purchase in short {
-            let name = &purchase.request.service;
+        for offered in short {
+            let name = &offered.purchase.request.service;
             let replicas = placements.get(name).map_or(0, Placement::replicas);
-            self.said.insert(name.clone(), purchase.shortage(replicas).into());
+            self.said.insert(name.clone(), offered.shortage(replicas).into());
             self.say_why(name);
-            self.withheld |= purchase.is_withheld();
+            self.withheld |= offered.purchase.is_withheld();
         }
-        let fraction = self.largest_fraction(purchases, cx);
+        let fraction = self.largest_fraction(&offered, cx);
         let firm = self.with_what_fits(&|spread| {
-            let placements = self.place(spread, purchases, fraction, cx);
+            let placements = self.place(spread, &offered, fraction, cx);
             let mut there = purchases.iter().filter(|p| p.is_in(spread));
             there.all(|p| self.is_enough(spread, p, &placements, fraction, cx))
         });
         self.keep(firm);
         match self.decide(fraction, cx) {
             Next::Proceed => {
-                let placements = self.place(&self.firm, purchases, self.fraction, cx);
+                let placements = self.place(&self.firm, &offered, self.fraction, cx);
                 self.strike(placements, cx, out)
             }
             Next::AnotherRound => self.next_round(cx, out),
@@ -90,11 +108,11 @@ impl Session {
 
     /// The largest fraction for which all that must be bought can be had, services sharing what there is:
     /// by bisection, then rounded up to what the replicas carry that it buys.
-    fn largest_fraction(&self, purchases: &[Arc<Purchase>], cx: &Context<'_>) -> f64 {
+    fn largest_fraction(&self, offered: &[Offered<'_>], cx: &Context<'_>) -> f64 {
         let core = &self.core;
-        let must = || purchases.iter().filter(|p| p.is_in(core));
+        let must = || offered.iter().map(|o| o.purchase).filter(|p| p.is_in(core));
         let placed = |fraction: f64| {
-            let placements = self.place(core, purchases, fraction, cx);
+            let placements = self.place(core, offered, fraction, cx);
             let enough = must().all(|p| self.is_enough(core, p, &placements, fraction, cx));
             enough.then_some(placements)
         };
@@ -134,29 +152,34 @@ impl Session {
     pub(super) fn place(
         &self,
         spread: &Spread,
-        purchases: &[Arc<Purchase>],
+        offered: &[Offered<'_>],
         fraction: f64,
         cx: &Context<'_>,
     ) -> BTreeMap<Name, Placement> {
-        let (mut wanted, last): (Vec<_>, Vec<_>) =
-            purchases.iter().filter(|p| p.is_in(spread)).partition(|p| p.is_in(&self.core));
+        let (mut wanted, last): (Vec<_>, Vec<_>) = offered
+            .iter()
+            .filter(|o| o.purchase.is_in(spread))
+            .partition(|o| o.purchase.is_in(&self.core));
         wanted.extend(last);
-        let counted = |count: &dyn Fn(&Name) -> u32| -> Vec<Order<'_>> {
-            let orders = wanted.iter().map(|p| self.order(p, count(&p.request.service), cx));
+        let counted = |count: &dyn Fn(&Name) -> u32| -> Vec<Order> {
+            let count = |o: &Offered<'_>| count(&o.purchase.request.service);
+            let orders = wanted.iter().map(|o| self.order(o, count(o), cx));
             let mut orders: Vec<_> =
                 orders.filter(|order| order.request.count > order.has).collect();
             self.share_units(&mut orders, cx);
             orders
         };
-        let placements = |orders: &[Order<'_>], clearings: Vec<Clearing>| {
-            let before = |p: &&Arc<Purchase>| {
-                (p.request.service.clone(), Placement::AsBefore(self.leased_to_buyer(p, cx)))
+        let placements = |orders: &[Order], clearings: Vec<Clearing>| {
+            let before = |Offered { purchase, .. }: &&Offered<'_>| {
+                let leased = self.leased_to_buyer(purchase, cx);
+                (purchase.request.service.clone(), Placement::AsBefore(leased))
             };
             let mut placements: BTreeMap<_, _> = wanted.iter().map(before).collect();
             for (order, clearing) in orders.iter().zip(clearings) {
                 if clearing.count > order.has {
                     let Request { service, window, .. } = &order.request;
-                    let beside = purchases.iter().find(|p| p.request.service == *service);
+                    let mut purchases = offered.iter().map(|o| o.purchase);
+                    let beside = purchases.find(|p| p.request.service == *service);
                     let beside = beside.map_or(0, |purchase| purchase.beside);
                     let anew = Placement::Anew { clearing, window: *window, beside };
                     placements.insert(service.clone(), anew);
@@ -169,7 +192,8 @@ impl Session {
             return placements(&orders, all);
         }
         let in_turn = placements(&orders, clear_in_turn(&orders));
-        if wanted.iter().all(|p| self.is_enough(spread, p, &in_turn, fraction, cx)) {
+        let enough = |o: &&Offered<'_>| self.is_enough(spread, o.purchase, &in_turn, fraction, cx);
+        if wanted.iter().all(enough) {
             return in_turn;
         }
         let orders = counted(&|name| self.least(spread, name, fraction, cx));
@@ -180,28 +204,40 @@ impl Session {
     }
 
     /// For so many replicas in all.
-    fn order<'a>(&self, purchase: &'a Purchase, count: u32, cx: &Context<'_>) -> Order<'a> {
-        let Purchase { request, inventory, bids, beside, .. } = purchase;
+    fn order(&self, offered: &Offered<'_>, count: u32, cx: &Context<'_>) -> Order {
+        let Offered { purchase, book } = offered;
+        let Purchase { request, beside, .. } = purchase;
         let leased = self.leased_to_buyer(purchase, cx);
         let request = Request { count: count.saturating_sub(*beside), ..request.clone() };
         let has = leased.saturating_sub(*beside);
-        let inventory = Cow::Borrowed(&**inventory);
-        Order { request, bids, inventory, held: BTreeMap::new(), has }
+        Order { request, book: Arc::clone(book), held: BTreeMap::new(), has }
     }
 
     /// What the orders hold of the units that several of them may win, and what that leaves to each of them.
     /// A lease that is renewed usually ends within the window. What is held then goes on as far as it is
     /// wanted: its end frees nothing for the others, and its renewal takes nothing more.
-    fn share_units(&self, orders: &mut [Order<'_>], cx: &Context<'_>) {
-        let mut units: BTreeMap<(Name, Name), Vec<(usize, usize)>> = BTreeMap::new();
-        for (order, Order { inventory, .. }) in orders.iter().enumerate() {
-            for (place, unit) in inventory.iter().enumerate() {
-                let key = (unit.provider.clone(), unit.unit.id.clone());
-                units.entry(key).or_default().push((order, place));
-            }
+    fn share_units(&self, orders: &mut [Order], cx: &Context<'_>) {
+        if orders.len() < 2 {
+            return;
         }
-        units.retain(|_, places| places.len() > 1);
-        for ((provider, unit), places) in units {
+        // Where nobody holds anything, nothing is renewed.
+        let mut held: BTreeSet<(Name, Name)> = BTreeSet::new();
+        for order in orders.iter() {
+            let leases = self.replaced_replicas(&order.request.service, cx);
+            held.extend(leases.leases().filter_map(|lease| match &lease.owner {
+                Owner::Unit { provider, unit } => Some((provider.clone(), unit.clone())),
+                Owner::Service(_) => None,
+            }));
+        }
+        for (provider, unit) in held {
+            let places: Vec<(usize, usize)> = orders
+                .iter()
+                .enumerate()
+                .filter_map(|(order, of)| Some((order, of.book.place(&provider, &unit)?)))
+                .collect();
+            if places.len() < 2 {
+                continue;
+            }
             let owner = Owner::Unit { provider: provider.clone(), unit: unit.clone() };
             let requests = places.iter().filter_map(|(order, _)| orders.get(*order));
             let kept: Vec<Keeping> =
@@ -213,9 +249,7 @@ impl Session {
             for (((order, place), keeping), free) in places.into_iter().zip(kept).zip(free) {
                 let Some(order) = orders.get_mut(order) else { continue };
                 order.held.insert((provider.clone(), unit.clone()), keeping.amounts);
-                if let Some(unit) = order.inventory.to_mut().get_mut(place) {
-                    unit.free = free;
-                }
+                Arc::make_mut(&mut order.book).set_free(place, free);
             }
         }
     }
@@ -317,38 +351,41 @@ impl Purchase {
     /// Whether some provider bids for fewer replicas than it has room for and are wanted.
     fn is_withheld(&self) -> bool {
         let Request { resources, count, .. } = &self.request;
-        let offered = |unit: &InventoryUnit| -> u32 {
-            let here = self.bids.iter().map(|scored| &scored.bid).filter(|bid| {
-                bid.provider == unit.provider.as_str() && bid.unit == unit.unit.id.as_str()
-            });
-            here.map(|bid| bid.count).fold(0, u32::saturating_add)
-        };
-        let mut units = self.inventory.iter();
-        units.any(|unit| (1..room(unit, resources).min(*count)).contains(&offered(unit)))
+        let mut offered: BTreeMap<(&str, &str), u32> = BTreeMap::new();
+        for bid in self.bids.iter().map(|scored| &scored.bid) {
+            let here = offered.entry((&bid.provider, &bid.unit)).or_default();
+            *here = here.saturating_add(bid.count);
+        }
+        self.units().any(|unit| {
+            let offered = offered.get(&(unit.provider.as_str(), unit.unit.id.as_str()));
+            (1..room(unit, resources).min(*count)).contains(&offered.copied().unwrap_or(0))
+        })
     }
+}
 
+impl Offered<'_> {
     /// Why it gets only so many replicas.
     fn shortage(&self, replicas: u32) -> String {
-        let Request { count, resources, budget_per_hour, location, gpu_type, .. } = &self.request;
-        let unlimited = Request { budget_per_hour: None, ..self.request.clone() };
-        let bought = replicas.saturating_sub(self.beside);
-        let broke = clear(&unlimited, &self.bids, &self.inventory).count > bought
-            && clear(&self.request, &self.bids, &self.inventory).count <= bought;
-        let needed = count.saturating_add(self.beside);
+        let Purchase { request, beside, troubles, inventory, .. } = self.purchase;
+        let Request { count, resources, budget_per_hour, location, gpu_type, .. } = request;
+        let bought = replicas.saturating_sub(*beside);
+        let broke = self.book.most(*count, None) > bought
+            && self.book.most(*count, *budget_per_hour) <= bought;
+        let needed = count.saturating_add(*beside);
         let mut text = format!("gets {replicas} of the {needed} replicas it needs");
         match budget_per_hour {
             Some(budget) if broke => {
                 text.push_str(&format!(", which is what {budget} per hour buys"));
             }
-            _ if self.inventory.is_empty() => {
+            _ if inventory.is_empty() => {
                 text.push_str(&format!(": no provider has room for one with {resources}"));
                 text.extend(location.iter().map(|location| format!(" in {location}")));
                 text.extend(gpu_type.iter().map(|gpu| format!(" with {gpu}")));
             }
             _ => text.push_str(": the providers offer no more"),
         }
-        if !self.troubles.is_empty() {
-            text.push_str(&format!(" ({})", self.troubles.join("; ")));
+        if !troubles.is_empty() {
+            text.push_str(&format!(" ({})", troubles.join("; ")));
         }
         text
     }

@@ -7,12 +7,13 @@ use haggle_model::Timestamp;
 use super::{Running, Turn};
 use crate::{
     Content, Effect, Fault, Information, Message, MessageError, MessageId, Outcome, Party,
-    Proposed, Transcript,
+    Proposed, Said, Transcript,
     engine::question::{Closed, Kind, Question},
 };
 
-/// The most messages of one transcript: beyond that somebody is flooding it.
-const MOST_KEPT: usize = 100_000;
+/// So many entries of a list are kept in a transcript: at first, and once a quarter of it is full.
+const MOST_ENTRIES: usize = 8;
+const FEWEST_ENTRIES: usize = 1;
 
 /// So much that makes no sense is kept of one session.
 const MOST_REFUSED: usize = 1000;
@@ -55,11 +56,18 @@ impl Running {
 
     /// Keeps what was said.
     pub(in crate::engine) fn note(&mut self, message: &Message) {
-        if self.keeps_transcript && self.said.len() < MOST_KEPT {
-            let mut message = message.clone();
-            make_legible(&mut message.content);
-            self.said.push_back(Arc::new(message));
+        if !self.keeps_transcript {
+            return;
         }
+        let short = self.said_bytes > Transcript::MOST_BYTES / 4;
+        let said = legible(message, if short { FEWEST_ENTRIES } else { MOST_ENTRIES });
+        let bytes = size(&said);
+        if self.said_bytes + bytes > Transcript::MOST_BYTES {
+            self.left_out = self.left_out.saturating_add(1);
+            return;
+        }
+        self.said_bytes += bytes;
+        self.said.push_back(Arc::new(said));
     }
 
     /// Keeps how it ended.
@@ -67,14 +75,16 @@ impl Running {
         if self.keeps_transcript {
             let content = Content::Inform(Information::Outcome(outcome.clone()));
             let to = Party::Service(self.requester.clone());
-            self.note(&self.message(MessageId(self.last_message), to, content, now));
+            let end = self.message(MessageId(self.last_message), to, content, now);
+            self.said.push_back(Arc::new(legible(&end, MOST_ENTRIES)));
         }
     }
 
     /// What was said, which is not kept any longer.
     pub(super) fn transcript(&mut self) -> Transcript {
         let said = std::mem::take(&mut self.said);
-        Transcript { messages: said.into_iter().map(Arc::unwrap_or_clone).collect() }
+        let messages = said.into_iter().map(Arc::unwrap_or_clone).collect();
+        Transcript { messages, left_out: self.left_out }
     }
 
     pub(in crate::engine) fn close(
@@ -129,6 +139,18 @@ impl Running {
             content,
         }
     }
+}
+
+/// What is kept of a message.
+fn legible(message: &Message, entries: usize) -> Said {
+    let mut said = Said::abridged(message, entries);
+    make_legible(&mut said.message.content);
+    said
+}
+
+/// The length of its JSON.
+fn size(said: &Said) -> usize {
+    serde_json::to_vec(said).map_or(0, |json| json.len())
 }
 
 /// JSON has no word for a number that is not finite, and would not read it back. Such a number is refused, and

@@ -224,3 +224,23 @@ fn what_was_wrong_with_the_last_answer_is_named_when_it_is_given_up() {
     let reasons = bench.ends[0].outcome.reasons();
     assert!(reasons[0].text.contains("a confirm does not answer"), "{reasons:?}");
 }
+
+#[test]
+fn a_transcript_has_a_bounded_size_and_the_end_in_it() {
+    let mut bench = Bench::new();
+    let id = bench.open(500.0);
+    let call = question(&mut bench);
+    for _ in 0..200 {
+        let why = "x".repeat(10_000);
+        bench.engine.unreadable(&id, &call.to, call.message, why, at(0));
+    }
+    bench.hear(call.reply(Content::Propose(Proposed::All), at(0))).unwrap();
+    bench.agree();
+    bench.written(&id, Ok(()));
+    let kept = &bench.ends[0].transcript;
+    let bytes = serde_json::to_vec(kept).unwrap().len();
+    assert!(bytes < crate::Transcript::MOST_BYTES + 10_000, "{bytes}");
+    assert!((100..200).contains(&kept.left_out), "{} are left out", kept.left_out);
+    let last = &kept.messages.last().unwrap().content;
+    assert!(matches!(last, Content::Inform(Information::Outcome(_))), "{last:?}");
+}

@@ -26,11 +26,11 @@ fn wish(count: u32, bids: Vec<ScoredBid>) -> Wish {
     Wish { count, size: 4.0, budget: None, bids }
 }
 
-fn orders<'a>(wishes: &'a [Wish], stock: &'a [InventoryUnit]) -> Vec<Order<'a>> {
-    let order = |wish: &'a Wish| {
+fn orders(wishes: &[Wish], stock: &[InventoryUnit]) -> Vec<Order> {
+    let order = |wish: &Wish| {
         let mut request = request(wish.count, wish.budget);
         request.resources = cores(wish.size);
-        Order { request, bids: &wish.bids, inventory: stock.into(), held: BTreeMap::new(), has: 0 }
+        Order::new(request, &wish.bids, stock)
     };
     wishes.iter().map(order).collect()
 }

@@ -107,11 +107,11 @@ fn planted(seed: u64, kind: Kind) -> (Vec<Wish>, Vec<InventoryUnit>) {
     (wishes, stock)
 }
 
-fn orders<'a>(wishes: &'a [Wish], stock: &'a [InventoryUnit]) -> Vec<Order<'a>> {
-    let order = |wish: &'a Wish| {
+fn orders(wishes: &[Wish], stock: &[InventoryUnit]) -> Vec<Order> {
+    let order = |wish: &Wish| {
         let mut request = request(wish.count, wish.budget);
         request.resources = wish.resources.clone();
-        Order { request, bids: &wish.bids, inventory: stock.into(), held: BTreeMap::new(), has: 0 }
+        Order::new(request, &wish.bids, stock)
     };
     wishes.iter().map(order).collect()
 }
@@ -243,8 +243,8 @@ fn what_is_held_is_given_back_to_whom_it_was_taken_from() {
         }
         stocks.push(own);
     }
-    for (order, stock) in holding.iter_mut().zip(&stocks) {
-        order.inventory = stock.into();
+    for ((order, stock), wish) in holding.iter_mut().zip(&stocks).zip(&wishes) {
+        order.book = Order::new(order.request.clone(), &wish.bids, stock).book;
     }
     let again = clear_together(&holding).unwrap();
     let counts = |all: &[Clearing]| all.iter().map(|c| c.count).collect::<Vec<_>>();

@@ -1,0 +1,72 @@
+//! Windows of scaling requests wait until there is room to negotiate for them.
+//!
+//! Each negotiation looks at every unit that is provided, so many of them at once take much memory, and
+//! opening them in one step keeps the core from everything else. Only so many are open that they look at a
+//! bounded number of units together; the others are opened one tick after the other as those end.
+
+use haggle_model::Timestamp;
+
+use crate::{State, request::Status, session::Origin, step::Step, verdict::WindowVerdict};
+
+/// So many units are looked at in all by the negotiations for windows that are open at once. One is always
+/// open.
+const MOST_UNITS_AT_ONCE: usize = 50_000;
+
+/// A window that is not negotiated yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Unopened {
+    pub(crate) request: String,
+    pub(crate) part: usize,
+    /// Of its negotiation.
+    pub(crate) number: u64,
+}
+
+impl State {
+    /// Whether a window may be negotiated for beside those that are.
+    pub(crate) fn has_room_for_window(&self) -> bool {
+        let units = self.catalog.units().saturating_mul(self.open_windows.saturating_add(1));
+        self.open_windows == 0 || units <= MOST_UNITS_AT_ONCE
+    }
+
+    /// Whether a window that waits can be negotiated for.
+    pub(crate) fn can_open_window(&self) -> bool {
+        !self.unopened.is_empty() && self.has_room_for_window()
+    }
+}
+
+impl Step<'_> {
+    /// Opens negotiations for windows that wait, as far as there is room.
+    pub(crate) fn open_windows(&mut self) {
+        while self.state.can_open_window()
+            && let Some(next) = self.state.unopened.pop_front()
+        {
+            self.open_window(&next);
+        }
+    }
+
+    /// What was cancelled meanwhile is left.
+    fn open_window(&mut self, Unopened { request: id, part: place, number }: &Unopened) {
+        let Some(request) = self.state.requests.get(id).cloned() else { return };
+        let Some(part) = request.parts.get(*place).filter(|part| part.status == Status::Open)
+        else {
+            return;
+        };
+        let Some((service, policy)) = self.described(&request.service) else { return };
+        let deadline: Timestamp =
+            request.arrived + request.deadline.unwrap_or(policy.negotiation.deadline);
+        let opened = if self.now >= deadline {
+            Err(format!(
+                "no agreement by the deadline, {deadline}: other windows were negotiated until then; ask for fewer at once, or give a longer `deadline`"
+            ))
+        } else {
+            let origin = Origin::Request { id: id.clone(), part: *place };
+            let opened = self.open_part(&request, part, (*number, origin), &service, &policy, &[]);
+            opened.map_err(|error| error.to_string())
+        };
+        if let Err(why) = opened {
+            let name = &service.name;
+            let denied = WindowVerdict::denied(name, None, request.from, part.window, why);
+            self.close_part(id, *place, denied);
+        }
+    }
+}

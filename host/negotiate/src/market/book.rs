@@ -1,0 +1,141 @@
+//! The bids for one request and the units that they are for, sorted once for all the times that they are
+//! cleared.
+
+use std::{cmp::Ordering, sync::Arc};
+
+use haggle_model::{Name, Quantities};
+
+use super::{ScoredBid, exchange::Lots, pooled};
+use crate::InventoryUnit;
+
+/// What was bid for one request, indexed. Its size is that of the bids, however large the inventory is.
+#[derive(Clone, Debug)]
+pub(crate) struct Book {
+    /// Of one replica.
+    resources: Quantities,
+    /// The units that were bid for, by provider and name.
+    stocks: Vec<Stock>,
+    /// The best score first.
+    lots: Vec<Lot>,
+}
+
+/// What is left of a unit that was bid for.
+#[derive(Clone, Debug)]
+pub(super) struct Stock {
+    pub(super) provider: Name,
+    pub(super) unit: Name,
+    pub(super) free: Quantities,
+    /// How many replicas all machines together have room for while nothing of them is taken.
+    whole: u32,
+}
+
+/// A bid, with what it has won so far.
+#[derive(Clone, Debug)]
+pub(super) struct Lot {
+    /// Its place among the stocks, so that lots compare by provider and unit.
+    pub(super) unit: usize,
+    pub(super) most: u32,
+    pub(super) price: f64,
+    pub(super) score: f64,
+    pub(super) won: u32,
+    /// Its place by score, price and name.
+    pub(super) id: usize,
+}
+
+impl Book {
+    /// Bids on units that are not in the inventory, and bids without a finite score, are left out. Of units
+    /// with the same name the first counts.
+    pub(crate) fn new<'a>(
+        resources: &Quantities,
+        bids: &[ScoredBid],
+        inventory: impl IntoIterator<Item = &'a InventoryUnit>,
+    ) -> Self {
+        let key = |unit: &&'a InventoryUnit| (unit.provider.as_str(), unit.unit.id.as_str());
+        let mut all: Vec<&InventoryUnit> = inventory.into_iter().collect();
+        all.sort_by_key(key);
+        all.dedup_by_key(|unit| key(unit));
+        let mut lots = Vec::with_capacity(bids.len());
+        for ScoredBid { bid, score } in bids.iter().filter(|scored| scored.score.is_finite()) {
+            let wanted = (bid.provider.as_str(), bid.unit.as_str());
+            if let Ok(unit) = all.binary_search_by_key(&wanted, key) {
+                let (most, price) = (bid.count, bid.price_per_hour);
+                lots.push(Lot { unit, most, price, score: *score, won: 0, id: 0 });
+            }
+        }
+        let mut used: Vec<usize> = lots.iter().map(|lot| lot.unit).collect();
+        used.sort_unstable();
+        used.dedup();
+        for lot in &mut lots {
+            lot.unit = used.binary_search(&lot.unit).unwrap_or(usize::MAX);
+        }
+        let stock = |unit: &InventoryUnit| Stock {
+            provider: unit.provider.clone(),
+            unit: unit.unit.id.clone(),
+            free: unit.free.clone(),
+            whole: unit.unit.fits(resources).saturating_mul(unit.unit.count),
+        };
+        let stocks =
+            used.iter().filter_map(|place| all.get(*place)).map(|unit| stock(unit)).collect();
+        // Whoever bids first gains nothing by it.
+        lots.sort_by(by_score);
+        lots.iter_mut().enumerate().for_each(|(id, lot)| lot.id = id);
+        Self { resources: resources.clone(), stocks, lots }
+    }
+
+    /// The bids that count, best score first; none has won anything.
+    pub(super) fn lots(&self) -> &[Lot] {
+        &self.lots
+    }
+
+    /// The units that were bid for, by provider and name.
+    pub(super) fn stocks(&self) -> &[Stock] {
+        &self.stocks
+    }
+
+    /// The most replicas that can be had on a budget, up to `count`.
+    pub(crate) fn most(self: &Arc<Self>, count: u32, budget: Option<f64>) -> u32 {
+        let mut lots = Lots::new(self, |_, _| None);
+        lots.take_most(count, budget);
+        lots.count()
+    }
+
+    /// Where a unit is among the stocks.
+    pub(crate) fn place(&self, provider: &Name, unit: &Name) -> Option<usize> {
+        let wanted = (provider.as_str(), unit.as_str());
+        let key = |stock: &Stock| (stock.provider.as_str(), stock.unit.as_str()).cmp(&wanted);
+        self.stocks.binary_search_by(key).ok()
+    }
+
+    /// Another amount is left of a unit.
+    pub(crate) fn set_free(&mut self, place: usize, free: Quantities) {
+        self.stocks.get_mut(place).into_iter().for_each(|stock| stock.free = free.clone());
+    }
+
+    /// How many replicas have room in what is left of a stock once this is taken as well.
+    pub(super) fn room_beside(&self, stock: &Stock, taken: Option<&Quantities>) -> u32 {
+        match taken {
+            Some(taken) => stock.whole.min(pooled(&stock.free.minus(taken), &self.resources)),
+            None => stock.whole.min(pooled(&stock.free, &self.resources)),
+        }
+    }
+}
+
+pub(super) fn by_score(a: &Lot, b: &Lot) -> Ordering {
+    b.score.total_cmp(&a.score).then(a.price.total_cmp(&b.price)).then_with(|| by_name(a, b))
+}
+
+/// By what a replica is worth when money has that price.
+pub(super) fn by_value(price: f64) -> impl Fn(&Lot, &Lot) -> Ordering {
+    move |a, b| {
+        let value = |lot: &Lot| lot.score - price * lot.price;
+        value(b).total_cmp(&value(a)).then_with(|| by_price(a, b))
+    }
+}
+
+pub(super) fn by_price(a: &Lot, b: &Lot) -> Ordering {
+    a.price.total_cmp(&b.price).then(b.score.total_cmp(&a.score)).then_with(|| by_name(a, b))
+}
+
+fn by_name(a: &Lot, b: &Lot) -> Ordering {
+    a.unit.cmp(&b.unit).then(b.most.cmp(&a.most)).then(a.id.cmp(&b.id))
+}
