@@ -15,3 +15,4 @@ mod plugins;
 mod reserving;
 mod server;
 mod silence;
+mod stopping;

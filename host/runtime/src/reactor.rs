@@ -13,8 +13,8 @@ use std::{
 
 use haggle_actuate::ActuateError;
 use haggle_control::{
-    Action, Answer, Caller, CommitId, Consultation, Control, ControlError, Effect, Event,
-    EventKind, Input, ReplicaReport, Version,
+    Action, Answer, Caller, CommitId, Consultation, Control, Effect, Event, EventKind, Input,
+    ReplicaReport, Version,
 };
 use haggle_model::{Endpoint, Name};
 use haggle_negotiate::Message;
@@ -22,10 +22,10 @@ use haggle_store::Commit;
 use haggle_transport::{Reply, Transport};
 use tokio::sync::oneshot;
 
-use crate::{persist, shared::Shared};
+use crate::{HostError, persist, shared::Shared};
 
 /// What the core answers.
-pub(crate) type Answered = Result<Box<Answer>, ControlError>;
+pub(crate) type Answered = Result<Box<Answer>, HostError>;
 
 /// What comes to the core.
 // Each is taken out and fed at once: a box would cost more than the room it saves.
@@ -35,6 +35,8 @@ pub(crate) enum Mail {
     Ask(Box<dyn FnOnce(Caller) -> Input + Send>, oneshot::Sender<Answered>),
     /// Something has happened.
     Happened(Input),
+    /// From now on nobody waits for a verdict that takes a negotiation.
+    Release,
     /// The host closes.
     Close,
 }
@@ -45,6 +47,8 @@ pub(crate) struct Reactor {
     shared: Arc<Shared>,
     callers: BTreeMap<Caller, oneshot::Sender<Answered>>,
     last_caller: u64,
+    /// Whoever waits for a verdict is told to ask for it after the restart.
+    releasing: bool,
     version: Version,
     beside: Beside,
 }
@@ -84,7 +88,8 @@ impl Reactor {
     fn start(control: Control, shared: Arc<Shared>, beside: Beside, effects: Vec<Effect>) -> Self {
         let version = control.version();
         let callers = BTreeMap::new();
-        let mut reactor = Self { control, shared, callers, last_caller: 0, version, beside };
+        let mut reactor =
+            Self { control, shared, callers, last_caller: 0, releasing: false, version, beside };
         reactor.shared.snapshot.store(reactor.control.snapshot());
         reactor.carry_out(effects);
         reactor.settle();
@@ -119,6 +124,10 @@ impl Reactor {
                 self.feed(input(caller));
             }
             Mail::Happened(input) => self.feed(input),
+            Mail::Release => {
+                self.releasing = true;
+                self.release();
+            }
             // Whoever waits for it may have gone.
             Mail::Close => {}
         }
@@ -141,6 +150,19 @@ impl Reactor {
             self.shared.snapshot.store(self.control.snapshot());
         }
         self.carry_out(effects);
+        if self.releasing {
+            self.release();
+        }
+    }
+
+    /// Answers everybody who waits for the verdict of a request that is durable.
+    fn release(&mut self) {
+        for (request, caller) in self.control.snapshot().waiting() {
+            if let Some(reply) = self.callers.remove(&caller) {
+                // Whoever asked may have gone away.
+                drop(reply.send(Err(HostError::Stopped { request: request.to_owned() })));
+            }
+        }
     }
 
     fn settle(&mut self) {
@@ -176,7 +198,7 @@ impl Reactor {
                 Effect::Answer { caller, answer } => {
                     if let Some(reply) = self.callers.remove(&caller) {
                         // Whoever asked may have gone away.
-                        drop(reply.send(answer));
+                        drop(reply.send(answer.map_err(HostError::from)));
                     }
                 }
                 Effect::Actuate(action) => self.actuate(action),
