@@ -16,3 +16,4 @@ mod plugins;
 mod reserving;
 mod server;
 mod silence;
+mod stopping;

@@ -2,8 +2,9 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
+    net::TcpStream,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
 
@@ -60,6 +61,13 @@ impl Server {
         format!("{}{path}", self.url)
     }
 
+    /// A connection of its own, for what is not asked politely.
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.url.strip_prefix("http://").unwrap()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream
+    }
+
     pub fn get(&self, path: &str) -> Answer {
         Answer::of(self.agent.get(self.url(path)).call()).unwrap()
     }
@@ -84,6 +92,17 @@ impl Server {
 
     pub fn put_bytes(&self, path: &str, bytes: &[u8]) -> Answer {
         Answer::of(self.agent.put(self.url(path)).send(bytes)).unwrap()
+    }
+
+    /// Asks it to end, as `SIGTERM` does.
+    pub fn begin_to_end(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn wait(mut self) -> ExitStatus {
+        self.child.wait().unwrap()
     }
 
     /// As `SIGKILL` does it: at once, with nothing tidied up.

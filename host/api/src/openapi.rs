@@ -166,5 +166,8 @@ const fn detail(kind: ProblemKind) -> &'static str {
         }
         ProblemKind::Internal => "the host lost this request: its log says more",
         ProblemKind::Busy => "the store is closing",
+        ProblemKind::Stopping => {
+            "the host is stopping before scaling request h7x2-31 has a verdict. What is agreed until the host ends stands, the rest is denied: look at the request once the host runs again, and ask again for what is missing"
+        }
     }
 }

@@ -23,6 +23,9 @@ pub struct Problem {
     /// What was wrong this time, where, and how to mend it.
     #[schema(example = "there is no service checkout")]
     pub detail: String,
+    /// Where to look later, for the header of that name.
+    #[serde(skip)]
+    location: Option<String>,
 }
 
 /// What kinds of problems there are.
@@ -48,6 +51,8 @@ pub enum ProblemKind {
     Internal,
     /// Not now.
     Busy,
+    /// Not before the host runs again.
+    Stopping,
 }
 
 /// What a handler answers.
@@ -59,7 +64,7 @@ const MEDIA_TYPE: HeaderValue = HeaderValue::from_static(Problem::MEDIA_TYPE);
 
 impl ProblemKind {
     /// All of them, in the order of their status.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Invalid,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -70,6 +75,7 @@ impl ProblemKind {
         Self::Unprocessable,
         Self::Internal,
         Self::Busy,
+        Self::Stopping,
     ];
 
     /// The name within the problem's type.
@@ -86,6 +92,7 @@ impl ProblemKind {
             Self::Unprocessable => "unprocessable",
             Self::Internal => "internal",
             Self::Busy => "busy",
+            Self::Stopping => "stopping",
         }
     }
 
@@ -103,6 +110,7 @@ impl ProblemKind {
             Self::Unprocessable => "Not acceptable as it is",
             Self::Internal => "The host failed",
             Self::Busy => "Try again later",
+            Self::Stopping => "The host is stopping",
         }
     }
 
@@ -119,7 +127,7 @@ impl ProblemKind {
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
@@ -133,6 +141,7 @@ impl From<ErrorKind> for ProblemKind {
             ErrorKind::TooLarge => Self::TooLarge,
             ErrorKind::Unprocessable => Self::Unprocessable,
             ErrorKind::Busy => Self::Busy,
+            ErrorKind::Stopping => Self::Stopping,
             ErrorKind::Internal => Self::Internal,
         }
     }
@@ -149,7 +158,13 @@ impl Problem {
             title: kind.title().to_owned(),
             status: kind.status().as_u16(),
             detail: detail.into(),
+            location: None,
         }
+    }
+
+    /// The same problem, and where to look later.
+    pub(crate) fn at(self, location: String) -> Self {
+        Self { location: Some(location), ..self }
     }
 
     /// A request that does not say what it should.
@@ -179,7 +194,10 @@ impl IntoResponse for Problem {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let retry: Option<[(HeaderName, HeaderValue); 1]> =
             (status == ProblemKind::Busy.status()).then_some([(header::RETRY_AFTER, RETRY_AFTER)]);
-        (status, retry, [(header::CONTENT_TYPE, MEDIA_TYPE)], Json(self)).into_response()
+        let location =
+            self.location.as_ref().map(|location| [(header::LOCATION, location.clone())]);
+        let content_type = [(header::CONTENT_TYPE, MEDIA_TYPE)];
+        (status, retry, location, content_type, Json(self)).into_response()
     }
 }
 

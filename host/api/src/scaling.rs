@@ -4,9 +4,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use haggle_control::{Progress, ScalingRequest, ScalingVerdict, ScalingWindow};
+use haggle_runtime::HostError;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    Problem,
     extract::{By, Json, Path, prefers_async},
     openapi::{ChangeProblems, ReadProblems, SendProblems},
     problem::Answer,
@@ -27,7 +29,8 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
 /// `denied` nothing; `reasons` say why. With `Prefer: respond-async` the answer comes as soon as it is on
 /// disk that it is negotiated, and the verdict is found where it points to, even if the host is stopped in
 /// between; an event tells when. With `dry_run` everybody is asked, but nothing is held, reserved or scaled;
-/// the verdict says so. It is kept nowhere, so `dry_run` is answered with the verdict (200) in any case.
+/// the verdict says so. It is kept nowhere, so `dry_run` is answered with the verdict (200) in any case. A host
+/// that stops answers whoever waits with a 503, whose `Location` is where the verdict is found once it runs again.
 ///
 /// What is asked for with a `start` is reserved: agreed now, leased for that window, scaled when it begins, and
 /// over when it ends. It stands whatever is needed before; a request for a time for which something is agreed
@@ -68,12 +71,30 @@ async fn request(
     Json(request): Json<ScalingRequest>,
 ) -> Answer<Response> {
     if !prefers_async(&headers) || request.dry_run {
-        let verdict = api.host.request(by, request).await?;
+        let dry_run = request.dry_run;
+        let verdict = api.host.request(by, request).await;
+        let verdict = verdict.map_err(|error| unanswered(error, dry_run))?;
         return Ok(axum::Json(verdict).into_response());
     }
     let progress = api.host.accept(by, request).await?;
-    let location = [(header::LOCATION, format!("/v1/scaling-requests/{}", progress.negotiation))];
+    let location = [(header::LOCATION, location(&progress.negotiation))];
     Ok((StatusCode::ACCEPTED, location, axum::Json(progress)).into_response())
+}
+
+/// Why there is no verdict. A host that stops says where the verdict is found later.
+fn unanswered(error: HostError, dry_run: bool) -> Problem {
+    match &error {
+        HostError::Stopped { .. } if dry_run => HostError::Closing.into(),
+        HostError::Stopped { request } => {
+            let location = location(request);
+            Problem::from(error).at(location)
+        }
+        _ => error.into(),
+    }
+}
+
+fn location(request: &str) -> String {
+    format!("/v1/scaling-requests/{request}")
 }
 
 /// Look at a scaling request
@@ -131,5 +152,6 @@ async fn amend(
     Path(id): Path<String>,
     Json(window): Json<ScalingWindow>,
 ) -> Answer<axum::Json<ScalingVerdict>> {
-    Ok(axum::Json(api.host.amend(by, &id, window).await?))
+    let verdict = api.host.amend(by, &id, window).await;
+    verdict.map(axum::Json).map_err(|error| unanswered(error, false))
 }

@@ -46,8 +46,8 @@ impl Default for ApiOptions {
 }
 
 /// Serves the API on `listener` until `shutdown` resolves. Then it accepts nothing more, ends the event
-/// streams, and gives requests in flight the time that the front's options say. A negotiation that takes
-/// longer is settled by its own deadline, whether or not somebody still waits for the answer.
+/// streams, and gives requests in flight the time that the front's options say. Whoever waits for a verdict
+/// does not wait on: a 503 says where to find it once the host runs again.
 ///
 /// # Errors
 /// When the listener has no address.
@@ -57,6 +57,10 @@ pub async fn serve(
     options: ApiOptions,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let router = crate::router(host, &options);
+    let router = crate::router(Arc::clone(&host), &options);
+    let shutdown = async move {
+        shutdown.await;
+        host.stop_waiting();
+    };
     haggle_front::serve(listener, router, options.front, shutdown).await
 }

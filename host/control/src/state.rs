@@ -128,6 +128,11 @@ impl State {
         self.ledger.leases().filter(move |lease| lease.is_active(now))
     }
 
+    /// The scaling requests whose verdict somebody waits for, and who that is.
+    pub fn waiting(&self) -> impl Iterator<Item = (&str, Caller)> {
+        self.waiting.iter().map(|(request, caller)| (request.as_str(), *caller))
+    }
+
     /// Where a scaling request stands that is not over.
     #[must_use]
     pub fn request(&self, id: &str) -> Option<Progress> {

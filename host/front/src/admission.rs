@@ -6,7 +6,10 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use tokio::sync::{Semaphore, watch};
+use tokio::{
+    sync::{Semaphore, watch},
+    time::Instant,
+};
 
 use crate::{FrontOptions, Problem, Refusal, RouteBound, body::Held};
 
@@ -18,7 +21,7 @@ pub(crate) struct Admission {
     requests: Bound,
     routes: Vec<(RouteBound, Bound)>,
     event_streams: Bound,
-    closing: watch::Receiver<bool>,
+    closing: watch::Receiver<Option<Instant>>,
 }
 
 #[derive(Debug)]
@@ -31,7 +34,7 @@ struct Bound {
 const HEALTH: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 impl Admission {
-    pub(crate) fn new(options: &FrontOptions, closing: watch::Receiver<bool>) -> Self {
+    pub(crate) fn new(options: &FrontOptions, closing: watch::Receiver<Option<Instant>>) -> Self {
         let routes = options.routes.iter();
         let routes = routes.map(|route| (route.clone(), Bound::new(route.requests)));
         Self {
@@ -122,7 +125,7 @@ pub(crate) async fn admit(
     let mut closing = admission.closing.clone();
     let until = Box::pin(async move {
         // An error means that the server is gone already.
-        let _ = closing.wait_for(|closing| *closing).await;
+        let _ = closing.wait_for(Option::is_some).await;
     });
     response.map(|body| Held::hold(body, stream, Some(until)))
 }
@@ -132,7 +135,7 @@ fn is_health(request: &Request) -> bool {
         && HEALTH.contains(&request.uri().path())
 }
 
-fn is_event_stream(response: &Response) -> bool {
+pub(crate) fn is_event_stream(response: &Response) -> bool {
     let value = response.headers().get(header::CONTENT_TYPE);
     let text = value.and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = text.split(';').next().unwrap_or_default().trim();

@@ -95,6 +95,7 @@ impl Body for Paced {
                 Poll::Ready(None)
             }
             Poll::Pending => {
+                self.connection.wait_for_body();
                 ready!(self.poll_overdue(context));
                 self.late.0.store(true, Ordering::Relaxed);
                 self.connection.leave_unread();

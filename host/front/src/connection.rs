@@ -3,7 +3,7 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -34,6 +34,25 @@ struct State {
     writing: Stopwatch,
     /// A request's body was not read to its end: the peer may still be sending it.
     unread: bool,
+    /// A response is not written yet, or not all of it.
+    unanswered: bool,
+    /// The peer sends nothing more, as far as that is known.
+    end: End,
+}
+
+/// The end of what a peer sends.
+///
+/// A peer may shut its writing side and still wait for the answer, so the end is kept from the HTTP
+/// connection, which would break off, while a request is answered. It is shown at once where the answer is an
+/// event stream, which nothing else would end, and where the rest of a body is waited for.
+#[derive(Debug)]
+enum End {
+    /// It has not come.
+    NotSeen,
+    /// It has come and is kept back; the reader is woken when it is shown.
+    KeptBack(Waker),
+    /// It has come, or is to be shown when it comes.
+    Shown,
 }
 
 /// What the connection waits for.
@@ -68,6 +87,8 @@ impl Connection {
                 phase: Phase::Opened { until },
                 writing: Stopwatch::new(options.response),
                 unread: false,
+                unanswered: false,
+                end: End::NotSeen,
             }),
         }
     }
@@ -99,7 +120,22 @@ impl Connection {
     pub(crate) fn begin_request(&self) {
         let mut state = self.state();
         state.phase = Phase::Busy;
+        state.unanswered = true;
+        state.end = End::NotSeen;
         state.writing.restart();
+    }
+
+    /// The response is a stream of events, which ends when its peer does.
+    pub(crate) fn begin_stream(&self) {
+        self.state().show_end();
+    }
+
+    /// The rest of a request's body is waited for: it does not come from a peer that sends nothing more.
+    pub(crate) fn wait_for_body(&self) {
+        let mut state = self.state();
+        if matches!(state.end, End::KeptBack(_)) {
+            state.show_end();
+        }
     }
 
     /// The response is complete.
@@ -139,6 +175,27 @@ impl Connection {
         }
     }
 
+    /// Everything that there is to write is written.
+    fn flushed(&self) {
+        let mut state = self.state();
+        if state.phase != Phase::Busy {
+            state.unanswered = false;
+            if matches!(state.end, End::KeptBack(_)) {
+                state.show_end();
+            }
+        }
+    }
+
+    /// The peer sends nothing more. Whether the reader is to know that now.
+    fn end(&self, reader: &Waker) -> bool {
+        let mut state = self.state();
+        if state.unanswered && !matches!(state.end, End::Shown) {
+            state.end = End::KeptBack(reader.clone());
+            return false;
+        }
+        true
+    }
+
     /// Nothing more will be written. Whether to wait until the peer has seen it.
     fn close(&self) -> bool {
         let mut state = self.state();
@@ -164,6 +221,14 @@ impl Connection {
     fn state(&self) -> MutexGuard<'_, State> {
         // Each change is a single assignment: a panic leaves nothing half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn show_end(&mut self) {
+        if let End::KeptBack(reader) = std::mem::replace(&mut self.end, End::Shown) {
+            reader.wake();
+        }
     }
 }
 
@@ -206,11 +271,14 @@ impl AsyncRead for Watched {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let has_room = buffer.remaining() > 0;
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         if buffer.filled().len() > before {
             self.connection.read();
+        } else if has_room && !self.connection.end(context.waker()) {
+            return Poll::Pending;
         }
-        read
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -238,7 +306,9 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+        self.connection.flushed();
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

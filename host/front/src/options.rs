@@ -52,7 +52,8 @@ pub struct FrontOptions {
     pub routes: Vec<RouteBound>,
     /// The most event streams: responses of the type `text/event-stream`. Further ones get a 503.
     pub event_streams: usize,
-    /// How long requests in flight may take to end once the front shuts down.
+    /// How long requests in flight may take to end once the front shuts down. The last tenth of it is for
+    /// responses alone: a request that has none by then gets a 503.
     pub drain: Duration,
     /// By which names, beside `localhost`, loopback addresses and the address of the connection, clients
     /// may ask for the host.

@@ -34,6 +34,8 @@ pub enum Refusal {
     HeadTooLarge,
     /// A bound of the host is reached.
     Busy,
+    /// The host stops before the request is answered.
+    Stopping,
 }
 
 /// How long a client should wait before it asks a busy host again, in seconds.
@@ -42,13 +44,14 @@ const MEDIA_TYPE: HeaderValue = HeaderValue::from_static(Problem::MEDIA_TYPE);
 
 impl Refusal {
     /// All of them, in the order of their status.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Invalid,
         Self::Forbidden,
         Self::Timeout,
         Self::Misdirected,
         Self::HeadTooLarge,
         Self::Busy,
+        Self::Stopping,
     ];
 
     /// The name within the problem's type.
@@ -61,6 +64,7 @@ impl Refusal {
             Self::Misdirected => "misdirected",
             Self::HeadTooLarge => "head_too_large",
             Self::Busy => "busy",
+            Self::Stopping => "stopping",
         }
     }
 
@@ -74,6 +78,7 @@ impl Refusal {
             Self::Misdirected => "Not the host that was asked for",
             Self::HeadTooLarge => "The head of the request is too large",
             Self::Busy => "Try again later",
+            Self::Stopping => "The host is stopping",
         }
     }
 
@@ -86,7 +91,7 @@ impl Refusal {
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
@@ -148,7 +153,8 @@ mod tests {
             let status = refusal.status();
             assert!(head.starts_with(&format!("HTTP/1.1 {} ", status.as_u16())), "{head}");
             assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{head}");
-            assert_eq!(head.contains("retry-after: 1\r\n"), refusal == Refusal::Busy, "{head}");
+            let retry = matches!(refusal, Refusal::Busy | Refusal::Stopping);
+            assert_eq!(head.contains("retry-after: 1\r\n"), retry, "{head}");
             assert_eq!(serde_json::from_str::<Problem>(body).unwrap(), problem);
         }
     }

@@ -13,7 +13,7 @@ use axum::{
     Router,
     body::Body,
     extract::ConnectInfo,
-    http::{HeaderName, HeaderValue, header},
+    http::{HeaderName, HeaderValue, Method, header},
     middleware,
     response::{IntoResponse, Response},
 };
@@ -23,16 +23,17 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 use tower::ServiceExt;
 
 use crate::{
     FrontOptions, Principal, Problem, Refusal,
-    admission::{Admission, admit},
+    admission::{Admission, admit, is_event_stream},
     body::{Held, Late, Paced},
     connection::{Connection, Watched},
     origin::{Guard, check_origin},
+    pace::later,
 };
 
 /// So many refused connections are waited for until the peer has read why; further ones are closed at once.
@@ -56,7 +57,11 @@ const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
 const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// Serves `router` on `listener` until `shutdown` resolves. Then it accepts nothing more, ends the event
-/// streams, and gives requests in flight the time that [`FrontOptions::drain`] says.
+/// streams, and gives requests in flight the time that [`FrontOptions::drain`] says: those that have no
+/// response by then get a 503, and their handlers are dropped.
+///
+/// A client may shut its writing side once it has sent its request, and still gets the answer. Only an event
+/// stream ends when its client does that.
 ///
 /// Each request has a [`Principal`] and axum's `ConnectInfo<SocketAddr>` in its extensions. A request's body
 /// that arrives too slowly fails while the handler reads it; the client then gets a 408, whatever the handler
@@ -71,7 +76,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     listener.local_addr()?;
-    let (close, closing) = watch::channel(false);
+    let (close, closing) = watch::channel(None);
     let guard = Arc::new(Guard::new(options.hosts.clone()));
     let admission = Arc::new(Admission::new(&options, closing.clone()));
     let router = router
@@ -107,9 +112,10 @@ pub async fn serve(
         }
     }
     drop(listener);
-    close.send_replace(true);
+    let (now, drain) = (Instant::now(), server.options.drain);
+    close.send_replace(Some(later(now, drain - drain / 10)));
     let drained = async { while connections.join_next().await.is_some() {} };
-    if timeout(server.options.drain, drained).await.is_err() {
+    if timeout_at(later(now, drain), drained).await.is_err() {
         tracing::warn!("closed with {} connections still busy", connections.len());
         connections.shutdown().await;
     }
@@ -119,7 +125,8 @@ pub async fn serve(
 struct Server {
     router: Router,
     options: FrontOptions,
-    closing: watch::Receiver<bool>,
+    /// Once the server shuts down, until when requests may wait for their responses.
+    closing: watch::Receiver<Option<Instant>>,
 }
 
 impl Server {
@@ -132,7 +139,11 @@ impl Server {
         let connection = Arc::new(Connection::new(local, peer, &self.options));
         let io = TokioIo::new(Watched::new(stream, Arc::clone(&connection)));
         let hard = self.options.head_bytes.saturating_mul(2).max(LEAST_BUFFER);
-        let service = service_fn(|request| self.answer(request, &connection));
+        let service = service_fn(|request| {
+            // Before the answer is worked out: what the peer sends meanwhile belongs to a connection that is busy.
+            connection.begin_request();
+            self.answer(request, &connection)
+        });
         let http = http1::Builder::new()
             .header_read_timeout(None)
             .max_header_size(hard)
@@ -142,7 +153,7 @@ impl Server {
         let mut http = pin!(http);
         let mut timer = pin!(sleep_until(Instant::now()));
         let mut closing = self.closing.clone();
-        let mut closed = pin!(closing.wait_for(|closing| *closing));
+        let mut closed = pin!(closing.wait_for(Option::is_some));
         let mut is_closed = false;
         poll_fn(|context| {
             if !is_closed && closed.as_mut().poll(context).is_ready() {
@@ -169,7 +180,6 @@ impl Server {
         request: Request<Incoming>,
         connection: &Arc<Connection>,
     ) -> Result<Response, Infallible> {
-        connection.begin_request();
         let ends = EndsRequest(Arc::clone(connection));
         let late = Late::default();
         let mut request = request.map(|incoming| {
@@ -180,14 +190,31 @@ impl Server {
         extensions.insert(Arc::clone(connection));
         extensions.insert(ConnectInfo(connection.peer()));
         extensions.insert(Principal::Anonymous);
-        let Ok(mut response) = self.router.clone().oneshot(request).await;
+        let is_head = request.method() == Method::HEAD;
+        let mut response = tokio::select! {
+            biased;
+            Ok(response) = self.router.clone().oneshot(request) => response,
+            () = self.too_late_to_wait() => stopping().into_response(),
+        };
         if late.is_so() {
             response = self.too_slow().into_response();
+        }
+        if !is_head && is_event_stream(&response) {
+            connection.begin_stream();
         }
         let headers = response.headers_mut();
         headers.insert(RESOURCE_POLICY, SAME_ORIGIN);
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
         Ok(response.map(|body| Held::hold(body, ends, None)))
+    }
+
+    /// Resolves when the server shuts down and a request has waited for as long as it may then.
+    async fn too_late_to_wait(&self) {
+        let mut closing = self.closing.clone();
+        let until = closing.wait_for(Option::is_some).await.ok().and_then(|until| *until);
+        if let Some(until) = until {
+            sleep_until(until).await;
+        }
     }
 
     fn too_slow(&self) -> Problem {
@@ -212,6 +239,12 @@ impl Server {
         stream.shutdown(Shutdown::Write)?;
         TcpStream::from_std(stream)
     }
+}
+
+/// The answer to a request that the server can no longer wait for.
+fn stopping() -> Problem {
+    let detail = "the host is stopping, and this request was not done in time: look at what has become of it once the host runs again, and ask again for what is missing";
+    Problem::new(Refusal::Stopping, detail)
 }
 
 /// Tells a connection that the response has ended.

@@ -161,6 +161,16 @@ impl Host {
         asked.await.err().unwrap_or_else(unexpected)
     }
 
+    /// From now on nobody waits for a verdict: who waits for one gets [`HostError::Stopped`] as soon as the
+    /// request is durable. For a host that is about to be closed.
+    pub fn stop_waiting(&self) {
+        match &self.mode {
+            Mode::Inline(reactor) => lock(reactor).take(Mail::Release),
+            // A host that closes answers nobody.
+            Mode::Live { mail, .. } => drop(mail.send(Mail::Release)),
+        }
+    }
+
     /// Tells the core that something has happened. A live host takes it in when its turn comes.
     pub(crate) async fn happened(&self, input: Input) {
         match &self.mode {

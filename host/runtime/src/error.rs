@@ -50,8 +50,16 @@ pub enum HostError {
     #[error("the host cannot go on: {0}")]
     Task(String),
     /// The host is closing.
-    #[error("the host is closing: ask again once it runs")]
+    #[error("the host is stopping: ask again once it runs")]
     Closing,
+    /// The host is closing, and a scaling request has no verdict yet.
+    #[error(
+        "the host is stopping before scaling request {request} has a verdict. What is agreed until the host ends stands, the rest is denied: look at the request once the host runs again, and ask again for what is missing"
+    )]
+    Stopped {
+        /// The request.
+        request: String,
+    },
 }
 
 /// What kind of trouble it is, whoever carries it.
@@ -69,6 +77,8 @@ pub enum ErrorKind {
     Unprocessable,
     /// Try again later.
     Busy,
+    /// The host is closing.
+    Stopping,
     /// The host's own trouble.
     Internal,
 }
@@ -103,7 +113,7 @@ impl HostError {
             }
             Self::NotLoaded { .. } => ErrorKind::Conflict,
             Self::Samples(_) | Self::Failure { .. } => ErrorKind::Invalid,
-            Self::Closing => ErrorKind::Busy,
+            Self::Closing | Self::Stopped { .. } => ErrorKind::Stopping,
             // A full disk: the same is accepted once there is room.
             Self::Store(error) if error.is_temporary() => ErrorKind::Busy,
             Self::Actuate(_) | Self::Store(_) | Self::Sandbox(_) | Self::Task(_) => {

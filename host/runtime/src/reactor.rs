@@ -37,6 +37,8 @@ pub(crate) enum Mail {
     Happened(Input),
     /// A commit is not durable, and never will be.
     CommitFailed(CommitId, StoreError),
+    /// From now on nobody waits for a verdict that takes a negotiation.
+    Release,
     /// The host closes.
     Close,
 }
@@ -47,6 +49,8 @@ pub(crate) struct Reactor {
     shared: Arc<Shared>,
     callers: BTreeMap<Caller, oneshot::Sender<Answered>>,
     last_caller: u64,
+    /// Whoever waits for a verdict is told to ask for it after the restart.
+    releasing: bool,
     version: Version,
     beside: Beside,
     /// Why the commit failed whose effects are being carried out.
@@ -88,8 +92,16 @@ impl Reactor {
     fn start(control: Control, shared: Arc<Shared>, beside: Beside, effects: Vec<Effect>) -> Self {
         let version = control.version();
         let callers = BTreeMap::new();
-        let mut reactor =
-            Self { control, shared, callers, last_caller: 0, version, beside, failure: None };
+        let mut reactor = Self {
+            control,
+            shared,
+            callers,
+            last_caller: 0,
+            releasing: false,
+            version,
+            beside,
+            failure: None,
+        };
         reactor.shared.snapshot.store(reactor.control.snapshot());
         reactor.carry_out(effects);
         reactor.settle();
@@ -125,6 +137,10 @@ impl Reactor {
             }
             Mail::Happened(input) => self.feed(input),
             Mail::CommitFailed(id, cause) => self.commit_failed(id, cause),
+            Mail::Release => {
+                self.releasing = true;
+                self.release();
+            }
             // Whoever waits for it may have gone.
             Mail::Close => {}
         }
@@ -147,6 +163,19 @@ impl Reactor {
             self.shared.snapshot.store(self.control.snapshot());
         }
         self.carry_out(effects);
+        if self.releasing {
+            self.release();
+        }
+    }
+
+    /// Answers everybody who waits for the verdict of a request that is durable.
+    fn release(&mut self) {
+        for (request, caller) in self.control.snapshot().waiting() {
+            if let Some(reply) = self.callers.remove(&caller) {
+                // Whoever asked may have gone away.
+                drop(reply.send(Err(HostError::Stopped { request: request.to_owned() })));
+            }
+        }
     }
 
     fn settle(&mut self) {
@@ -154,7 +183,7 @@ impl Reactor {
             match queue.pop_front() {
                 Some(Mail::Happened(input)) => self.feed(input),
                 Some(Mail::CommitFailed(id, cause)) => self.commit_failed(id, cause),
-                Some(Mail::Ask(..) | Mail::Close) => {}
+                Some(Mail::Ask(..) | Mail::Release | Mail::Close) => {}
                 // While the store fails, this waits for a later tick.
                 None if self.control.can_open_window() => {
                     let now = self.shared.clock.now();

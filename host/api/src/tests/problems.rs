@@ -19,6 +19,7 @@ fn every_kind_of_error_has_its_status() {
         (ErrorKind::TooLarge, 413),
         (ErrorKind::Unprocessable, 422),
         (ErrorKind::Busy, 503),
+        (ErrorKind::Stopping, 503),
         (ErrorKind::Internal, 500),
     ] {
         assert_eq!(ProblemKind::from(kind).status(), status);
@@ -26,7 +27,7 @@ fn every_kind_of_error_has_its_status() {
     for kind in ProblemKind::ALL {
         let response = Problem::new(kind, "").into_response();
         let retry = response.headers().contains_key(header::RETRY_AFTER);
-        assert_eq!(retry, kind == ProblemKind::Busy, "{kind:?}");
+        assert_eq!(retry, kind.status() == 503, "{kind:?}");
     }
 }
 

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use haggle_front::FrontOptions;
 use haggle_model::Endpoint;
 use haggle_negotiate::Message;
 use haggle_runtime::{Host, HostOptions};
@@ -59,10 +58,7 @@ fn who_waits_for_a_verdict_keeps_nobody_from_reading() {
     let mut front = ApiOptions::default().front;
     front.requests = 2;
     front.routes[0].requests = 5;
-    let options = ApiOptions {
-        front: FrontOptions { drain: Duration::ZERO, ..front },
-        ..ApiOptions::default()
-    };
+    let options = ApiOptions { front, ..ApiOptions::default() };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap();
@@ -98,5 +94,13 @@ fn who_waits_for_a_verdict_keeps_nobody_from_reading() {
         assert!(read.starts_with("HTTP/1.1 200"), "{path}: {read}");
     }
     stop.send(()).unwrap();
+    for mut client in waiting {
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+        assert!(answer.contains("retry-after: 1"), "{answer}");
+        assert!(answer.contains("urn:haggle:problem:stopping"), "{answer}");
+        assert!(!answer.contains("location: "), "a dry run is kept nowhere: {answer}");
+    }
     runtime.block_on(server).unwrap().unwrap();
 }

@@ -232,8 +232,21 @@ fn shutting_down_does_not_wait_for_ever() {
     held.send(HOLD);
     server.expect("held");
     server.begin_shutdown();
+    let refused = problem(&held.rest());
+    assert_eq!(refused.kind, "urn:haggle:problem:stopping");
+    assert!(refused.detail.contains("once the host runs again"), "{refused:?}");
     server.join();
-    assert!(held.is_closed());
+}
+
+#[test]
+fn shutting_down_does_not_wait_for_who_does_not_read() {
+    let mut server = Server::start(FrontOptions { drain: SOON, ..options() });
+    let mut client = server.connect();
+    client.send("GET /flood HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    client.until("\r\n\r\n");
+    server.begin_shutdown();
+    server.join();
+    assert!(client.is_closed());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     io::{self, Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::{Shutdown, SocketAddr, TcpStream},
     sync::{Arc, mpsc},
     thread::JoinHandle,
     time::Duration,
@@ -29,23 +29,26 @@ pub(crate) const SOON: Duration = Duration::from_secs(1);
 /// No slower than this many bytes a second, which no test reaches, or within the patience.
 pub(crate) const STRICT: Pace = Pace { patience: SOON, bytes_per_second: 1 << 40 };
 
+/// More bytes than the buffers of a connection take.
+pub(crate) const LARGE: usize = 32 << 20;
+
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     shutdown: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<io::Result<()>>>,
     /// Lets held requests go.
     release: Arc<Semaphore>,
-    /// A word for each request that is held, and for each flood that ends.
+    /// A word for each request that is held or waits, and for each flood and each wait that ends.
     words: mpsc::Receiver<&'static str>,
 }
 
 pub(crate) struct Client(TcpStream);
 
-struct SaysWhenDropped(mpsc::Sender<&'static str>);
+struct SaysWhenDropped(mpsc::Sender<&'static str>, &'static str);
 
 impl Drop for SaysWhenDropped {
     fn drop(&mut self) {
-        let _ = self.0.send("flood ended");
+        let _ = self.0.send(self.1);
     }
 }
 
@@ -108,6 +111,17 @@ impl Server {
 impl Client {
     pub(crate) fn send(&mut self, text: &str) {
         self.0.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Sends nothing more, and reads on.
+    pub(crate) fn end(&mut self) {
+        self.0.shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// Waits until an answer has come that it does not read. A client that goes away then breaks the
+    /// connection off.
+    pub(crate) fn leave_unread(&mut self) {
+        assert_eq!(self.0.peek(&mut [0]).unwrap(), 1);
     }
 
     /// Everything until the server closes the connection.
@@ -182,13 +196,19 @@ pub(crate) fn is_ok(response: &str) -> bool {
 
 fn router(release: Arc<Semaphore>, say: mpsc::Sender<&'static str>) -> Router {
     let flood_say = say.clone();
+    let wait_say = say.clone();
+    let wait = move || async move {
+        wait_say.send("waits").unwrap();
+        let _ends = SaysWhenDropped(wait_say, "wait ended");
+        std::future::pending::<()>().await;
+    };
     let hold = move || async move {
         say.send("held").unwrap();
         release.acquire().await.unwrap().forget();
         "held"
     };
     let flood = move || async move {
-        let ends = SaysWhenDropped(flood_say);
+        let ends = SaysWhenDropped(flood_say, "flood ended");
         let chunks = std::iter::repeat_with(move || {
             let _ = &ends;
             Ok::<_, Infallible>(Bytes::from_static(&[b'x'; 1 << 16]))
@@ -204,6 +224,8 @@ fn router(release: Arc<Semaphore>, say: mpsc::Sender<&'static str>) -> Router {
         .route("/length", post(length))
         .route("/events", get(events))
         .route("/hold", get(hold))
+        .route("/wait", get(wait))
+        .route("/large", get(async || "x".repeat(LARGE)))
         .route("/flood", get(flood))
 }
 
