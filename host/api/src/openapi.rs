@@ -165,7 +165,9 @@ const fn detail(kind: ProblemKind) -> &'static str {
             "plugin seasonal: it exports none of the roles: export at least one interface of haggle:policy"
         }
         ProblemKind::Internal => "the host lost this request: its log says more",
-        ProblemKind::Busy => "the store is closing",
+        ProblemKind::Busy => {
+            "cannot write /var/lib/haggle/state: the disk is full; make room (a host that runs goes on by itself then)"
+        }
         ProblemKind::Stopping => {
             "the host is stopping before scaling request h7x2-31 has a verdict. What is agreed until the host ends stands, the rest is denied: look at the request once the host runs again, and ask again for what is missing"
         }

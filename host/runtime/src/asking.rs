@@ -10,8 +10,9 @@ use tokio::sync::oneshot;
 
 use crate::{
     HostError,
+    callers::Answered,
     host::{Host, Mode},
-    reactor::{Answered, Mail},
+    reactor::Mail,
     shared::lock,
 };
 

@@ -106,7 +106,7 @@ impl Host {
             transport,
             driver,
             events,
-            metrics: Arc::clone(&metrics),
+            metrics,
             clock,
             history,
             lanes: Lanes::new(width),
@@ -120,7 +120,7 @@ impl Host {
         shared.history().reach(reach + Span::from_mins(60));
         shared.restore_history(&mut |what| alerts.push(what))?;
         if let Some(loss) = shared.store.loss() {
-            metrics.lost_writes(loss.missing());
+            shared.metrics.lost_writes(loss.missing());
             shared.alert("store", lost(loss));
         }
         for what in alerts {

@@ -17,6 +17,7 @@
 mod artefacts;
 mod asking;
 mod block_on;
+mod callers;
 mod clock;
 mod error;
 mod events;

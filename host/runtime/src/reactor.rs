@@ -3,7 +3,7 @@
 //! everything is done at once and in order, so that the same steps give the same decisions.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError, Sender},
@@ -13,8 +13,8 @@ use std::{
 
 use haggle_actuate::ActuateError;
 use haggle_control::{
-    Action, Answer, Caller, CommitId, Consultation, Control, ControlError, Effect, Event,
-    EventKind, Input, ReplicaReport, Version,
+    Action, Caller, CommitId, Consultation, Control, Effect, Event, EventKind, Input,
+    ReplicaReport, Version,
 };
 use haggle_model::{Endpoint, Name};
 use haggle_negotiate::Message;
@@ -22,10 +22,11 @@ use haggle_store::{Commit, StoreError};
 use haggle_transport::{Reply, Transport};
 use tokio::sync::oneshot;
 
-use crate::{HostError, persist, shared::Shared};
-
-/// What the core answers.
-pub(crate) type Answered = Result<Box<Answer>, HostError>;
+use crate::{
+    callers::{Answered, Callers},
+    persist,
+    shared::Shared,
+};
 
 /// What comes to the core.
 // Each is taken out and fed at once: a box would cost more than the room it saves.
@@ -47,8 +48,7 @@ pub(crate) enum Mail {
 pub(crate) struct Reactor {
     control: Control,
     shared: Arc<Shared>,
-    callers: BTreeMap<Caller, oneshot::Sender<Answered>>,
-    last_caller: u64,
+    callers: Callers,
     /// Whoever waits for a verdict is told to ask for it after the restart.
     releasing: bool,
     version: Version,
@@ -91,12 +91,10 @@ impl Reactor {
 
     fn start(control: Control, shared: Arc<Shared>, beside: Beside, effects: Vec<Effect>) -> Self {
         let version = control.version();
-        let callers = BTreeMap::new();
         let mut reactor = Self {
             control,
             shared,
-            callers,
-            last_caller: 0,
+            callers: Callers::default(),
             releasing: false,
             version,
             beside,
@@ -121,22 +119,29 @@ impl Reactor {
             }
             self.tick();
         }
-        for (_, caller) in std::mem::take(&mut self.callers) {
-            drop(caller);
-        }
+        // Whoever waits is told so.
+        self.callers = Callers::default();
     }
 
     /// Takes one thing in, and everything that follows from it where this host is stepped.
     pub(crate) fn take(&mut self, mail: Mail) {
+        self.take_in(mail);
+        self.settle();
+    }
+
+    fn take_in(&mut self, mail: Mail) {
         match mail {
             Mail::Ask(input, reply) => {
-                self.last_caller += 1;
-                let caller = Caller(self.last_caller);
-                self.callers.insert(caller, reply);
+                let caller = self.callers.add(reply);
                 self.feed(input(caller));
             }
             Mail::Happened(input) => self.feed(input),
-            Mail::CommitFailed(id, cause) => self.commit_failed(id, cause),
+            Mail::CommitFailed(id, cause) => {
+                let input = Input::CommitFailed(id, cause.to_string());
+                self.failure = Some(cause);
+                self.feed(input);
+                self.failure = None;
+            }
             Mail::Release => {
                 self.releasing = true;
                 self.release();
@@ -144,16 +149,19 @@ impl Reactor {
             // Whoever waits for it may have gone.
             Mail::Close => {}
         }
-        self.settle();
     }
 
     /// Lets time pass for what is due.
     pub(crate) fn tick(&mut self) {
-        let now = self.shared.clock.now();
-        if self.control.next_due(now).is_some_and(|due| due <= now) {
+        if self.is_due() {
             self.feed(Input::Tick);
             self.settle();
         }
+    }
+
+    fn is_due(&self) -> bool {
+        let now = self.shared.clock.now();
+        self.control.next_due(now).is_some_and(|due| due <= now)
     }
 
     fn feed(&mut self, input: Input) {
@@ -168,41 +176,20 @@ impl Reactor {
         }
     }
 
-    /// Answers everybody who waits for the verdict of a request that is durable.
     fn release(&mut self) {
-        for (request, caller) in self.control.snapshot().waiting() {
-            if let Some(reply) = self.callers.remove(&caller) {
-                // Whoever asked may have gone away.
-                drop(reply.send(Err(HostError::Stopped { request: request.to_owned() })));
-            }
-        }
+        self.callers.release(&self.control.snapshot());
     }
 
+    /// Takes in what this host has brought about itself, where it is stepped.
     fn settle(&mut self) {
         while let Beside::Inline(queue) = &mut self.beside {
             match queue.pop_front() {
-                Some(Mail::Happened(input)) => self.feed(input),
-                Some(Mail::CommitFailed(id, cause)) => self.commit_failed(id, cause),
-                Some(Mail::Ask(..) | Mail::Release | Mail::Close) => {}
+                Some(mail) => self.take_in(mail),
                 // While the store fails, this waits for a later tick.
-                None if self.control.can_open_window() => {
-                    let now = self.shared.clock.now();
-                    if self.control.next_due(now).is_none_or(|due| due > now) {
-                        return;
-                    }
-                    self.feed(Input::Tick);
-                }
+                None if self.control.can_open_window() && self.is_due() => self.feed(Input::Tick),
                 None => return,
             }
         }
-    }
-
-    /// Whoever waited for the commit is told what the store says, and with it whether to try again.
-    fn commit_failed(&mut self, id: CommitId, cause: StoreError) {
-        let input = Input::CommitFailed(id, cause.to_string());
-        self.failure = Some(cause);
-        self.feed(input);
-        self.failure = None;
     }
 
     /// Something has happened that this thread has brought about.
@@ -230,14 +217,7 @@ impl Reactor {
                 Effect::Consult(consultation) => self.consult(consultation),
                 Effect::Deliver { endpoint, message } => self.deliver(endpoint, *message),
                 Effect::Answer { caller, answer } => {
-                    if let Some(reply) = self.callers.remove(&caller) {
-                        let answer = answer.map_err(|error| match (error, &self.failure) {
-                            (ControlError::Store(_), Some(cause)) => cause.clone().into(),
-                            (error, _) => error.into(),
-                        });
-                        // Whoever asked may have gone away.
-                        drop(reply.send(answer));
-                    }
+                    self.callers.answer(caller, answer, self.failure.as_ref());
                 }
                 Effect::Actuate(action) => self.actuate(action),
                 Effect::Forget(service) => {

@@ -35,6 +35,8 @@ pub(crate) struct Writer {
     least_flush: Duration,
     /// Whether something is applied that is not flushed.
     dirty: bool,
+    /// Whether the engine can be used: not from a failed write on until it is opened again.
+    is_open: bool,
     undecided: Option<Undecided>,
 }
 
@@ -109,6 +111,7 @@ impl Writer {
             patience: options.lazy_flush.into(),
             least_flush: options.least_flush.into(),
             dirty: false,
+            is_open: true,
             undecided: None,
         })
     }
@@ -125,29 +128,26 @@ impl Writer {
         let _end = End(Arc::clone(&self.queue));
         if let Some(error) = self.queue.refusing() {
             tracing::error!(%error, "the store takes no writes yet");
-            if !self.recover(true) {
+            if !self.recover() {
                 return;
             }
         }
         loop {
-            let outcome = match self.queue.take(self.dirty.then_some(self.patience)) {
+            let works = match self.queue.take(self.dirty.then_some(self.patience)) {
                 Work::Write(submissions) => self.write(submissions),
-                Work::Idle => self.flush().map_err(|cause| self.fall_back(&cause).is_ok()),
+                Work::Idle => self.flush().map_err(|cause| drop(self.fall_back(&cause))).is_ok(),
                 // The end of the process takes back what is not flushed, as it would have anyway.
                 Work::End if self.dirty => return drop(self.flush()),
                 Work::End => return,
             };
-            if let Err(is_open) = outcome
-                && !self.recover(is_open)
-            {
+            if !works && !self.recover() {
                 return;
             }
         }
     }
 
-    /// Writes batches and answers whoever waits for them. An error says that a write has failed, and whether the
-    /// engine is open.
-    fn write(&mut self, submissions: Vec<Submission>) -> Result<(), bool> {
+    /// Writes batches and answers whoever waits for them; whether that has worked.
+    fn write(&mut self, submissions: Vec<Submission>) -> bool {
         let (layer, done) = self.carry_out(submissions);
         let waited_for = done.iter().any(|(acknowledge, _)| acknowledge.is_some());
         let before = self.ends.write;
@@ -156,18 +156,14 @@ impl Writer {
         // Whether the engine had to write at all.
         let asked = written.is_ok() || number > before;
         let written = written.and_then(|()| if waited_for { self.flush() } else { Ok(()) });
-        match written {
-            Ok(()) => {
-                answer(done, &Ok(()));
-                Ok(())
-            }
-            Err(cause) => {
-                let opened = self.fall_back(&cause);
-                self.undecided = Some(Undecided { done, number: asked.then_some(number), cause });
-                self.decide(&opened);
-                Err(opened.is_ok())
-            }
-        }
+        let Err(cause) = written else {
+            answer(done, &Ok(()));
+            return true;
+        };
+        let opened = self.fall_back(&cause);
+        self.undecided = Some(Undecided { done, number: asked.then_some(number), cause });
+        self.decide(&opened);
+        false
     }
 
     /// Answers whoever waits for the write that has failed, once the engine is open and shows what became of it.
@@ -197,13 +193,10 @@ impl Writer {
         opened
     }
 
+    /// Opens the engine again and takes up where it is.
     fn open_again(&mut self) -> Result<(), StoreError> {
+        self.is_open = false;
         self.engine.reopen()?;
-        self.look_again()
-    }
-
-    /// Takes up where the engine is.
-    fn look_again(&mut self) -> Result<(), StoreError> {
         self.ends = Ends::read(&*self.engine)?;
         if self.engine.acknowledged().unwrap_or(0) != self.ends.write {
             // It has a write whose flush failed.
@@ -211,15 +204,16 @@ impl Writer {
             self.acknowledge();
         }
         self.marks.publish(&self.ends.next);
+        self.is_open = true;
         Ok(())
     }
 
     /// Tries until writing works again, or the queue is closed; whether it is not closed.
-    fn recover(&mut self, mut is_open: bool) -> bool {
+    fn recover(&mut self) -> bool {
         let mut pause = FIRST_PAUSE;
         while self.queue.pause(pause) {
             pause = (pause * 2).min(LONGEST_PAUSE);
-            match self.try_again(&mut is_open) {
+            match self.try_again() {
                 Ok(()) => {
                     tracing::info!("the store writes again");
                     self.queue.accept();
@@ -231,18 +225,17 @@ impl Writer {
         false
     }
 
-    fn try_again(&mut self, is_open: &mut bool) -> Result<(), StoreError> {
-        if !*is_open {
+    fn try_again(&mut self) -> Result<(), StoreError> {
+        if !self.is_open {
             let opened = self.open_again();
             self.decide(&opened);
             opened?;
-            *is_open = true;
         }
         self.engine.check_room()?;
         // It works once it has worked.
         let tried = self.put(BTreeMap::new(), 1).and_then(|()| self.flush());
         if tried.is_err() {
-            (*is_open, self.dirty) = (false, false);
+            (self.is_open, self.dirty) = (false, false);
         }
         tried
     }

@@ -261,7 +261,8 @@ fn alone(orders: &[Order], taken: &Taken) -> Option<f64> {
     })
 }
 
-/// Whether all units that were bid for have together what all orders together take: if not, nothing need be searched for.
+/// Whether all units that were bid for have together what all orders together take: if not, nothing need be
+/// searched for.
 fn is_enough_in_total(orders: &[Order]) -> bool {
     // What an order gives back is there for itself alone.
     let mut free: BTreeMap<(Name, Name), Quantities> = BTreeMap::new();
