@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use haggle_model::Name;
+use haggle_model::{Name, Strict};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -28,7 +28,6 @@ pub(crate) fn named<T: DeserializeOwned>(
         match fields.get(*field) {
             None => missing.push(format!(r#""{field}":"{name}""#)),
             Some(Value::String(given)) if given != name.as_str() => {
-                let given: String = given.chars().take(80).collect();
                 return Err(Problem::invalid(format!(
                     "the path says that `{field}` is {name}, the body that it is {given}: make them agree, or leave `{field}` out of the body"
                 )));
@@ -74,7 +73,7 @@ impl Fault {
 
 fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Fault> {
     let mut parser = serde_json::Deserializer::from_slice(text);
-    let value = serde_path_to_error::deserialize(&mut parser)
+    let Strict(value) = serde_path_to_error::deserialize(&mut parser)
         .map_err(|error| fault(error.path().to_string(), error.inner()))?;
     parser.end().map_err(|error| fault(String::new(), &error))?;
     Ok(value)
@@ -128,7 +127,11 @@ mod tests {
         let error = read(r#"{"name": "tin", "size": {"width": 2}}"#).unwrap_err();
         assert!(error.contains("box") && error.contains("tin"), "{error}");
         let error = read(r#"{"name": "box", "name": "box", "size": {"width": 2}}"#).unwrap_err();
-        assert!(error.contains("duplicate"), "{error}");
+        assert!(error.contains("duplicate key `name`: keep one"), "{error}");
+        let error = read(r#"{"size": [2]}"#).unwrap_err();
+        assert!(error.contains("`size`: a list stands where an object belongs"), "{error}");
+        let error = parse::<Size>(b"[2]").unwrap_err().detail;
+        assert!(error.contains("a list stands where an object belongs"), "{error}");
         let error = read(r#"{"name": 7, "size": {"width": 2}}"#).unwrap_err();
         assert!(error.contains("`name`") && error.contains("column"), "{error}");
     }

@@ -3,7 +3,7 @@ use axum::{
         FromRequest, FromRequestParts, Request,
         rejection::{PathRejection, QueryRejection},
     },
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, Method, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -23,7 +23,8 @@ use crate::{
 /// On whose behalf the request is made.
 pub(crate) struct By(pub(crate) Principal);
 
-/// What the path names.
+/// What the path names. Where that is no name at all, nothing can have it: reading or deleting it is answered
+/// with 404, and writing it with 400, each of which says what a name is.
 pub(crate) struct Path<T>(pub(crate) T);
 
 /// What the query says. Its type should deny unknown fields.
@@ -85,7 +86,11 @@ where
         match axum::extract::Path::from_request_parts(parts, state).await {
             Ok(axum::extract::Path(value)) => Ok(Self(value)),
             Err(PathRejection::FailedToDeserializePathParams(error)) => {
-                Err(Problem::invalid(format!("in the path: {}", error.kind())))
+                let kind = match parts.method {
+                    Method::GET | Method::HEAD | Method::DELETE => ProblemKind::NotFound,
+                    _ => ProblemKind::Invalid,
+                };
+                Err(Problem::new(kind, format!("in the path: {}", error.kind())))
             }
             Err(error) => Err(Problem::new(ProblemKind::Internal, error.body_text())),
         }

@@ -1,4 +1,5 @@
 use axum::{
+    body::Bytes,
     extract::State,
     http::{HeaderName, header},
 };
@@ -23,7 +24,7 @@ Haggle: scaling that is forecast by sandboxed policies and negotiated before it 
 ";
 
 /// A text that says what it is.
-type Text = ([(HeaderName, &'static str); 1], String);
+type Text = ([(HeaderName, &'static str); 1], Bytes);
 
 pub(crate) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::default()
@@ -83,6 +84,7 @@ async fn readyz(State(api): State<Api>) -> Answer<&'static str> {
     responses((status = 200, description = "In its text format", content_type = "text/plain", body = String))
 )]
 async fn metrics(State(api): State<Api>) -> Answer<Text> {
-    let text = api.read(|host| Ok(host.metrics_text())).await?;
+    let text = api.read(|host| Ok(host.metrics_text().into()));
+    let text = api.large.metrics.get(text).await?;
     Ok(([(header::CONTENT_TYPE, METRICS_TYPE)], text))
 }

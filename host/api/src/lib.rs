@@ -26,6 +26,7 @@ mod samples;
 mod scaling;
 mod serve;
 mod services;
+mod shared_answer;
 mod shown;
 mod state;
 #[cfg(test)]
@@ -66,10 +67,12 @@ pub fn router(host: Arc<Host>, options: &ApiOptions) -> Router {
         .merge(reservations::routes())
         .merge(health::routes())
         .split_for_parts();
-    router
+    let routes = router
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
         .layer(openapi::publish(&document))
         .layer(middleware::from_fn(trace::trace))
-        .with_state(Api::new(host, options.upload_bytes))
+        .with_state(Api::new(host, options.upload_bytes));
+    // Around all of it, because a route says only at its end which methods it has.
+    Router::new().fallback_service(routes).layer(middleware::from_fn(problem::name_methods))
 }

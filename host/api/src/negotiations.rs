@@ -3,8 +3,9 @@ use axum::{
     extract::{Request, State},
     http::StatusCode,
 };
-use haggle_model::Lease;
+use haggle_model::{Lease, Strict};
 use haggle_negotiate::{Message, MessageId, Party};
+use haggle_runtime::Host;
 use haggle_transport::unwrapped;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,7 +17,7 @@ use crate::{
     extract::Path,
     openapi::{ListProblems, ReadProblems, SendProblems},
     problem::Answer,
-    state::Api,
+    state::{Api, SharedJson, written_json},
 };
 
 pub(crate) fn routes() -> OpenApiRouter<Api> {
@@ -25,9 +26,9 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
 
 /// Leases.
 #[derive(Serialize, ToSchema)]
-struct Leases {
+struct Leases<'a> {
     /// By their ids.
-    items: Vec<Lease>,
+    items: Vec<&'a Lease>,
 }
 
 /// Look at a negotiation
@@ -55,11 +56,14 @@ async fn get(State(api): State<Api>, Path(id): Path<String>) -> Answer<Json<Valu
     operation_id = "list_leases",
     responses((status = 200, description = "Leases", body = Leases), ListProblems)
 )]
-async fn leases(State(api): State<Api>) -> Json<Leases> {
-    let (state, now) = (api.snapshot(), api.host.now());
-    let mut items: Vec<Lease> = state.leases(now).cloned().collect();
-    items.sort_by(|a, b| a.id.cmp(&b.id));
-    Json(Leases { items })
+async fn leases(State(api): State<Api>) -> Answer<SharedJson> {
+    let written = |host: &Host| {
+        let (state, now) = (host.snapshot(), host.now());
+        let mut items: Vec<&Lease> = state.leases(now).collect();
+        items.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        written_json(&Leases { items })
+    };
+    api.shared_json(&api.large.leases, written).await
 }
 
 /// Say something in a negotiation
@@ -109,7 +113,7 @@ enum Wrong {
 
 /// Reads a message, and completes it from the path.
 fn message(session: &str, bytes: &[u8]) -> Result<Message, Wrong> {
-    let value: Value =
+    let Strict(value): Strict<Value> =
         serde_json::from_slice(bytes).map_err(|error| Wrong::Body(format!("the body: {error}")))?;
     let mut value = unwrapped(value);
     let no_object = || Wrong::Body("a message is a JSON object".to_owned());
@@ -123,7 +127,7 @@ fn message(session: &str, bytes: &[u8]) -> Result<Message, Wrong> {
     fields.entry("message").or_insert_with(|| answered.unwrap_or_else(|| 0.into()));
     let about = fields.get("in_reply_to").and_then(|about| MessageId::deserialize(about).ok());
     let from = fields.get("from").and_then(|from| Party::deserialize(from).ok());
-    Message::deserialize(value).map_err(|error| match (about, from) {
+    Strict::deserialize(value).map(|Strict(message)| message).map_err(|error| match (about, from) {
         (Some(about), Some(from)) => Wrong::Answer { about, from, why: error.to_string() },
         _ => Wrong::Body(format!("not a message: {error}")),
     })

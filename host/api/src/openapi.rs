@@ -150,9 +150,7 @@ const fn detail(kind: ProblemKind) -> &'static str {
             "in the body: `replicas.min`: invalid type: string \"two\", expected u32 (line 4, column 17)"
         }
         ProblemKind::NotFound => "there is no service checkout",
-        ProblemKind::MethodNotAllowed => {
-            "/v1/graph does not answer to PUT: the Allow header lists what it does"
-        }
+        ProblemKind::MethodNotAllowed => "/v1/graph does not answer to PUT: use one of GET, HEAD",
         ProblemKind::Timeout => "the body arrived too slowly: send it in one piece",
         ProblemKind::Conflict => {
             "service payments still has dependencies (checkout -> payments): delete those first"

@@ -1,9 +1,12 @@
 use axum::{
     Json,
+    extract::Request,
     http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
+    middleware::Next,
     response::{IntoResponse, Response},
 };
 use haggle_control::ControlError;
+use haggle_model::concise;
 use haggle_runtime::{ErrorKind, HostError};
 use serde::{Deserialize, Serialize};
 
@@ -157,7 +160,7 @@ impl Problem {
             kind: format!("urn:haggle:problem:{}", kind.as_str()),
             title: kind.title().to_owned(),
             status: kind.status().as_u16(),
-            detail: detail.into(),
+            detail: concise(&detail.into()),
             location: None,
         }
     }
@@ -177,7 +180,7 @@ impl From<HostError> for Problem {
     fn from(error: HostError) -> Self {
         let kind = ProblemKind::from(error.kind());
         if kind == ProblemKind::Internal {
-            tracing::error!("{error}");
+            tracing::error!("{}", concise(&error.to_string()));
         }
         Self::new(kind, error.to_string())
     }
@@ -202,13 +205,26 @@ impl IntoResponse for Problem {
 }
 
 pub(crate) async fn no_route(uri: Uri) -> Problem {
-    let path: String = uri.path().chars().take(200).collect();
+    let path = uri.path();
     let detail = format!("there is nothing at {path}: /openapi.json lists what there is");
     Problem::new(ProblemKind::NotFound, detail)
 }
 
 pub(crate) async fn no_method(method: Method, uri: Uri) -> Problem {
-    let path: String = uri.path().chars().take(200).collect();
-    let detail = format!("{path} does not answer to {method}: the Allow header lists what it does");
+    let detail = format!("{} does not answer to {method}", uri.path());
     Problem::new(ProblemKind::MethodNotAllowed, detail)
+}
+
+/// Says in a problem which methods are allowed: only the response of the router knows them.
+pub(crate) async fn name_methods(request: Request, next: Next) -> Response {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let response = next.run(request).await;
+    if response.status() != StatusCode::METHOD_NOT_ALLOWED {
+        return response;
+    }
+    let Some(allow) = response.headers().get(header::ALLOW).cloned() else { return response };
+    let methods = allow.to_str().unwrap_or_default().replace(',', ", ");
+    let detail = format!("{path} does not answer to {method}: use one of {methods}");
+    let problem = Problem::new(ProblemKind::MethodNotAllowed, detail);
+    ([(header::ALLOW, allow)], problem).into_response()
 }

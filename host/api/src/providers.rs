@@ -3,6 +3,7 @@ use std::sync::Arc;
 use axum::{Json, extract::State, http::StatusCode};
 use haggle_control::{Change, ReclaimRequest, Reclaimed};
 use haggle_model::{Name, Provider};
+use haggle_runtime::Host;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -12,7 +13,7 @@ use crate::{
     openapi::{ChangeProblems, ListProblems, ReadProblems, SendProblems, WriteProblems},
     problem::Answer,
     shown::Shown,
-    state::Api,
+    state::{Api, SharedJson, written_json},
     views::ProviderView,
 };
 
@@ -41,10 +42,13 @@ struct Providers {
     operation_id = "list_providers",
     responses((status = 200, description = "Every provider, by name", body = Providers), ListProblems)
 )]
-async fn list(State(api): State<Api>) -> Json<Providers> {
-    let (state, now) = (api.snapshot(), api.host.now());
-    let view = |provider: &Arc<Provider>| ProviderView::new(&state, now, provider);
-    Json(Providers { items: state.catalog().providers().map(view).collect() })
+async fn list(State(api): State<Api>) -> Answer<SharedJson> {
+    let providers = |host: &Host| {
+        let (state, now) = (host.snapshot(), host.now());
+        let view = |provider: &Arc<Provider>| ProviderView::new(&state, now, provider);
+        written_json(&Providers { items: state.catalog().providers().map(view).collect() })
+    };
+    api.shared_json(&api.large.providers, providers).await
 }
 
 /// Describe a provider

@@ -2,6 +2,7 @@ use axum::{Json, extract::State, http::StatusCode};
 use haggle_actuate::Replica;
 use haggle_control::Change;
 use haggle_model::{Name, Service};
+use haggle_runtime::Host;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -11,7 +12,7 @@ use crate::{
     openapi::{ChangeProblems, ListProblems, ReadProblems, WriteProblems},
     problem::Answer,
     shown::Shown,
-    state::Api,
+    state::{Api, SharedJson, written_json},
     views::ServiceView,
 };
 
@@ -49,12 +50,13 @@ const MOST_REPLICAS: usize = 1000;
     operation_id = "list_services",
     responses((status = 200, description = "Every service, by name", body = Services), ListProblems)
 )]
-async fn list(State(api): State<Api>) -> Answer<Json<Services>> {
-    let items = api.read(|host| {
+async fn list(State(api): State<Api>) -> Answer<SharedJson> {
+    let services = |host: &Host| {
         let state = host.snapshot();
-        Ok(state.services().map(|(service, of)| ServiceView::new(host, service, of)).collect())
-    });
-    Ok(Json(Services { items: items.await? }))
+        let view = |(service, of)| ServiceView::new(host, service, of);
+        written_json(&Services { items: state.services().map(view).collect() })
+    };
+    api.shared_json(&api.large.services, services).await
 }
 
 /// Describe a service

@@ -1,14 +1,21 @@
 use std::sync::Arc;
 
-use axum::http::StatusCode;
+use axum::{
+    body::Bytes,
+    http::{HeaderName, StatusCode, header},
+};
 use haggle_control::{Change, Principal, Put, State};
 use haggle_runtime::{Host, HostError};
+use serde::Serialize;
 use tokio::{
     sync::Semaphore,
     task::{JoinError, spawn_blocking},
 };
 
-use crate::problem::{Answer, Problem, ProblemKind};
+use crate::{
+    problem::{Answer, Problem, ProblemKind},
+    shared_answer::SharedAnswer,
+};
 
 /// What every handler shares.
 #[derive(Clone)]
@@ -18,14 +25,33 @@ pub(crate) struct Api {
     pub(crate) upload_bytes: usize,
     /// Taken by whoever reads an upload into memory.
     pub(crate) uploads: Arc<Semaphore>,
+    /// Answers that grow with the number of services.
+    pub(crate) large: Arc<Large>,
 }
+
+/// Answers that take long to work out where there is a lot.
+#[derive(Debug, Default)]
+pub(crate) struct Large {
+    pub(crate) services: SharedAnswer,
+    pub(crate) providers: SharedAnswer,
+    pub(crate) leases: SharedAnswer,
+    pub(crate) metrics: SharedAnswer,
+}
+
+/// JSON that is written already.
+pub(crate) type SharedJson = ([(HeaderName, &'static str); 1], Bytes);
 
 /// So many uploads are read at the same time; the others wait before they send.
 const UPLOADS: usize = 4;
 
 impl Api {
     pub(crate) fn new(host: Arc<Host>, upload_bytes: usize) -> Self {
-        Self { host, upload_bytes, uploads: Arc::new(Semaphore::new(UPLOADS)) }
+        Self {
+            host,
+            upload_bytes,
+            uploads: Arc::new(Semaphore::new(UPLOADS)),
+            large: Arc::default(),
+        }
     }
 
     /// The durable state.
@@ -41,6 +67,17 @@ impl Api {
     {
         let host = Arc::clone(&self.host);
         spawn_blocking(move || question(&host)).await.unwrap_or_else(lost)
+    }
+
+    /// Works out a large JSON answer, and writes it, on a thread that may block, once for all that ask at the
+    /// same time.
+    pub(crate) async fn shared_json(
+        &self,
+        shared: &SharedAnswer,
+        write: impl FnOnce(&Host) -> Bytes + Send + 'static,
+    ) -> Answer<SharedJson> {
+        let bytes = shared.get(self.read(|host| Ok(write(host)))).await?;
+        Ok(([(header::CONTENT_TYPE, "application/json")], bytes))
     }
 
     /// Has the host do something, to its end, even if the client goes away meanwhile.
@@ -69,6 +106,11 @@ impl Api {
         self.finish(|host| async move { host.change(by, change).await }).await?;
         Ok(StatusCode::NO_CONTENT)
     }
+}
+
+/// JSON of plain data, which always has that form.
+pub(crate) fn written_json(answer: &impl Serialize) -> Bytes {
+    serde_json::to_vec(answer).unwrap_or_default().into()
 }
 
 /// A request that ended without an answer.

@@ -18,6 +18,7 @@ mod admission;
 mod authority;
 mod body;
 mod connection;
+mod date;
 mod options;
 mod origin;
 mod pace;

@@ -66,12 +66,12 @@ impl Guard {
         }
         for site in texts(&request.headers, SEC_FETCH_SITE) {
             if !matches!(site, "same-origin" | "none") {
-                return Err(forbidden(&format!("the browser says `Sec-Fetch-Site: {site}`")));
+                return Err(forbidden(&format!("the browser says `Sec-Fetch-Site: {site:.100}`")));
             }
         }
         for origin in texts(&request.headers, header::ORIGIN) {
             if !self.is_own(origin, host.as_ref(), local) {
-                return Err(forbidden(&format!("the browser says `Origin: {origin}`")));
+                return Err(forbidden(&format!("the browser says `Origin: {origin:.100}`")));
             }
         }
         Ok(())

@@ -6,7 +6,7 @@ use std::{
     pin::pin,
     sync::Arc,
     task::Poll,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use axum::{
@@ -32,6 +32,7 @@ use crate::{
     admission::{Admission, admit, is_event_stream},
     body::{Held, Late, Paced},
     connection::{Connection, Watched},
+    date::http_date,
     origin::{Guard, check_origin},
     pace::later,
 };
@@ -146,6 +147,8 @@ impl Server {
         });
         let http = http1::Builder::new()
             .header_read_timeout(None)
+            // Its own date panics where the clock is absurd.
+            .auto_date_header(false)
             .max_header_size(hard)
             .max_headers(self.options.head_fields.saturating_mul(2).min(MOST_FIELDS))
             .max_buf_size(hard)
@@ -205,6 +208,9 @@ impl Server {
         let headers = response.headers_mut();
         headers.insert(RESOURCE_POLICY, SAME_ORIGIN);
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
+        if let Some(date) = http_date(SystemTime::now()) {
+            headers.insert(header::DATE, date);
+        }
         Ok(response.map(|body| Held::hold(body, ends, None)))
     }
 

@@ -2,6 +2,8 @@
 
 use std::{io::Write, process::ExitCode};
 
+use haggle_model::concise;
+
 use crate::output::Closed;
 
 /// Says on standard error, in one sentence chain, what went wrong.
@@ -11,7 +13,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     // Nothing is left to be done about a standard error that is closed as well.
-    drop(writeln!(std::io::stderr(), "haggle: {}", sentence(error)));
+    drop(writeln!(std::io::stderr(), "haggle: {}", concise(&sentence(error))));
     ExitCode::FAILURE
 }
 

@@ -1,6 +1,7 @@
 //! YAML into types, with errors that say where.
 
 use anyhow::anyhow;
+use haggle_model::Strict;
 use serde::de::DeserializeOwned;
 use serde_saphyr::UserMessageFormatter;
 
@@ -10,7 +11,8 @@ use serde_saphyr::UserMessageFormatter;
 /// `PLACE, line L, column C: WHAT`.
 pub(crate) fn read<T: DeserializeOwned>(text: &str, place: &str, first: u64) -> anyhow::Result<T> {
     let options = serde_saphyr::options! { with_snippet: false };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+    let read = serde_saphyr::from_str_with_options(text, options).map(|Strict(value)| value);
+    read.map_err(|error| {
         let what = error.render_with_formatter(&UserMessageFormatter);
         match error.location().filter(|at| at.line() > 0) {
             Some(at) => {
@@ -44,6 +46,13 @@ mod tests {
             ),
             ("name: Web\n", "line 11, column 7: \"Web\" is not a name"),
             ("name: [web\n", "a.yaml, line 1"),
+            ("- web\n- {}\n", "line 11, column 1: expected mapping start"),
+            ("name: web\nreplica: [{}]\n", "line 12, column 10: expected mapping start"),
+            ("name: web\nname: web\n", "line 12, column 1: duplicate"),
+            (
+                "name: web\nreplica:\n  serves: {cpu_cores: 1, cpu_cores: 2}\n",
+                "line 13, column 26: duplicate",
+            ),
             ("", "a.yaml"),
         ] {
             let error = read::<Service>(text, "a.yaml", 11).unwrap_err().to_string();

@@ -15,6 +15,7 @@ mod provider;
 mod quantity;
 mod series;
 mod service;
+mod strict;
 mod text;
 mod time;
 
@@ -36,5 +37,6 @@ pub use provider::{ComputeUnit, Provider, ProviderError};
 pub use quantity::{InvalidQuantity, Quantities, Resource};
 pub use series::Series;
 pub use service::{Objective, Replica, Replicas, Service, ServiceError, Tier};
-pub use text::{InvalidLabel, MOST_LABEL, bounded_text};
+pub use strict::Strict;
+pub use text::{InvalidLabel, MOST_LABEL, bounded_text, concise};
 pub use time::{InvalidTime, Span, Timestamp, Window};

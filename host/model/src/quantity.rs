@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeMap};
 
@@ -337,12 +337,31 @@ impl<'de> Deserialize<'de> for Amount {
 
 impl<'de> Deserialize<'de> for Quantities {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut all = Self::new();
-        for (resource, Amount(amount)) in BTreeMap::<Resource, Amount>::deserialize(deserializer)? {
-            all.set(resource, amount)
-                .map_err(|error| de::Error::custom(format!("{resource}: {error}")))?;
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Quantities;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("amounts by resource")
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Quantities, A::Error> {
+                let mut all = Quantities::new();
+                while let Some(resource) = map.next_key()? {
+                    // The same resource may be written in two ways, as cpu_cores and cpu-cores.
+                    if all.names(resource) {
+                        return Err(de::Error::custom(format!(
+                            "{resource} is given twice: keep one of the two"
+                        )));
+                    }
+                    let Amount(amount) = map.next_value()?;
+                    all.set(resource, amount)
+                        .map_err(|error| de::Error::custom(format!("{resource}: {error}")))?;
+                }
+                Ok(all)
+            }
         }
-        Ok(all)
+        deserializer.deserialize_map(Visitor)
     }
 }
 

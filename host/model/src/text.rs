@@ -22,6 +22,73 @@ pub fn bounded_text(text: &str, most: usize) -> String {
     text.get(..text.floor_char_boundary(most)).unwrap_or(text).to_owned()
 }
 
+/// The most characters of what somebody else has written that a message repeats as a piece.
+const MOST_REPEATED: usize = 100;
+
+/// The most characters of a message.
+const MOST_SAID: usize = 1000;
+
+/// A message without the length of what it repeats.
+///
+/// A message may quote what somebody else has written: a name, a number, a whole document. Of a quotation, and
+/// of a piece without a space in it, 100 characters are kept, and of the whole 1000, of which the last 300
+/// are the end: that is where a message says how to mend what is wrong. `…` stands for what is left out.
+#[must_use]
+pub fn concise(message: &str) -> String {
+    if message.len() <= MOST_REPEATED {
+        return message.to_owned();
+    }
+    let mut said = String::with_capacity(message.len().min(4 * MOST_SAID));
+    let mut rest = message;
+    while let Some(first) = rest.chars().next() {
+        let piece = match first {
+            '"' | '`' => quotation(rest, first).unwrap_or(first.len_utf8()),
+            first if first.is_whitespace() => first.len_utf8(),
+            _ => rest
+                .find(|c: char| c.is_whitespace() || matches!(c, '"' | '`'))
+                .unwrap_or(rest.len()),
+        };
+        let (piece, behind) = rest.split_at(piece);
+        push_shortened(&mut said, piece);
+        rest = behind;
+    }
+    within(said)
+}
+
+/// How long a quotation is at the beginning of a text, both marks included, if it ends.
+fn quotation(text: &str, mark: char) -> Option<usize> {
+    let mut escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if mark == '"' => escaped = true,
+            c if c == mark => return Some(at + c.len_utf8()),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Adds a piece, or its beginning and its last character, which may be a mark.
+fn push_shortened(said: &mut String, piece: &str) {
+    let cut = piece.char_indices().nth(MOST_REPEATED).map(|(at, _)| at);
+    let Some(cut) = cut else { return said.push_str(piece) };
+    said.push_str(piece.get(..cut).unwrap_or_default());
+    said.push('…');
+    said.extend(piece.chars().next_back().filter(|last| matches!(last, '"' | '`')));
+}
+
+fn within(said: String) -> String {
+    let count = said.chars().count();
+    if count <= MOST_SAID {
+        return said;
+    }
+    const END: usize = 300;
+    let beginning: String = said.chars().take(MOST_SAID - END).collect();
+    let end: String = said.chars().skip(count - END).collect();
+    format!("{beginning}…{end}")
+}
+
 /// Checks a location or the kind of an accelerator.
 pub(crate) fn check_label(text: &str) -> Result<(), InvalidLabel> {
     if text.len() <= MOST_LABEL && !text.contains(char::is_control) {
@@ -51,9 +118,43 @@ pub(crate) fn optional_label<'de, D: Deserializer<'de>>(
 mod tests {
     use proptest::prelude::*;
 
-    use super::{MOST_LABEL, bounded_text, check_label};
+    use super::{MOST_LABEL, bounded_text, check_label, concise};
+
+    #[test]
+    fn a_message_repeats_little_and_says_how_to_mend_it() {
+        let long = "x".repeat(100_000);
+        let spaced = "x ".repeat(50_000);
+        for message in [
+            format!("{long:?} is not a name: use letters"),
+            format!("`{long}` is not known: use letters"),
+            format!("{long} is not known: use letters"),
+            format!("{spaced:?} is not known: use letters"),
+            format!("{:?} is not known: use letters", spaced.replace('x', "\"")),
+            format!("{spaced} is not known: use letters"),
+            format!("\"{spaced} is not known: use letters"),
+        ] {
+            let said = concise(&message);
+            assert!(said.chars().count() <= 1001 && said.contains('…'), "{said}");
+            assert!(said.ends_with(": use letters"), "{said}");
+        }
+        assert_eq!(
+            concise(&format!("{} is too large, \"a b\" is not", "1".repeat(309))),
+            format!("{}… is too large, \"a b\" is not", "1".repeat(100))
+        );
+    }
 
     proptest! {
+        #[test]
+        fn a_message_of_short_pieces_stays_as_it_is(pieces in prop::collection::vec("[^\\s\"`]{1,20}", 0..40)) {
+            let message = pieces.join(" ");
+            prop_assert_eq!(concise(&message), message);
+        }
+
+        #[test]
+        fn a_concise_message_is_bounded(message in "(\\PC|[\" `\\\\]){0,3000}") {
+            prop_assert!(concise(&message).chars().count() <= 1001);
+        }
+
         #[test]
         fn a_bounded_text_is_the_longest_beginning_that_fits(text in "\\PC{0,40}", most in 0_usize..60) {
             let bounded = bounded_text(&text, most);

@@ -13,7 +13,7 @@ use haggle_model::{Decision, Name, Span, Timestamp};
 use haggle_observe::History;
 use haggle_prediction::{Policies, Prediction, ReadHistory};
 use haggle_sandbox::Sandbox;
-use haggle_store::{Decisions, Loss, Negotiations, Store};
+use haggle_store::{Decisions, Loss, Negotiations, Store, StoreError};
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
@@ -218,7 +218,8 @@ impl Host {
         if let Some(progress) = self.snapshot().request(id) {
             return Ok(progress);
         }
-        let kept: Option<Request> = self.shared.store.get::<persist::Requests>(&id.to_owned())?;
+        let kept: Option<Request> =
+            existing(self.shared.store.get::<persist::Requests>(&id.to_owned()))?;
         let not_found = || HostError::not_found("scaling request", id);
         kept.map(|request| request.progress()).ok_or_else(not_found)
     }
@@ -231,7 +232,8 @@ impl Host {
         if let Some(demand) = self.snapshot().open_session(id) {
             return Ok(json!({ "id": id, "outcome": "open", "demand": demand }));
         }
-        if let Some(record) = self.shared.store.get::<Negotiations>(&id.to_owned())? {
+        let record = existing(self.shared.store.get::<Negotiations>(&id.to_owned()))?;
+        if let Some(record) = record {
             return Ok(record);
         }
         let progress = self.progress(id);
@@ -267,6 +269,14 @@ fn lost(loss: &Loss) -> String {
         None => String::new(),
     };
     format!("acknowledged writes are lost: {}{kept}", loss.what())
+}
+
+/// What is kept under a key, if anything: nothing is kept under one that is too long.
+fn existing<T>(found: Result<Option<T>, StoreError>) -> Result<Option<T>, StoreError> {
+    match found {
+        Err(StoreError::KeyTooLong { .. }) => Ok(None),
+        found => found,
+    }
 }
 
 /// The runtime for transports and drivers.

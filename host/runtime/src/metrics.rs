@@ -1,8 +1,10 @@
 //! What the host counts of itself, for Prometheus.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicU64, Ordering},
+mod services;
+
+use std::{
+    fmt::Write as _,
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use haggle_control::{Record, State, Write};
@@ -12,7 +14,10 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::shared::lock;
+use services::write_services;
+
+/// The last line of the text.
+const END: &str = "# EOF";
 
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -25,8 +30,6 @@ pub(crate) struct Metrics {
     passes: Counter,
     pass_seconds: Histogram,
     services: Gauge,
-    /// Of each service. They are set when somebody asks. The lock is for those that ask at the same time.
-    gauges: Mutex<ServiceGauges>,
     tally: Tally,
 }
 
@@ -52,16 +55,6 @@ pub struct Counts {
     pub decisions: u64,
 }
 
-#[derive(Clone, Debug, Default)]
-struct ServiceGauges {
-    replicas: Family<ServiceLabels, Gauge>,
-    load: Family<ServiceLabels, Gauge<f64, AtomicU64>>,
-    planned: Family<ServiceLabels, Gauge<f64, AtomicU64>>,
-    confidence: Family<ServiceLabels, Gauge<f64, AtomicU64>>,
-    error: Family<ServiceLabels, Gauge<f64, AtomicU64>>,
-    coverage: Family<ServiceLabels, Gauge<f64, AtomicU64>>,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CallLabels {
     plugin: String,
@@ -79,11 +72,6 @@ struct OutcomeLabels {
     outcome: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ServiceLabels {
-    service: String,
-}
-
 impl Metrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("haggle");
@@ -96,7 +84,6 @@ impl Metrics {
             passes: Counter::default(),
             pass_seconds: Histogram::new([0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0]),
             services: Gauge::default(),
-            gauges: Mutex::default(),
             registry: Registry::default(),
             tally: Tally::default(),
         };
@@ -120,7 +107,6 @@ impl Metrics {
             metrics.pass_seconds.clone(),
         );
         registry.register("services", "Services", metrics.services.clone());
-        lock(&metrics.gauges).register(&mut registry);
         Self { registry, ..metrics }
     }
 
@@ -180,71 +166,15 @@ impl Metrics {
 
     /// The text that Prometheus scrapes, with the figures of the services in this state.
     pub(crate) fn text(&self, state: &State) -> String {
-        let gauges = lock(&self.gauges);
-        gauges.clear();
-        gauges.set(state);
         let mut text = String::new();
-        match encode(&mut text, &self.registry) {
+        let written = encode(&mut text, &self.registry).and_then(|()| {
+            text.truncate(text.trim_end().strip_suffix(END).unwrap_or(&text).len());
+            write_services(&mut text, state)?;
+            writeln!(text, "{END}")
+        });
+        match written {
             Ok(()) => text,
             Err(error) => format!("# the metrics cannot be written: {error}\n"),
-        }
-    }
-}
-
-impl ServiceGauges {
-    fn register(&self, registry: &mut Registry) {
-        registry.register("replicas", "Replicas decided", self.replicas.clone());
-        registry.register("load", "Load last observed", self.load.clone());
-        registry.register("forecast_load", "Load planned for", self.planned.clone());
-        registry.register(
-            "forecast_confidence",
-            "Confidence of the forecast, 0 to 1",
-            self.confidence.clone(),
-        );
-        registry.register(
-            "forecast_scaled_error",
-            "Error of recent forecasts relative to the change from step to step",
-            self.error.clone(),
-        );
-        registry.register(
-            "forecast_coverage",
-            "Share of recent values within the widest interval",
-            self.coverage.clone(),
-        );
-    }
-
-    fn clear(&self) {
-        self.replicas.clear();
-        for family in [&self.load, &self.planned, &self.confidence, &self.error, &self.coverage] {
-            family.clear();
-        }
-    }
-
-    fn set(&self, state: &State) {
-        for (service, known) in state.services() {
-            let labels = ServiceLabels { service: service.name.to_string() };
-            self.replicas.get_or_create(&labels).set(i64::from(known.replicas));
-            let resource = service.load_resource();
-            let planned = &known.planned;
-            let forecast = known.forecast.as_ref();
-            let accuracy = forecast.map(|forecast| &forecast.accuracy);
-            let outlook = forecast.and_then(|forecast| forecast.outlook.as_ref().ok());
-            for (family, value) in [
-                (&self.load, known.observed.map(|(_, load)| load)),
-                (&self.planned, planned.names(resource).then(|| planned.get(resource))),
-                (&self.confidence, outlook.map(|outlook| outlook.confidence)),
-                (&self.error, accuracy.and_then(|accuracy| accuracy.scaled_error())),
-                (
-                    &self.coverage,
-                    accuracy
-                        .filter(|accuracy| accuracy.steps > 0)
-                        .map(|accuracy| accuracy.coverage),
-                ),
-            ] {
-                if let Some(value) = value {
-                    family.get_or_create(&labels).set(value);
-                }
-            }
         }
     }
 }

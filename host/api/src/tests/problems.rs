@@ -37,7 +37,7 @@ async fn unknown_routes_and_methods() {
         get(uri).await.is_problem(ProblemKind::NotFound, &[uri, "/openapi.json"]);
     }
     let reply = send(request("POST", "/v1/graph")).await;
-    reply.is_problem(ProblemKind::MethodNotAllowed, &["/v1/graph", "POST"]);
+    reply.is_problem(ProblemKind::MethodNotAllowed, &["/v1/graph", "POST", "use one of GET, HEAD"]);
     assert_eq!(reply.headers[header::ALLOW], "GET,HEAD");
     let reply = send(request("PATCH", "/v1/plugins/some")).await;
     reply.is_problem(ProblemKind::MethodNotAllowed, &["PATCH"]);
@@ -53,6 +53,20 @@ async fn what_is_not_there() {
         get(uri).await.is_problem(ProblemKind::NotFound, &["no"]);
     }
     get("/v1/forecasts/no").await.is_problem(ProblemKind::NotFound, &["service no"]);
+    for uri in ["/v1/services/No", "/v1/providers/-", "/v1/calendar/a_b", "/v1/dependencies/a/B"] {
+        delete(uri).await.is_problem(ProblemKind::NotFound, &["is not a name", "63"]);
+        put(uri, "{}").await.is_problem(ProblemKind::Invalid, &["is not a name", "63"]);
+    }
+    get("/v1/services/No").await.is_problem(ProblemKind::NotFound, &["is not a name"]);
+    let long = "x".repeat(5000);
+    for place in ["negotiations", "scaling-requests"] {
+        let uri = format!("/v1/{place}/{long}");
+        let reply = get(&uri).await;
+        reply.is_problem(ProblemKind::NotFound, &["there is no", "…"]);
+        assert!(reply.body.len() < 500, "{}", reply.text());
+    }
+    let uri = format!("/v1/scaling-requests/{long}");
+    delete(&uri).await.is_problem(ProblemKind::NotFound, &["there is no"]);
     get("/v1/negotiations/no").await.is_problem(ProblemKind::NotFound, &["negotiation no"]);
     for uri in ["/v1/services/no", "/v1/providers/no", "/v1/plugins/no", "/v1/dependencies/no/no"] {
         delete(uri).await.is_problem(ProblemKind::NotFound, &["no"]);
@@ -65,9 +79,9 @@ async fn what_is_not_there() {
 async fn bad_names_in_the_path() {
     get("/v1/services/Check_out")
         .await
-        .is_problem(ProblemKind::Invalid, &["Check_out", "lower-case"]);
+        .is_problem(ProblemKind::NotFound, &["Check_out", "lower-case"]);
     put("/v1/dependencies/a/B", "{}").await.is_problem(ProblemKind::Invalid, &["\"B\""]);
-    get("/v1/services/%ff").await.is_problem(ProblemKind::Invalid, &["path"]);
+    get("/v1/services/%ff").await.is_problem(ProblemKind::NotFound, &["path"]);
 }
 
 #[tokio::test]

@@ -1,0 +1,412 @@
+//! Reads what people and programs write without guessing what they mean.
+
+use std::{collections::BTreeSet, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{
+        self, DeserializeSeed, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor,
+        value::StringDeserializer,
+    },
+};
+
+use crate::concise;
+
+/// A value read strictly, from any format.
+///
+/// Serde takes a list for a type with named fields, by their order, and the last of two values that a map has
+/// under the same key. Both are mistakes of whoever wrote them, and errors here, at any depth. What a type
+/// reads through a buffer of serde (flattened, untagged and internally tagged types) is checked for keys that
+/// come twice, and not for lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strict<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Strict<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(Checked(deserializer)).map(Self)
+    }
+}
+
+/// A deserializer, seed, visitor or access that is checked.
+struct Checked<T>(T);
+
+/// The visitor of a type with these fields.
+struct Object<V> {
+    visitor: V,
+    fields: &'static [&'static str],
+}
+
+/// The entries of a map, and the keys that it has had so far.
+struct Entries<A> {
+    map: A,
+    keys: BTreeSet<String>,
+}
+
+/// Reads a key that has not come before.
+struct NewKey<'a, K> {
+    seed: K,
+    keys: &'a mut BTreeSet<String>,
+}
+
+macro_rules! forward {
+    ($($method:ident($($argument:ident: $type:ty),*);)*) => {
+        $(
+            fn $method<V: Visitor<'de>>(
+                self,
+                $($argument: $type,)*
+                visitor: V,
+            ) -> Result<V::Value, D::Error> {
+                self.0.$method($($argument,)* Checked(visitor))
+            }
+        )*
+    };
+}
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Checked<D> {
+    type Error = D::Error;
+
+    forward! {
+        deserialize_any();
+        deserialize_bool();
+        deserialize_i8();
+        deserialize_i16();
+        deserialize_i32();
+        deserialize_i64();
+        deserialize_i128();
+        deserialize_u8();
+        deserialize_u16();
+        deserialize_u32();
+        deserialize_u64();
+        deserialize_u128();
+        deserialize_f32();
+        deserialize_f64();
+        deserialize_char();
+        deserialize_str();
+        deserialize_string();
+        deserialize_bytes();
+        deserialize_byte_buf();
+        deserialize_option();
+        deserialize_unit();
+        deserialize_unit_struct(name: &'static str);
+        deserialize_newtype_struct(name: &'static str);
+        deserialize_seq();
+        deserialize_tuple(len: usize);
+        deserialize_tuple_struct(name: &'static str, len: usize);
+        deserialize_map();
+        deserialize_enum(name: &'static str, variants: &'static [&'static str]);
+        deserialize_identifier();
+        deserialize_ignored_any();
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.0.deserialize_struct(name, fields, Object { visitor, fields })
+    }
+
+    fn is_human_readable(&self) -> bool {
+        self.0.is_human_readable()
+    }
+}
+
+macro_rules! visit {
+    ($($method:ident($type:ty);)*) => {
+        $(
+            fn $method<E: de::Error>(self, value: $type) -> Result<V::Value, E> {
+                self.0.$method(value)
+            }
+        )*
+    };
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Checked<V> {
+    type Value = V::Value;
+
+    visit! {
+        visit_bool(bool);
+        visit_i8(i8);
+        visit_i16(i16);
+        visit_i32(i32);
+        visit_i64(i64);
+        visit_i128(i128);
+        visit_u8(u8);
+        visit_u16(u16);
+        visit_u32(u32);
+        visit_u64(u64);
+        visit_u128(u128);
+        visit_f32(f32);
+        visit_f64(f64);
+        visit_char(char);
+        visit_str(&str);
+        visit_borrowed_str(&'de str);
+        visit_string(String);
+        visit_bytes(&[u8]);
+        visit_borrowed_bytes(&'de [u8]);
+        visit_byte_buf(Vec<u8>);
+    }
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.expecting(f)
+    }
+
+    fn visit_none<E: de::Error>(self) -> Result<V::Value, E> {
+        self.0.visit_none()
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<V::Value, E> {
+        self.0.visit_unit()
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
+        self.0.visit_some(Checked(deserializer))
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> Result<V::Value, D::Error> {
+        self.0.visit_newtype_struct(Checked(deserializer))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<V::Value, A::Error> {
+        self.0.visit_seq(Checked(seq))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
+        self.0.visit_map(Entries { map, keys: BTreeSet::new() })
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<V::Value, A::Error> {
+        self.0.visit_enum(Checked(data))
+    }
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Object<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.visitor.expecting(f)
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<V::Value, E> {
+        self.visitor.visit_unit()
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
+        Checked(self.visitor).visit_map(map)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<V::Value, A::Error> {
+        let fields: Vec<String> = self.fields.iter().map(|field| format!("`{field}`")).collect();
+        let fields = fields.join(", ");
+        Err(de::Error::custom(format!(
+            "a list stands where an object belongs: give its fields by their names ({fields})"
+        )))
+    }
+}
+
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Checked<A> {
+    type Error = A::Error;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, A::Error> {
+        self.0.next_element_seed(Checked(seed))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.0.size_hint()
+    }
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Entries<A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, A::Error> {
+        self.map.next_key_seed(NewKey { seed, keys: &mut self.keys })
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
+        self.map.next_value_seed(Checked(seed))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.map.size_hint()
+    }
+}
+
+impl<'de, K: DeserializeSeed<'de>> DeserializeSeed<'de> for NewKey<'_, K> {
+    type Value = K::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<K::Value, D::Error> {
+        let key = String::deserialize(deserializer)?;
+        if self.keys.contains(&key) {
+            let key = concise(&key);
+            return Err(de::Error::custom(format!("duplicate key `{key}`: keep one of the two")));
+        }
+        self.keys.insert(key.clone());
+        self.seed.deserialize(StringDeserializer::new(key))
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Checked<S> {
+    type Value = S::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
+        self.0.deserialize(Checked(deserializer))
+    }
+}
+
+impl<'de, A: EnumAccess<'de>> EnumAccess<'de> for Checked<A> {
+    type Error = A::Error;
+    type Variant = Checked<A::Variant>;
+
+    fn variant_seed<S: DeserializeSeed<'de>>(
+        self,
+        seed: S,
+    ) -> Result<(S::Value, Self::Variant), A::Error> {
+        let (value, variant) = self.0.variant_seed(seed)?;
+        Ok((value, Checked(variant)))
+    }
+}
+
+impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Checked<A> {
+    type Error = A::Error;
+
+    fn unit_variant(self) -> Result<(), A::Error> {
+        self.0.unit_variant()
+    }
+
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
+        self.0.newtype_variant_seed(Checked(seed))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
+        self.0.tuple_variant(len, Checked(visitor))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, A::Error> {
+        self.0.struct_variant(fields, Object { visitor, fields })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use serde::{Deserialize, de::DeserializeOwned};
+    use serde_json::Value;
+
+    use super::Strict;
+    use crate::{Quantities, Service};
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    enum Shape {
+        None,
+        Side(f64),
+        Box { width: u8, height: u8 },
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Thing {
+        shape: Option<Shape>,
+        sizes: Vec<Size>,
+        #[serde(default)]
+        all: BTreeMap<String, Size>,
+        #[serde(default)]
+        pair: (u8, u8),
+    }
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Size {
+        width: u8,
+    }
+
+    fn read<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+        serde_json::from_str(text).map(|Strict(value)| value).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_written_plainly_is_read_as_ever() {
+        for text in [
+            r#"{"shape": null, "sizes": [{"width": 1}, {"width": 2}], "pair": [1, 2]}"#,
+            r#"{"shape": "None", "sizes": [], "all": {"a": {"width": 1}, "b": {"width": 1}}}"#,
+            r#"{"shape": {"Side": 2.5}, "sizes": []}"#,
+            r#"{"shape": {"Box": {"width": 1, "height": 2}}, "sizes": []}"#,
+        ] {
+            assert_eq!(read::<Thing>(text), Ok(serde_json::from_str(text).unwrap()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_no_object_and_no_key_comes_twice() {
+        let list = "a list stands where an object belongs: give its fields by their names (`width`";
+        for (text, says) in [
+            (r#"{"shape": null, "sizes": [[1]]}"#, list),
+            (r#"{"shape": {"Box": [1, 2]}, "sizes": []}"#, list),
+            (r#"{"shape": null, "sizes": [], "all": {"a": [1]}}"#, list),
+            (r#"[null, []]"#, "(`shape`, `sizes`, `all`, `pair`)"),
+            (r#"{"shape": null, "shape": null}"#, "duplicate key `shape`"),
+            (
+                r#"{"shape": null, "sizes": [], "all": {"a": {"width": 1}, "a": {"width": 2}}}"#,
+                "duplicate key `a`: keep one",
+            ),
+        ] {
+            let error = read::<Thing>(text).unwrap_err();
+            assert!(
+                error.contains(says) && error.contains(" at line 1 column "),
+                "{text}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn documents_are_read_strictly() {
+        let service = r#"{"name": "a", "replica": {"serves": {"requests_per_second": 1}}}"#;
+        assert!(read::<Service>(service).is_ok());
+        for text in [
+            r#"{"name": "a", "replica": [{}, {"requests_per_second": 1}]}"#,
+            r#"{"name": "a", "replica": {"serves": {"requests_per_second": 1, "requests_per_second": 2}}}"#,
+        ] {
+            assert!(read::<Service>(text).is_err(), "{text}");
+        }
+        let twice = r#"{"cpu_cores": 1, "cpu-cores": 2}"#;
+        let error = read::<Quantities>(twice).unwrap_err();
+        assert!(error.contains("cpu_cores") && error.contains("twice"), "{error}");
+    }
+
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "\\PC{0,8}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                prop::collection::hash_map("\\PC{0,4}", inner, 0..5)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_json_is_itself(value in json()) {
+            prop_assert_eq!(read::<Value>(&value.to_string()), Ok(value));
+        }
+    }
+}
