@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use super::{Manner, Script, disk::Disk, name, people::said, plugins::consulted};
 use crate::{
-    Action, Answer, Caller, Change, CommitId, Control, ControlError, Effect, Event, Forecast,
-    Generation, Input, Observed, Options, Progress, Put, ReclaimRequest, Reclaimed, ReplicaReport,
-    ScalingVerdict, Scope, ServiceState, State, Write,
+    Action, Answer, Caller, Change, CommitId, Consultation, Control, ControlError, Effect, Event,
+    Forecast, Generation, Input, Observed, Options, Progress, Put, ReclaimRequest, Reclaimed,
+    ReplicaReport, ScalingVerdict, Scope, ServiceState, State, Write,
 };
 
 /// The time between two reconcile passes.
@@ -31,6 +31,8 @@ pub(crate) struct World {
     pub(crate) parties: BTreeMap<String, Script>,
     /// What was sent to parties elsewhere.
     pub(crate) delivered: Vec<Message>,
+    /// What plugins were asked, whether they answered or not.
+    pub(crate) consultations: Vec<Consultation>,
     pub(crate) answers: BTreeMap<Caller, Result<Answer, ControlError>>,
     pub(crate) events: Vec<Event>,
     pub(crate) actions: Vec<Action>,
@@ -80,6 +82,7 @@ impl World {
             plugins: BTreeMap::new(),
             parties: BTreeMap::new(),
             delivered: Vec::new(),
+            consultations: Vec::new(),
             answers: BTreeMap::new(),
             events: Vec::new(),
             actions: Vec::new(),
@@ -128,6 +131,7 @@ impl World {
                     }
                 }
                 Effect::Consult(consultation) => {
+                    self.consultations.push(consultation.clone());
                     let manner = self.plugins.get(&consultation.plugin);
                     let manner = manner.copied().unwrap_or(Manner::Fair);
                     if let Some(answers) = consulted(&consultation, manner) {
