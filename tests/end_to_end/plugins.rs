@@ -120,3 +120,49 @@ fn a_plugin_that_fails_later_loses_its_turn_and_not_the_host() {
     decides("mine", 2);
     assert_eq!(server.get("/readyz").status, 200);
 }
+
+/// A bidder that loops when it is needed keeps no service from scaling, from the first request on: the built-in
+/// one decides, and the record, the event log and the plugin say so.
+#[test]
+fn a_bidder_that_loops_leaves_its_negotiations_to_the_built_in_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"));
+    let looping = "/v1/plugins/mine?configuration=%7B%22later%22:%22loop%22%7D";
+    server.put_bytes(looping, MISBEHAVING).is(201);
+    server.put("/v1/policies/default", &json!({"bidding": {"plugin": "mine"}})).is(200);
+    let units = json!([{"id": "m", "count": 50, "has": {"cpu_cores": 4}, "cost_per_hour": 1}]);
+    server.put("/v1/providers/cloud", &json!({"units": units})).is(201);
+    let replica = json!({"uses": {"cpu_cores": 1}, "serves": {"requests_per_second": 10}});
+    for service in ["web", "cart"] {
+        server.put(&format!("/v1/services/{service}"), &json!({"replica": replica})).is(201);
+    }
+    let edge = json!({"ratios": {"requests_per_second": 1}});
+    server.put("/v1/dependencies/web/cart", &edge).is(201);
+    for (replicas, deadline) in [(4, None), (6, Some("4s"))] {
+        let request = json!({"service": "web", "replicas": replicas, "deadline": deadline});
+        let verdict = server.post("/v1/scaling-requests", &request).is(200);
+        assert_eq!(verdict["verdict"], "approved", "{verdict}");
+        let id = verdict["negotiation"].as_str().unwrap();
+        let record = server.get(&format!("/v1/negotiations/{id}")).is(200);
+        let said = record["transcript"].to_string();
+        let instead = "the built-in price-performance answered instead";
+        assert!(said.contains("plugin mine generation 1") && said.contains(instead), "{said}");
+    }
+    let mine = server.get("/v1/plugins/mine").is(200);
+    let last = mine["last_error"]["message"].as_str().unwrap();
+    assert!(last.contains("did not answer within"), "{last}");
+    assert!(last.ends_with("; the built-in price-performance answered instead"), "{last}");
+}
+
+#[test]
+fn an_upload_over_a_built_in_plugin_says_what_it_replaces() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"));
+    let over = "/v1/plugins/seasonal-smoothing";
+    let uploaded = server.put_bytes(over, EXAMPLE.bytes).is(200);
+    let notice = uploaded["notice"].as_str().unwrap();
+    assert!(notice.contains("in place of the built-in seasonal-smoothing"), "{notice}");
+    assert_eq!(server.get(over).is(200)["notice"], notice);
+    assert_eq!(server.delete(over).status, 204);
+    assert_eq!(server.get(over).is(200)["notice"], json!(null));
+}

@@ -2,13 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use haggle_model::{Name, Owner, Timestamp};
+use haggle_model::{Name, Owner, Span, Timestamp};
 use haggle_negotiate::{Call, Content, Guarantees, Information, Message, Party, Proposed};
 
 use crate::{effect::Consultation, step::Step};
 
 /// So many inquiries go into one call of a plugin at most.
 const MOST_INQUIRIES: usize = 256;
+
+/// A plugin and those who stand in for it get this part of the time that a session has left when a question is
+/// asked. The engine waits for at least as much, so an answer in time still counts, and a plugin that never
+/// answers leaves its session time for all other questions.
+const SHARE: u64 = 4;
 
 /// What a party in this process says without being asked: the ledger holds everything for it.
 pub(crate) fn local_reply(message: &Message) -> Option<Content> {
@@ -49,38 +54,36 @@ pub(crate) fn party(owner: &Owner) -> Party {
 }
 
 impl Step<'_> {
-    /// The questions of this step, by plugin. Inquiries about loads are put together.
+    /// The questions of this step, by plugin. Inquiries about loads that are due at the same time are put
+    /// together.
     pub(crate) fn consultations(&mut self) -> Vec<Consultation> {
-        let mut loads: BTreeMap<Name, Vec<Message>> = BTreeMap::new();
+        let mut loads: BTreeMap<(Name, Timestamp), Vec<Message>> = BTreeMap::new();
         let mut all = Vec::new();
         for message in std::mem::take(&mut self.questions) {
             // A party that is gone says nothing: its question is given up in time.
             let Some(plugin) = self.plugin_for(&message) else { continue };
+            let by = self.answered_by(&message);
             match &message.content {
                 Content::CallForProposals(Call::Load(_)) => {
-                    loads.entry(plugin).or_default().push(message);
+                    loads.entry((plugin, by)).or_default().push(message);
                 }
-                _ => all.push(self.consultation(plugin, vec![message])),
+                _ => all.push(consultation(plugin, by, vec![message])),
             }
         }
-        for (plugin, messages) in loads {
+        for ((plugin, by), messages) in loads {
             for some in messages.chunks(MOST_INQUIRIES) {
-                all.push(self.consultation(plugin.clone(), some.to_vec()));
+                all.push(consultation(plugin.clone(), by, some.to_vec()));
             }
         }
         all
     }
 
-    fn consultation(&self, plugin: Name, messages: Vec<Message>) -> Consultation {
-        let deadlines = messages.iter().filter_map(|message| {
-            let demand = self.state.open_session(&message.session)?;
-            Some(demand.started_at + demand.policy.deadline)
-        });
-        // Half of what is left: whoever does not answer leaves time for those who do.
-        let left = deadlines.max().unwrap_or(self.now).since(self.now);
-        let by = self.now + haggle_model::Span::from_millis(left.as_millis() / 2);
-        let seed = messages.first().map_or(0, |message| seed(&message.session, message.message.0));
-        Consultation { plugin, by, seed, messages }
+    /// When an answer comes too late, counted from when the question was first asked.
+    fn answered_by(&self, message: &Message) -> Timestamp {
+        let Some(demand) = self.state.open_session(&message.session) else { return self.now };
+        let asked = message.at.min(self.now);
+        let left = (demand.started_at + demand.policy.deadline).since(asked);
+        asked + Span::from_millis(left.as_millis() / SHARE)
     }
 
     /// The plugin that decides for a party. Providers bid by their own plugin, or else by that of the buyer.
@@ -100,6 +103,11 @@ impl Step<'_> {
     }
 }
 
+fn consultation(plugin: Name, by: Timestamp, messages: Vec<Message>) -> Consultation {
+    let seed = messages.first().map_or(0, |message| seed(&message.session, message.message.0));
+    Consultation { plugin, by, seed, messages }
+}
+
 /// The same for the same question, so that a decision can be repeated (FNV-1a, 64 bits).
 fn seed(session: &str, message: u64) -> u64 {
     let bytes = session.bytes().chain(message.to_le_bytes());
@@ -108,11 +116,10 @@ fn seed(session: &str, message: u64) -> u64 {
     })
 }
 
-/// When the next answer of a consultation comes too late.
 impl Consultation {
-    /// How long the plugin may take from `now` on.
+    /// How long the plugin, and whoever stands in for it, may take from `now` on.
     #[must_use]
-    pub fn patience(&self, now: Timestamp) -> haggle_model::Span {
+    pub fn patience(&self, now: Timestamp) -> Span {
         self.by.since(now)
     }
 }

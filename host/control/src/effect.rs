@@ -66,7 +66,8 @@ pub struct CommitId(pub u64);
 pub struct Consultation {
     /// The plugin that decides for the parties.
     pub plugin: Name,
-    /// When the answers come too late.
+    /// When the answers come too late: a quarter of the time that the session had left when they were first
+    /// asked for.
     pub by: Timestamp,
     /// The seed of the call.
     pub seed: u64,

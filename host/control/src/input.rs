@@ -117,6 +117,9 @@ pub enum Input {
     /// A plugin has answered [`Effect::Consult`](crate::Effect::Consult): each question with what the party
     /// says, or why it says nothing.
     Consulted(Vec<(Message, Result<Content, String>)>),
+    /// How answers of plugins to these questions came about, for the record: that somebody stood in, and for
+    /// whom and why. It comes before the answers.
+    Remarked(Vec<(Message, String)>),
     /// A party elsewhere has answered a delivered message at once.
     Replied(Box<Message>, Content),
     /// A message has not arrived this time.

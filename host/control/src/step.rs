@@ -125,6 +125,11 @@ impl<'a> Step<'a> {
                     self.hear(&question, answer);
                 }
             }
+            Input::Remarked(remarks) => {
+                for (question, remark) in remarks {
+                    self.state.engine.remark(&question, remark, self.now);
+                }
+            }
             Input::Replied(question, content) => self.replied(&question, content),
             Input::Unreached(message, why) => self.state.engine.unreached(&message, why),
             Input::Undeliverable(message, why) => self.undeliverable(&message, why),

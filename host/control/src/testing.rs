@@ -9,7 +9,7 @@ mod plugins;
 mod world;
 
 pub(crate) use people::Script;
-pub(crate) use plugins::{Manner, rps};
+pub(crate) use plugins::{Manner, consulted, rps};
 pub(crate) use world::{PASS, World};
 
 pub(crate) fn name(name: &str) -> Name {

@@ -1,6 +1,7 @@
 //! What the core decides, step by step.
 
 mod cancelling;
+mod consulting;
 mod documents;
 mod durability;
 mod elsewhere;

@@ -162,6 +162,14 @@ impl Engine {
         error
     }
 
+    /// Keeps a remark about the answer to a question on the record of its session, as long as that is open.
+    /// Nothing else changes.
+    pub fn remark(&mut self, question: &Message, text: String, now: Timestamp) {
+        if let Some(running) = self.running(&question.session) {
+            running.remark(question, text, now);
+        }
+    }
+
     /// Takes in that a message has not arrived this time; it is sent again.
     pub fn unreached(&mut self, message: &Message, why: String) {
         let running = self.running(&message.session);

@@ -8,18 +8,27 @@
 
 use crate::error::Unanswered;
 
-/// An answer, and the place of the candidate that gave it.
-pub(crate) type Placed<T> = Result<(usize, T), Unanswered>;
+/// An answer of one of the candidates.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Placed<T> {
+    /// The place of the candidate that gave it.
+    pub(crate) place: usize,
+    pub(crate) answer: T,
+    /// Why the candidates before did not; the first that says more than that nobody was asked.
+    pub(crate) instead_of: Option<Unanswered>,
+}
+
+/// What became of an item; the error is that of the first candidate that was asked for it.
+pub(crate) type Outcome<T> = Result<Placed<T>, Unanswered>;
 
 /// Asks for every item of a batch. `ask` is given the place of a candidate and the items; it returns an
-/// answer for each of them or why there is none at all. Where nobody answers an item, the error is that of
-/// the first candidate that was asked for it.
+/// answer for each of them or why there is none at all.
 pub(crate) fn each<T>(
     candidates: usize,
     items: usize,
     mut ask: impl FnMut(usize, &[usize]) -> Result<Vec<Result<T, Unanswered>>, Unanswered>,
-) -> Vec<Option<Placed<T>>> {
-    let mut results: Vec<Option<Placed<T>>> = (0..items).map(|_| None).collect();
+) -> Vec<Option<Outcome<T>>> {
+    let mut results: Vec<Option<Outcome<T>>> = (0..items).map(|_| None).collect();
     let mut open: Vec<usize> = (0..items).collect();
     // Items for which only the last candidate is asked.
     let mut held: Vec<usize> = Vec::new();
@@ -40,7 +49,10 @@ pub(crate) fn each<T>(
         for (item, answer) in asked.into_iter().zip(answers) {
             let Some(result) = results.get_mut(item) else { continue };
             match answer {
-                Ok(answer) => *result = Some(Ok((place, answer))),
+                Ok(answer) => {
+                    let instead_of = result.take().and_then(Result::err);
+                    *result = Some(Ok(Placed { place, answer, instead_of }));
+                }
                 Err(error) => {
                     if error.is_lack_of_data() {
                         held.push(item);
@@ -59,16 +71,16 @@ pub(crate) fn each<T>(
 pub(crate) fn one<T>(
     candidates: usize,
     mut ask: impl FnMut(usize) -> Result<T, Unanswered>,
-) -> Option<Placed<T>> {
+) -> Option<Outcome<T>> {
     let answers = each(candidates, 1, |place, _| Ok(vec![ask(place)]));
     answers.into_iter().next().flatten()
 }
 
 /// The first error counts, but one that only says that nobody was asked.
-fn remember<T>(result: &mut Option<Placed<T>>, error: Unanswered) {
-    let says_more = !matches!(error, Unanswered::Paused { .. } | Unanswered::Late(_));
+fn remember<T>(result: &mut Option<Outcome<T>>, error: Unanswered) {
+    let says_more = !error.was_not_asked();
     let is_vague =
-        matches!(result, None | Some(Err(Unanswered::Paused { .. } | Unanswered::Late(_))));
+        result.as_ref().is_some_and(|known| matches!(known, Err(known) if known.was_not_asked()));
     if result.is_none() || (is_vague && says_more) {
         *result = Some(Err(error));
     }
@@ -80,7 +92,7 @@ mod tests {
     use haggle_sandbox::{Digest, types::Fault};
     use proptest::prelude::*;
 
-    use super::{each, one};
+    use super::{Outcome, each, one};
     use crate::{Unanswered, Who};
 
     fn who(place: usize) -> Who {
@@ -113,13 +125,19 @@ mod tests {
         });
         assert_eq!(asked, [(0, vec![0, 1, 2, 3]), (1, vec![1]), (2, vec![2])]);
         let answers: Vec<_> = answers.into_iter().map(Option::unwrap).collect();
-        assert_eq!(answers[..3], [Ok((0, 0)), Ok((1, 11)), Ok((2, 22))]);
+        let by = |outcome: &Outcome<usize>| outcome.clone().map(|it| (it.place, it.answer));
+        let by: Vec<_> = answers[..3].iter().map(by).collect();
+        assert_eq!(by, [Ok((0, 0)), Ok((1, 11)), Ok((2, 22))]);
+        let instead: Vec<_> =
+            answers[..3].iter().map(|it| it.as_ref().unwrap().instead_of.clone()).collect();
+        let lacks = fault(0, Fault::InsufficientData("10 values".into()));
+        assert_eq!(instead, [None, Some(internal(0)), Some(lacks)]);
         assert!(answers[3].as_ref().unwrap_err().to_string().contains("old"));
     }
 
     #[test]
     fn where_nobody_answers_the_error_is_that_of_the_plugin_that_was_named() {
-        let failed: Option<super::Placed<()>> = one(3, |place| match place {
+        let failed: Option<Outcome<()>> = one(3, |place| match place {
             0 => Err(Unanswered::Late(who(0))),
             _ => Err(internal(place)),
         });
@@ -160,7 +178,11 @@ mod tests {
                     }
                 }
                 match (expected, answer) {
-                    (Some(place), Some(Ok(found))) => prop_assert_eq!(found, (place, item)),
+                    (Some(place), Some(Ok(found))) => {
+                        prop_assert_eq!((found.place, found.answer), (place, item));
+                        // Whoever was first needs no reason, and everybody else has one.
+                        prop_assert_eq!(found.instead_of.is_some(), place > 0);
+                    }
                     (None, Some(Err(_))) => {}
                     (expected, found) => prop_assert!(false, "{expected:?} {found:?}"),
                 }

@@ -7,26 +7,62 @@ use haggle_model::Timestamp;
 use haggle_negotiate::{Answer, Call, Content, Message, Offer, Proposed};
 use haggle_sandbox::{MakeBids, Rank, Respond, types::Context};
 
-use crate::{complaints::cut, convert, decider::Decider, error::Unanswered};
+use crate::{
+    complaints::cut,
+    convert,
+    decider::{Decided, Decider, Terms},
+    error::Unanswered,
+};
 
-/// What a party says, or why it says nothing; texts have at most 1 KiB.
-type Said = Result<Content, String>;
+/// Whether a consultation has its turn while there is time to ask the plugin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// The plugin is asked, and has its part of the time.
+    InTime,
+    /// The calls before it took too long: only a built-in plugin is asked.
+    Late,
+}
+
+/// What became of one question of a consultation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Consulted {
+    /// The question.
+    pub question: Message,
+    /// What the party says, or why it says nothing; texts have at most 1 KiB.
+    pub answer: Result<Content, String>,
+    /// Who answered instead of the plugin that was named, and why, where that is so; at most 1 KiB.
+    pub remark: Option<String>,
+}
+
+/// What a party says, where anybody answers for it, and a remark about who did.
+type Said = Result<(Content, Option<String>), String>;
+
+/// The least time for whoever answers when it is late already: an answer that comes after all costs nobody
+/// anything.
+const GRACE: Duration = Duration::from_millis(100);
 
 impl Decider {
     /// Answers the questions of a consultation, each in its place, until it is too late for them. All
     /// inquiries about loads are one call; what a plugin fails to answer of them goes to whoever stands in
     /// for it. A rejection is an answer and goes nowhere else.
     #[must_use]
-    pub fn consult(&self, now: Timestamp, consultation: Consultation) -> Vec<(Message, Said)> {
+    pub fn consult(
+        &self,
+        now: Timestamp,
+        consultation: Consultation,
+        turn: Turn,
+    ) -> Vec<Consulted> {
         let time = Duration::from_millis(consultation.patience(now).as_millis());
+        let time = if turn == Turn::Late { time.max(GRACE) } else { time };
         let Consultation { plugin, seed, messages, .. } = consultation;
         let ends = self.elapsed().saturating_add(time);
-        let left = || ends.saturating_sub(self.elapsed());
+        let terms =
+            || Terms { now, plugin: &plugin, time: ends.saturating_sub(self.elapsed()), turn };
         let context = || context(now, seed);
         let inquiries: Vec<_> = messages.iter().filter_map(inquiry).collect();
         let mut loads = match inquiries.is_empty() {
             true => Vec::new(),
-            false => self.each(now, &plugin, inquiries.len(), left(), |items, _| {
+            false => self.each_on(terms(), inquiries.len(), |items, _| {
                 let some = items.iter().filter_map(|item| inquiries.get(*item));
                 Respond { context: context(), inquiries: some.cloned().collect() }
             }),
@@ -35,29 +71,39 @@ impl Decider {
         let mut answer = |message: &Message| match &message.content {
             Content::CallForProposals(Call::Load(_)) => {
                 let answer = loads.next().ok_or_else(|| "it gave no answer".to_owned())?;
-                load(convert::answer(answer.map_err(said)?.answer)?)
+                let (answer, remark) = said(answer)?;
+                Ok((load(convert::answer(answer)?), remark))
             }
             Content::CallForProposals(Call::Bids { request, inventory }) => {
-                let bids = self.call(now, &plugin, left(), |_| MakeBids {
+                let bids = self.call_on(terms(), |_| MakeBids {
                     context: context(),
                     request: convert::request(request),
                     inventory: inventory.iter().map(convert::compute_unit).collect(),
                 });
-                let bids = bids.map_err(said)?.answer.into_iter().map(convert::bid_of);
-                Ok(Content::Propose(Proposed::Bids(bids.collect())))
+                let (bids, remark) = said(bids)?;
+                let bids = bids.into_iter().map(convert::bid_of).collect();
+                Ok((Content::Propose(Proposed::Bids(bids)), remark))
             }
             Content::CallForProposals(Call::Scores { request, bids }) => {
-                let scores = self.call(now, &plugin, left(), |_| Rank {
+                let scores = self.call_on(terms(), |_| Rank {
                     context: context(),
                     request: convert::request(request),
                     bids: bids.iter().map(convert::bid).collect(),
                 });
-                Ok(Content::Propose(Proposed::Scores(scores.map_err(said)?.answer)))
+                let (scores, remark) = said(scores)?;
+                Ok((Content::Propose(Proposed::Scores(scores)), remark))
             }
             other => Err(format!("a plugin has no answer to {}", other.kind())),
         };
         let said: Vec<Said> = messages.iter().map(&mut answer).collect();
-        messages.into_iter().zip(said.into_iter().map(|said| said.map_err(cut))).collect()
+        let consulted = |(question, said): (Message, Said)| {
+            let (answer, remark) = match said {
+                Ok((content, remark)) => (Ok(content), remark.map(cut)),
+                Err(why) => (Err(cut(why)), None),
+            };
+            Consulted { question, answer, remark }
+        };
+        messages.into_iter().zip(said).map(consulted).collect()
     }
 }
 
@@ -67,6 +113,11 @@ pub const fn context(now: Timestamp, seed: u64) -> Context {
     Context { now: now.as_millis(), seed, configuration: String::new() }
 }
 
+fn said<T>(answer: Result<Decided<T>, Unanswered>) -> Result<(T, Option<String>), String> {
+    let Decided { answer, remark, .. } = answer.map_err(|error| error.to_string())?;
+    Ok((answer, remark))
+}
+
 fn inquiry(message: &Message) -> Option<haggle_sandbox::bidding::Inquiry> {
     match &message.content {
         Content::CallForProposals(Call::Load(inquiry)) => Some(convert::inquiry(inquiry)),
@@ -74,14 +125,10 @@ fn inquiry(message: &Message) -> Option<haggle_sandbox::bidding::Inquiry> {
     }
 }
 
-fn load(answer: Answer) -> Said {
-    Ok(match answer {
+fn load(answer: Answer) -> Content {
+    match answer {
         Answer::Accept => Content::Propose(Proposed::All),
         Answer::Reject(reason) => Content::Refuse { reason: cut(reason) },
         Answer::Counter(offer) => Content::Counter(Offer { reason: cut(offer.reason), ..offer }),
-    })
-}
-
-fn said(error: Unanswered) -> String {
-    error.to_string()
+    }
 }

@@ -8,18 +8,23 @@ use std::{
 use haggle_control::{EventKind, Generation as Record};
 use haggle_model::{Name, Timestamp};
 use haggle_sandbox::{CallError, Called, Cause, Function, LogLine, Role, types::Fault};
-use haggle_store::CallRecord;
 use serde_json::json;
 
 use crate::{
     breaker::{Breaker, Ticket, Verdict},
-    chain::{self, Placed},
-    complaints::{Complaints, LastError, cut},
+    chain,
+    complaints::{Complaints, LastError},
+    consult::Turn,
     error::Unanswered,
-    items::PerItem,
+    items::{Movable, PerItem},
     observer::{Clock, Journal, Observer},
     registry::{Loaded, NotLoaded, Registry, Who},
+    timed::{self, Overdue},
 };
+
+mod telling;
+
+use telling::{Failure, failures_of_items};
 
 /// Has plugins decide: the current generation of the one that is named, then its previous one, then a
 /// built-in one of the same role. It holds no lock over a call, and may be used from any number of threads.
@@ -28,7 +33,7 @@ pub struct Decider {
     observer: Arc<dyn Observer>,
     journal: Option<Arc<dyn Journal>>,
     clock: Arc<dyn Clock>,
-    breakers: Mutex<BTreeMap<(Name, u64), Breaker>>,
+    standings: Mutex<BTreeMap<(Name, u64), Standing>>,
     complaints: Complaints,
 }
 
@@ -39,6 +44,26 @@ pub struct Decided<T> {
     pub answer: T,
     /// Who gave it.
     pub by: Who,
+    /// Where that is not the generation that decides when all is well: why, and who answered instead.
+    pub remark: Option<String>,
+}
+
+/// What a call is made on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms<'a> {
+    pub(crate) now: Timestamp,
+    /// The plugin that is to decide.
+    pub(crate) plugin: &'a Name,
+    /// For all candidates together.
+    pub(crate) time: Duration,
+    pub(crate) turn: Turn,
+}
+
+/// Whether a generation is asked.
+#[derive(Debug, Default)]
+struct Standing {
+    breaker: Breaker,
+    overdue: Overdue,
 }
 
 /// A generation that is given less time than this and uses it up has not failed.
@@ -53,8 +78,8 @@ impl Decider {
         journal: Option<Arc<dyn Journal>>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (breakers, complaints) = (Mutex::default(), Complaints::default());
-        Self { registry, observer, journal, clock, breakers, complaints }
+        let (standings, complaints) = (Mutex::default(), Complaints::default());
+        Self { registry, observer, journal, clock, standings, complaints }
     }
 
     /// The compiled generations.
@@ -87,7 +112,7 @@ impl Decider {
         let (now, before) = (self.registry.current(plugin), self.registry.previous(plugin));
         let kept: Vec<u64> =
             now.iter().chain(&before).map(|loaded| loaded.who.generation).collect();
-        self.breakers().retain(|(of, number), _| of != plugin || kept.contains(number));
+        self.standings().retain(|(of, number), _| of != plugin || kept.contains(number));
         if let Err(error) = &applied {
             let detail = json!({ "plugin": error.plugin, "generation": error.number });
             self.observer.event(EventKind::Alert, plugin.as_str(), error.to_string(), detail);
@@ -110,40 +135,25 @@ impl Decider {
     /// How long the circuit breaker holds calls of a generation back, if it does.
     #[must_use]
     pub fn pauses(&self, by: &Who) -> Option<Duration> {
-        let breakers = self.breakers();
-        breakers.get(&(by.plugin.clone(), by.generation))?.pauses(self.clock.elapsed())
+        let standings = self.standings();
+        let standing = standings.get(&(by.plugin.clone(), by.generation))?;
+        standing.breaker.pauses(self.clock.elapsed())
     }
 
     /// Calls a function that has one answer, within `time` in all. `ask` makes the call for whoever is asked:
-    /// models go with the component that made them. Each gets its part of the time that is left.
+    /// models go with the component that made them. Each gets its part of the time that is left, and an
+    /// uploaded generation is waited for no longer, even where it cannot be stopped at once.
     ///
     /// # Errors
     /// [`Unanswered`] of the first one that was asked, where nobody answers.
-    pub fn call<F: Function>(
+    pub fn call<F: Movable>(
         &self,
         now: Timestamp,
         plugin: &Name,
         time: Duration,
         ask: impl Fn(&Who) -> F,
     ) -> Result<Decided<F::Answer>, Unanswered> {
-        let candidates = self.registry.candidates(plugin, F::ROLE);
-        let ends = self.clock.elapsed().saturating_add(time);
-        let answer = chain::one(candidates.len(), |place| {
-            let Some(loaded) = candidates.get(place) else { return Err(nobody(plugin)) };
-            let share = self.share(ends, candidates.len() - place);
-            let called = self.ask(now, loaded, ask(&loaded.who), share, |_| false);
-            let called = called.inspect_err(|error| {
-                self.complain::<F>(now, plugin, loaded, error, 1, 1);
-            })?;
-            // What is left out of the answer, as a bid may be, is said; the rest stands.
-            if let Some(first) = called.broken.first() {
-                let fault = Fault::Internal(format!("left out: {first}"));
-                let error = item::<F>(loaded, fault);
-                self.complain::<F>(now, plugin, loaded, &error, 0, 1);
-            }
-            Ok(called.answer)
-        });
-        decided(plugin, &candidates, answer)
+        self.call_on(Terms { now, plugin, time, turn: Turn::InTime }, ask)
     }
 
     /// Calls a function that answers each of `items` items, within `time` in all. `ask` makes the call for
@@ -157,16 +167,57 @@ impl Decider {
         time: Duration,
         ask: impl Fn(&[usize], &Who) -> F,
     ) -> Vec<Result<Decided<F::Item>, Unanswered>> {
-        let candidates = self.registry.candidates(plugin, F::ROLE);
-        let ends = self.clock.elapsed().saturating_add(time);
+        self.each_on(Terms { now, plugin, time, turn: Turn::InTime }, items, ask)
+    }
+
+    pub(crate) fn call_on<F: Movable>(
+        &self,
+        terms: Terms<'_>,
+        ask: impl Fn(&Who) -> F,
+    ) -> Result<Decided<F::Answer>, Unanswered> {
+        let candidates = self.registry.candidates(terms.plugin, F::ROLE);
+        let ends = self.clock.elapsed().saturating_add(terms.time);
+        let mut failures = Vec::new();
+        let answer = chain::one(candidates.len(), |place| {
+            let Some(loaded) = candidates.get(place) else { return Err(nobody(terms.plugin)) };
+            let share = self.share(ends, candidates.len() - place);
+            let called = self.ask(terms, loaded, ask(&loaded.who), share, |_| false);
+            let called = called.inspect_err(|error| {
+                let error = error.clone();
+                failures.push(Failure { place, error, items: vec![0], of: 1 });
+            })?;
+            // What is left out of the answer, as a bid may be, is said; the rest stands.
+            if let Some(first) = called.broken.first() {
+                let fault = Fault::Internal(format!("left out: {first}"));
+                let error = item::<F>(loaded, fault);
+                failures.push(Failure { place, error, items: Vec::new(), of: 1 });
+            }
+            Ok(called.answer)
+        });
+        let answers = [answer];
+        self.complain::<F, _>(terms, &candidates, &failures, &answers);
+        let [answer] = answers;
+        self.decided(terms.plugin, &candidates, answer)
+    }
+
+    pub(crate) fn each_on<F: PerItem>(
+        &self,
+        terms: Terms<'_>,
+        items: usize,
+        ask: impl Fn(&[usize], &Who) -> F,
+    ) -> Vec<Result<Decided<F::Item>, Unanswered>> {
+        let candidates = self.registry.candidates(terms.plugin, F::ROLE);
+        let ends = self.clock.elapsed().saturating_add(terms.time);
+        let mut failures = Vec::new();
         let answers = chain::each(candidates.len(), items, |place, some| {
-            let Some(loaded) = candidates.get(place) else { return Err(nobody(plugin)) };
+            let Some(loaded) = candidates.get(place) else { return Err(nobody(terms.plugin)) };
             let share = self.share(ends, candidates.len() - place);
             let call = ask(some, &loaded.who);
-            let called = match self.ask(now, loaded, call, share, F::has_failed) {
+            let called = match self.ask(terms, loaded, call, share, F::has_failed) {
                 Ok(called) => F::items(called.answer),
                 Err(error) => {
-                    self.complain::<F>(now, plugin, loaded, &error, some.len(), some.len());
+                    let (items, of) = (some.to_vec(), some.len());
+                    failures.push(Failure { place, error: error.clone(), items, of });
                     return Err(error);
                 }
             };
@@ -174,28 +225,33 @@ impl Decider {
                 .into_iter()
                 .map(|answer| answer.map_err(|fault| item::<F>(loaded, fault)))
                 .collect();
-            self.complain_of_items::<F>(now, plugin, loaded, &answers);
+            failures.extend(failures_of_items(place, some, &answers));
             Ok(answers)
         });
-        answers.into_iter().map(|answer| decided(plugin, &candidates, answer)).collect()
+        self.complain::<F, _>(terms, &candidates, &failures, &answers);
+        answers.into_iter().map(|it| self.decided(terms.plugin, &candidates, it)).collect()
     }
 
     /// Calls one generation and tells everybody how that went.
-    fn ask<F: Function>(
+    fn ask<F: Movable>(
         &self,
-        now: Timestamp,
+        terms: Terms<'_>,
         loaded: &Loaded,
         mut function: F,
         time: Duration,
         has_failed: impl FnOnce(&F::Answer) -> bool,
     ) -> Result<Called<F::Answer>, Unanswered> {
         let by = &loaded.who;
+        if terms.turn == Turn::Late && !self.registry.is_built_in(loaded) {
+            return Err(Unanswered::Crowded(by.clone()));
+        }
         if time.as_millis() == 0 {
             return Err(Unanswered::Late(by.clone()));
         }
-        let ticket = self.admit(by)?;
+        let (ticket, overdue) = self.admit(by)?;
         function.configure(loaded.generation.configuration());
-        let result = loaded.generation.call_within(&function, time);
+        let function = Arc::new(function);
+        let result = self.run(loaded, &function, time, &overdue);
         let verdict = match &result {
             Ok(called) if has_failed(&called.answer) => Verdict::Failed,
             Ok(_) => Verdict::Answered,
@@ -208,18 +264,53 @@ impl Decider {
             Err(error) => &error.diagnostics.log,
         };
         log.iter().for_each(|line| self.observer.log(by, line.level, &line.message));
-        self.journal(now, by, &function, &result);
+        self.journal(terms.now, by, function.as_ref(), &result);
         Ok(result?)
     }
 
-    fn admit(&self, by: &Who) -> Result<Ticket, Unanswered> {
+    /// Runs a call. What the host brings itself ends in time; any other generation is given a little less than
+    /// is waited for, so that one that can be stopped says what it was doing. Without a bound on the time there
+    /// is nothing to wait less for.
+    fn run<F: Movable>(
+        &self,
+        loaded: &Loaded,
+        function: &Arc<F>,
+        time: Duration,
+        overdue: &Overdue,
+    ) -> Result<Called<F::Answer>, CallError> {
+        let generation = Arc::clone(&loaded.generation);
+        if time == Duration::MAX || self.registry.is_built_in(loaded) {
+            return generation.call_within(function.as_ref(), time);
+        }
+        let asked = Arc::clone(function);
+        let work = move || generation.call_within(asked.as_ref(), time - time / 8);
+        let without = |cause| CallError {
+            plugin: loaded.who.plugin.to_string(),
+            generation: loaded.who.generation,
+            function: F::NAME,
+            cause,
+            diagnostics: Box::default(),
+        };
+        match timed::within(time, overdue, work) {
+            Ok(Some(result)) => result,
+            Ok(None) => Err(without(Cause::Deadline(time))),
+            // There is no room for it, which is not its fault.
+            Err(_) => Err(without(Cause::Busy(Duration::ZERO))),
+        }
+    }
+
+    fn admit(&self, by: &Who) -> Result<(Ticket, Overdue), Unanswered> {
         let now = self.clock.elapsed();
-        let mut breakers = self.breakers();
-        let breaker = breakers.entry((by.plugin.clone(), by.generation)).or_default();
-        let ticket = breaker.admit(now);
-        let left = breaker.pauses(now).unwrap_or_default();
-        drop(breakers);
-        ticket.ok_or_else(|| {
+        let mut standings = self.standings();
+        let standing = standings.entry((by.plugin.clone(), by.generation)).or_default();
+        let overdue = standing.overdue.clone();
+        if overdue.any() {
+            return Err(Unanswered::Overdue(by.clone()));
+        }
+        let ticket = standing.breaker.admit(now);
+        let left = standing.breaker.pauses(now).unwrap_or_default();
+        drop(standings);
+        ticket.map(|ticket| (ticket, overdue)).ok_or_else(|| {
             let last = self.complaints.last(&by.plugin);
             let last = last.map(|last| format!("; the last error: {}", last.message));
             Unanswered::Paused { by: by.clone(), left, last: last.unwrap_or_default() }
@@ -229,100 +320,13 @@ impl Decider {
     fn report(&self, by: &Who, ticket: Ticket, verdict: Verdict) {
         let now = self.clock.elapsed();
         // It may be gone by now.
-        if let Some(breaker) = self.breakers().get_mut(&(by.plugin.clone(), by.generation)) {
-            breaker.report(ticket, verdict, now);
+        if let Some(standing) = self.standings().get_mut(&(by.plugin.clone(), by.generation)) {
+            standing.breaker.report(ticket, verdict, now);
         }
     }
 
-    fn journal<F: Function>(
-        &self,
-        now: Timestamp,
-        by: &Who,
-        function: &F,
-        result: &Result<Called<F::Answer>, CallError>,
-    ) {
-        let Some(journal) = &self.journal else { return };
-        // What took too long on the wall would not do so again: there is nothing to repeat.
-        if result.as_ref().is_err_and(|error| !error.cause.is_deterministic()) {
-            return;
-        }
-        let input = postcard::to_stdvec(function);
-        let outcome = match result {
-            Ok(called) => postcard::to_stdvec(&called.answer).map(Ok),
-            Err(error) => Ok(Err(error.cause.to_string())),
-        };
-        let (Ok(input), Ok(outcome)) = (input, outcome) else {
-            tracing::error!(function = F::NAME, "a call could not be encoded for the journal");
-            return;
-        };
-        journal.record(CallRecord {
-            sequence: 0,
-            at: now,
-            plugin: by.plugin.clone(),
-            generation: by.generation,
-            digest: haggle_store::Digest::from_bytes(*by.digest.as_bytes()),
-            function: F::NAME.to_owned(),
-            input,
-            blobs: Vec::new(),
-            outcome,
-            fuel_used: result.as_ref().map_or(0, |called| called.fuel),
-        });
-    }
-
-    fn complain_of_items<F: PerItem>(
-        &self,
-        now: Timestamp,
-        plugin: &Name,
-        loaded: &Loaded,
-        answers: &[Result<F::Item, Unanswered>],
-    ) {
-        let errors = answers.iter().filter_map(|answer| answer.as_ref().err());
-        let (lacking, others): (Vec<_>, Vec<_>) = errors
-            .filter(|error| !error.is_foreign_model())
-            .partition(|error| error.is_lack_of_data());
-        if let Some(first) = lacking.first() {
-            self.complain::<F>(now, plugin, loaded, first, lacking.len(), answers.len());
-        }
-        if let Some(first) = others.first() {
-            self.complain::<F>(now, plugin, loaded, first, others.len(), answers.len());
-        }
-    }
-
-    /// Tells that so many items go on to the next candidate. It is only counted where the candidate has too
-    /// little data, which is no error, or was not asked at all: why its breaker is open was said before.
-    fn complain<F: Function>(
-        &self,
-        now: Timestamp,
-        plugin: &Name,
-        loaded: &Loaded,
-        error: &Unanswered,
-        items: usize,
-        of: usize,
-    ) {
-        if items > 0 {
-            self.observer.fallback(plugin, F::NAME, items);
-        }
-        let is_unasked = matches!(error, Unanswered::Paused { .. } | Unanswered::Late(_));
-        if is_unasked || error.is_lack_of_data() {
-            return;
-        }
-        let mut message = error.to_string();
-        if of > 1 {
-            message = format!("{items} of {of} items: {message}");
-        }
-        let by = &loaded.who;
-        let due = self.complaints.note(by, F::NAME, now, &message, self.clock.elapsed());
-        if let Some(unsaid) = due {
-            let detail = json!({
-                "plugin": by.plugin, "generation": by.generation, "function": F::NAME,
-                "items": items, "of": of, "unreported": unsaid,
-            });
-            self.observer.event(EventKind::Fallback, plugin.as_str(), cut(message), detail);
-        }
-    }
-
-    /// Of the time until then, what the next of so many candidates gets: a part less than an equal one, because
-    /// a guest that stalls may be stopped late.
+    /// Of the time until then, what the next of so many candidates gets: a part less than an equal one, so that
+    /// the last, which has all that is left, has time to spare on a busy machine.
     fn share(&self, ends: Duration, candidates: usize) -> Duration {
         let left = ends.saturating_sub(self.clock.elapsed());
         let parts = u32::try_from(candidates).unwrap_or(u32::MAX).saturating_add(1);
@@ -333,8 +337,8 @@ impl Decider {
         self.clock.elapsed()
     }
 
-    fn breakers(&self) -> MutexGuard<'_, BTreeMap<(Name, u64), Breaker>> {
-        self.breakers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn standings(&self) -> MutexGuard<'_, BTreeMap<(Name, u64), Standing>> {
+        self.standings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -355,16 +359,6 @@ fn nobody(plugin: &Name) -> Unanswered {
 
 fn item<F: Function>(loaded: &Loaded, fault: Fault) -> Unanswered {
     Unanswered::Item { by: loaded.who.clone(), function: F::NAME, fault }
-}
-
-fn decided<T>(
-    plugin: &Name,
-    candidates: &[Loaded],
-    answer: Option<Placed<T>>,
-) -> Result<Decided<T>, Unanswered> {
-    let (place, answer) = answer.unwrap_or_else(|| Err(nobody(plugin)))?;
-    let by = candidates.get(place).ok_or_else(|| nobody(plugin))?.who.clone();
-    Ok(Decided { answer, by })
 }
 
 impl fmt::Debug for Decider {

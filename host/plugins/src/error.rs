@@ -32,6 +32,12 @@ pub enum Unanswered {
         /// The last error, after `; the last error: `, or nothing.
         last: String,
     },
+    /// An earlier call goes on although its time is up.
+    #[error("{0} is not asked: an earlier call of it is overdue and goes on")]
+    Overdue(Who),
+    /// The calls before it take too long.
+    #[error("{0} was not asked: calls of it wait for their turn for too long")]
+    Crowded(Who),
     /// Nobody plays the role.
     #[error("plugin {0} has no generation that decides this, and no built-in plugin does")]
     Nobody(Name),
@@ -50,6 +56,11 @@ impl Unanswered {
             }
             _ => None,
         }
+    }
+
+    /// Whether the generation was not asked at all.
+    pub(crate) const fn was_not_asked(&self) -> bool {
+        matches!(self, Self::Paused { .. } | Self::Overdue(_) | Self::Crowded(_) | Self::Late(_))
     }
 
     /// Whether the plugin only says that it has too little to go on, which is no failure.

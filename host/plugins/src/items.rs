@@ -5,8 +5,13 @@ use haggle_sandbox::{
     types::Fault,
 };
 
+/// A function whose calls may be made on another thread.
+pub trait Movable: Function<Answer: Send> + Send + Sync + 'static {}
+
+impl<F: Function<Answer: Send> + Send + Sync + 'static> Movable for F {}
+
 /// A function that answers each item of its batch, with a fault where it cannot.
-pub trait PerItem: Function {
+pub trait PerItem: Movable {
     /// What one item is answered.
     type Item;
 

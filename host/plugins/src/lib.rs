@@ -17,6 +17,7 @@ mod items;
 mod observer;
 mod registry;
 mod replay;
+mod timed;
 mod uploads;
 
 #[cfg(test)]
@@ -26,10 +27,10 @@ mod tests;
 
 pub use breaker::{Breaker, Ticket, Verdict};
 pub use complaints::{LastError, cut};
-pub use consult::context;
+pub use consult::{Consulted, Turn, context};
 pub use decider::{Decided, Decider};
 pub use error::Unanswered;
-pub use items::{FittedSeries, PerItem};
+pub use items::{FittedSeries, Movable, PerItem};
 pub use observer::{Clock, Journal, MonotonicClock, Observer};
 pub use registry::{Loaded, NotLoaded, Registry, Who};
 pub use replay::{Components, Difference, ReplayReport, replay};

@@ -208,7 +208,18 @@ impl Registry {
         all
     }
 
-    fn is_built_in(&self, loaded: &Loaded) -> bool {
+    /// How a generation is called in a message.
+    pub(crate) fn title(&self, loaded: &Loaded) -> String {
+        if self.is_built_in(loaded) {
+            format!("the built-in {}", loaded.who.plugin)
+        } else {
+            loaded.who.to_string()
+        }
+    }
+
+    /// Whether the host brings this generation itself.
+    #[must_use]
+    pub fn is_built_in(&self, loaded: &Loaded) -> bool {
         self.built_in.iter().any(|other| Arc::ptr_eq(&other.generation, &loaded.generation))
     }
 }

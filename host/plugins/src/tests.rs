@@ -8,7 +8,8 @@ use haggle_store::Digest;
 use serde_json::{Value, json};
 
 use crate::{
-    Component, Components, Decided, Decider, Unanswered, UploadError, UploadPhase, context, replay,
+    Component, Components, Decided, Decider, Turn, Unanswered, UploadError, UploadPhase, context,
+    replay,
     testing::{MISBEHAVING, NOW, World, name, sandbox},
 };
 
@@ -51,6 +52,10 @@ fn an_item_that_is_nonsense_costs_the_others_nothing() {
     let events = world.events(EventKind::Fallback);
     assert_eq!(events.len(), 1);
     assert!(events[0].starts_with("p: 1 of 3 items: plugin p generation 1,"), "{events:?}");
+    assert!(
+        events[0].ends_with("; the built-in seasonal-smoothing answered instead"),
+        "{events:?}"
+    );
     assert_eq!(*world.seen.fallbacks.lock().unwrap(), 1);
     let last = world.decider.last_error(&name("p")).unwrap();
     assert_eq!((last.at, last.function), (NOW, "forecasting.forecast"));
@@ -344,9 +349,50 @@ fn bids_and_scores() -> [Message; 2] {
 fn consult(world: &World, messages: Vec<Message>) -> Vec<Result<Content, String>> {
     let by = NOW + Span::from_mins(1);
     let consultation = Consultation { plugin: name("p"), by, seed: 3, messages: messages.clone() };
-    let answers = world.decider.consult(NOW, consultation);
-    assert!(answers.iter().map(|(message, _)| message).eq(&messages));
-    answers.into_iter().map(|(_, said)| said).collect()
+    let answers = world.decider.consult(NOW, consultation, Turn::InTime);
+    assert!(answers.iter().map(|one| &one.question).eq(&messages));
+    answers.into_iter().map(|one| one.answer).collect()
+}
+
+/// What is answered, and the remark about it.
+fn consult_within(world: &World, time: Span, turn: Turn) -> (Result<Content, String>, String) {
+    let messages = vec![inquiry(1, 100.0)];
+    let consultation = Consultation { plugin: name("p"), by: NOW + time, seed: 3, messages };
+    let [one] = &world.decider.consult(NOW, consultation, turn)[..] else { panic!("one answer") };
+    (one.answer.clone(), one.remark.clone().unwrap_or_default())
+}
+
+/// The loop calls nothing, so it goes on after its time is up: nobody waits for it, and it is not asked again
+/// meanwhile.
+#[test]
+fn whoever_loops_is_not_waited_for_and_the_remark_says_who_answered_instead() {
+    let world = World::new();
+    world.misbehaving("p", "loop", None);
+    let (said, remark) = consult_within(&world, Span::from_secs(3), Turn::InTime);
+    assert_eq!(said, Ok(Content::Propose(Proposed::All)));
+    let instead = "; the built-in price-performance answered instead";
+    let begins = "plugin p generation 1, bidding.respond: did not answer within";
+    assert!(remark.starts_with(begins) && remark.ends_with(instead), "{remark}");
+    let last = world.decider.last_error(&name("p")).unwrap().message;
+    assert!(last.starts_with(begins) && last.ends_with(instead), "{last}");
+    let events = world.events(EventKind::Fallback);
+    assert_eq!(events, [format!("p: {last}")]);
+    assert_eq!(world.calls("p"), 1);
+}
+
+#[test]
+fn a_question_that_is_late_goes_to_the_built_in_plugin_alone() {
+    let world = World::new();
+    let first = world.misbehaving("p", "", None);
+    world.misbehaving("p", "loop", Some(&first));
+    for time in [Span::from_secs(60), Span::ZERO] {
+        let (said, remark) = consult_within(&world, time, Turn::Late);
+        assert_eq!(said, Ok(Content::Propose(Proposed::All)));
+        let why = "plugin p generation 2 was not asked: calls of it wait for their turn";
+        let instead = "; the built-in price-performance answered instead";
+        assert!(remark.starts_with(why) && remark.ends_with(instead), "{remark}");
+    }
+    assert_eq!((world.calls("p"), world.calls("price-performance")), (0, 2));
 }
 
 #[test]

@@ -39,13 +39,17 @@ const LESSON: usize = 32;
 const REPORTS: usize = 1000;
 const REPORTED: usize = 100_000;
 
+/// The most bytes of what was learnt about failures in memory, over all policies; more is read from the store
+/// when it is needed.
+const MOST_LEARNT: usize = 256 << 20;
+
 /// What is waiting to be learnt, and what was.
 #[derive(Debug, Default)]
 pub(crate) struct Failures {
     /// When each subject failed: (service, subject).
     reported: BTreeMap<(Name, String), VecDeque<Timestamp>>,
     pending: VecDeque<Pending>,
-    /// By policy and component; none where nothing was learnt or stored.
+    /// By policy and component; none where nothing was learnt or stored. Not all of it has room here.
     models: BTreeMap<(Name, Digest), Option<Arc<Vec<u8>>>>,
     /// The policies on whose services a job works.
     busy: BTreeSet<Name>,
@@ -148,6 +152,16 @@ impl Failures {
         self.reported.get(&key).is_some_and(|times| times.iter().any(within))
     }
 
+    /// Keeps what was learnt, or that nothing was, as long as there is room; the store has it as well.
+    fn remember(&mut self, key: (Name, Digest), model: Option<Arc<Vec<u8>>>) {
+        self.models.remove(&key);
+        let sizes = self.models.values().flatten().map(|model| model.len());
+        let taken: usize = sizes.sum();
+        if taken + model.as_ref().map_or(0, |model| model.len()) <= MOST_LEARNT {
+            self.models.insert(key, model);
+        }
+    }
+
     fn wait_for(&mut self, pending: Pending) {
         if self.pending.len() < PENDING {
             self.pending.push_back(pending);
@@ -238,7 +252,7 @@ impl FailureJob {
         let component = learnt.by.digest;
         let bytes = Arc::new(learnt.answer);
         let model = Some(Arc::clone(&bytes));
-        inner.state().failures.models.insert((policy.name.clone(), component), model);
+        inner.state().failures.remember((policy.name.clone(), component), model);
         let stored = StoredModel {
             fitted_at: now,
             bytes: bytes.as_ref().clone(),
@@ -265,7 +279,7 @@ impl FailureJob {
         let model = known.unwrap_or_else(|| {
             let stored = ModelKey::failures(who.digest, &self.policy.name);
             let found = read(inner.models.as_ref(), &stored).map(|kept| Arc::new(kept.bytes));
-            inner.state().failures.models.insert(key, found.clone());
+            inner.state().failures.remember(key, found.clone());
             found
         });
         model.map(|bytes| bytes.as_ref().clone())
@@ -311,7 +325,7 @@ impl FailureJob {
         let (inner, policy) = (&self.busy.inner, &self.policy);
         let plugin = &policy.failure.plugin;
         let Some(who) = inner.policies.current(plugin, Role::FailurePrediction) else { return };
-        inner.state().failures.models.insert((policy.name.clone(), who.digest), None);
+        inner.state().failures.remember((policy.name.clone(), who.digest), None);
         inner.delete(&ModelKey::failures(who.digest, &policy.name));
     }
 

@@ -2,19 +2,21 @@
 
 use std::{fmt, sync::Arc};
 
-use haggle_control::{Forecast as Forecasted, Input};
-use haggle_model::{ScalingPolicy, Series, Service, Span, Timestamp};
+use haggle_control::{EventKind, Forecast as Forecasted, Input};
+use haggle_model::{Name, ScalingPolicy, Series, Service, Span, Timestamp};
 use haggle_observe::{History, SeriesKey};
 use haggle_plan::Outlook;
 use haggle_plugins::{Unanswered, Who, context, convert, cut};
 use haggle_sandbox::{
-    Fit, Forecast, forecasting, since,
+    Forecast, forecasting, since,
     types::{Event, Fault},
 };
+use serde_json::json;
 
 use crate::{
-    models::{Model, Shared},
-    prediction::Inner,
+    memory::Full,
+    models::Model,
+    prediction::{Inner, State},
 };
 
 /// Fits and forecasts one panel.
@@ -42,7 +44,7 @@ pub(crate) struct Subject {
 /// Keeps other jobs from the same services until it is dropped.
 pub(crate) struct Busy {
     pub(crate) inner: Arc<Inner>,
-    pub(crate) services: Vec<haggle_model::Name>,
+    pub(crate) services: Vec<Name>,
     /// How many series are fitted.
     pub(crate) fitting: usize,
 }
@@ -79,11 +81,11 @@ enum NoForecast {
 }
 
 impl ForecastJob {
-    pub(crate) fn plugin(&self) -> &haggle_model::Name {
+    pub(crate) fn plugin(&self) -> &Name {
         &self.policy.forecast.plugin
     }
 
-    pub(crate) fn services(&self) -> Vec<haggle_model::Name> {
+    pub(crate) fn services(&self) -> Vec<Name> {
         self.busy.services.clone()
     }
 
@@ -118,76 +120,8 @@ impl ForecastJob {
         vec![Input::Forecasts(forecasts)]
     }
 
-    /// Fits the panel as a whole, so that all of it shares what was learnt across its series.
-    fn fit(&mut self) {
-        let (forecast, now) = (&self.policy.forecast, self.now);
-        let step = forecast.step;
-        let mut series = Vec::new();
-        self.busy.inner.history.read(&mut |history| {
-            let all = self.subjects.iter();
-            series = all.map(|one| whole(history, &one.service, &self.policy, now)).collect();
-        });
-        let fitted: Vec<usize> =
-            (0..series.len()).filter(|i| !series.get(*i).is_none_or(is_empty)).collect();
-        if fitted.is_empty() {
-            return;
-        }
-        let ask = |items: &[usize], who: &Who| {
-            let places = || items.iter().filter_map(|item| fitted.get(*item));
-            let one = |place: &usize| {
-                Some(task_series(&self.subjects.get(*place)?.service, series.get(*place)?))
-            };
-            let panel = forecasting::Panel {
-                series: places().filter_map(one).collect(),
-                horizon: steps(forecast.horizon, step),
-                seasons: forecast.seasons.iter().map(|season| steps(*season, step)).collect(),
-                events: self.events.to_vec(),
-            };
-            let models: Vec<Option<&Model>> =
-                places().map(|place| self.model_for(*place, who)).collect();
-            let known = models.iter().any(Option::is_some);
-            let shared = models.iter().flatten().find_map(|model| model.shared.as_ref());
-            let bytes = |model: &Option<&Model>| {
-                Ok(model.and_then(|model| model.bytes.as_deref().cloned()).unwrap_or_default())
-            };
-            let previous = known.then(|| forecasting::Fitted {
-                shared: shared.map(|shared| shared.bytes.as_ref().clone()),
-                per_series: models.iter().map(bytes).collect(),
-                lookback: models.iter().flatten().find_map(|model| model.lookback),
-            });
-            Fit { context: context(now, now.as_millis()), panel, previous }
-        };
-        let policies = &self.busy.inner.policies;
-        let answers = policies.fit(now, &forecast.plugin, fitted.len(), &ask);
-        let Some(wanted) = self.who.as_ref().map(|who| who.digest) else { return };
-        // What several models share is one and the same allocation.
-        let mut shared: Vec<Shared> = Vec::new();
-        for (place, answer) in fitted.into_iter().zip(answers) {
-            let Some(subject) = self.subjects.get_mut(place) else { continue };
-            subject.model = Some(match answer {
-                Ok(decided) => Model {
-                    wanted,
-                    component: decided.by.digest,
-                    fitted_at: now,
-                    bytes: Some(Arc::new(decided.answer.model)),
-                    shared: decided.answer.shared.map(|bytes| {
-                        let known = shared.iter().find(|one| Arc::ptr_eq(&one.bytes, &bytes));
-                        let new = known.cloned().unwrap_or_else(|| Shared::new(bytes));
-                        shared.push(new.clone());
-                        new
-                    }),
-                    lookback: decided.answer.lookback,
-                },
-                Err(error) => {
-                    tracing::debug!(service = %subject.service.name, %error, "not fitted");
-                    Model::unfitted(wanted, now)
-                }
-            });
-        }
-    }
-
     /// The model of a service, where the component can go on from it.
-    fn model_for(&self, place: usize, who: &Who) -> Option<&Model> {
+    pub(crate) fn model_for(&self, place: usize, who: &Who) -> Option<&Model> {
         let model = self.subjects.get(place)?.model.as_ref()?;
         model.bytes_for(who.digest).map(|_| model)
     }
@@ -322,11 +256,13 @@ impl ForecastJob {
     fn settle(&mut self, loads: &Loads, outcomes: Vec<Outcome>) -> Vec<Forecasted> {
         let (forecast, now) = (&self.policy.forecast, self.now);
         let mut state = self.busy.inner.state();
+        let State { services, memory, .. } = &mut *state;
         let mut forecasts = Vec::with_capacity(outcomes.len());
+        let mut refused = Vec::new();
         for ((subject, series), outcome) in
             self.subjects.iter_mut().zip(&loads.series).zip(outcomes)
         {
-            let Some(entry) = state.services.get_mut(&subject.service.name) else { continue };
+            let Some(entry) = services.get_mut(&subject.service.name) else { continue };
             if let (Some(before), Some(value)) = (&entry.outlook, series.values.last()) {
                 let step = series.end().before(series.step);
                 entry.accuracy.compare(before, step, *value);
@@ -339,6 +275,12 @@ impl ForecastJob {
                 && let Some(model) = &mut subject.model
             {
                 model.outdate();
+            }
+            if let Err(full) = memory.replace(entry.model.as_ref(), subject.model.as_ref())
+                && let Some(model) = &mut subject.model
+            {
+                model.forget();
+                refused.push((subject.service.name.clone(), full));
             }
             entry.model.clone_from(&subject.model);
             let asked = self.who.as_ref();
@@ -357,13 +299,28 @@ impl ForecastJob {
                 outlook,
             });
         }
+        drop(state);
+        self.tell_refused(&refused);
         forecasts
+    }
+
+    /// Says for which services there was no room for a model.
+    fn tell_refused(&self, refused: &[(Name, Full)]) {
+        let Some((first, full)) = refused.first() else { return };
+        let (plugin, count) = (self.plugin(), refused.len());
+        let services: Vec<&Name> = refused.iter().map(|(name, _)| name).collect();
+        let message = format!(
+            "{count} models of plugin {plugin} are not kept, from that of service {first} on, which are forecast \
+             without: {full}. Use a plugin with smaller models, or fewer services in one host"
+        );
+        let detail = json!({ "services": services });
+        self.busy.inner.observer.event(EventKind::Alert, plugin.as_str(), message, detail);
     }
 }
 
 impl NoForecast {
     /// What the core is told, naming the plugin.
-    fn text(self, plugin: &haggle_model::Name) -> String {
+    fn text(self, plugin: &Name) -> String {
         match self {
             Self::Waits => {
                 format!(
@@ -392,12 +349,17 @@ fn is_unread(outcome: &Outcome) -> bool {
     matches!(error.fault(), Some(Fault::IncompatibleModel(_)))
 }
 
-const fn is_empty(series: &Series) -> bool {
+pub(crate) const fn is_empty(series: &Series) -> bool {
     series.values.is_empty()
 }
 
 /// The load as far back as the policy looks.
-fn whole(history: &History, service: &Service, policy: &ScalingPolicy, now: Timestamp) -> Series {
+pub(crate) fn whole(
+    history: &History,
+    service: &Service,
+    policy: &ScalingPolicy,
+    now: Timestamp,
+) -> Series {
     history.series(&SeriesKey::load_of(service), now, policy.forecast.step, length(policy))
 }
 
@@ -407,10 +369,10 @@ pub(crate) fn length(policy: &ScalingPolicy) -> usize {
     usize::try_from(reach).unwrap_or(usize::MAX)
 }
 
-fn task_series(service: &Service, series: &Series) -> forecasting::Series {
+pub(crate) fn task_series(service: &Service, series: &Series) -> forecasting::Series {
     convert::series(service.name.as_str(), series)
 }
 
-fn steps(length: Span, step: Span) -> u32 {
+pub(crate) fn steps(length: Span, step: Span) -> u32 {
     u32::try_from(length.steps(step)).unwrap_or(u32::MAX)
 }

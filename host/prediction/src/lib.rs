@@ -9,10 +9,12 @@
 mod concerns;
 mod due;
 mod failures;
+mod fitting;
 mod forecasting;
 mod history;
 mod job;
 mod keeping;
+mod memory;
 mod models;
 mod planning;
 mod policies;

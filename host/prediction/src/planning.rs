@@ -51,10 +51,13 @@ pub(crate) fn forecasts(inner: &Arc<Inner>, snapshot: &Arc<Snapshot>, now: Times
     let known = look_up(inner, &groups);
     let mut state = inner.state();
     for Found { service, component, model } in known {
-        let entry = state.services.entry(service).or_default();
+        let State { services, memory, .. } = &mut *state;
+        let entry = services.entry(service).or_default();
         if !entry.is_busy {
             entry.looked_up = Some(component);
-            entry.model = model;
+            // Without room it is fitted again, and that there is none is said then.
+            let has_room = memory.replace(entry.model.as_ref(), model.as_ref()).is_ok();
+            entry.model = model.filter(|_| has_room);
         }
     }
     let unmeasured = newly_unmeasured(&mut state, unmeasured, now);
@@ -74,13 +77,17 @@ pub(crate) fn forecasts(inner: &Arc<Inner>, snapshot: &Arc<Snapshot>, now: Times
 /// Drops what is known of services that are gone, but for those that are being worked on.
 fn forget(inner: &Inner, snapshot: &Snapshot) {
     let mut gone = Vec::new();
-    inner.state().services.retain(|name, entry| {
+    let mut state = inner.state();
+    let State { services, memory, .. } = &mut *state;
+    services.retain(|name, entry| {
         let stays = entry.is_busy || snapshot.catalog().service(name).is_ok();
         if !stays {
             gone.push(name.clone());
+            entry.model.iter().for_each(|model| memory.give_back(model));
         }
         stays
     });
+    drop(state);
     if gone.is_empty() {
         return;
     }

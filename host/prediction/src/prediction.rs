@@ -14,6 +14,7 @@ use crate::{
     failures::Failures,
     history::ReadHistory,
     job::Job,
+    memory::Memory,
     models::{Model, ModelKey, ModelOf, ModelStore},
     planning,
     policies::Policies,
@@ -36,6 +37,8 @@ pub(crate) struct Inner {
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) services: BTreeMap<Name, Entry>,
+    /// What the models of these services take.
+    pub(crate) memory: Memory,
     /// How many series are being fitted.
     pub(crate) fitting: usize,
     pub(crate) failures: Failures,
@@ -68,6 +71,13 @@ impl Prediction {
     ) -> Self {
         let state = Mutex::default();
         Self(Arc::new(Inner { policies, history, models, observer, state }))
+    }
+
+    /// The same with less room for models.
+    #[cfg(test)]
+    pub(crate) fn with_room(self, bytes: usize) -> Self {
+        self.0.state().memory = Memory::new(bytes);
+        self
     }
 
     /// The work of a pass, in an order that the arguments determine: forecasts, then failures, then tiers. The

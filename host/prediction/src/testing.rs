@@ -144,7 +144,7 @@ impl Policies for Fake {
             };
             let shared = shared.clone().filter(|_| by == own);
             let answer = FittedSeries { model, shared, lookback: manner.lookback };
-            Ok(Decided { answer, by })
+            Ok(Decided { answer, by, remark: None })
         };
         call.panel.series.iter().map(answer).collect()
     }
@@ -177,7 +177,7 @@ impl Policies for Fake {
             } else if manner.fails.contains(&task.series.id) {
                 fault(&own, Fault::Internal("told to".into()))
             } else {
-                Ok(Decided { answer, by: own.clone() })
+                Ok(Decided { answer, by: own.clone(), remark: None })
             });
         }
         let failed = |place: &usize| manner.fails.contains(&call.tasks[*place].series.id);
@@ -186,7 +186,8 @@ impl Policies for Fake {
             let call = ask(&failed, &other);
             seen(&call, "stand-in");
             for (place, task) in failed.into_iter().zip(&call.tasks) {
-                answers[place] = Ok(Decided { answer: Fake::outlook(task), by: other.clone() });
+                answers[place] =
+                    Ok(Decided { answer: Fake::outlook(task), by: other.clone(), remark: None });
             }
         }
         answers
@@ -197,7 +198,7 @@ impl Policies for Fake {
         let call = ask(&by);
         let failed = call.examples.iter().filter(|example| example.failed).count();
         self.lessons.lock().unwrap().push((call.examples.len(), failed));
-        Ok(Decided { answer: vec![5; 5], by })
+        Ok(Decided { answer: vec![5; 5], by, remark: None })
     }
 
     fn assess(
@@ -221,7 +222,7 @@ impl Policies for Fake {
             }
             let probability = vitals.metrics[0].values.last().copied().unwrap();
             let answer = failure_prediction::Risk { probability, drivers: Vec::new() };
-            Ok(Decided { answer, by: by.clone() })
+            Ok(Decided { answer, by: by.clone(), remark: None })
         };
         call.subjects.iter().map(risk).collect()
     }
@@ -239,7 +240,7 @@ impl Policies for Fake {
             share: 1.0 / call.apis.len() as f64,
             reason: "told to".to_owned(),
         };
-        Ok(Decided { answer: call.apis.iter().map(assignment).collect(), by })
+        Ok(Decided { answer: call.apis.iter().map(assignment).collect(), by, remark: None })
     }
 }
 

@@ -1,19 +1,33 @@
-//! Threads for calls of plugins. Each plugin has a lane of its own, in which only so many calls run at once:
-//! a slow plugin keeps its own callers waiting and nobody else's.
+//! Threads for calls of plugins. What is asked of each plugin has a lane of its own, in which only so many calls
+//! run at once: a slow plugin keeps its own callers waiting and nobody else's. A call that waits for its turn
+//! for too long leaves the lane and is told so.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    fmt,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use haggle_model::Name;
+use haggle_plugins::Turn;
 
-type Job = Box<dyn FnOnce() + Send>;
+type Job = Box<dyn FnOnce(Turn) + Send>;
 
 /// Runs jobs in lanes.
 #[derive(Clone)]
 pub(crate) struct Lanes(Arc<Shared>);
+
+/// What is asked of a plugin. A prediction may take a minute, and a question in a negotiation a second: neither
+/// waits for the other.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Lane {
+    /// Questions in negotiations.
+    Questions(Name),
+    /// Questions that are late, for whoever stands in.
+    Late(Name),
+    Predictions(Name),
+}
 
 struct Shared {
     /// How many jobs of one lane run at once.
@@ -24,18 +38,29 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    lanes: BTreeMap<Name, Lane>,
+    lanes: BTreeMap<Lane, Queue>,
     /// What may run now, with its lane.
-    ready: VecDeque<(Name, Job)>,
+    ready: VecDeque<(Lane, Turn, Job)>,
+    /// When jobs that wait are late: the moment, the number of the job, and its lane.
+    late: BTreeSet<(Instant, u64, Lane)>,
+    /// The number of the last job that has waited.
+    last: u64,
     idle: usize,
     threads: usize,
     closed: bool,
 }
 
 #[derive(Default)]
-struct Lane {
+struct Queue {
     running: usize,
-    waiting: VecDeque<Job>,
+    /// By number, so that the first to come is the first to run.
+    waiting: BTreeMap<u64, Waiting>,
+}
+
+struct Waiting {
+    turn: Turn,
+    late_at: Option<Instant>,
+    job: Job,
 }
 
 /// A thread without work ends after this time.
@@ -51,36 +76,50 @@ impl Lanes {
         Self(Arc::new(Shared { width: width.max(1), state, work }))
     }
 
-    /// Runs a job in the lane of a plugin, now or when it has its turn. Whether it is taken: not where too
-    /// many wait already.
-    pub(crate) fn run(&self, lane: &Name, job: impl FnOnce() + Send + 'static) -> bool {
+    /// Runs a job in a lane, now or when it has its turn. Whether it is taken: not where too many wait already.
+    pub(crate) fn run(&self, lane: Lane, job: impl FnOnce() + Send + 'static) -> bool {
+        let job = Box::new(move |_| job());
+        self.0.take(&mut self.0.lock(), lane, Waiting { turn: Turn::InTime, late_at: None, job })
+    }
+
+    /// Runs a question to a plugin in its lane. One that has not begun until `late_at` leaves the lane at the
+    /// next call of [`Lanes::pass_late`], as does one for which there is no room. Whether it is taken.
+    pub(crate) fn ask(
+        &self,
+        plugin: &Name,
+        late_at: Instant,
+        job: impl FnOnce(Turn) + Send + 'static,
+    ) -> bool {
         let mut state = self.0.lock();
-        if state.closed {
-            return false;
-        }
-        let entry = state.lanes.entry(lane.clone()).or_default();
-        if entry.running >= self.0.width {
-            if entry.waiting.len() >= MOST_WAITING {
-                return false;
+        let lane = Lane::Questions(plugin.clone());
+        let is_full = state.lanes.get(&lane).is_some_and(|it| it.waiting.len() >= MOST_WAITING);
+        let (lane, turn, late_at) = match is_full {
+            true => (Lane::Late(plugin.clone()), Turn::Late, None),
+            false => (lane, Turn::InTime, Some(late_at)),
+        };
+        self.0.take(&mut state, lane, Waiting { turn, late_at, job: Box::new(job) })
+    }
+
+    /// Has everything that is late by now leave its lane: it runs in another one, for whoever stands in.
+    /// Returns when the next job that waits will be late.
+    pub(crate) fn pass_late(&self, now: Instant) -> Option<Instant> {
+        let mut state = self.0.lock();
+        while let Some((late_at, number, lane)) = state.late.pop_first() {
+            if late_at > now {
+                state.late.insert((late_at, number, lane));
+                return Some(late_at);
             }
-            entry.waiting.push_back(Box::new(job));
-            return true;
+            let queue = state.lanes.get_mut(&lane);
+            let Some(waiting) = queue.and_then(|queue| queue.waiting.remove(&number)) else {
+                continue;
+            };
+            let (Lane::Questions(plugin) | Lane::Late(plugin) | Lane::Predictions(plugin)) = lane;
+            let waiting = Waiting { turn: Turn::Late, late_at: None, job: waiting.job };
+            if !self.0.take(&mut state, Lane::Late(plugin.clone()), waiting) {
+                tracing::error!(%plugin, "too many questions wait: one is given up");
+            }
         }
-        entry.running += 1;
-        state.ready.push_back((lane.clone(), Box::new(job)));
-        if state.idle >= state.ready.len() {
-            self.0.work.notify_one();
-            return true;
-        }
-        state.threads += 1;
-        let shared = Arc::clone(&self.0);
-        let spawned =
-            std::thread::Builder::new().name("plugin".to_owned()).spawn(move || shared.work());
-        if spawned.is_err() {
-            state.threads -= 1;
-        }
-        // Without a thread of its own it waits for another one, where there is one.
-        spawned.is_ok() || state.threads > 0
+        None
     }
 
     /// Takes nothing more. What runs goes on.
@@ -95,6 +134,40 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes a job in. Whether there is room for it.
+    fn take(self: &Arc<Self>, state: &mut State, lane: Lane, waiting: Waiting) -> bool {
+        if state.closed {
+            return false;
+        }
+        let queue = state.lanes.entry(lane.clone()).or_default();
+        if queue.running >= self.width {
+            if queue.waiting.len() >= MOST_WAITING {
+                return false;
+            }
+            state.last += 1;
+            if let Some(late_at) = waiting.late_at {
+                state.late.insert((late_at, state.last, lane));
+            }
+            queue.waiting.insert(state.last, waiting);
+            return true;
+        }
+        queue.running += 1;
+        state.ready.push_back((lane, waiting.turn, waiting.job));
+        if state.idle >= state.ready.len() {
+            self.work.notify_one();
+            return true;
+        }
+        state.threads += 1;
+        let shared = Arc::clone(self);
+        let spawned =
+            std::thread::Builder::new().name("plugin".to_owned()).spawn(move || shared.work());
+        if spawned.is_err() {
+            state.threads -= 1;
+        }
+        // Without a thread of its own it waits for another one, where there is one.
+        spawned.is_ok() || state.threads > 0
+    }
+
     fn work(&self) {
         // The core and the API go first: a plugin that computes must not keep them waiting.
         if let Err(error) = rustix::process::nice(10) {
@@ -102,15 +175,15 @@ impl Shared {
         }
         let mut state = self.lock();
         loop {
-            if let Some((lane, job)) = state.ready.pop_front() {
+            if let Some((lane, turn, job)) = state.ready.pop_front() {
                 drop(state);
                 // A job that panics must not keep its lane blocked.
-                let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
-                if outcome.is_err() {
-                    tracing::error!(plugin = %lane, "a call of a plugin ended abruptly");
+                let job = std::panic::AssertUnwindSafe(move || job(turn));
+                if std::panic::catch_unwind(job).is_err() {
+                    tracing::error!(%lane, "a call of a plugin ended abruptly");
                 }
                 state = self.lock();
-                state.leave(&lane);
+                state.leave(lane);
                 continue;
             }
             if state.closed {
@@ -131,54 +204,34 @@ impl Shared {
 
 impl State {
     /// A job has ended: the next of its lane may run.
-    fn leave(&mut self, name: &Name) {
-        let Some(lane) = self.lanes.get_mut(name) else { return };
-        match lane.waiting.pop_front() {
-            Some(next) => self.ready.push_back((name.clone(), next)),
+    fn leave(&mut self, lane: Lane) {
+        let Some(queue) = self.lanes.get_mut(&lane) else { return };
+        match queue.waiting.pop_first() {
+            Some((number, Waiting { turn, late_at, job })) => {
+                if let Some(late_at) = late_at {
+                    self.late.remove(&(late_at, number, lane.clone()));
+                }
+                self.ready.push_back((lane, turn, job));
+            }
             None => {
-                lane.running -= 1;
-                if lane.running == 0 {
-                    self.lanes.remove(name);
+                queue.running -= 1;
+                if queue.running == 0 {
+                    self.lanes.remove(&lane);
                 }
             }
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::{Arc, Barrier, mpsc};
-
-    use haggle_model::Name;
-
-    use super::Lanes;
-
-    #[test]
-    fn a_blocked_lane_holds_up_no_other() {
-        let lanes = Lanes::new(1);
-        let (slow, quick) = (Name::new("slow").unwrap(), Name::new("quick").unwrap());
-        let gate = Arc::new(Barrier::new(2));
-        let (done, results) = mpsc::channel();
-        let (blocked, first) = (Arc::clone(&gate), done.clone());
-        assert!(lanes.run(&slow, move || {
-            blocked.wait();
-            first.send("slow").unwrap();
-        }));
-        let behind = done.clone();
-        assert!(lanes.run(&slow, move || behind.send("behind").unwrap()));
-        assert!(lanes.run(&quick, move || done.send("quick").unwrap()));
-        assert_eq!(results.recv().unwrap(), "quick");
-        gate.wait();
-        assert_eq!([results.recv().unwrap(), results.recv().unwrap()], ["slow", "behind"]);
-    }
-
-    #[test]
-    fn a_job_that_panics_frees_its_lane() {
-        let lanes = Lanes::new(1);
-        let lane = Name::new("bad").unwrap();
-        let (done, results) = mpsc::channel();
-        assert!(lanes.run(&lane, || panic!("as planned")));
-        assert!(lanes.run(&lane, move || done.send(()).unwrap()));
-        results.recv().unwrap();
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Questions(plugin) => write!(f, "questions to {plugin}"),
+            Self::Late(plugin) => write!(f, "late questions to {plugin}"),
+            Self::Predictions(plugin) => write!(f, "predictions by {plugin}"),
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

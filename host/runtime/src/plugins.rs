@@ -19,6 +19,9 @@ pub struct PluginView {
     pub name: Name,
     /// Whether the host brings it itself.
     pub built_in: bool,
+    /// What whoever names it should know: that an upload decides in place of the built-in plugin of that name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
     /// The generation that decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<GenerationView>,
@@ -156,8 +159,12 @@ impl Host {
             let outcome = upload.load(component, host.now()).map_err(HostError::from).and_then(
                 |(_, record)| {
                     host.shared().store.artefacts().put(&bytes)?;
+                    let before = host.notice(&plugin);
                     let change = PluginChange::Promote(Arc::new(record));
                     let answer = block_on(host.change_plugin(by, change))?;
+                    if let Some(notice) = host.notice(&plugin).filter(|_| before.is_none()) {
+                        host.shared().alert(plugin.as_str(), notice);
+                    }
                     host.load_again(&plugin);
                     Ok(answer)
                 },
@@ -194,6 +201,7 @@ impl Host {
         Ok(PluginView {
             name: name.clone(),
             built_in: plugins.registry.built_in_of(name).is_some(),
+            notice: self.notice(name),
             current: current.map(|loaded| view(&loaded)),
             previous: plugins.registry.previous(name).map(|loaded| view(&loaded)),
             load: load.map(status),
@@ -243,6 +251,18 @@ impl Host {
         self.change_plugin(by, PluginChange::Delete(name.clone())).await?;
         self.shared().plugins.uploads.forget(name);
         Ok(())
+    }
+
+    /// That an upload decides in place of a built-in plugin, where it does.
+    fn notice(&self, name: &Name) -> Option<String> {
+        let registry = &self.shared().plugins.registry;
+        registry.built_in_of(name)?;
+        let current = registry.current(name).filter(|current| !registry.is_built_in(current))?;
+        let number = current.who.generation;
+        Some(format!(
+            "generation {number} of plugin {name} was uploaded and decides in place of the built-in {name} \
+             wherever {name} is named: delete plugin {name} to have the built-in one decide again"
+        ))
     }
 
     /// An upload of what decides already changes nothing, but mends a component that was damaged on disk.

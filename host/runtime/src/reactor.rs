@@ -8,7 +8,7 @@ use std::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError, Sender},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use haggle_actuate::ActuateError;
@@ -18,6 +18,7 @@ use haggle_control::{
 };
 use haggle_model::{Endpoint, Name};
 use haggle_negotiate::Message;
+use haggle_plugins::{Consulted, Turn};
 use haggle_store::{Commit, StoreError};
 use haggle_transport::{Reply, Transport};
 use tokio::sync::oneshot;
@@ -112,6 +113,9 @@ impl Reactor {
             let now = self.shared.clock.now();
             let due = self.control.next_due(now);
             let pause = due.map_or(BEAT, |due| Duration::from(due.since(now)).min(BEAT));
+            let present = Instant::now();
+            let late = self.shared.lanes.pass_late(present);
+            let pause = late.map_or(pause, |at| at.saturating_duration_since(present).min(pause));
             match mail.recv_timeout(pause) {
                 Ok(Mail::Close) | Err(RecvTimeoutError::Disconnected) => break,
                 Ok(mail) => self.take(mail),
@@ -256,8 +260,9 @@ impl Reactor {
         let now = self.shared.clock.now();
         match &self.beside {
             Beside::Inline(_) => {
-                let answers = self.shared.plugins.decider.consult(now, consultation);
-                self.note(Input::Consulted(answers));
+                let decider = &self.shared.plugins.decider;
+                let answers = decider.consult(now, consultation, Turn::InTime);
+                consulted(answers).into_iter().for_each(|input| self.note(input));
             }
             Beside::Live { mail, .. } => {
                 let Some(under_way) = self.shared.under_way.begin(&consultation.messages) else {
@@ -266,11 +271,15 @@ impl Reactor {
                 let (shared, mail) = (Arc::clone(&self.shared), mail.clone());
                 let plugin = consultation.plugin.clone();
                 let refused: Vec<Message> = consultation.messages.clone();
-                let taken = self.shared.lanes.run(&plugin, move || {
+                // Half of the time is for whoever stands in.
+                let late_at = Instant::now() + Duration::from(consultation.patience(now)) / 2;
+                let taken = self.shared.lanes.ask(&plugin, late_at, move |turn| {
                     let now = shared.clock.now();
-                    let answers = shared.plugins.decider.consult(now, consultation);
+                    let answers = shared.plugins.decider.consult(now, consultation, turn);
                     drop(under_way);
-                    drop(mail.send(Mail::Happened(Input::Consulted(answers))));
+                    for input in consulted(answers) {
+                        drop(mail.send(Mail::Happened(input)));
+                    }
                 });
                 if !taken {
                     let why = || Err(format!("too many calls of plugin {plugin} wait already"));
@@ -346,6 +355,22 @@ impl Reactor {
             }
         }
     }
+}
+
+/// What the core hears of the answers to a consultation.
+fn consulted(answers: Vec<Consulted>) -> Vec<Input> {
+    let mut remarks = Vec::new();
+    let answer = |Consulted { question, answer, remark }| {
+        remarks.extend(remark.map(|remark| (Message::clone(&question), remark)));
+        (question, answer)
+    };
+    let answers = answers.into_iter().map(answer).collect();
+    let mut inputs = Vec::with_capacity(2);
+    if !remarks.is_empty() {
+        inputs.push(Input::Remarked(remarks));
+    }
+    inputs.push(Input::Consulted(answers));
+    inputs
 }
 
 /// What the core hears of a delivered message, if anything.

@@ -11,6 +11,7 @@ use haggle_model::{Name, Span};
 use haggle_store::{Decisions, Outcomes};
 
 use crate::{
+    lanes::Lane,
     reactor::Mail,
     shared::{Shared, lock},
     stepping::reports,
@@ -85,9 +86,10 @@ fn pass(shared: &Arc<Shared>, mail: &Sender<Mail>, interval: Duration) -> bool {
     let pending = Arc::new(Pending::default());
     for job in shared.prediction.jobs(&snapshot, now) {
         let services: Vec<Name> = job.services();
-        let (told, beside, lane) = (mail.clone(), Arc::clone(&pending), job.plugin().clone());
+        let (told, beside) = (mail.clone(), Arc::clone(&pending));
+        let lane = Lane::Predictions(job.plugin().clone());
         pending.add();
-        let taken = shared.lanes.run(&lane, move || {
+        let taken = shared.lanes.run(lane, move || {
             for input in job.run() {
                 drop(told.send(Mail::Happened(input)));
             }

@@ -7,8 +7,8 @@ use haggle_negotiate::Message;
 
 use super::{Manner, Script, disk::Disk, name, people::said, plugins::consulted};
 use crate::{
-    Action, Answer, Caller, CommitId, Control, ControlError, Effect, Event, Input, Observed,
-    Options, ReplicaReport, Scope, Write,
+    Action, Answer, Caller, CommitId, Consultation, Control, ControlError, Effect, Event, Input,
+    Observed, Options, ReplicaReport, Scope, Write,
 };
 
 mod asks;
@@ -29,6 +29,8 @@ pub(crate) struct World {
     pub(crate) parties: BTreeMap<String, Script>,
     /// What was sent to parties elsewhere.
     pub(crate) delivered: Vec<Message>,
+    /// What plugins were asked, whether they answered or not.
+    pub(crate) consultations: Vec<Consultation>,
     pub(crate) answers: BTreeMap<Caller, Result<Answer, ControlError>>,
     pub(crate) events: Vec<Event>,
     pub(crate) actions: Vec<Action>,
@@ -78,6 +80,7 @@ impl World {
             plugins: BTreeMap::new(),
             parties: BTreeMap::new(),
             delivered: Vec::new(),
+            consultations: Vec::new(),
             answers: BTreeMap::new(),
             events: Vec::new(),
             actions: Vec::new(),
@@ -124,6 +127,7 @@ impl World {
                     }
                 }
                 Effect::Consult(consultation) => {
+                    self.consultations.push(consultation.clone());
                     let manner = self.plugins.get(&consultation.plugin);
                     let manner = manner.copied().unwrap_or(Manner::Fair);
                     if let Some(answers) = consulted(&consultation, manner) {

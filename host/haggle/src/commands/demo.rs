@@ -26,6 +26,7 @@ use haggle_runtime::{
 };
 use haggle_sandbox::Options;
 use haggle_store::{Decisions, Store, StoreOptions};
+use haggle_transport::{HttpOptions, HttpTransport, Transports};
 
 use self::{narrator::Narrator, replicas::Replicas, shop::Shop, tally::Tally};
 use crate::{
@@ -40,7 +41,8 @@ use crate::{
 ///
 /// Demand is forecast, failures are predicted, tiers assigned, and every change is negotiated with the services
 /// and providers that it depends on; a minute of the shop passes in a quarter of a second. The HTTP API is
-/// open meanwhile, so that you can load a policy of your own and watch it decide.
+/// open meanwhile, so that you can load a policy of your own and watch it decide. A party elsewhere has a second
+/// to answer a message that its `http` endpoint is sent: the shop stands still meanwhile.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Demo {
@@ -66,6 +68,9 @@ const MINUTE: Span = Span::from_mins(1);
 
 /// The time on the wall between two passes.
 const TICK: Duration = Duration::from_millis(250);
+
+/// How long a party elsewhere may take to answer.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How much of the past the policies are given.
 const PAST: Span = Span::from_mins(2 * 24 * 60);
@@ -93,7 +98,7 @@ impl Demo {
         let listener = hosting::listen(self.listen)?;
         let address = listener.local_addr().context("the address is not known")?;
         let folder = Folder::new(self.data.as_deref())?;
-        let mut world = World::open(folder.path())?;
+        let mut world = World::open(folder.path(), address)?;
         {
             let progress = Progress::bar(WARM_UP, "opening the shop");
             for _ in 0..WARM_UP {
@@ -141,17 +146,21 @@ impl Demo {
 }
 
 impl World {
-    fn open(data: &Path) -> anyhow::Result<Self> {
+    fn open(data: &Path, address: SocketAddr) -> anyhow::Result<Self> {
         // The shop's time runs ahead of ours: a shop that is opened again goes on where it was.
         let now = SystemClock.now().floor(MINUTE);
         let last = last_decision(data)?.map(|last| last + MINUTE);
         let clock = Arc::new(ManualClock::new(last.map_or(now, |last| last.max(now))));
         let replicas = Replicas::default();
         let told: Arc<ManualClock> = Arc::clone(&clock);
+        // The shop stands still while a party elsewhere is waited for.
+        let usual = Settings::default().http_options(address);
+        let http = Arc::new(HttpTransport::new(HttpOptions { patience: PATIENCE, ..usual }));
         let host = Host::open(HostOptions {
             data: Some(data.to_owned()),
             clock: told,
             driver: Arc::new(Immediate::new(replicas.clone())),
+            transport: Transports::new().with("http", http),
             interval: MINUTE,
             sandbox: Options { compiler: compile_worker::compiler()?, ..Options::default() },
             ..HostOptions::default()

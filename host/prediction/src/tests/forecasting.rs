@@ -286,3 +286,20 @@ fn forecasts_are_compared_with_what_came() {
     assert!(accuracy.error.abs() < 1e-9, "a constant is forecast as it is: {accuracy:?}");
     assert!((accuracy.coverage - 1.0).abs() < 1e-9);
 }
+
+/// Models take a bounded part of the memory, whatever the number of services: those that have no room are said,
+/// and their services are forecast all the same.
+#[test]
+fn models_without_room_are_not_kept_and_that_is_said() {
+    let (mut world, _) = world(128);
+    // A model has four bytes.
+    world.prediction = world.prediction.clone().with_room(4 * 100);
+    assert_eq!(counts(&world.pass()), (128, 0));
+    let told = world.told.0.lock().unwrap().clone();
+    let is_alert = |it: &(EventKind, String, String)| it.0 == EventKind::Alert;
+    let alerts: Vec<String> = told.into_iter().filter(is_alert).map(|it| it.2).collect();
+    assert_eq!(alerts.len(), 1, "{alerts:?}");
+    assert!(alerts[0].contains("28 models of plugin") && alerts[0].contains("at most 400 bytes"));
+    assert_eq!(world.models.keys().unwrap().len(), 100);
+    assert_eq!(counts(&world.minute()), (128, 0));
+}

@@ -23,8 +23,14 @@ const FORECAST_EVERY: usize = 6;
 /// The same negotiation with other numbers is told again after so many passes.
 const REPEAT_AFTER: usize = 15;
 
-/// A line of this length still reads well; an event that says more can be had whole from the API.
-const LONGEST: usize = 170;
+/// Texts are wrapped so that every line fits into so many columns, on a terminal that is as wide.
+const COLUMNS: usize = 100;
+
+/// Where the text of a line begins.
+const INDENT: usize = 35;
+
+/// Nobody reads on beyond so many lines; an event that says more can be had whole from the API.
+const MOST_LINES: usize = 8;
 
 impl Narrator {
     pub(super) fn new(events: Receiver<NumberedEvent>) -> Self {
@@ -112,21 +118,48 @@ fn matters(event: &NumberedEvent, all: &[NumberedEvent]) -> bool {
     !won || all.iter().any(scaled)
 }
 
+/// What happened, on a line and as many below as it needs.
 fn line(at: Timestamp, what: &str, subject: &str, text: &str) -> String {
     let time = at.to_string();
     let clock = time.get(11..16).unwrap_or_default();
     let text = text.replace("requests_per_second", "requests/s");
-    let mut text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if let Some((cut, _)) = text.char_indices().nth(LONGEST) {
-        text.truncate(cut);
-        text.push_str("...");
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let begins = format!("{clock}  {what:<10} {subject:<16} ");
+    // A long name moves the text of its line; those below stay where they are.
+    let first = COLUMNS.saturating_sub(begins.chars().count()).max(COLUMNS / 4);
+    let lines = wrapped(&text, first, COLUMNS - INDENT);
+    let below = format!("\n{:INDENT$}", "");
+    format!("{begins}{}", lines.join(&below)).trim_end().to_owned()
+}
+
+/// A text in lines of so many characters, broken between words where there are any.
+fn wrapped(text: &str, first: usize, others: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut rest = text;
+    while lines.len() < MOST_LINES {
+        let width = if lines.is_empty() { first } else { others };
+        let Some((end, _)) = rest.char_indices().nth(width) else {
+            lines.push(rest.to_owned());
+            return lines;
+        };
+        let fits = rest.get(..end).unwrap_or_default();
+        let is_end = rest.get(end..).is_some_and(|behind| behind.starts_with(' '));
+        let space = fits.rfind(' ').filter(|space| *space > 0 && !is_end);
+        let (line, behind) = rest.split_at(space.unwrap_or(end));
+        lines.push(line.trim_end().to_owned());
+        rest = behind.trim_start();
     }
-    format!("{clock}  {what:<10} {subject:<16} {text}").trim_end().to_owned()
+    if let Some(last) = lines.last_mut().filter(|_| !rest.is_empty()) {
+        last.push_str(" ...");
+    }
+    lines
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{LONGEST, Narrator, REPEAT_AFTER, line, matters, told_as_line};
+    use super::{
+        COLUMNS, MOST_LINES, Narrator, REPEAT_AFTER, line, matters, told_as_line, wrapped,
+    };
     use haggle_control::EventKind;
     use haggle_model::Timestamp;
     use haggle_runtime::NumberedEvent;
@@ -178,8 +211,26 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_cut() {
-        let text = line(Timestamp::from_millis(0), "alert", "web", &"ä".repeat(1000));
-        assert!(text.ends_with("ä...") && text.chars().count() < LONGEST + 50, "{text}");
+    fn a_long_text_is_wrapped_and_nothing_of_it_is_lost() {
+        let words: Vec<String> = (0..40).map(|n| format!("word{n}")).collect();
+        let text = line(Timestamp::from_millis(0), "alert", "web", &words.join(" "));
+        assert!(text.lines().count() > 2, "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= COLUMNS), "{text}");
+        let told: Vec<&str> = text.split_whitespace().skip(3).collect();
+        assert_eq!(told, words);
+        // A name that is as long as names may be leaves room for the text.
+        let text = line(Timestamp::from_millis(0), "alert", &"n".repeat(63), &words.join(" "));
+        assert_eq!(text.split_whitespace().skip(3).collect::<Vec<_>>(), words);
+    }
+
+    #[test]
+    fn a_text_is_broken_between_words_where_there_are_any() {
+        assert_eq!(wrapped("", 4, 4), [""]);
+        assert_eq!(wrapped("abcd efgh", 4, 4), ["abcd", "efgh"]);
+        assert_eq!(wrapped("ab cd efg", 4, 6), ["ab", "cd efg"]);
+        assert_eq!(wrapped("äbcdefgh", 3, 4), ["äbc", "defg", "h"]);
+        let endless = wrapped(&"ä".repeat(1000), 10, 10);
+        assert_eq!(endless.len(), MOST_LINES);
+        assert!(endless.last().is_some_and(|last| last.ends_with("...")));
     }
 }

@@ -54,8 +54,10 @@ pub(super) fn line(plugin: &PluginView) -> String {
         Some(current) => {
             let (generation, roles) = (current.generation, current.roles.join(", "));
             let (size, digest) = (size(current.size), short(&current.digest));
+            let notice = plugin.notice.iter().map(|notice| format!("\nnote: {notice}"));
             format!(
-                "plugin {name} generation {generation} decides: {roles} ({size}, sha256 {digest})"
+                "plugin {name} generation {generation} decides: {roles} ({size}, sha256 {digest}){}",
+                notice.collect::<String>()
             )
         }
         None => format!("plugin {name} decides nothing yet"),

@@ -27,6 +27,16 @@ impl Running {
         turn.effects.push(Effect::Fault { session: self.id.clone(), fault });
     }
 
+    /// Keeps a remark about how a question came to be answered, as long as anything is kept.
+    pub(in crate::engine) fn remark(&mut self, question: &Message, text: String, now: Timestamp) {
+        if self.session.is_none() {
+            return;
+        }
+        let content = Content::Inform(Information::Fault(text));
+        let message = self.message(question.message, question.to.clone(), content, now);
+        self.note(&message);
+    }
+
     /// Keeps that somebody said what makes no sense; the question is open as before.
     pub(in crate::engine) fn refuse(
         &mut self,

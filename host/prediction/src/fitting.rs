@@ -1,0 +1,81 @@
+//! A panel is fitted.
+
+use std::sync::Arc;
+
+use haggle_plugins::{Who, context};
+use haggle_sandbox::{Fit, forecasting};
+
+use crate::{
+    forecasting::{ForecastJob, is_empty, steps, task_series, whole},
+    models::{Model, Shared},
+};
+
+impl ForecastJob {
+    /// Fits the panel as a whole, so that all of it shares what was learnt across its series.
+    pub(crate) fn fit(&mut self) {
+        let (forecast, now) = (&self.policy.forecast, self.now);
+        let step = forecast.step;
+        let mut series = Vec::new();
+        self.busy.inner.history.read(&mut |history| {
+            let all = self.subjects.iter();
+            series = all.map(|one| whole(history, &one.service, &self.policy, now)).collect();
+        });
+        let fitted: Vec<usize> =
+            (0..series.len()).filter(|i| !series.get(*i).is_none_or(is_empty)).collect();
+        if fitted.is_empty() {
+            return;
+        }
+        let ask = |items: &[usize], who: &Who| {
+            let places = || items.iter().filter_map(|item| fitted.get(*item));
+            let one = |place: &usize| {
+                Some(task_series(&self.subjects.get(*place)?.service, series.get(*place)?))
+            };
+            let panel = forecasting::Panel {
+                series: places().filter_map(one).collect(),
+                horizon: steps(forecast.horizon, step),
+                seasons: forecast.seasons.iter().map(|season| steps(*season, step)).collect(),
+                events: self.events.to_vec(),
+            };
+            let models: Vec<Option<&Model>> =
+                places().map(|place| self.model_for(*place, who)).collect();
+            let known = models.iter().any(Option::is_some);
+            let shared = models.iter().flatten().find_map(|model| model.shared.as_ref());
+            let bytes = |model: &Option<&Model>| {
+                Ok(model.and_then(|model| model.bytes.as_deref().cloned()).unwrap_or_default())
+            };
+            let previous = known.then(|| forecasting::Fitted {
+                shared: shared.map(|shared| shared.bytes.as_ref().clone()),
+                per_series: models.iter().map(bytes).collect(),
+                lookback: models.iter().flatten().find_map(|model| model.lookback),
+            });
+            Fit { context: context(now, now.as_millis()), panel, previous }
+        };
+        let policies = &self.busy.inner.policies;
+        let answers = policies.fit(now, &forecast.plugin, fitted.len(), &ask);
+        let Some(wanted) = self.who.as_ref().map(|who| who.digest) else { return };
+        // What several models share is one and the same allocation.
+        let mut shared: Vec<Shared> = Vec::new();
+        for (place, answer) in fitted.into_iter().zip(answers) {
+            let Some(subject) = self.subjects.get_mut(place) else { continue };
+            subject.model = Some(match answer {
+                Ok(decided) => Model {
+                    wanted,
+                    component: decided.by.digest,
+                    fitted_at: now,
+                    bytes: Some(Arc::new(decided.answer.model)),
+                    shared: decided.answer.shared.map(|bytes| {
+                        let known = shared.iter().find(|one| Arc::ptr_eq(&one.bytes, &bytes));
+                        let new = known.cloned().unwrap_or_else(|| Shared::new(bytes));
+                        shared.push(new.clone());
+                        new
+                    }),
+                    lookback: decided.answer.lookback,
+                },
+                Err(error) => {
+                    tracing::debug!(service = %subject.service.name, %error, "not fitted");
+                    Model::unfitted(wanted, now)
+                }
+            });
+        }
+    }
+}
