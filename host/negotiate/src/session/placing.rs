@@ -28,6 +28,9 @@ pub(super) struct Offered<'a> {
     book: Arc<Book>,
 }
 
+/// So much that went wrong with providers is told of one service.
+const MOST_TROUBLES: usize = 10;
+
 /// How often the range of fractions is halved, at most: to one part in a billion.
 const BISECTIONS: usize = 30;
 
@@ -111,8 +114,15 @@ impl Session {
     fn largest_fraction(&self, offered: &[Offered<'_>], cx: &Context<'_>) -> f64 {
         let core = &self.core;
         let must = || offered.iter().map(|o| o.purchase).filter(|p| p.is_in(core));
+        let alone = {
+            let mut all = offered.iter().filter(|o| o.purchase.is_in(core));
+            all.next().filter(|_| all.next().is_none())
+        };
         let placed = |fraction: f64| {
-            let placements = self.place(core, offered, fraction, cx);
+            let placements = match alone {
+                Some(alone) => self.count_alone(alone, fraction, cx),
+                None => self.place(core, offered, fraction, cx),
+            };
             let enough = must().all(|p| self.is_enough(core, p, &placements, fraction, cx));
             enough.then_some(placements)
         };
@@ -143,6 +153,37 @@ impl Session {
         // Within rounding below it counts as well: that is what the replicas carry.
         let rounding = exact <= low && exact >= low * (1.0 - 2.0 * CLOSE);
         if rounding || (exact > low && placed(exact).is_some()) { exact } else { low }
+    }
+
+    /// How many replicas a service gets for that fraction where no other one buys anything: how many that
+    /// are is found out much faster than which are the best.
+    fn count_alone(
+        &self,
+        offered: &Offered<'_>,
+        fraction: f64,
+        cx: &Context<'_>,
+    ) -> BTreeMap<Name, Placement> {
+        let (core, name) = (&self.core, &offered.purchase.request.service);
+        let leased = self.leased_to_buyer(offered.purchase, cx);
+        let counted = |count: u32| {
+            let order = self.order(offered, count, cx);
+            let Request { count, budget_per_hour, .. } = order.request;
+            let most =
+                if count > order.has { offered.book.most(count, budget_per_hour) } else { 0 };
+            let beside = offered.purchase.beside;
+            let replicas = if most > order.has { most.saturating_add(beside) } else { leased };
+            (BTreeMap::from([(name.clone(), Placement::AsBefore(replicas))]), most >= count)
+        };
+        let (needed, least) =
+            (self.needed(core, name, fraction, cx), self.least(core, name, fraction, cx));
+        let (first, _) = counted(needed);
+        if least >= needed || self.is_enough(core, offered.purchase, &first, fraction, cx) {
+            return first;
+        }
+        match counted(least) {
+            (second, true) => second,
+            (_, false) => first,
+        }
     }
 
     /// Where the services of the spread get the replicas that they need for that fraction: together, if
@@ -188,7 +229,9 @@ impl Session {
             placements
         };
         let orders = counted(&|name| self.needed(spread, name, fraction, cx));
-        if let Some(all) = clear_together(&orders) {
+        // One order by itself is cleared the same in both ways.
+        let several = orders.len() > 1;
+        if let Some(all) = several.then(|| clear_together(&orders)).flatten() {
             return placements(&orders, all);
         }
         let in_turn = placements(&orders, clear_in_turn(&orders));
@@ -196,7 +239,14 @@ impl Session {
         if wanted.iter().all(enough) {
             return in_turn;
         }
+        let wanted = |orders: &[Order]| -> Vec<(Name, u32)> {
+            orders.iter().map(|o| (o.request.service.clone(), o.request.count)).collect()
+        };
+        let before = wanted(&orders);
         let orders = counted(&|name| self.least(spread, name, fraction, cx));
+        if wanted(&orders) == before {
+            return in_turn;
+        }
         match clear_together(&orders) {
             Some(all) => placements(&orders, all),
             None => in_turn,
@@ -384,8 +434,14 @@ impl Offered<'_> {
             }
             _ => text.push_str(": the providers offer no more"),
         }
-        if !troubles.is_empty() {
-            text.push_str(&format!(" ({})", troubles.join("; ")));
+        if let Some(first) =
+            troubles.get(..MOST_TROUBLES).or(Some(troubles)).filter(|t| !t.is_empty())
+        {
+            text.push_str(&format!(" ({}", first.join("; ")));
+            match troubles.len() - first.len() {
+                0 => text.push(')'),
+                more => text.push_str(&format!("; and {more} more)")),
+            }
         }
         text
     }
