@@ -31,7 +31,7 @@ const MOST_SERVICES: usize = 20_000;
 const MOST_PROVIDERS: usize = 2000;
 
 /// The most kinds of units of all providers together. A negotiation looks at each.
-const MOST_UNITS: usize = 40_000;
+const MOST_UNITS: usize = 20_000;
 
 /// The most scaling policies.
 const MOST_POLICIES: usize = 20_000;

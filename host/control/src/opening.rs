@@ -10,7 +10,7 @@ use crate::{State, request::Status, session::Origin, step::Step, verdict::Window
 
 /// So many units are looked at in all by the negotiations for windows that are open at once. One is always
 /// open.
-const MOST_UNITS_AT_ONCE: usize = 50_000;
+const MOST_UNITS_AT_ONCE: usize = 20_000;
 
 /// A window that is not negotiated yet.
 #[derive(Clone, Debug)]

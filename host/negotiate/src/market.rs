@@ -56,8 +56,9 @@ pub struct Clearing {
 /// first, then the highest total score, then the lowest price; ties go by the names of provider and
 /// unit, so the order of the bids does not matter. The number of replicas is always the largest. A
 /// budget that binds makes score and price a knapsack problem: it is solved to the optimum for a few dozen
-/// bids, and for more than that to within what one exchange could gain. `inventory` says how much of each unit is left: bids on units that
-/// are not in it get nothing.
+/// bids, and for more than that to within what one exchange could gain; where even the pairs of bids are too
+/// many to look at all, to within what a bid more or less makes. `inventory` says how much of each unit is
+/// left: bids on units that are not in it get nothing.
 #[must_use]
 pub fn clear(request: &Request, bids: &[ScoredBid], inventory: &[InventoryUnit]) -> Clearing {
     let book = Arc::new(Book::new(&request.resources, bids, inventory));
@@ -84,10 +85,10 @@ pub fn room(unit: &InventoryUnit, replica: &Quantities) -> u32 {
     whole.min(pooled(&unit.free, replica))
 }
 
-/// The most bids of one provider for one request: one for each unit that it has on offer, and more where
-/// those are few.
+/// The most bids of one provider for one request: as many as the bidding policies make at most of each unit
+/// that it has on offer, within 100 and 4000.
 pub(crate) fn most_bids(units: usize) -> usize {
-    units.max(100)
+    units.saturating_mul(16).clamp(100, 4000)
 }
 
 /// How many replicas of these resources fit into a pool.

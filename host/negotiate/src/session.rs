@@ -16,6 +16,7 @@ mod buying;
 mod deal;
 mod later;
 mod message;
+mod offered;
 mod overtaken;
 mod placing;
 mod settling;

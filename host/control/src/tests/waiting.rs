@@ -10,7 +10,7 @@ use crate::{
 
 const WINDOWS: u64 = 30;
 
-/// A market of 8,000 kinds of units: six windows look at as many as may be looked at at once.
+/// A market of 8,000 kinds of units: two windows look at as many as may be looked at at once.
 fn world() -> World {
     let mut world = World::new();
     let ids: Vec<String> = (0..1000).map(|n| format!("m{n}")).collect();

@@ -26,7 +26,7 @@ const HALVINGS: usize = 50;
 const FEW: usize = 64;
 
 /// How many pairs of bids are looked at in search of exchanges.
-const MOST_PAIRS: usize = 10_000_000;
+const MOST_PAIRS: usize = 2_000_000;
 
 /// The most bids among which the best solution is searched for.
 const MOST_SEARCHED: usize = 200;
@@ -238,6 +238,8 @@ impl Lots {
         let most_moves = 4 * self.lots.len() * self.lots.len();
         let mut pairs = 0;
         for _ in 0..most_moves {
+            let winners = self.lots.iter().filter(|lot| lot.won > 0).count();
+            pairs += winners * self.lots.len();
             if pairs > MOST_PAIRS {
                 return;
             }
@@ -246,7 +248,6 @@ impl Lots {
             let winners =
                 || (0..self.lots.len()).filter(|i| self.lots.get(*i).is_some_and(|l| l.won > 0));
             for from in winners() {
-                pairs += self.lots.len();
                 for to in 0..self.lots.len() {
                     if let Some((rate, n)) = self.gain(from, to, money)
                         && best.is_none_or(|(highest, ..)| rate > highest)

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use haggle_model::{Lease, LeaseId, Owner, Span, Timestamp, Window};
 
-use super::{Session, buying::Purchase, placing::Offered};
+use super::{Session, buying::Purchase, offered::Offered};
 use crate::{Bid, Context, Guarantees, InventoryUnit, Request, ScoredBid, room};
 
 /// How often it is looked at most whether what several services buy fits beside each other: about as often

@@ -7,10 +7,12 @@ use std::{
 
 use haggle_model::{Name, Owner, Quantities, Span, Window};
 
-use super::{CLOSE, Next, Output, Session, State, buying::Purchase, staying::smaller};
+use super::{
+    CLOSE, Next, Output, Session, State, buying::Purchase, offered::Offered, staying::smaller,
+};
 use crate::{
     Clearing, Context, Order, Request, Spread, clear_in_turn, clear_together, leased_replicas,
-    ledger::Keeping, market::Book, room,
+    ledger::Keeping,
 };
 
 /// How the replicas of a service are placed.
@@ -22,22 +24,8 @@ pub(super) enum Placement {
     Anew { clearing: Clearing, window: Window, beside: u32 },
 }
 
-/// What one service buys, with all that was bid for it as the market looks at it.
-pub(super) struct Offered<'a> {
-    purchase: &'a Purchase,
-    book: Arc<Book>,
-}
-
 /// How often the range of fractions is halved, at most: to one part in a billion.
 const BISECTIONS: usize = 30;
-
-impl<'a> Offered<'a> {
-    /// Sorts the bids, which is done once for all that is tried with them.
-    pub(super) fn new(purchase: &'a Purchase) -> Self {
-        let Purchase { request, bids, .. } = purchase;
-        Self { purchase, book: Arc::new(Book::new(&request.resources, bids, purchase.units())) }
-    }
-}
 
 impl Placement {
     pub(super) fn replicas(&self) -> u32 {
@@ -111,8 +99,15 @@ impl Session {
     fn largest_fraction(&self, offered: &[Offered<'_>], cx: &Context<'_>) -> f64 {
         let core = &self.core;
         let must = || offered.iter().map(|o| o.purchase).filter(|p| p.is_in(core));
+        let alone = {
+            let mut all = offered.iter().filter(|o| o.purchase.is_in(core));
+            all.next().filter(|_| all.next().is_none())
+        };
         let placed = |fraction: f64| {
-            let placements = self.place(core, offered, fraction, cx);
+            let placements = match alone {
+                Some(alone) => self.count_alone(alone, fraction, cx),
+                None => self.place(core, offered, fraction, cx),
+            };
             let enough = must().all(|p| self.is_enough(core, p, &placements, fraction, cx));
             enough.then_some(placements)
         };
@@ -143,6 +138,37 @@ impl Session {
         // Within rounding below it counts as well: that is what the replicas carry.
         let rounding = exact <= low && exact >= low * (1.0 - 2.0 * CLOSE);
         if rounding || (exact > low && placed(exact).is_some()) { exact } else { low }
+    }
+
+    /// How many replicas a service gets for that fraction where no other one buys anything: how many that
+    /// are is found out much faster than which are the best.
+    fn count_alone(
+        &self,
+        offered: &Offered<'_>,
+        fraction: f64,
+        cx: &Context<'_>,
+    ) -> BTreeMap<Name, Placement> {
+        let (core, name) = (&self.core, &offered.purchase.request.service);
+        let leased = self.leased_to_buyer(offered.purchase, cx);
+        let counted = |count: u32| {
+            let order = self.order(offered, count, cx);
+            let Request { count, budget_per_hour, .. } = order.request;
+            let most =
+                if count > order.has { offered.book.most(count, budget_per_hour) } else { 0 };
+            let beside = offered.purchase.beside;
+            let replicas = if most > order.has { most.saturating_add(beside) } else { leased };
+            (BTreeMap::from([(name.clone(), Placement::AsBefore(replicas))]), most >= count)
+        };
+        let (needed, least) =
+            (self.needed(core, name, fraction, cx), self.least(core, name, fraction, cx));
+        let (first, _) = counted(needed);
+        if least >= needed || self.is_enough(core, offered.purchase, &first, fraction, cx) {
+            return first;
+        }
+        match counted(least) {
+            (second, true) => second,
+            (_, false) => first,
+        }
     }
 
     /// Where the services of the spread get the replicas that they need for that fraction: together, if
@@ -188,7 +214,9 @@ impl Session {
             placements
         };
         let orders = counted(&|name| self.needed(spread, name, fraction, cx));
-        if let Some(all) = clear_together(&orders) {
+        // One order by itself is cleared the same in both ways.
+        let several = orders.len() > 1;
+        if let Some(all) = several.then(|| clear_together(&orders)).flatten() {
             return placements(&orders, all);
         }
         let in_turn = placements(&orders, clear_in_turn(&orders));
@@ -196,7 +224,14 @@ impl Session {
         if wanted.iter().all(enough) {
             return in_turn;
         }
+        let wanted = |orders: &[Order]| -> Vec<(Name, u32)> {
+            orders.iter().map(|o| (o.request.service.clone(), o.request.count)).collect()
+        };
+        let before = wanted(&orders);
         let orders = counted(&|name| self.least(spread, name, fraction, cx));
+        if wanted(&orders) == before {
+            return in_turn;
+        }
         match clear_together(&orders) {
             Some(all) => placements(&orders, all),
             None => in_turn,
@@ -340,53 +375,5 @@ impl Session {
         let carried = standing.service.carries(replicas).scaled(standing.target_utilization);
         let share = self.share(spread, name);
         carried.minus(&self.promised_to_others(name, cx)).share_of(&share)
-    }
-}
-
-impl Purchase {
-    fn is_in(&self, spread: &Spread) -> bool {
-        spread.shares().contains_key(&self.request.service)
-    }
-
-    /// Whether some provider bids for fewer replicas than it has room for and are wanted.
-    fn is_withheld(&self) -> bool {
-        let Request { resources, count, .. } = &self.request;
-        let mut offered: BTreeMap<(&str, &str), u32> = BTreeMap::new();
-        for bid in self.bids.iter().map(|scored| &scored.bid) {
-            let here = offered.entry((&bid.provider, &bid.unit)).or_default();
-            *here = here.saturating_add(bid.count);
-        }
-        self.units().any(|unit| {
-            let offered = offered.get(&(unit.provider.as_str(), unit.unit.id.as_str()));
-            (1..room(unit, resources).min(*count)).contains(&offered.copied().unwrap_or(0))
-        })
-    }
-}
-
-impl Offered<'_> {
-    /// Why it gets only so many replicas.
-    fn shortage(&self, replicas: u32) -> String {
-        let Purchase { request, beside, troubles, inventory, .. } = self.purchase;
-        let Request { count, resources, budget_per_hour, location, gpu_type, .. } = request;
-        let bought = replicas.saturating_sub(*beside);
-        let broke = self.book.most(*count, None) > bought
-            && self.book.most(*count, *budget_per_hour) <= bought;
-        let needed = count.saturating_add(*beside);
-        let mut text = format!("gets {replicas} of the {needed} replicas it needs");
-        match budget_per_hour {
-            Some(budget) if broke => {
-                text.push_str(&format!(", which is what {budget} per hour buys"));
-            }
-            _ if inventory.is_empty() => {
-                text.push_str(&format!(": no provider has room for one with {resources}"));
-                text.extend(location.iter().map(|location| format!(" in {location}")));
-                text.extend(gpu_type.iter().map(|gpu| format!(" with {gpu}")));
-            }
-            _ => text.push_str(": the providers offer no more"),
-        }
-        if !troubles.is_empty() {
-            text.push_str(&format!(" ({})", troubles.join("; ")));
-        }
-        text
     }
 }
