@@ -73,7 +73,7 @@ fn a_remark_about_an_answer_is_on_record() {
         .iter()
         .find(|message| message.content == Content::Inform(Information::Fault(remark.clone())));
     let said = said.expect("the remark is kept");
-    assert_eq!((said.message, &said.to), (question.message, &question.to));
+    assert_eq!((said.message.message, &said.to), (question.message, &question.to));
     // It is over: nothing is kept any more.
     world.step(Input::Remarked(vec![(question, remark)]));
 }
