@@ -58,6 +58,25 @@ fn put_patiently(server: &Server, name: &str) {
     }
 }
 
+/// Puts services until the host refuses one. A few may find room in what a write or a start has given back.
+fn write_until_refused(
+    server: &Server,
+    prefix: &str,
+    kept: &mut Vec<String>,
+    refused: &mut Vec<String>,
+) {
+    for n in 0.. {
+        let name = format!("{prefix}-{n}");
+        let answer = put(server, &name);
+        if answer.status != 201 {
+            answer.is_problem(503, "the disk is full");
+            refused.push(name);
+            return;
+        }
+        kept.push(name);
+    }
+}
+
 #[test]
 fn a_full_disk_refuses_writes_and_neither_it_nor_a_kill_needs_a_hand() {
     let dir = tempfile::tempdir().unwrap();
@@ -70,24 +89,14 @@ fn a_full_disk_refuses_writes_and_neither_it_nor_a_kill_needs_a_hand() {
     let (mut kept, mut refused) = (Vec::new(), Vec::new());
     for round in 0..3 {
         fill(&ballast);
-        for n in 0.. {
-            let name = format!("s{round}-{n}");
-            let answer = put(&server, &name);
-            if answer.status == 201 {
-                kept.push(name);
-            } else {
-                answer.is_problem(503, "the disk is full");
-                refused.push(name);
-                break;
-            }
-        }
+        write_until_refused(&server, &format!("s{round}"), &mut kept, &mut refused);
         server.get("/readyz").is_problem(503, "the disk is full");
         assert_eq!(server.get("/v1/services").status, 200);
         if round == 1 {
             // It starts again without any room.
             server.kill();
             server = Server::start(&data);
-            put(&server, "not-yet").is_problem(503, "the disk is full");
+            write_until_refused(&server, "again", &mut kept, &mut refused);
         }
         fs::remove_file(&ballast).unwrap();
         let name = format!("after-{round}");

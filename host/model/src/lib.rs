@@ -13,6 +13,7 @@ mod name;
 mod policy;
 mod provider;
 mod quantity;
+mod resource;
 mod series;
 mod service;
 mod strict;
@@ -34,7 +35,8 @@ pub use policy::{
     ScalingLimits, ScalingPolicy, TieringPolicy,
 };
 pub use provider::{ComputeUnit, Provider, ProviderError};
-pub use quantity::{InvalidQuantity, Quantities, Resource};
+pub use quantity::{InvalidQuantity, Quantities};
+pub use resource::Resource;
 pub use series::Series;
 pub use service::{Objective, Replica, Replicas, Service, ServiceError, Tier};
 pub use strict::Strict;

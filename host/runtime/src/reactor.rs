@@ -2,6 +2,8 @@
 //! of its own, and whatever takes time runs beside it and comes back as an input. In a host that is stepped,
 //! everything is done at once and in order, so that the same steps give the same decisions.
 
+mod work;
+
 use std::{
     collections::VecDeque,
     sync::{
@@ -11,16 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use haggle_actuate::ActuateError;
-use haggle_control::{
-    Action, Caller, CommitId, Consultation, Control, Effect, Event, EventKind, Input,
-    ReplicaReport, Version,
-};
-use haggle_model::{Endpoint, Name};
-use haggle_negotiate::Message;
-use haggle_plugins::{Consulted, Turn};
+use haggle_control::{Caller, CommitId, Control, Effect, Input, Version};
 use haggle_store::{Commit, StoreError};
-use haggle_transport::{Reply, Transport};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -255,143 +249,6 @@ impl Reactor {
             Beside::Live { commits, .. } => drop(commits.send((id, commit))),
         }
     }
-
-    fn consult(&mut self, consultation: Consultation) {
-        let now = self.shared.clock.now();
-        match &self.beside {
-            Beside::Inline(_) => {
-                let decider = &self.shared.plugins.decider;
-                let answers = decider.consult(now, consultation, Turn::InTime);
-                consulted(answers).into_iter().for_each(|input| self.note(input));
-            }
-            Beside::Live { mail, .. } => {
-                let Some(under_way) = self.shared.under_way.begin(&consultation.messages) else {
-                    return;
-                };
-                let (shared, mail) = (Arc::clone(&self.shared), mail.clone());
-                let plugin = consultation.plugin.clone();
-                let refused: Vec<Message> = consultation.messages.clone();
-                // Half of the time is for whoever stands in.
-                let late_at = Instant::now() + Duration::from(consultation.patience(now)) / 2;
-                let taken = self.shared.lanes.ask(&plugin, late_at, move |turn| {
-                    let now = shared.clock.now();
-                    let answers = shared.plugins.decider.consult(now, consultation, turn);
-                    drop(under_way);
-                    for input in consulted(answers) {
-                        drop(mail.send(Mail::Happened(input)));
-                    }
-                });
-                if !taken {
-                    let why = || Err(format!("too many calls of plugin {plugin} wait already"));
-                    let answers = refused.into_iter().map(|message| (message, why())).collect();
-                    self.note(Input::Consulted(answers));
-                }
-            }
-        }
-    }
-
-    fn deliver(&mut self, endpoint: Endpoint, message: Message) {
-        let shared = Arc::clone(&self.shared);
-        match &self.beside {
-            Beside::Inline(_) => {
-                let asked = message.clone();
-                let reply = self
-                    .shared
-                    .wait_for(async move { shared.transport.deliver(&endpoint, &asked).await });
-                if let Some(input) = reply.and_then(|reply| heard(message, reply)) {
-                    self.note(input);
-                }
-            }
-            Beside::Live { mail, .. } => {
-                // A party that takes its time is not sent the same again meanwhile.
-                let Some(under_way) = shared.under_way.begin(std::slice::from_ref(&message)) else {
-                    return;
-                };
-                let mail = mail.clone();
-                self.shared.edge.spawn(async move {
-                    let reply = shared.transport.deliver(&endpoint, &message).await;
-                    drop(under_way);
-                    if let Some(input) = heard(message, reply) {
-                        drop(mail.send(Mail::Happened(input)));
-                    }
-                });
-            }
-        }
-    }
-
-    fn actuate(&mut self, action: Action) {
-        let shared = Arc::clone(&self.shared);
-        match &self.beside {
-            Beside::Inline(_) => {
-                let report = self.shared.wait_for(async move { shared.apply(action).await });
-                if let Some(report) = report.flatten() {
-                    self.note(Input::Driver(vec![report]));
-                }
-            }
-            Beside::Live { mail, .. } => {
-                if !shared.actions.put(action.clone()) {
-                    return;
-                }
-                let mail = mail.clone();
-                let name = action.service.name.clone();
-                self.shared.edge.spawn(async move {
-                    while let Some(action) = shared.actions.next(&name) {
-                        if let Some(report) = shared.apply(action).await {
-                            drop(mail.send(Mail::Happened(Input::Driver(vec![report]))));
-                        }
-                    }
-                });
-            }
-        }
-    }
-
-    fn beside_driver(&mut self, work: impl Future<Output = ()> + Send + 'static) {
-        match &self.beside {
-            Beside::Inline(_) => {
-                self.shared.wait_for(work);
-            }
-            Beside::Live { .. } => {
-                self.shared.edge.spawn(work);
-            }
-        }
-    }
-}
-
-/// What the core hears of the answers to a consultation.
-fn consulted(answers: Vec<Consulted>) -> Vec<Input> {
-    let mut remarks = Vec::new();
-    let answer = |Consulted { question, answer, remark }| {
-        remarks.extend(remark.map(|remark| (Message::clone(&question), remark)));
-        (question, answer)
-    };
-    let answers = answers.into_iter().map(answer).collect();
-    let mut inputs = Vec::with_capacity(2);
-    if !remarks.is_empty() {
-        inputs.push(Input::Remarked(remarks));
-    }
-    inputs.push(Input::Consulted(answers));
-    inputs
-}
-
-/// What the core hears of a delivered message, if anything.
-fn heard(message: Message, reply: Reply) -> Option<Input> {
-    let message = Box::new(message);
-    Some(match reply {
-        Reply::Said(content) => Input::Replied(message, *content),
-        Reply::Nothing => return None,
-        Reply::Unreadable(why) => Input::Unreadable {
-            caller: None,
-            session: message.session.clone(),
-            from: message.to.clone(),
-            about: message.message,
-            why,
-        },
-        Reply::Unreached(why) => {
-            tracing::debug!(session = message.session, party = %message.to, why, "not delivered");
-            Input::Unreached(message, why)
-        }
-        Reply::Never(why) => Input::Undeliverable(message, why),
-    })
 }
 
 /// Waits for commits in their order and tells what became of each.
@@ -407,33 +264,5 @@ fn outcome(id: CommitId, commit: Commit) -> Mail {
     match commit.wait() {
         Ok(_) => Mail::Happened(Input::Committed(id)),
         Err(error) => Mail::CommitFailed(id, error),
-    }
-}
-
-impl Shared {
-    /// Has the driver do something, and says how the service looks then. A failure is told of; the next pass
-    /// tries again.
-    pub(crate) async fn apply(&self, action: Action) -> Option<ReplicaReport> {
-        let Action { service, replicas, resources, sequence } = action;
-        let name: Name = service.name.clone();
-        let action = haggle_actuate::Action {
-            service: service.as_ref().clone(),
-            replicas,
-            resources,
-            sequence,
-        };
-        let now = self.clock.now();
-        match self.driver.apply(now, action).await {
-            Ok(()) | Err(ActuateError::Superseded { .. }) => {}
-            Err(error) => self.events.emit(Event {
-                at: now,
-                kind: EventKind::Alert,
-                subject: name.to_string(),
-                message: format!("not scaled to {replicas}: {error}"),
-                detail: serde_json::json!({}),
-            }),
-        }
-        let status = self.driver.status(self.clock.now(), &name)?;
-        Some(ReplicaReport { service: name, desired: status.desired, ready: status.ready })
     }
 }
