@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::{Job, MemoryModels, ModelStore, Policies, Prediction, ReadHistory};
 
-pub(crate) use fake::{Fake, Manner, Seen};
+pub(crate) use fake::Fake;
 
 pub(crate) const MINUTE: Span = Span::from_mins(1);
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_757_000_000_000 / 60_000 * 60_000);

@@ -10,6 +10,7 @@ use crate::{
     testing::{NOW, World, name},
 };
 
+/// Asks a service with room for so many requests per second to carry ten.
 fn inquiry(number: u64, room: f64) -> Message {
     let rps = |amount: f64| json!({ "requests_per_second": amount });
     let proposal = json!({
@@ -135,4 +136,20 @@ fn a_stand_in_answers_for_parties_whose_plugin_does_not() {
     };
     assert_eq!((bids.is_empty(), scores.len()), (false, 1));
     assert_eq!(world.calls("price-performance"), 3);
+}
+
+#[test]
+fn texts_of_plugins_are_short() {
+    let world = World::new();
+    world.misbehaving("p", "huge", None);
+    let said = consult(&world, vec![inquiry(1, 100.0)]);
+    let bytes = |text: &str| assert!(text.len() <= 1024, "{} bytes", text.len());
+    match &said[0] {
+        Ok(Content::Counter(offer)) => bytes(&offer.reason),
+        Ok(_) => {}
+        Err(why) => bytes(why),
+    }
+    if let Some(last) = world.decider.last_error(&name("p")) {
+        bytes(&last.message);
+    }
 }

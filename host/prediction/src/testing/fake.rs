@@ -1,8 +1,8 @@
 //! Plugins of the tests.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Mutex,
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
 };
 
 use haggle_model::{Name, Timestamp};
