@@ -72,9 +72,9 @@ impl Session {
     }
 
     /// The replicas of a service on the units that have won, in place of those it had within the window. Where
-    /// it `keeps` more than those, all that it has goes on until that is fewer, and only then does the new take
-    /// over from all of it: both beside each other would be more than it needs, and could cost more than its
-    /// budget.
+    /// it `keeps` more replicas than it has won, its present leases run until they place fewer than that. Only
+    /// then do the new leases take over from all of them: both beside each other would be more than it needs, and
+    /// could cost more than its budget.
     pub(super) fn draft_placement(
         &self,
         draft: &mut Draft,
@@ -100,10 +100,12 @@ impl Session {
         if start >= window.end {
             return draft.keep(&old);
         }
-        // What takes part in the window, and what ends where the new takes over.
-        let until = |lease: &Lease| (lease.id.clone(), lease.window.end.min(start));
-        let goes_on = old.leases().filter(|lease| lease.window.start < start && keeps);
-        draft.kept.extend(goes_on.map(until));
+        if start > window.start {
+            // These stand behind the agreement until the new takes over.
+            let goes_on = old.leases().filter(|lease| lease.window.start < start);
+            let until = |lease: &Lease| (lease.id.clone(), lease.window.end.min(start));
+            draft.kept.extend(goes_on.map(until));
+        }
         let mut ending: BTreeMap<&Owner, Vec<LeaseId>> = BTreeMap::new();
         for lease in old.leases().filter(|lease| lease.window.end > start) {
             ending.entry(&lease.owner).or_default().push(lease.id.clone());
