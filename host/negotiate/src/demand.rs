@@ -21,7 +21,9 @@ pub struct Demand {
     pub policy: NegotiationPolicy,
     /// The share of a replica's capacity that the requester plans with, above 0 and at most 1.
     pub target_utilization: f64,
-    /// The most that all replicas of the requester may cost together, per hour.
+    /// The most that all replicas of the requester may cost together at any moment, per hour. It takes the place
+    /// of [`Standing::budget_per_hour`](crate::Standing::budget_per_hour), which says what that means for what is
+    /// leased already.
     pub budget_per_hour: Option<f64>,
     /// When the negotiation began; its deadline counts from here.
     pub started_at: Timestamp,

@@ -4,10 +4,7 @@ use haggle_model::{Lease, Name, Owner, Quantities, Timestamp};
 use imbl::{OrdMap, OrdSet, Vector};
 use smol_str::SmolStr;
 
-use crate::{
-    Context, Demand, Input, Ledger, Message, MessageId, Outcome, Party, Reason, Session,
-    Transcript, World,
-};
+use crate::{Context, Demand, Input, Ledger, Message, MessageId, Party, Session, World};
 
 mod check;
 mod effect;
@@ -15,6 +12,7 @@ mod error;
 mod hearing;
 mod options;
 mod question;
+mod recovery;
 mod running;
 mod waking;
 
@@ -317,45 +315,6 @@ impl Engine {
     #[must_use]
     pub fn keeps_record(&self, session: &str) -> bool {
         self.sessions.get(session).is_some_and(|running| running.recorded)
-    }
-
-    /// After a restart, on a ledger restored from the leases on disk: ends every session that was open.
-    /// What was agreed is agreed, and told to everybody once more; all else has failed, and what parties
-    /// hold for it runs out by itself.
-    pub fn recover(
-        &mut self,
-        records: impl IntoIterator<Item = SessionRecord>,
-        setting: &mut Setting<'_>,
-    ) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        for record in records {
-            let id = record.session.clone();
-            if let Some(agreed) = record.agreed.clone() {
-                let retry = self.options.retry;
-                let mut turn = Turn { setting, retry, effects: &mut effects };
-                let running = Running::resume(record, &agreed, &mut turn);
-                self.sessions.insert(Id::from(&id), Arc::new(running));
-                effects.extend(self.with(&id, setting, |_, _| {}));
-                continue;
-            }
-            let text = "the host stopped in the middle of it: negotiate again".to_owned();
-            let reasons = vec![Reason { participant: record.requester, text }];
-            let outcome = Outcome::Failed { reasons, rounds: 0 };
-            effects.push(Effect::Persist(Persist {
-                session: id.clone(),
-                record: None,
-                leases: Vec::new(),
-                awaited: false,
-            }));
-            self.remember(Id::from(&id));
-            effects.push(Effect::Finished(Ending {
-                session: id,
-                outcome,
-                changes: Vec::new(),
-                transcript: Transcript::default(),
-            }));
-        }
-        effects
     }
 
     /// Lets a session do something, and looks when it is due again.

@@ -67,10 +67,8 @@ pub struct Hold {
 pub struct Commitment {
     /// Holds to be confirmed. What they replace ends where they begin.
     pub confirm: Vec<LeaseId>,
-    /// Further leases that end.
-    pub end: Vec<LeaseId>,
-    /// When those end: at once, where this is in the past.
-    pub end_at: Timestamp,
+    /// Further leases that end, and when: at once, where that is in the past.
+    pub end: BTreeMap<LeaseId, Timestamp>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -201,8 +199,8 @@ impl Ledger {
                 changed.extend(self.ended(old, lease.window.start, now).map(|lease| (old, lease)));
             }
         }
-        for id in &commitment.end {
-            changed.extend(self.ended(id, commitment.end_at, now).map(|lease| (id, lease)));
+        for (id, at) in &commitment.end {
+            changed.extend(self.ended(id, *at, now).map(|lease| (id, lease)));
         }
         if let Some(busy) = changed.keys().find(|id| self.is_pinned(id)) {
             return Err(LedgerError::Busy((*busy).clone()));

@@ -46,7 +46,8 @@ pub struct Agreement {
     pub services: BTreeMap<Name, AgreedService>,
     /// The confirmed leases that stand behind it, new and old.
     pub leases: Vec<LeaseId>,
-    /// What the replicas cost that were bought or kept for it.
+    /// What the replicas cost per hour that were bought or kept for it: for each service, at the dearest moment
+    /// of the window.
     pub price_per_hour: f64,
     /// How many rounds it took.
     pub rounds: u32,

@@ -153,7 +153,8 @@ pub struct Request {
     pub count: u32,
     /// The time in question.
     pub window: Window,
-    /// The most the buyer pays for all replicas together, per hour.
+    /// The most the buyer pays for all these replicas together, per hour: its budget without what those of its
+    /// replicas cost that stay beside them.
     pub budget_per_hour: Option<f64>,
     /// Where it must be; anywhere if none.
     pub location: Option<String>,

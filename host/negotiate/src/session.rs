@@ -14,6 +14,7 @@ mod alternatives;
 mod asking;
 mod buying;
 mod deal;
+mod drafting;
 mod later;
 mod message;
 mod offered;

@@ -11,6 +11,7 @@ use crate::{
 use Strength::{BestEffort, Mandatory, Optional};
 
 mod alternatives;
+mod budget;
 mod optimum;
 mod random;
 mod replicas;

@@ -29,7 +29,9 @@ pub struct Standing {
     pub planned: Quantities,
     /// The share of a replica's capacity that it plans with, above 0 and at most 1.
     pub target_utilization: f64,
-    /// The most that all its replicas may cost together, per hour.
+    /// The most that all its replicas may cost together at any moment, per hour: what stays counts beside what
+    /// is bought. Where they cost more already, since the budget was larger when they were leased, they may stay
+    /// until they end, and nothing that costs is added beside them.
     pub budget_per_hour: Option<f64>,
 }
 
@@ -76,11 +78,14 @@ pub(crate) fn placements<'a>(
     service: &'a Service,
     window: Window,
 ) -> impl Iterator<Item = &'a Lease> {
-    ledger.leases_of(&service.name).filter(move |lease| {
-        matches!(lease.owner, Owner::Unit { .. })
-            && lease.state == LeaseState::Confirmed
-            && lease.window.overlaps(&window)
-            && lease.amounts.covers(&service.replica.uses.scaled(f64::from(lease.replicas)))
-            && ledger.capacity(&lease.owner).is_some()
-    })
+    let leases = ledger.leases_of(&service.name);
+    leases.filter(move |lease| lease.window.overlaps(&window) && places(ledger, service, lease))
+}
+
+/// Whether a lease of the service is confirmed and places replicas of it, in the size that a replica has now.
+pub(crate) fn places(ledger: &Ledger, service: &Service, lease: &Lease) -> bool {
+    matches!(lease.owner, Owner::Unit { .. })
+        && lease.state == LeaseState::Confirmed
+        && lease.amounts.covers(&service.replica.uses.scaled(f64::from(lease.replicas)))
+        && ledger.capacity(&lease.owner).is_some()
 }

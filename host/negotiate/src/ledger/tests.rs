@@ -148,9 +148,9 @@ fn further_leases_end_with_the_commitment() {
     let all = [hold("a", 3.0, window(0, 100), &[]), hold("b", 3.0, window(0, 100), &[])];
     ledger.hold(&all, at(0)).unwrap();
     ledger.confirm(&confirm(&["a", "b"]), at(0)).unwrap();
-    let end = Commitment { confirm: vec![], end: vec![id("a")], end_at: at(40) };
+    let end = Commitment { end: [(id("a"), at(40))].into(), ..Commitment::default() };
     assert_eq!(ledger.confirm(&end, at(10)).unwrap()[0].window, window(0, 40));
-    let end = Commitment { end_at: at(0), ..end };
+    let end = Commitment { end: [(id("a"), at(0))].into(), ..end };
     assert_eq!(ledger.confirm(&end, at(10)).unwrap()[0].state, LeaseState::Released);
     assert_eq!(free(&ledger, 10, 100), 7.0);
 }
@@ -209,7 +209,7 @@ fn nothing_moves_what_is_on_its_way_to_disk() {
     assert!(matches!(ledger.begin(&commitment, at(2)), Err(LedgerError::Busy(_))));
     assert!(ledger.expire(at(50)).is_empty(), "its hold would have run out at 30");
     assert!(ledger.release(&[id("a"), id("b")]).is_empty());
-    let end = Commitment { end: vec![id("a")], end_at: at(50), ..Commitment::default() };
+    let end = Commitment { end: [(id("a"), at(50))].into(), ..Commitment::default() };
     assert!(matches!(ledger.prepare(&end, at(50)), Err(LedgerError::Busy(_))));
     assert_eq!(ledger.finish(begun), changes, "what was written");
     assert_eq!(ledger.lease(&id("b")).unwrap().state, LeaseState::Confirmed);
@@ -232,7 +232,7 @@ fn what_comes_after_the_beginning_is_no_part_of_it() {
     let mut ledger = ledger(10.0);
     ledger.hold(&[hold("a", 2.0, window(0, 100), &[])], at(0)).unwrap();
     // It ends what is not there, or is over.
-    let commitment = Commitment { end: vec![id("b")], ..confirm(&["a"]) };
+    let commitment = Commitment { end: [(id("b"), at(0))].into(), ..confirm(&["a"]) };
     let begun = ledger.begin(&commitment, at(1)).unwrap();
     ledger.hold(&[hold("b", 3.0, window(0, 100), &[])], at(1)).unwrap();
     let other = ledger.begin(&confirm(&["b"]), at(1)).unwrap();

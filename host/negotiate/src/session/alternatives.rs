@@ -9,7 +9,7 @@ use haggle_model::{
     Alternative, Lease, LeaseId, LeaseState, Name, Owner, Quantities, Strength, Tier, Window,
 };
 
-use super::{CLOSE, Next, Session, deal::Draft};
+use super::{CLOSE, Next, Session, drafting::Draft};
 use crate::{Context, Demand, service_capacity};
 
 /// What a round is about, beside the demand.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use haggle_model::{Name, Owner, Quantities, Resource};
+use haggle_model::{Name, Owner, Quantities, Resource, Window};
 use imbl::OrdMap;
 
 use super::{MessageId, Output, Session, State};
@@ -34,6 +34,17 @@ pub(super) struct Purchase {
     pub(super) beside: u32,
     /// What went wrong with providers.
     pub(super) troubles: Vec<String>,
+}
+
+/// What a buyer has leased of what it needs for a window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Stake {
+    /// As [`Purchase::leased`].
+    leased: u32,
+    /// As [`Purchase::beside`].
+    beside: u32,
+    /// What the replicas beside leave of the budget.
+    budget_per_hour: Option<f64>,
 }
 
 /// So many units are looked at in one round, by all services that buy.
@@ -122,9 +133,7 @@ impl Session {
         }
         let staying = self.staying_replicas(name, cx);
         let window = staying.missing(self.demand.window, |here| here.replicas() >= needed);
-        let leased = leased_replicas(cx.ledger, &standing.service, window);
-        let beside = staying.least_replicas(window);
-        let left = |budget: f64| (budget - staying.price()).max(0.0);
+        let Stake { leased, beside, budget_per_hour } = self.stake(standing, window, cx);
         let request = Request {
             id: format!("{}-{}-{name}", self.demand.session, self.round),
             service: name.clone(),
@@ -132,13 +141,39 @@ impl Session {
             resources: standing.service.replica.uses.clone(),
             count: needed.saturating_sub(beside),
             window,
-            budget_per_hour: standing.budget_per_hour.map(left),
+            budget_per_hour,
             location: standing.service.location.clone().filter(|_| !self.terms.anywhere),
             gpu_type: standing.service.gpu_type.clone(),
         };
         let inventory = Arc::new(self.inventory(&request, cx));
         let (bids, troubles) = (Vec::new(), Vec::new());
         Some(Purchase { request, inventory, bids, leased, beside, troubles })
+    }
+
+    /// Brings a purchase to what its buyer has leased by now. Another negotiation may have leased more since bids
+    /// were called for: that is not given up for fewer replicas, and it takes its part of the budget.
+    fn refresh(&self, purchase: &mut Arc<Purchase>, cx: &Context<'_>) {
+        let Purchase { request, leased, beside, .. } = &**purchase;
+        let Some(standing) = self.standings.get(&request.service) else { return };
+        let now = self.stake(standing, request.window, cx);
+        let budget_per_hour = request.budget_per_hour;
+        if now != (Stake { leased: *leased, beside: *beside, budget_per_hour }) {
+            let purchase = Arc::make_mut(purchase);
+            let needed = purchase.request.count.saturating_add(purchase.beside);
+            purchase.request.count = needed.saturating_sub(now.beside);
+            purchase.request.budget_per_hour = now.budget_per_hour;
+            (purchase.leased, purchase.beside) = (now.leased, now.beside);
+        }
+    }
+
+    fn stake(&self, standing: &Standing, window: Window, cx: &Context<'_>) -> Stake {
+        let staying = self.staying_replicas(&standing.service.name, cx);
+        let left = |budget: f64| (budget - staying.highest_price(window)).max(0.0);
+        Stake {
+            leased: leased_replicas(cx.ledger, &standing.service, window),
+            beside: staying.least_replicas(window),
+            budget_per_hour: standing.budget_per_hour.map(left),
+        }
     }
 
     /// The units on which at least one replica has room, as the buyer sees them: what it holds of them
@@ -280,6 +315,7 @@ impl Session {
             }
         }
         if buying.due.is_empty() {
+            buying.purchases.iter_mut().for_each(|purchase| self.refresh(purchase, cx));
             return self.settle_purchases(&buying.purchases, cx, out);
         }
         State::Buying(buying)

@@ -2,16 +2,16 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use haggle_model::{Lease, LeaseId, LeaseState, Name, Owner, Quantities, Timestamp, Window};
+use haggle_model::{LeaseId, LeaseState, Name, Timestamp};
 
 use super::{
     MessageId, Output, Session, State,
+    drafting::Draft,
     overtaken::{Basis, Ground},
     placing::Placement,
 };
 use crate::{
-    AgreedService, Agreement, Commitment, Context, Hold, Ledger, Outcome, Party, leased_replicas,
-    steps, world::placements,
+    AgreedService, Agreement, Commitment, Context, Ledger, Outcome, Party, leased_replicas,
 };
 
 /// An agreement on its way through the ledger.
@@ -23,24 +23,15 @@ pub(super) struct Deal {
     basis: Arc<Basis>,
 }
 
-/// The leases of a deal while they are put together.
-#[derive(Default)]
-pub(super) struct Draft {
-    pub(super) holds: Vec<Hold>,
-    end: Vec<LeaseId>,
-    pub(super) kept: Vec<LeaseId>,
-    price: f64,
-}
-
 impl Deal {
     /// Whether the ledger has carried it out.
     pub(super) fn is_committed(&self, ledger: &Ledger) -> bool {
-        let Commitment { confirm, end, end_at } = &*self.commitment;
+        let Commitment { confirm, end } = &*self.commitment;
         let state = |id: &LeaseId| ledger.lease(id).map(|lease| lease.state);
-        let ended = |id: &LeaseId| {
-            ledger.lease(id).is_none_or(|lease| {
-                lease.state != LeaseState::Confirmed || lease.window.end <= *end_at
-            })
+        let ended = |(id, at): (&LeaseId, &Timestamp)| {
+            ledger
+                .lease(id)
+                .is_none_or(|lease| lease.state != LeaseState::Confirmed || lease.window.end <= *at)
         };
         confirm.iter().all(|id| state(id) == Some(LeaseState::Confirmed)) && end.iter().all(ended)
     }
@@ -100,13 +91,16 @@ impl Session {
             borrowed: draft.holds.iter().flat_map(|hold| hold.preempts.clone()).collect(),
             degraded: self.dropped.iter().cloned().collect(),
             services,
-            leases: confirm.iter().cloned().chain(draft.kept).collect(),
+            leases: confirm
+                .iter()
+                .cloned()
+                .chain(draft.kept.into_iter().map(|(id, _)| id))
+                .collect(),
             price_per_hour: draft.price,
             rounds: self.round,
             reasons: self.reasons.to_vec(),
         });
-        let end_at = self.demand.window.start;
-        let commitment = Arc::new(Commitment { confirm, end: draft.end, end_at });
+        let commitment = Arc::new(Commitment { confirm, end: draft.end });
         let deal =
             Deal { message: self.next_message(), agreement, commitment, basis: Arc::new(basis) };
         if draft.holds.is_empty() {
@@ -258,169 +252,4 @@ impl Session {
         out.push(Output::Confirm { message: deal.message, commitment, agreement });
         State::Confirming(deal)
     }
-
-    /// The promise of a service to carry its load for the requester.
-    fn draft_promise(&self, draft: &mut Draft, name: &Name, load: &Quantities, cx: &Context<'_>) {
-        let owner = Self::owner(name);
-        let all = self.promises(name, cx);
-        let mut window = self.demand.window;
-        let agreed = cx.ledger.agreed(&self.demand.requester, &owner, window);
-        if load.is_zero() {
-            return draft.end.extend(all);
-        }
-        if steps::same(&agreed, load) {
-            return draft.kept.extend(all);
-        }
-        let (staying, replaced) = self.promised_before(&owner, cx);
-        let (mut amounts, mut replaces) = (load.clone(), all);
-        // Whoever asks for less than that gives the rest of it back as well.
-        if load.covers(&staying.least_amounts(window)) {
-            window = staying.missing(window, |here| here.amounts().covers(load));
-            amounts = load.minus(&staying.least_amounts(window));
-            replaces = replaced.ids();
-            draft.kept.extend(staying.ids());
-            if window.length().is_zero() {
-                return draft.end.extend(replaces);
-            }
-        }
-        let lease = self.lease(draft, &self.demand.requester, owner, amounts, 0, 0.0);
-        let lease = Lease { window, ..lease };
-        let preempts = self.victims(draft, &lease, &replaces, cx);
-        draft.holds.push(Hold { lease, replaces, preempts });
-    }
-
-    /// The replicas of a service on the units that have won, in place of those it had within the window. Where
-    /// it `keeps` more than those, what it has goes on to its end, and only then does the new take over.
-    fn draft_placement(
-        &self,
-        draft: &mut Draft,
-        name: &Name,
-        clearing: &crate::Clearing,
-        (window, keeps): (Window, bool),
-        cx: &Context<'_>,
-    ) {
-        let Some(standing) = self.standings.get(name) else { return };
-        let mut old: BTreeMap<&Owner, Vec<&Lease>> = BTreeMap::new();
-        for lease in self.replaced_replicas(name, cx).leases() {
-            old.entry(&lease.owner).or_default().push(lease);
-        }
-        let staying = self.staying_replicas(name, cx);
-        draft.kept.extend(staying.ids());
-        draft.price += clearing.price_per_hour + staying.price();
-        let mut won: BTreeMap<Owner, (u32, f64)> = BTreeMap::new();
-        for allocation in &clearing.allocations {
-            let (provider, unit) = (allocation.provider.clone(), allocation.unit.clone());
-            let (count, price) = won.entry(Owner::Unit { provider, unit }).or_default();
-            *count += allocation.count;
-            *price += f64::from(allocation.count) * allocation.price_per_hour;
-        }
-        for (owner, (count, price)) in won {
-            let mut replaces = old.remove(&owner).unwrap_or_default();
-            let mut window = window;
-            if keeps && let Some(until) = carried_on(&replaces, count, window) {
-                draft.kept.extend(replaces.drain(..).map(|lease| lease.id.clone()));
-                window.start = until;
-            }
-            if window.start >= window.end {
-                continue;
-            }
-            let replaces: Vec<LeaseId> = replaces.iter().map(|lease| lease.id.clone()).collect();
-            let amounts = standing.service.replica.uses.scaled(f64::from(count));
-            let lease = Lease { window, ..self.lease(draft, name, owner, amounts, count, price) };
-            let preempts = self.victims(draft, &lease, &replaces, cx);
-            draft.holds.push(Hold { lease, replaces, preempts });
-        }
-        let left = old.into_values().flatten().map(|lease| lease.id.clone());
-        match keeps {
-            true => draft.kept.extend(left),
-            false => draft.end.extend(left),
-        }
-    }
-
-    /// The requester keeps what it has, or gives back the dearest of what it no longer needs.
-    fn draft_fewer(&self, draft: &mut Draft, needed: u32, cx: &Context<'_>) {
-        let root = &self.demand.requester;
-        let Some(standing) = self.standings.get(root) else { return };
-        let window = self.demand.window;
-        let mut leases: Vec<&Lease> = placements(cx.ledger, &standing.service, window).collect();
-        let cover =
-            |lease: &&Lease| lease.window.start <= window.start && lease.window.end >= window.end;
-        let mut surplus = match leases.iter().all(cover) {
-            true => leased_replicas(cx.ledger, &standing.service, window).saturating_sub(needed),
-            // Where leases take over from each other, none can be cut short without a gap.
-            false => 0,
-        };
-        let each = |lease: &Lease| lease.price_per_hour / f64::from(lease.replicas.max(1));
-        leases.sort_by(|a, b| each(b).total_cmp(&each(a)).then_with(|| a.id.cmp(&b.id)));
-        for lease in leases {
-            let less = surplus.min(lease.replicas);
-            surplus -= less;
-            let left = lease.replicas - less;
-            let price = each(lease) * f64::from(left);
-            draft.price += price;
-            if less == 0 {
-                draft.kept.push(lease.id.clone());
-            } else if left == 0 {
-                draft.end.push(lease.id.clone());
-            } else {
-                let amounts = standing.service.replica.uses.scaled(f64::from(left));
-                let new = self.lease(draft, root, lease.owner.clone(), amounts, left, price);
-                let replaces = vec![lease.id.clone()];
-                draft.holds.push(Hold { replaces, ..Hold::new(new) });
-            }
-        }
-    }
-
-    /// Promises of services on which the requester no longer depends at all.
-    fn draft_departures(&self, draft: &mut Draft, cx: &Context<'_>) {
-        let gone = cx.ledger.leases_of(&self.demand.requester).filter(|lease| {
-            let reached = match &lease.owner {
-                Owner::Service(name) => self.whole.shares().contains_key(name),
-                Owner::Unit { .. } => true,
-            };
-            !reached
-                && lease.state == LeaseState::Confirmed
-                && lease.window.overlaps(&self.demand.window)
-        });
-        draft.end.extend(gone.map(|lease| lease.id.clone()));
-    }
-
-    fn lease(
-        &self,
-        draft: &Draft,
-        holder: &Name,
-        owner: Owner,
-        amounts: Quantities,
-        replicas: u32,
-        price_per_hour: f64,
-    ) -> Lease {
-        let Self { demand, round, .. } = self;
-        Lease {
-            id: LeaseId(format!("{}-{round}-{}", demand.session, draft.holds.len() + 1)),
-            negotiation: demand.session.clone(),
-            holder: holder.clone(),
-            owner,
-            amounts,
-            replicas,
-            price_per_hour,
-            window: demand.window,
-            state: LeaseState::Held,
-            held_until: self.deadline,
-        }
-    }
-}
-
-/// Until when leases of a unit that run already are for at least so many replicas, where that is within the
-/// window.
-fn carried_on(leases: &[&Lease], replicas: u32, window: Window) -> Option<Timestamp> {
-    let at = |at: Timestamp| -> u32 {
-        let here = leases.iter().filter(|lease| lease.window.contains(at));
-        here.map(|lease| lease.replicas).fold(0, u32::saturating_add)
-    };
-    let running = leases.iter().all(|lease| lease.window.start <= window.start);
-    if !running || at(window.start) < replicas {
-        return None;
-    }
-    let ends = leases.iter().map(|lease| lease.window.end);
-    ends.filter(|end| at(*end) < replicas).min().map(|end| end.min(window.end))
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use haggle_model::{Lease, LeaseId, LeaseState, Name, Owner, Timestamp};
 
-use super::{Session, deal::Draft};
+use super::{Session, drafting::Draft};
 use crate::Context;
 
 /// What a deal stands on.
@@ -58,8 +58,7 @@ impl Session {
         let settled = |lease: &&Lease| !cx.ledger.is_pinned(&lease.id);
         let seen = self.concerned(&basis.placed, cx).filter(settled);
         basis.seen = seen.map(|lease| lease.id.clone()).collect();
-        let kept = draft.kept.iter().filter_map(|id| cx.ledger.lease(id));
-        basis.kept = kept.map(|lease| (lease.id.clone(), lease.window.end)).collect();
+        basis.kept = draft.kept.iter().cloned().collect();
         basis
     }
 

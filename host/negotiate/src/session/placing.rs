@@ -149,9 +149,9 @@ impl Session {
         cx: &Context<'_>,
     ) -> BTreeMap<Name, Placement> {
         let (core, name) = (&self.core, &offered.purchase.request.service);
-        let leased = self.leased_to_buyer(offered.purchase, cx);
+        let leased = offered.purchase.leased;
         let counted = |count: u32| {
-            let order = self.order(offered, count, cx);
+            let order = Self::order(offered, count);
             let Request { count, budget_per_hour, .. } = order.request;
             let most =
                 if count > order.has { offered.book.most(count, budget_per_hour) } else { 0 };
@@ -189,7 +189,7 @@ impl Session {
         wanted.extend(last);
         let counted = |count: &dyn Fn(&Name) -> u32| -> Vec<Order> {
             let count = |o: &Offered<'_>| count(&o.purchase.request.service);
-            let orders = wanted.iter().map(|o| self.order(o, count(o), cx));
+            let orders = wanted.iter().map(|o| Self::order(o, count(o)));
             let mut orders: Vec<_> =
                 orders.filter(|order| order.request.count > order.has).collect();
             self.share_units(&mut orders, cx);
@@ -197,8 +197,7 @@ impl Session {
         };
         let placements = |orders: &[Order], clearings: Vec<Clearing>| {
             let before = |Offered { purchase, .. }: &&Offered<'_>| {
-                let leased = self.leased_to_buyer(purchase, cx);
-                (purchase.request.service.clone(), Placement::AsBefore(leased))
+                (purchase.request.service.clone(), Placement::AsBefore(purchase.leased))
             };
             let mut placements: BTreeMap<_, _> = wanted.iter().map(before).collect();
             for (order, clearing) in orders.iter().zip(clearings) {
@@ -239,10 +238,9 @@ impl Session {
     }
 
     /// For so many replicas in all.
-    fn order(&self, offered: &Offered<'_>, count: u32, cx: &Context<'_>) -> Order {
+    fn order(offered: &Offered<'_>, count: u32) -> Order {
         let Offered { purchase, book } = offered;
-        let Purchase { request, beside, .. } = purchase;
-        let leased = self.leased_to_buyer(purchase, cx);
+        let Purchase { request, leased, beside, .. } = purchase;
         let request = Request { count: count.saturating_sub(*beside), ..request.clone() };
         let has = leased.saturating_sub(*beside);
         Order { request, book: Arc::clone(book), held: BTreeMap::new(), has }
@@ -297,14 +295,6 @@ impl Session {
         let amounts = smaller(&replaced.most_amounts(*window), &wanted);
         let (replaces, preempts) = (replaced.ids(), self.lower(owner, cx));
         Keeping { amounts, window: *window, replaces, preempts }
-    }
-
-    /// How many replicas the buyer has leased by now: another negotiation may have leased more since bids were
-    /// called for, and those are not given up for fewer.
-    fn leased_to_buyer(&self, purchase: &Purchase, cx: &Context<'_>) -> u32 {
-        let Request { service, window, .. } = &purchase.request;
-        let standing = self.standings.get(service);
-        standing.map_or(0, |s| leased_replicas(cx.ledger, &s.service, *window))
     }
 
     /// How many replicas a service needs for what it plans itself and for all that it has promised, that

@@ -104,9 +104,21 @@ impl<'a> Profile<'a> {
         self.leases().fold(Quantities::new(), |sum, lease| sum.plus(&lease.amounts))
     }
 
-    /// What they cost together, per hour.
-    pub(super) fn price(&self) -> f64 {
-        self.leases().map(|lease| lease.price_per_hour).sum()
+    /// What they cost together at the dearest moment of the window, per hour.
+    pub(super) fn highest_price(&self, window: Window) -> f64 {
+        let price = |at: Timestamp| self.at(at).leases().map(|lease| lease.price_per_hour).sum();
+        self.moments(window).into_iter().map(price).fold(0.0, f64::max)
+    }
+
+    /// The first moment of the window with fewer replicas than that; its end, where there is none.
+    pub(super) fn falls_below(&self, replicas: u32, window: Window) -> Timestamp {
+        let mut moments = self.moments(window).into_iter();
+        moments.find(|at| self.at(*at).replicas() < replicas).unwrap_or(window.end)
+    }
+
+    /// These and others.
+    pub(super) fn with(&self, others: &Self) -> Self {
+        self.leases().chain(others.leases()).collect()
     }
 
     fn at(&self, at: Timestamp) -> Self {
@@ -116,7 +128,14 @@ impl<'a> Profile<'a> {
     /// When the level may change, from the start of the window on.
     fn moments(&self, window: Window) -> BTreeSet<Timestamp> {
         let edges = self.leases().flat_map(|lease| [lease.window.start, lease.window.end]);
-        edges.filter(|at| window.contains(*at)).chain([window.start]).collect()
+        let all = edges.chain([window.start]);
+        all.filter(|at| window.contains(*at)).collect()
+    }
+}
+
+impl<'a> FromIterator<&'a Lease> for Profile<'a> {
+    fn from_iter<I: IntoIterator<Item = &'a Lease>>(leases: I) -> Self {
+        Self(leases.into_iter().collect())
     }
 }
 

@@ -2,8 +2,8 @@ use haggle_model::{LeaseState, Strength};
 
 use super::{Input, MessageId, Output, Session};
 use crate::{
-    Answer, Context, Outcome, Position,
-    testing::{Fixture, at, name, rps},
+    Answer, Context, Demand, Outcome, Position,
+    testing::{Fixture, at, name, rps, window},
 };
 
 use Strength::Mandatory;
@@ -40,6 +40,14 @@ fn answer(shop: &mut Fixture, output: &Output) -> Option<Input> {
                 })
                 .collect();
             Input::Answers { message: *message, answers }
+        }
+        Output::CallForBids { message, provider, request, inventory } => {
+            let bids = shop.parties.bid(provider, request, inventory);
+            Input::Bids { message: *message, bids }
+        }
+        Output::Rank { message, request, bids } => {
+            let scores = shop.parties.rank(request, bids);
+            Input::Scores { message: *message, scores }
         }
         Output::Hold { message, holds } => {
             let result = shop.ledger.hold(holds, now).map(|_| ()).map_err(|e| e.to_string());
@@ -222,4 +230,26 @@ fn a_thousand_services_take_one_session() {
     let agreement = done.outcome.agreement().unwrap();
     assert_eq!((agreement.fraction, agreement.services.len()), (1.0, 1000));
     assert_eq!(shop.agreed("s0", "s1"), rps(150.0).get(haggle_model::Resource::RequestsPerSecond));
+}
+
+#[test]
+fn what_is_leased_while_providers_bid_counts_toward_the_budget() {
+    let mut shop = Fixture::new(&[]);
+    shop.service("web", 10);
+    shop.provider("alder", 4, 1.0);
+    let mut demand = Demand { budget_per_hour: Some(4.0), ..shop.demand("web", 400.0) };
+    demand.policy.max_rounds = 1;
+    let world = shop.world();
+    let cx = Context { world: &world, ledger: &shop.ledger, now: at(0) };
+    let (mut first, outputs) = Session::new(demand, &cx).unwrap();
+    assert!(outputs.iter().any(|output| matches!(output, Output::CallForBids { .. })));
+    let later = shop.demand("web", 300.0);
+    shop.run(Demand { window: window(300, 900), ..later });
+    let end = finish(&mut shop, &mut first, outputs);
+    assert_eq!(end.agreement().unwrap().fraction, 0.25);
+    let price = |second| {
+        let leases = shop.ledger.leases().filter(|lease| lease.window.contains(at(second)));
+        leases.map(|lease| lease.price_per_hour).sum::<f64>()
+    };
+    assert_eq!([0, 299, 300, 599, 600].map(price), [1.0, 1.0, 4.0, 4.0, 3.0]);
 }

@@ -3,14 +3,15 @@
 use haggle_model::{Lease, LeaseState, Resource, Strength};
 use proptest::prelude::*;
 
+use super::budget::excess;
 use crate::{
     Answer, Offer, Outcome, Overcommitment, Spread,
     testing::{Fixture, at, calls, name, rps, window},
 };
 
-/// What happens next in a world.
+/// What changes in a world, and what is demanded then.
 #[derive(Clone, Debug)]
-struct Deed {
+struct Step {
     requester: usize,
     load: f64,
     wait: u64,
@@ -22,7 +23,7 @@ struct Deed {
     capacity: Option<(usize, u32)>,
 }
 
-fn deed() -> impl Strategy<Value = Deed> {
+fn step() -> impl Strategy<Value = Step> {
     let answers = prop::collection::vec((0_usize..6, 0_u8..6, 0.0..1500.0_f64), 0..6);
     let demand =
         (0_usize..6, 0.0..1200.0_f64, 0_u64..200, prop::option::of(0.0..20.0_f64), 1_u32..4);
@@ -30,16 +31,16 @@ fn deed() -> impl Strategy<Value = Deed> {
     (demand, answers, world).prop_map(|(demand, answers, world)| {
         let (requester, load, wait, budget, rounds) = demand;
         let (smaller, broken_provider, capacity) = world;
-        Deed { requester, load, wait, budget, rounds, smaller, answers, broken_provider, capacity }
+        Step { requester, load, wait, budget, rounds, smaller, answers, broken_provider, capacity }
     })
 }
 
-fn tell(world: &mut Fixture, deed: &Deed, names: &[String]) {
-    if let Some((service, most)) = deed.capacity {
+fn apply(world: &mut Fixture, step: &Step, names: &[String]) {
+    if let Some((service, most)) = step.capacity {
         world.service(&names[service], most);
     }
     world.parties.answers.clear();
-    for (service, kind, amount) in &deed.answers {
+    for (service, kind, amount) in &step.answers {
         let offer = Offer { quantities: rps(*amount), reason: "greedy".into() };
         let answer = match kind {
             0 => Ok(Answer::Accept),
@@ -50,7 +51,7 @@ fn tell(world: &mut Fixture, deed: &Deed, names: &[String]) {
         world.parties.answers.insert(name(&names[*service]), answer);
     }
     world.parties.bids.clear();
-    if deed.broken_provider {
+    if step.broken_provider {
         world.parties.bids.insert(name("p0"), Err("trapped".into()));
     }
 }
@@ -72,7 +73,7 @@ proptest! {
     fn sessions_end_clean(
         edges in prop::collection::vec((0_usize..6, 0_usize..6, 1_u8..9, 0_u8..3), 0..12),
         machines in prop::collection::vec((0_u32..6, 0_u8..4), 0..3),
-        deeds in prop::collection::vec(deed(), 1..6),
+        steps in prop::collection::vec(step(), 1..6),
     ) {
         let mut world = Fixture::new(&[]);
         let names: Vec<String> = (0..6).map(|i| format!("s{i}")).collect();
@@ -87,16 +88,16 @@ proptest! {
         for (i, (count, cost)) in machines.iter().enumerate() {
             world.provider(&format!("p{i}"), *count, f64::from(*cost));
         }
-        for deed in deeds {
-            world.now += deed.wait;
+        for step in steps {
+            world.now += step.wait;
             world.ledger.expire(at(world.now));
-            tell(&mut world, &deed, &names);
+            apply(&mut world, &step, &names);
             let (before, over) = (leases(&world), overcommitted(&world));
-            let requester = name(&names[deed.requester]);
-            let mut demand = world.demand(requester.as_str(), deed.load);
-            demand.policy.max_rounds = deed.rounds;
-            demand.budget_per_hour = deed.budget;
-            if !deed.smaller {
+            let requester = name(&names[step.requester]);
+            let mut demand = world.demand(requester.as_str(), step.load);
+            demand.policy.max_rounds = step.rounds;
+            demand.budget_per_hour = step.budget;
+            if !step.smaller {
                 demand.policy.alternatives.clear();
             }
             if Spread::new(&world.graph, &requester, &demand.load).is_err() {
@@ -110,16 +111,16 @@ proptest! {
             }
             let agreement = match &done.outcome {
                 Outcome::Failed { reasons, rounds } => {
-                    prop_assert!(!reasons.is_empty() && *rounds <= deed.rounds);
+                    prop_assert!(!reasons.is_empty() && *rounds <= step.rounds);
                     prop_assert_eq!(leases(&world), before);
                     continue;
                 }
                 Outcome::Agreed(agreement) => agreement,
             };
             prop_assert!(agreement.fraction > 0.0 && agreement.fraction <= 1.0);
-            prop_assert!(agreement.rounds <= deed.rounds);
+            prop_assert!(agreement.rounds <= step.rounds);
             prop_assert_eq!(agreement.reduced, agreement.fraction < 1.0);
-            prop_assert!(!agreement.reduced || (deed.smaller && !agreement.reasons.is_empty()));
+            prop_assert!(!agreement.reduced || (step.smaller && !agreement.reasons.is_empty()));
             for (service, agreed) in &agreement.services {
                 if *service != requester {
                     let held = world.agreed(requester.as_str(), service.as_str());
@@ -138,11 +139,8 @@ proptest! {
                 prop_assert_eq!(world.ledger.lease(id).unwrap().state, LeaseState::Confirmed);
             }
             // What was bought when the budget was larger is kept, but nothing is added to it.
-            let price = |all: &[Lease]| -> f64 {
-                all.iter().filter(|l| l.holder == requester).map(|l| l.price_per_hour).sum()
-            };
-            let most = deed.budget.unwrap_or(f64::INFINITY).max(price(&before));
-            prop_assert!(price(&leases(&world)) <= most + 1e-6);
+            let excess = excess(&before, &leases(&world), &requester, step.budget);
+            prop_assert!(excess.is_none(), "{}", excess.unwrap_or_default());
         }
         world.ledger.expire(at(world.now + 10_000));
         prop_assert_eq!(world.ledger.leases().count(), 0);

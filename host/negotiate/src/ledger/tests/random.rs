@@ -134,8 +134,7 @@ proptest! {
                 Op::Confirm { ids, end, end_at } => {
                     let commitment = Commitment {
                         confirm: ids.iter().map(|i| id(&format!("l{i}"))).collect(),
-                        end: end.iter().map(|i| id(&format!("l{i}"))).collect(),
-                        end_at: at(end_at),
+                        end: end.iter().map(|i| (id(&format!("l{i}")), at(end_at))).collect(),
                     };
                     let prepared = ledger.prepare(&commitment, at(now));
                     let done = ledger.confirm(&commitment, at(now));
@@ -147,8 +146,7 @@ proptest! {
                 Op::Begin { ids, end, end_at } => {
                     let commitment = Commitment {
                         confirm: ids.iter().map(|i| id(&format!("l{i}"))).collect(),
-                        end: end.iter().map(|i| id(&format!("l{i}"))).collect(),
-                        end_at: at(end_at),
+                        end: end.iter().map(|i| (id(&format!("l{i}")), at(end_at))).collect(),
                     };
                     begun.extend(ledger.begin(&commitment, at(now)));
                 }

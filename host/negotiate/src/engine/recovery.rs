@@ -1,0 +1,50 @@
+//! What becomes of the sessions that were open when the host stopped.
+
+use std::sync::Arc;
+
+use super::{
+    Effect, Ending, Engine, Id, Persist, SessionRecord, Setting,
+    running::{Running, Turn},
+};
+use crate::{Outcome, Reason, Transcript};
+
+impl Engine {
+    /// After a restart, on a ledger restored from the leases on disk: ends every session that was open.
+    /// What was agreed is agreed, and told to everybody once more; all else has failed, and what parties
+    /// hold for it runs out by itself.
+    pub fn recover(
+        &mut self,
+        records: impl IntoIterator<Item = SessionRecord>,
+        setting: &mut Setting<'_>,
+    ) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for record in records {
+            let id = record.session.clone();
+            if let Some(agreed) = record.agreed.clone() {
+                let retry = self.options.retry;
+                let mut turn = Turn { setting, retry, effects: &mut effects };
+                let running = Running::resume(record, &agreed, &mut turn);
+                self.sessions.insert(Id::from(&id), Arc::new(running));
+                effects.extend(self.with(&id, setting, |_, _| {}));
+                continue;
+            }
+            let text = "the host stopped in the middle of it: negotiate again".to_owned();
+            let reasons = vec![Reason { participant: record.requester, text }];
+            let outcome = Outcome::Failed { reasons, rounds: 0 };
+            effects.push(Effect::Persist(Persist {
+                session: id.clone(),
+                record: None,
+                leases: Vec::new(),
+                awaited: false,
+            }));
+            self.remember(Id::from(&id));
+            effects.push(Effect::Finished(Ending {
+                session: id,
+                outcome,
+                changes: Vec::new(),
+                transcript: Transcript::default(),
+            }));
+        }
+        effects
+    }
+}
