@@ -7,13 +7,13 @@ use crate::server::{Server, agent, eventually};
 /// A service whose replicas carry 100 requests per second and take half a core.
 fn service(max: u32) -> Value {
     json!({
-        "replica": {"uses": {"cpu_cores": 0.5}, "serves": {"requests_per_second": 100}},
+        "replica": {"requests": {"cpu_cores": 0.5}, "capacity": {"requests_per_second": 100}},
         "replicas": {"min": 1, "max": max},
     })
 }
 
 fn provider(count: u32) -> Value {
-    json!({"units": [{"id": "m", "count": count, "has": {"cpu_cores": 2}, "cost_per_hour": 0.1}]})
+    json!({"units": [{"id": "m", "count": count, "resources": {"cpu_cores": 2}, "cost_per_hour": 0.1}]})
 }
 
 /// A front that calls a back twice for every request.
@@ -97,7 +97,7 @@ fn a_request_is_negotiated_through_the_graph_and_no_more_is_promised_than_there_
     assert_eq!(services["back"]["replicas"], 8, "twice the load: {services}");
     let id = approved["negotiation"].as_str().unwrap();
     let record = server.get(&format!("/v1/negotiations/{id}")).is(200);
-    assert_eq!(record["outcome"], "won");
+    assert_eq!(record["outcome"], "approved");
     assert!(record["transcript"]["messages"].as_array().unwrap().len() > 3);
 
     // Ten machines of two cores carry forty replicas of both together: a third of them fronts.
@@ -192,28 +192,31 @@ fn forecasts_add_up(server: &Server) {
             Err(all)
         }
     });
-    let pool = &all["pool"][0];
-    assert_eq!((&pool["resource"], &pool["services"]), (&json!("requests_per_second"), &json!(2)));
+    let total = &all["totals"][0];
+    assert_eq!(
+        (&total["resource"], &total["services"]),
+        (&json!("requests_per_second"), &json!(2))
+    );
     assert_eq!(all["missing"], json!([]));
     let numbers = |value: &Value| -> Vec<f64> {
         value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
     };
-    let whole = numbers(&pool["mean"]);
+    let whole = numbers(&total["mean"]);
     let parts: Vec<Vec<f64>> = [0, 1].map(|i| numbers(&all["items"][i]["mean"])).to_vec();
     assert_eq!(whole.len(), 15);
     for (step, sum) in whole.iter().enumerate() {
         assert!((sum - parts[0][step] - parts[1][step]).abs() < 1e-9, "{all}");
         for item in [0, 1] {
             let upper = |forecast: &Value| numbers(&forecast["intervals"][1]["upper"])[step];
-            assert!(upper(pool) >= upper(&all["items"][item]) && upper(pool) >= *sum, "{all}");
+            assert!(upper(total) >= upper(&all["items"][item]) && upper(total) >= *sum, "{all}");
         }
     }
-    let horizons = pool["horizons"].as_array().unwrap();
+    let horizons = total["horizons"].as_array().unwrap();
     let named: Vec<&Value> = horizons.iter().map(|summary| &summary["horizon"]).collect();
     assert_eq!(named, ["1m", "5m", "15m"], "nine hours are not forecast");
     for pair in horizons.windows(2) {
         let of = |i: usize, name: &str| pair[i]["intervals"][0][name].as_f64().unwrap();
-        assert!(of(1, "lower") <= of(0, "lower") && of(0, "upper") <= of(1, "upper"), "{pool}");
+        assert!(of(1, "lower") <= of(0, "lower") && of(0, "upper") <= of(1, "upper"), "{total}");
         assert!(pair[0]["peak"].as_f64() <= pair[1]["peak"].as_f64());
     }
     let front = server.get("/v1/forecasts/front?horizons=5m").is(200);

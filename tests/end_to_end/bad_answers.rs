@@ -16,7 +16,7 @@ use crate::{
 };
 
 fn describe(server: &Server, cart: &Party) {
-    let replica = json!({"serves": {"requests_per_second": 10}});
+    let replica = json!({"capacity": {"requests_per_second": 10}});
     server.put("/v1/services/web", &json!({"replica": replica})).is(201);
     server
         .put("/v1/services/cart", &json!({"replica": replica, "endpoint": cart.endpoint}))
@@ -110,10 +110,10 @@ fn whoever_answers_nothing_but_nonsense_is_told_why_it_was_refused() {
         });
         Some(json!({"type": "propose", "data": {"bids": [bid]}}))
     });
-    let units = json!([{"id": "m", "count": 4, "has": {"cpu_cores": 4}, "cost_per_hour": 1}]);
+    let units = json!([{"id": "m", "count": 4, "resources": {"cpu_cores": 4}, "cost_per_hour": 1}]);
     let provider = json!({"location": "here", "units": units, "endpoint": bids.endpoint});
     server.put("/v1/providers/far", &provider).is(201);
-    let replica = json!({"uses": {"cpu_cores": 1}, "serves": {"requests_per_second": 10}});
+    let replica = json!({"requests": {"cpu_cores": 1}, "capacity": {"requests_per_second": 10}});
     server.put("/v1/services/job", &json!({"replica": replica})).is(201);
     let request = json!({"service": "job", "replicas": 2, "deadline": "2s"});
     let verdict = server.post("/v1/scaling-requests", &request).is(200);

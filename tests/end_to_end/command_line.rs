@@ -84,7 +84,8 @@ fn events_of_a_file_are_expected() {
         writeln!(text, "{},{value}", 1_700_000_000 / 3600 * 3600 + hour * 3600).unwrap();
     }
     std::fs::write(&load, text).unwrap();
-    let mut text = "kind: event\nname: sale\nevent: campaign\nservices: [web]\ntimes:\n".to_owned();
+    let mut text =
+        "kind: calendar_event\nname: sale\nevent: campaign\nservices: [web]\ntimes:\n".to_owned();
     for hour in [50, 119, 160, 230, 301, 352, 402] {
         let start = (1_700_000_000 / 3600 * 3600 + hour * 3600) * 1000_u64;
         writeln!(text, "  - {{start: {start}, duration: 6h}}").unwrap();
@@ -120,7 +121,7 @@ fn bad_input_is_told_where_it_is_bad() {
     forecast(&empty, "empty");
     forecast(&file("words.csv", "time,web\n60,1\n120,many\n"), "line 3");
     forecast(Path::new("/no/such/file.csv"), "/no/such/file.csv");
-    let yaml = file("bad.yaml", "kind: service\nname: web\nreplica: {serves: {x: 1}}\n");
+    let yaml = file("bad.yaml", "kind: service\nname: web\nreplica: {capacity: {x: 1}}\n");
     fails(&["apply", "-f", path(&yaml), "--url", "http://127.0.0.1:1"], "bad.yaml");
     let load = file("load.csv", "time,web\n120,1\n60,2\n");
     fails(&["backtest", "--load", path(&load)], "line 3");
@@ -262,7 +263,8 @@ fn a_service_is_scaled_and_that_is_given_up_from_the_shell() {
     succeeds(&["apply", "-f", shop, "--url", url]);
     let trial = succeeds(&["scale", "web", "--replicas", "9", "--dry-run", "--url", url]);
     assert!(trial.starts_with("approved: web would get 9 replicas (now 2)"), "{trial}");
-    let all = &["scale", "web", "--load", "requests_per_second=1e6", "--lease", "2h", "--url", url];
+    let all =
+        &["scale", "web", "--load", "requests_per_second=1e6", "--duration", "2h", "--url", url];
     let reduced = succeeds(all);
     assert!(
         reduced.starts_with("reduced: web gets ") && reduced.contains("\n  cart: "),
@@ -274,8 +276,8 @@ fn a_service_is_scaled_and_that_is_given_up_from_the_shell() {
     let soon: Value = serde_json::from_str(&soon).unwrap();
     assert_eq!(soon["verdict"], "approved", "{soon}");
     let request = soon["negotiation"].as_str().unwrap();
-    let given_up = succeeds(&["give-up", request, "--url", url]);
-    assert_eq!(given_up, format!("{request} is given up\n"));
-    fails(&["give-up", "nothing", "--url", url], "there is no scaling request nothing");
+    let given_up = succeeds(&["cancel", request, "--url", url]);
+    assert_eq!(given_up, format!("{request} is cancelled\n"));
+    fails(&["cancel", "nothing", "--url", url], "there is no scaling request nothing");
     fails(&["scale", "nobody", "--replicas", "1", "--url", url], "nobody");
 }

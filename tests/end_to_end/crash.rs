@@ -38,7 +38,7 @@ pub fn shuffle(seed: u64) -> u64 {
 
 fn service(max: u64) -> Value {
     json!({
-        "replica": {"uses": {"cpu_cores": 1}, "serves": {"requests_per_second": 10}},
+        "replica": {"requests": {"cpu_cores": 1}, "capacity": {"requests_per_second": 10}},
         "replicas": {"min": 0, "max": max},
     })
 }
@@ -99,7 +99,7 @@ fn nothing_acknowledged_is_lost_in_fifty_kills() {
     let acknowledged = Mutex::new(Acknowledged::default());
     let step = AtomicU64::new(0);
     let machines = 4;
-    let rack = json!({"units": [{"id": "m", "count": machines, "has": {"cpu_cores": 8}, "cost_per_hour": 1}]});
+    let rack = json!({"units": [{"id": "m", "count": machines, "resources": {"cpu_cores": 8}, "cost_per_hour": 1}]});
     for kill in 0..KILLS {
         let server = Server::start(&data);
         verify(&server, &acknowledged.lock().unwrap(), f64::from(machines) * 8.0);

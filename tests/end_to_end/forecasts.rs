@@ -29,7 +29,7 @@ fn a_campaign_ahead_is_expected_as_those_before_were() {
     let policy =
         json!({"forecast": {"plugin": "decomposition", "history": "12h", "horizon": "1h"}});
     server.put("/v1/policies/default", &policy).is(200);
-    let service = json!({"replica": {"serves": {"requests_per_second": 1000}}});
+    let service = json!({"replica": {"capacity": {"requests_per_second": 1000}}});
     server.put("/v1/services/called", &service).is(201);
     server.put("/v1/services/other", &service).is(201);
 

@@ -41,7 +41,7 @@ fn fill(ballast: &Path) {
 }
 
 fn put(server: &Server, name: &str) -> crate::server::Answer {
-    let service = json!({"replica": {"serves": {"requests_per_second": 10}}});
+    let service = json!({"replica": {"capacity": {"requests_per_second": 10}}});
     server.put(&format!("/v1/services/{name}"), &service)
 }
 

@@ -11,7 +11,7 @@ use crate::{
 
 /// `web` depends on `cart`, which answers for itself.
 fn describe(server: &Server, cart: &Party) {
-    let replica = json!({"serves": {"requests_per_second": 10}});
+    let replica = json!({"capacity": {"requests_per_second": 10}});
     server.put("/v1/services/web", &json!({"replica": replica})).is(201);
     let cart = json!({"replica": replica, "replicas": {"max": 50}, "endpoint": cart.endpoint});
     server.put("/v1/services/cart", &cart).is(201);
@@ -47,7 +47,7 @@ fn a_service_elsewhere_is_asked_and_told() {
     assert!(leases["items"].as_array().unwrap().iter().any(of_cart), "{leases}");
     let id = verdict["negotiation"].as_str().unwrap();
     let record = server.get(&format!("/v1/negotiations/{id}")).is(200);
-    assert_eq!(record["outcome"], "won", "{record}");
+    assert_eq!(record["outcome"], "approved", "{record}");
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn a_party_that_is_not_there_delays_but_does_not_stall() {
     assert!(verdict["reasons"].to_string().contains("cart"), "{verdict}");
     assert!(began.elapsed() < Duration::from_secs(30));
     server
-        .put("/v1/services/other", &json!({"replica": {"serves": {"requests_per_second": 1}}}))
+        .put("/v1/services/other", &json!({"replica": {"capacity": {"requests_per_second": 1}}}))
         .is(201);
 }
 
@@ -157,7 +157,7 @@ fn a_party_that_is_not_there_delays_but_does_not_stall() {
 fn an_endpoint_is_an_http_address() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&folder.path().join("data"));
-    let replica = json!({"serves": {"requests_per_second": 10}});
+    let replica = json!({"capacity": {"requests_per_second": 10}});
     let service = json!({"replica": replica, "endpoint": "ftp://somewhere"});
     server.put("/v1/services/web", &service).is_problem(400, "http://");
 }
@@ -167,12 +167,12 @@ fn what_is_taken_back_is_replaced_before_the_notice_runs_out() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let server = Server::start(&data);
-    let rack = |cost: f64| json!({"units": [{"id": "m", "count": 4, "has": {"cpu_cores": 4}, "cost_per_hour": cost, "interruption_notice": "10m"}]});
+    let rack = |cost: f64| json!({"units": [{"id": "m", "count": 4, "resources": {"cpu_cores": 4}, "cost_per_hour": cost, "interruption_notice": "10m"}]});
     server.put("/v1/providers/spot", &rack(0.1)).is(201);
     server.put("/v1/providers/firm", &rack(0.4)).is(201);
-    let replica = json!({"uses": {"cpu_cores": 1}, "serves": {"requests_per_second": 10}});
+    let replica = json!({"requests": {"cpu_cores": 1}, "capacity": {"requests_per_second": 10}});
     server.put("/v1/services/web", &json!({"replica": replica})).is(201);
-    let asked = json!({"service": "web", "replicas": 8, "lease": "2h"});
+    let asked = json!({"service": "web", "replicas": 8, "duration": "2h"});
     assert_eq!(server.post("/v1/scaling-requests", &asked).is(200)["verdict"], "approved");
     let cores = |server: &Server, provider: &str| {
         let leases = server.get("/v1/leases").is(200);
@@ -197,7 +197,7 @@ fn what_is_taken_back_is_replaced_before_the_notice_runs_out() {
     server.kill();
     // What was announced is remembered.
     let server = Server::start(&data);
-    let more = json!({"service": "web", "replicas": 24, "lease": "2h"});
+    let more = json!({"service": "web", "replicas": 24, "duration": "2h"});
     let verdict = server.post("/v1/scaling-requests", &more).is(200);
     assert_eq!(verdict["verdict"], "reduced", "{verdict}");
 }
@@ -206,7 +206,7 @@ fn what_is_taken_back_is_replaced_before_the_notice_runs_out() {
 fn a_service_that_concedes_is_asked_until_it_carries_all() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&folder.path().join("data"));
-    let replica = json!({"serves": {"requests_per_second": 10}});
+    let replica = json!({"capacity": {"requests_per_second": 10}});
     server.put("/v1/services/web", &json!({"replica": replica})).is(201);
     server.put("/v1/services/cart", &json!({"replica": replica, "replicas": {"max": 10}})).is(201);
     let edge = json!({"ratios": {"requests_per_second": 2}});

@@ -53,17 +53,17 @@ fn describe(server: &Server, cart: &Party) {
         let answer = server.put(path, &document);
         assert!(answer.status < 300, "{answer:?}");
     };
-    let rack =
-        json!({"units": [{"id": "m", "count": 3, "has": {"cpu_cores": 8}, "cost_per_hour": 1}]});
+    let rack = json!({"units": [{"id": "m", "count": 3, "resources": {"cpu_cores": 8}, "cost_per_hour": 1}]});
     put("/v1/providers/rack", rack);
-    let replica = json!({"serves": {"requests_per_second": 10}});
+    let replica = json!({"capacity": {"requests_per_second": 10}});
     let bounds = json!({"min": 0, "max": 10});
     put(
         "/v1/services/cart",
         json!({"replica": replica, "replicas": bounds, "endpoint": cart.endpoint}),
     );
     for n in 0..REQUESTERS {
-        let replica = json!({"uses": {"cpu_cores": 1}, "serves": {"requests_per_second": 10}});
+        let replica =
+            json!({"requests": {"cpu_cores": 1}, "capacity": {"requests_per_second": 10}});
         put(
             &format!("/v1/services/w{n}"),
             json!({"replica": replica, "replicas": {"min": 0, "max": 20}}),

@@ -63,7 +63,7 @@ fn a_loaded_plugin_forecasts_as_soon_as_a_policy_names_it() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&folder.path().join("data"));
     server.put_bytes("/v1/plugins/mine", EXAMPLE.bytes).is(201);
-    let service = json!({"replica": {"serves": {"requests_per_second": 10}}});
+    let service = json!({"replica": {"capacity": {"requests_per_second": 10}}});
     server.put("/v1/services/a", &service).is(201);
     server.put("/v1/policies/default", &json!({"forecast": {"plugin": "mine"}})).is(200);
     // A step has to be over before it is part of a history.
@@ -86,7 +86,7 @@ fn a_plugin_that_fails_later_loses_its_turn_and_not_the_host() {
     let server = Server::start(&folder.path().join("data"));
     let treacherous = "/v1/plugins/mine?configuration=%7B%22later%22:%22trap%22%7D";
     server.put_bytes(treacherous, MISBEHAVING).is(201);
-    let service = json!({"replica": {"serves": {"requests_per_second": 10}}});
+    let service = json!({"replica": {"capacity": {"requests_per_second": 10}}});
     server.put("/v1/services/a", &service).is(201);
     server.put("/v1/policies/default", &json!({"forecast": {"plugin": "mine"}})).is(200);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
@@ -130,9 +130,10 @@ fn a_bidder_that_loops_leaves_its_negotiations_to_the_built_in_one() {
     let looping = "/v1/plugins/mine?configuration=%7B%22later%22:%22loop%22%7D";
     server.put_bytes(looping, MISBEHAVING).is(201);
     server.put("/v1/policies/default", &json!({"bidding": {"plugin": "mine"}})).is(200);
-    let units = json!([{"id": "m", "count": 50, "has": {"cpu_cores": 4}, "cost_per_hour": 1}]);
+    let units =
+        json!([{"id": "m", "count": 50, "resources": {"cpu_cores": 4}, "cost_per_hour": 1}]);
     server.put("/v1/providers/cloud", &json!({"units": units})).is(201);
-    let replica = json!({"uses": {"cpu_cores": 1}, "serves": {"requests_per_second": 10}});
+    let replica = json!({"requests": {"cpu_cores": 1}, "capacity": {"requests_per_second": 10}});
     for service in ["web", "cart"] {
         server.put(&format!("/v1/services/{service}"), &json!({"replica": replica})).is(201);
     }

@@ -17,10 +17,9 @@ fn ahead(millis: u64) -> u64 {
 }
 
 fn describe(server: &Server) {
-    let rack =
-        json!({"units": [{"id": "m", "count": 8, "has": {"cpu_cores": 4}, "cost_per_hour": 1}]});
+    let rack = json!({"units": [{"id": "m", "count": 8, "resources": {"cpu_cores": 4}, "cost_per_hour": 1}]});
     server.put("/v1/providers/rack", &rack).is(201);
-    let replica = json!({"uses": {"cpu_cores": 1}, "serves": {"requests_per_second": 10}});
+    let replica = json!({"requests": {"cpu_cores": 1}, "capacity": {"requests_per_second": 10}});
     let web = json!({"replica": replica, "replicas": {"min": 1, "max": 50}});
     server.put("/v1/services/web", &web).is(201);
 }
@@ -28,7 +27,7 @@ fn describe(server: &Server) {
 /// A service elsewhere, which answers for itself, and which `web` depends on.
 fn depend_on_cart(server: &Server) -> Party {
     let cart = Party::start(agreeable);
-    let replica = json!({"serves": {"requests_per_second": 10}});
+    let replica = json!({"capacity": {"requests_per_second": 10}});
     let elsewhere = json!({"replica": replica, "replicas": {"max": 50}, "endpoint": cart.endpoint});
     server.put("/v1/services/cart", &elsewhere).is(201);
     let edge = json!({"ratios": {"requests_per_second": 1}});
@@ -57,7 +56,7 @@ fn what_is_reserved_outlives_a_kill_and_has_its_time() {
     let (start, end) = (ahead(8_000), ahead(28_000));
     let windows = json!([
         {"start": start, "end": end, "replicas": 20},
-        {"start": ahead(3_600_000), "lease": "10m", "replicas": 90},
+        {"start": ahead(3_600_000), "duration": "10m", "replicas": 90},
     ]);
     let request = json!({"service": "web", "windows": windows});
     let begun = server.post_async("/v1/scaling-requests", &request).is(202);
@@ -101,8 +100,8 @@ fn a_party_elsewhere_hears_of_each_window_and_that_it_is_given_up() {
     let cart = depend_on_cart(&server);
     let hour = 3_600_000;
     let windows = json!([
-        {"start": ahead(hour), "lease": "10m", "replicas": 5},
-        {"start": ahead(2 * hour), "lease": "10m", "replicas": 6},
+        {"start": ahead(hour), "duration": "10m", "replicas": 5},
+        {"start": ahead(2 * hour), "duration": "10m", "replicas": 6},
     ]);
     let request = json!({"service": "web", "windows": windows, "deadline": "10s"});
     let verdict = server.post("/v1/scaling-requests", &request).is(200);
@@ -116,7 +115,7 @@ fn a_party_elsewhere_hears_of_each_window_and_that_it_is_given_up() {
     let held = |n: usize| promised().iter().filter(|lease| lease["negotiation"] == of(n)).count();
     assert_eq!((held(0), held(1)), (1, 1));
     let again =
-        json!({"service": "web", "replicas": 2, "start": ahead(hour + 60_000), "lease": "1m"});
+        json!({"service": "web", "replicas": 2, "start": ahead(hour + 60_000), "duration": "1m"});
     let first = of(0).as_str().unwrap().to_owned();
     server.post("/v1/scaling-requests", &again).is_problem(409, &first);
     assert_eq!(server.delete(&format!("/v1/scaling-requests/{first}")).status, 204);
@@ -136,12 +135,11 @@ fn what_a_provider_takes_back_is_had_elsewhere_with_parties_elsewhere_as_well() 
     let server = Server::start(&folder.path().join("data"));
     describe(&server);
     let _cart = depend_on_cart(&server);
-    let request = json!({"service": "web", "start": ahead(3_600_000), "lease": "10m",
+    let request = json!({"service": "web", "start": ahead(3_600_000), "duration": "10m",
                          "replicas": 20, "deadline": "10s"});
     let verdict = server.post("/v1/scaling-requests", &request).is(200);
     assert_eq!(verdict["verdict"], "approved", "{verdict}");
-    let hall =
-        json!({"units": [{"id": "m", "count": 8, "has": {"cpu_cores": 4}, "cost_per_hour": 2}]});
+    let hall = json!({"units": [{"id": "m", "count": 8, "resources": {"cpu_cores": 4}, "cost_per_hour": 2}]});
     server.put("/v1/providers/hall", &hall).is(201);
     let back = json!({"unit": "m", "count": 7});
     let ended = server.post("/v1/providers/rack/reclaims", &back).is(200);

@@ -22,7 +22,7 @@ fn who_can_be_done_without_and_is_silent_denies_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&folder.path().join("data"));
     let mute = Party::start(|_| None);
-    let replica = json!({"serves": {"requests_per_second": 10}});
+    let replica = json!({"capacity": {"requests_per_second": 10}});
     server.put("/v1/services/web", &json!({"replica": replica})).is(201);
     let silent = json!({"replica": replica, "endpoint": mute.endpoint});
     server.put("/v1/services/ads", &silent).is(201);
@@ -32,12 +32,12 @@ fn who_can_be_done_without_and_is_silent_denies_nothing() {
     server.put("/v1/dependencies/web/log", &edge("best_effort")).is(201);
     let verdict = ask(&server, "web", "4s");
     assert_eq!((&verdict["verdict"], &verdict["to"]), (&json!("approved"), &json!(4)), "{verdict}");
-    assert_eq!(verdict["agreement"]["degraded"][0]["to"], "ads", "{verdict}");
+    assert_eq!(verdict["agreement"]["without_optional"][0]["to"], "ads", "{verdict}");
 
-    let units = json!([{"id": "m", "count": 4, "has": {"cpu_cores": 4}, "cost_per_hour": 1}]);
+    let units = json!([{"id": "m", "count": 4, "resources": {"cpu_cores": 4}, "cost_per_hour": 1}]);
     server.put("/v1/providers/good", &json!({"units": units})).is(201);
     server.put("/v1/providers/mute", &json!({"units": units, "endpoint": NOBODY})).is(201);
-    let replica = json!({"uses": {"cpu_cores": 1}, "serves": {"requests_per_second": 10}});
+    let replica = json!({"requests": {"cpu_cores": 1}, "capacity": {"requests_per_second": 10}});
     server.put("/v1/services/job", &json!({"replica": replica})).is(201);
     let verdict = ask(&server, "job", "4s");
     assert_eq!((&verdict["verdict"], &verdict["to"]), (&json!("approved"), &json!(4)), "{verdict}");
@@ -52,7 +52,7 @@ fn who_keeps_the_line_open_and_says_nothing_keeps_nobody_else_from_answering() {
         None
     });
     let cart = Party::start(agreeable);
-    let replica = json!({"serves": {"requests_per_second": 10}});
+    let replica = json!({"capacity": {"requests_per_second": 10}});
     server.put("/v1/services/web", &json!({"replica": replica})).is(201);
     let ratios = json!({"requests_per_second": 1});
     for n in 0..4 {
@@ -75,7 +75,7 @@ fn who_cannot_be_done_without_may_take_its_time() {
     let cart = Party::start(|message| {
         (message["type"] != "call_for_proposals").then(|| courteous(message["type"].as_str()?))?
     });
-    let replica = json!({"serves": {"requests_per_second": 10}});
+    let replica = json!({"capacity": {"requests_per_second": 10}});
     server.put("/v1/services/web", &json!({"replica": replica})).is(201);
     let elsewhere = json!({"replica": replica, "endpoint": cart.endpoint});
     server.put("/v1/services/cart", &elsewhere).is(201);
@@ -105,7 +105,7 @@ fn a_request_that_was_taken_is_not_forgotten() {
     let data = folder.path().join("data");
     let mute = Party::start(|_| None);
     let mut server = Server::start(&data);
-    let replica = json!({"serves": {"requests_per_second": 10}});
+    let replica = json!({"capacity": {"requests_per_second": 10}});
     server.put("/v1/services/web", &json!({"replica": replica})).is(201);
     let elsewhere = json!({"replica": replica, "endpoint": mute.endpoint});
     server.put("/v1/services/cart", &elsewhere).is(201);

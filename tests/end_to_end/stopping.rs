@@ -15,7 +15,7 @@ use crate::{
 const EVENTS: &str = "GET /v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
 fn service() -> Value {
-    json!({"replica": {"serves": {"requests_per_second": 100}}})
+    json!({"replica": {"capacity": {"requests_per_second": 100}}})
 }
 
 /// A service whose requests wait for a party that says nothing.

@@ -49,7 +49,7 @@ async fn list(State(api): State<Api>) -> Json<Policies> {
     params(("name" = Name, Path, description = "The policy", example = "careful")),
     request_body(content = ScalingPolicy, example = json!({
         "forecast": {"step": "1m", "horizon": "30m", "levels": [0.8, 0.95]},
-        "scaling": {"level": 0.95, "target_utilization": 0.7, "stabilization": "5m"}
+        "scaling": {"quantile": 0.975, "target_utilization": 0.7, "stabilization": "5m"}
     })),
     responses(
         (status = 201, description = "It is new", body = ScalingPolicy),

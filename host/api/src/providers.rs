@@ -65,7 +65,7 @@ async fn list(State(api): State<Api>) -> Answer<SharedJson> {
         "units": [{
             "id": "standard-4",
             "count": 20,
-            "has": {"cpu_cores": 4, "memory_bytes": "16Gi"},
+            "resources": {"cpu_cores": 4, "memory_bytes": "16Gi"},
             "cost_per_hour": 0.19,
             "interruption_rate": 0.01,
             "interruption_notice": "2m"

@@ -37,9 +37,9 @@ struct Stored {
     request_body(content = SampleBatch, example = json!({
         "samples": [
             {"service": "checkout", "time": "2026-01-31T12:00:00Z", "value": 312.5},
-            {"service": "checkout", "metric": "memory_bytes", "subject": "checkout-7", "value": 4.2e8}
+            {"service": "checkout", "metric": "memory_bytes", "instance": "checkout-7", "value": 4.2e8}
         ],
-        "failures": [{"service": "checkout", "subject": "checkout-3", "time": "2026-01-31T11:58:30Z"}]
+        "failures": [{"service": "checkout", "instance": "checkout-3", "time": "2026-01-31T11:58:30Z"}]
     })),
     responses((status = 202, description = "They are taken", body = Stored), SendProblems)
 )]

@@ -45,10 +45,10 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
     request_body(
         content = ScalingRequest,
         examples(
-            ("now" = (value = json!({"service": "checkout", "replicas": 12, "lease": "30m", "dry_run": true}))),
-            ("later" = (value = json!({"service": "checkout", "replicas": 80, "start": "2026-11-27T18:00:00Z", "lease": "2h"}))),
+            ("now" = (value = json!({"service": "checkout", "replicas": 12, "duration": "30m", "dry_run": true}))),
+            ("later" = (value = json!({"service": "checkout", "replicas": 80, "start": "2026-11-27T18:00:00Z", "duration": "2h"}))),
             ("windows" = (value = json!({"service": "checkout", "windows": [
-                {"start": "2026-11-27T18:00:00Z", "lease": "2h", "replicas": 80},
+                {"start": "2026-11-27T18:00:00Z", "duration": "2h", "replicas": 80},
                 {"start": "2026-11-28T09:00:00Z", "end": "2026-11-28T12:00:00Z", "load": {"requests_per_second": 900}}
             ]}))),
         )
@@ -112,18 +112,18 @@ async fn get(State(api): State<Api>, Path(id): Path<String>) -> Answer<axum::Jso
     api.read(move |host| Ok(host.progress(&id)?)).await.map(axum::Json)
 }
 
-/// Give up a scaling request
+/// Cancel a scaling request
 ///
 /// Its negotiations end, and what was agreed is given back as far as it is not over: leases for later at once,
-/// and what has begun is scaled to what is needed without it. The id of one window's negotiation gives up that
+/// and what has begun is scaled to what is needed without it. The id of one window's negotiation cancels that
 /// window alone. The second time changes nothing.
 #[utoipa::path(
     delete,
     path = "/v1/scaling-requests/{id}",
     tag = "negotiation",
-    operation_id = "give_up_scaling_request",
+    operation_id = "cancel_scaling_request",
     params(("id" = String, Path, description = "The request, or the negotiation of one of its windows")),
-    responses((status = 204, description = "It is given up"), ChangeProblems)
+    responses((status = 204, description = "It is cancelled"), ChangeProblems)
 )]
 async fn cancel(State(api): State<Api>, By(by): By, Path(id): Path<String>) -> Answer<StatusCode> {
     api.finish(|host| async move { host.cancel(by, &id).await }).await?;
@@ -142,7 +142,7 @@ async fn cancel(State(api): State<Api>, By(by): By, Path(id): Path<String>) -> A
     operation_id = "change_reservation",
     params(("id" = String, Path, description = "The request that reserves")),
     request_body(content = ScalingWindow, example = json!({
-        "start": "2026-11-27T17:00:00Z", "lease": "3h", "replicas": 60
+        "start": "2026-11-27T17:00:00Z", "duration": "3h", "replicas": 60
     })),
     responses((status = 200, description = "The verdict", body = ScalingVerdict), SendProblems)
 )]

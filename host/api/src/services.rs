@@ -70,8 +70,8 @@ async fn list(State(api): State<Api>) -> Answer<SharedJson> {
     params(("name" = Name, Path, description = "The service", example = "checkout")),
     request_body(content = Service, example = json!({
         "replica": {
-            "uses": {"cpu_cores": "500m", "memory_bytes": "512Mi"},
-            "serves": {"requests_per_second": 100},
+            "requests": {"cpu_cores": "500m", "memory_bytes": "512Mi"},
+            "capacity": {"requests_per_second": 100},
             "startup": "30s"
         },
         "replicas": {"min": 2, "max": 40},

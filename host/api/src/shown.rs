@@ -61,7 +61,7 @@ mod tests {
     fn an_endpoint_is_shown_without_its_secrets() {
         let written = json!({
             "name": "web",
-            "replica": {"serves": {"requests_per_second": 1.0}},
+            "replica": {"capacity": {"requests_per_second": 1.0}},
             "endpoint": "http://user:hunter2@a.example/x?token=s3cr3t",
         });
         let service: Service = serde_json::from_value(written).unwrap();
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn without_an_endpoint_it_is_the_document() {
-        let written = json!({"name": "web", "replica": {"serves": {"requests_per_second": 1.0}}});
+        let written = json!({"name": "web", "replica": {"capacity": {"requests_per_second": 1.0}}});
         let service: Service = serde_json::from_value(written).unwrap();
         let shown = serde_json::to_value(Shown::new(service.clone())).unwrap();
         assert_eq!(shown, serde_json::to_value(service).unwrap());

@@ -97,7 +97,7 @@ impl HpaSettings {
             return current.clamp(min, max);
         }
         let pods = Pods { sampled, missing: ready - sampled, unready: starting };
-        let request = seen.service().replica.serves.get(seen.service().load_resource());
+        let request = seen.service().replica.capacity.get(seen.service().load_resource());
         let (utilization, tolerance) = (self.target_utilization, self.tolerance);
         let target = Target { request, utilization, tolerance };
         match target.replicas(current, pods, seen.load_over(self.sync)) {

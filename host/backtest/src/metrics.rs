@@ -67,9 +67,9 @@ impl Meter {
         self.known += seconds;
         self.requests += load * seconds;
         let (demand, supply) = (of.demand(load), f64::from(status.ready));
-        let capacity = supply * of.serves;
+        let capacity = supply * of.capacity;
         // One part in 10⁹ is rounding, as in the demand.
-        if load > capacity + of.serves * 1e-9 {
+        if load > capacity + of.capacity * 1e-9 {
             self.over_time += seconds;
             self.over_requests += (load - capacity) * seconds;
         }

@@ -20,7 +20,7 @@ pub struct Workload {
 pub(crate) struct ServiceLoad {
     pub(crate) service: Service,
     /// What one replica carries, in the unit of the load; above 0.
-    pub(crate) serves: f64,
+    pub(crate) capacity: f64,
     /// A value for each step; NaN where it is not known, never negative.
     pub(crate) values: Vec<f64>,
 }
@@ -88,9 +88,9 @@ impl Workload {
                 columns: listed(trace),
             })?;
             check(trace, column)?;
-            let serves = service.replica.serves.get(service.load_resource());
+            let capacity = service.replica.capacity.get(service.load_resource());
             let (service, values) = (service.clone(), column.values.clone());
-            loads.insert(name.clone(), ServiceLoad { service, serves, values });
+            loads.insert(name.clone(), ServiceLoad { service, capacity, values });
         }
         if let Some(name) = columns.keys().next() {
             return Err(WorkloadError::NoService((*name).clone()));
@@ -143,7 +143,7 @@ impl ServiceLoad {
     pub(crate) fn demand(&self, load: f64) -> f64 {
         let least = f64::from(self.service.replicas.min.max(1));
         // A hair below the ceiling, as a service counts its replicas.
-        (load / self.serves - 1e-9).ceil().max(least)
+        (load / self.capacity - 1e-9).ceil().max(least)
     }
 }
 
@@ -158,9 +158,10 @@ pub fn default_services(trace: &Trace) -> Result<Vec<Service>, WorkloadError> {
     let service = |column: &Column| {
         check(trace, column)?;
         let name = column.service.clone();
-        let serves = Quantities::of(Resource::RequestsPerSecond, tenth_of_peak(&column.values))
+        let capacity = Quantities::of(Resource::RequestsPerSecond, tenth_of_peak(&column.values))
             .map_err(|source| WorkloadError::Range { service: name.clone(), source })?;
-        let replica = Replica { uses: Quantities::new(), serves, startup: Span::from_secs(60) };
+        let replica =
+            Replica { requests: Quantities::new(), capacity, startup: Span::from_secs(60) };
         Ok(Service {
             name,
             replica,
@@ -221,9 +222,9 @@ mod tests {
         let trace = trace(&format!("time,web,idle,rare\n{rows}"));
         let services = default_services(&trace).unwrap();
         let workload = Workload::new(&services, &trace).unwrap();
-        let serves: Vec<_> =
-            workload.loads().iter().map(|l| (l.service.name.as_str(), l.serves)).collect();
-        assert_eq!(serves, [("idle", 1.0), ("rare", 0.1), ("web", 98.9)]);
+        let capacity: Vec<_> =
+            workload.loads().iter().map(|l| (l.service.name.as_str(), l.capacity)).collect();
+        assert_eq!(capacity, [("idle", 1.0), ("rare", 0.1), ("web", 98.9)]);
         let web = &workload.loads()[2];
         assert_eq!([0.0, 989.0, 999.0].map(|load| web.demand(load)), [1.0, 10.0, 11.0]);
     }

@@ -225,7 +225,7 @@ impl Step<'_> {
         let policy = self.state.catalog.policy_of(&service);
         let wanted = Wanted::new(String::new(), window, &service, self.now)?;
         if !wanted.is_definite() {
-            return refuse("the new window has no end: give `end` or `lease`");
+            return refuse("the new window has no end: give `end` or `duration`");
         }
         let mut taken = self.reserved(&service.name);
         taken.retain(|(by, _, _)| by != id);

@@ -75,7 +75,7 @@ impl Step<'_> {
         {
             state.lost = false;
         }
-        let borrowed = agreement.borrowed.iter().filter_map(|id| self.state.ledger.lease(id));
+        let borrowed = agreement.preempted.iter().filter_map(|id| self.state.ledger.lease(id));
         let lost: Vec<Lease> = borrowed.cloned().collect();
         self.note_lost(&lost);
     }
@@ -314,7 +314,7 @@ impl Step<'_> {
         self.effects.push(Effect::Actuate(Action {
             service: service.clone(),
             replicas: state.replicas,
-            resources: service.replica.uses.clone(),
+            resources: service.replica.requests.clone(),
             sequence: state.sequence,
         }));
     }

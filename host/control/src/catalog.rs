@@ -6,7 +6,7 @@ use haggle_model::{
     CalendarEvent, Dependency, DependencyDocument, DependencyGraph, Name, Owner, Provider,
     ScalingPolicy, Service, Span,
 };
-use haggle_negotiate::{Standing, World};
+use haggle_negotiate::{Snapshot, World};
 use imbl::OrdMap;
 use petgraph::Direction;
 use serde::{Deserialize, Serialize};
@@ -180,11 +180,11 @@ impl World for View<'_> {
         &self.catalog.graph
     }
 
-    fn standing(&self, service: &Name) -> Option<Standing> {
+    fn snapshot(&self, service: &Name) -> Option<Snapshot> {
         let service = self.catalog.services.get(service)?;
         let state = self.services.get(&service.name)?;
         let policy = self.catalog.policy_of(service);
-        Some(Standing {
+        Some(Snapshot {
             service: service.as_ref().clone(),
             tier: state.tier,
             // What it was granted since it planned last is part of it.

@@ -200,7 +200,7 @@ impl Step<'_> {
         let provider = Arc::new(provider);
         for unit in old.iter().flat_map(|old| &old.units) {
             let same = provider.unit(unit.id.as_str());
-            if same.is_none_or(|new| new.count != unit.count || new.has != unit.has) {
+            if same.is_none_or(|new| new.count != unit.count || new.resources != unit.resources) {
                 let key = (name.clone(), unit.id.clone());
                 if self.state.reclaims.remove(&key).is_some() {
                     self.delete(Key::Reclaim(key.0, key.1));

@@ -8,7 +8,7 @@ impl Step<'_> {
     /// How many replicas of the service have a lease at present, of whatever size; none where nobody provides
     /// for them.
     pub(crate) fn leased(&self, service: &Service) -> Option<u32> {
-        if service.replica.uses.is_zero() || self.state.catalog.providers.is_empty() {
+        if service.replica.requests.is_zero() || self.state.catalog.providers.is_empty() {
             return None;
         }
         Some(self.placed(service).map(|lease| lease.replicas).fold(0, u32::saturating_add))

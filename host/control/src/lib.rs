@@ -60,9 +60,7 @@ pub use input::{
 };
 pub use plugins::PluginState;
 pub use reclaim::{Reclaim, Reclaimed};
-pub use record::{
-    Generation, Key, NegotiationRecord, Record, Standing as GenerationStanding, Write,
-};
+pub use record::{Generation, GenerationStatus, Key, NegotiationRecord, Record, Write};
 pub use request::Request;
 pub use reserve::Reservation;
 pub use restore::Restored;

@@ -10,7 +10,7 @@ use crate::{
     documents::{BIDDING, FAILURE_PREDICTION, FORECASTING, TIERING},
     effect::Put,
     input::PluginChange,
-    record::{Generation, Key, Record, Standing},
+    record::{Generation, GenerationStatus, Key, Record},
     step::Step,
 };
 
@@ -71,12 +71,12 @@ impl Step<'_> {
         }
         self.check_roles(&name, &new.roles.iter().cloned().collect())?;
         let mut state = PluginState {
-            current: Some(self.stand(new, Standing::Active)),
-            previous: old.current.as_ref().map(|old| self.stand(old, Standing::Previous)),
+            current: Some(self.stand(new, GenerationStatus::Active)),
+            previous: old.current.as_ref().map(|old| self.stand(old, GenerationStatus::Previous)),
             retired: old.retired,
         };
         if let Some(retired) = &old.previous {
-            let retired = self.stand(retired, Standing::Retired);
+            let retired = self.stand(retired, GenerationStatus::Retired);
             state.retired.push(retired);
         }
         while state.retired.len() > RETIRED {
@@ -101,8 +101,9 @@ impl Step<'_> {
         let built_in_roles = || self.options.built_in.get(name).cloned().unwrap_or_default();
         let roles = old.previous.as_ref().map(|back| back.roles.iter().cloned().collect());
         self.check_roles(name, &roles.unwrap_or_else(built_in_roles))?;
-        let current = old.previous.as_ref().map(|back| self.stand(back, Standing::Active));
-        let previous = old.current.as_ref().map(|gone| self.stand(gone, Standing::Previous));
+        let current = old.previous.as_ref().map(|back| self.stand(back, GenerationStatus::Active));
+        let previous =
+            old.current.as_ref().map(|gone| self.stand(gone, GenerationStatus::Previous));
         let number = current.as_ref().map_or(BUILT_IN, |current| current.number);
         let state = PluginState { current, previous, retired: old.retired };
         let message = format!("plugin {name} is back at generation {number}");
@@ -126,7 +127,7 @@ impl Step<'_> {
         let mut all: Vec<Arc<Generation>> =
             old.retired.iter().chain(&old.previous).chain(&old.current).cloned().collect();
         all.sort_by_key(|generation| generation.number);
-        let newest = all.pop().map(|newest| self.stand(&newest, Standing::Retired));
+        let newest = all.pop().map(|newest| self.stand(&newest, GenerationStatus::Retired));
         for generation in all {
             self.delete(Key::Plugin(name.clone(), generation.number));
         }
@@ -137,8 +138,8 @@ impl Step<'_> {
         Ok(Answer::Done)
     }
 
-    fn stand(&mut self, generation: &Arc<Generation>, standing: Standing) -> Arc<Generation> {
-        let generation = Arc::new(Generation { standing, ..generation.as_ref().clone() });
+    fn stand(&mut self, generation: &Arc<Generation>, status: GenerationStatus) -> Arc<Generation> {
+        let generation = Arc::new(Generation { status, ..generation.as_ref().clone() });
         self.put(Record::Plugin(Arc::clone(&generation)));
         generation
     }

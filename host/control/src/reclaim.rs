@@ -216,5 +216,5 @@ impl Step<'_> {
 
 /// What so many fewer of a unit have together.
 fn less(unit: &ComputeUnit, gone: u32) -> Quantities {
-    unit.has.scaled(f64::from(unit.count.saturating_sub(gone)))
+    unit.resources.scaled(f64::from(unit.count.saturating_sub(gone)))
 }

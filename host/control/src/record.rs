@@ -127,13 +127,13 @@ pub struct Generation {
     #[serde(default)]
     pub granted: Vec<(String, String)>,
     /// Whether it decides.
-    pub standing: Standing,
+    pub status: GenerationStatus,
 }
 
 /// Whether a plugin generation decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Standing {
+pub enum GenerationStatus {
     /// It decides.
     Active,
     /// It decided before, and a rollback returns to it.

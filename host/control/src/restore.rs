@@ -9,7 +9,7 @@ use haggle_plan::Recent;
 use crate::{
     Control, Effect, Options, State,
     plugins::PluginState,
-    record::{Generation, Record, Standing},
+    record::{Generation, GenerationStatus, Record},
     request::{Request, Status},
     service::{ServiceState, StoredService},
     step::Step,
@@ -149,10 +149,10 @@ impl Step<'_> {
         for generation in generations {
             let state: &mut PluginState =
                 self.state.plugins.entry(generation.plugin.clone()).or_default();
-            match generation.standing {
-                Standing::Active => state.current = Some(generation),
-                Standing::Previous => state.previous = Some(generation),
-                Standing::Retired => state.retired.push(generation),
+            match generation.status {
+                GenerationStatus::Active => state.current = Some(generation),
+                GenerationStatus::Previous => state.previous = Some(generation),
+                GenerationStatus::Retired => state.retired.push(generation),
             }
         }
         let states: Vec<(Name, PluginState)> =

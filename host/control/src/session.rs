@@ -6,7 +6,7 @@ use haggle_model::{
     Bound, Name, Quantities, ScalingPolicy, ScalingReason, Service, Span, Timestamp, Window,
 };
 use haggle_negotiate::{Demand, DemandError, Ending, OpenError, Outcome, Purpose as Aim};
-use haggle_plan::Need;
+use haggle_plan::Target;
 use serde_json::json;
 
 use crate::{
@@ -85,9 +85,9 @@ const NUMBERS: u64 = 1024;
 /// So many negotiations may be open at once.
 pub(crate) const MOST_OPEN: usize = 10_000;
 
-impl From<Need> for Asked {
-    fn from(need: Need) -> Self {
-        let Need { replicas, reason, bound, explanation, .. } = need;
+impl From<Target> for Asked {
+    fn from(need: Target) -> Self {
+        let Target { replicas, reason, bound, explanation, .. } = need;
         Self { wanted: replicas, from: 0, reason, bound, explanation }
     }
 }
@@ -135,7 +135,7 @@ impl Ended {
                 agreement.services.len(),
                 agreement.rounds,
                 agreement.price_per_hour,
-                if agreement.degraded.is_empty() { "" } else { ", degraded" },
+                if agreement.without_optional.is_empty() { "" } else { ", degraded" },
             ),
             Outcome::Failed { rounds, .. } => {
                 format!("{requester} cannot carry {load} after {rounds} round(s){because}")

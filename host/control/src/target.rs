@@ -5,7 +5,7 @@ use haggle_model::{
     Window,
 };
 use haggle_negotiate::Purpose as Aim;
-use haggle_plan::{Need, Standing, need};
+use haggle_plan::{Snapshot, Target, target};
 
 use crate::{
     service::{Claim, Refusal},
@@ -19,7 +19,7 @@ const MEASURED_STEPS: u64 = 5;
 
 /// What is to be negotiated for a service now.
 pub(crate) struct Due {
-    pub(crate) target: Need,
+    pub(crate) target: Target,
     /// The load of it that others have not negotiated for already.
     pub(crate) own: Quantities,
     pub(crate) aim: Aim,
@@ -82,7 +82,7 @@ impl Step<'_> {
                 // It returns to what it had, or to what was needed lately without what is over.
                 let recent = state.recent.highest(now, policy.scaling.stabilization);
                 let before = |before: u32| before.max(recent.unwrap_or_default()).min(from);
-                let standing = Standing {
+                let snapshot = Snapshot {
                     service,
                     policy,
                     now,
@@ -96,7 +96,7 @@ impl Step<'_> {
                     promised_soon: &promised_soon,
                     requested: claimed.as_ref(),
                 };
-                let target = need(&standing, &mut state.recent);
+                let target = target(&snapshot, &mut state.recent);
                 // More replicas than the load needs are kept on purpose: they are part of what is asked for, and
                 // a dependent's negotiation must not take them away.
                 let load = if service.replicas_for(&target.load, utilization) < target.replicas {
@@ -115,7 +115,7 @@ impl Step<'_> {
                 let promised = ledger.committed(&Owner::Service(name.clone()), window, &[]);
                 let own = load.minus(&promised);
                 let resource = service.load_resource();
-                let slack = target.load.get(resource) * policy.negotiation.band;
+                let slack = target.load.get(resource) * policy.negotiation.tolerance;
                 let differs =
                     |load: &Quantities| (own.get(resource) - load.get(resource)).abs() > slack;
                 let due = match &state.agreed {

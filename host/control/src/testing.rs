@@ -20,7 +20,7 @@ pub(crate) fn name(name: &str) -> Name {
 pub(crate) fn service(name: &str) -> Service {
     let service = json!({
         "name": name,
-        "replica": {"uses": {"cpu_cores": 1}, "serves": {"requests_per_second": 10}},
+        "replica": {"requests": {"cpu_cores": 1}, "capacity": {"requests_per_second": 10}},
         "replicas": {"min": 1, "max": 50},
     });
     serde_json::from_value(service).unwrap()

@@ -88,9 +88,9 @@ impl Verdict {
     /// What a negotiation record calls it.
     pub(crate) const fn outcome(self) -> &'static str {
         match self {
-            Self::Approved => "won",
+            Self::Approved => "approved",
             Self::Reduced => "reduced",
-            Self::Denied => "failed",
+            Self::Denied => "denied",
         }
     }
 

@@ -30,7 +30,7 @@ pub struct ScalingRequest {
     pub start: Option<Timestamp>,
     /// How long it lasts; as long as the policy leases, and on while nothing else is known, if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lease: Option<Span>,
+    pub duration: Option<Span>,
     /// Several windows in place of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub windows: Option<Vec<ScalingWindow>>,
@@ -42,7 +42,7 @@ pub struct ScalingRequest {
     pub dry_run: bool,
 }
 
-/// One window of a scaling request: either `end` or `lease`, and either `replicas` or `load`.
+/// One window of a scaling request: either `end` or `duration`, and either `replicas` or `load`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScalingWindow {
@@ -54,7 +54,7 @@ pub struct ScalingWindow {
     pub end: Option<Timestamp>,
     /// How long it lasts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lease: Option<Span>,
+    pub duration: Option<Span>,
     /// How many replicas the service should have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<u32>,
@@ -75,7 +75,7 @@ pub enum ScalingError {
     },
     /// It asks for a load that the service does not serve.
     #[error(
-        "{place}`load` ({load}) names nothing that {service} serves ({serves}): ask for an amount above 0 of that"
+        "{place}`load` ({load}) names nothing that {service} has capacity for ({capacity}): ask for an amount above 0 of that"
     )]
     NotServed {
         /// Where.
@@ -85,7 +85,7 @@ pub enum ScalingError {
         /// What was asked for.
         load: Box<Quantities>,
         /// What one replica serves.
-        serves: Box<Quantities>,
+        capacity: Box<Quantities>,
     },
     /// It asks for windows, and for something beside them.
     #[error("the scaling request has `windows` and `{field}`: move `{field}` into the windows")]
@@ -97,7 +97,7 @@ pub enum ScalingError {
     #[error("`windows` has {0} entries: give 1 to {most}", most = MOST_WINDOWS)]
     Count(usize),
     /// A window whose end is unclear.
-    #[error("{place}give either `end` or `lease`")]
+    #[error("{place}give either `end` or `duration`")]
     End {
         /// Where.
         place: String,
@@ -162,17 +162,17 @@ impl ScalingRequest {
         if let Some(deadline) = self.deadline.filter(|d| d.is_zero() || *d > MOST_DEADLINE) {
             return Err(ScalingError::Deadline(deadline));
         }
-        let Self { replicas, load, start, lease, windows, .. } = self;
+        let Self { replicas, load, start, duration, windows, .. } = self;
         let Some(windows) = windows else {
-            let (start, lease, load) = (*start, *lease, load.clone());
-            let asks = ScalingWindow { start, end: None, lease, replicas: *replicas, load };
+            let (start, duration, load) = (*start, *duration, load.clone());
+            let asks = ScalingWindow { start, end: None, duration, replicas: *replicas, load };
             return Ok(vec![Wanted::new(String::new(), asks, service, now)?]);
         };
         let beside = [
             ("replicas", replicas.is_some()),
             ("load", load.is_some()),
             ("start", start.is_some()),
-            ("lease", lease.is_some()),
+            ("duration", duration.is_some()),
         ];
         if let Some((field, _)) = beside.into_iter().find(|(_, is_given)| *is_given) {
             return Err(ScalingError::Mixed { field });
@@ -183,7 +183,7 @@ impl ScalingRequest {
         let mut all = Vec::new();
         for (n, asks) in windows.iter().enumerate() {
             let place = format!("windows[{n}]: ");
-            if asks.end.is_some() == asks.lease.is_some() {
+            if asks.end.is_some() == asks.duration.is_some() {
                 return Err(ScalingError::End { place });
             }
             all.push(Wanted::new(place, asks.clone(), service, now)?);
@@ -208,13 +208,13 @@ impl Wanted {
 
     /// Whether it ends at a certain time.
     pub(crate) const fn is_definite(&self) -> bool {
-        self.asks.end.is_some() || self.asks.lease.is_some()
+        self.asks.end.is_some() || self.asks.duration.is_some()
     }
 
-    /// When it is wanted; without an end of its own, for so long.
-    pub(crate) fn window(&self, now: Timestamp, lease: Span) -> Window {
+    /// When it is wanted: for `otherwise`, where it says neither when it ends nor how long it lasts.
+    pub(crate) fn window(&self, now: Timestamp, otherwise: Span) -> Window {
         let start = self.asks.start.map_or(now, |start| start.max(now));
-        let end = self.asks.end.unwrap_or(start + self.asks.lease.unwrap_or(lease));
+        let end = self.asks.end.unwrap_or(start + self.asks.duration.unwrap_or(otherwise));
         Window { start, end }
     }
 
@@ -232,14 +232,14 @@ impl Wanted {
             return Err(ScalingError::Unclear { place: place() });
         }
         if let Some(load) = &self.asks.load {
-            let serves = &service.replica.serves;
+            let serves = &service.replica.capacity;
             let served = |(resource, amount)| amount > 0.0 && serves.get(resource) > 0.0;
             if !load.iter().any(served) {
                 return Err(ScalingError::NotServed {
                     place: place(),
                     service: service.name.clone(),
                     load: Box::new(load.clone()),
-                    serves: Box::new(serves.clone()),
+                    capacity: Box::new(serves.clone()),
                 });
             }
         }
@@ -299,35 +299,38 @@ mod tests {
         for (request, says) in [
             (json!({}), "`replicas` or `load`"),
             (json!({"replicas": 1, "load": {"requests_per_second": 1}}), "`replicas` or `load`"),
-            (json!({"load": {"gpu_count": 1}}), "names nothing that web serves"),
-            (json!({"load": {"requests_per_second": 0}}), "names nothing that web serves"),
+            (json!({"load": {"gpu_count": 1}}), "names nothing that web has capacity for"),
+            (
+                json!({"load": {"requests_per_second": 0}}),
+                "names nothing that web has capacity for",
+            ),
             (json!({"replicas": 1, "deadline": "2h"}), "`deadline` is 2h: it must lie between"),
             (json!({"replicas": 1, "deadline": 0}), "`deadline` is"),
             (json!({"replicas": 1, "start": 9_999}), "`start` is 1970-01-01T00:00:09.999Z"),
-            (json!({"replicas": 1, "lease": "0s"}), "must end later"),
-            (json!({"replicas": 1, "start": 20_000, "lease": 0}), "must end later"),
-            (json!({"replicas": 1, "start": 20_000, "lease": "367d"}), "must be over by 1971"),
+            (json!({"replicas": 1, "duration": "0s"}), "must end later"),
+            (json!({"replicas": 1, "start": 20_000, "duration": 0}), "must end later"),
+            (json!({"replicas": 1, "start": 20_000, "duration": "367d"}), "must be over by 1971"),
             (json!({"replicas": 1, "start": "2031-01-01T00:00:00Z"}), "must be over by 1971"),
             (json!({"replicas": 1, "windows": []}), "move `replicas`"),
-            (json!({"lease": "1m", "windows": []}), "move `lease`"),
+            (json!({"duration": "1m", "windows": []}), "move `duration`"),
             (windows(json!([])), "`windows` has 0 entries: give 1 to 100"),
             (windows(json!(many)), "101 entries"),
-            (windows(json!([{"replicas": 1}])), "windows[0]: give either `end` or `lease`"),
+            (windows(json!([{"replicas": 1}])), "windows[0]: give either `end` or `duration`"),
             (
-                windows(json!([{"replicas": 1, "lease": "1s", "end": 20_000}])),
+                windows(json!([{"replicas": 1, "duration": "1s", "end": 20_000}])),
                 "windows[0]: give either",
             ),
-            (windows(json!([{"lease": "1s"}])), "windows[0]: the scaling request is unclear"),
+            (windows(json!([{"duration": "1s"}])), "windows[0]: the scaling request is unclear"),
             (
                 windows(json!([
-                    {"lease": "1s", "replicas": 1},
-                    {"start": 20_000, "lease": "1s", "load": {"gpu_count": 3}},
+                    {"duration": "1s", "replicas": 1},
+                    {"start": 20_000, "duration": "1s", "load": {"gpu_count": 3}},
                 ])),
                 "windows[1]: `load` (",
             ),
             (
                 windows(
-                    json!([{"lease": "1s", "replicas": 1}, {"start": 5, "lease": "1s", "replicas": 1}]),
+                    json!([{"duration": "1s", "replicas": 1}, {"start": 5, "duration": "1s", "replicas": 1}]),
                 ),
                 "windows[1]: `start` is",
             ),
@@ -337,9 +340,9 @@ mod tests {
             ),
             (
                 windows(json!([
-                    {"start": 30_000, "lease": "10s", "replicas": 1},
-                    {"lease": "5s", "replicas": 1},
-                    {"start": 39_999, "lease": "10s", "replicas": 1},
+                    {"start": 30_000, "duration": "10s", "replicas": 1},
+                    {"duration": "5s", "replicas": 1},
+                    {"start": 39_999, "duration": "10s", "replicas": 1},
                 ])),
                 "windows[0] and windows[2] overlap",
             ),
@@ -352,7 +355,7 @@ mod tests {
     #[test]
     fn windows_may_follow_each_other_at_once() {
         let both = json!([
-            {"start": 30_000, "lease": "10s", "replicas": 1},
+            {"start": 30_000, "duration": "10s", "replicas": 1},
             {"start": 20_000, "end": 30_000, "load": {"requests_per_second": 5}},
         ]);
         assert_eq!(read(json!({ "windows": both })).unwrap().len(), 2);

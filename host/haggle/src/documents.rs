@@ -50,7 +50,7 @@ impl Identity {
             Self::Provider(_) => "provider",
             Self::Service(_) => "service",
             Self::Dependency(..) => "dependency",
-            Self::Event(_) => "event",
+            Self::Event(_) => "calendar_event",
         }
     }
 
@@ -143,7 +143,7 @@ mod tests {
             "a.yaml",
             concat!(
                 "kind: dependency\nfrom: web\nto: cart\nratios: {requests_per_second: 1}\n---\n",
-                "kind: service\nname: web\nreplica: {serves: {requests_per_second: 10}}\n",
+                "kind: service\nname: web\nreplica: {capacity: {requests_per_second: 10}}\n",
             ),
         );
         write("notes.txt", "kind: nonsense");

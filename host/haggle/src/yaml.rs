@@ -35,13 +35,13 @@ mod tests {
     #[test]
     fn an_error_says_where_it_is_in_the_file() {
         for (text, said) in [
-            ("name: web\nreplicca:\n  serves: {}\n", "a.yaml, line 12, column 1: "),
+            ("name: web\nreplicca:\n  capacity: {}\n", "a.yaml, line 12, column 1: "),
             (
-                "name: web\nreplica:\n  serves: {requests_per_second: many}\n",
+                "name: web\nreplica:\n  capacity: {requests_per_second: many}\n",
                 "line 13, column 33: \"many\" is not an amount",
             ),
             (
-                "name: web\nreplica:\n  serves: {}\n  startup: soon\n",
+                "name: web\nreplica:\n  capacity: {}\n  startup: soon\n",
                 "line 14, column 12: \"soon\" is not a length",
             ),
             ("name: Web\n", "line 11, column 7: \"Web\" is not a name"),
@@ -50,7 +50,7 @@ mod tests {
             ("name: web\nreplica: [{}]\n", "line 12, column 10: expected mapping start"),
             ("name: web\nname: web\n", "line 12, column 1: duplicate"),
             (
-                "name: web\nreplica:\n  serves: {cpu_cores: 1, cpu_cores: 2}\n",
+                "name: web\nreplica:\n  capacity: {cpu_cores: 1, cpu_cores: 2}\n",
                 "line 13, column 26: duplicate",
             ),
             ("", "a.yaml"),

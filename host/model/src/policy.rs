@@ -89,8 +89,9 @@ pub struct TieringPolicy {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScalingLimits {
-    /// The level of the interval whose upper bound is planned for.
-    pub level: f64,
+    /// The quantile of the forecast that is planned for: the upper bound of one of the intervals in
+    /// `forecast.levels`. That of an interval that holds 95% is the quantile 0.975.
+    pub quantile: f64,
     /// The share of a replica's capacity that is planned with, above 0 and at most 1.
     pub target_utilization: f64,
     /// A forecast of less confidence never scales in.
@@ -113,13 +114,13 @@ pub struct NegotiationPolicy {
     pub renew_before: Span,
     /// What is tried when the whole cannot be had, in this order.
     pub alternatives: Vec<Alternative>,
-    /// How much later the alternative `later` may begin: at most 365 days.
-    pub later_within: Span,
-    /// How long before it is taken from them lower tiers are told, by the alternative `borrowed`: at most 365
-    /// days.
-    pub notice: Span,
-    /// The share of what was agreed by which use may differ before it is negotiated again.
-    pub band: f64,
+    /// How much later the alternative `delayed` may begin: at most 365 days.
+    pub max_delay: Span,
+    /// How long a lower tier keeps a replica after it was told that the alternative `preempt` takes it: at most
+    /// 365 days.
+    pub preemption_notice: Span,
+    /// The share of the agreed load by which the target may differ before it is negotiated again.
+    pub tolerance: f64,
     /// How many times as fast as it may the error budget is spent before it is negotiated again.
     pub burn_rate: f64,
 }
@@ -142,15 +143,15 @@ pub struct NegotiationPolicy {
 #[non_exhaustive]
 pub enum Alternative {
     /// Scale everything to what the bottleneck can carry.
-    Smaller,
-    /// All of it in a window that begins later, by at most `later_within`.
-    Later,
+    Partial,
+    /// All of it in a window that begins later, by at most `max_delay`.
+    Delayed,
     /// Replicas in other locations than the one that the service prefers.
-    Elsewhere,
-    /// Take over what lower tiers hold, which lose it once their `notice` is over.
-    Borrowed,
+    OtherLocation,
+    /// Take over what lower tiers hold, which lose it once their `preemption_notice` is over.
+    Preempt,
     /// Without anything optional, and with replicas of the requester used to the full, without headroom.
-    Degraded,
+    WithoutOptional,
 }
 
 /// Why a policy is refused.
@@ -161,6 +162,14 @@ pub struct PolicyError {
     field: &'static str,
     value: String,
     rule: &'static str,
+}
+
+impl ScalingLimits {
+    /// Whether the upper bound of the central interval of this level is the quantile that is planned for.
+    #[must_use]
+    pub fn plans_with(&self, level: f64) -> bool {
+        (f64::midpoint(1.0, level) - self.quantile).abs() < 1e-9
+    }
 }
 
 impl NegotiationPolicy {
@@ -228,7 +237,7 @@ impl Default for TieringPolicy {
 impl Default for ScalingLimits {
     fn default() -> Self {
         Self {
-            level: 0.95,
+            quantile: 0.975,
             target_utilization: 0.9,
             min_confidence: 0.2,
             stabilization: Span::from_mins(5),
@@ -243,10 +252,10 @@ impl Default for NegotiationPolicy {
             deadline: Span::from_secs(30),
             lease: Span::from_mins(30),
             renew_before: Span::from_mins(5),
-            alternatives: vec![Alternative::Smaller],
-            later_within: Span::from_mins(30),
-            notice: Span::from_mins(5),
-            band: 0.05,
+            alternatives: vec![Alternative::Partial],
+            max_delay: Span::from_mins(30),
+            preemption_notice: Span::from_mins(5),
+            tolerance: 0.05,
             burn_rate: 6.0,
         }
     }
@@ -283,15 +292,15 @@ mod tests {
             (r#"{"scaling": {"stabilization": "366d"}}"#, "scaling.stabilization"),
             (r#"{"negotiation": {"deadline": "8d"}}"#, "negotiation.deadline"),
             (r#"{"negotiation": {"deadline": 0}}"#, "negotiation.deadline"),
-            (r#"{"negotiation": {"later_within": "366d"}}"#, "negotiation.later_within"),
-            (r#"{"negotiation": {"notice": "366d"}}"#, "negotiation.notice"),
-            (r#"{"scaling": {"level": 0.5}}"#, "scaling.level"),
+            (r#"{"negotiation": {"max_delay": "366d"}}"#, "negotiation.max_delay"),
+            (r#"{"negotiation": {"preemption_notice": "366d"}}"#, "negotiation.preemption_notice"),
+            (r#"{"scaling": {"quantile": 0.95}}"#, "scaling.quantile"),
             (r#"{"scaling": {"target_utilization": 0}}"#, "scaling.target_utilization"),
             (r#"{"negotiation": {"renew_before": "1d"}}"#, "negotiation.renew_before"),
             (r#"{"negotiation": {"max_rounds": 0}}"#, "negotiation.max_rounds"),
-            (r#"{"negotiation": {"band": 0}}"#, "negotiation.band"),
+            (r#"{"negotiation": {"tolerance": 0}}"#, "negotiation.tolerance"),
             (
-                r#"{"negotiation": {"alternatives": ["later", "later"]}}"#,
+                r#"{"negotiation": {"alternatives": ["delayed", "delayed"]}}"#,
                 "negotiation.alternatives",
             ),
         ] {

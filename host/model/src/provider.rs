@@ -31,7 +31,7 @@ pub struct ComputeUnit {
     #[serde(default = "one_unit")]
     pub count: u32,
     /// What one of them has.
-    pub has: Quantities,
+    pub resources: Quantities,
     /// The kind of its accelerators: at most 128 bytes.
     #[serde(
         default,
@@ -110,7 +110,7 @@ pub enum ProviderError {
     },
     /// A unit without anything in it.
     #[error(
-        "provider {provider}, unit {unit}: `has` names no amount above 0: say what one unit has, e.g. cpu_cores: 4"
+        "provider {provider}, unit {unit}: `resources` names no amount above 0: say what one unit has, e.g. cpu_cores: 4"
     )]
     EmptyUnit {
         /// The provider.
@@ -169,7 +169,7 @@ impl Provider {
                 notice: unit.interruption_notice,
             });
         }
-        if unit.has.is_zero() {
+        if unit.resources.is_zero() {
             return Err(ProviderError::EmptyUnit {
                 provider: self.name.clone(),
                 unit: unit.id.clone(),
@@ -203,7 +203,7 @@ impl ComputeUnit {
     /// What all of them have together.
     #[must_use]
     pub fn total(&self) -> Quantities {
-        self.has.scaled(f64::from(self.count))
+        self.resources.scaled(f64::from(self.count))
     }
 
     /// How many replicas fit into one unit; 0 where none does.
@@ -212,7 +212,7 @@ impl ComputeUnit {
         let fits = replica
             .iter()
             .filter(|(_, amount)| *amount > 0.0)
-            .map(|(resource, amount)| (self.has.get(resource) / amount + 1e-9).floor())
+            .map(|(resource, amount)| (self.resources.get(resource) / amount + 1e-9).floor())
             .fold(f64::INFINITY, f64::min);
         if fits.is_finite() { fits.min(f64::from(u32::MAX)) as u32 } else { u32::MAX }
     }
@@ -223,7 +223,7 @@ impl ComputeUnit {
         Resource::ALL
             .iter()
             .filter(|resource| replica.get(**resource) > 0.0)
-            .map(|resource| replica.get(*resource) / self.has.get(*resource))
+            .map(|resource| replica.get(*resource) / self.resources.get(*resource))
             .fold(0.0, f64::max)
     }
 }
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn says_which_unit_and_field_is_wrong() {
-        let json = r#"{"name": "alder", "units": [{"id": "m", "has": {"cpu_cores": 4}, "cost_per_hour": 0.2}]}"#;
+        let json = r#"{"name": "alder", "units": [{"id": "m", "resources": {"cpu_cores": 4}, "cost_per_hour": 0.2}]}"#;
         let mut alder: Provider = serde_json::from_str(json).unwrap();
         assert_eq!(alder.validate(), Ok(()));
         let unit = alder.units[0].clone();

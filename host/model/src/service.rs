@@ -52,9 +52,9 @@ pub struct Service {
 pub struct Replica {
     /// What it takes from a provider.
     #[serde(default)]
-    pub uses: Quantities,
+    pub requests: Quantities,
     /// What it gives: the load that one replica can carry at most, `requests_per_second` above all.
-    pub serves: Quantities,
+    pub capacity: Quantities,
     /// How long it takes from the decision until it serves: at most 30 days.
     #[serde(default)]
     pub startup: Span,
@@ -114,7 +114,7 @@ pub struct Objective {
 pub enum ServiceError {
     /// It serves nothing.
     #[error(
-        "service {0}: replica.serves names no amount above 0: say what one replica carries, e.g. requests_per_second: 100"
+        "service {0}: replica.capacity names no amount above 0: say what one replica carries, e.g. requests_per_second: 100"
     )]
     ServesNothing(Name),
     /// The bounds are the wrong way round or out of range.
@@ -174,7 +174,7 @@ impl Service {
     /// [`ServiceError`] naming the field.
     pub fn validate(&self) -> Result<(), ServiceError> {
         let name = || self.name.clone();
-        if self.replica.serves.is_zero() {
+        if self.replica.capacity.is_zero() {
             return Err(ServiceError::ServesNothing(name()));
         }
         let Replicas { min, max } = self.replicas;
@@ -219,7 +219,7 @@ impl Service {
     pub fn replicas_wanted(&self, load: &Quantities, utilization: f64) -> u32 {
         let needed = self
             .replica
-            .serves
+            .capacity
             .iter()
             .filter(|(_, amount)| *amount > 0.0)
             // A hair below the ceiling: 300.0000001 of 100 a replica are three, not four.
@@ -231,14 +231,14 @@ impl Service {
     /// What `replicas` of it carry together: at most [`Quantities::MAX`] of each resource.
     #[must_use]
     pub fn carries(&self, replicas: u32) -> Quantities {
-        self.replica.serves.scaled(f64::from(replicas))
+        self.replica.capacity.scaled(f64::from(replicas))
     }
 
     /// The resource by which its load is counted: requests per second where it serves them, otherwise
     /// the first that it serves.
     #[must_use]
     pub fn load_resource(&self) -> Resource {
-        let serves = &self.replica.serves;
+        let serves = &self.replica.capacity;
         if serves.get(Resource::RequestsPerSecond) > 0.0 {
             return Resource::RequestsPerSecond;
         }
@@ -316,7 +316,7 @@ mod tests {
     #[test]
     fn counts_replicas_within_its_bounds() {
         let shop = service(
-            r#"{"name": "shop", "replica": {"serves": {"requests_per_second": 100}}, "replicas": {"min": 2, "max": 9}}"#,
+            r#"{"name": "shop", "replica": {"capacity": {"requests_per_second": 100}}, "replicas": {"min": 2, "max": 9}}"#,
         );
         assert_eq!(shop.replicas_for(&rps(0.0), 1.0), 2);
         assert_eq!(shop.replicas_for(&rps(300.0), 1.0), 3);
@@ -327,21 +327,21 @@ mod tests {
 
     #[test]
     fn the_largest_service_stays_in_range() {
-        let mut shop = service(r#"{"name": "shop", "replica": {"serves": {}}}"#);
-        shop.replica.serves = rps(Quantities::MAX);
+        let mut shop = service(r#"{"name": "shop", "replica": {"capacity": {}}}"#);
+        shop.replica.capacity = rps(Quantities::MAX);
         shop.replicas = Replicas { min: 1, max: Replicas::MOST };
         assert_eq!(shop.validate(), Ok(()));
         assert_eq!(shop.carries(Replicas::MOST), rps(Quantities::MAX));
         assert_eq!(shop.replicas_for(&rps(Quantities::MAX), 1e-9), Replicas::MOST);
-        shop.replica.serves = rps(f64::MIN_POSITIVE);
+        shop.replica.capacity = rps(f64::MIN_POSITIVE);
         assert_eq!(shop.replicas_wanted(&rps(Quantities::MAX), 1.0), u32::MAX);
     }
 
     #[test]
     fn says_which_field_is_wrong() {
-        let mut shop = service(r#"{"name": "shop", "replica": {"serves": {}}}"#);
+        let mut shop = service(r#"{"name": "shop", "replica": {"capacity": {}}}"#);
         assert!(matches!(shop.validate(), Err(ServiceError::ServesNothing(_))));
-        shop.replica.serves = rps(10.0);
+        shop.replica.capacity = rps(10.0);
         assert_eq!(shop.validate(), Ok(()));
         shop.replica.startup = Span::from_mins(31 * 24 * 60);
         let error = shop.validate().unwrap_err().to_string();
@@ -358,7 +358,7 @@ mod tests {
         shop.gpu_type = None;
         shop.replicas.min = 101;
         assert!(matches!(shop.validate(), Err(ServiceError::Bounds { .. })));
-        let typo = r#"{"name": "shop", "replica": {"serves": {}}, "replcas": {}}"#;
+        let typo = r#"{"name": "shop", "replica": {"capacity": {}}, "replcas": {}}"#;
         assert!(serde_json::from_str::<Service>(typo).unwrap_err().to_string().contains("replcas"));
     }
 }

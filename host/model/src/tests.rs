@@ -57,7 +57,7 @@ prop_compose! {
         endpoint in option::of(endpoint()),
     ) -> Service {
         let objective = objective.map(|(target, window)| Objective { target, window });
-        let replica = Replica { uses, serves, startup };
+        let replica = Replica { requests: uses, capacity: serves, startup };
         let replicas = Replicas { min, max };
         Service {
             name, replica, replicas, policy, tier, objective, weight, location, gpu_type, endpoint,
@@ -72,7 +72,7 @@ prop_compose! {
         interruption_rate in number(), interruption_notice in span(),
     ) -> ComputeUnit {
         ComputeUnit {
-            id, count, has, gpu_type, cost_per_hour, performance, interruption_rate,
+            id, count, resources: has, gpu_type, cost_per_hour, performance, interruption_rate,
             interruption_notice,
         }
     }
@@ -110,21 +110,21 @@ prop_compose! {
         let fields = [
             &mut forecast.step, &mut forecast.horizon, &mut forecast.history, &mut forecast.refit,
             &mut failure.horizon, &mut tiering.every, &mut scaling.stabilization,
-            &mut negotiation.deadline, &mut negotiation.lease, &mut negotiation.later_within,
-            &mut negotiation.notice,
+            &mut negotiation.deadline, &mut negotiation.lease, &mut negotiation.max_delay,
+            &mut negotiation.preemption_notice,
         ];
         for ((field, span), usual) in fields.into_iter().zip(spans).zip(&usual) {
             if !usual { *field = span; }
         }
         let fields = [
             &mut failure.threshold, &mut failure.headroom, &mut scaling.target_utilization,
-            &mut scaling.min_confidence, &mut negotiation.band, &mut negotiation.burn_rate,
+            &mut scaling.min_confidence, &mut negotiation.tolerance, &mut negotiation.burn_rate,
         ];
         for ((field, number), usual) in fields.into_iter().zip(numbers).zip(&usual[10..]) {
             if !usual { *field = number; }
         }
         negotiation.max_rounds = max_rounds;
-        negotiation.alternatives = vec![Alternative::Later, Alternative::Degraded];
+        negotiation.alternatives = vec![Alternative::Delayed, Alternative::WithoutOptional];
         policy.bidding.budget_per_hour = budget;
         policy
     }

@@ -20,7 +20,7 @@ use haggle_model::{
 };
 use haggle_negotiate::{
     Bid, Call, Content, Demand, Effect, Engine, EngineOptions, Guarantees, Information,
-    InventoryUnit, Ledger, Message, Proposed, Purpose, Request, ScoredBid, Setting, Standing,
+    InventoryUnit, Ledger, Message, Proposed, Purpose, Request, ScoredBid, Setting, Snapshot,
     World, clear, service_capacity,
 };
 use microlp::{ComparisonOp, OptimizationDirection, Problem, SolveOutcome};
@@ -56,18 +56,18 @@ static ALLOCATOR: Counting = Counting;
 
 struct Town {
     graph: DependencyGraph,
-    standings: BTreeMap<Name, Standing>,
+    snapshots: BTreeMap<Name, Snapshot>,
     ledger: Ledger,
 }
 
-struct View<'a>(&'a DependencyGraph, &'a BTreeMap<Name, Standing>);
+struct View<'a>(&'a DependencyGraph, &'a BTreeMap<Name, Snapshot>);
 
 impl World for View<'_> {
     fn graph(&self) -> &DependencyGraph {
         self.0
     }
 
-    fn standing(&self, service: &Name) -> Option<Standing> {
+    fn snapshot(&self, service: &Name) -> Option<Snapshot> {
         self.1.get(service).cloned()
     }
 
@@ -89,24 +89,24 @@ fn main() -> Result<(), Failure> {
 /// A tree of services in which each calls three others.
 fn town(services: usize) -> Result<Town, Failure> {
     let mut town =
-        Town { graph: DependencyGraph::new(), standings: BTreeMap::new(), ledger: Ledger::new() };
+        Town { graph: DependencyGraph::new(), snapshots: BTreeMap::new(), ledger: Ledger::new() };
     let mut names = Vec::new();
     for i in 0..services {
         let name = Name::new(&format!("s{i}"))?;
         let json = format!(
-            r#"{{"name": "{name}", "replica": {{"serves": {{"requests_per_second": 1000000}}}}, "replicas": {{"min": 0, "max": 100000}}}}"#
+            r#"{{"name": "{name}", "replica": {{"capacity": {{"requests_per_second": 1000000}}}}, "replicas": {{"min": 0, "max": 100000}}}}"#
         );
         let service: Service = serde_json::from_str(&json)?;
         town.graph.add_service(&name);
         town.ledger.set_capacity(&Owner::Service(name.clone()), &service_capacity(&service, 1.0));
-        let standing = Standing {
+        let snapshot = Snapshot {
             tier: Tier::Silver,
             planned: Quantities::new(),
             target_utilization: 1.0,
             budget_per_hour: None,
             service,
         };
-        town.standings.insert(name.clone(), standing);
+        town.snapshots.insert(name.clone(), snapshot);
         if let Some(parent) = names.get(i.saturating_sub(1) / 3) {
             let ratios = Quantities::of(Resource::RequestsPerSecond, 0.9)?;
             let edge = Dependency { strength: Strength::Mandatory, ratios };
@@ -144,8 +144,8 @@ fn reply(message: &Message, now: Timestamp) -> Option<Message> {
 
 /// One session after the other, each from its demand until everybody knows.
 fn sessions_per_second(services: usize) -> Result<f64, Failure> {
-    let Town { graph, standings, mut ledger } = town(services)?;
-    let world = View(&graph, &standings);
+    let Town { graph, snapshots, mut ledger } = town(services)?;
+    let world = View(&graph, &snapshots);
     let options = EngineOptions { transcripts: false, ..EngineOptions::default() };
     let mut engine = Engine::new(options);
     let start = Instant::now();
@@ -178,8 +178,8 @@ fn sessions_per_second(services: usize) -> Result<f64, Failure> {
 }
 
 fn memory(out: &mut impl Write) -> Result<(), Failure> {
-    let Town { graph, standings, mut ledger } = town(6)?;
-    let world = View(&graph, &standings);
+    let Town { graph, snapshots, mut ledger } = town(6)?;
+    let world = View(&graph, &snapshots);
     let options = EngineOptions { transcripts: false, ..EngineOptions::default() };
     let mut engine = Engine::new(options);
     let now = Timestamp::from_millis(0);
@@ -329,7 +329,7 @@ fn unit(number: usize, draw: &mut Draw) -> Result<InventoryUnit, Failure> {
     let unit = ComputeUnit {
         id: Name::new(&format!("u{number}"))?,
         count: 1,
-        has: Quantities::of(Resource::CpuCores, 1.0 + (draw.unit() * 6.0).floor())?,
+        resources: Quantities::of(Resource::CpuCores, 1.0 + (draw.unit() * 6.0).floor())?,
         gpu_type: None,
         cost_per_hour: 1.0,
         performance: 1.0,

@@ -22,7 +22,7 @@ pub struct Demand {
     /// The share of a replica's capacity that the requester plans with, above 0 and at most 1.
     pub target_utilization: f64,
     /// The most that all replicas of the requester may cost together at any moment, per hour. It takes the place
-    /// of [`Standing::budget_per_hour`](crate::Standing::budget_per_hour), which says what that means for what is
+    /// of [`Snapshot::budget_per_hour`](crate::Snapshot::budget_per_hour), which says what that means for what is
     /// leased already.
     pub budget_per_hour: Option<f64>,
     /// When the negotiation began; its deadline counts from here.
@@ -39,15 +39,15 @@ pub enum DemandError {
     /// A service that is not there, though the graph leads to it.
     #[error("there is no service {0}: add it before negotiating for it")]
     UnknownService(Name),
-    /// Nothing that the requester serves is asked for.
-    #[error("the load ({load}) names nothing that {service} serves ({serves})")]
+    /// The load names no resource that the requester has capacity for.
+    #[error("the load ({load}) names nothing that {service} has capacity for ({capacity})")]
     NotServed {
         /// The requester.
         service: Name,
         /// What was asked for.
         load: Box<Quantities>,
-        /// What one replica serves.
-        serves: Box<Quantities>,
+        /// The capacity of a replica.
+        capacity: Box<Quantities>,
     },
     /// No time to negotiate for.
     #[error("the window from {} to {} is empty or over at {now}", window.start, window.end)]

@@ -6,24 +6,24 @@ use smol_str::SmolStr;
 
 use crate::{Context, Demand, Input, Ledger, Message, MessageId, Party, Session, World};
 
+mod admission;
 mod check;
 mod effect;
 mod error;
-mod hearing;
 mod options;
 mod question;
 mod recovery;
 mod running;
-mod waking;
+mod timers;
 
 pub use effect::{Agreed, Effect, Ending, Persist, SessionRecord};
 pub use error::{MessageError, OpenError};
 pub use options::{EngineOptions, Retry};
 
+use admission::{Admitted, admit, was_asked};
 use check::silence;
-use hearing::{Admitted, admit, was_asked};
-use running::{Running, Turn};
-use waking::awake;
+use running::{Running, Step};
+use timers::awake;
 
 /// Runs any number of sessions over one ledger, with parties that answer when they like: each gets its
 /// questions as messages of its own, again and again with growing pauses until it answers or its share of
@@ -101,7 +101,7 @@ impl Engine {
         let (session, outputs) = Session::in_place_of(sessions, demand, &setting.context())?;
         let running = Running::new(session, self.options.transcripts);
         self.sessions.insert(Id::from(&id), Arc::new(running));
-        Ok(self.with(&id, setting, |running, turn| running.begin(outputs, turn)))
+        Ok(self.with(&id, setting, |running, step| running.begin(outputs, step)))
     }
 
     /// Takes in a message of a party. The same answer may come any number of times.
@@ -129,7 +129,7 @@ impl Engine {
             Ok(Admitted::Cancel(why)) => self.cancel(&id, why, setting),
             Ok(Admitted::Reply(said)) => {
                 let (question, reply) = *said;
-                Ok(self.with(&id, setting, |running, turn| running.heard(&question, reply, turn)))
+                Ok(self.with(&id, setting, |running, step| running.heard(&question, reply, step)))
             }
             Err(error) => {
                 running.refuse(&error, &from, about, setting.now);
@@ -188,8 +188,8 @@ impl Engine {
         let Some(running) = self.running(&message.session) else { return Vec::new() };
         let Some(question) = running.close(message.message, None) else { return Vec::new() };
         let reply = silence(question.kind, why);
-        self.with(&message.session, setting, |running, turn| {
-            running.heard(&question, reply, turn);
+        self.with(&message.session, setting, |running, step| {
+            running.heard(&question, reply, step);
         })
     }
 
@@ -202,11 +202,11 @@ impl Engine {
         setting: &mut Setting<'_>,
     ) -> Vec<Effect> {
         let mut effects =
-            self.with(session, setting, |running, turn| running.persisted(result, turn));
+            self.with(session, setting, |running, step| running.persisted(result, step));
         let waiting = self.sessions.iter().filter(|(_, running)| running.is_waiting());
         for id in waiting.map(|(id, _)| id.clone()).collect::<Vec<Id>>() {
             effects
-                .extend(self.with(&id, setting, |running, turn| running.tell(Input::Tick, turn)));
+                .extend(self.with(&id, setting, |running, step| running.tell(Input::Tick, step)));
         }
         // What could not run out while it was on its way.
         effects.extend(expire(setting));
@@ -241,8 +241,8 @@ impl Engine {
                 Err(MessageError::Confirming(session.to_owned()))
             }
             Some(running) if running.session.is_some() => {
-                Ok(self.with(session, setting, |running, turn| {
-                    running.tell(Input::Cancel(why), turn);
+                Ok(self.with(session, setting, |running, step| {
+                    running.tell(Input::Cancel(why), step);
                 }))
             }
             None if !self.ended.contains(session) => {
@@ -268,7 +268,7 @@ impl Engine {
         if !self.sessions.contains_key(session) {
             self.sessions.insert(Id::from(session), Arc::new(over()));
         }
-        self.with(session, setting, |running, turn| running.give_back_agreed(leases, turn))
+        self.with(session, setting, |running, step| running.give_back_agreed(leases, step))
     }
 
     /// Lets time pass: leases that are over expire, questions are repeated or given up, and sessions end
@@ -279,9 +279,9 @@ impl Engine {
             && at <= setting.now
         {
             self.timers.remove_min();
-            effects.extend(self.with(&id, setting, |running, turn| {
+            effects.extend(self.with(&id, setting, |running, step| {
                 running.scheduled = None;
-                awake(running, turn);
+                awake(running, step);
             }));
         }
         effects
@@ -322,14 +322,14 @@ impl Engine {
         &mut self,
         id: &str,
         setting: &mut Setting<'_>,
-        act: impl FnOnce(&mut Running, &mut Turn<'_, '_>),
+        act: impl FnOnce(&mut Running, &mut Step<'_, '_>),
     ) -> Vec<Effect> {
         let mut effects = Vec::new();
         let Some(running) = self.sessions.get_mut(id) else { return effects };
         let running = Arc::make_mut(running);
-        let mut turn = Turn { setting, retry: self.options.retry, effects: &mut effects };
-        act(running, &mut turn);
-        let over = running.settle(&mut turn);
+        let mut step = Step { setting, retry: self.options.retry, effects: &mut effects };
+        act(running, &mut step);
+        let over = running.settle(&mut step);
         let due = running.due.filter(|_| !over);
         if running.scheduled != due {
             if let Some(at) = std::mem::replace(&mut running.scheduled, due) {
@@ -368,7 +368,7 @@ fn expire(setting: &mut Setting<'_>) -> Option<Effect> {
 
 /// Whose lease ends first where not all can stay. Gold is the least of tiers, and goes last.
 fn lowest_first(world: &dyn World) -> impl Fn(&Lease, &Lease) -> Ordering {
-    let tier = |lease: &Lease| world.standing(&lease.holder).map(|standing| standing.tier);
+    let tier = |lease: &Lease| world.snapshot(&lease.holder).map(|snapshot| snapshot.tier);
     move |a, b| tier(b).cmp(&tier(a))
 }
 

@@ -55,4 +55,4 @@ pub use session::{Fault, Input, MessageId, Output, Session};
 pub use spread::{Edge, Share, Spread, SpreadError, cycle_gain};
 pub use transcript::{Said, Transcript};
 pub use wire::{Call, Content, DecodeError, Information, Message, Party, Proposed};
-pub use world::{Context, Standing, World, leased_replicas, service_capacity};
+pub use world::{Context, Snapshot, World, leased_replicas, service_capacity};

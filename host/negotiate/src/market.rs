@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use crate::{Bid, InventoryUnit, Request};
 
 mod admission;
-mod board;
 mod book;
 mod contest;
 mod exchange;
 mod joint;
 mod prices;
+mod problem;
 mod search;
-mod stand;
+mod search_state;
 
 pub use admission::{RefusedBid, admit};
 pub(crate) use book::Book;

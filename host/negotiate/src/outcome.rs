@@ -39,9 +39,9 @@ pub struct Agreement {
     pub alternatives: Vec<Alternative>,
     /// Leases of lower tiers that end where this begins: their holders have to negotiate again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub borrowed: Vec<LeaseId>,
+    pub preempted: Vec<LeaseId>,
     /// Optional dependencies that the requester has to do without.
-    pub degraded: Vec<Edge>,
+    pub without_optional: Vec<Edge>,
     /// The services that take part, the requester included.
     pub services: BTreeMap<Name, AgreedService>,
     /// The confirmed leases that stand behind it, new and old.

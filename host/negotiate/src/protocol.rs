@@ -48,7 +48,7 @@ pub struct Proposal {
 /// Where the service stands that is asked. Each part names the same resources as the proposal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Position {
-    /// Its standing.
+    /// Its snapshot.
     pub tier: Tier,
     /// The most it can carry once it has grown to its bounds.
     pub capacity: Quantities,
@@ -145,7 +145,7 @@ pub struct Request {
     pub id: String,
     /// The service whose replicas they are.
     pub service: Name,
-    /// Its standing.
+    /// Its snapshot.
     pub tier: Tier,
     /// For one replica.
     pub resources: Quantities,

@@ -7,21 +7,21 @@ use haggle_model::{Name, Owner, Quantities, Strength, Timestamp};
 use imbl::OrdMap;
 
 use crate::{
-    Context, Demand, DemandError, Edge, Outcome, Party, Reason, Spread, SpreadError, Standing,
+    Context, Demand, DemandError, Edge, Outcome, Party, Reason, Snapshot, Spread, SpreadError,
 };
 
 mod alternatives;
 mod asking;
 mod buying;
+mod conflict;
 mod deal;
 mod drafting;
 mod later;
 mod message;
 mod offered;
-mod overtaken;
+mod overlap;
 mod placing;
 mod settling;
-mod staying;
 
 pub use message::{Fault, Input, MessageId, Output};
 
@@ -50,7 +50,7 @@ pub struct Session {
     /// Agreements of the requester that this one is to take the place of.
     replaces: Arc<[String]>,
     deadline: Timestamp,
-    standings: Arc<BTreeMap<Name, Standing>>,
+    snapshots: Arc<BTreeMap<Name, Snapshot>>,
     /// Over all dependencies.
     whole: Arc<Spread>,
     /// Over those that are waited for, without what was dropped.
@@ -133,30 +133,30 @@ impl Session {
         let whole = Arc::new(Spread::new(cx.world.graph(), &demand.requester, &demand.load)?);
         let firm = part(&whole, Strength::Optional)?;
         let core = part(&firm, Strength::Mandatory)?;
-        let mut standings = BTreeMap::new();
+        let mut snapshots = BTreeMap::new();
         for name in whole.shares().keys() {
             let unknown = || DemandError::UnknownService(name.clone());
-            let mut standing = cx.world.standing(name).ok_or_else(unknown)?;
+            let mut snapshot = cx.world.snapshot(name).ok_or_else(unknown)?;
             if *name == demand.requester {
-                standing.target_utilization = demand.target_utilization;
-                standing.budget_per_hour = demand.budget_per_hour;
-                let serves = &standing.service.replica.serves;
+                snapshot.target_utilization = demand.target_utilization;
+                snapshot.budget_per_hour = demand.budget_per_hour;
+                let serves = &snapshot.service.replica.capacity;
                 if !demand.load.iter().any(|(resource, _)| serves.get(resource) > 0.0) {
                     return Err(DemandError::NotServed {
                         service: name.clone(),
                         load: Box::new(demand.load.clone()),
-                        serves: Box::new(serves.clone()),
+                        capacity: Box::new(serves.clone()),
                     });
                 }
             }
-            standings.insert(name.clone(), standing);
+            snapshots.insert(name.clone(), snapshot);
         }
         let terms = Terms::new(&demand);
         let mut session = Self {
             deadline: demand.started_at + demand.policy.deadline,
             demand,
             replaces: sessions.into(),
-            standings: Arc::new(standings),
+            snapshots: Arc::new(snapshots),
             whole,
             firm,
             core,
@@ -292,7 +292,7 @@ impl Session {
     /// What a service has to carry for the whole demand, in the resources that it serves.
     fn share(&self, spread: &Spread, name: &Name) -> Quantities {
         let load = spread.shares().get(name).map(|share| &share.load);
-        let serves = self.standings.get(name).map(|standing| &standing.service.replica.serves);
+        let serves = self.snapshots.get(name).map(|snapshot| &snapshot.service.replica.capacity);
         let Some((load, serves)) = load.zip(serves) else { return Quantities::new() };
         let served = load.iter().filter(|(resource, _)| serves.get(*resource) > 0.0);
         Quantities::from_pairs(served).unwrap_or_default()

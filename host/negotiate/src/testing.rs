@@ -9,7 +9,7 @@ use haggle_model::{
 
 use crate::{
     Answer, Bid, Demand, Ending, Guarantees, Inquiry, InventoryUnit, Ledger, Offer, OpenError,
-    Purpose, Request, Standing, World, leased_replicas, service_capacity,
+    Purpose, Request, Snapshot, World, leased_replicas, service_capacity,
 };
 
 mod driver;
@@ -54,7 +54,7 @@ pub(crate) fn window(start: u64, end: u64) -> Window {
 /// A small world with its ledger and parties that answer as they are told.
 pub(crate) struct Fixture {
     pub(crate) graph: DependencyGraph,
-    pub(crate) standings: BTreeMap<Name, Standing>,
+    pub(crate) snapshots: BTreeMap<Name, Snapshot>,
     pub(crate) providers: Vec<Provider>,
     pub(crate) ledger: Ledger,
     pub(crate) parties: Parties,
@@ -78,7 +78,7 @@ pub(crate) struct Parties {
 
 pub(crate) struct Services<'a> {
     graph: &'a DependencyGraph,
-    standings: &'a BTreeMap<Name, Standing>,
+    snapshots: &'a BTreeMap<Name, Snapshot>,
     providers: &'a [Provider],
 }
 
@@ -87,8 +87,8 @@ impl World for Services<'_> {
         self.graph
     }
 
-    fn standing(&self, service: &Name) -> Option<Standing> {
-        self.standings.get(service).cloned()
+    fn snapshot(&self, service: &Name) -> Option<Snapshot> {
+        self.snapshots.get(service).cloned()
     }
 
     fn providers(&self) -> Vec<&Provider> {
@@ -102,7 +102,7 @@ impl Fixture {
     pub(crate) fn new(edges: &[(&str, &str, f64, Strength)]) -> Self {
         let mut fixture = Self {
             graph: graph(edges),
-            standings: BTreeMap::new(),
+            snapshots: BTreeMap::new(),
             providers: Vec::new(),
             ledger: Ledger::new(),
             parties: Parties::default(),
@@ -119,28 +119,28 @@ impl Fixture {
     /// Adds a service, or sets how many replicas it may have.
     pub(crate) fn service(&mut self, service: &str, most: u32) {
         let json = format!(
-            r#"{{"name": "{service}", "replica": {{"uses": {{"cpu_cores": 1}}, "serves": {{"requests_per_second": 100}}}},
+            r#"{{"name": "{service}", "replica": {{"requests": {{"cpu_cores": 1}}, "capacity": {{"requests_per_second": 100}}}},
                 "replicas": {{"min": 0, "max": {most}}}}}"#
         );
         let service: haggle_model::Service = serde_json::from_str(&json).unwrap();
         self.graph.add_service(&service.name);
         let owner = Owner::Service(service.name.clone());
         self.ledger.set_capacity(&owner, &service_capacity(&service, 1.0));
-        let standing = Standing {
+        let snapshot = Snapshot {
             tier: service.tier,
             planned: Quantities::new(),
             target_utilization: 1.0,
             budget_per_hour: None,
             service,
         };
-        self.standings.insert(standing.service.name.clone(), standing);
+        self.snapshots.insert(snapshot.service.name.clone(), snapshot);
     }
 
     /// Adds a provider with machines of 4 cores.
     pub(crate) fn provider(&mut self, provider: &str, count: u32, cost_per_hour: f64) {
         let json = format!(
             r#"{{"name": "{provider}", "location": "here",
-                "units": [{{"id": "m", "count": {count}, "has": {{"cpu_cores": 4}}, "cost_per_hour": {cost_per_hour}}}]}}"#
+                "units": [{{"id": "m", "count": {count}, "resources": {{"cpu_cores": 4}}, "cost_per_hour": {cost_per_hour}}}]}}"#
         );
         let provider: Provider = serde_json::from_str(&json).unwrap();
         let owner = Owner::Unit { provider: provider.name.clone(), unit: name("m") };
@@ -166,8 +166,8 @@ impl Fixture {
     }
 
     pub(crate) fn world(&self) -> Services<'_> {
-        let Self { graph, standings, providers, .. } = self;
-        Services { graph, standings, providers }
+        let Self { graph, snapshots, providers, .. } = self;
+        Services { graph, snapshots, providers }
     }
 
     pub(crate) fn run(&mut self, demand: Demand) -> Ending {
@@ -188,8 +188,8 @@ impl Fixture {
         demand: Demand,
         clock: &mut dyn FnMut() -> Timestamp,
     ) -> Result<Ending, OpenError> {
-        let Self { graph, standings, providers, ledger, parties, .. } = self;
-        let world = Services { graph, standings, providers };
+        let Self { graph, snapshots, providers, ledger, parties, .. } = self;
+        let world = Services { graph, snapshots, providers };
         drive(demand, &world, ledger, parties, clock)
     }
 
@@ -206,7 +206,7 @@ impl Fixture {
 
     /// How many replicas of `service` are placed for the next ten minutes.
     pub(crate) fn placed(&self, service: &str) -> u32 {
-        let service = &self.standings[&name(service)].service;
+        let service = &self.snapshots[&name(service)].service;
         leased_replicas(&self.ledger, service, window(self.now, self.now + 600))
     }
 }

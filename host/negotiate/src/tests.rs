@@ -150,7 +150,7 @@ fn an_optional_branch_is_dropped() {
     let done = shop.run(demand);
     let agreement = done.outcome.agreement().unwrap();
     assert_eq!(agreement.fraction, 1.0);
-    assert_eq!(agreement.degraded, [Edge { from: name("web"), to: name("ads") }]);
+    assert_eq!(agreement.without_optional, [Edge { from: name("web"), to: name("ads") }]);
     assert_eq!((shop.agreed("web", "ads"), shop.agreed("web", "db")), (0.0, 300.0));
     assert!(reasons(&done).contains("model: offers 30"));
 }
@@ -163,7 +163,7 @@ fn an_optional_service_that_carries_the_reduced_plan_stays() {
     let demand = shop.demand("web", 300.0);
     let done = shop.run(demand);
     assert!((fraction(&done) - 1.0 / 3.0).abs() < 1e-9);
-    assert!(done.outcome.agreement().unwrap().degraded.is_empty());
+    assert!(done.outcome.agreement().unwrap().without_optional.is_empty());
     assert!((shop.agreed("web", "ads") - 100.0).abs() < 1e-6);
 }
 
@@ -215,7 +215,7 @@ fn what_is_optional_is_bought_last() {
     let demand = shop.demand("web", 300.0);
     let done = shop.run(demand);
     assert_eq!(fraction(&done), 1.0);
-    assert_eq!(done.outcome.agreement().unwrap().degraded.len(), 1);
+    assert_eq!(done.outcome.agreement().unwrap().without_optional.len(), 1);
     assert_eq!((shop.placed("ads"), shop.placed("web"), shop.placed("zoo")), (0, 3, 3));
     assert!(reasons(&done).contains("ads: gets 2 of the 3 replicas it needs"));
 }
@@ -274,9 +274,9 @@ fn services_share_what_they_all_want() {
             Fixture::new(&[("web", "cart", 1.0, Mandatory), ("web", "db", 1.0, Mandatory)]);
         shop.provider("alder", 1, 1.0);
         shop.provider("birch", 1, 2.0);
-        shop.standings.get_mut(&name("web")).unwrap().service.replica.uses = Quantities::new();
+        shop.snapshots.get_mut(&name("web")).unwrap().service.replica.requests = Quantities::new();
         for service in ["cart", "db"] {
-            shop.standings.get_mut(&name(service)).unwrap().budget_per_hour = Some(6.0);
+            shop.snapshots.get_mut(&name(service)).unwrap().budget_per_hour = Some(6.0);
         }
         let demand = shop.demand("web", load);
         let done = shop.run(demand);
@@ -347,7 +347,7 @@ fn grows_with_its_own_plans_and_promises() {
     let mut shop = Fixture::new(&[("web", "db", 1.0, Mandatory), ("app", "db", 1.0, Mandatory)]);
     let demand = shop.demand("web", 300.0);
     shop.run(demand);
-    shop.standings.get_mut(&name("db")).unwrap().planned = rps(450.0);
+    shop.snapshots.get_mut(&name("db")).unwrap().planned = rps(450.0);
     let demand = shop.demand("app", 100.0);
     let done = shop.run(demand);
     assert_eq!(done.outcome.agreement().unwrap().services[&name("db")].replicas, 5);

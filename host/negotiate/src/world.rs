@@ -11,7 +11,7 @@ pub trait World {
     fn graph(&self) -> &DependencyGraph;
 
     /// Where a service stands; none where it does not exist.
-    fn standing(&self, service: &Name) -> Option<Standing>;
+    fn snapshot(&self, service: &Name) -> Option<Snapshot>;
 
     /// Everybody who has compute units. Where nobody has, replicas are not bought and not counted.
     fn providers(&self) -> Vec<&Provider>;
@@ -19,7 +19,7 @@ pub trait World {
 
 /// Where a service stands.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Standing {
+pub struct Snapshot {
     /// The service.
     pub service: Service,
     /// Its tier as of now.
@@ -86,6 +86,6 @@ pub(crate) fn placements<'a>(
 pub(crate) fn places(ledger: &Ledger, service: &Service, lease: &Lease) -> bool {
     matches!(lease.owner, Owner::Unit { .. })
         && lease.state == LeaseState::Confirmed
-        && lease.amounts.covers(&service.replica.uses.scaled(f64::from(lease.replicas)))
+        && lease.amounts.covers(&service.replica.requests.scaled(f64::from(lease.replicas)))
         && ledger.capacity(&lease.owner).is_some()
 }

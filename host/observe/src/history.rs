@@ -35,7 +35,7 @@ pub struct SeriesKey {
     /// The metric.
     pub metric: String,
     /// The replica, container or machine; the whole service if none.
-    pub subject: Option<String>,
+    pub instance: Option<String>,
 }
 
 /// What became of a batch.
@@ -70,7 +70,7 @@ pub enum PushError {
     },
     /// More series than the history keeps.
     #[error(
-        "sample {index}: there are {limit} series already, the most that are kept: send fewer subjects or metrics, or raise the limit"
+        "sample {index}: there are {limit} series already, the most that are kept: send fewer instances or metrics, or raise the limit"
     )]
     TooManySeries {
         /// Which of the batch, from 0.
@@ -202,14 +202,14 @@ impl History {
         self.rings.get(key)?.latest()
     }
 
-    /// Every series there is, by service, metric and subject.
+    /// Every series there is, by service, metric and instance.
     pub fn keys(&self) -> impl Iterator<Item = &SeriesKey> {
         self.rings.keys()
     }
 
     /// The series of one service.
     pub fn keys_of(&self, service: &Name) -> impl Iterator<Item = &SeriesKey> {
-        let first = SeriesKey { service: service.clone(), metric: String::new(), subject: None };
+        let first = SeriesKey { service: service.clone(), metric: String::new(), instance: None };
         self.rings
             .range(first..)
             .map(|(key, _)| key)
@@ -264,14 +264,14 @@ impl SeriesKey {
     /// The requests per second of a service as a whole.
     #[must_use]
     pub fn load(service: Name) -> Self {
-        Self { service, metric: DEFAULT_METRIC.to_owned(), subject: None }
+        Self { service, metric: DEFAULT_METRIC.to_owned(), instance: None }
     }
 
     /// The load of a service as a whole: its metric is the resource by which that is counted.
     #[must_use]
     pub fn load_of(service: &Service) -> Self {
         let metric = service.load_resource().as_str().to_owned();
-        Self { service: service.name.clone(), metric, subject: None }
+        Self { service: service.name.clone(), metric, instance: None }
     }
 
     /// The series that a sample belongs to.
@@ -280,7 +280,7 @@ impl SeriesKey {
         Self {
             service: sample.service.clone(),
             metric: sample.metric.clone(),
-            subject: sample.subject.clone(),
+            instance: sample.instance.clone(),
         }
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 /// The metric of a sample that names none: the load of a service.
 pub const DEFAULT_METRIC: &str = "requests_per_second";
 
-/// The most bytes of a metric and a subject together: with the name of a service they make up a key of the store.
+/// The most bytes of a metric and a instance together: with the name of a service they make up a key of the store.
 const MOST_NAMES: usize = 313;
 
 /// The largest value of a metric that is no resource.
@@ -23,7 +23,7 @@ pub struct Sample {
     /// The replica, container or machine it was taken on; the whole service if none. 1 to 253 bytes, and at most
     /// 313 together with the metric.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subject: Option<String>,
+    pub instance: Option<String>,
     /// When; the time it arrives if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<Timestamp>,
@@ -56,15 +56,15 @@ impl Sample {
             let rule = "be 1 to 128 letters, digits and _ . : / -, beginning with a letter or _";
             return wrong("metric", quoted(&self.metric), rule);
         }
-        if let Some(subject) = &self.subject
-            && !is_subject(subject)
+        if let Some(instance) = &self.instance
+            && !is_instance(instance)
         {
             let rule = "be 1 to 253 bytes, none of them a control character";
-            return wrong("subject", quoted(subject), rule);
+            return wrong("instance", quoted(instance), rule);
         }
-        if self.metric.len() + self.subject.as_ref().map_or(0, String::len) > MOST_NAMES {
+        if self.metric.len() + self.instance.as_ref().map_or(0, String::len) > MOST_NAMES {
             let rule = "have at most 313 bytes together with the metric";
-            return wrong("subject", quoted(self.subject.as_deref().unwrap_or_default()), rule);
+            return wrong("instance", quoted(self.instance.as_deref().unwrap_or_default()), rule);
         }
         let is_resource = Resource::ALL.iter().any(|resource| resource.as_str() == self.metric);
         if is_resource && !(0.0..=Quantities::MAX).contains(&self.value) {
@@ -83,7 +83,7 @@ fn is_metric(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.:/-".contains(c))
 }
 
-fn is_subject(text: &str) -> bool {
+fn is_instance(text: &str) -> bool {
     (1..=253).contains(&text.len()) && !text.contains(char::is_control)
 }
 
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn reads_what_is_left_out() {
         let sample: Sample = serde_json::from_str(r#"{"service": "web", "value": 12}"#).unwrap();
-        assert_eq!((sample.metric.as_str(), sample.subject.as_ref()), (DEFAULT_METRIC, None));
+        assert_eq!((sample.metric.as_str(), sample.instance.as_ref()), (DEFAULT_METRIC, None));
         assert_eq!((sample.time, sample.value), (None, 12.0));
         assert_eq!(sample.validate(0), Ok(()));
         let typo = r#"{"service": "web", "vlaue": 12}"#;
@@ -116,12 +116,12 @@ mod tests {
             ("metric", Sample { metric: "1st".into(), ..good.clone() }),
             ("metric", Sample { metric: "x".repeat(129), ..good.clone() }),
             ("metric", Sample { metric: String::new(), ..good.clone() }),
-            ("subject", Sample { subject: Some(String::new()), ..good.clone() }),
-            ("subject", Sample { subject: Some("a\nb".into()), ..good.clone() }),
-            ("subject", Sample { subject: Some("日".repeat(85)), ..good.clone() }),
+            ("instance", Sample { instance: Some(String::new()), ..good.clone() }),
+            ("instance", Sample { instance: Some("a\nb".into()), ..good.clone() }),
+            ("instance", Sample { instance: Some("日".repeat(85)), ..good.clone() }),
             (
-                "subject",
-                Sample { metric: "x".repeat(128), subject: Some("y".repeat(186)), ..good.clone() },
+                "instance",
+                Sample { metric: "x".repeat(128), instance: Some("y".repeat(186)), ..good.clone() },
             ),
             ("value", Sample { value: f64::NAN, ..good.clone() }),
             ("value", Sample { value: 2e15, ..good.clone() }),
@@ -134,7 +134,7 @@ mod tests {
             assert_eq!((error.index, error.field), (7, field), "{error}");
         }
         let names =
-            Sample { metric: "x".repeat(128), subject: Some("y".repeat(185)), ..good.clone() };
+            Sample { metric: "x".repeat(128), instance: Some("y".repeat(185)), ..good.clone() };
         assert_eq!(names.validate(0), Ok(()));
         let cold = Sample { metric: "heat".into(), value: -1e30, ..good };
         assert_eq!(cold.validate(0), Ok(()));

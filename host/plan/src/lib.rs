@@ -2,15 +2,15 @@
 //! in, a number of replicas with its reason comes out. Nobody is asked here and nothing is agreed.
 
 mod accuracy;
-mod need;
 mod outlook;
 mod summary;
+mod target;
 mod tiers;
 mod total;
 
 pub use accuracy::Accuracy;
-pub use need::{Need, Recent, Standing, need};
 pub use outlook::{Interval, Outlook};
 pub use summary::{Band, Summary};
+pub use target::{Recent, Snapshot, Target, target};
 pub use tiers::{Compliance, Pool, PoolMember};
 pub use total::total;

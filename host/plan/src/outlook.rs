@@ -1,4 +1,4 @@
-use haggle_model::{Span, Timestamp, Window};
+use haggle_model::{ScalingLimits, Span, Timestamp, Window};
 use serde::{Deserialize, Serialize};
 
 /// A forecast of one service's load. All lists have a value a step; every number is finite.
@@ -28,13 +28,13 @@ pub struct Interval {
 }
 
 impl Outlook {
-    /// The highest upper bound at `level` over the steps that touch the window; that of the widest
-    /// interval where no interval has the level, the highest mean where there is none. `None` where no
-    /// step touches the window.
+    /// The highest value of the quantile that `limits` plan for over the steps that touch the window. Where
+    /// no interval has it as its upper bound, that is the highest upper bound of the widest interval; the
+    /// highest mean where there is no interval. `None` where no step touches the window.
     #[must_use]
-    pub fn peak(&self, level: f64, window: Window) -> Option<f64> {
-        let at_level = self.intervals.iter().find(|interval| interval.level == level);
-        let bounds = at_level.or(self.intervals.last()).map_or(&self.mean, |found| &found.upper);
+    pub fn peak(&self, limits: &ScalingLimits, window: Window) -> Option<f64> {
+        let planned = self.intervals.iter().find(|interval| limits.plans_with(interval.level));
+        let bounds = planned.or(self.intervals.last()).map_or(&self.mean, |found| &found.upper);
         self.over(bounds, window)
     }
 
@@ -61,7 +61,7 @@ impl Outlook {
 #[cfg(test)]
 mod tests {
     use super::{Interval, Outlook};
-    use haggle_model::{Span, Timestamp, Window};
+    use haggle_model::{ScalingLimits, Span, Timestamp, Window};
 
     #[test]
     fn looks_at_the_steps_that_touch_the_window() {
@@ -80,10 +80,11 @@ mod tests {
             start: Timestamp::from_millis(from),
             end: Timestamp::from_millis(to),
         };
-        assert_eq!(outlook.peak(0.8, window(0, 110)), Some(2.0));
-        assert_eq!(outlook.peak(0.8, window(0, 111)), Some(9.0));
-        assert_eq!(outlook.peak(0.5, window(125, 500)), Some(4.0));
+        let limits = |quantile| ScalingLimits { quantile, ..ScalingLimits::default() };
+        assert_eq!(outlook.peak(&limits(0.9), window(0, 110)), Some(2.0));
+        assert_eq!(outlook.peak(&limits(0.9), window(0, 111)), Some(9.0));
+        assert_eq!(outlook.peak(&limits(0.75), window(125, 500)), Some(4.0));
         assert_eq!(outlook.mean_peak(window(0, 500)), Some(5.0));
-        assert_eq!(outlook.peak(0.8, window(0, 100)), None);
+        assert_eq!(outlook.peak(&limits(0.9), window(0, 100)), None);
     }
 }

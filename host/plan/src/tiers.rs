@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-use haggle_model::{Objective, Quantities, Service, Span, Timestamp};
+use haggle_model::{Objective, Quantities, ScalingLimits, Service, Span, Timestamp};
 
 use crate::Outlook;
 
@@ -40,7 +40,7 @@ impl Pool {
         &self,
         observed: Option<f64>,
         outlook: Option<&Outlook>,
-        level: f64,
+        limits: &ScalingLimits,
         now: Timestamp,
         horizon: Span,
     ) -> PoolMember {
@@ -50,7 +50,7 @@ impl Pool {
         let window = haggle_model::Window::new(now, horizon);
         let current = observed.unwrap_or(0.0);
         let mean = outlook.and_then(|outlook| outlook.mean_peak(window)).unwrap_or(current);
-        let upper = outlook.and_then(|outlook| outlook.peak(level, window)).unwrap_or(current);
+        let upper = outlook.and_then(|outlook| outlook.peak(limits, window)).unwrap_or(current);
         PoolMember {
             current: share(current),
             forecast_mean: share(mean),
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_error_budget_burns_with_what_could_not_be_carried_and_recovers() {
-        let json = r#"{"name": "shop", "replica": {"serves": {"requests_per_second": 1}}}"#;
+        let json = r#"{"name": "shop", "replica": {"capacity": {"requests_per_second": 1}}}"#;
         let service: Service = serde_json::from_str(json).unwrap();
         let objective = Objective { target: 0.9, window: Span::from_secs(100) };
         let ready = Quantities::of(Resource::RequestsPerSecond, 8.0).unwrap();

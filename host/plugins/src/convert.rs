@@ -213,7 +213,7 @@ pub fn compute_unit(inventory: &InventoryUnit) -> bidding::ComputeUnit {
         id: unit.id.to_string(),
         provider: provider.to_string(),
         location: location.clone(),
-        has: quantities(&unit.has),
+        has: quantities(&unit.resources),
         free: quantities(free),
         count: unit.count,
         gpu_type: unit.gpu_type.clone(),

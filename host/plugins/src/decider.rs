@@ -33,7 +33,7 @@ pub struct Decider {
     observer: Arc<dyn Observer>,
     journal: Option<Arc<dyn Journal>>,
     clock: Arc<dyn Clock>,
-    standings: Mutex<BTreeMap<(Name, u64), Standing>>,
+    admissions: Mutex<BTreeMap<(Name, u64), Admission>>,
     complaints: Complaints,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct Terms<'a> {
 
 /// Whether a generation is asked.
 #[derive(Debug, Default)]
-struct Standing {
+struct Admission {
     breaker: Breaker,
     overdue: Overdue,
 }
@@ -78,8 +78,8 @@ impl Decider {
         journal: Option<Arc<dyn Journal>>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (standings, complaints) = (Mutex::default(), Complaints::default());
-        Self { registry, observer, journal, clock, standings, complaints }
+        let (admissions, complaints) = (Mutex::default(), Complaints::default());
+        Self { registry, observer, journal, clock, admissions, complaints }
     }
 
     /// The compiled generations.
@@ -112,7 +112,7 @@ impl Decider {
         let (now, before) = (self.registry.current(plugin), self.registry.previous(plugin));
         let kept: Vec<u64> =
             now.iter().chain(&before).map(|loaded| loaded.who.generation).collect();
-        self.standings().retain(|(of, number), _| of != plugin || kept.contains(number));
+        self.admissions().retain(|(of, number), _| of != plugin || kept.contains(number));
         if let Err(error) = &applied {
             let detail = json!({ "plugin": error.plugin, "generation": error.number });
             self.observer.event(EventKind::Alert, plugin.as_str(), error.to_string(), detail);
@@ -135,9 +135,9 @@ impl Decider {
     /// How long the circuit breaker holds calls of a generation back, if it does.
     #[must_use]
     pub fn pauses(&self, by: &Who) -> Option<Duration> {
-        let standings = self.standings();
-        let standing = standings.get(&(by.plugin.clone(), by.generation))?;
-        standing.breaker.pauses(self.clock.elapsed())
+        let admissions = self.admissions();
+        let admission = admissions.get(&(by.plugin.clone(), by.generation))?;
+        admission.breaker.pauses(self.clock.elapsed())
     }
 
     /// Calls a function that has one answer, within `time` in all. `ask` makes the call for whoever is asked:
@@ -301,15 +301,15 @@ impl Decider {
 
     fn admit(&self, by: &Who) -> Result<(Ticket, Overdue), Unanswered> {
         let now = self.clock.elapsed();
-        let mut standings = self.standings();
-        let standing = standings.entry((by.plugin.clone(), by.generation)).or_default();
-        let overdue = standing.overdue.clone();
+        let mut admissions = self.admissions();
+        let admission = admissions.entry((by.plugin.clone(), by.generation)).or_default();
+        let overdue = admission.overdue.clone();
         if overdue.any() {
             return Err(Unanswered::Overdue(by.clone()));
         }
-        let ticket = standing.breaker.admit(now);
-        let left = standing.breaker.pauses(now).unwrap_or_default();
-        drop(standings);
+        let ticket = admission.breaker.admit(now);
+        let left = admission.breaker.pauses(now).unwrap_or_default();
+        drop(admissions);
         ticket.map(|ticket| (ticket, overdue)).ok_or_else(|| {
             let last = self.complaints.last(&by.plugin);
             let last = last.map(|last| format!("; the last error: {}", last.message));
@@ -320,8 +320,8 @@ impl Decider {
     fn report(&self, by: &Who, ticket: Ticket, verdict: Verdict) {
         let now = self.clock.elapsed();
         // It may be gone by now.
-        if let Some(standing) = self.standings().get_mut(&(by.plugin.clone(), by.generation)) {
-            standing.breaker.report(ticket, verdict, now);
+        if let Some(admission) = self.admissions().get_mut(&(by.plugin.clone(), by.generation)) {
+            admission.breaker.report(ticket, verdict, now);
         }
     }
 
@@ -337,8 +337,8 @@ impl Decider {
         self.clock.elapsed()
     }
 
-    fn standings(&self) -> MutexGuard<'_, BTreeMap<(Name, u64), Standing>> {
-        self.standings.lock().unwrap_or_else(PoisonError::into_inner)
+    fn admissions(&self) -> MutexGuard<'_, BTreeMap<(Name, u64), Admission>> {
+        self.admissions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

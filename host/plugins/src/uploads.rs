@@ -3,7 +3,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use haggle_control::{Generation as Record, GenerationStanding, PluginState};
+use haggle_control::{Generation as Record, GenerationStatus, PluginState};
 use haggle_model::{Name, Timestamp};
 use haggle_sandbox::{Grant, Load, LoadError, Sandbox};
 use serde::Serialize;
@@ -344,7 +344,7 @@ impl Upload<'_> {
             roles: generation.roles().iter().map(ToString::to_string).collect(),
             configuration,
             granted: grants.iter().map(|g| (g.guest.clone(), g.host.clone())).collect(),
-            standing: GenerationStanding::Active,
+            status: GenerationStatus::Active,
         };
         Ok((Loaded::new(plugin, Arc::new(generation)), record))
     }

@@ -1,4 +1,4 @@
-//! Failures ahead: every subject that is measured is assessed, and what became of it is learnt from.
+//! Failures ahead: every instance that is measured is assessed, and what became of it is learnt from.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -26,7 +26,7 @@ use crate::{
 /// How many values of a metric a plugin sees.
 const WINDOW: usize = 20;
 
-/// The most subjects of one call.
+/// The most instances of one call.
 const PANEL: usize = 256;
 
 /// The most assessments whose outcome is not known yet.
@@ -35,7 +35,7 @@ const PENDING: usize = 100_000;
 /// Examples are learnt in batches of at least so many.
 const LESSON: usize = 32;
 
-/// The most failures of one subject, and the most subjects with failures, that are remembered.
+/// The most failures of one instance, and the most instances with failures, that are remembered.
 const REPORTS: usize = 1000;
 const REPORTED: usize = 100_000;
 
@@ -46,7 +46,7 @@ const MOST_LEARNT: usize = 256 << 20;
 /// What is waiting to be learnt, and what was.
 #[derive(Debug, Default)]
 pub(crate) struct Failures {
-    /// When each subject failed: (service, subject).
+    /// When each instance failed: (service, instance).
     reported: BTreeMap<(Name, String), VecDeque<Timestamp>>,
     pending: VecDeque<Pending>,
     /// By policy and component; none where nothing was learnt or stored. Not all of it has room here.
@@ -87,19 +87,19 @@ impl Drop for Busy {
     }
 }
 
-/// What is measured of a service's subject.
+/// What is measured of a service's instance.
 struct Measured {
     service: Name,
     vitals: Vitals,
 }
 
 impl Failures {
-    /// Notes that a subject failed; the service itself where none is named.
-    pub(crate) fn report(&mut self, service: &Name, subject: Option<String>, at: Timestamp) {
-        let subject = subject.unwrap_or_else(|| service.to_string());
-        let key = (service.clone(), subject);
+    /// Notes that a instance failed; the service itself where none is named.
+    pub(crate) fn report(&mut self, service: &Name, instance: Option<String>, at: Timestamp) {
+        let instance = instance.unwrap_or_else(|| service.to_string());
+        let key = (service.clone(), instance);
         if self.reported.len() >= REPORTED && !self.reported.contains_key(&key) {
-            tracing::warn!(%service, "too many subjects have failed: another one is not learnt from");
+            tracing::warn!(%service, "too many instances have failed: another one is not learnt from");
             return;
         }
         let times = self.reported.entry(key).or_default();
@@ -216,13 +216,13 @@ impl FailureJob {
                 let mut metrics: BTreeMap<String, Vec<failure::Vital>> = BTreeMap::new();
                 let load = SeriesKey::load_of(service);
                 for key in history.keys_of(&service.name).filter(|key| **key != load) {
-                    let subject = key.subject.clone().unwrap_or_else(|| service.name.to_string());
+                    let instance = key.instance.clone().unwrap_or_else(|| service.name.to_string());
                     let vital = vital(history, key, now, step);
-                    metrics.entry(subject).or_default().extend(vital);
+                    metrics.entry(instance).or_default().extend(vital);
                 }
-                for (subject, metrics) in metrics.into_iter().filter(|(_, m)| !m.is_empty()) {
+                for (instance, metrics) in metrics.into_iter().filter(|(_, m)| !m.is_empty()) {
                     let (at, step) = (now.floor(step).as_millis(), step.as_millis());
-                    let vitals = Vitals { subject, at, step, metrics };
+                    let vitals = Vitals { subject: instance, at, step, metrics };
                     all.push(Measured { service: service.name.clone(), vitals });
                 }
             });
@@ -285,7 +285,7 @@ impl FailureJob {
         model.map(|bytes| bytes.as_ref().clone())
     }
 
-    /// Assesses the subjects; a service is as likely to fail as the likeliest of them.
+    /// Assesses the instances; a service is as likely to fail as the likeliest of them.
     fn assess(&self, measured: &[Measured]) -> Vec<Risk> {
         let (inner, policy, now) = (&self.busy.inner, &self.policy, self.now);
         let mut worst: BTreeMap<&Name, Risk> = BTreeMap::new();
@@ -302,9 +302,9 @@ impl FailureJob {
             let plugin = &policy.failure.plugin;
             let answers = inner.policies.assess(now, plugin, panel.len(), &ask);
             self.forget_unread(&answers);
-            for (subject, answer) in panel.iter().zip(answers) {
-                let risk = risk(subject, answer);
-                let known = worst.entry(&subject.service).or_insert_with(|| risk.clone());
+            for (instance, answer) in panel.iter().zip(answers) {
+                let risk = risk(instance, answer);
+                let known = worst.entry(&instance.service).or_insert_with(|| risk.clone());
                 if risk.probability >= known.probability {
                     *known = risk;
                 }
@@ -367,11 +367,11 @@ fn vital(history: &History, key: &SeriesKey, now: Timestamp, step: Span) -> Opti
     known.then(|| failure::Vital { metric: key.metric.clone(), values })
 }
 
-fn risk(subject: &Measured, answer: Answer<failure::Risk>) -> Risk {
-    let service = subject.service.clone();
+fn risk(instance: &Measured, answer: Answer<failure::Risk>) -> Risk {
+    let service = instance.service.clone();
     match answer {
         Ok(decided) => {
-            let explanation = explain(&subject.vitals, &decided.answer);
+            let explanation = explain(&instance.vitals, &decided.answer);
             Risk { service, probability: Some(decided.answer.probability), explanation }
         }
         Err(error) => Risk { service, probability: None, explanation: cut(error.to_string()) },

@@ -91,9 +91,9 @@ impl Prediction {
         jobs
     }
 
-    /// Notes that a subject of a service failed; the service itself where none is named.
-    pub fn report_failure(&self, service: &Name, subject: Option<String>, at: Timestamp) {
-        self.0.state().failures.report(service, subject, at);
+    /// Notes that an instance of a service failed; the service itself where none is named.
+    pub fn report_failure(&self, service: &Name, instance: Option<String>, at: Timestamp) {
+        self.0.state().failures.report(service, instance, at);
     }
 
     /// Deletes stored models of components that neither decide nor did before, of services that are gone, and

@@ -135,7 +135,7 @@ impl World {
     pub(crate) fn service(&mut self, service: &str, policy: &str) {
         let service = json!({
             "name": service, "policy": policy,
-            "replica": {"serves": {"requests_per_second": 100}},
+            "replica": {"capacity": {"requests_per_second": 100}},
         });
         self.change(Change::PutService(serde_json::from_value::<Service>(service).unwrap()));
     }
@@ -148,14 +148,14 @@ impl World {
         &self,
         service: &str,
         metric: &str,
-        subject: Option<&str>,
+        instance: Option<&str>,
         ago: Span,
         value: f64,
     ) {
         let sample = Sample {
             service: name(service),
             metric: metric.to_owned(),
-            subject: subject.map(str::to_owned),
+            instance: instance.map(str::to_owned),
             time: Some(self.now.before(ago)),
             value,
         };

@@ -130,8 +130,8 @@ impl TierJob {
             let policy = self.snapshot.catalog().policy_of(service);
             let observed = state.observed.map(|(_, load)| load);
             let outlook = state.forecast.as_ref().and_then(|f| f.outlook.as_deref().ok());
-            let (level, horizon) = (policy.scaling.level, policy.forecast.horizon);
-            let member = pool.member(observed, outlook, level, self.now, horizon);
+            let (limits, horizon) = (&policy.scaling, policy.forecast.horizon);
+            let member = pool.member(observed, outlook, limits, self.now, horizon);
             Some(tiering::ApiState {
                 id: service.name.to_string(),
                 current_tier: convert::tier(state.tier),

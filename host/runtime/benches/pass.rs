@@ -20,8 +20,8 @@ fn service(i: u64) -> Service {
     Service {
         name: Name::new(&format!("s{i:05}")).unwrap(),
         replica: Replica {
-            uses: Quantities::new(),
-            serves: Quantities::of(Resource::RequestsPerSecond, 10.0).unwrap(),
+            requests: Quantities::new(),
+            capacity: Quantities::of(Resource::RequestsPerSecond, 10.0).unwrap(),
             startup: MINUTE,
         },
         replicas: Replicas { min: 1, max: 1000 },
@@ -70,7 +70,7 @@ fn measure(services: u64) -> Measured {
         let sample = |i| Sample {
             service: service(i).name,
             metric: "requests_per_second".into(),
-            subject: None,
+            instance: None,
             time: Some(now),
             value: load(i, minute),
         };

@@ -118,13 +118,13 @@ fn open(folder: &Path, uses: &Value, device: Device) -> Result<Arc<Host>, Failur
     let put = |change: Change| block_on(host.change(Principal::Anonymous, change)).map(drop);
     let rack: Provider = serde_json::from_value(json!({
         "name": "rack",
-        "units": [{"id": "m", "count": 1000, "has": {"cpu_cores": 64}, "cost_per_hour": 1}],
+        "units": [{"id": "m", "count": 1000, "resources": {"cpu_cores": 64}, "cost_per_hour": 1}],
     }))?;
     put(Change::PutProvider(rack))?;
     for i in 0..SERVICES {
         let service: Service = serde_json::from_value(json!({
             "name": format!("s{i}"),
-            "replica": {"uses": uses, "serves": {"requests_per_second": 100}},
+            "replica": {"requests": uses, "capacity": {"requests_per_second": 100}},
             "replicas": {"min": 0, "max": 10_000},
         }))?;
         put(Change::PutService(service))?;

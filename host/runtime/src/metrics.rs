@@ -129,7 +129,7 @@ impl Metrics {
             }
             Write::Put(Record::Negotiation(record)) => {
                 let counter = match record.outcome.as_str() {
-                    "won" => &self.tally.approved,
+                    "approved" => &self.tally.approved,
                     "reduced" => &self.tally.reduced,
                     _ => &self.tally.denied,
                 };

@@ -1,14 +1,14 @@
 //! The core's records in the store.
 
 use haggle_control::{
-    Generation, GenerationStanding, Key, Reclaim, Record, Request, Restored, StoredService, Write,
+    Generation, GenerationStatus, Key, Reclaim, Record, Request, Restored, StoredService, Write,
 };
 use haggle_model::{Dependency, DependencyDocument, Name};
 use haggle_negotiate::SessionRecord;
 use haggle_store::{
-    Batch, Calendar, Decisions, Dependencies, Digest, GrantedDirectory, Kind, Leases, Negotiations,
-    PluginGeneration, Plugins, Policies, Providers, Services, Standing, Store, StoreError,
-    readable,
+    Batch, Calendar, Decisions, Dependencies, Digest, GenerationStatus as KeptStatus,
+    GrantedDirectory, Kind, Leases, Negotiations, PluginGeneration, Plugins, Policies, Providers,
+    Services, Store, StoreError, readable,
 };
 
 /// What was decided for services, by name.
@@ -213,10 +213,10 @@ fn stored(generation: &Generation) -> PluginGeneration {
         loaded_at: generation.loaded_at,
         roles: generation.roles.clone(),
         configuration: generation.configuration.clone(),
-        standing: match generation.standing {
-            GenerationStanding::Active => Standing::Active,
-            GenerationStanding::Previous => Standing::Previous,
-            GenerationStanding::Retired => Standing::Retired,
+        status: match generation.status {
+            GenerationStatus::Active => KeptStatus::Active,
+            GenerationStatus::Previous => KeptStatus::Previous,
+            GenerationStatus::Retired => KeptStatus::Retired,
         },
         granted: generation.granted.iter().map(granted).collect(),
     }
@@ -232,10 +232,10 @@ fn generation(kept: PluginGeneration) -> Generation {
         roles: kept.roles,
         configuration: kept.configuration,
         granted: kept.granted.into_iter().map(|grant| (grant.guest, grant.host)).collect(),
-        standing: match kept.standing {
-            Standing::Active => GenerationStanding::Active,
-            Standing::Previous => GenerationStanding::Previous,
-            Standing::Retired => GenerationStanding::Retired,
+        status: match kept.status {
+            KeptStatus::Active => GenerationStatus::Active,
+            KeptStatus::Previous => GenerationStatus::Previous,
+            KeptStatus::Retired => GenerationStatus::Retired,
         },
     }
 }

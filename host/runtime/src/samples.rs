@@ -31,14 +31,14 @@ pub struct FailureReport {
     pub service: Name,
     /// The replica, container or API; the service itself if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subject: Option<String>,
+    pub instance: Option<String>,
     /// When; now if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<Timestamp>,
 }
 
-/// The longest subject in bytes, so that it fits into a key.
-const MOST_SUBJECT: usize = 253;
+/// The longest instance in bytes, so that it fits into a key.
+const MOST_INSTANCE: usize = 253;
 
 impl Host {
     /// Takes in facts: all of the batch or nothing. They are durable when this returns.
@@ -72,7 +72,7 @@ impl Host {
         let accepted = shared.history().push_all(now, &samples)?;
         for failure in failures {
             let at = failure.time.unwrap_or(now);
-            shared.prediction.report_failure(&failure.service, failure.subject, at);
+            shared.prediction.report_failure(&failure.service, failure.instance, at);
         }
         let observed = shared.observed(samples.iter().map(|sample| &sample.service));
         self.happened(Input::Observed(observed)).await;
@@ -104,7 +104,7 @@ impl Shared {
             readable(self.store.series(), |unreadable| tell(unreadable.to_string())).collect();
         for key in keys {
             let key = key?;
-            let subject = Some(key.subject.clone()).filter(|subject| !subject.is_empty());
+            let instance = Some(key.instance.clone()).filter(|instance| !instance.is_empty());
             for chunk in self.store.sample_chunks(&key, window)? {
                 let chunk = match chunk {
                     Ok(chunk) => chunk,
@@ -119,7 +119,7 @@ impl Shared {
                     .map(|sample| Sample {
                         service: key.service.clone(),
                         metric: key.metric.clone(),
-                        subject: subject.clone(),
+                        instance: instance.clone(),
                         time: Some(sample.at),
                         value: sample.value,
                     })
@@ -136,11 +136,11 @@ impl Shared {
 
 fn check_failure(place: usize, failure: &FailureReport, now: Timestamp) -> Result<(), HostError> {
     let wrong = |what: String| Err(HostError::Failure { place, what });
-    if let Some(subject) = &failure.subject
-        && (subject.is_empty() || subject.len() > MOST_SUBJECT)
+    if let Some(instance) = &failure.instance
+        && (instance.is_empty() || instance.len() > MOST_INSTANCE)
     {
-        let bytes = subject.len();
-        return wrong(format!("`subject` has {bytes} bytes: give 1 to {MOST_SUBJECT}"));
+        let bytes = instance.len();
+        return wrong(format!("`instance` has {bytes} bytes: give 1 to {MOST_INSTANCE}"));
     }
     let latest = now + haggle_model::Span::from_mins(1);
     match failure.time.filter(|time| *time > latest) {
@@ -163,7 +163,7 @@ fn written(
         batch.append::<Outcomes>(&Outcome {
             sequence: 0,
             at: failure.time.unwrap_or(now),
-            subject: failure.subject.clone().unwrap_or_else(|| failure.service.to_string()),
+            instance: failure.instance.clone().unwrap_or_else(|| failure.service.to_string()),
             kind: "failure".to_owned(),
             detail: serde_json::json!({ "service": failure.service }),
         })?;
@@ -180,7 +180,7 @@ fn by_series<'a>(
         let key = haggle_store::SeriesKey {
             service: sample.service.clone(),
             metric: sample.metric.clone(),
-            subject: sample.subject.clone().unwrap_or_default(),
+            instance: sample.instance.clone().unwrap_or_default(),
         };
         let at = sample.time.unwrap_or(now);
         series.entry(key).or_default().push(haggle_store::Sample { at, value: sample.value });

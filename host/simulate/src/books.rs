@@ -129,7 +129,9 @@ impl Books {
                     let Some(old) = old else { return self.lower(&provider, at) };
                     for unit in &old.units {
                         let same = provider.unit(unit.id.as_str());
-                        if same.is_none_or(|new| new.count != unit.count || new.has != unit.has) {
+                        if same.is_none_or(|new| {
+                            new.count != unit.count || new.resources != unit.resources
+                        }) {
                             self.reclaims.remove(&(provider.name.clone(), unit.id.clone()));
                         }
                     }
@@ -210,7 +212,7 @@ impl Books {
                 _ => None,
             });
             for policy in self.policies.get(&service.policy).into_iter().chain(put) {
-                let carries = service.replica.serves.scaled(f64::from(service.replicas.max));
+                let carries = service.replica.capacity.scaled(f64::from(service.replicas.max));
                 most = most.max(&carries.scaled(policy.scaling.target_utilization));
             }
         }
@@ -219,7 +221,7 @@ impl Books {
 
     fn capacity_of_unit(&self, provider: &Name, unit: &Name, at: Timestamp) -> Quantities {
         let total = |unit: &ComputeUnit, gone: u32| {
-            unit.has.scaled(f64::from(unit.count.saturating_sub(gone)))
+            unit.resources.scaled(f64::from(unit.count.saturating_sub(gone)))
         };
         let key = (provider.clone(), unit.clone());
         let gone = self.reclaims.get(&key).into_iter().flatten().filter(|(_, from)| *from <= at);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use haggle_control::{Change, Generation, GenerationStanding, PluginChange, ReclaimRequest};
+use haggle_control::{Change, Generation, GenerationStatus, PluginChange, ReclaimRequest};
 use haggle_model::{
     CalendarEvent, EventKind, EventTime, Name, Provider, Resource, Span, Timestamp,
 };
@@ -316,7 +316,7 @@ fn plugin(number: u64, at: Timestamp, rng: &mut fastrand::Rng) -> Option<PluginC
             },
             configuration: Default::default(),
             granted: Vec::new(),
-            standing: GenerationStanding::Retired,
+            status: GenerationStatus::Retired,
         })),
     })
 }

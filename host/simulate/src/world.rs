@@ -127,17 +127,17 @@ pub(crate) fn policy(
     };
     policy.bidding.plugin = Name::new(if flaky { FLAKY } else { STEADY }).ok()?;
     let all = [
-        Alternative::Smaller,
-        Alternative::Later,
-        Alternative::Elsewhere,
-        Alternative::Borrowed,
-        Alternative::Degraded,
+        Alternative::Partial,
+        Alternative::Delayed,
+        Alternative::OtherLocation,
+        Alternative::Preempt,
+        Alternative::WithoutOptional,
     ];
     let mut alternatives: Vec<Alternative> = all.into_iter().filter(|_| rng.bool()).collect();
     if shape == Shape::Halves {
         // Whether and for when these are tried depends on leases of anybody.
         alternatives.retain(|alternative| {
-            !matches!(alternative, Alternative::Later | Alternative::Borrowed)
+            !matches!(alternative, Alternative::Delayed | Alternative::Preempt)
         });
     }
     rng.shuffle(&mut alternatives);
@@ -147,9 +147,9 @@ pub(crate) fn policy(
     negotiation.deadline = Span::from_millis(rng.u64(2000..12_000));
     negotiation.lease = Span::from_secs(rng.u64(60..240));
     negotiation.renew_before = Span::from_secs(rng.u64(16..50));
-    negotiation.notice = Span::from_secs(rng.u64(0..40));
-    negotiation.later_within = Span::from_secs(rng.u64(20..120));
-    negotiation.band = 0.02 + 0.2 * rng.f64();
+    negotiation.preemption_notice = Span::from_secs(rng.u64(0..40));
+    negotiation.max_delay = Span::from_secs(rng.u64(20..120));
+    negotiation.tolerance = 0.02 + 0.2 * rng.f64();
     Some(policy)
 }
 
@@ -165,8 +165,8 @@ pub(crate) fn service(number: usize, rng: &mut fastrand::Rng, shape: Shape) -> O
     Some(Service {
         name: name("s", number)?,
         replica: Replica {
-            uses,
-            serves: amount(Resource::RequestsPerSecond, 100.0),
+            requests: uses,
+            capacity: amount(Resource::RequestsPerSecond, 100.0),
             startup: Span::from_secs(rng.u64(0..20)),
         },
         replicas: Replicas { min: rng.u32(0..2), max: rng.u32(3..14) },
@@ -198,7 +198,7 @@ pub(crate) fn provider(number: usize, rng: &mut fastrand::Rng, shape: Shape) -> 
         Some(ComputeUnit {
             id: name("u", i)?,
             count: rng.u32(1..8),
-            has: amount(has, f64::from(rng.u8(2..7))),
+            resources: amount(has, f64::from(rng.u8(2..7))),
             gpu_type: None,
             cost_per_hour: 0.1 + rng.f64(),
             performance: 0.5 + rng.f64(),

@@ -23,7 +23,7 @@ fn name(name: &str) -> Name {
 fn service() -> Service {
     let service = json!({
         "name": "web",
-        "replica": {"uses": {"cpu_cores": 1}, "serves": {"requests_per_second": 10}},
+        "replica": {"requests": {"cpu_cores": 1}, "capacity": {"requests_per_second": 10}},
         "replicas": {"min": 1, "max": 9},
     });
     serde_json::from_value(service).unwrap()
@@ -31,7 +31,7 @@ fn service() -> Service {
 
 /// Four machines of one core.
 fn provider() -> Provider {
-    let unit = json!({"id": "m", "count": 4, "has": {"cpu_cores": 1}, "cost_per_hour": 1});
+    let unit = json!({"id": "m", "count": 4, "resources": {"cpu_cores": 1}, "cost_per_hour": 1});
     serde_json::from_value(json!({"name": "alder", "units": [unit]})).unwrap()
 }
 

@@ -78,7 +78,7 @@ pub struct PluginGeneration {
     #[serde(default)]
     pub configuration: Value,
     /// Whether it decides.
-    pub standing: Standing,
+    pub status: GenerationStatus,
     /// Directories that the operator granted it, each as its guest path and its host path.
     #[serde(default)]
     pub granted: Vec<GrantedDirectory>,
@@ -99,7 +99,7 @@ pub struct GrantedDirectory {
 /// Whether a generation decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Standing {
+pub enum GenerationStatus {
     /// It does.
     Active,
     /// It did, and a rollback would return to it.
@@ -215,7 +215,7 @@ pub struct Outcome {
     /// When.
     pub at: Timestamp,
     /// To which service or container.
-    pub subject: String,
+    pub instance: String,
     /// Of which kind, e.g. `failure` or `grant`.
     pub kind: String,
     /// What else is known.

@@ -85,8 +85,9 @@ pub use journal::{Blob, CallRecord, JournalSize};
 pub use key::Key;
 pub use kind::{Encoding, Entry, Kind};
 pub use kinds::{
-    Calendar, Decisions, Dependencies, FittedModel, GrantedDirectory, Leases, Models, Negotiations,
-    Outcome, Outcomes, PluginGeneration, Plugins, Policies, Providers, Services, Standing,
+    Calendar, Decisions, Dependencies, FittedModel, GenerationStatus, GrantedDirectory, Leases,
+    Models, Negotiations, Outcome, Outcomes, PluginGeneration, Plugins, Policies, Providers,
+    Services,
 };
 pub use log::{Log, Numbered, Records};
 pub use options::{Durability, StoreOptions};

@@ -31,7 +31,7 @@ pub struct SeriesKey {
     /// The metric.
     pub metric: String,
     /// The replica, container or API that it was measured on; empty for the service as a whole.
-    pub subject: String,
+    pub instance: String,
 }
 
 /// One measurement.
@@ -61,9 +61,9 @@ pub(crate) struct Stale {
 
 impl fmt::Display for SeriesKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { service, metric, subject } = self;
+        let Self { service, metric, instance } = self;
         write!(f, "{service} {metric}")?;
-        if subject.is_empty() { Ok(()) } else { write!(f, " of {subject}") }
+        if instance.is_empty() { Ok(()) } else { write!(f, " of {instance}") }
     }
 }
 
@@ -71,14 +71,14 @@ impl Key for SeriesKey {
     fn encode(&self, out: &mut Vec<u8>) {
         self.service.encode(out);
         self.metric.encode(out);
-        self.subject.encode(out);
+        self.instance.encode(out);
     }
 
     fn decode(input: &mut &[u8]) -> Option<Self> {
         Some(Self {
             service: Key::decode(input)?,
             metric: Key::decode(input)?,
-            subject: Key::decode(input)?,
+            instance: Key::decode(input)?,
         })
     }
 }

@@ -71,7 +71,7 @@ fn series(writer: u64) -> SeriesKey {
     SeriesKey {
         service: Name::new(&format!("s{writer}")).unwrap(),
         metric: "load".to_owned(),
-        subject: String::new(),
+        instance: String::new(),
     }
 }
 

@@ -31,7 +31,7 @@ impl World for Pair {
 
     fn standing(&self, service: &Name) -> Option<Standing> {
         let json = format!(
-            r#"{{"name": "{service}", "replica": {{"serves": {{"requests_per_second": 100}}}}}}"#
+            r#"{{"name": "{service}", "replica": {{"capacity": {{"requests_per_second": 100}}}}}}"#
         );
         let service: Service = serde_json::from_str(&json).ok()?;
         Some(Standing {

@@ -11,8 +11,8 @@ fn service(startup: u64) -> Service {
     Service {
         name: name(),
         replica: Replica {
-            uses: Quantities::new(),
-            serves: Quantities::of(Resource::RequestsPerSecond, 100.0).unwrap(),
+            requests: Quantities::new(),
+            capacity: Quantities::of(Resource::RequestsPerSecond, 100.0).unwrap(),
             startup: Span::from_secs(startup),
         },
         replicas: Replicas::default(),

@@ -11,14 +11,14 @@ fn names(list: &Value) -> Vec<&str> {
 #[tokio::test]
 async fn a_service_comes_and_goes() {
     let uri = "/v1/services/doc-web";
-    let created = put(uri, r#"{"replica": {"serves": {"requests_per_second": "2k"}}}"#).await;
+    let created = put(uri, r#"{"replica": {"capacity": {"requests_per_second": "2k"}}}"#).await;
     let created = created.json(201);
     assert_eq!(created["name"], "doc-web");
-    assert_eq!(created["replica"]["serves"]["requests_per_second"], 2000.0);
-    let updated = r#"{"name": "doc-web", "replica": {"serves": {"requests_per_second": 5}}, "replicas": {"min": 3}}"#;
+    assert_eq!(created["replica"]["capacity"]["requests_per_second"], 2000.0);
+    let updated = r#"{"name": "doc-web", "replica": {"capacity": {"requests_per_second": 5}}, "replicas": {"min": 3}}"#;
     assert_eq!(put(uri, updated).await.json(200)["replicas"]["min"], 3);
     let view = get(uri).await.json(200);
-    assert_eq!(view["replica"]["serves"]["requests_per_second"], 5.0);
+    assert_eq!(view["replica"]["capacity"]["requests_per_second"], 5.0);
     assert_eq!(view["status"]["tier"], "silver");
     assert!(names(&get("/v1/services").await.json(200)).contains(&"doc-web"));
     let gone = delete(uri).await;
@@ -29,7 +29,7 @@ async fn a_service_comes_and_goes() {
 #[tokio::test]
 async fn dependencies_are_read_back_as_a_graph() {
     for uri in ["/v1/services/doc-a", "/v1/services/doc-b"] {
-        put(uri, r#"{"replica": {"serves": {"requests_per_second": 1}}}"#).await.json(201);
+        put(uri, r#"{"replica": {"capacity": {"requests_per_second": 1}}}"#).await.json(201);
     }
     let uri = "/v1/dependencies/doc-a/doc-b";
     let calls = r#"{"ratios": {"requests_per_second": 2}}"#;
@@ -53,12 +53,12 @@ async fn dependencies_are_read_back_as_a_graph() {
 
 #[tokio::test]
 async fn providers_and_policies() {
-    let rack = r#"{"units": [{"id": "big", "has": {"cpu_cores": 8}, "cost_per_hour": 1}]}"#;
+    let rack = r#"{"units": [{"id": "big", "resources": {"cpu_cores": 8}, "cost_per_hour": 1}]}"#;
     assert_eq!(put("/v1/providers/doc-rack", rack).await.json(201)["units"][0]["count"], 1);
     put("/v1/providers/doc-rack", rack).await.json(200);
     assert_eq!(get("/v1/providers/doc-rack").await.json(200)["name"], "doc-rack");
     assert!(names(&get("/v1/providers").await.json(200)).contains(&"doc-rack"));
-    let empty = r#"{"units": [{"id": "big", "has": {}, "cost_per_hour": 1}]}"#;
+    let empty = r#"{"units": [{"id": "big", "resources": {}, "cost_per_hour": 1}]}"#;
     let reply = put("/v1/providers/doc-rack", empty).await;
     reply.is_problem(ProblemKind::Invalid, &["doc-rack", "big"]);
     assert_eq!(delete("/v1/providers/doc-rack").await.status, 204);
@@ -84,7 +84,7 @@ async fn providers_and_policies() {
 
 #[tokio::test]
 async fn an_event_comes_and_goes() {
-    let service = r#"{"replica": {"serves": {"requests_per_second": 1}}}"#;
+    let service = r#"{"replica": {"capacity": {"requests_per_second": 1}}}"#;
     put("/v1/services/doc-sold", service).await.json(201);
     let uri = "/v1/calendar/doc-sale";
     // In a year that no sweep reaches.
@@ -106,7 +106,7 @@ async fn an_event_comes_and_goes() {
 
 #[tokio::test]
 async fn samples_are_taken_together_or_not_at_all() {
-    let service = r#"{"replica": {"serves": {"requests_per_second": 1}}}"#;
+    let service = r#"{"replica": {"capacity": {"requests_per_second": 1}}}"#;
     put("/v1/services/doc-fed", service).await.json(201);
     let taken = post("/v1/samples", r#"{"samples": [{"service": "doc-fed", "value": 7}]}"#).await;
     assert_eq!(taken.json(202), json!({"stored": 1, "stale": 0}));
@@ -119,9 +119,9 @@ async fn samples_are_taken_together_or_not_at_all() {
 
 #[tokio::test]
 async fn what_was_decided_is_listed_page_by_page() {
-    let units = r#"{"location": "doc", "units": [{"id": "u", "count": 9, "has": {"cpu_cores": 1}, "cost_per_hour": 1}]}"#;
+    let units = r#"{"location": "doc", "units": [{"id": "u", "count": 9, "resources": {"cpu_cores": 1}, "cost_per_hour": 1}]}"#;
     put("/v1/providers/doc-grow", units).await.json(201);
-    let service = r#"{"replica": {"uses": {"cpu_cores": 1}, "serves": {"requests_per_second": 1}}, "location": "doc"}"#;
+    let service = r#"{"replica": {"requests": {"cpu_cores": 1}, "capacity": {"requests_per_second": 1}}, "location": "doc"}"#;
     put("/v1/services/doc-grow", service).await.json(201);
     for body in [
         r#"{"service": "doc-grow", "replicas": 3}"#,

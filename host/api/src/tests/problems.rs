@@ -8,7 +8,7 @@ use haggle_runtime::ErrorKind;
 use super::{delete, get, post, put, request, request_json, send, send_with};
 use crate::{ApiOptions, Problem, ProblemKind, body::JSON_BYTES};
 
-const SERVICE: &str = r#"{"replica": {"serves": {"requests_per_second": 100}}}"#;
+const SERVICE: &str = r#"{"replica": {"capacity": {"requests_per_second": 100}}}"#;
 
 #[test]
 fn every_kind_of_error_has_its_status() {
@@ -89,14 +89,14 @@ async fn bad_bodies_say_where() {
     let uri = "/v1/services/bad-body";
     let reply = put(uri, "{\n  \"replica\": }").await;
     reply.is_problem(ProblemKind::Invalid, &["not JSON", "line 2, column 14"]);
-    let reply = put(uri, "{\n  \"replica\": {\"serves\": {\"requests_per_second\": -1}}}").await;
-    reply.is_problem(ProblemKind::Invalid, &["`replica.serves", "line 2"]);
+    let reply = put(uri, "{\n  \"replica\": {\"capacity\": {\"requests_per_second\": -1}}}").await;
+    reply.is_problem(ProblemKind::Invalid, &["`replica.capacity", "line 2"]);
     let reply = put(uri, r#"{"replcas": {}}"#).await;
     reply.is_problem(ProblemKind::Invalid, &["replcas", "replicas", "line 1, column 10"]);
-    let reply = put(uri, r#"{"name": "another", "replica": {"serves": {}}}"#).await;
+    let reply = put(uri, r#"{"name": "another", "replica": {"capacity": {}}}"#).await;
     reply.is_problem(ProblemKind::Invalid, &["bad-body", "another", "leave"]);
-    let reply = put(uri, r#"{"replica": {"serves": {}}}"#).await;
-    reply.is_problem(ProblemKind::Invalid, &["bad-body", "replica.serves"]);
+    let reply = put(uri, r#"{"replica": {"capacity": {}}}"#).await;
+    reply.is_problem(ProblemKind::Invalid, &["bad-body", "replica.capacity"]);
     post("/v1/samples", "").await.is_problem(ProblemKind::Invalid, &["not JSON"]);
     get(uri).await.is_problem(ProblemKind::NotFound, &[]);
 }

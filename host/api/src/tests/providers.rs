@@ -5,7 +5,7 @@ use crate::ProblemKind;
 
 #[tokio::test]
 async fn what_is_taken_back_is_a_status_until_it_is_given_back() {
-    let rack = r#"{"units": [{"id": "big", "count": 5, "has": {"cpu_cores": 8}, "cost_per_hour": 1}, {"id": "small", "has": {"cpu_cores": 1}, "cost_per_hour": 1}]}"#;
+    let rack = r#"{"units": [{"id": "big", "count": 5, "resources": {"cpu_cores": 8}, "cost_per_hour": 1}, {"id": "small", "resources": {"cpu_cores": 1}, "cost_per_hour": 1}]}"#;
     let uri = "/v1/providers/taken-rack";
     put(uri, rack).await.json(201);
     let reclaims = format!("{uri}/reclaims");
@@ -42,11 +42,11 @@ async fn no_answer_tells_the_secrets_of_an_endpoint() {
     let endpoint = "http://user:hunter2@a.example/bid?token=s3cr3t";
     let provider = json!({
         "endpoint": endpoint,
-        "units": [{"id": "u", "has": {"cpu_cores": 1}, "cost_per_hour": 1}],
+        "units": [{"id": "u", "resources": {"cpu_cores": 1}, "cost_per_hour": 1}],
     });
     let service = json!({
         "endpoint": endpoint,
-        "replica": {"serves": {"requests_per_second": 1}},
+        "replica": {"capacity": {"requests_per_second": 1}},
     });
     let documents = [("providers", provider), ("services", service)];
     for (kind, document) in documents {
@@ -74,7 +74,7 @@ async fn no_answer_tells_the_secrets_of_an_endpoint() {
 
 #[tokio::test]
 async fn the_replicas_of_a_service_are_listed() {
-    let service = r#"{"replica": {"uses": {"cpu_cores": 1}, "serves": {"requests_per_second": 1}}, "replicas": {"min": 2}}"#;
+    let service = r#"{"replica": {"requests": {"cpu_cores": 1}, "capacity": {"requests_per_second": 1}}, "replicas": {"min": 2}}"#;
     put("/v1/services/listed", service).await.json(201);
     let replicas = get("/v1/services/listed/replicas").await.json(200);
     let replicas = replicas["items"].as_array().unwrap();

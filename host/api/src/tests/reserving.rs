@@ -12,11 +12,11 @@ fn tomorrow(hours: u64) -> u64 {
 /// A service with a rack of its own.
 async fn describe(name: &str) {
     let units = format!(
-        r#"{{"location": "{name}", "units": [{{"id": "u", "count": 9, "has": {{"cpu_cores": 1}}, "cost_per_hour": 1}}]}}"#
+        r#"{{"location": "{name}", "units": [{{"id": "u", "count": 9, "resources": {{"cpu_cores": 1}}, "cost_per_hour": 1}}]}}"#
     );
     put(&format!("/v1/providers/{name}"), units).await.json(201);
     let service = format!(
-        r#"{{"replica": {{"uses": {{"cpu_cores": 1}}, "serves": {{"requests_per_second": 1}}}}, "location": "{name}"}}"#
+        r#"{{"replica": {{"requests": {{"cpu_cores": 1}}, "capacity": {{"requests_per_second": 1}}}}, "location": "{name}"}}"#
     );
     put(&format!("/v1/services/{name}"), service).await.json(201);
 }
@@ -30,7 +30,8 @@ async fn reservations(service: &str) -> Vec<Value> {
 async fn a_reservation_is_listed_changed_and_cancelled() {
     describe("later-web").await;
     assert_eq!(reservations("later-web").await, [] as [Value; 0]);
-    let ask = json!({"service": "later-web", "replicas": 4, "start": tomorrow(0), "lease": "1h"});
+    let ask =
+        json!({"service": "later-web", "replicas": 4, "start": tomorrow(0), "duration": "1h"});
     let verdict = post("/v1/scaling-requests", ask.to_string()).await.json(200);
     assert_eq!(verdict["verdict"], "approved", "{verdict}");
     let id = verdict["negotiation"].as_str().unwrap();
@@ -40,7 +41,7 @@ async fn a_reservation_is_listed_changed_and_cancelled() {
     assert_eq!((&listed[0]["window_number"], &listed[0]["active"]), (&json!(0), &json!(false)));
 
     let window = format!("/v1/scaling-requests/{id}/window");
-    let longer = json!({"start": tomorrow(0), "lease": "3h", "replicas": 6});
+    let longer = json!({"start": tomorrow(0), "duration": "3h", "replicas": 6});
     let verdict = put(&window, longer.to_string()).await.json(200);
     assert_eq!((&verdict["verdict"], &verdict["to"]), (&json!("approved"), &json!(6)), "{verdict}");
     assert_eq!(verdict["negotiation"], id, "it keeps its id");
@@ -49,8 +50,8 @@ async fn a_reservation_is_listed_changed_and_cancelled() {
     assert!(changed[0]["window"]["end"] != listed[0]["window"]["end"]);
 
     let open = json!({"start": tomorrow(0), "replicas": 6}).to_string();
-    put(&window, open).await.is_problem(ProblemKind::Conflict, &[id, "`end` or `lease`"]);
-    let unclear = json!({"start": tomorrow(0), "lease": "1h"}).to_string();
+    put(&window, open).await.is_problem(ProblemKind::Conflict, &[id, "`end` or `duration`"]);
+    let unclear = json!({"start": tomorrow(0), "duration": "1h"}).to_string();
     put(&window, unclear).await.is_problem(ProblemKind::Invalid, &["`replicas` or `load`"]);
     let elsewhere = put("/v1/scaling-requests/none/window", longer.to_string()).await;
     elsewhere.is_problem(ProblemKind::NotFound, &["scaling request none"]);

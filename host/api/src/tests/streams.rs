@@ -12,7 +12,7 @@ use tower::ServiceExt;
 use super::{HOST, get, put, request};
 use crate::{ApiOptions, router, serve};
 
-const SERVICE: &str = r#"{"replica": {"serves": {"requests_per_second": 1}}}"#;
+const SERVICE: &str = r#"{"replica": {"capacity": {"requests_per_second": 1}}}"#;
 
 async fn events() -> Body {
     get("/healthz").await;

@@ -65,7 +65,7 @@ fn who_waits_for_a_verdict_keeps_nobody_from_reading() {
     let (stop, stopped) = oneshot::channel::<()>();
     let server = runtime.spawn(serve(listener, host, options, async { drop(stopped.await) }));
 
-    let service = r#"{"replica": {"serves": {"requests_per_second": 1}}}"#;
+    let service = r#"{"replica": {"capacity": {"requests_per_second": 1}}}"#;
     let mute = service.replacen('{', r#"{"endpoint": "http://127.0.0.1:9/", "#, 1);
     let edge = r#"{"ratios": {"requests_per_second": 1}}"#;
     for (path, document) in [

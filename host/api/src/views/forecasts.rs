@@ -37,14 +37,14 @@ pub(crate) struct ForecastsView {
     pub(crate) items: Vec<ForecastView>,
     /// What they come to together, by resource. There is none of a resource whose forecasts have no time in
     /// common.
-    pub(crate) pool: Vec<PoolForecast>,
+    pub(crate) totals: Vec<TotalForecast>,
     /// The services that have no forecast, and are missing in the totals.
     pub(crate) missing: Vec<Name>,
 }
 
 /// The forecast of what services together are asked for.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub(crate) struct PoolForecast {
+pub(crate) struct TotalForecast {
     /// The resource that their load is counted in.
     pub(crate) resource: Resource,
     /// How many services that are.
@@ -115,8 +115,8 @@ impl ForecastsView {
                 Err(_) => missing.push(service.name.clone()),
             }
         }
-        let pool = pool(&items, horizons);
-        Self { items, pool, missing }
+        let totals = totals(&items, horizons);
+        Self { items, totals, missing }
     }
 }
 
@@ -124,7 +124,7 @@ fn summaries(outlook: &Outlook, horizons: &[Span]) -> Vec<Summary> {
     horizons.iter().filter_map(|horizon| outlook.summary(*horizon)).collect()
 }
 
-fn pool(views: &[ForecastView], horizons: &[Span]) -> Vec<PoolForecast> {
+fn totals(views: &[ForecastView], horizons: &[Span]) -> Vec<TotalForecast> {
     let mut parts: BTreeMap<Resource, Vec<&Outlook>> = BTreeMap::new();
     for view in views {
         parts.entry(view.resource).or_default().push(&view.outlook);
@@ -132,7 +132,7 @@ fn pool(views: &[ForecastView], horizons: &[Span]) -> Vec<PoolForecast> {
     let whole = |(resource, parts): (Resource, Vec<&Outlook>)| {
         let outlook = total(&parts)?;
         let horizons = summaries(&outlook, horizons);
-        Some(PoolForecast { resource, services: parts.len(), outlook, horizons })
+        Some(TotalForecast { resource, services: parts.len(), outlook, horizons })
     };
     parts.into_iter().filter_map(whole).collect()
 }

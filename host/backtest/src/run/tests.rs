@@ -48,7 +48,7 @@ impl Competitor for Script {
 fn workload(rows: &str) -> Workload {
     let trace = Trace::read(format!("time,web\n{rows}").as_bytes(), Limits::default()).unwrap();
     let mut services = default_services(&trace).unwrap();
-    services[0].replica.serves = serde_json::from_str(r#"{"requests_per_second": 100}"#).unwrap();
+    services[0].replica.capacity = serde_json::from_str(r#"{"requests_per_second": 100}"#).unwrap();
     Workload::new(&services, &trace).unwrap()
 }
 

@@ -7,7 +7,7 @@ use crate::{ErrorKind, testing::World};
 
 fn world() -> World {
     let mut world = World::new();
-    world.policy(json!({"alternatives": ["smaller"], "lease": "4m", "renew_before": "1m"}));
+    world.policy(json!({"alternatives": ["partial"], "lease": "4m", "renew_before": "1m"}));
     world.provider("rack", &[("m", 30)], 1.0);
     for service in ["web", "app", "db"] {
         world.service(service, "silver");
@@ -19,7 +19,8 @@ fn world() -> World {
 }
 
 fn reserve(world: &mut World, service: &str, replicas: u32, start: Timestamp) -> String {
-    let request = json!({"service": service, "replicas": replicas, "start": start, "lease": "10m"});
+    let request =
+        json!({"service": service, "replicas": replicas, "start": start, "duration": "10m"});
     let verdict = world.ask(request);
     assert_eq!(verdict.to, replicas, "{verdict:?}");
     verdict.negotiation
@@ -80,7 +81,7 @@ fn a_series_is_cancelled_as_a_whole_or_window_by_window() {
     let begun = world.now;
     let at = |minute| begun + Span::from_mins(minute);
     let windows: Vec<_> =
-        [10, 20, 30].map(|n| json!({"start": at(n), "lease": "5m", "replicas": n})).into();
+        [10, 20, 30].map(|n| json!({"start": at(n), "duration": "5m", "replicas": n})).into();
     let verdict = world.ask(json!({"service": "web", "windows": windows}));
     let starts = |world: &World| {
         let mut starts: Vec<_> =

@@ -12,7 +12,7 @@ use crate::{
 /// A shop on machines, with a service that it cannot do without and one that it can.
 fn world() -> World {
     let mut world = World::new();
-    world.policy(json!({"alternatives": ["smaller"], "lease": "4m", "renew_before": "1m"}));
+    world.policy(json!({"alternatives": ["partial"], "lease": "4m", "renew_before": "1m"}));
     world.provider("rack", &[("m", 50)], 1.0);
     for service in ["web", "db", "ads"] {
         world.service(service, "silver");

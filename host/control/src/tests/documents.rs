@@ -10,7 +10,7 @@ use crate::{
 
 fn world() -> World {
     let mut world = World::new();
-    world.policy(json!({"alternatives": ["smaller"], "lease": "10m", "renew_before": "1m"}));
+    world.policy(json!({"alternatives": ["partial"], "lease": "10m", "renew_before": "1m"}));
     world.provider("rack", &[("m", 4)], 1.0);
     world.service("web", "silver");
     world
@@ -102,7 +102,7 @@ fn each_of_several_notices_cuts_at_its_own_time() {
     let mut world = world();
     for service in ["web", "app", "db"] {
         world.service(service, "silver");
-        world.ask(json!({"service": service, "replicas": 5, "lease": "10m"}));
+        world.ask(json!({"service": service, "replicas": 5, "duration": "10m"}));
     }
     let begun = world.now;
     let leased = |world: &World, minute| -> u32 {
@@ -136,10 +136,10 @@ fn what_is_taken_back_at_once_goes_though_more_is_announced() {
 fn what_is_announced_can_be_withdrawn_and_restocked_before_it_is_due() {
     let mut world = world();
     world.reclaim("rack", "m", 4, Span::from_mins(5));
-    let verdict = world.ask(json!({"service": "web", "replicas": 8, "lease": "20m"}));
+    let verdict = world.ask(json!({"service": "web", "replicas": 8, "duration": "20m"}));
     assert_eq!(verdict.verdict, Verdict::Denied, "{verdict:?}");
     world.restock("rack", "m").unwrap();
-    let verdict = world.ask(json!({"service": "web", "replicas": 8, "lease": "20m"}));
+    let verdict = world.ask(json!({"service": "web", "replicas": 8, "duration": "20m"}));
     assert_eq!(verdict.verdict, Verdict::Approved, "{verdict:?}");
     world.pass(Span::from_mins(10));
     assert_eq!(world.replicas("web"), 8);
@@ -200,7 +200,7 @@ fn a_service_in_use_stays_and_a_deleted_one_leaves_nothing() {
     world.depend("web", "db", 1.0);
     let start = world.now + Span::from_mins(10);
     world.ask(json!({"service": "web", "replicas": 3}));
-    let later = json!({"service": "web", "replicas": 5, "start": start, "lease": "10m"});
+    let later = json!({"service": "web", "replicas": 5, "start": start, "duration": "10m"});
     let later = world.ask(later).negotiation;
     let error = world.change(Change::DeleteService(name("web"))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
@@ -285,7 +285,7 @@ fn a_plugin_in_use_keeps_its_roles_and_its_place() {
     let upload = world.generation("mine", 1, "aa");
     world.plugin(PluginChange::Promote(upload.into())).unwrap();
     let rack = json!({"name": "rack", "bidding": "mine", "units": [
-        {"id": "m", "count": 4, "has": {"cpu_cores": 4}, "cost_per_hour": 1}]});
+        {"id": "m", "count": 4, "resources": {"cpu_cores": 4}, "cost_per_hour": 1}]});
     world.change(Change::PutProvider(serde_json::from_value(rack).unwrap())).unwrap();
     let error = world.plugin(PluginChange::Delete(name("mine"))).unwrap_err();
     assert!(error.to_string().contains("provider rack"), "{error}");
@@ -301,7 +301,8 @@ fn a_plugin_in_use_keeps_its_roles_and_its_place() {
 fn all_providers_together_have_a_bounded_number_of_units() {
     let mut world = World::new();
     let provider = |name: &str, units: u32| {
-        let unit = |n| json!({"id": format!("m{n}"), "has": {"cpu_cores": 1}, "cost_per_hour": 1});
+        let unit =
+            |n| json!({"id": format!("m{n}"), "resources": {"cpu_cores": 1}, "cost_per_hour": 1});
         let units: Vec<_> = (0..units).map(unit).collect();
         let provider = json!({"name": name, "units": units});
         Change::PutProvider(serde_json::from_value(provider).unwrap())

@@ -10,7 +10,7 @@ use crate::{
 
 fn world() -> World {
     let mut world = World::new();
-    world.policy(json!({"alternatives": ["smaller"], "lease": "4m", "renew_before": "1m"}));
+    world.policy(json!({"alternatives": ["partial"], "lease": "4m", "renew_before": "1m"}));
     world.provider("rack", &[("m", 5)], 1.0);
     world.service("web", "silver");
     world.service("db", "silver");
@@ -49,7 +49,7 @@ fn effects_of_several_steps_come_in_their_order() {
     let mut world = world();
     world.hold_commits();
     let callers: Vec<_> = (1..4)
-        .map(|n| world.begin(json!({"service": "web", "replicas": 2 * n, "lease": "1m"}), true))
+        .map(|n| world.begin(json!({"service": "web", "replicas": 2 * n, "duration": "1m"}), true))
         .collect();
     let held = world.held_commits();
     assert!(held >= 3, "{held}");
@@ -96,12 +96,12 @@ fn plugins_are_asked_at_once() {
 #[test]
 fn a_failed_commit_undoes_everything_and_answers_with_an_error() {
     let mut world = world();
-    world.ask(json!({"service": "db", "replicas": 2, "lease": "1h"}));
+    world.ask(json!({"service": "db", "replicas": 2, "duration": "1h"}));
     let (disk, before) = (world.disk.records.clone(), world.control.newest().clone());
     let actions = world.actions.len();
     world.hold_commits();
     let first = world.begin(json!({"service": "web", "replicas": 5}), false);
-    let second = world.begin(json!({"service": "db", "replicas": 6, "lease": "1m"}), true);
+    let second = world.begin(json!({"service": "db", "replicas": 6, "duration": "1m"}), true);
     let third = world.caller();
     world.step(Input::Cancel { caller: third, id: "no-such".to_owned() });
     world.fail_next_commit();
@@ -190,7 +190,7 @@ fn a_late_answer_about_what_was_undone_is_no_answer_to_something_else() {
 fn a_failed_pass_loses_no_reservation_that_was_taken_up() {
     let mut world = world();
     let start = world.now + Span::from_secs(45);
-    let request = json!({"service": "web", "replicas": 7, "start": start, "lease": "5m"});
+    let request = json!({"service": "web", "replicas": 7, "start": start, "duration": "5m"});
     assert_eq!(world.ask(request).verdict, Verdict::Approved);
     world.pass(Span::from_secs(40));
     world.now = start + Span::from_secs(5);
@@ -209,7 +209,7 @@ fn nothing_that_is_staged_is_lost_by_a_report_about_what_has_failed() {
     let mut world = world();
     world.hold_commits();
     world.begin(json!({"service": "web", "replicas": 5}), false);
-    world.begin(json!({"service": "db", "replicas": 9, "lease": "1m"}), false);
+    world.begin(json!({"service": "db", "replicas": 9, "duration": "1m"}), false);
     world.fail_next_commit();
     world.release_some(1);
     let late = world.begin(json!({"service": "web", "replicas": 3}), false);
@@ -226,8 +226,8 @@ fn a_request_is_answered_early_once_it_is_durable_and_known_after_a_restart() {
     world.plugins.insert(name("price-performance"), crate::testing::Manner::Silent);
     let start = world.now + Span::from_mins(10);
     let windows = json!([
-        {"start": start, "lease": "5m", "replicas": 3},
-        {"start": start + Span::from_mins(10), "lease": "5m", "replicas": 4},
+        {"start": start, "duration": "5m", "replicas": 3},
+        {"start": start + Span::from_mins(10), "duration": "5m", "replicas": 4},
     ]);
     let caller = world.begin(json!({"service": "web", "windows": windows}), true);
     let Ok(Answer::Accepted(progress)) = world.answer(caller) else { panic!() };

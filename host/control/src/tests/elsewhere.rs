@@ -13,7 +13,7 @@ const CART: &str = "http://cart:9000/";
 
 fn world() -> World {
     let mut world = World::new();
-    world.policy(json!({"alternatives": ["smaller"], "lease": "4m", "renew_before": "1m", "deadline": "20s"}));
+    world.policy(json!({"alternatives": ["partial"], "lease": "4m", "renew_before": "1m", "deadline": "20s"}));
     world.provider("rack", &[("m", 10)], 1.0);
     world.service("web", "silver");
     world.service("other", "silver");
@@ -23,7 +23,7 @@ fn world() -> World {
 /// A service elsewhere, which `web` depends on.
 fn with_cart(script: Script) -> World {
     let mut world = world();
-    let more = json!({"endpoint": CART, "replica": {"serves": {"requests_per_second": 10}}});
+    let more = json!({"endpoint": CART, "replica": {"capacity": {"requests_per_second": 10}}});
     world.service_with("cart", more);
     world.parties.insert(CART.to_owned(), script);
     world.depend("web", "cart", 1.0);
@@ -41,8 +41,8 @@ fn verdict(world: &World, caller: Caller) -> crate::ScalingVerdict {
 fn a_party_elsewhere_hears_of_each_window_and_that_it_is_cancelled() {
     let mut world = with_cart(Script::Agreeable);
     let windows = json!([
-        {"start": world.at_minute(60), "lease": "10m", "replicas": 5},
-        {"start": world.at_minute(120), "lease": "10m", "replicas": 6},
+        {"start": world.at_minute(60), "duration": "10m", "replicas": 5},
+        {"start": world.at_minute(120), "duration": "10m", "replicas": 6},
     ]);
     let verdict = world.ask(json!({"service": "web", "windows": windows}));
     assert_eq!((verdict.verdict, verdict.to), (Verdict::Approved, 6), "{verdict:?}");
@@ -62,7 +62,7 @@ fn a_party_elsewhere_hears_of_each_window_and_that_it_is_cancelled() {
     };
     assert_eq!(world.delivered.iter().filter(told).count(), 1);
     let again =
-        json!({"service": "web", "replicas": 2, "start": world.at_minute(61), "lease": "1m"});
+        json!({"service": "web", "replicas": 2, "start": world.at_minute(61), "duration": "1m"});
     assert_eq!(world.ask(again).verdict, Verdict::Approved);
 }
 

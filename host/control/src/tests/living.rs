@@ -10,7 +10,7 @@ use crate::{
 
 fn world() -> World {
     let mut world = World::new();
-    world.policy(json!({"alternatives": ["smaller"], "lease": "4m", "renew_before": "1m"}));
+    world.policy(json!({"alternatives": ["partial"], "lease": "4m", "renew_before": "1m"}));
     world.provider("rack", &[("m", 5)], 1.0);
     world.service("web", "silver");
     world.service("db", "silver");
@@ -22,10 +22,10 @@ fn a_reservation_is_changed_in_place_or_stands_as_it_was() {
     let mut world = world();
     world.depend("web", "db", 0.5);
     let start = world.at_minute(10);
-    let request = json!({"service": "web", "replicas": 6, "start": start, "lease": "5m"});
+    let request = json!({"service": "web", "replicas": 6, "start": start, "duration": "5m"});
     let id = world.ask(request).negotiation;
     // Earlier, longer, and more of it.
-    let window = json!({"start": world.at_minute(8), "lease": "10m", "replicas": 10});
+    let window = json!({"start": world.at_minute(8), "duration": "10m", "replicas": 10});
     let verdict = world.amend(&id, window).unwrap();
     assert_eq!((verdict.verdict, verdict.to), (Verdict::Approved, 10), "{verdict:?}");
     assert_eq!(verdict.negotiation, id, "it keeps its id");
@@ -39,7 +39,7 @@ fn a_reservation_is_changed_in_place_or_stands_as_it_was() {
     assert_eq!((reservations[0].request.as_str(), reservations[0].replicas), (id.as_str(), 10));
     // What cannot be had at all leaves everything as it is.
     world.plugins.insert(name("price-performance"), Manner::Refusing);
-    let window = json!({"start": world.at_minute(8), "lease": "20m", "replicas": 12});
+    let window = json!({"start": world.at_minute(8), "duration": "20m", "replicas": 12});
     let denied = world.amend(&id, window).unwrap();
     assert_eq!(denied.verdict, Verdict::Denied);
     assert_eq!(later(&world, "web"), [(8, 18, 10)]);
@@ -55,7 +55,7 @@ fn a_reservation_is_changed_in_place_or_stands_as_it_was() {
     assert_eq!((world.replicas("web"), world.replicas("db")), (1, 1));
     world.until(30);
     assert_eq!(
-        world.amend(&id, json!({"lease": "5m", "replicas": 2})).unwrap_err().kind(),
+        world.amend(&id, json!({"duration": "5m", "replicas": 2})).unwrap_err().kind(),
         ErrorKind::NotFound
     );
 }
@@ -64,7 +64,7 @@ fn a_reservation_is_changed_in_place_or_stands_as_it_was() {
 fn what_has_begun_is_changed_in_place_as_well() {
     let mut world = world();
     let start = world.at_minute(2);
-    let request = json!({"service": "web", "replicas": 6, "start": start, "lease": "5m"});
+    let request = json!({"service": "web", "replicas": 6, "start": start, "duration": "5m"});
     let id = world.ask(request).negotiation;
     world.until(3);
     assert_eq!(world.replicas("web"), 6);
@@ -87,18 +87,19 @@ fn only_one_window_that_is_agreed_can_be_changed() {
     let mut world = world();
     let open = world.ask(json!({"service": "web", "replicas": 3})).negotiation;
     let two = json!({"service": "db", "windows": [
-        {"start": world.at_minute(10), "lease": "1m", "replicas": 2},
-        {"start": world.at_minute(20), "lease": "1m", "replicas": 2}]});
+        {"start": world.at_minute(10), "duration": "1m", "replicas": 2},
+        {"start": world.at_minute(20), "duration": "1m", "replicas": 2}]});
     let two = world.ask(two);
     let later = two.windows.last().and_then(|window| window.negotiation.clone()).unwrap();
     let two = two.negotiation;
-    let window = json!({"start": world.at_minute(30), "lease": "1m", "replicas": 2});
+    let window = json!({"start": world.at_minute(30), "duration": "1m", "replicas": 2});
     for id in [&open, &two] {
         assert_eq!(world.amend(id, window.clone()).unwrap_err().kind(), ErrorKind::Conflict);
     }
-    let one = json!({"service": "db", "start": world.at_minute(40), "lease": "1m", "replicas": 2});
+    let one =
+        json!({"service": "db", "start": world.at_minute(40), "duration": "1m", "replicas": 2});
     let one = world.ask(one).negotiation;
-    let taken = json!({"start": world.at_minute(20), "lease": "1m", "replicas": 2});
+    let taken = json!({"start": world.at_minute(20), "duration": "1m", "replicas": 2});
     let error = world.amend(&one, taken).unwrap_err();
     assert!(error.to_string().contains(&later), "{error}");
 }
@@ -107,7 +108,7 @@ fn only_one_window_that_is_agreed_can_be_changed() {
 fn an_overlap_shorter_than_a_pass_is_cut_off() {
     let mut world = world();
     let window =
-        |from, lease| json!({"service": "web", "replicas": 3, "start": from, "lease": lease});
+        |from, lease| json!({"service": "web", "replicas": 3, "start": from, "duration": lease});
     world.ask(window(world.at_minute(10), "5m"));
     let verdict = world.ask(window(world.at_minute(5), "303s"));
     assert_eq!(verdict.window.end, world.at_minute(10));
@@ -125,15 +126,15 @@ fn records_are_kept_within_bounds_and_live_ones_always() {
     let options = World::new().options;
     let mut world = World::with(Options { records: 50, ..options });
     world.thorough = false;
-    world.policy(json!({"alternatives": ["smaller"], "lease": "4m", "renew_before": "1m"}));
+    world.policy(json!({"alternatives": ["partial"], "lease": "4m", "renew_before": "1m"}));
     world.provider("rack", &[("m", 5)], 1.0);
     world.service("web", "silver");
     world.service("db", "silver");
     let start = world.now + Span::from_mins(24 * 60);
-    let request = json!({"service": "web", "replicas": 6, "start": start, "lease": "5m"});
+    let request = json!({"service": "web", "replicas": 6, "start": start, "duration": "5m"});
     let old = world.ask(request).negotiation;
     for round in 0..1200_u32 {
-        world.ask(json!({"service": "db", "replicas": 2 + round % 2, "lease": "1m"}));
+        world.ask(json!({"service": "db", "replicas": 2 + round % 2, "duration": "1m"}));
         if round % 100 == 0 {
             world.pass(PASS);
         }
@@ -161,7 +162,7 @@ fn a_clock_that_jumps_ahead_ends_what_is_over_by_then() {
     let waiting = world.begin(json!({"service": "web", "replicas": 5, "deadline": "30s"}), false);
     world.plugins.clear();
     let start = world.at_minute(60);
-    let request = json!({"service": "db", "replicas": 6, "start": start, "lease": "30m"});
+    let request = json!({"service": "db", "replicas": 6, "start": start, "duration": "30m"});
     world.ask(request);
     world.now = world.at_minute(70);
     world.step(crate::Input::Tick);
@@ -178,13 +179,13 @@ fn a_clock_that_goes_back_leaves_reservations_and_nothing_in_the_future() {
     let mut world = world();
     world.load("web", 25.0);
     let start = world.at_minute(600);
-    let request = json!({"service": "db", "replicas": 6, "start": start, "lease": "30m"});
+    let request = json!({"service": "db", "replicas": 6, "start": start, "duration": "30m"});
     world.ask(request);
     world.until(300);
     world.load("web", 45.0);
     world.pass(PASS);
     world.plugins.insert(name("price-performance"), Manner::Silent);
-    let waiting = world.begin(json!({"service": "db", "replicas": 5, "lease": "1m"}), false);
+    let waiting = world.begin(json!({"service": "db", "replicas": 5, "duration": "1m"}), false);
     world.plugins.clear();
     world.events.clear();
     world.restart_clock(world.at_minute(100));

@@ -85,7 +85,7 @@ fn world(alternatives: Value) -> World {
     world.policy_with(
         json!({"stabilization": "30s"}),
         json!({"alternatives": alternatives, "lease": "3m", "renew_before": "40s",
-               "later_within": "2m", "notice": "30s", "deadline": "20s"}),
+               "max_delay": "2m", "preemption_notice": "30s", "deadline": "20s"}),
     );
     world.provider("rack", &[("m", 4)], 1.0);
     world.provider("hall", &[("m", 2)], 2.0);
@@ -109,20 +109,20 @@ impl World {
                     request["start"] = json!(after(start));
                 }
                 if let Some(lease) = lease {
-                    request["lease"] = json!(Span::from_secs(lease));
+                    request["duration"] = json!(Span::from_secs(lease));
                 }
                 self.begin(request, early);
             }
             Act::Windows { service, replicas, start } => {
                 let windows = json!([
-                    {"start": after(start), "lease": "1m", "replicas": replicas},
-                    {"start": after(start + 60), "lease": "90s", "replicas": replicas + 3},
+                    {"start": after(start), "duration": "1m", "replicas": replicas},
+                    {"start": after(start + 60), "duration": "90s", "replicas": replicas + 3},
                 ]);
                 self.begin(json!({"service": SERVICES[service], "windows": windows}), false);
             }
             Act::Amend { pick, replicas, start, lease } => {
                 let Some(id) = self.known(pick) else { return };
-                let window = json!({"start": after(start), "lease": Span::from_secs(lease), "replicas": replicas});
+                let window = json!({"start": after(start), "duration": Span::from_secs(lease), "replicas": replicas});
                 let window = Box::new(serde_json::from_value(window).unwrap());
                 let caller = self.caller();
                 self.step(Input::Amend { caller, id, window });
@@ -144,7 +144,7 @@ impl World {
             }
             Act::Provider { provider, count } => {
                 let provider = json!({"name": PROVIDERS[provider], "units": [
-                    {"id": "m", "count": count, "has": {"cpu_cores": 4}, "cost_per_hour": 1.0,
+                    {"id": "m", "count": count, "resources": {"cpu_cores": 4}, "cost_per_hour": 1.0,
                      "interruption_notice": "30s"}]});
                 let provider = serde_json::from_value(provider).unwrap();
                 self.begin_change(Change::PutProvider(provider));
@@ -216,9 +216,9 @@ proptest! {
 
     #[test]
     fn what_always_holds_holds(acts in prop::collection::vec(wild(), 1..40), later in any::<bool>()) {
-        let alternatives = if later { json!(["later", "borrowed", "smaller"]) } else { json!(["smaller"]) };
+        let alternatives = if later { json!(["delayed", "preempt", "partial"]) } else { json!(["partial"]) };
         let mut world = world(alternatives);
-        let more = json!({"endpoint": CART, "replica": {"serves": {"requests_per_second": 10}}});
+        let more = json!({"endpoint": CART, "replica": {"capacity": {"requests_per_second": 10}}});
         world.service_with("cart", more);
         for act in &acts {
             world.act(act);
@@ -229,7 +229,7 @@ proptest! {
 
     #[test]
     fn nobody_promises_more_than_its_replicas_carry(acts in prop::collection::vec(calm(), 1..40)) {
-        let mut world = world(json!(["smaller"]));
+        let mut world = world(json!(["partial"]));
         world.pass(Span::from_secs(10));
         for act in &acts {
             world.act(act);

@@ -12,7 +12,7 @@ const REST: Span = Span::from_mins(60);
 
 fn world(machines: u32) -> World {
     let mut world = World::new();
-    world.policy(json!({"alternatives": ["smaller"], "lease": "4m", "renew_before": "1m"}));
+    world.policy(json!({"alternatives": ["partial"], "lease": "4m", "renew_before": "1m"}));
     world.provider("rack", &[("m", machines)], 1.0);
     world.service("web", "silver");
     world
@@ -31,7 +31,7 @@ impl World {
     fn reserve(&mut self, replicas: u32, from: u64, to: u64) -> ScalingVerdict {
         let lease = Span::from_mins(to - from);
         let start = self.at_minute(from);
-        self.ask(json!({"service": "web", "replicas": replicas, "start": start, "lease": lease}))
+        self.ask(json!({"service": "web", "replicas": replicas, "start": start, "duration": lease}))
     }
 
     pub(super) fn until(&mut self, minute: u64) {
@@ -88,7 +88,7 @@ fn sessions_for_now_leave_what_is_reserved() {
     for minute in 1..10 {
         world.load("web", 10.0 * minute as f64);
         world.until(minute);
-        let greedy = json!({"service": "other", "replicas": 12, "lease": "1h"});
+        let greedy = json!({"service": "other", "replicas": 12, "duration": "1h"});
         assert!(world.ask(greedy).to <= 4, "what is reserved is not free for others");
         let reserved = world.leased("web").into_iter().filter(|lease| lease.0 == 10);
         assert_eq!(reserved.collect::<Vec<_>>(), [(10, 20, 8)]);
@@ -152,8 +152,8 @@ fn what_begins_now_does_not_reach_into_what_is_reserved() {
     let verdict = world.ask(json!({"service": "web", "replicas": 5}));
     assert_eq!((verdict.to, verdict.window.end), (5, world.at_minute(3)), "no lease was asked for");
     for request in [
-        json!({"service": "web", "replicas": 5, "lease": "5m"}),
-        json!({"service": "web", "replicas": 5, "start": world.at_minute(9), "lease": "5m"}),
+        json!({"service": "web", "replicas": 5, "duration": "5m"}),
+        json!({"service": "web", "replicas": 5, "start": world.at_minute(9), "duration": "5m"}),
     ] {
         let error = world.refusal(request);
         let text = error.to_string();
@@ -171,11 +171,11 @@ fn more_for_a_while_does_not_shorten_what_is_reserved_and_less_does() {
     let mut world = world(12);
     world.reserve(40, 3, 20);
     world.until(4);
-    assert_eq!(world.ask(json!({"service": "web", "replicas": 45, "lease": "2m"})).to, 45);
+    assert_eq!(world.ask(json!({"service": "web", "replicas": 45, "duration": "2m"})).to, 45);
     assert!(world.leased("web").contains(&(3, 20, 40)), "{:?}", world.leased("web"));
     world.until(7);
     assert_eq!((world.replicas("web"), world.leased("web")), (40, vec![(3, 20, 40)]));
-    assert_eq!(world.ask(json!({"service": "web", "replicas": 10, "lease": "2m"})).to, 10);
+    assert_eq!(world.ask(json!({"service": "web", "replicas": 10, "duration": "2m"})).to, 10);
     world.until(8);
     assert_eq!(world.replicas("web"), 10);
     world.until(10);
@@ -206,9 +206,9 @@ fn each_window_is_negotiated_and_stands_by_itself() {
     let at = |minute| World::begun() + Span::from_mins(minute);
     let request = json!({"service": "web", "windows": [
         {"start": at(10), "end": at(12), "replicas": 9},
-        {"start": at(12), "lease": "2m", "replicas": 20},
-        {"start": at(55), "lease": "2m", "replicas": 5},
-        {"start": at(30), "lease": "5m", "load": {"requests_per_second": 25}},
+        {"start": at(12), "duration": "2m", "replicas": 20},
+        {"start": at(55), "duration": "2m", "replicas": 5},
+        {"start": at(30), "duration": "5m", "load": {"requests_per_second": 25}},
     ]});
     let mut dry = request.clone();
     dry["dry_run"] = json!(true);
@@ -243,8 +243,8 @@ fn a_request_that_makes_no_sense_reserves_nothing() {
     let error = world.refusal(json!({"service": "web", "replicas": 2, "start": past}));
     assert_eq!(error.kind(), ErrorKind::Invalid);
     let both = json!({"service": "web", "windows": [
-        {"start": world.at_minute(5), "lease": "5m", "replicas": 2},
-        {"start": world.at_minute(9), "lease": "5m", "replicas": 2},
+        {"start": world.at_minute(5), "duration": "5m", "replicas": 2},
+        {"start": world.at_minute(9), "duration": "5m", "replicas": 2},
     ]});
     assert!(world.refusal(both).to_string().contains("windows[0] and windows[1] overlap"));
     assert!(world.leases("web").is_empty());

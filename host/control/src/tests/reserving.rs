@@ -19,7 +19,7 @@ fn world(alternatives: Value) -> World {
 
 /// Of twenty replicas, which asks for as many of the other service: all there is.
 fn reserve(world: &mut World, start: Timestamp) -> String {
-    let request = json!({"service": "web", "replicas": 20, "start": start, "lease": "10m"});
+    let request = json!({"service": "web", "replicas": 20, "start": start, "duration": "10m"});
     let verdict = world.ask(request);
     assert_eq!((verdict.to, verdict.reasons.len()), (20, 0), "{verdict:?}");
     verdict.negotiation
@@ -54,7 +54,7 @@ fn what_is_reserved_and_taken_back_is_had_elsewhere_at_once() {
         }
         assert_eq!(both(&world, start), (20, 20));
         assert_eq!(world.replicas("web"), 1, "it is not for now");
-        let again = json!({"service": "web", "replicas": 3, "start": start, "lease": "1m"});
+        let again = json!({"service": "web", "replicas": 3, "start": start, "duration": "1m"});
         let again = world.try_ask(again).unwrap_err();
         assert!(again.to_string().contains(&request), "it is still that request: {again}");
         if at_once {
@@ -96,11 +96,11 @@ fn where_nothing_else_is_to_be_had_it_is_tried_again() {
 #[test]
 fn whoever_lost_what_is_reserved_remembers_it_after_a_restart() {
     let mut world = World::new();
-    world.policy(json!({"alternatives": ["smaller"], "lease": "4m", "renew_before": "1m"}));
+    world.policy(json!({"alternatives": ["partial"], "lease": "4m", "renew_before": "1m"}));
     world.provider("rack", &[("m", 5)], 1.0);
     world.service("web", "silver");
     let start = world.now + Span::from_mins(60);
-    let request = json!({"service": "web", "replicas": 20, "start": start, "lease": "10m"});
+    let request = json!({"service": "web", "replicas": 20, "start": start, "duration": "10m"});
     let request = world.ask(request).negotiation;
     world.reclaim("rack", "m", 2, Span::from_mins(1));
     assert_eq!(reserved(&world, "web", start), 12);

@@ -17,7 +17,7 @@ fn left(world: &World, provider: &str) -> Vec<u32> {
 #[test]
 fn what_is_announced_of_one_unit_stands_when_another_is_due() {
     let mut world = World::new();
-    world.policy(json!({"alternatives": ["smaller"], "lease": "10m", "renew_before": "1m"}));
+    world.policy(json!({"alternatives": ["partial"], "lease": "10m", "renew_before": "1m"}));
     world.provider("p", &[("a", 2), ("b", 2)], 1.0);
     world.service("web", "silver");
     world.reclaim("p", "a", 1, Span::from_secs(10));
@@ -33,7 +33,7 @@ fn what_is_announced_of_one_unit_stands_when_another_is_due() {
 #[test]
 fn what_was_lost_is_negotiated_for_at_once_and_after_a_crash() {
     let mut world = World::new();
-    world.policy(json!({"alternatives": ["smaller"], "lease": "10m", "renew_before": "1m"}));
+    world.policy(json!({"alternatives": ["partial"], "lease": "10m", "renew_before": "1m"}));
     world.provider("spot", &[("m", 2)], 0.1);
     world.provider("firm", &[("m", 2)], 1.0);
     world.service("web", "silver");
@@ -58,14 +58,14 @@ fn what_was_lost_is_negotiated_for_at_once_and_after_a_crash() {
 #[test]
 fn what_was_asked_for_goes_on_where_nothing_else_is_known() {
     let mut world = World::new();
-    world.policy(json!({"alternatives": ["smaller"], "lease": "60s", "renew_before": "20s"}));
+    world.policy(json!({"alternatives": ["partial"], "lease": "60s", "renew_before": "20s"}));
     world.provider("rack", &[("m", 2)], 1.0);
     world.service("web", "silver");
     assert_eq!(world.ask(json!({"service": "web", "replicas": 5})).to, 5);
     world.pass(Span::from_mins(5));
     assert_eq!(world.replicas("web"), 5);
     // Until a certain time it is wanted until then.
-    assert_eq!(world.ask(json!({"service": "web", "replicas": 7, "lease": "3m"})).to, 7);
+    assert_eq!(world.ask(json!({"service": "web", "replicas": 7, "duration": "3m"})).to, 7);
     world.pass(Span::from_secs(170));
     assert_eq!(world.replicas("web"), 7);
     world.pass(Span::from_secs(20));
@@ -77,7 +77,7 @@ fn what_was_asked_for_goes_on_where_nothing_else_is_known() {
 #[test]
 fn replicas_whose_place_is_taken_back_go_when_there_is_no_other() {
     let mut world = World::new();
-    world.policy(json!({"alternatives": ["smaller"], "lease": "10m", "renew_before": "1m"}));
+    world.policy(json!({"alternatives": ["partial"], "lease": "10m", "renew_before": "1m"}));
     world.provider("rack", &[("m", 2)], 1.0);
     world.service("web", "silver");
     assert_eq!(world.ask(json!({"service": "web", "replicas": 8})).to, 8);
@@ -95,7 +95,7 @@ fn replicas_whose_place_is_taken_back_go_when_there_is_no_other() {
 #[test]
 fn whoever_lends_keeps_what_it_has_until_the_notice_is_over_and_no_longer() {
     let mut world = World::new();
-    let terms = json!({"alternatives": ["borrowed", "smaller"], "notice": "40s", "lease": "10m",
+    let terms = json!({"alternatives": ["preempt", "partial"], "preemption_notice": "40s", "lease": "10m",
                        "renew_before": "1m"});
     world.policy(terms);
     world.provider("rack", &[("m", 1)], 1.0);
@@ -115,7 +115,7 @@ fn whoever_lends_keeps_what_it_has_until_the_notice_is_over_and_no_longer() {
 #[test]
 fn what_a_service_has_in_any_case_takes_a_place_as_well() {
     let mut world = World::new();
-    world.policy(json!({"alternatives": ["smaller"], "lease": "60s", "renew_before": "20s"}));
+    world.policy(json!({"alternatives": ["partial"], "lease": "60s", "renew_before": "20s"}));
     world.provider("rack", &[("m", 1)], 1.0);
     for service in ["a", "b", "c", "d"] {
         world.service(service, "silver");
@@ -133,13 +133,13 @@ fn what_a_service_has_in_any_case_takes_a_place_as_well() {
 #[test]
 fn what_was_agreed_for_later_is_renewed_like_everything_else() {
     let mut world = World::new();
-    let terms = json!({"alternatives": ["later"], "later_within": "5m", "lease": "60s",
+    let terms = json!({"alternatives": ["delayed"], "max_delay": "5m", "lease": "60s",
                        "renew_before": "20s"});
     world.policy(terms);
     world.provider("rack", &[("m", 1)], 1.0);
     world.service("y", "silver");
     world.service("x", "silver");
-    assert_eq!(world.ask(json!({"service": "x", "replicas": 4, "lease": "50s"})).to, 4);
+    assert_eq!(world.ask(json!({"service": "x", "replicas": 4, "duration": "50s"})).to, 4);
     let verdict = world.ask(json!({"service": "y", "replicas": 3}));
     assert_eq!((verdict.verdict, verdict.to), (Verdict::Approved, 3));
     assert!(verdict.window.start > world.now);
@@ -150,12 +150,12 @@ fn what_was_agreed_for_later_is_renewed_like_everything_else() {
 #[test]
 fn what_was_asked_for_is_not_undone_by_a_forecast() {
     let mut world = World::new();
-    world.policy(json!({"alternatives": ["smaller"], "lease": "5m", "renew_before": "30s"}));
+    world.policy(json!({"alternatives": ["partial"], "lease": "5m", "renew_before": "30s"}));
     world.provider("rack", &[("m", 4)], 1.0);
     world.service("web", "silver");
     world.load("web", 20.0);
     world.pass(PASS);
-    assert_eq!(world.ask(json!({"service": "web", "replicas": 9, "lease": "2m"})).to, 9);
+    assert_eq!(world.ask(json!({"service": "web", "replicas": 9, "duration": "2m"})).to, 9);
     world.pass(Span::from_secs(110));
     assert_eq!(world.replicas("web"), 9);
     world.pass(Span::from_secs(60));
@@ -165,7 +165,7 @@ fn what_was_asked_for_is_not_undone_by_a_forecast() {
 #[test]
 fn a_provider_that_has_less_than_it_promised_gives_notice() {
     let mut world = World::new();
-    world.policy(json!({"alternatives": ["smaller"], "lease": "10m", "renew_before": "1m"}));
+    world.policy(json!({"alternatives": ["partial"], "lease": "10m", "renew_before": "1m"}));
     world.provider("rack", &[("m", 4)], 1.0);
     world.provider("dear", &[("m", 4)], 9.0);
     world.service("web", "silver");
@@ -185,7 +185,7 @@ fn a_provider_that_has_less_than_it_promised_gives_notice() {
 #[test]
 fn an_error_budget_that_burns_is_negotiated_for() {
     let mut world = World::new();
-    world.policy(json!({"alternatives": ["smaller"], "burn_rate": 2.0}));
+    world.policy(json!({"alternatives": ["partial"], "burn_rate": 2.0}));
     world.service_with("web", json!({"objective": {"target": 0.9, "window": "60s"}}));
     world.load("web", 100.0);
     world.pass(PASS);
@@ -199,7 +199,7 @@ fn an_error_budget_that_burns_is_negotiated_for() {
 #[test]
 fn a_load_is_counted_by_what_the_service_serves() {
     let mut world = World::new();
-    world.service_with("batch", json!({"replica": {"serves": {"cpu_cores": 2}}}));
+    world.service_with("batch", json!({"replica": {"capacity": {"cpu_cores": 2}}}));
     world.load("batch", 9.0);
     world.pass(PASS);
     let decision = world.disk.decisions.last().unwrap();

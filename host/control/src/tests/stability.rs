@@ -34,7 +34,7 @@ fn a_steady_load_with_noise_does_not_flap() {
         world.thorough = false;
         world.policy_with(
             json!({"target_utilization": 0.9, "stabilization": "5m"}),
-            json!({"lease": "6m", "renew_before": "90s", "band": 0.1}),
+            json!({"lease": "6m", "renew_before": "90s", "tolerance": 0.1}),
         );
         world.provider("rack", &[("m", machines)], 1.0);
         for service in ["web", "checkout", "payment"] {
@@ -83,7 +83,7 @@ fn a_risk_that_crosses_its_threshold_back_and_forth_is_acted_on_once() {
 #[test]
 fn a_request_without_an_end_yields_to_what_dependents_need() {
     let mut world = World::new();
-    world.policy(json!({"alternatives": ["smaller"], "lease": "4m", "renew_before": "1m"}));
+    world.policy(json!({"alternatives": ["partial"], "lease": "4m", "renew_before": "1m"}));
     world.provider("rack", &[("m", 4)], 1.0);
     world.service("web", "silver");
     world.service("db", "silver");
@@ -104,7 +104,7 @@ fn a_request_without_an_end_yields_to_what_dependents_need() {
 #[test]
 fn a_request_for_all_replicas_leaves_their_capacity_to_dependents() {
     let mut world = World::new();
-    world.policy(json!({"alternatives": ["smaller"], "lease": "4m", "renew_before": "1m"}));
+    world.policy(json!({"alternatives": ["partial"], "lease": "4m", "renew_before": "1m"}));
     world.provider("rack", &[("m", 30)], 1.0);
     world.service("web", "silver");
     world.service("db", "silver");
@@ -119,7 +119,7 @@ fn a_request_for_all_replicas_leaves_their_capacity_to_dependents() {
 #[test]
 fn a_request_without_an_end_is_a_floor_while_nothing_else_is_known() {
     let mut world = World::new();
-    world.policy(json!({"alternatives": ["smaller"], "lease": "4m", "renew_before": "1m"}));
+    world.policy(json!({"alternatives": ["partial"], "lease": "4m", "renew_before": "1m"}));
     world.provider("rack", &[("m", 4)], 1.0);
     world.service("web", "silver");
     let id = world.ask(json!({"service": "web", "replicas": 9})).negotiation;

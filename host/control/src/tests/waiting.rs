@@ -24,7 +24,7 @@ fn world() -> World {
 
 fn windows(world: &World) -> Value {
     let start = |n: u64| world.now + Span::from_mins(60 + n);
-    let all = (0..WINDOWS).map(|n| json!({"start": start(n), "lease": "30s", "replicas": 2}));
+    let all = (0..WINDOWS).map(|n| json!({"start": start(n), "duration": "30s", "replicas": 2}));
     json!({"service": "web", "deadline": "1m", "windows": all.collect::<Vec<_>>()})
 }
 

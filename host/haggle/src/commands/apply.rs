@@ -43,8 +43,8 @@ A document:
   kind: service                  # or dependency, provider, policy, event
   name: cart
   replica:
-    uses: {cpu_cores: 500m, memory_bytes: 512Mi}
-    serves: {requests_per_second: 80}
+    requests: {cpu_cores: 500m, memory_bytes: 512Mi}
+    capacity: {requests_per_second: 80}
     startup: 45s";
 
 /// What became of a document.

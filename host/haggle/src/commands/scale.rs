@@ -1,4 +1,4 @@
-//! `haggle scale` and `haggle give-up`
+//! `haggle scale` and `haggle cancel`
 
 use anyhow::{Context, bail};
 use clap::{Args, builder::NonEmptyStringValueParser};
@@ -28,7 +28,7 @@ pub(crate) struct Scale {
     start: Option<Timestamp>,
     /// For how long, such as 2h; as the policy says if none
     #[arg(long, value_name = "DURATION")]
-    lease: Option<Span>,
+    duration: Option<Span>,
     /// How long may be negotiated; as the policy says if none
     #[arg(long, value_name = "DURATION")]
     deadline: Option<Span>,
@@ -47,15 +47,15 @@ Succeeds where all or a part of it is agreed, and fails where it is denied.
 
 Examples:
   haggle scale web --replicas 9
-  haggle scale web --load requests_per_second=400 --lease 2h
-  haggle scale web --replicas 80 --start 2026-12-24T18:00:00Z --lease 2h
-  haggle scale web --replicas 80 --start +30m --lease 2h
+  haggle scale web --load requests_per_second=400 --duration 2h
+  haggle scale web --replicas 80 --start 2026-12-24T18:00:00Z --duration 2h
+  haggle scale web --replicas 80 --start +30m --duration 2h
   haggle scale web --replicas 30 --dry-run";
 
-/// Give up what was asked for, before it is over
+/// Cancel what was asked for, before it is over
 #[derive(Debug, Args)]
-#[command(after_help = GIVE_UP_EXAMPLES)]
-pub(crate) struct GiveUp {
+#[command(after_help = CANCEL_EXAMPLES)]
+pub(crate) struct Cancel {
     /// The negotiation that `haggle scale` said
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     request: String,
@@ -63,9 +63,9 @@ pub(crate) struct GiveUp {
     remote: Remote,
 }
 
-const GIVE_UP_EXAMPLES: &str = "\
+const CANCEL_EXAMPLES: &str = "\
 Examples:
-  haggle give-up 7f0c1a52-000000000001";
+  haggle cancel 7f0c1a52-000000000001";
 
 impl Scale {
     pub(crate) fn run(self) -> anyhow::Result<()> {
@@ -75,7 +75,7 @@ impl Scale {
             replicas: self.replicas,
             load,
             start: self.start,
-            lease: self.lease,
+            duration: self.duration,
             windows: None,
             deadline: self.deadline,
             dry_run: self.dry_run,
@@ -92,10 +92,10 @@ impl Scale {
     }
 }
 
-impl GiveUp {
+impl Cancel {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         self.remote.connect().delete(&format!("/v1/scaling-requests/{}", self.request))?;
-        output::line(format_args!("{} is given up", self.request))
+        output::line(format_args!("{} is cancelled", self.request))
     }
 }
 
@@ -141,7 +141,7 @@ fn text(verdict: &ScalingVerdict) -> String {
         text.push_str(&format!("\n  {}: {}", reason.participant, reason.text));
     }
     if verdict.verdict != Verdict::Denied && !verdict.dry_run {
-        text.push_str(&format!("\n  until then: haggle give-up {}", verdict.negotiation));
+        text.push_str(&format!("\n  until then: haggle cancel {}", verdict.negotiation));
     }
     text
 }

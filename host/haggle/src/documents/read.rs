@@ -35,7 +35,7 @@ fn typed(part: &Part<'_>, place: &str) -> anyhow::Result<Document> {
         "dependency" => Document::Dependency(yaml::<Typed<DependencyDocument>>(part, place)?.0),
         "provider" => Document::Provider(yaml::<Typed<Provider>>(part, place)?.0),
         "policy" => Document::Policy(Box::new(yaml::<Typed<ScalingPolicy>>(part, place)?.0)),
-        "event" => Document::Event(yaml::<Typed<CalendarEvent>>(part, place)?.0),
+        "calendar_event" => Document::Event(yaml::<Typed<CalendarEvent>>(part, place)?.0),
         other => {
             let line = first_line(part);
             return Err(anyhow!(

@@ -46,9 +46,9 @@ impl ScalingPolicy {
             let shown: Vec<f64> = forecast.levels.iter().copied().take(33).collect();
             return wrong("forecast.levels", format!("{shown:?}"), rule);
         }
-        if !forecast.levels.contains(&self.scaling.level) {
-            let rule = "be one of forecast.levels";
-            return wrong("scaling.level", self.scaling.level.to_string(), rule);
+        if !forecast.levels.iter().any(|level| self.scaling.plans_with(*level)) {
+            let rule = "be the upper bound of an interval in forecast.levels, which is (1 + level) / 2: 0.9 for 0.8 and 0.975 for 0.95";
+            return wrong("scaling.quantile", self.scaling.quantile.to_string(), rule);
         }
         let shares = [
             ("failure.threshold", self.failure.threshold, 1.0),
@@ -85,7 +85,7 @@ impl ScalingPolicy {
             return wrong("negotiation.renew_before", negotiation.renew_before.to_string(), rule);
         }
         for (field, value) in [
-            ("negotiation.band", negotiation.band),
+            ("negotiation.tolerance", negotiation.tolerance),
             ("negotiation.burn_rate", negotiation.burn_rate),
         ] {
             if !(value > 0.0 && value <= 1000.0) {
@@ -96,7 +96,7 @@ impl ScalingPolicy {
             negotiation.alternatives.iter().take(place).any(|earlier| earlier == alternative)
         };
         if negotiation.alternatives.iter().enumerate().any(|(i, a)| twice(i, a)) {
-            let rule = "name each alternative once, e.g. [smaller, later]";
+            let rule = "name each alternative once, e.g. [partial, delayed]";
             return wrong(
                 "negotiation.alternatives",
                 format!("{:?}", negotiation.alternatives),
@@ -136,8 +136,8 @@ impl ScalingPolicy {
             ),
             decade("negotiation.lease", negotiation.lease),
             decade("negotiation.renew_before", negotiation.renew_before),
-            year("negotiation.later_within", negotiation.later_within),
-            year("negotiation.notice", negotiation.notice),
+            year("negotiation.max_delay", negotiation.max_delay),
+            year("negotiation.preemption_notice", negotiation.preemption_notice),
         ]
     }
 }

@@ -66,11 +66,11 @@ fn a_list_is_no_object_and_no_key_comes_twice() {
 
 #[test]
 fn documents_are_read_strictly() {
-    let service = r#"{"name": "a", "replica": {"serves": {"requests_per_second": 1}}}"#;
+    let service = r#"{"name": "a", "replica": {"capacity": {"requests_per_second": 1}}}"#;
     assert!(read::<Service>(service).is_ok());
     for text in [
         r#"{"name": "a", "replica": [{}, {"requests_per_second": 1}]}"#,
-        r#"{"name": "a", "replica": {"serves": {"requests_per_second": 1, "requests_per_second": 2}}}"#,
+        r#"{"name": "a", "replica": {"capacity": {"requests_per_second": 1, "requests_per_second": 2}}}"#,
     ] {
         assert!(read::<Service>(text).is_err(), "{text}");
     }

@@ -56,8 +56,8 @@ pub(super) fn together(out: &mut impl Write) -> Result<(), Failure> {
         let stock: Vec<InventoryUnit> = (0..UNITS)
             .map(|place| {
                 let mut unit = unit(place, &mut draw)?;
-                unit.unit.has = wanted.scaled((1.0 + 0.3 * draw.unit()) / UNITS as f64);
-                Ok(InventoryUnit { free: unit.unit.has.clone(), ..unit })
+                unit.unit.resources = wanted.scaled((1.0 + 0.3 * draw.unit()) / UNITS as f64);
+                Ok(InventoryUnit { free: unit.unit.resources.clone(), ..unit })
             })
             .collect::<Result<_, Failure>>()?;
         let orders: Vec<Order> = requests

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Effect, Ending, Engine, Id, Persist, SessionRecord, Setting,
-    running::{Running, Turn},
+    running::{Running, Step},
 };
 use crate::{Outcome, Reason, Transcript};
 
@@ -22,8 +22,8 @@ impl Engine {
             let id = record.session.clone();
             if let Some(agreed) = record.agreed.clone() {
                 let retry = self.options.retry;
-                let mut turn = Turn { setting, retry, effects: &mut effects };
-                let running = Running::resume(record, &agreed, &mut turn);
+                let mut step = Step { setting, retry, effects: &mut effects };
+                let running = Running::resume(record, &agreed, &mut step);
                 self.sessions.insert(Id::from(&id), Arc::new(running));
                 effects.extend(self.with(&id, setting, |_, _| {}));
                 continue;

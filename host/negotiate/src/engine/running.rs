@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{Answer, Begun, Input, MessageId, Outcome, Output, Party, Said, Session};
 
-mod carrying;
-mod speaking;
+mod apply;
+mod outbound;
 
 /// A clone copies what may change with every message, and shares the rest.
 #[derive(Clone, Debug)]
@@ -70,7 +70,7 @@ pub(super) struct Committing {
 }
 
 /// What a session is told next, and what it wants then.
-pub(super) struct Turn<'a, 'b> {
+pub(super) struct Step<'a, 'b> {
     pub(super) setting: &'a mut Setting<'b>,
     pub(super) retry: Retry,
     pub(super) effects: &'a mut Vec<Effect>,
@@ -106,23 +106,23 @@ impl Running {
 
     /// Writes down that it exists, and does what the session wants first. Of a dry run there is nothing to
     /// carry on after a restart.
-    pub(super) fn begin(&mut self, outputs: Vec<Output>, turn: &mut Turn<'_, '_>) {
+    pub(super) fn begin(&mut self, outputs: Vec<Output>, step: &mut Step<'_, '_>) {
         if self.dry_run {
-            return self.pursue(outputs, turn);
+            return self.pursue(outputs, step);
         }
         self.recorded = true;
         let record = Some(self.record(None));
-        turn.effects.push(Effect::Persist(Persist {
+        step.effects.push(Effect::Persist(Persist {
             session: self.id.clone(),
             record,
             leases: Vec::new(),
             awaited: false,
         }));
-        self.pursue(outputs, turn);
+        self.pursue(outputs, step);
     }
 
     /// Takes up an agreement of an earlier run: everybody is told once more.
-    pub(super) fn resume(record: SessionRecord, agreed: &Agreed, turn: &mut Turn<'_, '_>) -> Self {
+    pub(super) fn resume(record: SessionRecord, agreed: &Agreed, step: &mut Step<'_, '_>) -> Self {
         let mut running = Self {
             accepted: Arc::new(by_party(agreed.leases.iter().cloned())),
             recorded: true,
@@ -130,7 +130,7 @@ impl Running {
             last_message: agreed.last_message.saturating_add(1 << 20),
             ..Self::over(record.session, record.requester, record.deadline)
         };
-        running.finish(Outcome::Agreed(agreed.agreement.clone()), turn);
+        running.finish(Outcome::Agreed(agreed.agreement.clone()), step);
         running
     }
 
@@ -162,11 +162,11 @@ impl Running {
     }
 
     /// Of what was agreed, this is not needed any more. After a crash nobody is told of the agreement again.
-    pub(super) fn give_back_agreed(&mut self, leases: Vec<Lease>, turn: &mut Turn<'_, '_>) {
+    pub(super) fn give_back_agreed(&mut self, leases: Vec<Lease>, step: &mut Step<'_, '_>) {
         self.close_all(|_| true);
         self.accepted = Arc::new(by_party(leases));
-        self.give_back(turn);
-        self.forget(turn);
+        self.give_back(step);
+        self.forget(step);
     }
 
     /// Whether it waits for agreements of others to come from their way to disk.
@@ -175,52 +175,52 @@ impl Running {
     }
 
     /// Tells the session what has happened, if it still listens.
-    pub(super) fn tell(&mut self, input: Input, turn: &mut Turn<'_, '_>) {
+    pub(super) fn tell(&mut self, input: Input, step: &mut Step<'_, '_>) {
         if let Some(session) = &mut self.session {
-            let outputs = Arc::make_mut(session).step(input, &turn.setting.context());
-            self.pursue(outputs, turn);
+            let outputs = Arc::make_mut(session).step(input, &step.setting.context());
+            self.pursue(outputs, step);
         }
     }
 
     /// Does what the session wants, and what it wants then.
-    fn pursue(&mut self, outputs: Vec<Output>, turn: &mut Turn<'_, '_>) {
+    fn pursue(&mut self, outputs: Vec<Output>, step: &mut Step<'_, '_>) {
         let mut queue = VecDeque::from(outputs);
         while let Some(output) = queue.pop_front() {
-            let Some(input) = self.carry_out(output, turn) else { continue };
+            let Some(input) = self.carry_out(output, step) else { continue };
             if let Some(session) = &mut self.session {
-                queue.extend(Arc::make_mut(session).step(input, &turn.setting.context()));
+                queue.extend(Arc::make_mut(session).step(input, &step.setting.context()));
             }
         }
     }
 
     /// The disk has answered.
-    pub(super) fn persisted(&mut self, result: Result<(), String>, turn: &mut Turn<'_, '_>) {
+    pub(super) fn persisted(&mut self, result: Result<(), String>, step: &mut Step<'_, '_>) {
         let Some(Committing { output, begun }) = self.committing.take() else { return };
         self.due_by(self.deadline);
         let result = match result {
             Ok(()) => {
-                let changed = turn.setting.ledger.finish(Arc::unwrap_or_clone(begun));
+                let changed = step.setting.ledger.finish(Arc::unwrap_or_clone(begun));
                 let owners: BTreeSet<&Owner> = changed.iter().map(|lease| &lease.owner).collect();
-                let Setting { world, ledger, now } = &mut *turn.setting;
+                let Setting { world, ledger, now } = &mut *step.setting;
                 let cut = |owner| ledger.cut_back(owner, *now, lowest_first(*world));
                 let cut: Vec<Lease> = owners.into_iter().flat_map(cut).collect();
                 let changes = changed.iter().chain(&cut);
                 Arc::make_mut(&mut self.changes).extend(changes.map(|l| (l.id.clone(), l.clone())));
                 if !cut.is_empty() {
-                    turn.effects.push(Effect::Reclaimed(cut));
+                    step.effects.push(Effect::Reclaimed(cut));
                 }
                 Ok(changed)
             }
             Err(why) => {
-                turn.setting.ledger.abandon(&begun);
+                step.setting.ledger.abandon(&begun);
                 Err(format!("it could not be made durable: {why}"))
             }
         };
-        self.tell(Input::Confirmed { message: output, result }, turn);
+        self.tell(Input::Confirmed { message: output, result }, step);
     }
 
     /// A party has answered a question, which is closed.
-    pub(super) fn heard(&mut self, question: &Question, reply: Reply, turn: &mut Turn<'_, '_>) {
+    pub(super) fn heard(&mut self, question: &Question, reply: Reply, step: &mut Step<'_, '_>) {
         let party = question.message.to.clone();
         let input = match (reply, question.kind) {
             (Reply::Answer(answer), Kind::Ask(place)) => {
@@ -240,14 +240,14 @@ impl Running {
             }
             (Reply::Held(result), Kind::Accept) => {
                 if result.is_err() {
-                    self.tell(Input::Unreliable(party.clone()), turn);
+                    self.tell(Input::Unreliable(party.clone()), step);
                 }
                 self.note_hold(&party, result)
             }
             _ => None,
         };
         if let Some(input) = input {
-            self.tell(input, turn);
+            self.tell(input, step);
         }
     }
 

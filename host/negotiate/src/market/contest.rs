@@ -5,13 +5,13 @@
 //! so the search goes to and fro between solutions and what is slightly more than there is.
 
 use super::{
-    board::{Board, Offer},
     prices::{Choice, Prices},
-    stand::{Move, Stand},
+    problem::{Offer, Problem},
+    search_state::{Move, SearchState},
 };
 
 pub(super) struct Contest<'a> {
-    stand: Stand<'a>,
+    state: SearchState<'a>,
     /// What each offer is worth at the prices.
     values: Vec<f64>,
     /// Until which step nobody goes back to each offer.
@@ -52,16 +52,16 @@ const BARRED: usize = 6;
 
 impl<'a> Contest<'a> {
     /// Begins with what everybody would choose at these prices.
-    pub(super) fn new(board: &'a Board, prices: &Prices, choice: &Choice) -> Self {
+    pub(super) fn new(problem: &'a Problem, prices: &Prices, choice: &Choice) -> Self {
         // A penalty for what is too much has to be more than the price, or nobody would mind.
         let prices_of = prices.pools.iter().chain(&prices.money);
         let weights = prices_of.map(|price| 1.5 * price + 0.5).collect();
         Self {
-            stand: Stand::new(board, &choice.won, weights),
-            values: board.values(prices),
-            barred: vec![0; board.offers.len()],
+            state: SearchState::new(problem, &choice.won, weights),
+            values: problem.values(prices),
+            barred: vec![0; problem.offers.len()],
             step: 0,
-            work: most_work(board)[0],
+            work: most_work(problem)[0],
             random: Random(0),
             arrivals: Vec::new(),
         }
@@ -69,29 +69,30 @@ impl<'a> Contest<'a> {
 
     /// The best solution that was found: how many replicas each offer wins.
     pub(super) fn run(mut self, bound: f64) -> Option<Vec<u32>> {
-        let sides = self.stand.board.sides.len();
+        let sides = self.state.problem.sides.len();
         let good = bound - CLOSE * bound.abs();
         let mut best: Option<(Vec<u32>, f64)> = None;
         let (mut turn, mut idle) = (0, 0);
         while self.work > 0 {
             self.step += 1;
             self.work -= 1;
-            if !self.stand.broken.is_empty() {
+            if !self.state.broken.is_empty() {
                 idle = 0;
                 self.mend();
                 continue;
             }
-            let score = self.stand.score;
+            let score = self.state.score;
             if best.as_ref().is_none_or(|(_, highest)| score > highest + ROUNDING) {
-                self.work = if best.is_none() { most_work(self.stand.board)[1] } else { self.work };
-                best = Some((self.stand.won.clone(), score));
+                self.work =
+                    if best.is_none() { most_work(self.state.problem)[1] } else { self.work };
+                best = Some((self.state.won.clone(), score));
                 if score >= good {
                     break;
                 }
             }
             if idle >= sides {
                 idle = 0;
-                self.stand.lower(DECAY);
+                self.state.lower(DECAY);
             }
             turn = (turn + 1) % sides.max(1);
             idle = if self.improve(turn) { 0 } else { idle + 1 };
@@ -103,8 +104,8 @@ impl<'a> Contest<'a> {
     fn improve(&mut self, side: usize) -> bool {
         match self.best_move(side, None, false) {
             Some(way) if way.change < -ROUNDING => {
-                let way = self.stand.enlarged(way, u32::MAX);
-                self.stand.apply(way);
+                let way = self.state.enlarged(way, u32::MAX);
+                self.state.apply(way);
                 self.bar(way);
                 true
             }
@@ -117,16 +118,16 @@ impl<'a> Contest<'a> {
 
     /// Does something about one thing that is broken. If nothing helps, that is worth more from now on.
     fn mend(&mut self) {
-        let Some(broken) = self.random.pick(&self.stand.broken) else { return };
+        let Some(broken) = self.random.pick(&self.state.broken) else { return };
         let mut ways = self.ways(broken);
         ways.sort_by(|a, b| a.change.total_cmp(&b.change));
         ways.truncate(CHAINS);
         if self.chain(&ways) {
             return;
         }
-        self.stand.raise(GROWTH);
+        self.state.raise(GROWTH);
         if let Some(way) = ways.first() {
-            self.stand.apply(*way);
+            self.state.apply(*way);
             self.bar(*way);
         }
     }
@@ -138,7 +139,7 @@ impl<'a> Contest<'a> {
             let mut chain: Vec<Move> = Vec::with_capacity(LENGTH);
             let (mut next, mut change) = (Some(*first), 0.0);
             while let Some(way) = next {
-                self.stand.apply(way);
+                self.state.apply(way);
                 change += way.change;
                 chain.push(way);
                 if change < -ROUNDING {
@@ -147,20 +148,20 @@ impl<'a> Contest<'a> {
                 }
                 next = if chain.len() < LENGTH { self.follow(way, &chain) } else { None };
             }
-            chain.iter().rev().for_each(|way| self.stand.undo(*way));
+            chain.iter().rev().for_each(|way| self.state.undo(*way));
         }
         false
     }
 
     /// The best that can be done about what a move has broken.
     fn follow(&mut self, after: Move, chain: &[Move]) -> Option<Move> {
-        let board = self.stand.board;
-        let site = board.offers.get(after.to)?.site;
-        let pools = board.takes(site).iter().map(|take| take.pool);
-        let worst = pools.max_by(|a, b| self.stand.cost(*a).total_cmp(&self.stand.cost(*b)));
-        let budget = self.stand.budget(board.sites.get(site)?.side);
-        let broken = worst.filter(|pool| self.stand.is_broken(*pool)).unwrap_or(budget);
-        if !self.stand.is_broken(broken) {
+        let problem = self.state.problem;
+        let site = problem.offers.get(after.to)?.site;
+        let pools = problem.takes(site).iter().map(|take| take.pool);
+        let worst = pools.max_by(|a, b| self.state.cost(*a).total_cmp(&self.state.cost(*b)));
+        let budget = self.state.budget(problem.sites.get(site)?.side);
+        let broken = worst.filter(|pool| self.state.is_broken(*pool)).unwrap_or(budget);
+        if !self.state.is_broken(broken) {
             return None;
         }
         let is_new =
@@ -172,23 +173,23 @@ impl<'a> Contest<'a> {
     /// What can be done about something that is broken: each order's best way out of the pool, or the
     /// best way to something cheaper.
     fn ways(&mut self, broken: usize) -> Vec<Move> {
-        let board = self.stand.board;
-        if let Some(side) = self.stand.whose(broken) {
+        let problem = self.state.problem;
+        if let Some(side) = self.state.whose(broken) {
             let way = self.best_move(side, None, true);
-            return way.map(|way| self.stand.enlarged(way, u32::MAX)).into_iter().collect();
+            return way.map(|way| self.state.enlarged(way, u32::MAX)).into_iter().collect();
         }
-        let Some(pool) = board.pools.get(broken) else { return Vec::new() };
-        let over = self.stand.over(broken);
+        let Some(pool) = problem.pools.get(broken) else { return Vec::new() };
+        let over = self.state.over(broken);
         let mut ways = Vec::new();
         for site in &pool.sites {
-            let takes = board.takes(*site).iter().find(|take| take.pool == broken);
-            let Some(take) = takes.filter(|take| take.of(self.stand.at(*site)) > 0.0) else {
+            let takes = problem.takes(*site).iter().find(|take| take.pool == broken);
+            let Some(take) = takes.filter(|take| take.of(self.state.at(*site)) > 0.0) else {
                 continue;
             };
-            let Some(side) = board.sites.get(*site).map(|site| site.side) else { continue };
+            let Some(side) = problem.sites.get(*site).map(|site| site.side) else { continue };
             if let Some(way) = self.best_move(side, Some(*site), false) {
                 let most = (over / take.each).ceil().clamp(1.0, f64::from(u32::MAX)) as u32;
-                ways.push(self.stand.enlarged(way, most));
+                ways.push(self.state.enlarged(way, most));
             }
         }
         ways
@@ -196,34 +197,34 @@ impl<'a> Contest<'a> {
 
     /// The best move of one replica of an order: away from that site, or to something cheaper.
     fn best_move(&mut self, side: usize, from: Option<usize>, cheaper: bool) -> Option<Move> {
-        let stand = &self.stand;
-        let order = stand.board.sides.get(side)?;
+        let state = &self.state;
+        let order = state.problem.sides.get(side)?;
         let mut arrivals = std::mem::take(&mut self.arrivals);
         arrivals.clear();
-        for (place, offer) in stand.board.of(order) {
+        for (place, offer) in state.problem.of(order) {
             let barred = self.barred.get(place).is_some_and(|until| *until > self.step);
-            if !barred && stand.is_open(place, offer) {
-                let room = stand.has_room(offer.site);
-                arrivals.push((place, stand.penalty(offer.site, 1) - offer.score, room));
+            if !barred && state.is_open(place, offer) {
+                let room = state.has_room(offer.site);
+                arrivals.push((place, state.penalty(offer.site, 1) - offer.score, room));
             }
         }
         let mut work = order.offers.len();
         let mut best: Option<Move> = None;
-        for (a, leaving) in stand.board.of(order) {
-            if stand.has(a) == 0 || from.is_some_and(|site| site != leaving.site) {
+        for (a, leaving) in state.problem.of(order) {
+            if state.has(a) == 0 || from.is_some_and(|site| site != leaving.site) {
                 continue;
             }
             work += arrivals.len();
-            let relief = stand.penalty(leaving.site, -1) + leaving.score;
+            let relief = state.penalty(leaving.site, -1) + leaving.score;
             for (b, arrival, room) in &arrivals {
-                let Some(joining) = stand.board.offers.get(*b) else { continue };
+                let Some(joining) = state.problem.offers.get(*b) else { continue };
                 let stays = leaving.site == joining.site;
                 let allowed = if stays { from.is_none() && a != *b } else { *room };
                 if !allowed || (cheaper && joining.price >= leaving.price) {
                     continue;
                 }
                 let moved = if stays { leaving.score - joining.score } else { relief + arrival };
-                let change = moved + stand.dearer(side, joining.price - leaving.price);
+                let change = moved + state.dearer(side, joining.price - leaving.price);
                 if best.is_none_or(|best| change < best.change) {
                     best = Some(Move { from: a, to: *b, count: 1, change });
                 }
@@ -236,23 +237,23 @@ impl<'a> Contest<'a> {
 
     /// The moves to what scores more, whatever that breaks: first those that gain most at the prices.
     fn wishes(&mut self, side: usize) -> Vec<Move> {
-        let stand = &self.stand;
-        let Some(side) = stand.board.sides.get(side) else { return Vec::new() };
-        let offers = || stand.board.of(side);
+        let state = &self.state;
+        let Some(side) = state.problem.sides.get(side) else { return Vec::new() };
+        let offers = || state.problem.of(side);
         let value = |place: usize| self.values.get(place).copied().unwrap_or(0.0);
         let mut wishes = Vec::new();
-        for (a, from) in offers().filter(|(a, _)| stand.has(*a) > 0) {
+        for (a, from) in offers().filter(|(a, _)| state.has(*a) > 0) {
             let better = |(b, to): &(usize, &Offer)| {
                 to.score > from.score + ROUNDING
-                    && stand.is_open(*b, to)
-                    && (to.site == from.site || stand.has_room(to.site))
+                    && state.is_open(*b, to)
+                    && (to.site == from.site || state.has_room(to.site))
             };
             wishes.extend(offers().filter(better).map(|(b, _)| (value(b) - value(a), a, b)));
         }
         self.work = self.work.saturating_sub(wishes.len());
         wishes.sort_by(|a, b| b.0.total_cmp(&a.0));
         let wishes = wishes.into_iter().take(WISHES);
-        wishes.filter_map(|(_, a, b)| stand.moving(a, b, 1)).collect()
+        wishes.filter_map(|(_, a, b)| state.moving(a, b, 1)).collect()
     }
 
     fn bar(&mut self, way: Move) {
@@ -279,7 +280,7 @@ impl Random {
     }
 }
 
-fn most_work(board: &Board) -> [usize; 2] {
-    let offers = board.offers.len();
+fn most_work(problem: &Problem) -> [usize; 2] {
+    let offers = problem.offers.len();
     MOST_WORK.map(|most| most.min(MOST_PAIRS.saturating_mul(offers).saturating_mul(offers)))
 }

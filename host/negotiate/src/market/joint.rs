@@ -5,8 +5,8 @@ use std::{cell::Cell, collections::BTreeMap, sync::Arc};
 use haggle_model::{Name, Quantities, Resource};
 
 use super::{
-    Allocation, Clearing, ScoredBid, board::Board, book::Book, contest::Contest, exchange::Lots,
-    prices::Prices,
+    Allocation, Clearing, ScoredBid, book::Book, contest::Contest, exchange::Lots, prices::Prices,
+    problem::Problem,
 };
 use crate::{InventoryUnit, Request};
 
@@ -70,13 +70,13 @@ pub fn clear_together(orders: &[Order]) -> Option<Vec<Clearing>> {
     let mut best = is_all.then_some(turns);
     let is_best = |(_, score): &Solution| *score >= bound - 1e-9 * bound.abs().max(1.0);
     if !best.as_ref().is_some_and(is_best) {
-        let board = Board::new(orders);
-        let Some((prices, choice)) = Prices::find(&board) else {
+        let problem = Problem::new(orders);
+        let Some((prices, choice)) = Prices::find(&problem) else {
             return best.map(|(clearings, _)| clearings);
         };
-        let contest = Contest::new(&board, &prices, &choice);
-        let won = contest.run(choice.bound.min(bound / board.unit_score));
-        let found = won.and_then(|won| polished(orders, board.solved(&won)));
+        let contest = Contest::new(&problem, &prices, &choice);
+        let won = contest.run(choice.bound.min(bound / problem.unit_score));
+        let found = won.and_then(|won| polished(orders, problem.solved(&won)));
         let highest = best.as_ref().map_or(f64::MIN, |(_, score)| *score);
         best = found.filter(|(_, score)| *score > highest).or(best);
         if orders.iter().map(|order| order.book.lots().len()).sum::<usize>() <= MOST_SEARCHED {

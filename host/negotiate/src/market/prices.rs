@@ -2,7 +2,7 @@
 //! budgets. At each set of prices every order chooses what is best for it alone, which bounds what all
 //! can score together; the prices go where that bound is lowest.
 
-use super::board::Board;
+use super::problem::Problem;
 
 /// What a unit of each pool, and of each order's money, is worth; or what is wanted of them too much.
 #[derive(Clone)]
@@ -30,8 +30,8 @@ const HOPE: f64 = 0.1;
 const PATIENCE: u32 = 5;
 
 impl Prices {
-    fn all(board: &Board, pools: f64, money: f64) -> Self {
-        Self { pools: vec![pools; board.pools.len()], money: vec![money; board.sides.len()] }
+    fn all(problem: &Problem, pools: f64, money: f64) -> Self {
+        Self { pools: vec![pools; problem.pools.len()], money: vec![money; problem.sides.len()] }
     }
 
     /// Prices at which the bound is low, with what is chosen there; none if that proves that there is no
@@ -39,18 +39,18 @@ impl Prices {
     /// out of reach (Bertsekas, Nonlinear Programming, section 6.3.1). The price of an order's money concerns that order
     /// alone, so it has a step of its own, larger as long as its direction stays the same, and smaller
     /// when it turns (Riedmiller and Braun, RPROP, 1993).
-    pub(super) fn find(board: &Board) -> Option<(Self, Choice)> {
+    pub(super) fn find(problem: &Problem) -> Option<(Self, Choice)> {
         let mut ranking: Vec<Vec<usize>> =
-            board.sides.iter().map(|side| side.offers.clone().collect()).collect();
-        let mut prices = Self::all(board, 0.0, 0.0);
-        let (mut steps, mut ways) = (Self::all(board, 0.0, 0.2), Self::all(board, 0.0, 0.0));
-        let mut choice = Choice::at(&prices, board, &mut ranking);
+            problem.sides.iter().map(|side| side.offers.clone().collect()).collect();
+        let mut prices = Self::all(problem, 0.0, 0.0);
+        let (mut steps, mut ways) = (Self::all(problem, 0.0, 0.2), Self::all(problem, 0.0, 0.0));
+        let mut choice = Choice::at(&prices, problem, &mut ranking);
         let mut best = prices.clone();
         let mut lowest = choice.bound;
-        let count: f64 = board.sides.iter().map(|side| f64::from(side.count)).sum();
+        let count: f64 = problem.sides.iter().map(|side| f64::from(side.count)).sum();
         let (mut hope, mut idle) = (HOPE * count, 0);
         for _ in 0..ROUNDS {
-            if lowest < board.least_score - 1e-3 * (1.0 + board.least_score.abs()) {
+            if lowest < problem.least_score - 1e-3 * (1.0 + problem.least_score.abs()) {
                 return None;
             }
             let square = prices.square(&choice.excess);
@@ -67,7 +67,7 @@ impl Prices {
                 *way = now;
                 *price = (*price + now * *step).max(0.0);
             }
-            choice = Choice::at(&prices, board, &mut ranking);
+            choice = Choice::at(&prices, problem, &mut ranking);
             idle += 1;
             if choice.bound < lowest - 0.2 * hope {
                 (hope, idle) = (1.5 * hope, 0);
@@ -79,7 +79,7 @@ impl Prices {
                 lowest = choice.bound;
             }
         }
-        let choice = Choice::at(&best, board, &mut ranking);
+        let choice = Choice::at(&best, problem, &mut ranking);
         Some((best, choice))
     }
 
@@ -93,24 +93,24 @@ impl Prices {
 impl Choice {
     /// `ranking` has the offers of each order, best first at the last prices, so that little has to be
     /// sorted.
-    fn at(prices: &Prices, board: &Board, ranking: &mut [Vec<usize>]) -> Self {
+    fn at(prices: &Prices, problem: &Problem, ranking: &mut [Vec<usize>]) -> Self {
         let mut excess = Prices {
-            pools: board.pools.iter().map(|pool| -pool.most).collect(),
-            money: board.sides.iter().map(|side| -side.money.unwrap_or(0.0)).collect(),
+            pools: problem.pools.iter().map(|pool| -pool.most).collect(),
+            money: problem.sides.iter().map(|side| -side.money.unwrap_or(0.0)).collect(),
         };
         let owed = |prices: &[f64], excess: &[f64]| -> f64 {
             prices.iter().zip(excess).map(|(price, excess)| -price * excess).sum()
         };
         let mut bound = owed(&prices.pools, &excess.pools) + owed(&prices.money, &excess.money);
-        let values = board.values(prices);
+        let values = problem.values(prices);
         let value = |place: &usize| values.get(*place).copied().unwrap_or(0.0);
-        let mut won = vec![0; board.offers.len()];
-        let mut room: Vec<u32> = board.sites.iter().map(|site| site.most).collect();
-        for ((side, ranking), money) in board.sides.iter().zip(ranking).zip(&mut excess.money) {
+        let mut won = vec![0; problem.offers.len()];
+        let mut room: Vec<u32> = problem.sites.iter().map(|site| site.most).collect();
+        for ((side, ranking), money) in problem.sides.iter().zip(ranking).zip(&mut excess.money) {
             ranking.sort_by(|a, b| value(b).total_cmp(&value(a)).then(a.cmp(b)));
             let mut wanted = side.count;
             for place in ranking {
-                let (Some(offer), Some(won)) = (board.offers.get(*place), won.get_mut(*place))
+                let (Some(offer), Some(won)) = (problem.offers.get(*place), won.get_mut(*place))
                 else {
                     continue;
                 };
@@ -122,7 +122,7 @@ impl Choice {
                 if side.money.is_some() {
                     *money += f64::from(*won) * offer.price;
                 }
-                for take in board.takes(offer.site).iter().filter(|_| *won > 0) {
+                for take in problem.takes(offer.site).iter().filter(|_| *won > 0) {
                     if let Some(excess) = excess.pools.get_mut(take.pool) {
                         *excess += f64::from(*won) * take.each;
                     }

@@ -14,7 +14,7 @@ fn unit(provider: &str, id: &str, count: u32) -> InventoryUnit {
     let unit = ComputeUnit {
         id: name(id),
         count,
-        has: cores(4.0),
+        resources: cores(4.0),
         gpu_type: None,
         cost_per_hour: 1.0,
         performance: 1.0,

@@ -55,7 +55,7 @@ impl Terms {
 
     /// The rounds that trying the others takes.
     fn rounds_to_try(&self) -> u32 {
-        let tried = self.untried.iter().filter(|other| **other != Alternative::Smaller);
+        let tried = self.untried.iter().filter(|other| **other != Alternative::Partial);
         u32::try_from(tried.count()).unwrap_or(u32::MAX)
     }
 
@@ -71,17 +71,17 @@ impl Session {
     pub(super) fn bound_by_requester(&mut self) -> bool {
         loop {
             let root = self.demand.requester.clone();
-            let Some(standing) = self.standings.get(&root) else { return true };
-            let most = service_capacity(&standing.service, standing.target_utilization);
+            let Some(snapshot) = self.snapshots.get(&root) else { return true };
+            let most = service_capacity(&snapshot.service, snapshot.target_utilization);
             let need = self.share(&self.core, &root);
             let fraction = most.share_of(&need);
             if fraction >= 1.0 - CLOSE {
                 return true;
             }
-            let replicas = standing.service.replicas.max;
+            let replicas = snapshot.service.replicas.max;
             let untried = &mut self.terms.untried;
-            let degraded = untried.iter().position(|a| *a == Alternative::Degraded);
-            let smaller = untried.iter().position(|a| *a == Alternative::Smaller);
+            let degraded = untried.iter().position(|a| *a == Alternative::WithoutOptional);
+            let smaller = untried.iter().position(|a| *a == Alternative::Partial);
             match (degraded, smaller) {
                 (Some(place), other) if other.is_none_or(|other| place < other) => {
                     untried.remove(place);
@@ -120,12 +120,12 @@ impl Session {
                 return if rounds_left { Next::AnotherRound } else { Next::Proceed };
             }
             let Some(alternative) = self.terms.untried.pop_front() else { return Next::Fail };
-            if alternative == Alternative::Smaller {
+            if alternative == Alternative::Partial {
                 self.terms.smaller = true;
                 // Less at the time that was wanted, if there is a round left to ask for that.
                 if self.demand.window != self.terms.wanted && rounds_left && !self.terms.borrows {
                     self.demand.window = self.terms.wanted;
-                    self.terms.taken.retain(|taken| *taken != Alternative::Later);
+                    self.terms.taken.retain(|taken| *taken != Alternative::Delayed);
                     self.terms.take(alternative);
                     return self.anew();
                 }
@@ -141,7 +141,7 @@ impl Session {
     /// Whether there is something to it.
     fn try_alternative(&mut self, alternative: Alternative, cx: &Context<'_>) -> bool {
         let possible = match alternative {
-            Alternative::Later => match self.later(cx) {
+            Alternative::Delayed => match self.later(cx) {
                 Some(start) => {
                     // Should that not do either, the next opportunity.
                     self.terms.untried.push_front(alternative);
@@ -154,16 +154,16 @@ impl Session {
                     false
                 }
             },
-            Alternative::Elsewhere => {
+            Alternative::OtherLocation => {
                 let bound = |name: &Name| {
-                    self.standings.get(name).is_some_and(|s| s.service.location.is_some())
+                    self.snapshots.get(name).is_some_and(|s| s.service.location.is_some())
                 };
                 let possible = !self.terms.anywhere && self.firm.shares().keys().any(bound);
                 self.terms.anywhere |= possible;
                 possible
             }
-            Alternative::Borrowed => self.borrow(cx),
-            Alternative::Degraded => self.degrade(),
+            Alternative::Preempt => self.borrow(cx),
+            Alternative::WithoutOptional => self.degrade(),
             _ => false,
         };
         if possible {
@@ -180,7 +180,7 @@ impl Session {
 
     /// Lower tiers have to make way once they have had their notice: it begins then at the earliest.
     fn borrow(&mut self, cx: &Context<'_>) -> bool {
-        let earliest = cx.now + self.demand.policy.notice;
+        let earliest = cx.now + self.demand.policy.preemption_notice;
         let start = self.demand.window.start.max(earliest);
         let window = Window { start, end: self.demand.window.end };
         if self.terms.borrows || window.start >= window.end {
@@ -197,9 +197,9 @@ impl Session {
     /// Without anything optional, and without headroom of its own.
     fn degrade(&mut self) -> bool {
         let root = &self.demand.requester;
-        let headroom = Arc::make_mut(&mut self.standings)
+        let headroom = Arc::make_mut(&mut self.snapshots)
             .get_mut(root)
-            .is_some_and(|standing| std::mem::replace(&mut standing.target_utilization, 1.0) < 1.0);
+            .is_some_and(|snapshot| std::mem::replace(&mut snapshot.target_utilization, 1.0) < 1.0);
         let optional = self.firm.shares().keys().any(|name| {
             self.firm.dependencies_of(name).any(|(_, d)| d.strength != Strength::Mandatory)
         });
@@ -207,14 +207,14 @@ impl Session {
             self.keep(Arc::clone(&self.core));
         }
         if headroom || optional {
-            self.terms.take(Alternative::Degraded);
+            self.terms.take(Alternative::WithoutOptional);
         }
         headroom || optional
     }
 
     fn tier_of(&self, name: &Name, cx: &Context<'_>) -> Option<Tier> {
-        let known = self.standings.get(name).map(|standing| standing.tier);
-        known.or_else(|| cx.world.standing(name).map(|standing| standing.tier))
+        let known = self.snapshots.get(name).map(|snapshot| snapshot.tier);
+        known.or_else(|| cx.world.snapshot(name).map(|snapshot| snapshot.tier))
     }
 
     /// Whether a lease has to make way for the requester.
@@ -222,7 +222,7 @@ impl Session {
         let own = self.tier_of(&self.demand.requester, cx);
         lease.state == LeaseState::Confirmed
             && lease.holder != self.demand.requester
-            && !self.standings.contains_key(&lease.holder)
+            && !self.snapshots.contains_key(&lease.holder)
             && self.tier_of(&lease.holder, cx).zip(own).is_some_and(|(other, own)| other > own)
     }
 

@@ -57,7 +57,7 @@ impl Session {
         name: &Name,
         cx: &Context<'_>,
     ) -> Option<Inquiry> {
-        let standing = self.standings.get(name)?;
+        let snapshot = self.snapshots.get(name)?;
         let strength = spread.shares().get(name)?.strength;
         let asks = self.share(spread, name).scaled(self.fraction);
         let owner = Self::owner(name);
@@ -70,7 +70,7 @@ impl Session {
         let agreed = cx.ledger.agreed(requester, &owner, window);
         let sustainable = asks.scaled(self.sustained(name));
         let position = Position {
-            tier: standing.tier,
+            tier: snapshot.tier,
             capacity: like(&asks, &capacity),
             committed: like(&asks, &committed),
             agreed: like(&asks, &agreed),

@@ -7,7 +7,7 @@ use imbl::OrdMap;
 
 use super::{MessageId, Output, Session, State};
 use crate::{
-    Bid, Context, Inventory, InventoryUnit, Party, Request, ScoredBid, Spread, Standing, admit,
+    Bid, Context, Inventory, InventoryUnit, Party, Request, ScoredBid, Snapshot, Spread, admit,
     leased_replicas, market::most_bids, room,
 };
 
@@ -94,8 +94,8 @@ impl Session {
     }
 
     /// Whether the replicas of a service take up something that somebody provides.
-    pub(super) fn is_metered(standing: &Standing, cx: &Context<'_>) -> bool {
-        !standing.service.replica.uses.is_zero() && !cx.world.providers().is_empty()
+    pub(super) fn is_metered(snapshot: &Snapshot, cx: &Context<'_>) -> bool {
+        !snapshot.service.replica.requests.is_zero() && !cx.world.providers().is_empty()
     }
 
     /// What all services buy to carry their parts of that fraction; none where they would look at too many
@@ -126,24 +126,24 @@ impl Session {
         fraction: f64,
         cx: &Context<'_>,
     ) -> Option<Purchase> {
-        let standing = self.standings.get(name).filter(|s| Self::is_metered(s, cx))?;
+        let snapshot = self.snapshots.get(name).filter(|s| Self::is_metered(s, cx))?;
         let needed = self.needed(spread, name, fraction, cx);
-        if needed <= leased_replicas(cx.ledger, &standing.service, self.demand.window) {
+        if needed <= leased_replicas(cx.ledger, &snapshot.service, self.demand.window) {
             return None;
         }
         let staying = self.staying_replicas(name, cx);
         let window = staying.missing(self.demand.window, |here| here.replicas() >= needed);
-        let Stake { leased, beside, budget_per_hour } = self.stake(standing, window, cx);
+        let Stake { leased, beside, budget_per_hour } = self.stake(snapshot, window, cx);
         let request = Request {
             id: format!("{}-{}-{name}", self.demand.session, self.round),
             service: name.clone(),
-            tier: standing.tier,
-            resources: standing.service.replica.uses.clone(),
+            tier: snapshot.tier,
+            resources: snapshot.service.replica.requests.clone(),
             count: needed.saturating_sub(beside),
             window,
             budget_per_hour,
-            location: standing.service.location.clone().filter(|_| !self.terms.anywhere),
-            gpu_type: standing.service.gpu_type.clone(),
+            location: snapshot.service.location.clone().filter(|_| !self.terms.anywhere),
+            gpu_type: snapshot.service.gpu_type.clone(),
         };
         let inventory = Arc::new(self.inventory(&request, cx));
         let (bids, troubles) = (Vec::new(), Vec::new());
@@ -154,8 +154,8 @@ impl Session {
     /// were called for: that is not given up for fewer replicas, and it takes its part of the budget.
     fn refresh(&self, purchase: &mut Arc<Purchase>, cx: &Context<'_>) {
         let Purchase { request, leased, beside, .. } = &**purchase;
-        let Some(standing) = self.standings.get(&request.service) else { return };
-        let now = self.stake(standing, request.window, cx);
+        let Some(snapshot) = self.snapshots.get(&request.service) else { return };
+        let now = self.stake(snapshot, request.window, cx);
         let budget_per_hour = request.budget_per_hour;
         if now != (Stake { leased: *leased, beside: *beside, budget_per_hour }) {
             let purchase = Arc::make_mut(purchase);
@@ -166,13 +166,13 @@ impl Session {
         }
     }
 
-    fn stake(&self, standing: &Standing, window: Window, cx: &Context<'_>) -> Stake {
-        let staying = self.staying_replicas(&standing.service.name, cx);
+    fn stake(&self, snapshot: &Snapshot, window: Window, cx: &Context<'_>) -> Stake {
+        let staying = self.staying_replicas(&snapshot.service.name, cx);
         let left = |budget: f64| (budget - staying.highest_price(window)).max(0.0);
         Stake {
-            leased: leased_replicas(cx.ledger, &standing.service, window),
+            leased: leased_replicas(cx.ledger, &snapshot.service, window),
             beside: staying.least_replicas(window),
-            budget_per_hour: standing.budget_per_hour.map(left),
+            budget_per_hour: snapshot.budget_per_hour.map(left),
         }
     }
 
@@ -197,7 +197,7 @@ impl Session {
                 let unit = InventoryUnit {
                     provider: provider.name.clone(),
                     location: provider.location.clone(),
-                    available: partly_free(&free, &unit.has).min(unit.count),
+                    available: partly_free(&free, &unit.resources).min(unit.count),
                     unit: unit.clone(),
                     free,
                 };

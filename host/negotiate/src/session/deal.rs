@@ -6,8 +6,8 @@ use haggle_model::{LeaseId, LeaseState, Name, Timestamp};
 
 use super::{
     MessageId, Output, Session, State,
+    conflict::{Basis, Ground},
     drafting::Draft,
-    overtaken::{Basis, Ground},
     placing::Placement,
 };
 use crate::{
@@ -88,8 +88,8 @@ impl Session {
             reduced: self.fraction < 1.0,
             window: (self.demand.window != self.terms.wanted).then_some(self.demand.window),
             alternatives: self.terms.taken.clone(),
-            borrowed: draft.holds.iter().flat_map(|hold| hold.preempts.clone()).collect(),
-            degraded: self.dropped.iter().cloned().collect(),
+            preempted: draft.holds.iter().flat_map(|hold| hold.preempts.clone()).collect(),
+            without_optional: self.dropped.iter().cloned().collect(),
             services,
             leases: confirm
                 .iter()
@@ -123,8 +123,8 @@ impl Session {
 
     /// The replicas that a service has leased for the window; none where its replicas need no lease.
     fn leased(&self, name: &Name, cx: &Context<'_>) -> Option<u32> {
-        let standing = self.standings.get(name).filter(|s| Self::is_metered(s, cx))?;
-        Some(leased_replicas(cx.ledger, &standing.service, self.demand.window))
+        let snapshot = self.snapshots.get(name).filter(|s| Self::is_metered(s, cx))?;
+        Some(leased_replicas(cx.ledger, &snapshot.service, self.demand.window))
     }
 
     /// Whether every service still has the replicas that the deal counts on, and the requester gives none back

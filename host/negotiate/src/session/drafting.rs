@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use haggle_model::{Lease, LeaseId, LeaseState, Name, Owner, Quantities, Timestamp, Window};
 
-use super::{Session, staying::Profile};
+use super::{Session, overlap::Profile};
 use crate::{
     Clearing, Context, Hold, steps,
     world::{placements, places},
@@ -83,10 +83,10 @@ impl Session {
         (window, keeps): (Window, bool),
         cx: &Context<'_>,
     ) {
-        let Some(standing) = self.standings.get(name) else { return };
+        let Some(snapshot) = self.snapshots.get(name) else { return };
         let (staying, old) = (self.staying_replicas(name, cx), self.replaced_replicas(name, cx));
         let start = if keeps {
-            let counts = |lease: &&Lease| places(cx.ledger, &standing.service, lease);
+            let counts = |lease: &&Lease| places(cx.ledger, &snapshot.service, lease);
             let counted: Profile<'_> = old.leases().filter(counts).collect();
             counted.falls_below(clearing.count, window)
         } else {
@@ -119,7 +119,7 @@ impl Session {
         }
         for (owner, (count, price)) in won {
             let replaces = ending.remove(&owner).unwrap_or_default();
-            let amounts = standing.service.replica.uses.scaled(f64::from(count));
+            let amounts = snapshot.service.replica.requests.scaled(f64::from(count));
             let lease = self.lease(draft, name, owner, amounts, count, price);
             let lease = Lease { window: after, ..lease };
             let preempts = self.victims(draft, &lease, &replaces, cx);
@@ -131,9 +131,9 @@ impl Session {
     /// The requester keeps what it has, or gives back the dearest of what it no longer needs.
     pub(super) fn draft_fewer(&self, draft: &mut Draft, needed: u32, cx: &Context<'_>) {
         let root = &self.demand.requester;
-        let Some(standing) = self.standings.get(root) else { return };
+        let Some(snapshot) = self.snapshots.get(root) else { return };
         let window = self.demand.window;
-        let mut leases: Vec<&Lease> = placements(cx.ledger, &standing.service, window).collect();
+        let mut leases: Vec<&Lease> = placements(cx.ledger, &snapshot.service, window).collect();
         let all: Profile<'_> = leases.iter().copied().collect();
         let cover =
             |lease: &&Lease| lease.window.start <= window.start && lease.window.end >= window.end;
@@ -156,7 +156,7 @@ impl Session {
             } else if left == 0 {
                 draft.end.insert(lease.id.clone(), window.start);
             } else {
-                let amounts = standing.service.replica.uses.scaled(f64::from(left));
+                let amounts = snapshot.service.replica.requests.scaled(f64::from(left));
                 let new = self.lease(draft, root, lease.owner.clone(), amounts, left, price);
                 let replaces = vec![lease.id.clone()];
                 draft.holds.push(Hold { replaces, ..Hold::new(new) });

@@ -19,7 +19,7 @@ impl Session {
     /// free as far as the ledger knows: promises of services, and units for the replicas to be added.
     pub(super) fn later(&mut self, cx: &Context<'_>) -> Option<Timestamp> {
         let before = self.demand.window;
-        let latest = self.terms.wanted.start + self.demand.policy.later_within;
+        let latest = self.terms.wanted.start + self.demand.policy.max_delay;
         let ends: BTreeSet<Timestamp> = cx
             .ledger
             .leases()

@@ -8,7 +8,7 @@ use std::{
 use haggle_model::{Name, Owner, Quantities, Span, Window};
 
 use super::{
-    CLOSE, Next, Output, Session, State, buying::Purchase, offered::Offered, staying::smaller,
+    CLOSE, Next, Output, Session, State, buying::Purchase, offered::Offered, overlap::smaller,
 };
 use crate::{
     Clearing, Context, Order, Request, Spread, clear_in_turn, clear_together, leased_replicas,
@@ -307,12 +307,12 @@ impl Session {
         fraction: f64,
         cx: &Context<'_>,
     ) -> u32 {
-        let Some(standing) = self.standings.get(name) else { return 0 };
+        let Some(snapshot) = self.snapshots.get(name) else { return 0 };
         let promised = self.promised(spread, name, fraction, cx);
         // The plan of the requester is what this is about.
         let own = *name == self.demand.requester;
-        let total = if own { promised } else { promised.max(&standing.planned) };
-        let needed = standing.service.replicas_for(&total, standing.target_utilization);
+        let total = if own { promised } else { promised.max(&snapshot.planned) };
+        let needed = snapshot.service.replicas_for(&total, snapshot.target_utilization);
         if !own || fraction >= 1.0 {
             return needed;
         }
@@ -321,9 +321,9 @@ impl Session {
 
     /// How many of the replicas that a service has leased at the beginning of the window it does not lose.
     pub(super) fn keeps(&self, spread: &Spread, name: &Name, cx: &Context<'_>) -> u32 {
-        let Some(standing) = self.standings.get(name) else { return 0 };
+        let Some(snapshot) = self.snapshots.get(name) else { return 0 };
         let begin = Window::new(self.demand.window.start, Span::from_millis(1));
-        let has = leased_replicas(cx.ledger, &standing.service, begin);
+        let has = leased_replicas(cx.ledger, &snapshot.service, begin);
         match *name == self.demand.requester {
             true => has.min(self.needed(spread, name, 1.0, cx)),
             false => has,
@@ -338,9 +338,9 @@ impl Session {
         fraction: f64,
         cx: &Context<'_>,
     ) -> u32 {
-        let Some(standing) = self.standings.get(name) else { return 0 };
+        let Some(snapshot) = self.snapshots.get(name) else { return 0 };
         let promised = self.promised(spread, name, fraction, cx);
-        standing.service.replicas_for(&promised, standing.target_utilization)
+        snapshot.service.replicas_for(&promised, snapshot.target_utilization)
     }
 
     fn promised(
@@ -361,8 +361,8 @@ impl Session {
 
     /// The fraction of the demand that a service carries with so many replicas.
     fn carried_with(&self, spread: &Spread, name: &Name, replicas: u32, cx: &Context<'_>) -> f64 {
-        let Some(standing) = self.standings.get(name) else { return 0.0 };
-        let carried = standing.service.carries(replicas).scaled(standing.target_utilization);
+        let Some(snapshot) = self.snapshots.get(name) else { return 0.0 };
+        let carried = snapshot.service.carries(replicas).scaled(snapshot.target_utilization);
         let share = self.share(spread, name);
         carried.minus(&self.promised_to_others(name, cx)).share_of(&share)
     }

@@ -19,8 +19,8 @@ impl Session {
         let root = &self.demand.requester;
         let mut most: BTreeMap<&Name, Quantities> =
             self.granted.iter().map(|(name, granted)| (name, granted.clone())).collect();
-        if let Some(standing) = self.standings.get(root) {
-            most.insert(root, service_capacity(&standing.service, standing.target_utilization));
+        if let Some(snapshot) = self.snapshots.get(root) {
+            most.insert(root, service_capacity(&snapshot.service, snapshot.target_utilization));
         }
         let limit = |spread: &Spread, name: &Name| {
             most.get(name).map_or(1.0, |most| most.share_of(&self.share(spread, name)))

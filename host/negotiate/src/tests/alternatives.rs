@@ -1,7 +1,7 @@
 //! What is tried when the whole cannot be had.
 
 use haggle_model::{
-    Alternative::{Borrowed, Degraded, Elsewhere, Later, Smaller},
+    Alternative::{Delayed, OtherLocation, Partial, Preempt, WithoutOptional},
     Span, Strength, Tier,
 };
 
@@ -23,7 +23,7 @@ fn agreed(
     let mut demand = world.demand(who, load);
     demand.policy.alternatives = tried.to_vec();
     demand.policy.max_rounds = 6;
-    demand.policy.notice = Span::from_secs(60);
+    demand.policy.preemption_notice = Span::from_secs(60);
     world.run(demand).outcome
 }
 
@@ -31,10 +31,10 @@ fn agreed(
 fn later_waits_for_the_lease_that_is_in_the_way() {
     let mut shop = Fixture::new(PAIR);
     agreed(&mut shop, "app", 700.0, &[]);
-    let outcome = agreed(&mut shop, "web", 500.0, &[Later]);
+    let outcome = agreed(&mut shop, "web", 500.0, &[Delayed]);
     let agreement = outcome.agreement().unwrap();
     assert_eq!((agreement.fraction, agreement.window), (1.0, Some(window(600, 1200))));
-    assert_eq!(agreement.alternatives, [Later]);
+    assert_eq!(agreement.alternatives, [Delayed]);
     assert_eq!(shop.agreed("web", "db"), 0.0, "not now");
     shop.now = 600;
     assert_eq!(shop.agreed("web", "db"), 500.0);
@@ -59,7 +59,7 @@ fn later_spends_no_round_on_a_moment_at_which_the_units_are_full() {
         let mut shop = shop();
         shop.service("big", 10);
         let mut demand = shop.demand("big", 100.0 * replicas);
-        demand.policy.alternatives = vec![Later];
+        demand.policy.alternatives = vec![Delayed];
         let outcome = shop.run(demand).outcome;
         let agreement = outcome.agreement().unwrap_or_else(|| panic!("{replicas}: {outcome:?}"));
         assert_eq!(agreement.window, Some(window(starts, starts + 600)), "{replicas}");
@@ -68,7 +68,7 @@ fn later_spends_no_round_on_a_moment_at_which_the_units_are_full() {
     // Two services that share what is free: four replicas and two.
     let mut shop = shop();
     let mut demand = shop.demand("web", 400.0);
-    demand.policy.alternatives = vec![Later];
+    demand.policy.alternatives = vec![Delayed];
     let outcome = shop.run(demand).outcome;
     let agreement = outcome.agreement().unwrap_or_else(|| panic!("{outcome:?}"));
     assert_eq!((agreement.window, agreement.rounds), (Some(window(100, 700)), 2));
@@ -76,7 +76,8 @@ fn later_spends_no_round_on_a_moment_at_which_the_units_are_full() {
 
 #[test]
 fn the_order_decides() {
-    for (order, fraction, later) in [([Smaller, Later], 0.6, false), ([Later, Smaller], 1.0, true)]
+    for (order, fraction, later) in
+        [([Partial, Delayed], 0.6, false), ([Delayed, Partial], 1.0, true)]
     {
         let mut shop = Fixture::new(PAIR);
         agreed(&mut shop, "app", 700.0, &[]);
@@ -92,10 +93,10 @@ fn less_at_once_where_later_would_not_do_either() {
     let mut shop = Fixture::new(PAIR);
     agreed(&mut shop, "app", 700.0, &[]);
     shop.answer("db", super::counter(rps(300.0)));
-    let outcome = agreed(&mut shop, "web", 500.0, &[Later, Smaller]);
+    let outcome = agreed(&mut shop, "web", 500.0, &[Delayed, Partial]);
     let agreement = outcome.agreement().unwrap();
     assert!((agreement.fraction - 0.6).abs() < 1e-9);
-    assert_eq!((agreement.window, agreement.alternatives.as_slice()), (None, &[Smaller][..]));
+    assert_eq!((agreement.window, agreement.alternatives.as_slice()), (None, &[Partial][..]));
 }
 
 #[test]
@@ -103,30 +104,30 @@ fn elsewhere_gives_up_the_location() {
     let mut shop = Fixture::new(&[]);
     shop.service("web", 10);
     shop.provider("alder", 5, 1.0);
-    shop.standings.get_mut(&name("web")).unwrap().service.location = Some("there".into());
-    assert!(agreed(&mut shop, "web", 500.0, &[Smaller]).agreement().is_none());
-    let outcome = agreed(&mut shop, "web", 500.0, &[Smaller, Elsewhere]);
+    shop.snapshots.get_mut(&name("web")).unwrap().service.location = Some("there".into());
+    assert!(agreed(&mut shop, "web", 500.0, &[Partial]).agreement().is_none());
+    let outcome = agreed(&mut shop, "web", 500.0, &[Partial, OtherLocation]);
     let agreement = outcome.agreement().unwrap();
     assert_eq!((agreement.fraction, shop.placed("web")), (1.0, 5));
-    assert!(agreement.alternatives.contains(&Elsewhere));
+    assert!(agreement.alternatives.contains(&OtherLocation));
 }
 
 #[test]
 fn a_lower_tier_makes_way_after_its_notice() {
     for (tier, fraction) in [(Tier::Bronze, Some(1.0)), (Tier::Gold, None)] {
         let mut shop = Fixture::new(PAIR);
-        shop.standings.get_mut(&name("app")).unwrap().tier = tier;
-        shop.standings.get_mut(&name("web")).unwrap().tier = Tier::Gold;
+        shop.snapshots.get_mut(&name("app")).unwrap().tier = tier;
+        shop.snapshots.get_mut(&name("web")).unwrap().tier = Tier::Gold;
         agreed(&mut shop, "app", 700.0, &[]);
-        let outcome = agreed(&mut shop, "web", 500.0, &[Borrowed]);
+        let outcome = agreed(&mut shop, "web", 500.0, &[Preempt]);
         assert_eq!(outcome.agreement().map(|agreement| agreement.fraction), fraction);
         let Some(agreement) = outcome.agreement() else {
             assert_eq!(shop.agreed("app", "db"), 700.0);
             continue;
         };
         assert_eq!(agreement.window, Some(window(60, 600)));
-        assert_eq!(agreement.borrowed.len(), 1);
-        let victim = shop.ledger.lease(&agreement.borrowed[0]).unwrap();
+        assert_eq!(agreement.preempted.len(), 1);
+        let victim = shop.ledger.lease(&agreement.preempted[0]).unwrap();
         assert_eq!((victim.holder.as_str(), victim.window.end), ("app", at(60)));
         assert!(shop.parties.persisted.contains(victim), "both in one write");
     }
@@ -140,12 +141,12 @@ fn no_more_is_borrowed_than_is_needed() {
         ("job", "db", 1.0, Strength::Mandatory),
     ]);
     for (holder, tier) in [("app", Tier::Silver), ("job", Tier::Bronze), ("web", Tier::Gold)] {
-        shop.standings.get_mut(&name(holder)).unwrap().tier = tier;
+        shop.snapshots.get_mut(&name(holder)).unwrap().tier = tier;
     }
     agreed(&mut shop, "app", 500.0, &[]);
     agreed(&mut shop, "job", 500.0, &[]);
-    let outcome = agreed(&mut shop, "web", 400.0, &[Borrowed]);
-    let victims = &outcome.agreement().unwrap().borrowed;
+    let outcome = agreed(&mut shop, "web", 400.0, &[Preempt]);
+    let victims = &outcome.agreement().unwrap().preempted;
     assert_eq!(victims.len(), 1);
     assert_eq!(shop.ledger.lease(&victims[0]).unwrap().holder, name("job"), "the lowest first");
 }
@@ -158,11 +159,14 @@ fn degraded_does_without_headroom_and_without_what_is_optional() {
     demand.policy.alternatives = vec![];
     assert!(shop.run(demand.clone()).outcome.agreement().is_none());
     demand.session = "again".into();
-    demand.policy.alternatives = vec![Degraded];
+    demand.policy.alternatives = vec![WithoutOptional];
     let done = shop.run(demand);
     let agreement = done.outcome.agreement().unwrap();
     assert_eq!((agreement.fraction, agreement.services.len()), (1.0, 1));
-    assert_eq!((agreement.degraded.len(), agreement.alternatives.as_slice()), (1, &[Degraded][..]));
+    assert_eq!(
+        (agreement.without_optional.len(), agreement.alternatives.as_slice()),
+        (1, &[WithoutOptional][..])
+    );
 }
 
 #[test]
@@ -174,9 +178,9 @@ fn an_optional_branch_does_not_take_from_what_is_needed() {
         ("cart", "db", 1.0, Strength::Mandatory),
         ("ads", "db", 1.0, Strength::Mandatory),
     ]);
-    let outcome = agreed(&mut shop, "web", 800.0, &[Smaller]);
+    let outcome = agreed(&mut shop, "web", 800.0, &[Partial]);
     let agreement = outcome.agreement().unwrap();
-    assert_eq!((agreement.fraction, agreement.degraded.len()), (1.0, 1));
+    assert_eq!((agreement.fraction, agreement.without_optional.len()), (1.0, 1));
     assert_eq!(shop.agreed("web", "db"), 800.0);
     assert!(!agreement.services.contains_key(&name("ads")));
 }
@@ -188,7 +192,7 @@ fn who_has_no_choice_goes_first() {
     shop.provider("alder", 1, 1.0);
     shop.provider("birch", 1, 2.0);
     shop.providers[1].location = "there".into();
-    shop.standings.get_mut(&name("web")).unwrap().service.location = Some("here".into());
+    shop.snapshots.get_mut(&name("web")).unwrap().service.location = Some("here".into());
     let outcome = agreed(&mut shop, "web", 400.0, &[]);
     assert_eq!(outcome.agreement().map(|agreement| agreement.fraction), Some(1.0));
     assert_eq!((shop.placed("web"), shop.placed("db")), (4, 4));

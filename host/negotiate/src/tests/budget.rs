@@ -80,14 +80,14 @@ fn what_outlasts_the_rest_ends_where_the_new_takes_over() {
     assert_eq!(fraction(&done), 4.0 / 5.0);
     // From 600 on the 3 that are left are fewer than the 4 that the budget buys.
     assert_eq!(prices(&shop, "web", [1, 599, 600, 3999]), [5.0, 5.0, 8.0, 8.0]);
-    assert_eq!(leased_replicas(&shop.ledger, &shop.standings[&name("web")].service, window), 4);
+    assert_eq!(leased_replicas(&shop.ledger, &shop.snapshots[&name("web")].service, window), 4);
 }
 
 #[test]
 fn what_follows_one_another_is_not_added_up() {
     let mut shop = Fixture::new(&[("web", "db", 1.0, Mandatory), ("app", "db", 1.0, Mandatory)]);
     shop.provider("alder", 4, 1.0);
-    shop.standings.get_mut(&name("db")).unwrap().budget_per_hour = Some(4.0);
+    shop.snapshots.get_mut(&name("db")).unwrap().budget_per_hour = Some(4.0);
     for (start, end) in [(500, 900), (300, 500)] {
         let demand = shop.demand("app", 100.0);
         shop.run(Demand { window: window(start, end), ..demand });
@@ -137,13 +137,13 @@ proptest! {
             world.ledger.expire(at(world.now));
             world.parties.bids.clear();
             world.parties.bids.insert(name(&format!("p{silent}")), Err("trapped".into()));
-            world.standings.get_mut(&name(&names[spender])).unwrap().budget_per_hour = budget;
+            world.snapshots.get_mut(&name(&names[spender])).unwrap().budget_per_hour = budget;
             let requester = name(&names[requester]);
             let mut demand = world.demand(requester.as_str(), load);
-            demand.budget_per_hour = world.standings[&requester].budget_per_hour;
+            demand.budget_per_hour = world.snapshots[&requester].budget_per_hour;
             demand.window = window(world.now + ahead, world.now + ahead + length);
             demand.policy.max_rounds = rounds;
-            demand.policy.alternatives = vec![Alternative::Smaller];
+            demand.policy.alternatives = vec![Alternative::Partial];
             let when = demand.window;
             if Spread::new(&world.graph, &requester, &demand.load).is_err() {
                 continue;
@@ -151,13 +151,13 @@ proptest! {
             let before: Vec<Lease> = world.ledger.leases().cloned().collect();
             let done = world.run(demand);
             let after: Vec<Lease> = world.ledger.leases().cloned().collect();
-            for (service, standing) in &world.standings {
-                let excess = excess(&before, &after, service, standing.budget_per_hour);
+            for (service, snapshot) in &world.snapshots {
+                let excess = excess(&before, &after, service, snapshot.budget_per_hour);
                 prop_assert!(excess.is_none(), "{}", excess.unwrap_or_default());
             }
             for (service, agreed) in done.outcome.agreement().iter().flat_map(|a| &a.services) {
-                let standing = &world.standings[service];
-                let leased = leased_replicas(&world.ledger, &standing.service, when);
+                let snapshot = &world.snapshots[service];
+                let leased = leased_replicas(&world.ledger, &snapshot.service, when);
                 prop_assert!(leased >= agreed.replicas, "{service} has {leased} of {agreed:?}");
             }
         }

@@ -85,7 +85,7 @@ proptest! {
         prop_assert!((fraction - best).abs() < 1e-6, "{fraction} of {best}");
         let Some(agreement) = agreement else { return Ok(()) };
 
-        let dropped: BTreeSet<Edge> = agreement.degraded.iter().cloned().collect();
+        let dropped: BTreeSet<Edge> = agreement.without_optional.iter().cloned().collect();
         let gone = |from: &Name, to: &Name, dropped: &BTreeSet<Edge>| {
             dropped.contains(&Edge { from: from.clone(), to: to.clone() })
         };

@@ -47,22 +47,22 @@ proptest! {
         for ((requester, load, wait, ahead, length), (planner, planned, utilization), rounds) in deeds {
             world.now += wait;
             world.ledger.expire(at(world.now));
-            let standing = world.standings.get_mut(&name(&names[planner])).unwrap();
-            (standing.planned, standing.target_utilization) = (rps(planned), utilization);
+            let snapshot = world.snapshots.get_mut(&name(&names[planner])).unwrap();
+            (snapshot.planned, snapshot.target_utilization) = (rps(planned), utilization);
             let requester = name(&names[requester]);
             let mut demand = world.demand(requester.as_str(), load);
             demand.window = window(world.now + ahead, world.now + ahead + length);
-            demand.target_utilization = world.standings[&requester].target_utilization;
+            demand.target_utilization = world.snapshots[&requester].target_utilization;
             demand.policy.max_rounds = rounds;
-            demand.policy.alternatives = vec![Alternative::Smaller];
+            demand.policy.alternatives = vec![Alternative::Partial];
             let when = demand.window;
             if Spread::new(&world.graph, &requester, &demand.load).is_err() {
                 continue;
             }
             let leased = |world: &Fixture| -> BTreeMap<_, u32> {
-                let all = world.standings.iter();
-                all.map(|(name, standing)| {
-                    (name.clone(), leased_replicas(&world.ledger, &standing.service, when))
+                let all = world.snapshots.iter();
+                all.map(|(name, snapshot)| {
+                    (name.clone(), leased_replicas(&world.ledger, &snapshot.service, when))
                 }).collect()
             };
             let before = leased(&world);
@@ -78,11 +78,11 @@ proptest! {
                 let agreed = agreement.services.get(service);
                 prop_assert!(agreed.is_none_or(|agreed| agreed.replicas <= has), "{service}: {agreed:?}");
                 if *service == requester {
-                    let standing = &world.standings[service];
+                    let snapshot = &world.snapshots[service];
                     let owner = Owner::Service(service.clone());
                     let promised = world.ledger.committed(&owner, when, &[]);
                     let load = agreed.unwrap().load.plus(&promised);
-                    let needs = standing.service.replicas_for(&load, standing.target_utilization);
+                    let needs = snapshot.service.replicas_for(&load, snapshot.target_utilization);
                     prop_assert!(has >= needs.min(*had), "{service} has {has} of {had}, needs {needs}");
                 } else {
                     prop_assert!(has >= *had, "{service} has {has} of {had} by a session of {requester}");

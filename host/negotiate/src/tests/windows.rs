@@ -66,9 +66,9 @@ fn whoever_asks_for_less_gives_back_what_lasts_longer() {
 #[test]
 fn what_begins_later_is_neither_replaced_nor_bought_twice() {
     let mut shop = shop();
-    shop.standings.get_mut(&name("db")).unwrap().planned = rps(800.0);
+    shop.snapshots.get_mut(&name("db")).unwrap().planned = rps(800.0);
     run(&mut shop, "web", 600.0, 300, 3600);
-    shop.standings.get_mut(&name("db")).unwrap().planned = rps(0.0);
+    shop.snapshots.get_mut(&name("db")).unwrap().planned = rps(0.0);
     let reserved = shop.ledger.leases().cloned().collect::<Vec<_>>();
     run(&mut shop, "app", 100.0, 0, 600);
     assert_eq!((placed(&shop, "db", 299), placed(&shop, "db", 300)), (7, 8));
@@ -92,7 +92,7 @@ fn several_renew_together_what_they_have_though_it_is_nearly_all() {
     let mut shop = shop();
     run(&mut shop, "web", 700.0, 0, 600);
     shop.now = 500;
-    shop.standings.get_mut(&name("db")).unwrap().planned = rps(700.0);
+    shop.snapshots.get_mut(&name("db")).unwrap().planned = rps(700.0);
     run(&mut shop, "db", 0.001, 500, 1100);
     shop.now = 540;
     run(&mut shop, "web", 800.0, 540, 1140);
@@ -107,7 +107,7 @@ fn a_renewal_leaves_alone_what_is_reserved_for_later() {
     run(&mut shop, "other", 1000.0, 600, 2000);
     shop.now = 540;
     let mut demand = shop.demand("web", 600.0);
-    demand.policy.alternatives = vec![Alternative::Smaller];
+    demand.policy.alternatives = vec![Alternative::Partial];
     let done = shop.run(Demand { window: window(540, 1140), ..demand });
     // Both hold more until then than is left beside it later.
     assert_eq!(fraction(&done), 0.5, "{:?}", done.outcome);

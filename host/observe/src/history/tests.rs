@@ -17,7 +17,7 @@ fn at(seconds: u64) -> Timestamp {
 fn sample(service: &str, seconds: u64, value: f64) -> Sample {
     let key = SeriesKey::load(name(service));
     let time = Some(at(seconds));
-    Sample { service: key.service, metric: key.metric, subject: None, time, value }
+    Sample { service: key.service, metric: key.metric, instance: None, time, value }
 }
 
 fn history() -> History {

@@ -41,7 +41,7 @@ fn bids_and_scores() -> [Message; 2] {
     });
     let unit = json!({
         "provider": "cloud", "location": "here", "free": {"cpu_cores": 8.0}, "available": 2,
-        "unit": {"id": "m", "count": 2, "has": {"cpu_cores": 4.0}, "cost_per_hour": 1.0},
+        "unit": {"id": "m", "count": 2, "resources": {"cpu_cores": 4.0}, "cost_per_hour": 1.0},
     });
     let bid = json!({
         "unit": "m", "provider": "cloud", "location": "here", "count": 2, "price_per_hour": 0.5,

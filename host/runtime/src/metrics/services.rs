@@ -78,7 +78,7 @@ mod tests {
         let host = Host::open(HostOptions::default()).unwrap();
         for name in ["a", "b"] {
             let service = format!(
-                r#"{{"name": "{name}", "replica": {{"serves": {{"requests_per_second": 1}}}}}}"#
+                r#"{{"name": "{name}", "replica": {{"capacity": {{"requests_per_second": 1}}}}}}"#
             );
             let change = Change::PutService(serde_json::from_str(&service).unwrap());
             block_on(host.change(haggle_control::Principal::Anonymous, change)).unwrap();

@@ -64,8 +64,8 @@ impl Flapping {
     pub(crate) fn ended(&mut self, record: &haggle_control::NegotiationRecord, state: &State) {
         let requester = &record.demand.requester;
         let agreed = record.result.agreement().map(|agreement| {
-            let Agreement { fraction, degraded, window, .. } = agreement;
-            format!("{fraction} {degraded:?} {}", window.is_some())
+            let Agreement { fraction, without_optional, window, .. } = agreement;
+            format!("{fraction} {without_optional:?} {}", window.is_some())
         });
         let outcome = format!("{} {agreed:?}", record.outcome);
         let before = self.outcomes.insert(requester.clone(), outcome.clone());

@@ -24,7 +24,7 @@ pub(crate) struct Leased {
 fn most(service: &Name, state: &State) -> Option<u32> {
     let (service, _) = state.service(service).ok()?;
     state.catalog().providers().next()?;
-    if service.replica.uses.is_zero() {
+    if service.replica.requests.is_zero() {
         return None;
     }
     let now = state.now();
@@ -66,8 +66,8 @@ impl Leased {
             // What was borrowed from it is another matter, and so are replicas of another size or on units that
             // are gone.
             let stays = |lease: &&Lease| {
-                let size = service.replica.uses.scaled(f64::from(lease.replicas));
-                let borrowed = agreement.borrowed.contains(&lease.id);
+                let size = service.replica.requests.scaled(f64::from(lease.replicas));
+                let borrowed = agreement.preempted.contains(&lease.id);
                 let is_there = state.ledger().capacity(&lease.owner).is_some();
                 lease.window.end > now && is_there && !borrowed && lease.amounts.covers(&size)
             };

@@ -76,7 +76,7 @@ impl<S: Subject> Run<'_, S> {
                     self.digest.add(&decision.to.to_le_bytes());
                 }
                 Write::Put(Record::Negotiation(record)) => match record.outcome.as_str() {
-                    "won" => self.tally.won += 1,
+                    "approved" => self.tally.won += 1,
                     "reduced" => self.tally.reduced += 1,
                     _ => self.tally.failed += 1,
                 },

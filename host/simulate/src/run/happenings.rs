@@ -45,7 +45,8 @@ impl<S: Subject> Run<'_, S> {
                 };
                 let start = (!after.is_zero()).then(|| self.clock() + after);
                 let (lease, replicas) = (Some(lease), Some(replicas));
-                let window = ScalingWindow { start, lease, replicas, ..ScalingWindow::default() };
+                let window =
+                    ScalingWindow { start, duration: lease, replicas, ..ScalingWindow::default() };
                 let caller = self.caller(Span::from_mins(60));
                 self.checker.requests.amends(caller.0, &id);
                 self.checker.flapping.everybody();
@@ -106,7 +107,7 @@ impl<S: Subject> Run<'_, S> {
                 Amount::Replicas(replicas) => (Some(*replicas), None),
                 other => (None, Some(load_of(*other))),
             };
-            ScalingWindow { start, end: None, lease, replicas, load }
+            ScalingWindow { start, end: None, duration: lease, replicas, load }
         };
         let windows: Vec<ScalingWindow> = asking.windows.iter().map(window).collect();
         let mut request = ScalingRequest {
@@ -114,17 +115,17 @@ impl<S: Subject> Run<'_, S> {
             replicas: None,
             load: None,
             start: None,
-            lease: None,
+            duration: None,
             windows: None,
             deadline: asking.deadline,
             dry_run: asking.dry_run,
         };
         if asking.several {
             request.windows = Some(windows);
-        } else if let Some(ScalingWindow { start, lease, replicas, load, .. }) =
+        } else if let Some(ScalingWindow { start, duration, replicas, load, .. }) =
             windows.into_iter().next()
         {
-            request = ScalingRequest { start, lease, replicas, load, ..request };
+            request = ScalingRequest { start, duration, replicas, load, ..request };
         }
         let policies = self.checker.books.policies.values();
         let longest = policies.map(|policy| policy.negotiation.deadline).max().unwrap_or_default();

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use super::{at, name as known};
 use crate::{
-    Batch, Calendar, CallRecord, Decisions, Dependencies, Digest, FittedModel, GrantedDirectory,
-    Kind, Leases, Log, MOST_JSON_DEPTH, Models, Negotiations, Outcome, Outcomes, PluginGeneration,
-    Plugins, Policies, Providers, Sample, SeriesKey, Services, Standing, Store, StoreError,
+    Batch, Calendar, CallRecord, Decisions, Dependencies, Digest, FittedModel, GenerationStatus,
+    GrantedDirectory, Kind, Leases, Log, MOST_JSON_DEPTH, Models, Negotiations, Outcome, Outcomes,
+    PluginGeneration, Plugins, Policies, Providers, Sample, SeriesKey, Services, Store, StoreError,
 };
 
 fn name() -> impl Strategy<Value = Name> {
@@ -91,7 +91,7 @@ prop_compose! {
         endpoint in option::of(endpoint()),
     ) -> Service {
         let objective = objective.map(|(target, window)| Objective { target, window });
-        let replica = Replica { uses, serves, startup };
+        let replica = Replica { requests: uses, capacity: serves, startup };
         let replicas = Replicas { min, max: u32::MAX };
         let tier = Tier::Bronze;
         Service {
@@ -107,7 +107,7 @@ prop_compose! {
         units in vec((name(), any::<u32>(), amounts(), option::of(label()), number(), span()), 0..4),
     ) -> Provider {
         let unit = |(id, count, has, gpu_type, cost_per_hour, interruption_notice)| ComputeUnit {
-            id, count, has, gpu_type, cost_per_hour, performance: 0.1, interruption_rate: 1.0,
+            id, count, resources: has, gpu_type, cost_per_hour, performance: 0.1, interruption_rate: 1.0,
             interruption_notice,
         };
         let units = units.into_iter().map(unit).collect();
@@ -129,7 +129,7 @@ prop_compose! {
         policy.failure.threshold = threshold;
         policy.tiering.every = spans[2];
         policy.negotiation.lease = spans[3];
-        policy.negotiation.notice = spans[4];
+        policy.negotiation.preemption_notice = spans[4];
         policy.bidding.budget_per_hour = budget;
         policy
     }
@@ -154,9 +154,9 @@ prop_compose! {
     ) -> PluginGeneration {
         let grant = |(guest, host, writable)| GrantedDirectory { guest, host, writable };
         let granted = granted.into_iter().map(grant).collect();
-        let standing = Standing::Retired;
+        let status = GenerationStatus::Retired;
         PluginGeneration {
-            plugin, generation, digest, size, loaded_at, roles, configuration, standing, granted,
+            plugin, generation, digest, size, loaded_at, roles, configuration, status, granted,
         }
     }
 }
@@ -284,8 +284,8 @@ proptest! {
     fn decisions(value in decision()) { appended::<Decisions>(&value)?; }
 
     #[test]
-    fn outcomes(at in moment(), subject in text(), kind in text(), detail in json()) {
-        appended::<Outcomes>(&Outcome { sequence: 1, at, subject, kind, detail })?;
+    fn outcomes(at in moment(), instance in text(), kind in text(), detail in json()) {
+        appended::<Outcomes>(&Outcome { sequence: 1, at, instance, kind, detail })?;
     }
 
     #[test]
@@ -300,14 +300,14 @@ proptest! {
 
     #[test]
     fn samples(
-        service in name(), metric in "[a-z]{1,128}", subject in "\\PC{0,46}",
+        service in name(), metric in "[a-z]{1,128}", instance in "\\PC{0,46}",
         samples in prop::collection::btree_map(
             prop_oneof![0..Timestamp::MAX.as_millis(), Just(Timestamp::MAX.as_millis() - 1)],
             any::<u64>().prop_map(f64::from_bits), 1..20,
         ),
     ) {
         let store = Store::in_memory().unwrap();
-        let series = SeriesKey { service, metric, subject };
+        let series = SeriesKey { service, metric, instance };
         let samples: Vec<_> =
             samples.into_iter().map(|(t, value)| Sample { at: at(t), value }).collect();
         let mut batch = Batch::new();

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::{at, decision, lease, name, noise, open};
 use crate::{
-    Batch, Calendar, Decisions, Dependencies, Digest, FittedModel, Kind, Leases, Log, Models,
-    Negotiations, Outcome, Outcomes, PluginGeneration, Plugins, Policies, Providers, Services,
-    Standing, StoreError, engine::open_patiently,
+    Batch, Calendar, Decisions, Dependencies, Digest, FittedModel, GenerationStatus, Kind, Leases,
+    Log, Models, Negotiations, Outcome, Outcomes, PluginGeneration, Plugins, Policies, Providers,
+    Services, StoreError, engine::open_patiently,
 };
 
 fn generation(number: u64) -> PluginGeneration {
@@ -20,7 +20,7 @@ fn generation(number: u64) -> PluginGeneration {
         loaded_at: at(7),
         roles: vec!["forecasting".to_owned()],
         configuration: json!({"season": 24, "levels": [0.8, 0.95]}),
-        standing: Standing::Previous,
+        status: GenerationStatus::Previous,
         granted: vec![],
     }
 }
@@ -29,13 +29,13 @@ fn generation(number: u64) -> PluginGeneration {
 fn every_kind_reads_back_after_reopening() {
     let dir = tempfile::tempdir().unwrap();
     let service = serde_json::from_value(
-        json!({"name": "shop", "replica": {"serves": {"requests_per_second": 100}}}),
+        json!({"name": "shop", "replica": {"capacity": {"requests_per_second": 100}}}),
     )
     .unwrap();
     let dependency =
         serde_json::from_value(json!({"ratios": {"requests_per_second": 1.5}})).unwrap();
     let provider = serde_json::from_value(json!({
-        "name": "rack", "units": [{"id": "small", "has": {"cpu_cores": 4}, "cost_per_hour": 0.1}],
+        "name": "rack", "units": [{"id": "small", "resources": {"cpu_cores": 4}, "cost_per_hour": 0.1}],
     }))
     .unwrap();
     let policy = haggle_model::ScalingPolicy::default();
@@ -67,7 +67,7 @@ fn every_kind_reads_back_after_reopening() {
     let outcome = Outcome {
         sequence: 0,
         at: at(9),
-        subject: "shop-1".to_owned(),
+        instance: "shop-1".to_owned(),
         kind: "failure".to_owned(),
         detail: json!({"memory": 0.99}),
     };
@@ -156,7 +156,7 @@ fn large_values_are_replaced_and_deleted_without_a_trace() {
     batch
         .put::<Services>(
             &name("shop"),
-            &serde_json::from_value(json!({"name": "shop", "replica": {"serves": {}}})).unwrap(),
+            &serde_json::from_value(json!({"name": "shop", "replica": {"capacity": {}}})).unwrap(),
         )
         .unwrap();
     store.commit_wait(batch).unwrap();

@@ -38,8 +38,8 @@ fn facts(series: u64, day: u64, from: u64, length: u64) -> Batch {
     let mut batch = Batch::new();
     let replica = format!("web-{day}");
     let keys = (0..series).map(|i| ("load", format!("s{i}"))).chain([("memory", replica)]);
-    for (place, (metric, subject)) in keys.enumerate() {
-        let key = SeriesKey { service: name("web"), metric: metric.to_owned(), subject };
+    for (place, (metric, instance)) in keys.enumerate() {
+        let key = SeriesKey { service: name("web"), metric: metric.to_owned(), instance };
         let sample = |step: u64| {
             let noise = (from / 300_000 + step).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 12;
             Sample { at: at(from + step * 300_000), value: noise as f64 + place as f64 }
@@ -53,7 +53,7 @@ fn facts(series: u64, day: u64, from: u64, length: u64) -> Batch {
     let outcome = Outcome {
         sequence: 0,
         at: at(from),
-        subject: format!("web-{day}"),
+        instance: format!("web-{day}"),
         kind: "failure".to_owned(),
         detail: json!({"service": "web", "memory": 0.97}),
     };

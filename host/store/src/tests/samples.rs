@@ -8,11 +8,11 @@ use crate::{Batch, Pruned, Sample, SeriesKey, Store, StoreError};
 
 const HOUR: u64 = 3_600_000;
 
-fn series(service: &str, subject: &str) -> SeriesKey {
+fn series(service: &str, instance: &str) -> SeriesKey {
     SeriesKey {
         service: name(service),
         metric: "requests_per_second".to_owned(),
-        subject: subject.to_owned(),
+        instance: instance.to_owned(),
     }
 }
 

@@ -42,7 +42,7 @@ fn a_scan_goes_on_behind_records_that_cannot_be_decoded() {
     let store = open(&memory);
     let mut batch = Batch::new();
     for service in ["a", "b", "c", "d", "e"] {
-        let value = json!({"name": service, "replica": {"serves": {"cpu_cores": 1}}});
+        let value = json!({"name": service, "replica": {"capacity": {"cpu_cores": 1}}});
         let value = serde_json::from_value(value).unwrap();
         batch.put::<Services>(&name(service), &value).unwrap();
     }
@@ -121,16 +121,16 @@ fn logs_and_the_journal_go_on_behind_damage() {
 fn an_hour_of_samples_that_cannot_be_read_is_left_out_and_replaced() {
     let memory = Memory::new();
     let store = open(&memory);
-    let series = |subject: &str| SeriesKey {
+    let series = |instance: &str| SeriesKey {
         service: name("shop"),
         metric: "load".to_owned(),
-        subject: subject.to_owned(),
+        instance: instance.to_owned(),
     };
     let whole = Window { start: at(0), end: at(u64::MAX) };
     let sample = |hour: u64| Sample { at: at(hour * HOUR), value: hour as f64 };
-    let add = |store: &Store, subject: &str, hours: std::ops::Range<u64>| {
+    let add = |store: &Store, instance: &str, hours: std::ops::Range<u64>| {
         let mut batch = Batch::new();
-        batch.samples(&series(subject), &hours.map(sample).collect::<Vec<_>>()).unwrap();
+        batch.samples(&series(instance), &hours.map(sample).collect::<Vec<_>>()).unwrap();
         store.commit_wait(batch).unwrap();
     };
     add(&store, "a", 0..4);

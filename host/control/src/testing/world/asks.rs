@@ -58,7 +58,7 @@ impl World {
     /// A provider of machines with four cores each, so many of each kind, with a notice of 30 seconds.
     pub(crate) fn provider(&mut self, name: &str, units: &[(&str, u32)], cost: f64) -> Put {
         let unit = |(id, count): &(&str, u32)| {
-            json!({"id": id, "count": count, "has": {"cpu_cores": 4}, "cost_per_hour": cost,
+            json!({"id": id, "count": count, "resources": {"cpu_cores": 4}, "cost_per_hour": cost,
                    "interruption_notice": "30s"})
         };
         let units: Vec<Value> = units.iter().map(unit).collect();
@@ -182,7 +182,7 @@ impl World {
             roles: vec!["bidding".to_owned()],
             configuration: Value::Null,
             granted: Vec::new(),
-            standing: crate::GenerationStanding::Retired,
+            status: crate::GenerationStatus::Retired,
         }
     }
 

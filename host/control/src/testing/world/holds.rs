@@ -100,7 +100,7 @@ impl World {
                 let notices = state.reclaims(provider).filter(|(of, _)| *of == unit);
                 let gone = notices.flat_map(|(_, all)| all).filter(|reclaim| reclaim.at <= at);
                 let gone: u32 = gone.map(|reclaim| reclaim.count).sum();
-                Some(described.has.scaled(f64::from(described.count - gone)))
+                Some(described.resources.scaled(f64::from(described.count - gone)))
             }
         }
     }
@@ -123,7 +123,7 @@ impl World {
         }
         for (service, known) in state.services() {
             let name = &service.name;
-            if service.replica.uses.is_zero() || state.is_negotiating(name) {
+            if service.replica.requests.is_zero() || state.is_negotiating(name) {
                 continue;
             }
             let leased = self.leased_at(name.as_str(), self.now);

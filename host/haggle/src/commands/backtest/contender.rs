@@ -121,7 +121,7 @@ fn sample(seen: &Observation<'_>, now: Timestamp, interval: Span) -> Option<Samp
     value.is_finite().then(|| Sample {
         service: seen.service().name.clone(),
         metric: seen.service().load_resource().as_str().to_owned(),
-        subject: None,
+        instance: None,
         // Within the time that it was measured over, so that it counts for the right step.
         time: Some(now.before(interval)),
         value,

@@ -111,7 +111,7 @@ fn told_as_line(event: &NumberedEvent) -> Option<String> {
 fn matters(event: &NumberedEvent, all: &[NumberedEvent]) -> bool {
     let id = event.detail.get("negotiation");
     let outcome = event.detail.get("outcome").and_then(serde_json::Value::as_str);
-    let won = event.kind == EventKind::Negotiation && outcome == Some("won");
+    let won = event.kind == EventKind::Negotiation && outcome == Some("approved");
     let scaled = |other: &NumberedEvent| {
         other.kind == EventKind::Decision && other.detail.get("negotiation") == id
     };
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn a_renewal_is_not_worth_a_line() {
         let mut renewal = event(EventKind::Negotiation, "web carries as much as before");
-        renewal.detail = serde_json::json!({ "negotiation": "h-1", "outcome": "won" });
+        renewal.detail = serde_json::json!({ "negotiation": "h-1", "outcome": "approved" });
         assert!(!matters(&renewal, &[renewal.clone()]));
         let mut scaled = event(EventKind::Decision, "2 -> 3 replicas");
         scaled.detail = serde_json::json!({ "negotiation": "h-1" });

@@ -53,7 +53,7 @@ impl Shop {
         let sample = |(index, (service, reach)): (usize, (&Name, &f64))| Sample {
             service: service.clone(),
             metric: DEFAULT_METRIC.to_owned(),
-            subject: None,
+            instance: None,
             time: Some(at),
             value: visitors * reach * load::noise(index as u64 + 1, at),
         };

@@ -31,7 +31,7 @@ pub(super) fn samples(service: &Name, index: u64, at: Timestamp) -> Vec<Sample> 
         measured.map(|(metric, value)| Sample {
             service: service.clone(),
             metric: metric.to_owned(),
-            subject: Some(subject(service, number)),
+            instance: Some(instance(service, number)),
             time: Some(at),
             value,
         })
@@ -45,7 +45,7 @@ pub(super) fn failures(service: &Name, index: u64, at: Timestamp) -> Vec<Failure
         .filter(|number| age(index * SUBJECTS + number, at) == LIFE - 1)
         .map(|number| FailureReport {
             service: service.clone(),
-            subject: Some(subject(service, number)),
+            instance: Some(instance(service, number)),
             time: Some(at + Span::from_millis(MINUTE - 1)),
         })
         .collect()
@@ -56,7 +56,7 @@ fn age(thing: u64, at: Timestamp) -> u64 {
     (at.as_millis() / MINUTE + thing * 13) % LIFE
 }
 
-fn subject(service: &Name, number: u64) -> String {
+fn instance(service: &Name, number: u64) -> String {
     format!("{service}-{number}")
 }
 
@@ -72,13 +72,15 @@ mod tests {
         let minutes = (0..LIFE).map(|minute| start + Span::from_mins(minute));
         let failed: Vec<(Timestamp, String)> = minutes
             .flat_map(|at| failures(&cart, 0, at).into_iter().map(move |one| (at, one)))
-            .map(|(at, failure)| (at, failure.subject.unwrap()))
+            .map(|(at, failure)| (at, failure.instance.unwrap()))
             .collect();
         assert_eq!(failed.len(), 2);
-        for (at, subject) in failed {
+        for (at, instance) in failed {
             let memory = samples(&cart, 0, at)
                 .into_iter()
-                .find(|s| s.subject.as_ref() == Some(&subject) && s.metric == "memory_utilization")
+                .find(|s| {
+                    s.instance.as_ref() == Some(&instance) && s.metric == "memory_utilization"
+                })
                 .unwrap();
             assert!(memory.value > 0.9, "{memory:?}");
         }

@@ -95,7 +95,11 @@ fn who_is_optional_and_silent_is_left_out_in_time() {
         bench.open_by(500.0, deadline);
         bench.pass(0..=deadline - 1, &of_service("ads"));
         let agreement = bench.ends[0].outcome.agreement().unwrap();
-        assert_eq!((agreement.fraction, agreement.degraded.len()), (1.0, 1), "{deadline} s");
+        assert_eq!(
+            (agreement.fraction, agreement.without_optional.len()),
+            (1.0, 1),
+            "{deadline} s"
+        );
     }
 }
 
@@ -127,7 +131,7 @@ fn who_proposes_and_then_does_not_hold_it_is_left_out() {
     bench.open_by(300.0, 10);
     bench.pass(0..=9, &silent);
     let agreement = bench.ends[0].outcome.agreement().unwrap();
-    assert_eq!((agreement.fraction, agreement.degraded.len()), (1.0, 1));
+    assert_eq!((agreement.fraction, agreement.without_optional.len()), (1.0, 1));
 }
 
 #[test]

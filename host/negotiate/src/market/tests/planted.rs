@@ -100,7 +100,7 @@ fn planted(seed: u64, kind: Kind) -> (Vec<Wish>, Vec<InventoryUnit>) {
         let amounts = used.map(|used| used * (1.0 + kind.slack));
         let free = Quantities::from_pairs(RESOURCES.into_iter().zip(amounts)).unwrap();
         let mut unit = unit(provider(place), &format!("u{place}"), 1);
-        unit.unit.has = Quantities::from_pairs(RESOURCES.map(|r| (r, 1e14))).unwrap();
+        unit.unit.resources = Quantities::from_pairs(RESOURCES.map(|r| (r, 1e14))).unwrap();
         InventoryUnit { free, ..unit }
     });
     let stock = stock.collect();

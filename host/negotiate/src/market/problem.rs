@@ -16,7 +16,7 @@ use super::{
 /// is the average price of an order's bids, and 1 of score the average range of an order's scores: so 1 is
 /// neither much nor little of anything.
 #[derive(Default)]
-pub(super) struct Board {
+pub(super) struct Problem {
     pub(super) sides: Vec<Side>,
     pub(super) sites: Vec<Site>,
     pub(super) offers: Vec<Offer>,
@@ -79,34 +79,34 @@ impl Take {
     }
 }
 
-impl Board {
+impl Problem {
     pub(super) fn new(orders: &[Order]) -> Self {
         let size = |resource: &Resource| {
             let sizes = orders.iter().map(|order| order.request.resources.get(*resource));
             (*resource, mean(sizes))
         };
         let sizes: BTreeMap<Resource, f64> = Resource::ALL.iter().map(size).collect();
-        let (mut board, mut places) = (Self::default(), Places::new());
+        let (mut problem, mut places) = (Self::default(), Places::new());
         for order in orders {
-            board.add(order, &sizes, &mut places);
+            problem.add(order, &sizes, &mut places);
         }
         // What is held stands on top of what is there for all.
-        for take in board.sites.iter().flat_map(|site| &site.takes) {
-            if let Some(pool) = board.pools.get_mut(take.pool) {
+        for take in problem.sites.iter().flat_map(|site| &site.takes) {
+            if let Some(pool) = problem.pools.get_mut(take.pool) {
                 pool.most += take.held;
             }
         }
         let scores = |side: &Side| {
-            let scores = board.of(side).map(|(_, offer)| offer.score);
+            let scores = problem.of(side).map(|(_, offer)| offer.score);
             scores.fold((f64::MAX, f64::MIN), |(least, most), s| (least.min(s), most.max(s)))
         };
-        let range = mean(board.sides.iter().map(scores).map(|(least, most)| most - least));
-        let least = board.sides.iter().filter(|side| side.count > 0);
-        board.least_score =
+        let range = mean(problem.sides.iter().map(scores).map(|(least, most)| most - least));
+        let least = problem.sides.iter().filter(|side| side.count > 0);
+        problem.least_score =
             least.map(|side| scores(side).0 * f64::from(side.count)).sum::<f64>() / range;
-        board.offers.iter_mut().for_each(|offer| offer.score /= range);
-        board.unit_score = range;
-        board
+        problem.offers.iter_mut().for_each(|offer| offer.score /= range);
+        problem.unit_score = range;
+        problem
     }
 
     fn add(&mut self, order: &Order, sizes: &BTreeMap<Resource, f64>, places: &mut Places) {

@@ -9,7 +9,7 @@ use crate::Outlook;
 
 /// What is known of a service when its need is worked out.
 #[derive(Clone, Debug)]
-pub struct Standing<'a> {
+pub struct Snapshot<'a> {
     /// The service.
     pub service: &'a Service,
     /// The policy it follows.
@@ -39,7 +39,7 @@ pub struct Standing<'a> {
 
 /// What a service needs.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Need {
+pub struct Target {
     /// The load to plan for.
     pub load: Quantities,
     /// The replicas that carry it.
@@ -94,11 +94,11 @@ const BEYOND: f64 = 1e6;
 /// was promised or was asked for. A service is not scaled in when the forecast is missing or its confidence
 /// low, nor below what it needed within the policy's stabilization window, or has promised already for soon.
 #[must_use]
-pub fn need(standing: &Standing<'_>, recent: &mut Recent) -> Need {
-    let Standing { service, policy, now, replicas, .. } = *standing;
+pub fn target(snapshot: &Snapshot<'_>, recent: &mut Recent) -> Target {
+    let Snapshot { service, policy, now, replicas, .. } = *snapshot;
     let scaling = &policy.scaling;
-    let (mut load, mut reason, mut explanation) = forecast_load(standing);
-    if let Some(risk) = standing.risk.filter(|risk| *risk >= policy.failure.threshold) {
+    let (mut load, mut reason, mut explanation) = forecast_load(snapshot);
+    if let Some(risk) = snapshot.risk.filter(|risk| *risk >= policy.failure.threshold) {
         load *= 1.0 + policy.failure.headroom;
         reason = ScalingReason::FailureRisk;
         explanation = format!(
@@ -107,7 +107,7 @@ pub fn need(standing: &Standing<'_>, recent: &mut Recent) -> Need {
             policy.failure.headroom * 100.0,
         );
     }
-    if let Some(rate) = standing.burn_rate.filter(|rate| *rate >= policy.negotiation.burn_rate)
+    if let Some(rate) = snapshot.burn_rate.filter(|rate| *rate >= policy.negotiation.burn_rate)
         && reason != ScalingReason::FailureRisk
     {
         load *= 1.0 + policy.failure.headroom;
@@ -120,14 +120,14 @@ pub fn need(standing: &Standing<'_>, recent: &mut Recent) -> Need {
     let resource = service.load_resource();
     let most = service.carries(service.replicas.max).get(resource).max(1.0);
     let own = Quantities::of(resource, load.min(most * BEYOND)).unwrap_or_default();
-    let mut load = own.max(standing.promised);
-    if standing.promised.get(resource) > own.get(resource) {
+    let mut load = own.max(snapshot.promised);
+    if snapshot.promised.get(resource) > own.get(resource) {
         reason = ScalingReason::Dependency;
-        explanation = format!("promised {} to others; {explanation}", standing.promised);
+        explanation = format!("promised {} to others; {explanation}", snapshot.promised);
     }
-    let lasting = load.max(standing.promised_soon);
-    if let Some(requested) = standing.requested {
-        let whole = requested.plus(standing.promised);
+    let lasting = load.max(snapshot.promised_soon);
+    if let Some(requested) = snapshot.requested {
+        let whole = requested.plus(snapshot.promised);
         if whole.get(resource) > load.get(resource) {
             reason = ScalingReason::Request;
             explanation = format!("{requested} were asked for through the API; {explanation}");
@@ -145,7 +145,7 @@ pub fn need(standing: &Standing<'_>, recent: &mut Recent) -> Need {
     );
     let mut target = wanted;
     if wanted < replicas {
-        let confidence = standing.outlook.map(|outlook| outlook.confidence);
+        let confidence = snapshot.outlook.map(|outlook| outlook.confidence);
         if confidence.is_none_or(|confidence| confidence < scaling.min_confidence) {
             target = replicas.min(service.replicas.max);
             bound = Some(Bound::Confidence);
@@ -156,18 +156,17 @@ pub fn need(standing: &Standing<'_>, recent: &mut Recent) -> Need {
             bound = Some(Bound::Stabilization);
         }
     }
-    Need { load, replicas: target, reason, bound, explanation }
+    Target { load, replicas: target, reason, bound, explanation }
 }
 
 /// The load to plan for by the forecast; what was observed where there is none.
-fn forecast_load(standing: &Standing<'_>) -> (f64, ScalingReason, String) {
-    let Standing { service, policy, now, interval, .. } = *standing;
+fn forecast_load(snapshot: &Snapshot<'_>) -> (f64, ScalingReason, String) {
+    let Snapshot { service, policy, now, interval, .. } = *snapshot;
     let lead =
         Span::from_millis(service.replica.startup.as_millis().saturating_add(interval.as_millis()));
     let window = Window { start: now, end: now + lead + interval };
-    let level = policy.scaling.level;
-    let observed = standing.observed.unwrap_or(0.0).max(0.0);
-    match standing.outlook.and_then(|outlook| outlook.peak(level, window)) {
+    let observed = snapshot.observed.unwrap_or(0.0).max(0.0);
+    match snapshot.outlook.and_then(|outlook| outlook.peak(&policy.scaling, window)) {
         // More than was held possible is coming in already.
         Some(peak) if observed > peak => {
             let text = format!(
@@ -180,10 +179,10 @@ fn forecast_load(standing: &Standing<'_>) -> (f64, ScalingReason, String) {
         Some(peak) => {
             let load = peak.max(0.0);
             let text = format!(
-                "{:.1} {} are forecast at most ({:.0}% interval) within {lead}",
+                "{:.1} {} are forecast at most (quantile {}) within {lead}",
                 load,
                 service.load_resource(),
-                level * 100.0,
+                policy.scaling.quantile,
             );
             (load, ScalingReason::Forecast, text)
         }
@@ -197,7 +196,7 @@ fn forecast_load(standing: &Standing<'_>) -> (f64, ScalingReason, String) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Recent, Standing, need};
+    use super::{Recent, Snapshot, target};
     use crate::{Interval, Outlook};
     use haggle_model::{
         Bound, Name, Quantities, Replica, Replicas, Resource, ScalingPolicy, ScalingReason,
@@ -209,8 +208,8 @@ mod tests {
         Service {
             name: Name::new("shop").unwrap(),
             replica: Replica {
-                uses: Quantities::new(),
-                serves: Quantities::of(Resource::RequestsPerSecond, 10.0).unwrap(),
+                requests: Quantities::new(),
+                capacity: Quantities::of(Resource::RequestsPerSecond, 10.0).unwrap(),
                 startup: Span::from_secs(60),
             },
             replicas: Replicas { min: 1, max: 50 },
@@ -240,14 +239,14 @@ mod tests {
         policy
     }
 
-    fn standing<'a>(
+    fn snapshot<'a>(
         service: &'a Service,
         policy: &'a ScalingPolicy,
         outlook: Option<&'a Outlook>,
         replicas: u32,
         promised: &'a Quantities,
-    ) -> Standing<'a> {
-        Standing {
+    ) -> Snapshot<'a> {
+        Snapshot {
             service,
             policy,
             now: Timestamp::from_millis(0),
@@ -269,16 +268,16 @@ mod tests {
         let rps = |rps| Quantities::of(Resource::RequestsPerSecond, rps).unwrap();
         let ahead = outlook(35.0, 0.9);
         let (promised, requested) = (rps(20.0), rps(70.0));
-        let now = Standing {
+        let now = Snapshot {
             requested: Some(&requested),
-            ..standing(&service, &policy, Some(&ahead), 9, &promised)
+            ..snapshot(&service, &policy, Some(&ahead), 9, &promised)
         };
-        let found = need(&now, &mut Recent::default());
+        let found = target(&now, &mut Recent::default());
         assert_eq!((found.replicas, found.reason), (9, ScalingReason::Request));
         // More is forecast than was asked for.
         let requested = rps(5.0);
-        let now = Standing { requested: Some(&requested), ..now };
-        let found = need(&now, &mut Recent::default());
+        let now = Snapshot { requested: Some(&requested), ..now };
+        let found = target(&now, &mut Recent::default());
         assert_eq!((found.replicas, found.reason), (4, ScalingReason::Forecast));
     }
 
@@ -286,8 +285,8 @@ mod tests {
     fn an_absurd_load_asks_for_all_replicas_and_stays_comparable_with_what_they_carry() {
         let (service, policy, nothing) = (service(), policy(), Quantities::new());
         let now =
-            Standing { observed: Some(9e14), ..standing(&service, &policy, None, 9, &nothing) };
-        let found = need(&now, &mut Recent::default());
+            Snapshot { observed: Some(9e14), ..snapshot(&service, &policy, None, 9, &nothing) };
+        let found = target(&now, &mut Recent::default());
         let most = service.carries(service.replicas.max).get(Resource::RequestsPerSecond);
         assert_eq!(found.replicas, service.replicas.max);
         assert!(most / found.load.get(Resource::RequestsPerSecond) >= 1e-7);
@@ -299,12 +298,12 @@ mod tests {
         let ahead = outlook(35.0, 0.9);
         let asked = Quantities::of(Resource::RequestsPerSecond, 400.0).unwrap();
         let mut recent = Recent::default();
-        let now = standing(&service, &policy, Some(&ahead), 40, &nothing);
+        let now = snapshot(&service, &policy, Some(&ahead), 40, &nothing);
         assert_eq!(
-            need(&Standing { requested: Some(&asked), ..now.clone() }, &mut recent).replicas,
+            target(&Snapshot { requested: Some(&asked), ..now.clone() }, &mut recent).replicas,
             40
         );
-        assert_eq!(need(&now, &mut recent).replicas, 4);
+        assert_eq!(target(&now, &mut recent).replicas, 4);
     }
 
     #[test]
@@ -312,12 +311,12 @@ mod tests {
         let (service, policy) = (service(), policy());
         let ahead = outlook(101.0, 0.9);
         let nothing = Quantities::new();
-        let now = standing(&service, &policy, Some(&ahead), 3, &nothing);
-        let found = need(&now, &mut Recent::default());
+        let now = snapshot(&service, &policy, Some(&ahead), 3, &nothing);
+        let found = target(&now, &mut Recent::default());
         assert_eq!((found.replicas, found.reason), (11, ScalingReason::Forecast));
         let promised = Quantities::of(Resource::RequestsPerSecond, 200.0).unwrap();
-        let now = standing(&service, &policy, Some(&ahead), 3, &promised);
-        let found = need(&now, &mut Recent::default());
+        let now = snapshot(&service, &policy, Some(&ahead), 3, &promised);
+        let found = target(&now, &mut Recent::default());
         assert_eq!((found.replicas, found.reason), (20, ScalingReason::Dependency));
     }
 
@@ -325,9 +324,9 @@ mod tests {
     fn a_likely_failure_adds_headroom() {
         let (service, policy, nothing) = (service(), policy(), Quantities::new());
         let ahead = outlook(100.0, 0.9);
-        let mut now = standing(&service, &policy, Some(&ahead), 3, &nothing);
+        let mut now = snapshot(&service, &policy, Some(&ahead), 3, &nothing);
         now.risk = Some(0.9);
-        let found = need(&now, &mut Recent::default());
+        let found = target(&now, &mut Recent::default());
         assert_eq!((found.replicas, found.reason), (13, ScalingReason::FailureRisk));
     }
 
@@ -335,16 +334,16 @@ mod tests {
     fn scales_in_only_when_sure_and_when_nothing_more_was_needed_lately() {
         let (service, policy, nothing) = (service(), policy(), Quantities::new());
         let unsure = outlook(50.0, 0.0);
-        let now = standing(&service, &policy, Some(&unsure), 9, &nothing);
-        assert_eq!(need(&now, &mut Recent::default()).bound, Some(Bound::Confidence));
-        let now = standing(&service, &policy, None, 9, &nothing);
-        assert_eq!(need(&now, &mut Recent::default()).replicas, 9);
+        let now = snapshot(&service, &policy, Some(&unsure), 9, &nothing);
+        assert_eq!(target(&now, &mut Recent::default()).bound, Some(Bound::Confidence));
+        let now = snapshot(&service, &policy, None, 9, &nothing);
+        assert_eq!(target(&now, &mut Recent::default()).replicas, 9);
         let sure = outlook(50.0, 1.0);
-        let now = standing(&service, &policy, Some(&sure), 9, &nothing);
-        assert_eq!(need(&now, &mut Recent::default()).replicas, 5);
+        let now = snapshot(&service, &policy, Some(&sure), 9, &nothing);
+        assert_eq!(target(&now, &mut Recent::default()).replicas, 5);
         let mut recent = Recent::default();
         recent.push(Timestamp::from_millis(0), 7, Span::from_mins(5));
-        let found = need(&now, &mut recent);
+        let found = target(&now, &mut recent);
         assert_eq!((found.replicas, found.bound), (7, Some(Bound::Stabilization)));
     }
 
@@ -355,8 +354,8 @@ mod tests {
         ) {
             let (service, policy, nothing) = (service(), policy(), Quantities::new());
             let ahead = outlook(upper, confidence);
-            let now = standing(&service, &policy, Some(&ahead), replicas, &nothing);
-            let found = need(&now, &mut Recent::default());
+            let now = snapshot(&service, &policy, Some(&ahead), replicas, &nothing);
+            let found = target(&now, &mut Recent::default());
             prop_assert!((1..=50).contains(&found.replicas));
         }
 

@@ -7,7 +7,7 @@ use std::{
 
 use haggle_model::LeaseState;
 
-use super::{Committing, Gathering, Running, Turn, by_party};
+use super::{Committing, Gathering, Running, Step, by_party};
 use crate::{
     Agreed, Call, Content, Effect, Ending, Information, Input, Outcome, Output, Party, Persist,
     engine::question::Kind,
@@ -15,7 +15,7 @@ use crate::{
 
 impl Running {
     /// What the session is told at once, if anything.
-    pub(super) fn carry_out(&mut self, output: Output, turn: &mut Turn<'_, '_>) -> Option<Input> {
+    pub(super) fn carry_out(&mut self, output: Output, step: &mut Step<'_, '_>) -> Option<Input> {
         match output {
             Output::Ask { message, inquiries } => {
                 let missing = inquiries.len();
@@ -24,31 +24,31 @@ impl Running {
                 for (place, inquiry) in inquiries.into_iter().enumerate() {
                     let to = Party::Service(inquiry.proposal.service.clone());
                     let call = Content::CallForProposals(Call::Load(Box::new(inquiry)));
-                    self.ask(to, call, Kind::Ask(place), turn);
+                    self.ask(to, call, Kind::Ask(place), step);
                 }
                 None
             }
             Output::Inform { inquiries, .. } => {
                 for inquiry in inquiries {
                     let to = Party::Service(inquiry.proposal.service.clone());
-                    self.say(to, Content::Inform(Information::Load(Box::new(inquiry))), turn);
+                    self.say(to, Content::Inform(Information::Load(Box::new(inquiry))), step);
                 }
                 None
             }
             Output::CallForBids { message, provider, request, inventory } => {
                 let call = Content::CallForProposals(Call::Bids { request, inventory });
-                self.ask(Party::Provider(provider), call, Kind::Bids(message), turn);
+                self.ask(Party::Provider(provider), call, Kind::Bids(message), step);
                 None
             }
             Output::Rank { message, request, bids } => {
                 let to = Party::Service(request.service.clone());
                 let call = Content::CallForProposals(Call::Scores { request, bids });
-                self.ask(to, call, Kind::Scores(message), turn);
+                self.ask(to, call, Kind::Scores(message), step);
                 None
             }
             Output::Hold { message, holds } if self.dry_run => {
                 // Whether it could be held; nobody is asked to.
-                let held = turn.setting.ledger.clone().hold(&holds, turn.setting.now);
+                let held = step.setting.ledger.clone().hold(&holds, step.setting.now);
                 let result = held.map(drop).map_err(|error| error.to_string());
                 Some(Input::Held { message, result })
             }
@@ -56,8 +56,8 @@ impl Running {
                 Some(Input::Confirmed { message, result: Ok(Vec::new()) })
             }
             Output::Hold { message, holds } => {
-                let now = turn.setting.now;
-                if let Err(error) = turn.setting.ledger.hold(&holds, now) {
+                let now = step.setting.now;
+                if let Err(error) = step.setting.ledger.hold(&holds, now) {
                     let result = Err(error.to_string());
                     return Some(Input::Held { message, result });
                 }
@@ -65,12 +65,12 @@ impl Running {
                 let missing = self.accepted.len();
                 self.gathering = Some(Gathering::Accepts { output: message, missing });
                 for (to, leases) in BTreeMap::clone(&self.accepted) {
-                    self.ask(to, Content::Accept { leases }, Kind::Accept, turn);
+                    self.ask(to, Content::Accept { leases }, Kind::Accept, step);
                 }
                 None
             }
             Output::Confirm { message, commitment, agreement } => {
-                let begun = match turn.setting.ledger.begin(&commitment, turn.setting.now) {
+                let begun = match step.setting.ledger.begin(&commitment, step.setting.now) {
                     Ok(begun) => begun,
                     Err(error) => {
                         let result = Err(error.to_string());
@@ -82,7 +82,7 @@ impl Running {
                     leases: begun.confirmed().cloned().collect(),
                     last_message: self.last_message,
                 };
-                turn.effects.push(Effect::Persist(Persist {
+                step.effects.push(Effect::Persist(Persist {
                     session: self.id.clone(),
                     record: Some(self.record(Some(agreed))),
                     leases: begun.changes().to_vec(),
@@ -92,31 +92,31 @@ impl Running {
                 None
             }
             Output::Release { leases, .. } => {
-                turn.setting.ledger.release(&leases);
-                self.give_back(turn);
+                step.setting.ledger.release(&leases);
+                self.give_back(step);
                 None
             }
             Output::Fault(fault) => {
-                self.fault(fault, turn);
+                self.fault(fault, step);
                 None
             }
             Output::Finished(outcome) => {
-                self.finish(outcome, turn);
+                self.finish(outcome, step);
                 None
             }
         }
     }
 
     /// Whom something was accepted of is told that it is not needed.
-    pub(super) fn give_back(&mut self, turn: &mut Turn<'_, '_>) {
+    pub(super) fn give_back(&mut self, step: &mut Step<'_, '_>) {
         self.close_all(|kind| kind != Kind::Notice);
         for (to, leases) in Arc::unwrap_or_clone(std::mem::take(&mut self.accepted)) {
             let leases = leases.into_iter().map(|lease| lease.id).collect();
-            self.ask(to, Content::Release { leases }, Kind::Notice, turn);
+            self.ask(to, Content::Release { leases }, Kind::Notice, step);
         }
     }
 
-    pub(super) fn finish(&mut self, outcome: Outcome, turn: &mut Turn<'_, '_>) {
+    pub(super) fn finish(&mut self, outcome: Outcome, step: &mut Step<'_, '_>) {
         self.session = None;
         self.gathering = None;
         self.close_all(|kind| kind != Kind::Notice);
@@ -124,7 +124,7 @@ impl Running {
         let winners: BTreeSet<Party> = self.accepted.keys().cloned().collect();
         for (to, mut leases) in Arc::unwrap_or_clone(std::mem::take(&mut self.accepted)) {
             leases.iter_mut().for_each(|lease| lease.state = LeaseState::Confirmed);
-            self.ask(to, Content::Confirm { leases }, Kind::Notice, turn);
+            self.ask(to, Content::Confirm { leases }, Kind::Notice, step);
         }
         let reason = match (self.dry_run, agreed) {
             (true, _) => "it was a dry run: nothing is needed",
@@ -133,14 +133,14 @@ impl Running {
         };
         for to in std::mem::take(&mut self.proposed) {
             if !winners.contains(&to) {
-                self.say(to, Content::Reject { reason: reason.into() }, turn);
+                self.say(to, Content::Reject { reason: reason.into() }, step);
             }
         }
         if !agreed {
-            self.forget(turn);
+            self.forget(step);
         }
-        self.note_outcome(&outcome, turn.setting.now);
-        turn.effects.push(Effect::Finished(Ending {
+        self.note_outcome(&outcome, step.setting.now);
+        step.effects.push(Effect::Finished(Ending {
             session: self.id.clone(),
             outcome,
             changes: Arc::unwrap_or_clone(std::mem::take(&mut self.changes))
@@ -151,17 +151,17 @@ impl Running {
     }
 
     /// Whether there is nothing left to do; its record is then deleted.
-    pub(in crate::engine) fn settle(&mut self, turn: &mut Turn<'_, '_>) -> bool {
+    pub(in crate::engine) fn settle(&mut self, step: &mut Step<'_, '_>) -> bool {
         let over = self.session.is_none() && self.questions.is_empty();
         if over {
-            self.forget(turn);
+            self.forget(step);
         }
         over
     }
 
-    pub(super) fn forget(&mut self, turn: &mut Turn<'_, '_>) {
+    pub(super) fn forget(&mut self, step: &mut Step<'_, '_>) {
         if std::mem::take(&mut self.recorded) {
-            turn.effects.push(Effect::Persist(Persist {
+            step.effects.push(Effect::Persist(Persist {
                 session: self.id.clone(),
                 record: None,
                 leases: Vec::new(),

@@ -1,10 +1,10 @@
 //! How things stand while orders compete: who has what, and what all take too much of.
 
-use super::board::{Board, Offer};
+use super::problem::{Offer, Problem};
 
 /// Every order has all its replicas. What they take or spend too much costs a penalty.
-pub(super) struct Stand<'a> {
-    pub(super) board: &'a Board,
+pub(super) struct SearchState<'a> {
+    pub(super) problem: &'a Problem,
     /// By offer: replicas.
     pub(super) won: Vec<u32>,
     pub(super) score: f64,
@@ -32,26 +32,26 @@ pub(super) struct Move {
 /// Amounts within rounding: sums of many steps, with their error.
 const ROUNDING: f64 = 1e-9;
 
-impl<'a> Stand<'a> {
-    pub(super) fn new(board: &'a Board, won: &[u32], weights: Vec<f64>) -> Self {
-        let pools = board.pools.iter().map(|pool| -pool.free);
+impl<'a> SearchState<'a> {
+    pub(super) fn new(problem: &'a Problem, won: &[u32], weights: Vec<f64>) -> Self {
+        let pools = problem.pools.iter().map(|pool| -pool.free);
         // A budget without a limit is never exceeded.
-        let money = board.sides.iter().map(|side| -side.money.unwrap_or(f64::INFINITY));
+        let money = problem.sides.iter().map(|side| -side.money.unwrap_or(f64::INFINITY));
         let over: Vec<f64> = pools.chain(money).collect();
-        let mut stand = Self {
-            board,
+        let mut state = Self {
+            problem,
             won: vec![0; won.len()],
             score: 0.0,
-            at: vec![0; board.sites.len()],
+            at: vec![0; problem.sites.len()],
             weights,
             broken: Vec::new(),
             places: vec![None; over.len()],
             over,
         };
         for (place, count) in won.iter().enumerate() {
-            stand.shift(place, i64::from(*count));
+            state.shift(place, i64::from(*count));
         }
-        stand
+        state
     }
 
     pub(super) fn has(&self, offer: usize) -> u32 {
@@ -69,7 +69,7 @@ impl<'a> Stand<'a> {
 
     /// Whether the site has room for one replica more if it were alone.
     pub(super) fn has_room(&self, site: usize) -> bool {
-        self.board.sites.get(site).is_some_and(|here| self.at(site) < here.most)
+        self.problem.sites.get(site).is_some_and(|here| self.at(site) < here.most)
     }
 
     /// By how much a pool or a budget is exceeded.
@@ -90,12 +90,12 @@ impl<'a> Stand<'a> {
 
     /// How a budget is numbered among what can be broken.
     pub(super) fn budget(&self, side: usize) -> usize {
-        self.board.pools.len() + side
+        self.problem.pools.len() + side
     }
 
     /// The order whose budget that is.
     pub(super) fn whose(&self, broken: usize) -> Option<usize> {
-        broken.checked_sub(self.board.pools.len())
+        broken.checked_sub(self.problem.pools.len())
     }
 
     pub(super) fn is_broken(&self, place: usize) -> bool {
@@ -107,7 +107,7 @@ impl<'a> Stand<'a> {
         let now = self.at(site);
         let then = moved(now, by);
         let mut penalty = 0.0;
-        for take in self.board.takes(site) {
+        for take in self.problem.takes(site) {
             penalty += self.dearer_by(take.pool, take.of(then) - take.of(now));
         }
         penalty
@@ -120,9 +120,9 @@ impl<'a> Stand<'a> {
 
     /// So many replicas from one offer to another.
     pub(super) fn moving(&self, from: usize, to: usize, count: u32) -> Option<Move> {
-        let (a, b) = (self.board.offers.get(from)?, self.board.offers.get(to)?);
+        let (a, b) = (self.problem.offers.get(from)?, self.problem.offers.get(to)?);
         let n = f64::from(count);
-        let side = self.board.sites.get(a.site)?.side;
+        let side = self.problem.sites.get(a.site)?.side;
         let mut change = n * (a.score - b.score) + self.dearer(side, n * (b.price - a.price));
         if a.site != b.site {
             let by = i64::from(count);
@@ -133,13 +133,14 @@ impl<'a> Stand<'a> {
 
     /// The same move of more replicas, where that is better.
     pub(super) fn enlarged(&self, way: Move, most: u32) -> Move {
-        let (Some(a), Some(b)) = (self.board.offers.get(way.from), self.board.offers.get(way.to))
+        let (Some(a), Some(b)) =
+            (self.problem.offers.get(way.from), self.problem.offers.get(way.to))
         else {
             return way;
         };
         let mut count = most.min(self.has(way.from)).min(b.most.saturating_sub(self.has(way.to)));
         if a.site != b.site {
-            let room = self.board.sites.get(b.site).map_or(0, |site| site.most);
+            let room = self.problem.sites.get(b.site).map_or(0, |site| site.most);
             count = count.min(room.saturating_sub(self.at(b.site)));
         }
         let larger = self.moving(way.from, way.to, count).filter(|_| count > way.count);
@@ -168,9 +169,9 @@ impl<'a> Stand<'a> {
     }
 
     fn shift(&mut self, place: usize, by: i64) {
-        let board = self.board;
-        let Some(offer) = board.offers.get(place) else { return };
-        let Some(site) = board.sites.get(offer.site) else { return };
+        let problem = self.problem;
+        let Some(offer) = problem.offers.get(place) else { return };
+        let Some(site) = problem.sites.get(offer.site) else { return };
         let (Some(won), Some(at)) = (self.won.get_mut(place), self.at.get_mut(offer.site)) else {
             return;
         };
@@ -178,11 +179,11 @@ impl<'a> Stand<'a> {
         (*won, *at) = (moved(*won, by), moved(*at, by));
         let now = *at;
         self.score += by as f64 * offer.score;
-        for take in board.takes(offer.site) {
-            let free = board.pools.get(take.pool).map_or(0.0, |pool| pool.free);
+        for take in problem.takes(offer.site) {
+            let free = problem.pools.get(take.pool).map_or(0.0, |pool| pool.free);
             self.take(take.pool, take.of(now) - take.of(before), ROUNDING * free.max(1.0));
         }
-        if let Some(money) = board.sides.get(site.side).and_then(|side| side.money) {
+        if let Some(money) = problem.sides.get(site.side).and_then(|side| side.money) {
             let rounding = 1e-3 * ROUNDING * money.max(1.0);
             self.take(self.budget(site.side), by as f64 * offer.price, rounding);
         }

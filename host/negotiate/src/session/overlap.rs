@@ -15,8 +15,8 @@ pub(super) struct Profile<'a>(Vec<&'a Lease>);
 impl Session {
     /// The replicas of a service that stay where they are.
     pub(super) fn staying_replicas<'a>(&'a self, name: &Name, cx: &Context<'a>) -> Profile<'a> {
-        let Some(standing) = self.standings.get(name) else { return Profile::default() };
-        let leases = placements(cx.ledger, &standing.service, self.demand.window);
+        let Some(snapshot) = self.snapshots.get(name) else { return Profile::default() };
+        let leases = placements(cx.ledger, &snapshot.service, self.demand.window);
         Profile(leases.filter(|lease| self.stays(lease)).collect())
     }
 

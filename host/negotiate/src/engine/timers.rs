@@ -5,13 +5,13 @@ use std::{collections::BTreeSet, sync::Arc};
 use super::{
     check::silence,
     question::Kind,
-    running::{Running, Turn},
+    running::{Running, Step},
 };
 use crate::{Fault, Input, MessageId};
 
 /// Repeats questions, gives them up, and ends the session at its deadline.
-pub(super) fn awake(running: &mut Running, turn: &mut Turn<'_, '_>) {
-    let now = turn.setting.now;
+pub(super) fn awake(running: &mut Running, step: &mut Step<'_, '_>) {
+    let now = step.setting.now;
     if running.committing.is_none() && running.session.is_some() && now >= running.deadline {
         let silent: BTreeSet<String> = running
             .questions
@@ -20,14 +20,14 @@ pub(super) fn awake(running: &mut Running, turn: &mut Turn<'_, '_>) {
             .map(|question| question.silent())
             .collect();
         let silent = silent.into_iter().collect::<Vec<_>>().join(", ");
-        running.tell(Input::Overdue(silent), turn);
+        running.tell(Input::Overdue(silent), step);
     }
     let due: Vec<MessageId> =
         running.questions.iter().filter(|(_, q)| q.due <= now).map(|(id, _)| *id).collect();
     for id in due {
         let Some(question) = running.questions.get_mut(&id).map(Arc::make_mut) else { continue };
-        if let Some(message) = question.again(turn.retry, now) {
-            turn.effects.push(message);
+        if let Some(message) = question.again(step.retry, now) {
+            step.effects.push(message);
             continue;
         }
         let Some(question) = running.close(id, None) else { continue };
@@ -35,9 +35,9 @@ pub(super) fn awake(running: &mut Running, turn: &mut Turn<'_, '_>) {
         if question.kind == Kind::Notice {
             let participant = question.message.to.clone();
             let text = format!("{why} to acknowledge that it is over");
-            running.fault(Fault { message: id, participant, text }, turn);
+            running.fault(Fault { message: id, participant, text }, step);
         }
-        running.heard(&question, silence(question.kind, why), turn);
+        running.heard(&question, silence(question.kind, why), step);
     }
     running.reschedule();
 }

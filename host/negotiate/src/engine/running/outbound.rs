@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use haggle_model::Timestamp;
 
-use super::{Running, Turn};
+use super::{Running, Step};
 use crate::{
     Content, Effect, Fault, Information, Message, MessageError, MessageId, Outcome, Party,
     Proposed, Said, Transcript,
@@ -19,12 +19,12 @@ const FEWEST_ENTRIES: usize = 1;
 const MOST_REFUSED: usize = 1000;
 
 impl Running {
-    pub(in crate::engine) fn fault(&mut self, fault: Fault, turn: &mut Turn<'_, '_>) {
+    pub(in crate::engine) fn fault(&mut self, fault: Fault, step: &mut Step<'_, '_>) {
         let content = Content::Inform(Information::Fault(fault.text.clone()));
         let message =
-            self.message(fault.message, fault.participant.clone(), content, turn.setting.now);
+            self.message(fault.message, fault.participant.clone(), content, step.setting.now);
         self.note(&message);
-        turn.effects.push(Effect::Fault { session: self.id.clone(), fault });
+        step.effects.push(Effect::Fault { session: self.id.clone(), fault });
     }
 
     /// Keeps a remark about how a question came to be answered, as long as anything is kept.
@@ -116,19 +116,19 @@ impl Running {
         }
     }
 
-    pub(super) fn ask(&mut self, to: Party, content: Content, kind: Kind, turn: &mut Turn<'_, '_>) {
-        let message = self.say(to, content, turn);
+    pub(super) fn ask(&mut self, to: Party, content: Content, kind: Kind, step: &mut Step<'_, '_>) {
+        let message = self.say(to, content, step);
         let session = self.session.as_deref();
-        let question = Question::new(message, kind, session, turn.retry, turn.setting.now);
+        let question = Question::new(message, kind, session, step.retry, step.setting.now);
         self.due_by(question.due);
         self.questions.insert(question.message.message, Arc::new(question));
     }
 
-    pub(super) fn say(&mut self, to: Party, content: Content, turn: &mut Turn<'_, '_>) -> Message {
+    pub(super) fn say(&mut self, to: Party, content: Content, step: &mut Step<'_, '_>) -> Message {
         self.last_message += 1;
-        let message = self.message(MessageId(self.last_message), to, content, turn.setting.now);
+        let message = self.message(MessageId(self.last_message), to, content, step.setting.now);
         self.note(&message);
-        turn.effects.push(Effect::Deliver(message.clone()));
+        step.effects.push(Effect::Deliver(message.clone()));
         message
     }
 
