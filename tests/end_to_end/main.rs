@@ -17,3 +17,4 @@ mod reserving;
 mod server;
 mod silence;
 mod stopping;
+mod words;

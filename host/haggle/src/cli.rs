@@ -58,7 +58,7 @@ impl Cli {
             Command::Apply(apply) => apply.run(),
             Command::Plugin(plugin) => plugin.run(),
             Command::Scale(scale) => scale.run(),
-            Command::Cancel(give_up) => give_up.run(),
+            Command::Cancel(cancel) => cancel.run(),
             Command::Forecast(forecast) => forecast.run(),
             Command::Evaluate(evaluate) => evaluate.run(),
             Command::Backtest(backtest) => backtest.run(),
