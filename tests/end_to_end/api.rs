@@ -33,7 +33,7 @@ fn errors_say_what_where_and_how_to_mend_it() {
     server.post("/v1/graph", &json!({})).is_problem(405, "");
     server.get("/v1/services/nobody").is_problem(404, "there is no service nobody");
     server.put("/v1/services/Bad_Name", &service(1)).is_problem(400, "lower-case");
-    server.put("/v1/services/a", &json!({"replica": {}})).is_problem(400, "serves");
+    server.put("/v1/services/a", &json!({"replica": {}})).is_problem(400, "capacity");
     let mut typo = service(1);
     typo["replcas"] = json!(1);
     server.put("/v1/services/a", &typo).is_problem(400, "replcas");

@@ -176,7 +176,7 @@ fn a_request_over_time_that_makes_no_sense_says_where() {
     ask(json!({"replicas": 3, "start": "2020-01-01T00:00:00Z"})).is_problem(400, "`start` is 2020");
     ask(json!({"replicas": 3, "start": "2090-01-01T00:00:00Z"})).is_problem(400, "must be over by");
     ask(json!({"windows": [{"start": ahead(9000), "replicas": 3}]}))
-        .is_problem(400, "windows[0]: give either `end` or `lease`");
+        .is_problem(400, "windows[0]: give either `end` or `duration`");
     ask(json!({"windows": [], "replicas": 3})).is_problem(400, "move `replicas`");
     assert_eq!(server.delete("/v1/scaling-requests/none").status, 404);
     assert_eq!(server.get("/v1/leases").is(200)["items"], json!([]));

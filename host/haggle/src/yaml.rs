@@ -38,7 +38,7 @@ mod tests {
             ("name: web\nreplicca:\n  capacity: {}\n", "a.yaml, line 12, column 1: "),
             (
                 "name: web\nreplica:\n  capacity: {requests_per_second: many}\n",
-                "line 13, column 33: \"many\" is not an amount",
+                "line 13, column 35: \"many\" is not an amount",
             ),
             (
                 "name: web\nreplica:\n  capacity: {}\n  startup: soon\n",
@@ -51,7 +51,7 @@ mod tests {
             ("name: web\nname: web\n", "line 12, column 1: duplicate"),
             (
                 "name: web\nreplica:\n  capacity: {cpu_cores: 1, cpu_cores: 2}\n",
-                "line 13, column 26: duplicate",
+                "line 13, column 28: duplicate",
             ),
             ("", "a.yaml"),
         ] {
