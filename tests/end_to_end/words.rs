@@ -11,12 +11,11 @@ use serde_json::Value;
 use crate::server::{HAGGLE, Server};
 
 /// A word that is retired as the name of a field, a value, a kind or an option, and what is said instead.
-const RETIRED: [(&str, &str); 18] = [
+const RETIRED: [(&str, &str); 17] = [
     ("uses", "requests"),
     ("serves", "capacity"),
     ("has", "resources"),
     ("later_within", "max_delay"),
-    ("notice", "preemption_notice, interruption_notice or announced"),
     ("band", "tolerance"),
     ("smaller", "partial"),
     ("later", "delayed"),

@@ -27,9 +27,9 @@ pub struct Action {
     pub sequence: u64,
 }
 
-/// One replica.
+/// One replica of a service, with an identity of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Replica {
+pub struct Instance {
     /// Tells it from all other replicas of its service, also from those before it.
     pub id: String,
     /// Where it serves, where that is known.
@@ -59,7 +59,7 @@ pub trait Driver: Send + Sync {
     fn status(&self, now: Timestamp, service: &Name) -> Option<ReplicaStatus>;
 
     /// The replicas of a service, at most `most` of them.
-    fn replicas(&self, now: Timestamp, service: &Name, most: usize) -> Vec<Replica>;
+    fn replicas(&self, now: Timestamp, service: &Name, most: usize) -> Vec<Instance>;
 }
 
 /// An [`Actuator`], which acts at once and keeps numbers only, as a driver. Its replicas are told apart by
@@ -122,11 +122,11 @@ impl<A: Actuator> Driver for Immediate<A> {
         self.actuator.lock().unwrap_or_else(PoisonError::into_inner).status(now, service)
     }
 
-    fn replicas(&self, now: Timestamp, service: &Name, most: usize) -> Vec<Replica> {
+    fn replicas(&self, now: Timestamp, service: &Name, most: usize) -> Vec<Instance> {
         let Some(status) = self.status(now, service) else { return Vec::new() };
         let services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
         let resources = services.get(service).map(|(_, used)| used.clone()).unwrap_or_default();
-        let replica = |place: u32| Replica {
+        let replica = |place: u32| Instance {
             id: format!("{service}-{place}"),
             address: None,
             resources: resources.clone(),

@@ -11,6 +11,6 @@ mod fleet;
 mod simulator;
 
 pub use actuator::{ActuateError, Actuator, ReplicaStatus, ScaleOrder};
-pub use driver::{Action, Driver, Immediate, Replica, Work};
+pub use driver::{Action, Driver, Immediate, Instance, Work};
 pub use dry_run::DryRun;
 pub use simulator::Simulator;

@@ -1,5 +1,5 @@
 use axum::{Json, extract::State, http::StatusCode};
-use haggle_actuate::Replica;
+use haggle_actuate::Instance;
 use haggle_control::Change;
 use haggle_model::{Name, Service};
 use haggle_runtime::Host;
@@ -34,7 +34,7 @@ struct Services {
 #[derive(Serialize, ToSchema)]
 struct Replicas {
     /// In the driver's order.
-    items: Vec<Replica>,
+    items: Vec<Instance>,
 }
 
 /// The most replicas that one request gets.

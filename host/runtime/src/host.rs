@@ -7,7 +7,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use haggle_actuate::{Replica, ReplicaStatus};
+use haggle_actuate::{Instance, ReplicaStatus};
 use haggle_control::{Control, Event, EventKind, Input, Options, Progress, Request, State};
 use haggle_model::{Decision, Name, Span, Timestamp};
 use haggle_observe::History;
@@ -206,7 +206,7 @@ impl Host {
 
     /// The replicas of a service, at most `most` of them.
     #[must_use]
-    pub fn replicas(&self, service: &Name, most: usize) -> Vec<Replica> {
+    pub fn replicas(&self, service: &Name, most: usize) -> Vec<Instance> {
         self.shared.driver.replicas(self.now(), service, most)
     }
 
