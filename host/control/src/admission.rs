@@ -7,11 +7,12 @@ use haggle_negotiate::Purpose as Aim;
 
 use crate::{
     ControlError,
-    input::Caller,
-    opening::Unopened,
+    id::Caller,
+    purpose::{Asked, Origin},
     request::{Part, Request, Status},
     service::Claim,
-    session::{Asked, Draft, Ended, MOST_OPEN, Origin},
+    session::{Draft, Ended, MOST_OPEN},
+    state::Unopened,
     step::Step,
     verdict::{Progress, Verdict, WindowVerdict},
     window::{ScalingRequest, ScalingWindow, Wanted},

@@ -8,10 +8,10 @@ use serde_json::json;
 
 use crate::{
     ControlError, EventKind,
+    purpose::Purpose,
     request::{Part, Request, Status},
     restore::number,
     service::{Claim, Scheduled},
-    session::Purpose,
     step::Step,
 };
 

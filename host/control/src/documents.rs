@@ -12,10 +12,10 @@ use serde_json::json;
 
 use crate::{
     ControlError, Effect, EventKind,
-    agreement::Order,
     catalog::accounts,
     effect::Put,
     input::Change,
+    order::Order,
     record::{Key, Record},
     service::ServiceState,
     step::Step,

@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
-use haggle_model::{Endpoint, Name, Quantities, Service, Timestamp};
+use haggle_model::{Endpoint, Lease, Name, Quantities, Service, Timestamp};
 use haggle_negotiate::Message;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     ControlError, Event,
-    input::Caller,
-    reclaim::Reclaimed,
+    id::{Caller, CommitId},
     record::{Generation, Write},
     verdict::{Progress, ScalingVerdict},
 };
@@ -56,10 +57,6 @@ pub enum Effect {
     /// Tell whoever watches.
     Publish(Event),
 }
-
-/// Numbers a [`Effect::Commit`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CommitId(pub u64);
 
 /// Questions to one plugin.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,4 +115,21 @@ pub enum Answer {
         /// The generation; the built-in one if none.
         current: Option<Arc<Generation>>,
     },
+}
+
+/// What follows from a reclaim.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Reclaimed {
+    /// The provider.
+    pub provider: Name,
+    /// The unit.
+    pub unit: Name,
+    /// How many of it are taken back now.
+    pub count: u32,
+    /// When they are gone.
+    pub at: Timestamp,
+    /// How many are announced or gone in all, these included.
+    pub total: u32,
+    /// The leases that end early.
+    pub leases: Vec<Lease>,
 }

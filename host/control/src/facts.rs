@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     EventKind,
-    input::{Observed, ReplicaReport, Risk, TierAssignment},
+    observation::{Observed, ReplicaReport, Risk, TierAssignment},
     step::Step,
 };
 

@@ -1,21 +1,15 @@
 use std::sync::Arc;
 
-use haggle_model::{
-    CalendarEvent, Dependency, Name, Provider, Resource, ScalingPolicy, Service, Tier, Timestamp,
-};
+use haggle_model::{CalendarEvent, Dependency, Name, Provider, ScalingPolicy, Service, Timestamp};
 use haggle_negotiate::{Content, Message, MessageId, Party};
-use haggle_plan::{Accuracy, Outlook};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    effect::CommitId,
+    id::{Caller, CommitId},
+    observation::{Forecast, Observed, ReplicaReport, Risk, TierAssignment},
     record::Generation,
     window::{ScalingRequest, ScalingWindow},
 };
-
-/// Whom an answer goes to. The edge gives out the numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Caller(pub u64);
 
 /// On whose behalf something is asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -196,69 +190,4 @@ pub struct ReclaimRequest {
     /// When they are gone; after the unit's notice if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
-}
-
-/// A measured load.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Observed {
-    /// The service.
-    pub service: Name,
-    /// When.
-    pub at: Timestamp,
-    /// In the service's load resource.
-    pub load: f64,
-}
-
-/// A forecast of a service's load.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Forecast {
-    /// The service.
-    pub service: Name,
-    /// In which resource.
-    pub resource: Resource,
-    /// When it was made.
-    pub at: Timestamp,
-    /// By which plugin.
-    pub plugin: Name,
-    /// By which generation of it.
-    pub generation: u64,
-    /// How good forecasts of this service were lately.
-    pub accuracy: Accuracy,
-    /// What is forecast; the error says why nothing is.
-    pub outlook: Result<Arc<Outlook>, String>,
-}
-
-/// How likely a service is to fail.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Risk {
-    /// The service.
-    pub service: Name,
-    /// Within the policy's horizon, 0 to 1; none where nobody could say.
-    pub probability: Option<f64>,
-    /// A sentence for a person.
-    pub explanation: String,
-}
-
-/// A tier that was assigned.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TierAssignment {
-    /// The service.
-    pub service: Name,
-    /// The tier.
-    pub tier: Tier,
-    /// Its share of the pool, 0 to 1.
-    pub share: f64,
-    /// Why.
-    pub reason: String,
-}
-
-/// What the driver sees of a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReplicaReport {
-    /// The service.
-    pub service: Name,
-    /// How many replicas there are or are about to be.
-    pub desired: u32,
-    /// How many of them serve.
-    pub ready: u32,
 }

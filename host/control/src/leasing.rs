@@ -2,7 +2,10 @@
 
 use haggle_model::{Bound, Lease, LeaseState, Name, Owner, ScalingReason, Service};
 
-use crate::{agreement::Order, service::Scheduled, step::Step};
+use crate::{order::Order, service::Scheduled, step::Step};
+
+/// Why replicas go.
+pub(crate) const LOST: &str = "no others were found";
 
 impl Step<'_> {
     /// How many replicas of the service have a lease at present, of whatever size; none where nobody provides

@@ -24,11 +24,16 @@ mod effect;
 mod error;
 mod event;
 mod facts;
+mod id;
 mod input;
 mod leasing;
 mod messages;
+mod observation;
 mod opening;
+mod options;
+mod order;
 mod plugins;
+mod purpose;
 mod reclaim;
 mod reconcile;
 mod record;
@@ -50,21 +55,19 @@ mod testing;
 mod tests;
 
 pub use catalog::{Catalog, Graph};
-pub use control::{Control, Options, Version};
-pub use effect::{Action, Answer, CommitId, Consultation, Effect, Put};
+pub use control::{Control, Version};
+pub use effect::{Action, Answer, Consultation, Effect, Put, Reclaimed};
 pub use error::{ControlError, ErrorKind};
 pub use event::{Event, EventKind};
-pub use input::{
-    Caller, Change, Forecast, Input, Observed, PluginChange, Principal, ReclaimRequest,
-    ReplicaReport, Risk, Scope, TierAssignment,
-};
-pub use plugins::PluginState;
-pub use reclaim::{Reclaim, Reclaimed};
-pub use record::{Generation, GenerationStatus, Key, NegotiationRecord, Record, Write};
+pub use id::{Caller, CommitId};
+pub use input::{Change, Input, PluginChange, Principal, ReclaimRequest, Scope};
+pub use observation::{Forecast, Observed, ReplicaReport, Risk, TierAssignment};
+pub use options::Options;
+pub use record::{Generation, GenerationStatus, Key, NegotiationRecord, Reclaim, Record, Write};
 pub use request::Request;
 pub use reserve::Reservation;
 pub use restore::Restored;
 pub use service::{Alarm, ServiceState, StoredService};
-pub use state::{PassReport, State};
+pub use state::{PassReport, PluginState, State};
 pub use verdict::{Progress, ScalingVerdict, Verdict, WindowVerdict};
 pub use window::{ScalingError, ScalingRequest, ScalingWindow};

@@ -6,20 +6,13 @@
 
 use haggle_model::Timestamp;
 
-use crate::{State, request::Status, session::Origin, step::Step, verdict::WindowVerdict};
+use crate::{
+    State, purpose::Origin, request::Status, state::Unopened, step::Step, verdict::WindowVerdict,
+};
 
 /// So many units are looked at in all by the negotiations for windows that are open at once. One is always
 /// open.
 const MOST_UNITS_AT_ONCE: usize = 20_000;
-
-/// A window that is not negotiated yet.
-#[derive(Clone, Debug)]
-pub(crate) struct Unopened {
-    pub(crate) request: String,
-    pub(crate) part: usize,
-    /// Of its negotiation.
-    pub(crate) number: u64,
-}
 
 impl State {
     /// Whether a window may be negotiated for beside those that are.

@@ -6,7 +6,7 @@ use haggle_model::Name;
 use serde_json::Value;
 
 use crate::{
-    Answer, ControlError, Effect, EventKind,
+    Answer, ControlError, Effect, EventKind, PluginState,
     documents::{BIDDING, FAILURE_PREDICTION, FORECASTING, TIERING},
     effect::Put,
     input::PluginChange,
@@ -14,33 +14,12 @@ use crate::{
     step::Step,
 };
 
-/// The generations of a plugin.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct PluginState {
-    /// The one that decides; the built-in one if none.
-    pub current: Option<Arc<Generation>>,
-    /// The one to which a rollback returns. If none, a rollback from an uploaded generation returns to the
-    /// built-in one, where there is one.
-    pub previous: Option<Arc<Generation>>,
-    /// Those that decided once, by number: the newest keep numbers from being given again.
-    pub retired: Vec<Arc<Generation>>,
-}
-
 /// So many retired generations keep their record, so that the journal can be replayed with what they were
 /// granted.
 const RETIRED: usize = 32;
 
 /// The number of a built-in generation.
 const BUILT_IN: u64 = 1;
-
-impl PluginState {
-    /// The highest number that was ever given.
-    #[must_use]
-    pub fn highest(&self) -> u64 {
-        let all = self.current.iter().chain(&self.previous).chain(&self.retired);
-        all.map(|generation| generation.number).max().unwrap_or(0)
-    }
-}
 
 impl Step<'_> {
     pub(crate) fn change_plugin(&mut self, change: PluginChange) -> Result<Answer, ControlError> {

@@ -5,42 +5,14 @@ use std::sync::Arc;
 
 use haggle_model::{ComputeUnit, Lease, Name, Owner, Provider, Quantities, Span, Timestamp};
 use haggle_negotiate::{Effect, Overcommitment};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
-use utoipa::ToSchema;
 
 use crate::{
-    ControlError, EventKind,
+    ControlError, EventKind, Reclaimed,
     input::ReclaimRequest,
-    record::{Key, Record},
+    record::{Key, Reclaim, Record},
     step::Step,
 };
-
-/// So many units are gone from a time on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Reclaim {
-    /// How many.
-    pub count: u32,
-    /// From when on.
-    pub at: Timestamp,
-}
-
-/// What follows from a reclaim.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Reclaimed {
-    /// The provider.
-    pub provider: Name,
-    /// The unit.
-    pub unit: Name,
-    /// How many of it are taken back now.
-    pub count: u32,
-    /// When they are gone.
-    pub at: Timestamp,
-    /// How many are announced or gone in all, these included.
-    pub total: u32,
-    /// The leases that end early.
-    pub leases: Vec<Lease>,
-}
 
 /// A reclaim may be announced so far ahead at most.
 const REACH: Span = Span::from_mins(10 * 366 * 24 * 60);

@@ -4,16 +4,17 @@
 use haggle_model::{Name, ScalingReason, Service};
 
 use crate::{
-    agreement::Order,
     input::Scope,
+    leasing::LOST,
+    order::Order,
+    purpose::{Asked, Origin},
     service::{Claim, Scheduled},
-    session::{Asked, Draft, Origin},
+    session::Draft,
     step::Step,
     target::{Due, Next},
 };
 
 /// Why replicas go.
-pub(crate) const LOST: &str = "no others were found";
 const OVER: &str = "what was asked for is over";
 
 /// So many negotiations are opened in one pass at most; the others have their turn in the next.

@@ -10,8 +10,9 @@ use haggle_model::{
 use haggle_negotiate::{Demand, Outcome, SessionRecord, Transcript};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
-use crate::{reclaim::Reclaim, request::Request, service::StoredService, verdict::ScalingVerdict};
+use crate::{request::Request, service::StoredService, verdict::ScalingVerdict};
 
 /// A change of what is durable.
 #[derive(Clone, Debug, PartialEq)]
@@ -140,6 +141,15 @@ pub enum GenerationStatus {
     Previous,
     /// It decided once. The record keeps its number from being given again.
     Retired,
+}
+
+/// So many units are gone from a time on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Reclaim {
+    /// How many.
+    pub count: u32,
+    /// From when on.
+    pub at: Timestamp,
 }
 
 impl Record {

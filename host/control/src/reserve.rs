@@ -10,8 +10,9 @@ use utoipa::ToSchema;
 
 use crate::{
     State,
+    purpose::{Asked, Origin},
     service::{Claim, Scheduled},
-    session::{Asked, Draft, Origin},
+    session::Draft,
     step::Step,
 };
 

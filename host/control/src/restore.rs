@@ -8,10 +8,10 @@ use haggle_plan::Recent;
 
 use crate::{
     Control, Effect, Options, State,
-    plugins::PluginState,
     record::{Generation, GenerationStatus, Record},
     request::{Request, Status},
     service::{ServiceState, StoredService},
+    state::PluginState,
     step::Step,
     verdict::WindowVerdict,
 };

@@ -6,7 +6,7 @@ use haggle_model::{Quantities, Service, Span, Tier, Timestamp, Window};
 use haggle_plan::{Compliance, Recent};
 use serde::{Deserialize, Serialize};
 
-use crate::input::Forecast;
+use crate::observation::Forecast;
 
 /// What the core knows of a service and has decided for it.
 #[derive(Clone, Debug)]

@@ -2,57 +2,18 @@
 
 use std::sync::Arc;
 
-use haggle_model::{
-    Bound, Name, Quantities, ScalingPolicy, ScalingReason, Service, Span, Timestamp, Window,
-};
+use haggle_model::{Name, Quantities, ScalingPolicy, Service, Span, Timestamp, Window};
 use haggle_negotiate::{Demand, DemandError, Ending, OpenError, Outcome, Purpose as Aim};
-use haggle_plan::Target;
 use serde_json::json;
 
 use crate::{
     EventKind,
+    purpose::{Asked, Origin, Purpose},
     record::{NegotiationRecord, Record},
     request::{Request, Status},
     step::Step,
     verdict::{ScalingVerdict, Verdict, WindowVerdict},
 };
-
-/// What a negotiation is for.
-#[derive(Clone, Debug)]
-pub(crate) struct Purpose {
-    pub(crate) number: u64,
-    pub(crate) demand: Demand,
-    pub(crate) asked: Asked,
-    pub(crate) origin: Origin,
-}
-
-/// What is asked for the requester, and why.
-#[derive(Clone, Debug)]
-pub(crate) struct Asked {
-    /// How many replicas are wanted.
-    pub(crate) wanted: u32,
-    /// How many there were.
-    pub(crate) from: u32,
-    pub(crate) reason: ScalingReason,
-    pub(crate) bound: Option<Bound>,
-    pub(crate) explanation: String,
-}
-
-/// Who wants it.
-#[derive(Clone, Debug)]
-pub(crate) enum Origin {
-    /// The core, which has worked out a target. This load is not asked for again at once if it is refused.
-    Target { load: Quantities },
-    /// Whether the whole can be had now, tried without holding anything. If not, the negotiation begins when
-    /// the lost lease ends.
-    Trial { load: Quantities, lost_until: Timestamp },
-    /// A window of a scaling request.
-    Request { id: String, part: usize },
-    /// A window of a scaling request that has lost something of what was agreed.
-    Renewal { id: String, part: usize },
-    /// A window of a scaling request that is to be another.
-    Amendment { id: String, part: usize },
-}
 
 /// What is needed to open a negotiation.
 pub(crate) struct Draft<'a> {
@@ -84,25 +45,6 @@ const NUMBERS: u64 = 1024;
 
 /// So many negotiations may be open at once.
 pub(crate) const MOST_OPEN: usize = 10_000;
-
-impl From<Target> for Asked {
-    fn from(need: Target) -> Self {
-        let Target { replicas, reason, bound, explanation, .. } = need;
-        Self { wanted: replicas, from: 0, reason, bound, explanation }
-    }
-}
-
-impl Origin {
-    /// The window of the scaling request that it is for.
-    pub(crate) fn request(&self) -> Option<(&str, usize)> {
-        match self {
-            Self::Request { id, part }
-            | Self::Renewal { id, part }
-            | Self::Amendment { id, part } => Some((id, *part)),
-            Self::Target { .. } | Self::Trial { .. } => None,
-        }
-    }
-}
 
 impl Ended {
     /// What it means for its requester, which had `from` replicas.
@@ -280,7 +222,7 @@ impl Step<'_> {
             Origin::Amendment { id, part } => self.close_amendment(id, *part, &ended, verdict),
             _ => {}
         }
-        self.vacate(&requester, crate::reconcile::LOST);
+        self.vacate(&requester, crate::leasing::LOST);
         // It had to wait for this negotiation.
         self.reserve_again(Some(&requester));
     }

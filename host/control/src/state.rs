@@ -7,8 +7,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    ControlError, catalog::Catalog, input::Caller, opening::Unopened, plugins::PluginState,
-    reclaim::Reclaim, request::Request, service::ServiceState, session::Purpose, verdict::Progress,
+    ControlError,
+    catalog::Catalog,
+    id::Caller,
+    purpose::Purpose,
+    record::{Generation, Reclaim},
+    request::Request,
+    service::ServiceState,
+    verdict::Progress,
 };
 
 /// All decision state, as one value. A clone shares structure with the original and is cheap.
@@ -66,6 +72,36 @@ pub struct PassReport {
     pub opened: usize,
     /// How many leases ended.
     pub expired: usize,
+}
+
+/// The generations of a plugin.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PluginState {
+    /// The one that decides; the built-in one if none.
+    pub current: Option<Arc<Generation>>,
+    /// The one to which a rollback returns. If none, a rollback from an uploaded generation returns to the
+    /// built-in one, where there is one.
+    pub previous: Option<Arc<Generation>>,
+    /// Those that decided once, by number: the newest keep numbers from being given again.
+    pub retired: Vec<Arc<Generation>>,
+}
+
+/// A window that is not negotiated yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Unopened {
+    pub(crate) request: String,
+    pub(crate) part: usize,
+    /// Of its negotiation.
+    pub(crate) number: u64,
+}
+
+impl PluginState {
+    /// The highest number that was ever given.
+    #[must_use]
+    pub fn highest(&self) -> u64 {
+        let all = self.current.iter().chain(&self.previous).chain(&self.retired);
+        all.map(|generation| generation.number).max().unwrap_or(0)
+    }
 }
 
 impl State {

@@ -10,7 +10,7 @@ use crate::{
     Answer, ControlError, Effect, Event, EventKind, Input, Options, State,
     catalog::View,
     effect::Consultation,
-    input::Caller,
+    id::Caller,
     record::{Key, Record, Write},
 };
 

@@ -8,8 +8,9 @@ use haggle_negotiate::Purpose as Aim;
 use haggle_plan::{Snapshot, Target, target};
 
 use crate::{
+    purpose::{Asked, Origin},
     service::{Claim, Refusal},
-    session::{Asked, Draft, Ended, Origin},
+    session::{Draft, Ended},
     step::Step,
     verdict::{Verdict, WindowVerdict},
 };
@@ -216,7 +217,7 @@ impl Step<'_> {
             replaces: &[],
         };
         if self.open_or_alert(draft, asked, Origin::Target { load }).is_none() {
-            self.vacate(name, crate::reconcile::LOST);
+            self.vacate(name, crate::leasing::LOST);
         }
     }
 }

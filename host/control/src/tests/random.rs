@@ -199,7 +199,7 @@ impl World {
         let state = self.state();
         assert!(state.requests.values().all(|request| !request.is_pending()));
         assert!(state.waiting.is_empty(), "{:?}", state.waiting);
-        let soon = |purpose: &crate::session::Purpose| {
+        let soon = |purpose: &crate::purpose::Purpose| {
             self.now < purpose.demand.started_at + purpose.demand.policy.deadline
         };
         assert!(state.sessions.values().all(|purpose| soon(purpose)));
