@@ -51,8 +51,8 @@ pub use protocol::{
     Answer, Bid, Guarantees, Inquiry, Inventory, InventoryUnit, Offer, Position, Proposal, Purpose,
     Request,
 };
-pub use session::{Fault, Input, MessageId, Output, Session};
+pub use session::{Fault, Input, Output, Session};
 pub use spread::{Edge, Share, Spread, SpreadError, cycle_gain};
 pub use transcript::{Said, Transcript};
-pub use wire::{Call, Content, DecodeError, Information, Message, Party, Proposed};
+pub use wire::{Call, Content, DecodeError, Information, Message, MessageId, Party, Proposed};
 pub use world::{Context, Snapshot, World, leased_replicas, service_capacity};

@@ -10,6 +10,7 @@ mod book;
 mod contest;
 mod exchange;
 mod joint;
+mod order;
 mod prices;
 mod problem;
 mod search;
@@ -17,7 +18,8 @@ mod search_state;
 
 pub use admission::{RefusedBid, admit};
 pub(crate) use book::Book;
-pub use joint::{Order, clear_in_turn, clear_together};
+pub use joint::{clear_in_turn, clear_together};
+pub use order::Order;
 
 /// A bid that was admitted, with the buyer's score for it.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,7 +7,8 @@ use haggle_model::{Name, Owner, Quantities, Strength, Timestamp};
 use imbl::OrdMap;
 
 use crate::{
-    Context, Demand, DemandError, Edge, Outcome, Party, Reason, Snapshot, Spread, SpreadError,
+    Context, Demand, DemandError, Edge, MessageId, Outcome, Party, Reason, Snapshot, Spread,
+    SpreadError,
 };
 
 mod alternatives;
@@ -23,7 +24,7 @@ mod overlap;
 mod placing;
 mod settling;
 
-pub use message::{Fault, Input, MessageId, Output};
+pub use message::{Fault, Input, Output};
 
 use alternatives::Terms;
 use asking::Asking;

@@ -4,7 +4,24 @@
 use haggle_model::{Lease, LeaseId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{Bid, Inquiry, Inventory, InventoryUnit, MessageId, Offer, Outcome, Request};
+use crate::{Bid, Inquiry, Inventory, InventoryUnit, Offer, Outcome, Request};
+
+/// Identifies a message within its session. An answer carries the id of what it answers.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
+#[serde(transparent)]
+pub struct MessageId(pub u64);
 
 /// One message. As JSON: `{"session": "n1", "message": 3, "at": "2026-01-31T12:00:00Z", "from":
 /// "session", "to": {"service": "cart"}, "type": "call_for_proposals", "data": {…}}`. Whoever gets one

@@ -1,11 +1,11 @@
 //! The bids for one request and the units that they are for, sorted once for all the times that they are
 //! cleared.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::cmp::Ordering;
 
 use haggle_model::{Name, Quantities};
 
-use super::{ScoredBid, exchange::Lots, pooled};
+use super::{ScoredBid, pooled};
 use crate::InventoryUnit;
 
 /// What was bid for one request, indexed. Its size is that of the bids, however large the inventory is.
@@ -90,13 +90,6 @@ impl Book {
     /// The units that were bid for, by provider and name.
     pub(super) fn stocks(&self) -> &[Stock] {
         &self.stocks
-    }
-
-    /// The most replicas that can be had on a budget, up to `count`.
-    pub(crate) fn most(self: &Arc<Self>, count: u32, budget: Option<f64>) -> u32 {
-        let mut lots = Lots::new(self, |_, _| None);
-        lots.take_most(count, budget);
-        lots.count()
     }
 
     /// Where a unit is among the stocks.

@@ -58,7 +58,7 @@ impl<'a> Contest<'a> {
         let weights = prices_of.map(|price| 1.5 * price + 0.5).collect();
         Self {
             state: SearchState::new(problem, &choice.won, weights),
-            values: problem.values(prices),
+            values: prices.values(problem),
             barred: vec![0; problem.offers.len()],
             step: 0,
             work: most_work(problem)[0],

@@ -36,6 +36,15 @@ pub(super) fn slack(budget: f64) -> f64 {
     1e-9 * budget.max(1.0)
 }
 
+impl Book {
+    /// The most replicas that can be had on a budget, up to `count`.
+    pub(crate) fn most(self: &Arc<Self>, count: u32, budget: Option<f64>) -> u32 {
+        let mut lots = Lots::new(self, |_, _| None);
+        lots.take_most(count, budget);
+        lots.count()
+    }
+}
+
 impl Lots {
     /// Nobody has won anything. `taken` says what others have taken of a unit.
     pub(super) fn new<'a>(

@@ -2,7 +2,7 @@
 //! budgets. At each set of prices every order chooses what is best for it alone, which bounds what all
 //! can score together; the prices go where that bound is lowest.
 
-use super::problem::Problem;
+use super::problem::{Offer, Problem, Site};
 
 /// What a unit of each pool, and of each order's money, is worth; or what is wanted of them too much.
 #[derive(Clone)]
@@ -32,6 +32,21 @@ const PATIENCE: u32 = 5;
 impl Prices {
     fn all(problem: &Problem, pools: f64, money: f64) -> Self {
         Self { pools: vec![pools; problem.pools.len()], money: vec![money; problem.sides.len()] }
+    }
+
+    /// What a replica of each offer is worth at these prices, to the order that it is for.
+    pub(super) fn values(&self, problem: &Problem) -> Vec<f64> {
+        let price = |prices: &[f64], place: usize| prices.get(place).copied().unwrap_or(0.0);
+        let rent = |site: &Site| -> f64 {
+            site.takes.iter().map(|take| take.each * price(&self.pools, take.pool)).sum()
+        };
+        let rents: Vec<(f64, f64)> =
+            problem.sites.iter().map(|site| (rent(site), price(&self.money, site.side))).collect();
+        let value = |offer: &Offer| {
+            let (rent, money) = rents.get(offer.site).copied().unwrap_or_default();
+            offer.score - rent - money * offer.price
+        };
+        problem.offers.iter().map(value).collect()
     }
 
     /// Prices at which the bound is low, with what is chosen there; none if that proves that there is no
@@ -102,7 +117,7 @@ impl Choice {
             prices.iter().zip(excess).map(|(price, excess)| -price * excess).sum()
         };
         let mut bound = owed(&prices.pools, &excess.pools) + owed(&prices.money, &excess.money);
-        let values = problem.values(prices);
+        let values = prices.values(problem);
         let value = |place: &usize| values.get(*place).copied().unwrap_or(0.0);
         let mut won = vec![0; problem.offers.len()];
         let mut room: Vec<u32> = problem.sites.iter().map(|site| site.most).collect();

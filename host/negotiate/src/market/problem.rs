@@ -5,11 +5,9 @@ use std::{collections::BTreeMap, ops::Range};
 use haggle_model::{Name, Quantities, Resource};
 
 use super::{
-    Order,
     book::Stock,
     exchange::{Lots, slack},
-    joint::Taken,
-    prices::Prices,
+    order::{Order, Taken},
 };
 
 /// What there is, and who bids what for it. An amount of 1 is what a replica takes on average, 1 of money
@@ -42,7 +40,7 @@ pub(super) struct Site {
     pub(super) side: usize,
     /// The most replicas that fit if nobody else takes anything.
     pub(super) most: u32,
-    takes: Vec<Take>,
+    pub(super) takes: Vec<Take>,
 }
 
 /// What each replica at a site takes of a pool.
@@ -172,21 +170,6 @@ impl Problem {
 
     pub(super) fn takes(&self, site: usize) -> &[Take] {
         self.sites.get(site).map_or(&[], |site| &site.takes)
-    }
-
-    /// What a replica of each offer is worth at these prices, to the order that it is for.
-    pub(super) fn values(&self, prices: &Prices) -> Vec<f64> {
-        let price = |prices: &[f64], place: usize| prices.get(place).copied().unwrap_or(0.0);
-        let rent = |site: &Site| -> f64 {
-            site.takes.iter().map(|take| take.each * price(&prices.pools, take.pool)).sum()
-        };
-        let rents: Vec<(f64, f64)> =
-            self.sites.iter().map(|site| (rent(site), price(&prices.money, site.side))).collect();
-        let value = |offer: &Offer| {
-            let (rent, money) = rents.get(offer.site).copied().unwrap_or_default();
-            offer.score - rent - money * offer.price
-        };
-        self.offers.iter().map(value).collect()
     }
 
     /// The bids of each order, of which each has won that many replicas.

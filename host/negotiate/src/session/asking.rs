@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use haggle_model::{LeaseId, LeaseState, Name, Quantities, Strength};
 
-use super::{CLOSE, MessageId, Next, Output, Session, State};
-use crate::{Answer, Context, Inquiry, Party, Position, Proposal, Spread};
+use super::{CLOSE, Next, Output, Session, State};
+use crate::{Answer, Context, Inquiry, MessageId, Party, Position, Proposal, Spread};
 
 /// One wave has been asked.
 #[derive(Clone, Debug)]

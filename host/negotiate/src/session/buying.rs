@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use haggle_model::{Name, Owner, Quantities, Resource, Window};
 use imbl::OrdMap;
 
-use super::{MessageId, Output, Session, State};
+use super::{Output, Session, State};
 use crate::{
-    Bid, Context, Inventory, InventoryUnit, Party, Request, ScoredBid, Snapshot, Spread, admit,
-    leased_replicas, market::most_bids, room,
+    Bid, Context, Inventory, InventoryUnit, MessageId, Party, Request, ScoredBid, Snapshot, Spread,
+    admit, leased_replicas, market::most_bids, room,
 };
 
 /// Bids or scores are waited for.

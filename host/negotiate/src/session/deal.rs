@@ -5,13 +5,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use haggle_model::{LeaseId, LeaseState, Name, Timestamp};
 
 use super::{
-    MessageId, Output, Session, State,
+    Output, Session, State,
     conflict::{Basis, Ground},
     drafting::Draft,
     placing::Placement,
 };
 use crate::{
-    AgreedService, Agreement, Commitment, Context, Ledger, Outcome, Party, leased_replicas,
+    AgreedService, Agreement, Commitment, Context, Ledger, MessageId, Outcome, Party,
+    leased_replicas,
 };
 
 /// An agreement on its way through the ledger.

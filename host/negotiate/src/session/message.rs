@@ -4,25 +4,9 @@ use haggle_model::{Lease, LeaseId, Name};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Agreement, Answer, Bid, Commitment, Hold, Inquiry, Inventory, Outcome, Party, Request,
+    Agreement, Answer, Bid, Commitment, Hold, Inquiry, Inventory, MessageId, Outcome, Party,
+    Request,
 };
-
-/// Identifies a message within its session. An answer carries the id of what it answers.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    utoipa::ToSchema,
-)]
-#[serde(transparent)]
-pub struct MessageId(pub u64);
 
 /// What a session wants done. Each has an id of its own; `Ask`, `CallForBids`, `Rank`, `Hold` and
 /// `Confirm` wait for the [`Input`] that carries it.

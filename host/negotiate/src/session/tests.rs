@@ -1,8 +1,8 @@
 use haggle_model::{LeaseState, Strength};
 
-use super::{Input, MessageId, Output, Session};
+use super::{Input, Output, Session};
 use crate::{
-    Answer, Context, Demand, Outcome, Position,
+    Answer, Context, Demand, MessageId, Outcome, Position,
     testing::{Fixture, at, name, rps, window},
 };
 
