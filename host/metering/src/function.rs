@@ -10,12 +10,22 @@ use wasmparser::{FunctionBody, Operator};
 
 use super::{
     SLICE,
-    module::Meter,
     stretch::{Stretch, is_bulk, stretches},
 };
 
 /// How many bytes are copied or filled for the price of one instruction: a power of two.
 const BYTES_SHIFT: i64 = 4;
+
+/// Where a module's meter is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Meter {
+    /// The global with what was counted since it was last shown.
+    pub(super) count: u32,
+    /// The global with the limit for loops that call nothing.
+    pub(super) limit: u32,
+    /// The function that shows the count.
+    pub(super) show: u32,
+}
 
 /// A function with its meter.
 pub(super) struct Metered {

@@ -14,7 +14,10 @@ use wasmparser::{
     TypeRef,
 };
 
-use super::{METER, SHOW, START, function};
+use super::{
+    METER, SHOW, START,
+    function::{self, Meter},
+};
 
 const COUNT: &str = "count";
 /// What may be counted aside: many times what a sensible allocator takes.
@@ -22,17 +25,6 @@ const ASIDE: i64 = 1 << 30;
 const LIMIT: &str = "limit";
 /// What [`SHOW`] takes and returns, and the type of the globals.
 const NUMBER: GlobalType = GlobalType { val_type: ValType::I64, mutable: true, shared: false };
-
-/// Where a module's meter is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Meter {
-    /// The global with what was counted since it was last shown.
-    pub(super) count: u32,
-    /// The global with the limit for loops that call nothing.
-    pub(super) limit: u32,
-    /// The function that shows the count.
-    pub(super) show: u32,
-}
 
 struct Rewriter {
     meter: Meter,

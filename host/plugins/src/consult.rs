@@ -12,16 +12,8 @@ use crate::{
     convert,
     decider::{Decided, Decider, Terms},
     error::Unanswered,
+    turn::Turn,
 };
-
-/// Whether a consultation has its turn while there is time to ask the plugin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// The plugin is asked, and has its part of the time.
-    InTime,
-    /// The calls before it took too long: only a built-in plugin is asked.
-    Late,
-}
 
 /// What became of one question of a consultation.
 #[derive(Clone, Debug, PartialEq)]

@@ -14,12 +14,12 @@ use crate::{
     breaker::{Breaker, Ticket, Verdict},
     chain,
     complaints::{Complaints, LastError},
-    consult::Turn,
     error::Unanswered,
     items::{Movable, PerItem},
     observer::{Clock, Journal, Observer},
     registry::{Loaded, NotLoaded, Registry, Who},
     timed::{self, Overdue},
+    turn::Turn,
 };
 
 mod telling;

@@ -18,6 +18,7 @@ mod observer;
 mod registry;
 mod replay;
 mod timed;
+mod turn;
 mod uploads;
 
 #[cfg(test)]
@@ -27,13 +28,14 @@ mod tests;
 
 pub use breaker::{Breaker, Ticket, Verdict};
 pub use complaints::{LastError, cut};
-pub use consult::{Consulted, Turn, context};
+pub use consult::{Consulted, context};
 pub use decider::{Decided, Decider};
 pub use error::Unanswered;
 pub use items::{FittedSeries, Movable, PerItem};
 pub use observer::{Clock, Journal, MonotonicClock, Observer};
 pub use registry::{Loaded, NotLoaded, Registry, Who};
 pub use replay::{Components, Difference, ReplayReport, replay};
+pub use turn::Turn;
 pub use uploads::{
     Component, FindArtefact, RestoreError, Upload, UploadError, UploadPhase, UploadStatus, Uploads,
 };

@@ -12,8 +12,8 @@ use crate::{
     HostError,
     callers::Answered,
     host::{Host, Mode},
+    lock::lock,
     reactor::Mail,
-    shared::lock,
 };
 
 impl Host {

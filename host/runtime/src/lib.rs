@@ -23,6 +23,7 @@ mod error;
 mod events;
 mod host;
 mod lanes;
+mod lock;
 mod metrics;
 mod models;
 mod observing;

@@ -9,7 +9,7 @@ use haggle_sandbox::LogLevel;
 use haggle_store::{Batch, CallRecord, Store};
 use serde_json::{Value, json};
 
-use crate::{clock::Clock, events::Events, metrics::Metrics, shared::lock};
+use crate::{clock::Clock, events::Events, lock::lock, metrics::Metrics};
 
 /// Tells of plugins and counts their calls.
 pub(crate) struct Watch {

@@ -10,12 +10,7 @@ use haggle_control::{Input, Scope};
 use haggle_model::{Name, Span};
 use haggle_store::{Decisions, Outcomes};
 
-use crate::{
-    lanes::Lane,
-    reactor::Mail,
-    shared::{Shared, lock},
-    stepping::reports,
-};
+use crate::{lanes::Lane, lock::lock, reactor::Mail, shared::Shared};
 
 /// How long a live host waits for a forecaster before it reconciles without it, at most.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -156,4 +151,13 @@ impl Shared {
         self.prediction.sweep(&snapshot);
         self.sweep_artefacts()
     }
+}
+
+pub(crate) fn reports(seen: Vec<(Name, ReplicaStatus)>) -> Vec<ReplicaReport> {
+    let report = |(service, status): (Name, ReplicaStatus)| ReplicaReport {
+        service,
+        desired: status.desired,
+        ready: status.ready,
+    };
+    seen.into_iter().map(report).collect()
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use arc_swap::ArcSwap;
@@ -18,7 +18,7 @@ use haggle_store::Store;
 use haggle_transport::Transports;
 
 use crate::{
-    block_on::block_on, clock::Clock, events::Events, lanes::Lanes, metrics::Metrics,
+    block_on::block_on, clock::Clock, events::Events, lanes::Lanes, lock::lock, metrics::Metrics,
     restoring::Plugins,
 };
 
@@ -43,10 +43,6 @@ pub(crate) struct Shared {
     pub(crate) grants: BTreeMap<Name, Vec<Grant>>,
     /// Where transports and drivers work.
     pub(crate) edge: tokio::runtime::Handle,
-}
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Shared {

@@ -10,9 +10,10 @@ use rayon::prelude::*;
 use crate::{
     HostError,
     host::{Host, Mode},
+    lock::lock,
     metrics::Counts,
     reactor::Mail,
-    shared::lock,
+    reconciler::reports,
 };
 
 /// What a pass of a stepped host has done.
@@ -63,13 +64,4 @@ impl Host {
         };
         Ok(Pass { report, counts })
     }
-}
-
-pub(crate) fn reports(seen: Vec<(Name, ReplicaStatus)>) -> Vec<ReplicaReport> {
-    let report = |(service, status): (Name, ReplicaStatus)| ReplicaReport {
-        service,
-        desired: status.desired,
-        ready: status.ready,
-    };
-    seen.into_iter().map(report).collect()
 }

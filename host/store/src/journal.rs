@@ -15,7 +15,7 @@ use crate::{
     key,
     log::{self, RawRecords},
     pages,
-    view::{Values, View},
+    view::{FIRST, Values, View},
 };
 
 const CALLS: u8 = 0x22;
@@ -267,7 +267,7 @@ pub(crate) fn recount(engine: &dyn Engine) -> Result<Values, StoreError> {
         return Ok(values);
     }
     let mut size = JournalSize::default();
-    for call in RawRecords::new(engine, CALLS, log::FIRST, u64::MAX)? {
+    for call in RawRecords::new(engine, CALLS, FIRST, u64::MAX)? {
         if let Some((_, record)) = tolerate(call)? {
             size.calls += 1;
             size.bytes += record.len() as u64;

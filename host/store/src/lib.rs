@@ -47,6 +47,7 @@
 //!   engine is opened again.
 
 mod admission;
+mod apply;
 mod artefacts;
 mod batch;
 mod bytes;
@@ -67,6 +68,7 @@ mod pages;
 mod queue;
 mod samples;
 mod sequences;
+mod series;
 mod store;
 mod view;
 mod writer;
@@ -91,5 +93,5 @@ pub use kinds::{
 };
 pub use log::{Log, Numbered, Records};
 pub use options::{Durability, StoreOptions};
-pub use samples::{Sample, SeriesKey};
+pub use series::{Sample, SeriesKey};
 pub use store::{Pruned, Store};

@@ -13,11 +13,8 @@ use crate::{
     engine::{Engine, Pair, Pairs},
     key::{self, Key},
     pages::{self, PAGE},
-    view::{Values, View},
+    view::{FIRST, Values, View},
 };
-
-/// The number of the first record.
-pub(crate) const FIRST: u64 = 1;
 
 /// The tag under which the next number of each log is kept.
 const NEXT: u8 = 0x03;

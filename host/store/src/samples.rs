@@ -1,8 +1,8 @@
 //! Samples in chunks of an hour: one record holds all samples of a series within it.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
-use haggle_model::{Name, Span, Timestamp, Window};
+use haggle_model::{Span, Timestamp, Window};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     key::{self, Key},
     kind::check_key,
     pages,
+    series::{Sample, SeriesKey},
     view::View,
 };
 
@@ -22,26 +23,6 @@ const CHUNK: Span = Span::from_mins(60);
 
 /// The most samples in a chunk: ten a second.
 pub(crate) const MOST_SAMPLES: usize = 36_000;
-
-/// Which series a sample belongs to.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct SeriesKey {
-    /// The service.
-    pub service: Name,
-    /// The metric.
-    pub metric: String,
-    /// The replica, container or API that it was measured on; empty for the service as a whole.
-    pub instance: String,
-}
-
-/// One measurement.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Sample {
-    /// When.
-    pub at: Timestamp,
-    /// What; NaN is kept too.
-    pub value: f64,
-}
 
 /// A chunk as it is stored: parallel, and ascending in time.
 #[derive(Default, Serialize, Deserialize)]
@@ -57,30 +38,6 @@ pub(crate) struct Stale {
     pub(crate) chunks: Vec<Vec<u8>>,
     /// Where to go on; `None` once all series were looked at.
     pub(crate) next: Option<Vec<u8>>,
-}
-
-impl fmt::Display for SeriesKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { service, metric, instance } = self;
-        write!(f, "{service} {metric}")?;
-        if instance.is_empty() { Ok(()) } else { write!(f, " of {instance}") }
-    }
-}
-
-impl Key for SeriesKey {
-    fn encode(&self, out: &mut Vec<u8>) {
-        self.service.encode(out);
-        self.metric.encode(out);
-        self.instance.encode(out);
-    }
-
-    fn decode(input: &mut &[u8]) -> Option<Self> {
-        Some(Self {
-            service: Key::decode(input)?,
-            metric: Key::decode(input)?,
-            instance: Key::decode(input)?,
-        })
-    }
 }
 
 /// What the keys of all chunks of a series begin with.

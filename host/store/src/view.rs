@@ -1,9 +1,12 @@
 use std::collections::BTreeMap;
 
-use crate::{Receipt, StoreError, batch::Operation, engine::Engine, journal, log, pages, samples};
+use crate::{StoreError, engine::Engine, pages};
 
 /// Values (`None` is a deletion) that are to be written over what is there.
 pub(crate) type Values = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// The number of the first record.
+pub(crate) const FIRST: u64 = 1;
 
 /// Writes that are not applied yet.
 #[derive(Debug, Default)]
@@ -65,27 +68,9 @@ impl<'a> View<'a> {
     /// Appends to a log and returns the number of the record.
     pub(crate) fn append(&mut self, log: u8, record: Vec<u8>) -> u64 {
         let pending = |layer: &Layer| layer.appended.get(&log).map_or(0, Vec::len) as u64;
-        let first = self.next.get(&log).copied().unwrap_or(log::FIRST);
+        let first = self.next.get(&log).copied().unwrap_or(FIRST);
         let sequence = first + pending(self.below) + pending(&self.top);
         self.top.appended.entry(log).or_default().push(record);
         sequence
-    }
-
-    /// Carries a batch out.
-    pub(crate) fn run(&mut self, operations: Vec<Operation>) -> Result<Receipt, StoreError> {
-        let mut receipt = Receipt::default();
-        for operation in operations {
-            match operation {
-                Operation::Put { key, value } => self.put(key, value),
-                Operation::Delete { key } => self.delete(key),
-                Operation::Append { log, record } => {
-                    receipt.sequences.push(self.append(log, record));
-                }
-                Operation::Truncate { log, before } => log::truncate(self, log, before)?,
-                Operation::Samples { series, samples } => samples::merge(self, &series, &samples)?,
-                Operation::Call(call) => receipt.sequences.push(journal::append(self, call)?),
-            }
-        }
-        Ok(receipt)
     }
 }

@@ -10,13 +10,14 @@ use std::{
 
 use crate::{
     Receipt, StoreError, StoreOptions,
+    apply::apply,
     commit::Acknowledge,
     commit_number,
     engine::Engine,
     journal, log,
     pages::Pages,
     queue::{Queue, Submission, Work},
-    view::{Layer, Values, View},
+    view::{FIRST, Layer, Values, View},
 };
 
 /// How far each log (by its tag) is durable: the number of its next record. Readers of logs see nothing
@@ -81,7 +82,7 @@ impl Marks {
     /// The first number of the log that is not durable.
     pub(crate) fn of(&self, log: u8) -> u64 {
         let marks = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        marks.get(&log).copied().unwrap_or(log::FIRST)
+        marks.get(&log).copied().unwrap_or(FIRST)
     }
 
     fn publish(&self, next: &BTreeMap<u8, u64>) {
@@ -246,7 +247,7 @@ impl Writer {
         let mut done = Vec::with_capacity(submissions.len());
         for Submission { operations, acknowledge } in submissions {
             let mut view = View::new(&*self.engine, &self.ends.next, &layer);
-            match view.run(operations) {
+            match apply(&mut view, operations) {
                 Ok(receipt) => {
                     let top = view.into_layer();
                     layer.absorb(top);
@@ -269,7 +270,7 @@ impl Writer {
         layer.absorb(top);
         let mut next = self.ends.next.clone();
         for (tag, records) in layer.appended {
-            let next = next.entry(tag).or_insert(log::FIRST);
+            let next = next.entry(tag).or_insert(FIRST);
             *next = log::stage(&mut layer.values, tag, *next, &records);
         }
         if layer.values.is_empty() {

@@ -22,9 +22,10 @@ use self::{
 };
 use super::forecast::{
     batches::batches,
-    engine::{Engine, Subject},
+    engine::Engine,
     events,
     policy::{Policy, Wanted, load},
+    subject::Subject,
 };
 use crate::{
     output::{self, Target},

@@ -5,6 +5,7 @@ pub(super) mod engine;
 pub(super) mod events;
 pub(super) mod policy;
 mod rows;
+pub(super) mod subject;
 
 use std::{path::PathBuf, sync::atomic::AtomicU64};
 
@@ -15,8 +16,9 @@ use haggle_observe::open_panel;
 
 use self::{
     batches::batches,
-    engine::{Engine, Outcome, Subject},
+    engine::{Engine, Outcome},
     policy::Wanted,
+    subject::Subject,
 };
 use crate::{
     output::{self, Target},

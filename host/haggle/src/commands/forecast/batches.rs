@@ -2,7 +2,7 @@
 
 use haggle_model::CalendarEvent;
 
-use super::{engine::Subject, events::concern_alike};
+use super::{events::concern_alike, subject::Subject};
 
 /// The most values that go into one call: 64 MB in the guest, a quarter of what it may have here, and as
 /// much again while they are copied.

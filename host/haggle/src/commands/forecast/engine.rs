@@ -15,7 +15,7 @@ use haggle_sandbox::{
 };
 use rayon::prelude::*;
 
-use super::events::told;
+use super::{events::told, subject::Subject};
 use crate::progress::Progress;
 
 /// The intervals in the result.
@@ -23,13 +23,6 @@ pub(in crate::commands) const LEVELS: [f64; 2] = [0.8, 0.95];
 
 /// Series in one call of `forecast`: many enough to make the call cheap, few enough for all cores.
 const TASKS: usize = 64;
-
-/// One series and the time right behind it.
-#[derive(Debug)]
-pub(in crate::commands) struct Subject {
-    pub(in crate::commands) series: types::Series,
-    pub(super) end: u64,
-}
 
 /// A forecast, or why there is none.
 pub(in crate::commands) type Outcome = Result<Outlook, String>;
@@ -59,17 +52,6 @@ struct Models {
 
 /// The model of one series, or why there is none.
 type Model = Result<Vec<u8>, String>;
-
-impl Subject {
-    pub(in crate::commands) fn new((id, series): (String, Series)) -> Self {
-        let end = series.end().as_millis();
-        let Series { start, step, values } = series;
-        let known = || values.iter().filter(|value| !value.is_nan());
-        let non_negative = known().next().is_some() && known().all(|value| *value >= 0.0);
-        let (start, step) = (start.as_millis(), step.as_millis());
-        Self { series: types::Series { id, start, step, values, non_negative }, end }
-    }
-}
 
 /// What one forecasting call is about: its series, their own models, and what their panel has in common.
 type Call<'a> = (&'a [Subject], &'a [Model], &'a Models);

@@ -7,7 +7,7 @@ use haggle_model::{CalendarEvent, Document, Span, Timestamp, Window};
 use haggle_plugins::convert::events_within;
 use haggle_sandbox::types::Event;
 
-use super::engine::Subject;
+use super::subject::Subject;
 use crate::documents::{self, Identity};
 
 /// Reads the documents of a file or folder, all of which must be events.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::engine::{Outcome, Subject};
+use super::{engine::Outcome, subject::Subject};
 
 const HEADER: [&str; 7] = ["series", "step", "mean", "lo80", "hi80", "lo95", "hi95"];
 
@@ -48,7 +48,7 @@ fn number(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::{number, write};
-    use crate::commands::forecast::engine::Subject;
+    use crate::commands::forecast::subject::Subject;
     use haggle_model::{Series, Span, Timestamp};
     use haggle_sandbox::forecasting::{Interval, Outlook};
     use proptest::prelude::*;
