@@ -18,9 +18,10 @@ use haggle_sandbox::{
 use serde_json::json;
 
 use crate::{
+    inner::Inner,
+    lessons::Pending,
     models::{ModelKey, StoredModel, read},
     policies::Answer,
-    prediction::Inner,
 };
 
 /// How many values of a metric a plugin sees.
@@ -28,44 +29,6 @@ const WINDOW: usize = 20;
 
 /// The most instances of one call.
 const PANEL: usize = 256;
-
-/// The most assessments whose outcome is not known yet.
-const PENDING: usize = 100_000;
-
-/// Examples are learnt in batches of at least so many.
-const LESSON: usize = 32;
-
-/// The most failures of one instance, and the most instances with failures, that are remembered.
-const REPORTS: usize = 1000;
-const REPORTED: usize = 100_000;
-
-/// The most bytes of what was learnt about failures in memory, over all policies; more is read from the store
-/// when it is needed.
-const MOST_LEARNT: usize = 256 << 20;
-
-/// What is waiting to be learnt, and what was.
-#[derive(Debug, Default)]
-pub(crate) struct Failures {
-    /// When each instance failed: (service, instance).
-    reported: BTreeMap<(Name, String), VecDeque<Timestamp>>,
-    pending: VecDeque<Pending>,
-    /// By policy and component; none where nothing was learnt or stored. Not all of it has room here.
-    models: BTreeMap<(Name, Digest), Option<Arc<Vec<u8>>>>,
-    /// The policies on whose services a job works.
-    busy: BTreeSet<Name>,
-    /// The services of each policy that were assessed last.
-    assessed: BTreeMap<Name, BTreeSet<Name>>,
-}
-
-/// An assessment whose outcome is not known yet.
-#[derive(Debug)]
-struct Pending {
-    service: Name,
-    policy: Name,
-    /// When the outcome is known.
-    due: Timestamp,
-    vitals: Vitals,
-}
 
 /// Learns from and assesses the services of one policy.
 pub(crate) struct FailureJob {
@@ -93,98 +56,32 @@ struct Measured {
     vitals: Vitals,
 }
 
-impl Failures {
-    /// Notes that a instance failed; the service itself where none is named.
-    pub(crate) fn report(&mut self, service: &Name, instance: Option<String>, at: Timestamp) {
-        let instance = instance.unwrap_or_else(|| service.to_string());
-        let key = (service.clone(), instance);
-        if self.reported.len() >= REPORTED && !self.reported.contains_key(&key) {
-            tracing::warn!(%service, "too many instances have failed: another one is not learnt from");
-            return;
-        }
-        let times = self.reported.entry(key).or_default();
-        times.push_back(at);
-        if times.len() > REPORTS {
-            times.pop_front();
-        }
+/// A job for every policy with services, by name.
+pub(crate) fn jobs(inner: &Arc<Inner>, snapshot: &Snapshot, now: Timestamp) -> Vec<FailureJob> {
+    let catalog = snapshot.catalog();
+    let mut by_policy: BTreeMap<&Name, Vec<Arc<Service>>> = BTreeMap::new();
+    for service in catalog.services() {
+        by_policy.entry(&service.policy).or_default().push(Arc::clone(service));
     }
-
-    /// A job for every policy with services, by name.
-    pub(crate) fn jobs(inner: &Arc<Inner>, snapshot: &Snapshot, now: Timestamp) -> Vec<FailureJob> {
-        let catalog = snapshot.catalog();
-        let mut by_policy: BTreeMap<&Name, Vec<Arc<Service>>> = BTreeMap::new();
-        for service in catalog.services() {
-            by_policy.entry(&service.policy).or_default().push(Arc::clone(service));
+    let known = inner.policies.known();
+    let mut state = inner.state();
+    let failures = &mut state.failures;
+    failures.models.retain(|(policy, component), _| {
+        known.contains(component) && catalog.policy(policy).is_ok()
+    });
+    failures.assessed.retain(|policy, _| catalog.policy(policy).is_ok());
+    failures.pending.retain(|pending| catalog.policy(&pending.policy).is_ok());
+    failures.forget_reports(now);
+    let mut jobs = Vec::new();
+    for policy in catalog.policies() {
+        let Some(services) = by_policy.remove(&policy.name) else { continue };
+        if !failures.busy.insert(policy.name.clone()) {
+            continue;
         }
-        let known = inner.policies.known();
-        let mut state = inner.state();
-        let failures = &mut state.failures;
-        failures.models.retain(|(policy, component), _| {
-            known.contains(component) && catalog.policy(policy).is_ok()
-        });
-        failures.assessed.retain(|policy, _| catalog.policy(policy).is_ok());
-        failures.pending.retain(|pending| catalog.policy(&pending.policy).is_ok());
-        failures.forget_reports(now);
-        let mut jobs = Vec::new();
-        for policy in catalog.policies() {
-            let Some(services) = by_policy.remove(&policy.name) else { continue };
-            if !failures.busy.insert(policy.name.clone()) {
-                continue;
-            }
-            let busy = Busy { inner: Arc::clone(inner), policy: policy.name.clone() };
-            jobs.push(FailureJob { busy, now, policy: Arc::clone(policy), services });
-        }
-        jobs
+        let busy = Busy { inner: Arc::clone(inner), policy: policy.name.clone() };
+        jobs.push(FailureJob { busy, now, policy: Arc::clone(policy), services });
     }
-
-    /// Drops reports from before everything that waits for its outcome.
-    fn forget_reports(&mut self, now: Timestamp) {
-        let oldest = self.pending.iter().map(|pending| Timestamp::from_millis(pending.vitals.at));
-        // A step that has begun may be assessed yet.
-        let oldest = oldest.min().unwrap_or(now).min(now.before(Span::from_mins(24 * 60)));
-        self.reported.retain(|_, times| times.back().is_some_and(|last| *last >= oldest));
-    }
-
-    fn failed(&self, pending: &Pending) -> bool {
-        let key = (pending.service.clone(), pending.vitals.subject.clone());
-        let seen = Timestamp::from_millis(pending.vitals.at);
-        let within = |at: &Timestamp| seen < *at && *at <= pending.due;
-        self.reported.get(&key).is_some_and(|times| times.iter().any(within))
-    }
-
-    /// Keeps what was learnt, or that nothing was, as long as there is room; the store has it as well.
-    fn remember(&mut self, key: (Name, Digest), model: Option<Arc<Vec<u8>>>) {
-        self.models.remove(&key);
-        let sizes = self.models.values().flatten().map(|model| model.len());
-        let taken: usize = sizes.sum();
-        if taken + model.as_ref().map_or(0, |model| model.len()) <= MOST_LEARNT {
-            self.models.insert(key, model);
-        }
-    }
-
-    fn wait_for(&mut self, pending: Pending) {
-        if self.pending.len() < PENDING {
-            self.pending.push_back(pending);
-        }
-    }
-
-    /// The examples of a policy whose outcome is known.
-    fn lesson(&mut self, policy: &Name, now: Timestamp) -> Vec<failure::Example> {
-        let known = |pending: &Pending| pending.policy == *policy && pending.due <= now;
-        if self.pending.iter().filter(|pending| known(pending)).count() < LESSON {
-            return Vec::new();
-        }
-        let (learnt, waiting): (VecDeque<_>, VecDeque<_>) =
-            std::mem::take(&mut self.pending).into_iter().partition(known);
-        self.pending = waiting;
-        learnt
-            .into_iter()
-            .map(|pending| failure::Example {
-                failed: self.failed(&pending),
-                vitals: pending.vitals,
-            })
-            .collect()
-    }
+    jobs
 }
 
 impl FailureJob {

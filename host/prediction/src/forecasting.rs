@@ -14,9 +14,9 @@ use haggle_sandbox::{
 use serde_json::json;
 
 use crate::{
+    inner::{Inner, State},
     memory::Full,
     models::Model,
-    prediction::{Inner, State},
 };
 
 /// Fits and forecasts one panel.

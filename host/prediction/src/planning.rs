@@ -16,9 +16,9 @@ use crate::{
     concerns::Concerns,
     due::{Fitness, is_due, oldest},
     forecasting::{Busy, ForecastJob, Subject, length},
+    inner::{Entry, Inner, State},
     job::Job,
     models::{Model, ModelKey, Reader},
-    prediction::{Entry, Inner, State},
 };
 
 /// How many series are a panel, which is fitted and forecast in one call: enough to learn across them and to

@@ -1,64 +1,23 @@
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use haggle_control::State as Snapshot;
 use haggle_model::{Name, Timestamp};
-use haggle_plan::{Accuracy, Outlook};
 use haggle_plugins::Observer;
-use haggle_sandbox::Digest;
 
 use crate::{
-    failures::Failures,
+    failures,
     history::ReadHistory,
+    inner::Inner,
     job::Job,
-    memory::Memory,
-    models::{Model, ModelKey, ModelOf, ModelStore},
+    models::{ModelKey, ModelOf, ModelStore},
     planning,
     policies::Policies,
-    tiering::Tiering,
+    tiering,
 };
 
 /// What the host has learnt, and what of it is to be learnt or predicted next.
 #[derive(Clone)]
 pub struct Prediction(Arc<Inner>);
-
-pub(crate) struct Inner {
-    pub(crate) policies: Arc<dyn Policies>,
-    pub(crate) history: Arc<dyn ReadHistory>,
-    pub(crate) models: Arc<dyn ModelStore>,
-    pub(crate) observer: Arc<dyn Observer>,
-    /// Held for moments only: never over a call, the history or the store.
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-pub(crate) struct State {
-    pub(crate) services: BTreeMap<Name, Entry>,
-    /// What the models of these services take.
-    pub(crate) memory: Memory,
-    /// How many series are being fitted.
-    pub(crate) fitting: usize,
-    pub(crate) failures: Failures,
-    pub(crate) tiering: Tiering,
-}
-
-/// What is known of the forecasts of one service.
-#[derive(Default)]
-pub(crate) struct Entry {
-    pub(crate) model: Option<Model>,
-    /// The component whose model was last looked up in the store.
-    pub(crate) looked_up: Option<Digest>,
-    pub(crate) accuracy: Accuracy,
-    /// The latest forecast.
-    pub(crate) outlook: Option<Arc<Outlook>>,
-    /// A job works on it.
-    pub(crate) is_busy: bool,
-    /// It is known to be without a measured load.
-    pub(crate) is_unmeasured: bool,
-}
 
 impl Prediction {
     /// Nothing learnt but what is stored.
@@ -69,14 +28,13 @@ impl Prediction {
         models: Arc<dyn ModelStore>,
         observer: Arc<dyn Observer>,
     ) -> Self {
-        let state = Mutex::default();
-        Self(Arc::new(Inner { policies, history, models, observer, state }))
+        Self(Arc::new(Inner::new(policies, history, models, observer)))
     }
 
     /// The same with less room for models.
     #[cfg(test)]
     pub(crate) fn with_room(self, bytes: usize) -> Self {
-        self.0.state().memory = Memory::new(bytes);
+        self.0.state().memory = crate::memory::Memory::new(bytes);
         self
     }
 
@@ -86,8 +44,8 @@ impl Prediction {
     pub fn jobs(&self, snapshot: &Arc<Snapshot>, now: Timestamp) -> Vec<Job> {
         let inner = &self.0;
         let mut jobs = planning::forecasts(inner, snapshot, now);
-        jobs.extend(Failures::jobs(inner, snapshot, now).into_iter().map(Job::failures));
-        jobs.extend(Tiering::jobs(inner, snapshot, now).into_iter().map(Job::tiers));
+        jobs.extend(failures::jobs(inner, snapshot, now).into_iter().map(Job::failures));
+        jobs.extend(tiering::jobs(inner, snapshot, now).into_iter().map(Job::tiers));
         jobs
     }
 
@@ -124,19 +82,6 @@ impl Prediction {
             if is_unused || !is_needed(key) {
                 self.0.delete(key);
             }
-        }
-    }
-}
-
-impl Inner {
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A model that cannot be deleted is found by the next sweep.
-    pub(crate) fn delete(&self, key: &ModelKey) {
-        if let Err(error) = self.models.delete(key) {
-            tracing::warn!(model = %key.of, %error, "a model is not deleted");
         }
     }
 }

@@ -7,21 +7,12 @@ use std::{
 };
 
 use haggle_control::{Input, ServiceState, State as Snapshot, TierAssignment};
-use haggle_model::{Name, ScalingPolicy, Service, Timestamp};
+use haggle_model::{Name, Service, Timestamp};
 use haggle_plan::Pool;
 use haggle_plugins::{Who, context, convert};
 use haggle_sandbox::{Assign, tiering};
 
-use crate::prediction::Inner;
-
-/// When tiers were assigned, and where they are being assigned.
-#[derive(Debug, Default)]
-pub(crate) struct Tiering {
-    /// By policy: when its services were last due.
-    last: BTreeMap<Name, Timestamp>,
-    /// The plugins that assign tiers now.
-    busy: BTreeSet<Name>,
-}
+use crate::inner::Inner;
 
 /// Has one plugin assign tiers to all services that are due.
 pub(crate) struct TierJob {
@@ -44,54 +35,32 @@ impl Drop for Busy {
     }
 }
 
-impl Tiering {
-    /// A job for every plugin with services that are due, by name.
-    pub(crate) fn jobs(
-        inner: &Arc<Inner>,
-        snapshot: &Arc<Snapshot>,
-        now: Timestamp,
-    ) -> Vec<TierJob> {
-        let catalog = snapshot.catalog();
-        let mut state = inner.state();
-        let tiering = &mut state.tiering;
-        tiering.last.retain(|policy, _| catalog.policy(policy).is_ok());
-        let mut due: BTreeSet<&Name> = BTreeSet::new();
-        for policy in catalog.policies() {
-            let is_free = !tiering.busy.contains(&policy.tiering.plugin);
-            if is_free && tiering.is_due(policy, now) {
-                due.insert(&policy.name);
-            }
+/// A job for every plugin with services that are due, by name.
+pub(crate) fn jobs(inner: &Arc<Inner>, snapshot: &Arc<Snapshot>, now: Timestamp) -> Vec<TierJob> {
+    let catalog = snapshot.catalog();
+    let mut state = inner.state();
+    let tiering = &mut state.tiering;
+    tiering.last.retain(|policy, _| catalog.policy(policy).is_ok());
+    let mut due: BTreeSet<&Name> = BTreeSet::new();
+    for policy in catalog.policies() {
+        let is_free = !tiering.busy.contains(&policy.tiering.plugin);
+        if is_free && tiering.is_due(policy, now) {
+            due.insert(&policy.name);
         }
-        let mut by_plugin: BTreeMap<Name, Vec<Arc<Service>>> = BTreeMap::new();
-        for (service, _) in snapshot.services().filter(|(service, _)| due.contains(&service.policy))
-        {
-            let Ok(policy) = catalog.policy(&service.policy) else { continue };
-            let services = by_plugin.entry(policy.tiering.plugin.clone()).or_default();
-            services.push(Arc::clone(service));
-        }
-        let mut jobs = Vec::new();
-        for (plugin, services) in by_plugin {
-            tiering.busy.insert(plugin.clone());
-            let busy = Busy { inner: Arc::clone(inner), plugin: plugin.clone() };
-            jobs.push(TierJob { busy, snapshot: Arc::clone(snapshot), now, plugin, services });
-        }
-        jobs
     }
-
-    /// Whether a multiple of the policy's period has begun since its services were due last. The first one
-    /// after a start is waited for.
-    fn is_due(&mut self, policy: &ScalingPolicy, now: Timestamp) -> bool {
-        let every = policy.tiering.every;
-        let last = *self.last.entry(policy.name.clone()).or_insert_with(|| {
-            // A pass at the very beginning of a period is one that is due.
-            Timestamp::from_millis(now.as_millis().saturating_sub(1))
-        });
-        let is_due = every.is_zero() || now.floor(every) > last.floor(every);
-        if is_due {
-            self.last.insert(policy.name.clone(), now);
-        }
-        is_due
+    let mut by_plugin: BTreeMap<Name, Vec<Arc<Service>>> = BTreeMap::new();
+    for (service, _) in snapshot.services().filter(|(service, _)| due.contains(&service.policy)) {
+        let Ok(policy) = catalog.policy(&service.policy) else { continue };
+        let services = by_plugin.entry(policy.tiering.plugin.clone()).or_default();
+        services.push(Arc::clone(service));
     }
+    let mut jobs = Vec::new();
+    for (plugin, services) in by_plugin {
+        tiering.busy.insert(plugin.clone());
+        let busy = Busy { inner: Arc::clone(inner), plugin: plugin.clone() };
+        jobs.push(TierJob { busy, snapshot: Arc::clone(snapshot), now, plugin, services });
+    }
+    jobs
 }
 
 impl TierJob {
