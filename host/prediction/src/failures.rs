@@ -1,7 +1,7 @@
 //! Failures ahead: every instance that is measured is assessed, and what became of it is learnt from.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::Arc,
 };
@@ -11,7 +11,7 @@ use haggle_model::{Name, ScalingPolicy, Service, Span, Timestamp};
 use haggle_observe::{History, SeriesKey};
 use haggle_plugins::{Who, context, cut};
 use haggle_sandbox::{
-    Assess, Digest, Learn, Role,
+    Assess, Learn, Role,
     failure_prediction::{self as failure, Vitals},
     types::Fault,
 };

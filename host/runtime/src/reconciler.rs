@@ -6,7 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use haggle_control::{Input, Scope};
+use haggle_actuate::ReplicaStatus;
+use haggle_control::{Input, ReplicaReport, Scope};
 use haggle_model::{Name, Span};
 use haggle_store::{Decisions, Outcomes};
 

@@ -118,5 +118,5 @@ fn built_in(sandbox: &Sandbox, store: &Store, builtin: &Builtin) -> Result<Loade
         grants: &[],
     });
     let generation = generation.map_err(|error| wrong(error.to_string()))?;
-    Ok(Loaded::new(name, Arc::new(generation)))
+    Ok(Loaded::new(name, Arc::new(generation.preferred())))
 }

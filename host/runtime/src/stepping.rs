@@ -2,9 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use haggle_actuate::ReplicaStatus;
-use haggle_control::{Input, PassReport, ReplicaReport, Scope};
-use haggle_model::Name;
+use haggle_control::{Input, PassReport, Scope};
 use rayon::prelude::*;
 
 use crate::{

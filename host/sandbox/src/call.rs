@@ -25,7 +25,7 @@ use crate::{
     limits::Limits,
     metadata::Description,
     meter::{self, Pace, Stopped},
-    semaphore::Semaphore,
+    semaphore::{Permit, Semaphore},
     state::{LogLine, State},
     text,
     types::Fault,
@@ -111,12 +111,12 @@ impl Generation {
         }
         let context = function.context();
         let wasi = self.wasi.then_some((context.now, context.seed));
-        let (answer, mut store) = self
+        let (answer, mut run) = self
             .run(wasi, time, async |store, instance, exports| {
                 function.invoke(store, instance, exports).await
             })
             .map_err(failed)?;
-        let state = store.data_mut();
+        let state = run.store.data_mut();
         let checked = answer
             .map_err(|fault: Fault| Cause::Fault(check::short(fault)))
             .and_then(|mut answer| function.check(&mut answer).map(|broken| (answer, broken)));
@@ -151,22 +151,24 @@ impl Generation {
         wasi: Option<(u64, u64)>,
         time: Duration,
         guest: impl AsyncFn(&mut Store<State>, &Instance, &Exports) -> wasmtime::Result<T>,
-    ) -> Result<(T, Store<State>), Failure> {
+    ) -> Result<(T, Run<'_>), Failure> {
         let Runtime { limits, instances, .. } = self.runtime.as_ref();
         let started = Instant::now();
         let left = || limits.within(time.saturating_sub(started.elapsed()));
         let wait = left().wait();
-        let _permit = instances.acquire(wait).ok_or(Cause::Busy(wait))?;
+        let spare = if self.is_preferred { 0 } else { limits.instances / KEPT };
+        let permit = instances.acquire_beyond(spare, wait).ok_or(Cause::Busy(wait))?;
         let pace = if time < limits.deadline() { meter::USUAL } else { meter::FASTEST };
-        match self.attempt(wasi, &left(), &guest, pace)? {
-            Ok(done) => Ok(done),
+        let (answer, store) = match self.attempt(wasi, &left(), &guest, pace)? {
+            Ok(done) => done,
             // It was stopped before its time. The same call again comes to the same, but further.
             Err(pace) => {
                 let limits = left();
                 let again = self.attempt(wasi, &limits, &guest, pace.saturating_mul(2))?;
-                again.map_err(|_| Cause::Deadline(limits.deadline()).into())
+                again.map_err(|_| Cause::Deadline(limits.deadline()))?
             }
-        }
+        };
+        Ok((answer, Run { store, _permit: permit }))
     }
 
     /// Runs something once. A guest that was stopped before its time is no cause: how fast it counts.
@@ -215,6 +217,15 @@ impl Generation {
         }
     }
 }
+
+/// What is left of a call: its instance lives until this is dropped, and only then another takes its place.
+struct Run<'a> {
+    store: Store<State>,
+    _permit: Permit<'a>,
+}
+
+/// One instance of so many is kept for the host's own plugins.
+const KEPT: u32 = 4;
 
 /// Why there is no answer, and what the guest left behind.
 pub(crate) struct Failure {

@@ -37,6 +37,8 @@ pub struct Generation {
     pub(crate) configuration: String,
     pub(crate) grants: Vec<Grant>,
     pub(crate) wasi: bool,
+    /// Whether it may have the instances that are kept for the host's own plugins.
+    pub(crate) is_preferred: bool,
     pub(crate) pre: InstancePre<State>,
     pub(crate) exports: Exports,
     pub(crate) runtime: Arc<Runtime>,
@@ -118,6 +120,15 @@ impl Generation {
     #[must_use]
     pub fn configuration(&self) -> &str {
         &self.configuration
+    }
+
+    /// May have the instances that are kept free of all others: a quarter of
+    /// [`Limits::instances`](crate::Limits::instances). It is for the host's own plugins, which stand in for
+    /// those that do not return.
+    #[must_use]
+    pub fn preferred(mut self) -> Self {
+        self.is_preferred = true;
+        self
     }
 
     /// The directories it may read.

@@ -25,7 +25,8 @@ pub struct Limits {
     pub upload_bytes: usize,
     /// The time that compiling an upload may take, in milliseconds.
     pub compile_ms: u64,
-    /// Instances that exist at the same time; further calls wait.
+    /// Instances that exist at the same time; further calls wait. A quarter of them is kept for the host's own
+    /// plugins.
     pub instances: u32,
     /// How long a call waits for an instance before it gives up, in milliseconds.
     pub wait_ms: u64,

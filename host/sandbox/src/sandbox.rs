@@ -114,6 +114,7 @@ impl Sandbox {
             configuration: load.configuration.to_owned(),
             grants: load.grants.to_vec(),
             wasi,
+            is_preferred: false,
             pre,
             exports,
             runtime: Arc::clone(&self.runtime),

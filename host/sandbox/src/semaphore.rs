@@ -22,12 +22,20 @@ impl Semaphore {
 
     /// Waits for a permit, at most so long.
     pub(crate) fn acquire(&self, patience: Duration) -> Option<Permit<'_>> {
+        self.acquire_beyond(0, patience)
+    }
+
+    /// Waits until more permits than `spare` are free, at most so long, and takes one.
+    pub(crate) fn acquire_beyond(&self, spare: u32, patience: Duration) -> Option<Permit<'_>> {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut free, _) = self
             .freed
-            .wait_timeout_while(free, patience, |free| *free == 0)
+            .wait_timeout_while(free, patience, |free| *free <= spare)
             .unwrap_or_else(PoisonError::into_inner);
-        *free = free.checked_sub(1)?;
+        if *free <= spare {
+            return None;
+        }
+        *free -= 1;
         Some(Permit(self))
     }
 }
@@ -35,7 +43,8 @@ impl Semaphore {
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.0.freed.notify_one();
+        // Whoever is woken may need more than one to be free.
+        self.0.freed.notify_all();
     }
 }
 
@@ -43,6 +52,23 @@ impl Drop for Permit<'_> {
 mod tests {
     use super::Semaphore;
     use std::time::Duration;
+
+    #[test]
+    fn some_are_kept_for_those_that_may_have_all() {
+        let semaphore = Semaphore::new(2);
+        let taken = semaphore.acquire_beyond(1, Duration::ZERO);
+        assert!(taken.is_some());
+        assert!(semaphore.acquire_beyond(1, Duration::ZERO).is_none());
+        let last = semaphore.acquire(Duration::ZERO);
+        assert!(last.is_some());
+        std::thread::scope(|scope| {
+            let waiting =
+                scope.spawn(|| semaphore.acquire_beyond(1, Duration::from_secs(60)).is_some());
+            drop(last);
+            drop(taken);
+            assert!(waiting.join().unwrap());
+        });
+    }
 
     #[test]
     fn gives_out_no_more_than_it_has_and_takes_them_back() {

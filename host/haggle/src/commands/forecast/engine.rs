@@ -6,12 +6,12 @@ use std::{
 };
 
 use anyhow::Context as _;
-use haggle_model::{CalendarEvent, Series};
+use haggle_model::CalendarEvent;
 use haggle_sandbox::{
     CallError, Called, Cause, Fit, Forecast, Function, Generation, LogLevel,
     forecasting::{Fitted, Outlook, Panel, Task},
     since,
-    types::{self, Context, Fault},
+    types::{Context, Fault},
 };
 use rayon::prelude::*;
 
