@@ -58,8 +58,8 @@ impl Step<'_> {
         {
             state.lost = false;
         }
-        let borrowed = agreement.preempted.iter().filter_map(|id| self.state.ledger.lease(id));
-        let lost: Vec<Lease> = borrowed.cloned().collect();
+        let preempted = agreement.preempted.iter().filter_map(|id| self.state.ledger.lease(id));
+        let lost: Vec<Lease> = preempted.cloned().collect();
         self.note_lost(&lost);
     }
 

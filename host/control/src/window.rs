@@ -232,14 +232,14 @@ impl Wanted {
             return Err(ScalingError::Unclear { place: place() });
         }
         if let Some(load) = &self.asks.load {
-            let serves = &service.replica.capacity;
-            let served = |(resource, amount)| amount > 0.0 && serves.get(resource) > 0.0;
+            let capacity = &service.replica.capacity;
+            let served = |(resource, amount)| amount > 0.0 && capacity.get(resource) > 0.0;
             if !load.iter().any(served) {
                 return Err(ScalingError::NotServed {
                     place: place(),
                     service: service.name.clone(),
                     load: Box::new(load.clone()),
-                    capacity: Box::new(serves.clone()),
+                    capacity: Box::new(capacity.clone()),
                 });
             }
         }

@@ -223,7 +223,9 @@ impl Service {
             .iter()
             .filter(|(_, amount)| *amount > 0.0)
             // A hair below the ceiling: 300.0000001 of 100 a replica are three, not four.
-            .map(|(resource, serves)| (load.get(resource) / (serves * utilization) - 1e-9).ceil())
+            .map(|(resource, capacity)| {
+                (load.get(resource) / (capacity * utilization) - 1e-9).ceil()
+            })
             .fold(0.0, f64::max);
         if needed.is_finite() { needed.min(f64::from(u32::MAX)) as u32 } else { u32::MAX }
     }
@@ -238,11 +240,11 @@ impl Service {
     /// the first that it serves.
     #[must_use]
     pub fn load_resource(&self) -> Resource {
-        let serves = &self.replica.capacity;
-        if serves.get(Resource::RequestsPerSecond) > 0.0 {
+        let capacity = &self.replica.capacity;
+        if capacity.get(Resource::RequestsPerSecond) > 0.0 {
             return Resource::RequestsPerSecond;
         }
-        serves
+        capacity
             .iter()
             .find(|(_, amount)| *amount > 0.0)
             .map_or(Resource::RequestsPerSecond, |(resource, _)| resource)

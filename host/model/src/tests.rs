@@ -49,7 +49,7 @@ fn endpoint() -> impl Strategy<Value = Endpoint> {
 
 prop_compose! {
     fn service()(
-        name in name(), uses in amounts(), serves in amounts(), startup in span(),
+        name in name(), requests in amounts(), capacity in amounts(), startup in span(),
         (min, max) in (0_u32..3, prop_oneof![Just(1_000_000), Just(1_000_001), 3_u32..9]),
         policy in name(), tier in prop::sample::select(vec![Tier::Gold, Tier::Bronze]),
         objective in option::of((number(), span())), weight in number(),
@@ -57,7 +57,7 @@ prop_compose! {
         endpoint in option::of(endpoint()),
     ) -> Service {
         let objective = objective.map(|(target, window)| Objective { target, window });
-        let replica = Replica { requests: uses, capacity: serves, startup };
+        let replica = Replica { requests, capacity, startup };
         let replicas = Replicas { min, max };
         Service {
             name, replica, replicas, policy, tier, objective, weight, location, gpu_type, endpoint,
@@ -67,12 +67,12 @@ prop_compose! {
 
 prop_compose! {
     fn unit()(
-        id in name(), count in prop_oneof![0_u32..9, Just(1_000_000)], has in amounts(),
+        id in name(), count in prop_oneof![0_u32..9, Just(1_000_000)], resources in amounts(),
         gpu_type in option::of(text()), cost_per_hour in number(), performance in number(),
         interruption_rate in number(), interruption_notice in span(),
     ) -> ComputeUnit {
         ComputeUnit {
-            id, count, resources: has, gpu_type, cost_per_hour, performance, interruption_rate,
+            id, count, resources, gpu_type, cost_per_hour, performance, interruption_rate,
             interruption_notice,
         }
     }

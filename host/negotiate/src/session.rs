@@ -141,12 +141,12 @@ impl Session {
             if *name == demand.requester {
                 snapshot.target_utilization = demand.target_utilization;
                 snapshot.budget_per_hour = demand.budget_per_hour;
-                let serves = &snapshot.service.replica.capacity;
-                if !demand.load.iter().any(|(resource, _)| serves.get(resource) > 0.0) {
+                let capacity = &snapshot.service.replica.capacity;
+                if !demand.load.iter().any(|(resource, _)| capacity.get(resource) > 0.0) {
                     return Err(DemandError::NotServed {
                         service: name.clone(),
                         load: Box::new(demand.load.clone()),
-                        capacity: Box::new(serves.clone()),
+                        capacity: Box::new(capacity.clone()),
                     });
                 }
             }
@@ -293,9 +293,9 @@ impl Session {
     /// What a service has to carry for the whole demand, in the resources that it serves.
     fn share(&self, spread: &Spread, name: &Name) -> Quantities {
         let load = spread.shares().get(name).map(|share| &share.load);
-        let serves = self.snapshots.get(name).map(|snapshot| &snapshot.service.replica.capacity);
-        let Some((load, serves)) = load.zip(serves) else { return Quantities::new() };
-        let served = load.iter().filter(|(resource, _)| serves.get(*resource) > 0.0);
+        let capacity = self.snapshots.get(name).map(|snapshot| &snapshot.service.replica.capacity);
+        let Some((load, capacity)) = load.zip(capacity) else { return Quantities::new() };
+        let served = load.iter().filter(|(resource, _)| capacity.get(*resource) > 0.0);
         Quantities::from_pairs(served).unwrap_or_default()
     }
 

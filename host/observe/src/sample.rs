@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 /// The metric of a sample that names none: the load of a service.
 pub const DEFAULT_METRIC: &str = "requests_per_second";
 
-/// The most bytes of a metric and a instance together: with the name of a service they make up a key of the store.
+/// The most bytes of a metric and an instance together: with the name of a service they make up a key of the store.
 const MOST_NAMES: usize = 313;
 
 /// The largest value of a metric that is no resource.

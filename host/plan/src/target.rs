@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Outlook;
 
-/// What is known of a service when its need is worked out.
+/// What is known of a service when its target is worked out.
 #[derive(Clone, Debug)]
 pub struct Snapshot<'a> {
     /// The service.
@@ -57,9 +57,9 @@ pub struct Target {
 pub struct Recent(VecDeque<(Timestamp, u32)>);
 
 impl Recent {
-    /// Adds a need and forgets what is older than `window`.
+    /// Adds a target and forgets what is older than `window`.
     pub fn push(&mut self, now: Timestamp, replicas: u32, window: Span) {
-        // A need that a later and higher one outlives will never be the highest again.
+        // A target that a later and higher one outlives will never be the highest again.
         while self.0.back().is_some_and(|(_, earlier)| *earlier <= replicas) {
             self.0.pop_back();
         }
@@ -67,7 +67,7 @@ impl Recent {
         self.forget(now, window);
     }
 
-    /// The highest need within `window` before `now`.
+    /// The highest target within `window` before `now`.
     #[must_use]
     pub fn highest(&self, now: Timestamp, window: Span) -> Option<u32> {
         let recent = |at: Timestamp| now.since(at) <= window;
@@ -89,7 +89,7 @@ impl Recent {
 /// A load counts up to so many times what all replicas carry: what they carry of it must not vanish beside it.
 const BEYOND: f64 = 1e6;
 
-/// Works out what a service needs until a decision taken at the next turn could be in effect: the upper
+/// Works out what a service needs until a decision taken in the next pass could be in effect: the upper
 /// bound of its forecast, more of it when it is likely to fail, and never less than is observed already,
 /// was promised or was asked for. A service is not scaled in when the forecast is missing or its confidence
 /// low, nor below what it needed within the policy's stabilization window, or has promised already for soon.

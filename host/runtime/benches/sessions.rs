@@ -67,17 +67,17 @@ fn main() -> Result<(), Failure> {
     let devices = [Device::Memory, Device::Disk(Span::ZERO), Device::Disk(SLOW)];
     let mut best = [0_f64; 3];
     for (device, best) in devices.into_iter().zip(&mut best) {
-        for (what, uses) in
+        for (what, requests) in
             [("promises", json!({})), ("promises, machines", json!({"cpu_cores": 1}))]
         {
-            let baseline = sessions_per_second(1, &uses, device)?;
+            let baseline = sessions_per_second(1, &requests, device)?;
             let mut row = |how: &str, rate: f64| {
                 let label = format!("{device}: {what}: {how}");
                 writeln!(out, "{label:<60}{rate:>12.0}{:>8.1}x", rate / baseline)
             };
             row("one at a time, a flush each", baseline)?;
             for requesters in [16, 64, 256] {
-                let rate = sessions_per_second(requesters, &uses, device)?;
+                let rate = sessions_per_second(requesters, &requests, device)?;
                 *best = best.max(rate / baseline);
                 row(&format!("{requesters} requesters at once"), rate)?;
             }
@@ -104,7 +104,7 @@ fn flush_time() -> Result<Duration, Failure> {
 
 /// A tree of services in which each calls three others. Where replicas use something, they are on the
 /// machines of one provider.
-fn open(folder: &Path, uses: &Value, device: Device) -> Result<Arc<Host>, Failure> {
+fn open(folder: &Path, requests: &Value, device: Device) -> Result<Arc<Host>, Failure> {
     // Compiled once for all runs.
     let cache = Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
     let sandbox = haggle_sandbox::Options { cache, ..haggle_sandbox::Options::default() };
@@ -124,7 +124,7 @@ fn open(folder: &Path, uses: &Value, device: Device) -> Result<Arc<Host>, Failur
     for i in 0..SERVICES {
         let service: Service = serde_json::from_value(json!({
             "name": format!("s{i}"),
-            "replica": {"requests": uses, "capacity": {"requests_per_second": 100}},
+            "replica": {"requests": requests, "capacity": {"requests_per_second": 100}},
             "replicas": {"min": 0, "max": 10_000},
         }))?;
         put(Change::PutService(service))?;
@@ -138,9 +138,13 @@ fn open(folder: &Path, uses: &Value, device: Device) -> Result<Arc<Host>, Failur
     Ok(host)
 }
 
-fn sessions_per_second(requesters: usize, uses: &Value, device: Device) -> Result<f64, Failure> {
+fn sessions_per_second(
+    requesters: usize,
+    requests: &Value,
+    device: Device,
+) -> Result<f64, Failure> {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-    let host = open(folder.path(), uses, device)?;
+    let host = open(folder.path(), requests, device)?;
     let next = AtomicU64::new(0);
     let start = Instant::now();
     let ask = || -> Result<u64, Failure> {

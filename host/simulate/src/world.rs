@@ -154,7 +154,7 @@ pub(crate) fn policy(
 }
 
 pub(crate) fn service(number: usize, rng: &mut fastrand::Rng, shape: Shape) -> Option<Service> {
-    let uses = match rng.u8(0..5) {
+    let requests = match rng.u8(0..5) {
         0 => Quantities::new(),
         _ => amount(half(number, shape), f64::from(rng.u8(1..4)) * 0.5),
     };
@@ -165,7 +165,7 @@ pub(crate) fn service(number: usize, rng: &mut fastrand::Rng, shape: Shape) -> O
     Some(Service {
         name: name("s", number)?,
         replica: Replica {
-            requests: uses,
+            requests,
             capacity: amount(Resource::RequestsPerSecond, 100.0),
             startup: Span::from_secs(rng.u64(0..20)),
         },

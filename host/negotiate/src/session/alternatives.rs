@@ -80,9 +80,9 @@ impl Session {
             }
             let replicas = snapshot.service.replicas.max;
             let untried = &mut self.terms.untried;
-            let degraded = untried.iter().position(|a| *a == Alternative::WithoutOptional);
-            let smaller = untried.iter().position(|a| *a == Alternative::Partial);
-            match (degraded, smaller) {
+            let without_optional = untried.iter().position(|a| *a == Alternative::WithoutOptional);
+            let partial = untried.iter().position(|a| *a == Alternative::Partial);
+            match (without_optional, partial) {
                 (Some(place), other) if other.is_none_or(|other| place < other) => {
                     untried.remove(place);
                     self.degrade();

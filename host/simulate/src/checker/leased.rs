@@ -63,13 +63,13 @@ impl Leased {
                 continue;
             };
             let before = self.before.get(name).into_iter().flatten();
-            // What was borrowed from it is another matter, and so are replicas of another size or on units that
+            // What was preempted is another matter, and so are replicas of another size or on units that
             // are gone.
             let stays = |lease: &&Lease| {
                 let size = service.replica.requests.scaled(f64::from(lease.replicas));
-                let borrowed = agreement.preempted.contains(&lease.id);
+                let preempted = agreement.preempted.contains(&lease.id);
                 let is_there = state.ledger().capacity(&lease.owner).is_some();
-                lease.window.end > now && is_there && !borrowed && lease.amounts.covers(&size)
+                lease.window.end > now && is_there && !preempted && lease.amounts.covers(&size)
             };
             let had = before.filter(stays).map(|lease| lease.replicas);
             let had = had.fold(0, u32::saturating_add).min(known.replicas);

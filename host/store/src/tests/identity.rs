@@ -85,13 +85,13 @@ fn endpoint() -> impl Strategy<Value = Endpoint> {
 
 prop_compose! {
     fn service()(
-        name in name(), uses in amounts(), serves in amounts(), startup in span(),
+        name in name(), requests in amounts(), capacity in amounts(), startup in span(),
         min in any::<u32>(), policy in name(), objective in option::of((number(), span())),
         weight in number(), location in option::of(label()), gpu_type in option::of(label()),
         endpoint in option::of(endpoint()),
     ) -> Service {
         let objective = objective.map(|(target, window)| Objective { target, window });
-        let replica = Replica { requests: uses, capacity: serves, startup };
+        let replica = Replica { requests, capacity, startup };
         let replicas = Replicas { min, max: u32::MAX };
         let tier = Tier::Bronze;
         Service {
@@ -106,8 +106,8 @@ prop_compose! {
         endpoint in option::of(endpoint()),
         units in vec((name(), any::<u32>(), amounts(), option::of(label()), number(), span()), 0..4),
     ) -> Provider {
-        let unit = |(id, count, has, gpu_type, cost_per_hour, interruption_notice)| ComputeUnit {
-            id, count, resources: has, gpu_type, cost_per_hour, performance: 0.1, interruption_rate: 1.0,
+        let unit = |(id, count, resources, gpu_type, cost_per_hour, interruption_notice)| ComputeUnit {
+            id, count, resources, gpu_type, cost_per_hour, performance: 0.1, interruption_rate: 1.0,
             interruption_notice,
         };
         let units = units.into_iter().map(unit).collect();
