@@ -8,7 +8,7 @@ use haggle_model::{
 };
 use haggle_negotiate::{
     Content, Demand, Engine, EngineOptions, Ledger, Message, MessageId, Party, Purpose, Setting,
-    Standing, World,
+    Snapshot, World,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -29,12 +29,12 @@ impl World for Pair {
         &self.graph
     }
 
-    fn standing(&self, service: &Name) -> Option<Standing> {
+    fn snapshot(&self, service: &Name) -> Option<Snapshot> {
         let json = format!(
             r#"{{"name": "{service}", "replica": {{"capacity": {{"requests_per_second": 100}}}}}}"#
         );
         let service: Service = serde_json::from_str(&json).ok()?;
-        Some(Standing {
+        Some(Snapshot {
             tier: Tier::Silver,
             planned: Quantities::new(),
             target_utilization: 1.0,
