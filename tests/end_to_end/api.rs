@@ -58,7 +58,7 @@ fn errors_say_what_where_and_how_to_mend_it() {
     server.delete("/v1/services/b").is_problem(409, "a -> b");
     let wrong = json!({"scaling": {"target_utilization": 2}});
     server.put("/v1/policies/p", &wrong).is_problem(400, "scaling.target_utilization");
-    let absent = json!({"forecast": {"plugin": "absent"}});
+    let absent = json!({"forecasting": {"plugin": "absent"}});
     server.put("/v1/policies/p", &absent).is_problem(409, "absent");
     let sample = |value: Value| json!({"samples": [{"service": "a", "value": value}]});
     server.post("/v1/samples", &sample(json!("many"))).is_problem(400, "");

@@ -27,7 +27,7 @@ fn a_campaign_ahead_is_expected_as_those_before_were() {
     let data = folder.path().join("data");
     let server = Server::start(&data);
     let policy =
-        json!({"forecast": {"plugin": "decomposition", "history": "12h", "horizon": "1h"}});
+        json!({"forecasting": {"plugin": "decomposition", "history": "12h", "horizon": "1h"}});
     server.put("/v1/policies/default", &policy).is(200);
     let service = json!({"replica": {"capacity": {"requests_per_second": 1000}}});
     server.put("/v1/services/called", &service).is(201);

@@ -213,7 +213,7 @@ fn a_service_that_concedes_is_asked_until_it_carries_all() {
     server.put("/v1/dependencies/web/cart", &edge).is(201);
     let policy = |rounds: u32| {
         let negotiation = json!({"max_rounds": rounds});
-        let policy = json!({"bidding": {"plugin": "conceding"}, "negotiation": negotiation});
+        let policy = json!({"answering": {"plugin": "conceding"}, "negotiation": negotiation});
         server.put("/v1/policies/default", &policy).is(200);
     };
     // It begins with half of what it can promise, and most of that is wanted.

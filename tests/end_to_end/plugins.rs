@@ -14,7 +14,7 @@ fn a_plugin_is_loaded_swapped_rolled_back_and_deleted_without_a_restart() {
     assert_eq!(first["current"]["generation"], 1);
     assert_eq!(first["current"]["roles"], json!(["forecasting"]));
     assert_eq!(first["current"]["digest"], EXAMPLE.sha256.trim());
-    let policy = json!({"forecast": {"plugin": "mine"}});
+    let policy = json!({"forecasting": {"plugin": "mine"}});
     server.put("/v1/policies/default", &policy).is(200);
     let second = server.put_bytes("/v1/plugins/mine", MISBEHAVING).is(200);
     assert_eq!(second["current"]["generation"], 2);
@@ -65,7 +65,7 @@ fn a_loaded_plugin_forecasts_as_soon_as_a_policy_names_it() {
     server.put_bytes("/v1/plugins/mine", EXAMPLE.bytes).is(201);
     let service = json!({"replica": {"capacity": {"requests_per_second": 10}}});
     server.put("/v1/services/a", &service).is(201);
-    server.put("/v1/policies/default", &json!({"forecast": {"plugin": "mine"}})).is(200);
+    server.put("/v1/policies/default", &json!({"forecasting": {"plugin": "mine"}})).is(200);
     // A step has to be over before it is part of a history.
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let before = u64::try_from(now.as_millis()).unwrap() - 120_000;
@@ -88,7 +88,7 @@ fn a_plugin_that_fails_later_loses_its_turn_and_not_the_host() {
     server.put_bytes(treacherous, MISBEHAVING).is(201);
     let service = json!({"replica": {"capacity": {"requests_per_second": 10}}});
     server.put("/v1/services/a", &service).is(201);
-    server.put("/v1/policies/default", &json!({"forecast": {"plugin": "mine"}})).is(200);
+    server.put("/v1/policies/default", &json!({"forecasting": {"plugin": "mine"}})).is(200);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let before = u64::try_from(now.as_millis()).unwrap() - 120_000;
     let sample = json!({"service": "a", "time": before, "value": 95});
@@ -129,7 +129,12 @@ fn a_bidder_that_loops_leaves_its_negotiations_to_the_built_in_one() {
     let server = Server::start(&folder.path().join("data"));
     let looping = "/v1/plugins/mine?configuration=%7B%22later%22:%22loop%22%7D";
     server.put_bytes(looping, MISBEHAVING).is(201);
-    server.put("/v1/policies/default", &json!({"bidding": {"plugin": "mine"}})).is(200);
+    server
+        .put(
+            "/v1/policies/default",
+            &json!({"answering": {"plugin": "mine"}, "ranking": {"plugin": "mine"}}),
+        )
+        .is(200);
     let units =
         json!([{"id": "m", "count": 50, "resources": {"cpu_cores": 4}, "cost_per_hour": 1}]);
     server.put("/v1/providers/cloud", &json!({"units": units})).is(201);

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::server::{HAGGLE, Server};
 
 /// A word that is retired as the name of a field, a value, a kind or an option, and what is said instead.
-const RETIRED: [(&str, &str); 17] = [
+const RETIRED: [(&str, &str); 23] = [
     ("uses", "requests"),
     ("serves", "capacity"),
     ("has", "resources"),
@@ -29,6 +29,12 @@ const RETIRED: [(&str, &str); 17] = [
     ("turn", "pass"),
     ("wish", "demand"),
     ("need", "target"),
+    ("bidding", "answering, selling or ranking"),
+    ("bidder", "answering, selling or ranking"),
+    ("low-risk", "avoid-interruption"),
+    ("drivers", "contributions"),
+    ("apis", "services"),
+    ("wanted", "requested or target"),
 ];
 
 fn root() -> PathBuf {
@@ -108,6 +114,29 @@ fn has_as_name(line: &str, word: &str) -> bool {
         ]
         .iter()
         .any(|form| line.contains(form.as_str()))
+}
+
+/// The names that a file of the contract declares: fields, cases, records, functions, interfaces.
+fn declared(wit: &str) -> Vec<&str> {
+    let code = wit.lines().map(|line| line.split("//").next().unwrap_or_default());
+    let words = code.flat_map(|line| line.split(|c: char| !(c.is_alphanumeric() || c == '-')));
+    words.filter(|word| !word.is_empty()).collect()
+}
+
+#[test]
+fn the_contract_uses_no_retired_word() {
+    let mut seen = 0;
+    for entry in fs::read_dir(root().join("wit")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let names = declared(&text);
+        seen += names.len();
+        for name in names {
+            assert_eq!(retired(name), None, "{name} in {}", path.display());
+        }
+        assert!(!text.contains('%'), "a name is escaped in {}", path.display());
+    }
+    assert!(seen > 500, "the walk finds names: {seen}");
 }
 
 #[test]

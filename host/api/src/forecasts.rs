@@ -95,7 +95,7 @@ async fn get(
     let summary = |horizon: &Span| {
         outlook.summary(*horizon).ok_or_else(|| {
             Problem::invalid(format!(
-                "the forecast of {} reaches {}, not {horizon}: ask for less, or lengthen forecast.horizon of its policy",
+                "the forecast of {} reaches {}, not {horizon}: ask for less, or lengthen forecasting.horizon of its scaling policy",
                 service.name,
                 outlook.horizon(),
             ))

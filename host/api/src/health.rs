@@ -11,7 +11,7 @@ use crate::{Problem, ProblemKind, openapi::ReadyProblems, problem::Answer, state
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 const INDEX: &str = "\
-Haggle: scaling that is forecast by sandboxed policies and negotiated before it happens.
+Haggle: scaling that is forecast by sandboxed plugins and negotiated before it happens.
 
   /openapi.json   the whole API
   /v1/services    what is scaled              /v1/graph       what it depends on

@@ -16,7 +16,7 @@ use crate::{Problem, ProblemKind, state::Api};
 #[openapi(
     info(
         title = "Haggle",
-        description = "Scaling that is forecast by sandboxed policies and negotiated before it happens.\n\n\
+        description = "Scaling that is forecast by sandboxed plugins and negotiated before it happens.\n\n\
             Documents are JSON with `snake_case` fields. Times are RFC 3339 (`2026-01-31T12:00:00Z`), \
             lengths of time are text such as `90s` or `1h 30m`, amounts are numbers or text such as \
             `500m` or `512Mi`. Whatever is refused is answered with problem details (RFC 9457) that say \
@@ -160,7 +160,7 @@ const fn detail(kind: ProblemKind) -> &'static str {
             "the body must be JSON and say so: send the header `Content-Type: application/json`"
         }
         ProblemKind::Unprocessable => {
-            "plugin seasonal: it exports none of the roles: export at least one interface of haggle:policy"
+            "plugin seasonal: it exports none of the roles: export at least one interface of haggle:plugin"
         }
         ProblemKind::Internal => "the host lost this request: its log says more",
         ProblemKind::Busy => {

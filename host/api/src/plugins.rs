@@ -56,7 +56,7 @@ async fn get(State(api): State<Api>, Path(name): Path<Name>) -> Answer<Json<Plug
 
 /// Delete a plugin
 ///
-/// Refused while a policy or provider names it. Where it was loaded over a built-in plugin of the same
+/// Refused while a scaling policy or provider names it. Where it was loaded over a built-in plugin of the same
 /// name, that one decides again.
 #[utoipa::path(
     delete,

@@ -48,7 +48,7 @@ async fn list(State(api): State<Api>) -> Json<Policies> {
     operation_id = "put_policy",
     params(("name" = Name, Path, description = "The policy", example = "careful")),
     request_body(content = ScalingPolicy, example = json!({
-        "forecast": {"step": "1m", "horizon": "30m", "levels": [0.8, 0.95]},
+        "forecasting": {"step": "1m", "horizon": "30m", "levels": [0.8, 0.95]},
         "scaling": {"quantile": 0.975, "target_utilization": 0.7, "stabilization": "5m"}
     })),
     responses(

@@ -26,10 +26,10 @@ use super::{ApiOptions, Problem, ProblemKind, router};
 /// own.
 static HOST: LazyLock<Arc<Host>> = LazyLock::new(|| Host::open(options()).unwrap());
 
-/// Options of a host whose built-in policies are compiled once for all tests.
+/// Options of a host whose built-in plugins are compiled once for all tests.
 fn options() -> HostOptions {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tmp");
-    let cache = Some(target.join("policies"));
+    let cache = Some(target.join("plugins"));
     let sandbox = haggle_sandbox::Options { cache, ..haggle_sandbox::Options::default() };
     HostOptions { sandbox, ..HostOptions::default() }
 }

@@ -111,7 +111,7 @@ impl Catalog {
     /// How far back any policy looks.
     #[must_use]
     pub fn longest_history(&self) -> Span {
-        self.policies.values().map(|policy| policy.forecast.history).max().unwrap_or(Span::ZERO)
+        self.policies.values().map(|policy| policy.forecasting.history).max().unwrap_or(Span::ZERO)
     }
 
     /// Who depends on whom.
@@ -190,7 +190,7 @@ impl World for View<'_> {
             // What it was granted since it planned last is part of it.
             planned: state.planned.max(&state.claimed().unwrap_or_default()),
             target_utilization: policy.scaling.target_utilization,
-            budget_per_hour: policy.bidding.budget_per_hour,
+            budget_per_hour: policy.ranking.budget_per_hour,
         })
     }
 

@@ -86,17 +86,21 @@ impl Step<'_> {
         asked + Span::from_millis(left.as_millis() / SHARE)
     }
 
-    /// The plugin that decides for a party. Providers bid by their own plugin, or else by that of the buyer.
+    /// The plugin that decides for a party.
     fn plugin_for(&self, message: &Message) -> Option<Name> {
-        let bidding = |service: &Name| {
-            let service = self.state.catalog.services.get(service)?;
-            Some(self.state.catalog.policy_of(service).bidding.plugin.clone())
-        };
-        match (&message.to, &message.content) {
-            (Party::Service(name), _) => bidding(name),
-            (Party::Provider(name), Content::CallForProposals(Call::Bids { request, .. })) => {
-                let own = self.state.catalog.providers.get(name)?.bidding.clone();
-                own.or_else(|| bidding(&request.service))
+        let catalog = &self.state.catalog;
+        let Content::CallForProposals(call) = &message.content else { return None };
+        match (&message.to, call) {
+            (Party::Service(name), Call::Load(_)) => {
+                let policy = catalog.policy_of(catalog.services.get(name)?);
+                Some(policy.answering.plugin.clone())
+            }
+            (Party::Service(name), Call::Scores { .. }) => {
+                let policy = catalog.policy_of(catalog.services.get(name)?);
+                Some(policy.ranking.plugin.clone())
+            }
+            (Party::Provider(name), Call::Bids { .. }) => {
+                Some(catalog.providers.get(name)?.selling.clone())
             }
             _ => None,
         }

@@ -36,10 +36,12 @@ const MOST_UNITS: usize = 20_000;
 /// The most scaling policies.
 const MOST_POLICIES: usize = 20_000;
 
-/// What policies call the roles of plugins.
+/// The roles of plugins, as the contract names their interfaces.
 pub(crate) const FORECASTING: &str = "forecasting";
 pub(crate) const FAILURE_PREDICTION: &str = "failure-prediction";
-pub(crate) const BIDDING: &str = "bidding";
+pub(crate) const ANSWERING: &str = "answering";
+pub(crate) const SELLING: &str = "selling";
+pub(crate) const RANKING: &str = "ranking";
 pub(crate) const TIERING: &str = "tiering";
 
 impl Step<'_> {
@@ -183,9 +185,7 @@ impl Step<'_> {
     fn put_provider(&mut self, provider: Provider) -> Result<Put, ControlError> {
         provider.validate()?;
         let name = provider.name.clone();
-        if let Some(plugin) = &provider.bidding {
-            self.check_plugin("provider", &name, "bidding", plugin, BIDDING)?;
-        }
+        self.check_plugin("provider", &name, "selling", &provider.selling, SELLING)?;
         let old = self.state.catalog.providers.get(&name).cloned();
         if old.as_ref().is_some_and(|old| **old == provider) {
             return Ok(Put::Updated);
@@ -252,9 +252,10 @@ impl Step<'_> {
         policy.validate()?;
         let name = policy.name.clone();
         for (field, plugin, role) in [
-            ("forecast.plugin", &policy.forecast.plugin, FORECASTING),
-            ("failure.plugin", &policy.failure.plugin, FAILURE_PREDICTION),
-            ("bidding.plugin", &policy.bidding.plugin, BIDDING),
+            ("forecasting.plugin", &policy.forecasting.plugin, FORECASTING),
+            ("failure_prediction.plugin", &policy.failure_prediction.plugin, FAILURE_PREDICTION),
+            ("answering.plugin", &policy.answering.plugin, ANSWERING),
+            ("ranking.plugin", &policy.ranking.plugin, RANKING),
             ("tiering.plugin", &policy.tiering.plugin, TIERING),
         ] {
             self.check_plugin("policy", &name, field, plugin, role)?;

@@ -22,7 +22,7 @@ impl Step<'_> {
     pub(crate) fn assess(&mut self, risk: Risk) {
         let Risk { service: name, probability, explanation } = risk;
         let Some(service) = self.state.catalog.services.get(&name) else { return };
-        let failure = self.state.catalog.policy_of(service).failure.clone();
+        let failure = self.state.catalog.policy_of(service).failure_prediction.clone();
         let now = self.now;
         let Some(state) = self.state.service_mut(&name) else { return };
         if state.assess(probability, failure.threshold, failure.horizon, now) {

@@ -53,7 +53,7 @@ pub struct TierAssignment {
     pub service: Name,
     /// The tier.
     pub tier: Tier,
-    /// Its share of the pool, 0 to 1.
+    /// Its share of the capacity that services compete for, 0 to 1.
     pub share: f64,
     /// Why.
     pub reason: String,

@@ -55,7 +55,7 @@ impl Step<'_> {
             service: name.clone(),
             from,
             to,
-            wanted,
+            target: wanted,
             reason,
             load,
             bound,

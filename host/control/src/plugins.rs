@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     Answer, ControlError, Effect, EventKind, PluginState,
-    documents::{BIDDING, FAILURE_PREDICTION, FORECASTING, TIERING},
+    documents::{ANSWERING, FAILURE_PREDICTION, FORECASTING, RANKING, SELLING, TIERING},
     effect::Put,
     input::PluginChange,
     record::{Generation, GenerationStatus, Key, Record},
@@ -161,9 +161,10 @@ impl Step<'_> {
     fn uses(&self, plugin: &Name) -> Vec<(&'static str, String)> {
         let policies = self.state.catalog.policies.values().flat_map(|policy| {
             [
-                (FORECASTING, &policy.forecast.plugin),
-                (FAILURE_PREDICTION, &policy.failure.plugin),
-                (BIDDING, &policy.bidding.plugin),
+                (FORECASTING, &policy.forecasting.plugin),
+                (FAILURE_PREDICTION, &policy.failure_prediction.plugin),
+                (ANSWERING, &policy.answering.plugin),
+                (RANKING, &policy.ranking.plugin),
                 (TIERING, &policy.tiering.plugin),
             ]
             .into_iter()
@@ -171,8 +172,8 @@ impl Step<'_> {
             .map(|(role, _)| (role, format!("policy {}", policy.name)))
         });
         let providers = self.state.catalog.providers.values();
-        let providers = providers.filter(|provider| provider.bidding.as_ref() == Some(plugin));
-        let providers = providers.map(|provider| (BIDDING, format!("provider {}", provider.name)));
+        let providers = providers.filter(|provider| provider.selling == *plugin);
+        let providers = providers.map(|provider| (SELLING, format!("provider {}", provider.name)));
         policies.chain(providers).collect()
     }
 }

@@ -94,7 +94,7 @@ pub struct NegotiationRecord {
     pub id: String,
     /// When it ended.
     pub at: Timestamp,
-    /// `won`, `reduced` or `failed`.
+    /// `approved`, `reduced` or `denied`.
     pub outcome: String,
     /// What was wanted.
     pub demand: Demand,

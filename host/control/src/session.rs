@@ -131,7 +131,7 @@ impl Step<'_> {
             window,
             policy: policy.negotiation.clone(),
             target_utilization: policy.scaling.target_utilization,
-            budget_per_hour: policy.bidding.budget_per_hour,
+            budget_per_hour: policy.ranking.budget_per_hour,
             started_at,
             dry_run,
         };

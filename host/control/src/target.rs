@@ -57,7 +57,7 @@ impl Step<'_> {
         };
         let outlook = state.forecast.as_ref().and_then(|f| f.outlook.as_ref().ok().cloned());
         // What was measured long ago says nothing of now.
-        let step = policy.forecast.step.max(interval);
+        let step = policy.forecasting.step.max(interval);
         let lasts = Span::from_millis(step.as_millis().saturating_mul(MEASURED_STEPS));
         let fresh = |(at, _): &(Timestamp, f64)| now.since(*at) <= lasts;
         let observed = state.observed.filter(fresh).map(|(_, load)| load);
@@ -78,7 +78,7 @@ impl Step<'_> {
                 state.planned = Quantities::new();
                 Next::Nothing
             } else {
-                let threshold = policy.failure.threshold;
+                let threshold = policy.failure_prediction.threshold;
                 let alarm = state.alarm.raised.is_some();
                 // It returns to what it had, or to what was needed lately without what is over.
                 let recent = state.recent.highest(now, policy.scaling.stabilization);

@@ -20,7 +20,7 @@ Examples:
   haggle demo                                    see it all at work
   haggle serve --data ./haggle-data              run a host
   haggle apply -f shop.yaml                      tell it what there is
-  haggle plugin load mine policy.wasm            have it decide by a policy of yours
+  haggle plugin load mine plugin.wasm            have it decide by a plugin of yours
   haggle scale web --replicas 9                  ask whether all that it needs is to be had
   haggle forecast --input load.csv --horizon 24 --output forecast.csv
 

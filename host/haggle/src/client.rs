@@ -15,7 +15,7 @@ use ureq::{
 #[derive(Debug, Args)]
 pub(crate) struct Remote {
     /// Where the host listens
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4870", value_parser = base)]
+    #[arg(long, value_name = "URL", env = "HAGGLE_URL", default_value = "http://127.0.0.1:4870", value_parser = base)]
     url: String,
 }
 

@@ -16,7 +16,7 @@ pub struct Decision {
     /// How many there are to be.
     pub to: u32,
     /// How many were wanted before anybody was asked.
-    pub wanted: u32,
+    pub target: u32,
     /// Why.
     pub reason: ScalingReason,
     /// The load that is planned for.

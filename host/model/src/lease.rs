@@ -44,9 +44,7 @@ impl From<LeaseId> for String {
 }
 
 /// Whose capacity is leased.
-#[derive(
-    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Owner {
     /// A service's capacity to carry load.
@@ -58,6 +56,48 @@ pub enum Owner {
         /// The compute unit.
         unit: Name,
     },
+}
+
+/// How [`Owner`] is described: with a name for each part, so that generated clients have a type for each.
+mod described {
+    use serde::Serialize;
+    use utoipa::ToSchema;
+
+    use crate::Name;
+
+    /// Whose capacity is leased.
+    #[derive(Serialize, ToSchema)]
+    #[serde(rename_all = "snake_case")]
+    #[expect(dead_code, reason = "only its schema is used")]
+    pub(super) enum Owner {
+        /// A service's capacity to carry load.
+        Service(Name),
+        /// A provider's compute units of one kind.
+        Unit(UnitOwner),
+    }
+
+    /// A provider's compute units of one kind.
+    #[derive(Serialize, ToSchema)]
+    pub(super) struct UnitOwner {
+        /// The provider.
+        provider: Name,
+        /// The compute unit.
+        unit: Name,
+    }
+}
+
+impl utoipa::PartialSchema for Owner {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        described::Owner::schema()
+    }
+}
+
+impl utoipa::ToSchema for Owner {
+    fn schemas(
+        schemas: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>)>,
+    ) {
+        described::Owner::schemas(schemas);
+    }
 }
 
 /// A line of the capacity ledger: one owner's capacity.

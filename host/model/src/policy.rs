@@ -12,13 +12,16 @@ pub struct ScalingPolicy {
     pub name: Name,
     /// How demand is forecast.
     #[serde(default)]
-    pub forecast: ForecastPolicy,
+    pub forecasting: ForecastingPolicy,
     /// How failures are predicted.
     #[serde(default)]
-    pub failure: FailurePolicy,
-    /// Who answers and ranks in negotiations.
+    pub failure_prediction: FailurePredictionPolicy,
+    /// Who answers calls for proposals on behalf of the service.
     #[serde(default)]
-    pub bidding: BiddingPolicy,
+    pub answering: AnsweringPolicy,
+    /// Who ranks the bids that the service receives, and what it may pay.
+    #[serde(default)]
+    pub ranking: RankingPolicy,
     /// Who assigns tiers.
     #[serde(default)]
     pub tiering: TieringPolicy,
@@ -33,7 +36,7 @@ pub struct ScalingPolicy {
 /// How demand is forecast.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct ForecastPolicy {
+pub struct ForecastingPolicy {
     /// The plugin with the forecasting role.
     pub plugin: Name,
     /// The distance between two values of the history and the forecast.
@@ -53,7 +56,7 @@ pub struct ForecastPolicy {
 /// How failures are predicted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct FailurePolicy {
+pub struct FailurePredictionPolicy {
     /// The plugin with the failure-prediction role.
     pub plugin: Name,
     /// How far ahead: at most 365 days.
@@ -64,13 +67,21 @@ pub struct FailurePolicy {
     pub headroom: f64,
 }
 
-/// Who answers and ranks in negotiations.
+/// Who answers calls for proposals on behalf of the service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct BiddingPolicy {
-    /// The plugin with the bidding role.
+pub struct AnsweringPolicy {
+    /// The plugin with the answering role.
     pub plugin: Name,
-    /// The most that all replicas of the service may cost together, per hour.
+}
+
+/// Who ranks the bids that the service receives, and what it may pay.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RankingPolicy {
+    /// The plugin with the ranking role.
+    pub plugin: Name,
+    /// The most that all replicas of the service may cost together at any moment, per hour: 0 to 1e12.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget_per_hour: Option<f64>,
 }
@@ -90,7 +101,7 @@ pub struct TieringPolicy {
 #[serde(deny_unknown_fields, default)]
 pub struct ScalingLimits {
     /// The quantile of the forecast that is planned for: the upper bound of one of the intervals in
-    /// `forecast.levels`. That of an interval that holds 95% is the quantile 0.975.
+    /// `forecasting.levels`. That of an interval that holds 95% is the quantile 0.975.
     pub quantile: f64,
     /// The share of a replica's capacity that is planned with, above 0 and at most 1.
     pub target_utilization: f64,
@@ -187,9 +198,10 @@ impl Default for ScalingPolicy {
     fn default() -> Self {
         Self {
             name: known("default"),
-            forecast: ForecastPolicy::default(),
-            failure: FailurePolicy::default(),
-            bidding: BiddingPolicy::default(),
+            forecasting: ForecastingPolicy::default(),
+            failure_prediction: FailurePredictionPolicy::default(),
+            answering: AnsweringPolicy::default(),
+            ranking: RankingPolicy::default(),
             tiering: TieringPolicy::default(),
             scaling: ScalingLimits::default(),
             negotiation: NegotiationPolicy::default(),
@@ -197,7 +209,7 @@ impl Default for ScalingPolicy {
     }
 }
 
-impl Default for ForecastPolicy {
+impl Default for ForecastingPolicy {
     fn default() -> Self {
         Self {
             plugin: known("ensemble"),
@@ -211,7 +223,7 @@ impl Default for ForecastPolicy {
     }
 }
 
-impl Default for FailurePolicy {
+impl Default for FailurePredictionPolicy {
     fn default() -> Self {
         Self {
             plugin: known("logistic-failure"),
@@ -222,9 +234,15 @@ impl Default for FailurePolicy {
     }
 }
 
-impl Default for BiddingPolicy {
+impl Default for AnsweringPolicy {
     fn default() -> Self {
-        Self { plugin: known("price-performance"), budget_per_hour: None }
+        Self { plugin: market() }
+    }
+}
+
+impl Default for RankingPolicy {
+    fn default() -> Self {
+        Self { plugin: market(), budget_per_hour: None }
     }
 }
 
@@ -261,6 +279,11 @@ impl Default for NegotiationPolicy {
     }
 }
 
+/// The built-in plugin that negotiates unless a document names another.
+pub(crate) fn market() -> Name {
+    known("price-performance")
+}
+
 /// A name that is written in this file and therefore valid.
 #[expect(clippy::expect_used, reason = "the names in this file obey the rules; a test makes each")]
 fn known(name: &str) -> Name {
@@ -282,12 +305,12 @@ mod tests {
     #[test]
     fn says_which_field_is_wrong() {
         for (json, field) in [
-            (r#"{"forecast": {"step": "0s"}}"#, "forecast.step"),
-            (r#"{"forecast": {"levels": [0.9, 0.8]}}"#, "forecast.levels"),
-            (r#"{"forecast": {"horizon": "400d"}}"#, "forecast.horizon"),
-            (r#"{"forecast": {"seasons": ["0s"]}}"#, "forecast.seasons"),
-            (r#"{"forecast": {"refit": "366d"}}"#, "forecast.refit"),
-            (r#"{"failure": {"horizon": "366d"}}"#, "failure.horizon"),
+            (r#"{"forecasting": {"step": "0s"}}"#, "forecasting.step"),
+            (r#"{"forecasting": {"levels": [0.9, 0.8]}}"#, "forecasting.levels"),
+            (r#"{"forecasting": {"horizon": "400d"}}"#, "forecasting.horizon"),
+            (r#"{"forecasting": {"seasons": ["0s"]}}"#, "forecasting.seasons"),
+            (r#"{"forecasting": {"refit": "366d"}}"#, "forecasting.refit"),
+            (r#"{"failure_prediction": {"horizon": "366d"}}"#, "failure_prediction.horizon"),
             (r#"{"tiering": {"every": "366d"}}"#, "tiering.every"),
             (r#"{"scaling": {"stabilization": "366d"}}"#, "scaling.stabilization"),
             (r#"{"negotiation": {"deadline": "8d"}}"#, "negotiation.deadline"),

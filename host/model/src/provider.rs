@@ -11,9 +11,9 @@ pub struct Provider {
     /// Where it is: at most 128 bytes.
     #[serde(default, deserialize_with = "text::label")]
     pub location: String,
-    /// The plugin that bids for it; the buyer's own where none is named.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bidding: Option<Name>,
+    /// The plugin with the selling role that bids for it.
+    #[serde(default = "crate::policy::market")]
+    pub selling: Name,
     /// Where it bids itself, instead of a plugin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,

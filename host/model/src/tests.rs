@@ -80,10 +80,10 @@ prop_compose! {
 
 prop_compose! {
     fn provider()(
-        name in name(), location in text(), bidding in option::of(name()),
+        name in name(), location in text(), selling in name(),
         endpoint in option::of(endpoint()), units in vec(unit(), 0..3),
     ) -> Provider {
-        Provider { name, location, bidding, endpoint, units }
+        Provider { name, location, selling, endpoint, units }
     }
 }
 
@@ -105,11 +105,12 @@ prop_compose! {
         usual in vec(prop::bool::weighted(0.8), 16),
     ) -> ScalingPolicy {
         let mut policy = ScalingPolicy { name, ..ScalingPolicy::default() };
-        let ScalingPolicy { forecast, failure, tiering, scaling, negotiation, .. } = &mut policy;
-        forecast.seasons = seasons;
+        let ScalingPolicy { forecasting, failure_prediction, tiering, scaling, negotiation, .. } =
+            &mut policy;
+        forecasting.seasons = seasons;
         let fields = [
-            &mut forecast.step, &mut forecast.horizon, &mut forecast.history, &mut forecast.refit,
-            &mut failure.horizon, &mut tiering.every, &mut scaling.stabilization,
+            &mut forecasting.step, &mut forecasting.horizon, &mut forecasting.history, &mut forecasting.refit,
+            &mut failure_prediction.horizon, &mut tiering.every, &mut scaling.stabilization,
             &mut negotiation.deadline, &mut negotiation.lease, &mut negotiation.max_delay,
             &mut negotiation.preemption_notice,
         ];
@@ -117,7 +118,7 @@ prop_compose! {
             if !usual { *field = span; }
         }
         let fields = [
-            &mut failure.threshold, &mut failure.headroom, &mut scaling.target_utilization,
+            &mut failure_prediction.threshold, &mut failure_prediction.headroom, &mut scaling.target_utilization,
             &mut scaling.min_confidence, &mut negotiation.tolerance, &mut negotiation.burn_rate,
         ];
         for ((field, number), usual) in fields.into_iter().zip(numbers).zip(&usual[10..]) {
@@ -125,7 +126,7 @@ prop_compose! {
         }
         negotiation.max_rounds = max_rounds;
         negotiation.alternatives = vec![Alternative::Delayed, Alternative::WithoutOptional];
-        policy.bidding.budget_per_hour = budget;
+        policy.ranking.budget_per_hour = budget;
         policy
     }
 }

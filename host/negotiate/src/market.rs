@@ -87,7 +87,7 @@ pub fn room(unit: &InventoryUnit, replica: &Quantities) -> u32 {
     whole.min(pooled(&unit.free, replica))
 }
 
-/// The most bids of one provider for one request: as many as the bidding policies make at most of each unit
+/// The most bids of one provider for one request: as many as the built-in plugin makes at most of each unit
 /// that it has on offer, within 100 and 4000.
 pub(crate) fn most_bids(units: usize) -> usize {
     units.saturating_mul(16).clamp(100, 4000)

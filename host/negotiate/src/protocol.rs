@@ -1,4 +1,4 @@
-//! What the parties of a negotiation say to each other: the records of `wit/bidding.wit`.
+//! What the parties of a negotiation say to each other: the records of `wit/answering.wit` and `wit/market.wit`.
 
 use std::{ops::Deref, sync::Arc};
 

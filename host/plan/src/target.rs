@@ -98,23 +98,23 @@ pub fn target(snapshot: &Snapshot<'_>, recent: &mut Recent) -> Target {
     let Snapshot { service, policy, now, replicas, .. } = *snapshot;
     let scaling = &policy.scaling;
     let (mut load, mut reason, mut explanation) = forecast_load(snapshot);
-    if let Some(risk) = snapshot.risk.filter(|risk| *risk >= policy.failure.threshold) {
-        load *= 1.0 + policy.failure.headroom;
+    if let Some(risk) = snapshot.risk.filter(|risk| *risk >= policy.failure_prediction.threshold) {
+        load *= 1.0 + policy.failure_prediction.headroom;
         reason = ScalingReason::FailureRisk;
         explanation = format!(
             "a failure within {} has probability {risk:.2}, so {:.0}% are added; {explanation}",
-            policy.failure.horizon,
-            policy.failure.headroom * 100.0,
+            policy.failure_prediction.horizon,
+            policy.failure_prediction.headroom * 100.0,
         );
     }
     if let Some(rate) = snapshot.burn_rate.filter(|rate| *rate >= policy.negotiation.burn_rate)
         && reason != ScalingReason::FailureRisk
     {
-        load *= 1.0 + policy.failure.headroom;
+        load *= 1.0 + policy.failure_prediction.headroom;
         reason = ScalingReason::Objective;
         explanation = format!(
             "the error budget is used up {rate:.1} times as fast as it may be, so {:.0}% are added; {explanation}",
-            policy.failure.headroom * 100.0,
+            policy.failure_prediction.headroom * 100.0,
         );
     }
     let resource = service.load_resource();

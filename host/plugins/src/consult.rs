@@ -12,7 +12,7 @@ use crate::{
     convert,
     decider::{Decided, Decider, Terms},
     error::Unanswered,
-    turn::Turn,
+    timeliness::Timeliness,
 };
 
 /// What became of one question of a consultation.
@@ -42,14 +42,18 @@ impl Decider {
         &self,
         now: Timestamp,
         consultation: Consultation,
-        turn: Turn,
+        timeliness: Timeliness,
     ) -> Vec<Consulted> {
         let time = Duration::from_millis(consultation.patience(now).as_millis());
-        let time = if turn == Turn::Late { time.max(GRACE) } else { time };
+        let time = if timeliness == Timeliness::Late { time.max(GRACE) } else { time };
         let Consultation { plugin, seed, messages, .. } = consultation;
         let ends = self.elapsed().saturating_add(time);
-        let terms =
-            || Terms { now, plugin: &plugin, time: ends.saturating_sub(self.elapsed()), turn };
+        let terms = || Terms {
+            now,
+            plugin: &plugin,
+            time: ends.saturating_sub(self.elapsed()),
+            timeliness,
+        };
         let context = || context(now, seed);
         let inquiries: Vec<_> = messages.iter().filter_map(inquiry).collect();
         let mut loads = match inquiries.is_empty() {
@@ -102,7 +106,7 @@ impl Decider {
 /// What a call is told of the world; the configuration is that of whoever is asked.
 #[must_use]
 pub const fn context(now: Timestamp, seed: u64) -> Context {
-    Context { now: now.as_millis(), seed, configuration: String::new() }
+    Context { now_ms: now.as_millis(), seed, configuration: String::new() }
 }
 
 fn said<T>(answer: Result<Decided<T>, Unanswered>) -> Result<(T, Option<String>), String> {
@@ -110,7 +114,7 @@ fn said<T>(answer: Result<Decided<T>, Unanswered>) -> Result<(T, Option<String>)
     Ok((answer, remark))
 }
 
-fn inquiry(message: &Message) -> Option<haggle_sandbox::bidding::Inquiry> {
+fn inquiry(message: &Message) -> Option<haggle_sandbox::answering::Inquiry> {
     match &message.content {
         Content::CallForProposals(Call::Load(inquiry)) => Some(convert::inquiry(inquiry)),
         _ => None,

@@ -3,48 +3,46 @@
 use haggle_model::{
     CalendarEvent, EventKind, Quantities, Resource, Series, Strength, Tier, Window,
 };
-use haggle_negotiate::{
-    Answer, Bid, Guarantees, Inquiry, InventoryUnit, Offer, Position, Proposal, Purpose, Request,
-};
+use haggle_negotiate::{Answer, Bid, Guarantees, Inquiry, InventoryUnit, Offer, Purpose, Request};
 use haggle_plan::{Interval, Outlook};
-use haggle_sandbox::{bidding, forecasting, types};
+use haggle_sandbox::{answering, forecasting, market, selling, types};
 
 /// A resource in the contract.
 #[must_use]
-pub const fn resource(resource: Resource) -> types::Resource {
+pub const fn resource(resource: Resource) -> types::ResourceKind {
     match resource {
-        Resource::CpuCores => types::Resource::CpuCores,
-        Resource::MemoryBytes => types::Resource::MemoryBytes,
-        Resource::GpuCount => types::Resource::GpuCount,
-        Resource::NetworkBitsPerSecond => types::Resource::NetworkBitsPerSecond,
-        Resource::DiskIops => types::Resource::DiskIops,
-        Resource::StorageBytes => types::Resource::StorageBytes,
-        Resource::RequestsPerSecond => types::Resource::RequestsPerSecond,
+        Resource::CpuCores => types::ResourceKind::CpuCores,
+        Resource::MemoryBytes => types::ResourceKind::MemoryBytes,
+        Resource::GpuCount => types::ResourceKind::GpuCount,
+        Resource::NetworkBitsPerSecond => types::ResourceKind::NetworkBitsPerSecond,
+        Resource::DiskIops => types::ResourceKind::DiskIops,
+        Resource::StorageBytes => types::ResourceKind::StorageBytes,
+        Resource::RequestsPerSecond => types::ResourceKind::RequestsPerSecond,
     }
 }
 
-const fn resource_of(resource: types::Resource) -> Resource {
-    match resource {
-        types::Resource::CpuCores => Resource::CpuCores,
-        types::Resource::MemoryBytes => Resource::MemoryBytes,
-        types::Resource::GpuCount => Resource::GpuCount,
-        types::Resource::NetworkBitsPerSecond => Resource::NetworkBitsPerSecond,
-        types::Resource::DiskIops => Resource::DiskIops,
-        types::Resource::StorageBytes => Resource::StorageBytes,
-        types::Resource::RequestsPerSecond => Resource::RequestsPerSecond,
+const fn resource_of(kind: types::ResourceKind) -> Resource {
+    match kind {
+        types::ResourceKind::CpuCores => Resource::CpuCores,
+        types::ResourceKind::MemoryBytes => Resource::MemoryBytes,
+        types::ResourceKind::GpuCount => Resource::GpuCount,
+        types::ResourceKind::NetworkBitsPerSecond => Resource::NetworkBitsPerSecond,
+        types::ResourceKind::DiskIops => Resource::DiskIops,
+        types::ResourceKind::StorageBytes => Resource::StorageBytes,
+        types::ResourceKind::RequestsPerSecond => Resource::RequestsPerSecond,
     }
 }
 
 /// Quantities in the contract.
 #[must_use]
 pub fn quantities(all: &Quantities) -> Vec<types::Quantity> {
-    all.iter().map(|(r, amount)| types::Quantity { resource: resource(r), amount }).collect()
+    all.iter().map(|(r, amount)| types::Quantity { kind: resource(r), amount }).collect()
 }
 
 /// A window in the contract.
 #[must_use]
 pub const fn window(window: Window) -> types::Window {
-    types::Window { start: window.start.as_millis(), end: window.end.as_millis() }
+    types::Window { start_ms: window.start.as_millis(), end_ms: window.end.as_millis() }
 }
 
 /// A tier in the contract.
@@ -76,23 +74,24 @@ const fn purpose(purpose: Purpose) -> types::Purpose {
     }
 }
 
-const fn strength(strength: Strength) -> bidding::Strength {
+const fn strength(strength: Strength) -> answering::Strength {
     match strength {
-        Strength::Mandatory => bidding::Strength::Mandatory,
-        Strength::Optional => bidding::Strength::Optional,
-        Strength::BestEffort => bidding::Strength::BestEffort,
+        Strength::Mandatory => answering::Strength::Mandatory,
+        Strength::Optional => answering::Strength::Optional,
+        Strength::BestEffort => answering::Strength::BestEffort,
     }
 }
 
 /// Loads are never negative, so neither is what is forecast of them. NaNs are made one and the same, so
 /// that a plugin cannot tell them apart and a replay sees the same bits.
 #[must_use]
-pub fn series(id: &str, series: &Series) -> forecasting::Series {
+pub fn series(id: &str, series: &Series) -> types::Series {
     let canonical = |value: &f64| if value.is_finite() { *value } else { f64::NAN };
-    forecasting::Series {
+    let end = series.end().as_millis();
+    types::Series {
         id: id.to_owned(),
-        start: series.start.as_millis(),
-        step: series.step.as_millis(),
+        last_at_ms: end.saturating_sub(series.step.as_millis()),
+        step_ms: series.step.as_millis(),
         values: series.values.iter().map(canonical).collect(),
         non_negative: true,
     }
@@ -103,10 +102,10 @@ pub fn series(id: &str, series: &Series) -> forecasting::Series {
 pub fn events_within<'a>(
     all: impl Iterator<Item = &'a CalendarEvent>,
     within: Window,
-) -> Vec<types::Event> {
+) -> Vec<types::CalendarEvent> {
     let times = |event: &'a CalendarEvent| {
         let touching = event.windows().filter(move |time| time.overlaps(&within));
-        touching.map(|time| types::Event {
+        touching.map(|time| types::CalendarEvent {
             kind: event_kind(event.event),
             name: event.name.to_string(),
             window: window(time),
@@ -131,8 +130,8 @@ const fn event_kind(kind: EventKind) -> types::EventKind {
 pub fn outlook(series: &Series, outlook: forecasting::Outlook) -> Outlook {
     let interval = |interval: forecasting::Interval| Interval {
         level: interval.level,
-        lower: interval.lower,
-        upper: interval.upper,
+        lower: interval.bounds.iter().map(|bounds| bounds.lower).collect(),
+        upper: interval.bounds.iter().map(|bounds| bounds.upper).collect(),
     };
     Outlook {
         start: series.end(),
@@ -145,31 +144,26 @@ pub fn outlook(series: &Series, outlook: forecasting::Outlook) -> Outlook {
 
 /// An inquiry in the contract.
 #[must_use]
-pub fn inquiry(inquiry: &Inquiry) -> bidding::Inquiry {
+pub fn inquiry(inquiry: &Inquiry) -> answering::Inquiry {
     let Inquiry { proposal, position } = inquiry;
-    bidding::Inquiry { proposal: self::proposal(proposal), position: self::position(position) }
-}
-
-fn proposal(proposal: &Proposal) -> bidding::Proposal {
-    bidding::Proposal {
+    let ask = |(kind, requested): (Resource, f64)| answering::Ask {
+        kind: resource(kind),
+        requested,
+        capacity: position.capacity.get(kind),
+        committed: position.committed.get(kind),
+        agreed: position.agreed.get(kind),
+        sustainable: position.sustainable.get(kind),
+    };
+    answering::Inquiry {
         session: proposal.session.clone(),
         round: proposal.round,
         service: proposal.service.to_string(),
+        tier: tier(position.tier),
         requester: proposal.requester.to_string(),
         purpose: purpose(proposal.purpose),
         strength: strength(proposal.strength),
         window: window(proposal.window),
-        asks: quantities(&proposal.asks),
-    }
-}
-
-fn position(position: &Position) -> bidding::Position {
-    bidding::Position {
-        tier: tier(position.tier),
-        capacity: quantities(&position.capacity),
-        committed: quantities(&position.committed),
-        agreed: quantities(&position.agreed),
-        sustainable: quantities(&position.sustainable),
+        asks: proposal.asks.iter().map(ask).collect(),
     }
 }
 
@@ -177,12 +171,12 @@ fn position(position: &Position) -> bidding::Position {
 ///
 /// # Errors
 /// A text saying which amount is none.
-pub fn answer(answer: bidding::Answer) -> Result<Answer, String> {
+pub fn answer(answer: answering::Answer) -> Result<Answer, String> {
     Ok(match answer {
-        bidding::Answer::Accept => Answer::Accept,
-        bidding::Answer::Reject(reason) => Answer::Reject(reason),
-        bidding::Answer::Counter(offer) => {
-            let pairs = offer.quantities.iter().map(|q| (resource_of(q.resource), q.amount));
+        answering::Answer::Accept => Answer::Accept,
+        answering::Answer::Reject(reason) => Answer::Reject(reason),
+        answering::Answer::Counter(offer) => {
+            let pairs = offer.quantities.iter().map(|q| (resource_of(q.kind), q.amount));
             let quantities = Quantities::from_pairs(pairs).map_err(|error| error.to_string())?;
             Answer::Counter(Offer { quantities, reason: offer.reason })
         }
@@ -191,8 +185,8 @@ pub fn answer(answer: bidding::Answer) -> Result<Answer, String> {
 
 /// A request in the contract.
 #[must_use]
-pub fn request(request: &Request) -> bidding::Request {
-    bidding::Request {
+pub fn request(request: &Request) -> market::Request {
+    market::Request {
         id: request.id.clone(),
         service: request.service.to_string(),
         tier: tier(request.tier),
@@ -207,44 +201,48 @@ pub fn request(request: &Request) -> bidding::Request {
 
 /// What a provider has of a unit, in the contract.
 #[must_use]
-pub fn compute_unit(inventory: &InventoryUnit) -> bidding::ComputeUnit {
+pub fn compute_unit(inventory: &InventoryUnit) -> selling::ComputeUnit {
     let InventoryUnit { provider, location, unit, free, .. } = inventory;
-    bidding::ComputeUnit {
+    let of_one = |(kind, amount): (Resource, f64)| selling::UnitResource {
+        kind: resource(kind),
+        amount,
+        free: free.get(kind),
+    };
+    selling::ComputeUnit {
         id: unit.id.to_string(),
         provider: provider.to_string(),
         location: location.clone(),
-        has: quantities(&unit.resources),
-        free: quantities(free),
+        resources: unit.resources.iter().map(of_one).collect(),
         count: unit.count,
         gpu_type: unit.gpu_type.clone(),
         cost_per_hour: unit.cost_per_hour,
         performance: unit.performance,
         interruption_rate: unit.interruption_rate,
-        interruption_notice: unit.interruption_notice.as_millis(),
+        interruption_notice_ms: unit.interruption_notice.as_millis(),
     }
 }
 
 /// A bid in the contract.
 #[must_use]
-pub fn bid(bid: &Bid) -> bidding::Bid {
-    bidding::Bid {
+pub fn bid(bid: &Bid) -> market::Bid {
+    market::Bid {
         unit: bid.unit.clone(),
         provider: bid.provider.clone(),
         location: bid.location.clone(),
         count: bid.count,
         price_per_hour: bid.price_per_hour,
         performance: bid.performance,
-        guarantees: bidding::Guarantees {
+        guarantees: market::Guarantees {
             availability: bid.guarantees.availability,
             interruption_rate: bid.guarantees.interruption_rate,
-            interruption_notice: bid.guarantees.interruption_notice.as_millis(),
+            interruption_notice_ms: bid.guarantees.interruption_notice.as_millis(),
         },
     }
 }
 
 /// A bid of the contract.
 #[must_use]
-pub fn bid_of(bid: bidding::Bid) -> Bid {
+pub fn bid_of(bid: market::Bid) -> Bid {
     Bid {
         unit: bid.unit,
         provider: bid.provider,
@@ -256,7 +254,7 @@ pub fn bid_of(bid: bidding::Bid) -> Bid {
             availability: bid.guarantees.availability,
             interruption_rate: bid.guarantees.interruption_rate,
             interruption_notice: haggle_model::Span::from_millis(
-                bid.guarantees.interruption_notice,
+                bid.guarantees.interruption_notice_ms,
             ),
         },
     }

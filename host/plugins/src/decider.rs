@@ -12,14 +12,14 @@ use serde_json::json;
 
 use crate::{
     breaker::{Breaker, Ticket, Verdict},
-    chain,
     complaints::{Complaints, LastError},
     error::Unanswered,
+    fallback,
     items::{Movable, PerItem},
     observer::{Clock, Journal, Observer},
     registry::{Loaded, NotLoaded, Registry, Who},
     timed::{self, Overdue},
-    turn::Turn,
+    timeliness::Timeliness,
 };
 
 mod telling;
@@ -56,7 +56,7 @@ pub(crate) struct Terms<'a> {
     pub(crate) plugin: &'a Name,
     /// For all candidates together.
     pub(crate) time: Duration,
-    pub(crate) turn: Turn,
+    pub(crate) timeliness: Timeliness,
 }
 
 /// Whether a generation is asked.
@@ -153,7 +153,7 @@ impl Decider {
         time: Duration,
         ask: impl Fn(&Who) -> F,
     ) -> Result<Decided<F::Answer>, Unanswered> {
-        self.call_on(Terms { now, plugin, time, turn: Turn::InTime }, ask)
+        self.call_on(Terms { now, plugin, time, timeliness: Timeliness::InTime }, ask)
     }
 
     /// Calls a function that answers each of `items` items, within `time` in all. `ask` makes the call for
@@ -167,7 +167,7 @@ impl Decider {
         time: Duration,
         ask: impl Fn(&[usize], &Who) -> F,
     ) -> Vec<Result<Decided<F::Item>, Unanswered>> {
-        self.each_on(Terms { now, plugin, time, turn: Turn::InTime }, items, ask)
+        self.each_on(Terms { now, plugin, time, timeliness: Timeliness::InTime }, items, ask)
     }
 
     pub(crate) fn call_on<F: Movable>(
@@ -178,7 +178,7 @@ impl Decider {
         let candidates = self.registry.candidates(terms.plugin, F::ROLE);
         let ends = self.clock.elapsed().saturating_add(terms.time);
         let mut failures = Vec::new();
-        let answer = chain::one(candidates.len(), |place| {
+        let answer = fallback::one(candidates.len(), |place| {
             let Some(loaded) = candidates.get(place) else { return Err(nobody(terms.plugin)) };
             let share = self.share(ends, candidates.len() - place);
             let called = self.ask(terms, loaded, ask(&loaded.who), share, |_| false);
@@ -209,7 +209,7 @@ impl Decider {
         let candidates = self.registry.candidates(terms.plugin, F::ROLE);
         let ends = self.clock.elapsed().saturating_add(terms.time);
         let mut failures = Vec::new();
-        let answers = chain::each(candidates.len(), items, |place, some| {
+        let answers = fallback::each(candidates.len(), items, |place, some| {
             let Some(loaded) = candidates.get(place) else { return Err(nobody(terms.plugin)) };
             let share = self.share(ends, candidates.len() - place);
             let call = ask(some, &loaded.who);
@@ -242,7 +242,7 @@ impl Decider {
         has_failed: impl FnOnce(&F::Answer) -> bool,
     ) -> Result<Called<F::Answer>, Unanswered> {
         let by = &loaded.who;
-        if terms.turn == Turn::Late && !self.registry.is_built_in(loaded) {
+        if terms.timeliness == Timeliness::Late && !self.registry.is_built_in(loaded) {
             return Err(Unanswered::Crowded(by.clone()));
         }
         if time.as_millis() == 0 {

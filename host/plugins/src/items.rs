@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use haggle_sandbox::{
-    Assess, Fit, Forecast, Function, Respond, bidding, failure_prediction, forecasting,
+    Assess, Fit, Forecast, Function, Respond, answering, failure_prediction, forecasting,
     types::Fault,
 };
 
@@ -42,14 +42,14 @@ impl PerItem for Fit {
     type Item = FittedSeries;
 
     fn items(answer: forecasting::Fitted) -> Vec<Result<FittedSeries, Fault>> {
-        let forecasting::Fitted { shared, per_series, lookback } = answer;
+        let forecasting::Fitted { shared, models, lookback_steps } = answer;
         let shared = shared.map(Arc::new);
-        let item = |model| FittedSeries { model, shared: shared.clone(), lookback };
-        per_series.into_iter().map(|model| model.map(item)).collect()
+        let item = |model| FittedSeries { model, shared: shared.clone(), lookback: lookback_steps };
+        models.into_iter().map(|model| model.map(item)).collect()
     }
 
     fn has_failed(answer: &forecasting::Fitted) -> bool {
-        all_broken(&answer.per_series)
+        all_broken(&answer.models)
     }
 }
 
@@ -78,9 +78,9 @@ impl PerItem for Assess {
 }
 
 impl PerItem for Respond {
-    type Item = bidding::Answer;
+    type Item = answering::Answer;
 
-    fn items(answer: Self::Answer) -> Vec<Result<bidding::Answer, Fault>> {
+    fn items(answer: Self::Answer) -> Vec<Result<answering::Answer, Fault>> {
         answer
     }
 

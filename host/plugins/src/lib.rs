@@ -7,18 +7,18 @@
 //! An [`Observer`] is told, and a [`Journal`] keeps what can be repeated ([`replay`]).
 
 mod breaker;
-mod chain;
 mod complaints;
 mod consult;
 pub mod convert;
 mod decider;
 mod error;
+mod fallback;
 mod items;
 mod observer;
 mod registry;
 mod replay;
 mod timed;
-mod turn;
+mod timeliness;
 mod uploads;
 
 #[cfg(test)]
@@ -35,7 +35,7 @@ pub use items::{FittedSeries, Movable, PerItem};
 pub use observer::{Clock, Journal, MonotonicClock, Observer};
 pub use registry::{Loaded, NotLoaded, Registry, Who};
 pub use replay::{Components, Difference, ReplayReport, replay};
-pub use turn::Turn;
+pub use timeliness::Timeliness;
 pub use uploads::{
     Component, FindArtefact, RestoreError, Upload, UploadError, UploadPhase, UploadStatus, Uploads,
 };

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{Clock, Component, Decider, Journal, Loaded, Observer, Registry, Uploads, Who};
 
-/// The policy for tests behaves until 29 August 2025; this is later.
+/// The plugin for tests behaves until 29 August 2025; this is later.
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_757_000_040_000);
 
 pub(crate) const MISBEHAVING: &[u8] = include_bytes!("../../../plugins/dist/misbehaving.wasm");
@@ -29,19 +29,24 @@ pub(crate) fn sandbox() -> Arc<Sandbox> {
     static SANDBOX: OnceLock<Arc<Sandbox>> = OnceLock::new();
     let open = || {
         let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tmp");
-        let cache = Some(target.join("policies"));
+        let cache = Some(target.join("plugins"));
         Arc::new(Sandbox::new(Options { cache, ..Options::default() }).unwrap())
     };
     Arc::clone(SANDBOX.get_or_init(open))
 }
 
-/// A built-in forecaster and a built-in bidder.
+/// A built-in plugin that forecasts and one that negotiates.
 pub(crate) fn built_in() -> Vec<Loaded> {
     let names = ["seasonal-smoothing", "price-performance"];
     let load = |plugin: &str| {
         let builtin = BUILTIN.iter().find(|builtin| builtin.name == plugin).unwrap();
-        let load =
-            Load { plugin, generation: 1, bytes: builtin.bytes, configuration: "{}", grants: &[] };
+        let load = Load {
+            plugin,
+            generation: 1,
+            bytes: builtin.bytes,
+            configuration: builtin.configuration,
+            grants: &[],
+        };
         Loaded::new(name(plugin), Arc::new(sandbox().load(load).unwrap()))
     };
     names.map(load).into()

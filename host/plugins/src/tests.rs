@@ -20,13 +20,14 @@ fn forecast_within(decider: &Decider, plugin: &str, time: Duration) -> Forecasts
     let task = |item: &usize| forecasting::Task {
         series: forecasting::Series {
             id: format!("s{item}"),
-            start: 0,
-            step: 60_000,
+            last_at_ms: 0,
+            step_ms: 60_000,
             values: (0..30).map(|minute| f64::from(minute % 7)).collect(),
             non_negative: true,
         },
         model: None,
-        horizon: 2,
+        horizon_steps: 2,
+        seasons_steps: Vec::new(),
         levels: vec![0.8],
     };
     decider.each(NOW, &name(plugin), 3, time, |items, _| Forecast {
@@ -194,7 +195,7 @@ fn generations_that_neither_decide_nor_did_before_are_dropped() {
     let (third, _) = load();
     let refused = Arc::downgrade(&third.generation);
     drop(third);
-    uploads.finish(&plugin, 3, Err("a policy needs its role".to_owned()));
+    uploads.finish(&plugin, 3, Err("a scaling policy needs its role".to_owned()));
     assert!(refused.upgrade().is_none());
     assert_eq!(uploads.status(&plugin).unwrap().phase, UploadPhase::Failed);
     let (_, fourth) = load();

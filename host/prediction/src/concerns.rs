@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use haggle_control::Catalog;
-use haggle_model::{CalendarEvent, ForecastPolicy, Name, Timestamp, Window};
+use haggle_model::{CalendarEvent, ForecastingPolicy, Name, Timestamp, Window};
 use haggle_plugins::convert;
 use haggle_sandbox::types;
 
@@ -36,9 +36,9 @@ impl<'a> Concerns<'a> {
     pub(crate) fn told(
         &self,
         own: &[&CalendarEvent],
-        forecast: &ForecastPolicy,
+        forecast: &ForecastingPolicy,
         now: Timestamp,
-    ) -> Vec<types::Event> {
+    ) -> Vec<types::CalendarEvent> {
         let start = now.before(forecast.history + forecast.step);
         let window = Window { start, end: now + forecast.horizon + forecast.step };
         convert::events_within(self.everybody.iter().chain(own).copied(), window)

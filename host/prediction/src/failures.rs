@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::{
     inner::Inner,
-    lessons::Pending,
+    lessons::{Pending, end},
     models::{ModelKey, StoredModel, read},
     policies::Answer,
 };
@@ -86,7 +86,7 @@ pub(crate) fn jobs(inner: &Arc<Inner>, snapshot: &Snapshot, now: Timestamp) -> V
 
 impl FailureJob {
     pub(crate) fn plugin(&self) -> &Name {
-        &self.policy.failure.plugin
+        &self.policy.failure_prediction.plugin
     }
 
     pub(crate) fn services(&self) -> Vec<Name> {
@@ -106,20 +106,25 @@ impl FailureJob {
 
     /// What is measured beside the load, service by service: others get at the history between.
     fn measured(&self) -> Vec<Measured> {
-        let (step, now) = (self.policy.forecast.step, self.now);
+        let (step, now) = (self.policy.forecasting.step, self.now);
         let mut all = Vec::new();
         for service in &self.services {
             self.busy.inner.history.read(&mut |history| {
-                let mut metrics: BTreeMap<String, Vec<failure::Vital>> = BTreeMap::new();
+                let mut metrics: BTreeMap<String, Vec<failure::MetricSeries>> = BTreeMap::new();
                 let load = SeriesKey::load_of(service);
                 for key in history.keys_of(&service.name).filter(|key| **key != load) {
                     let instance = key.instance.clone().unwrap_or_else(|| service.name.to_string());
-                    let vital = vital(history, key, now, step);
-                    metrics.entry(instance).or_default().extend(vital);
+                    let metric = metric(history, key, now, step);
+                    metrics.entry(instance).or_default().extend(metric);
                 }
                 for (instance, metrics) in metrics.into_iter().filter(|(_, m)| !m.is_empty()) {
-                    let (at, step) = (now.floor(step).as_millis(), step.as_millis());
-                    let vitals = Vitals { subject: instance, at, step, metrics };
+                    let vitals = Vitals {
+                        service: service.name.to_string(),
+                        instance,
+                        last_at_ms: now.floor(step).before(step).as_millis(),
+                        step_ms: step.as_millis(),
+                        metrics,
+                    };
                     all.push(Measured { service: service.name.clone(), vitals });
                 }
             });
@@ -136,10 +141,10 @@ impl FailureJob {
         let ask = |who: &Who| Learn {
             context: context(now, now.as_millis()),
             model: self.model(who),
-            horizon: policy.failure.horizon.as_millis(),
+            horizon_ms: policy.failure_prediction.horizon.as_millis(),
             examples: examples.clone(),
         };
-        let learnt = match inner.policies.learn(now, &policy.failure.plugin, &ask) {
+        let learnt = match inner.policies.learn(now, &policy.failure_prediction.plugin, &ask) {
             Ok(learnt) => learnt,
             Err(error) => {
                 tracing::debug!(policy = %policy.name, %error, "nothing was learnt about failures");
@@ -190,13 +195,13 @@ impl FailureJob {
             let ask = |items: &[usize], who: &Who| Assess {
                 context: context(now, now.as_millis()),
                 model: self.model(who),
-                horizon: policy.failure.horizon.as_millis(),
-                subjects: items
+                horizon_ms: policy.failure_prediction.horizon.as_millis(),
+                instances: items
                     .iter()
                     .filter_map(|item| Some(panel.get(*item)?.vitals.clone()))
                     .collect(),
             };
-            let plugin = &policy.failure.plugin;
+            let plugin = &policy.failure_prediction.plugin;
             let answers = inner.policies.assess(now, plugin, panel.len(), &ask);
             self.forget_unread(&answers);
             for (instance, answer) in panel.iter().zip(answers) {
@@ -220,7 +225,7 @@ impl FailureJob {
             return;
         }
         let (inner, policy) = (&self.busy.inner, &self.policy);
-        let plugin = &policy.failure.plugin;
+        let plugin = &policy.failure_prediction.plugin;
         let Some(who) = inner.policies.current(plugin, Role::FailurePrediction) else { return };
         inner.state().failures.remember((policy.name.clone(), who.digest), None);
         inner.delete(&ModelKey::failures(who.digest, &policy.name));
@@ -239,7 +244,7 @@ impl FailureJob {
             risks.push(Risk { service: service.clone(), probability: None, explanation });
         }
         for Measured { service, vitals } in measured {
-            let due = Timestamp::from_millis(vitals.at) + policy.failure.horizon;
+            let due = end(&vitals) + policy.failure_prediction.horizon;
             failures.wait_for(Pending { service, policy: policy.name.clone(), due, vitals });
         }
     }
@@ -248,12 +253,17 @@ impl FailureJob {
 impl fmt::Display for FailureJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { policy, services, .. } = self;
-        let (count, plugin) = (services.len(), &policy.failure.plugin);
+        let (count, plugin) = (services.len(), &policy.failure_prediction.plugin);
         write!(f, "assess {count} services of policy {} with plugin {plugin}", policy.name)
     }
 }
 
-fn vital(history: &History, key: &SeriesKey, now: Timestamp, step: Span) -> Option<failure::Vital> {
+fn metric(
+    history: &History,
+    key: &SeriesKey,
+    now: Timestamp,
+    step: Span,
+) -> Option<failure::MetricSeries> {
     let mut values = history.series(key, now, step, WINDOW).values;
     for value in &mut values {
         if !value.is_finite() {
@@ -261,7 +271,7 @@ fn vital(history: &History, key: &SeriesKey, now: Timestamp, step: Span) -> Opti
         }
     }
     let known = values.iter().any(|value| value.is_finite());
-    known.then(|| failure::Vital { metric: key.metric.clone(), values })
+    known.then(|| failure::MetricSeries { metric: key.metric.clone(), values })
 }
 
 fn risk(instance: &Measured, answer: Answer<failure::Risk>) -> Risk {
@@ -276,9 +286,9 @@ fn risk(instance: &Measured, answer: Answer<failure::Risk>) -> Risk {
 }
 
 fn explain(vitals: &Vitals, risk: &failure::Risk) -> String {
-    let drivers: Vec<&str> =
-        risk.drivers.iter().take(3).map(|driver| driver.metric.as_str()).collect();
+    let all = risk.contributions.iter().take(3);
+    let metrics: Vec<&str> = all.map(|contribution| contribution.metric.as_str()).collect();
     let because =
-        if drivers.is_empty() { String::new() } else { format!(", by {}", drivers.join(", ")) };
-    format!("{} fails soon with probability {:.2}{because}", vitals.subject, risk.probability)
+        if metrics.is_empty() { String::new() } else { format!(", by {}", metrics.join(", ")) };
+    format!("{} fails soon with probability {:.2}{because}", vitals.instance, risk.probability)
 }

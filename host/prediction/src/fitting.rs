@@ -6,18 +6,18 @@ use haggle_plugins::{Who, context};
 use haggle_sandbox::{Fit, forecasting};
 
 use crate::{
-    forecasting::{ForecastJob, is_empty, steps, task_series, whole},
+    forecasting::{ForecastJob, is_empty, seasons_steps, steps, task_series, whole},
     models::{Model, Shared},
 };
 
 impl ForecastJob {
     /// Fits the panel as a whole, so that all of it shares what was learnt across its series.
     pub(crate) fn fit(&mut self) {
-        let (forecast, now) = (&self.policy.forecast, self.now);
+        let (forecast, now) = (&self.policy.forecasting, self.now);
         let step = forecast.step;
         let mut series = Vec::new();
         self.busy.inner.history.read(&mut |history| {
-            let all = self.subjects.iter();
+            let all = self.members.iter();
             series = all.map(|one| whole(history, &one.service, &self.policy, now)).collect();
         });
         let fitted: Vec<usize> =
@@ -28,12 +28,12 @@ impl ForecastJob {
         let ask = |items: &[usize], who: &Who| {
             let places = || items.iter().filter_map(|item| fitted.get(*item));
             let one = |place: &usize| {
-                Some(task_series(&self.subjects.get(*place)?.service, series.get(*place)?))
+                Some(task_series(&self.members.get(*place)?.service, series.get(*place)?))
             };
             let panel = forecasting::Panel {
                 series: places().filter_map(one).collect(),
-                horizon: steps(forecast.horizon, step),
-                seasons: forecast.seasons.iter().map(|season| steps(*season, step)).collect(),
+                horizon_steps: steps(forecast.horizon, step),
+                seasons_steps: seasons_steps(forecast),
                 events: self.events.to_vec(),
             };
             let models: Vec<Option<&Model>> =
@@ -45,8 +45,8 @@ impl ForecastJob {
             };
             let previous = known.then(|| forecasting::Fitted {
                 shared: shared.map(|shared| shared.bytes.as_ref().clone()),
-                per_series: models.iter().map(bytes).collect(),
-                lookback: models.iter().flatten().find_map(|model| model.lookback),
+                models: models.iter().map(bytes).collect(),
+                lookback_steps: models.iter().flatten().find_map(|model| model.lookback),
             });
             Fit { context: context(now, now.as_millis()), panel, previous }
         };
@@ -56,8 +56,8 @@ impl ForecastJob {
         // What several models share is one and the same allocation.
         let mut shared: Vec<Shared> = Vec::new();
         for (place, answer) in fitted.into_iter().zip(answers) {
-            let Some(subject) = self.subjects.get_mut(place) else { continue };
-            subject.model = Some(match answer {
+            let Some(member) = self.members.get_mut(place) else { continue };
+            member.model = Some(match answer {
                 Ok(decided) => Model {
                     wanted,
                     component: decided.by.digest,
@@ -72,7 +72,7 @@ impl ForecastJob {
                     lookback: decided.answer.lookback,
                 },
                 Err(error) => {
-                    tracing::debug!(service = %subject.service.name, %error, "not fitted");
+                    tracing::debug!(service = %member.service.name, %error, "not fitted");
                     Model::unfitted(wanted, now)
                 }
             });

@@ -3,13 +3,13 @@
 use std::{fmt, sync::Arc};
 
 use haggle_control::{EventKind, Forecast as Forecasted, Input};
-use haggle_model::{Name, ScalingPolicy, Series, Service, Span, Timestamp};
+use haggle_model::{ForecastingPolicy, Name, ScalingPolicy, Series, Service, Span, Timestamp};
 use haggle_observe::{History, SeriesKey};
 use haggle_plan::Outlook;
 use haggle_plugins::{Unanswered, Who, context, convert, cut};
 use haggle_sandbox::{
     Forecast, forecasting, since,
-    types::{Event, Fault},
+    types::{self, CalendarEvent, Fault},
 };
 use serde_json::json;
 
@@ -26,15 +26,15 @@ pub(crate) struct ForecastJob {
     pub(crate) policy: Arc<ScalingPolicy>,
     /// The generation that decides when all is well.
     pub(crate) who: Option<Who>,
-    pub(crate) events: Arc<[Event]>,
-    pub(crate) subjects: Vec<Subject>,
+    pub(crate) events: Arc<[CalendarEvent]>,
+    pub(crate) members: Vec<Member>,
     pub(crate) is_fitted: bool,
     /// What is known without a call.
     pub(crate) said: Vec<Forecasted>,
 }
 
 /// A service on its way.
-pub(crate) struct Subject {
+pub(crate) struct Member {
     pub(crate) service: Arc<Service>,
     pub(crate) model: Option<Model>,
     /// It has no model yet, and its turn to be fitted has not come.
@@ -82,7 +82,7 @@ enum NoForecast {
 
 impl ForecastJob {
     pub(crate) fn plugin(&self) -> &Name {
-        &self.policy.forecast.plugin
+        &self.policy.forecasting.plugin
     }
 
     pub(crate) fn services(&self) -> Vec<Name> {
@@ -97,7 +97,7 @@ impl ForecastJob {
             policy: Arc::default(),
             who: None,
             events: Arc::new([]),
-            subjects: Vec::new(),
+            members: Vec::new(),
             is_fitted: false,
             said,
         }
@@ -108,7 +108,7 @@ impl ForecastJob {
             return vec![Input::Forecasts(self.said)];
         }
         let before: Vec<Option<Model>> =
-            self.subjects.iter().map(|subject| subject.model.clone()).collect();
+            self.members.iter().map(|member| member.model.clone()).collect();
         if self.is_fitted {
             self.fit();
         }
@@ -122,7 +122,7 @@ impl ForecastJob {
 
     /// The model of a service, where the component can go on from it.
     pub(crate) fn model_for(&self, place: usize, who: &Who) -> Option<&Model> {
-        let model = self.subjects.get(place)?.model.as_ref()?;
+        let model = self.members.get(place)?.model.as_ref()?;
         model.bytes_for(who.digest).map(|_| model)
     }
 
@@ -130,20 +130,20 @@ impl ForecastJob {
     /// little more than what is new. To read whole histories would be most of what a pass over many services
     /// does.
     fn loads(&self) -> Loads {
-        let (step, now) = (self.policy.forecast.step, self.now);
+        let (step, now) = (self.policy.forecasting.step, self.now);
         let mut loads = Loads { series: Vec::new(), is_short: Vec::new() };
         self.busy.inner.history.read(&mut |history| {
-            for (place, subject) in self.subjects.iter().enumerate() {
+            for (place, member) in self.members.iter().enumerate() {
                 let model = self.who.as_ref().and_then(|who| self.model_for(place, who));
                 let needed = model.and_then(|model| model.needs(step, now));
                 let recent = needed.map(|needed| {
-                    let key = SeriesKey::load_of(&subject.service);
+                    let key = SeriesKey::load_of(&member.service);
                     history.series(&key, now, step, needed.min(length(&self.policy)))
                 });
                 // Nothing came since: how long ago the last value was, the whole history tells.
                 let recent = recent.filter(|recent| !is_empty(recent));
                 loads.is_short.push(recent.is_some());
-                let all = || whole(history, &subject.service, &self.policy, now);
+                let all = || whole(history, &member.service, &self.policy, now);
                 loads.series.push(recent.unwrap_or_else(all));
             }
         });
@@ -152,18 +152,18 @@ impl ForecastJob {
 
     fn forecast(&self, loads: &Loads) -> Vec<Outcome> {
         let mut outcomes: Vec<Outcome> = self
-            .subjects
+            .members
             .iter()
-            .map(|subject| Err(if subject.waits { NoForecast::Waits } else { NoForecast::NoLoad }))
+            .map(|member| Err(if member.waits { NoForecast::Waits } else { NoForecast::NoLoad }))
             .collect();
         let can = |place: &usize| {
             // Without a model, a forecast would take as long as the fit that it waits for.
-            let waits = self.subjects.get(*place).is_none_or(|subject| subject.waits);
+            let waits = self.members.get(*place).is_none_or(|member| member.waits);
             !waits && !loads.series.get(*place).is_none_or(is_empty)
         };
-        let places: Vec<usize> = (0..self.subjects.len()).filter(can).collect();
+        let places: Vec<usize> = (0..self.members.len()).filter(can).collect();
         let shared = |place: &usize| {
-            let model = self.subjects.get(*place)?.model.as_ref()?;
+            let model = self.members.get(*place)?.model.as_ref()?;
             Some((model.component, model.shared.as_ref()?.digest))
         };
         // A call has one shared model.
@@ -174,7 +174,7 @@ impl ForecastJob {
     }
 
     fn forecast_some(&self, places: &[usize], loads: &Loads, outcomes: &mut [Outcome]) {
-        let (forecast, now) = (&self.policy.forecast, self.now);
+        let (forecast, now) = (&self.policy.forecasting, self.now);
         let ask = |items: &[usize], who: &Who| {
             let places: Vec<usize> =
                 items.iter().filter_map(|item| places.get(*item)).copied().collect();
@@ -204,7 +204,7 @@ impl ForecastJob {
 
     /// What a candidate is asked. One that has no model of its own gets whole histories.
     fn tasks(&self, places: &[usize], loads: &Loads, who: &Who) -> Vec<forecasting::Task> {
-        let (forecast, now) = (&self.policy.forecast, self.now);
+        let (forecast, now) = (&self.policy.forecasting, self.now);
         let is_primary = self.who.as_ref().is_some_and(|primary| primary.digest == who.digest);
         let too_short =
             |place: &usize| !is_primary && loads.is_short.get(*place).is_some_and(|short| *short);
@@ -212,22 +212,23 @@ impl ForecastJob {
         if places.iter().any(too_short) {
             self.busy.inner.history.read(&mut |history| {
                 let read = |place: &usize| {
-                    let subject = self.subjects.get(*place).filter(|_| too_short(place))?;
-                    Some(whole(history, &subject.service, &self.policy, now))
+                    let member = self.members.get(*place).filter(|_| too_short(place))?;
+                    Some(whole(history, &member.service, &self.policy, now))
                 };
                 wholes = places.iter().map(read).collect();
             });
         }
         let task = |(item, place): (usize, &usize)| {
-            let subject = self.subjects.get(*place)?;
+            let member = self.members.get(*place)?;
             let series = wholes.get(item).and_then(Option::as_ref);
-            let series = task_series(&subject.service, series.or(loads.series.get(*place))?);
+            let series = task_series(&member.service, series.or(loads.series.get(*place))?);
             let model = self.model_for(*place, who);
             let until = model.map_or(0, |model| model.fitted_at.floor(forecast.step).as_millis());
             Some(forecasting::Task {
                 series: since(series, until, model.and_then(|model| model.lookback)),
                 model: model.and_then(|model| model.bytes.as_deref().cloned()),
-                horizon: steps(forecast.horizon, forecast.step),
+                horizon_steps: steps(forecast.horizon, forecast.step),
+                seasons_steps: seasons_steps(forecast),
                 levels: forecast.levels.clone(),
             })
         };
@@ -238,9 +239,9 @@ impl ForecastJob {
     /// is forecast without one, until its panel is due again.
     fn forecast_unread(&mut self, outcomes: &mut [Outcome]) {
         let mut unread = Vec::new();
-        for (place, (subject, outcome)) in self.subjects.iter_mut().zip(&*outcomes).enumerate() {
+        for (place, (member, outcome)) in self.members.iter_mut().zip(&*outcomes).enumerate() {
             if is_unread(outcome)
-                && let Some(model) = subject.model.as_mut().filter(|m| m.fitted_at == self.now)
+                && let Some(model) = member.model.as_mut().filter(|m| m.fitted_at == self.now)
             {
                 model.forget();
                 unread.push(place);
@@ -254,35 +255,34 @@ impl ForecastJob {
 
     /// Notes what came of it, and what the core is to be told.
     fn settle(&mut self, loads: &Loads, outcomes: Vec<Outcome>) -> Vec<Forecasted> {
-        let (forecast, now) = (&self.policy.forecast, self.now);
+        let (forecast, now) = (&self.policy.forecasting, self.now);
         let mut state = self.busy.inner.state();
         let State { services, memory, .. } = &mut *state;
         let mut forecasts = Vec::with_capacity(outcomes.len());
         let mut refused = Vec::new();
-        for ((subject, series), outcome) in
-            self.subjects.iter_mut().zip(&loads.series).zip(outcomes)
+        for ((member, series), outcome) in self.members.iter_mut().zip(&loads.series).zip(outcomes)
         {
-            let Some(entry) = services.get_mut(&subject.service.name) else { continue };
+            let Some(entry) = services.get_mut(&member.service.name) else { continue };
             if let (Some(before), Some(value)) = (&entry.outlook, series.values.last()) {
                 let step = series.end().before(series.step);
                 entry.accuracy.compare(before, step, *value);
             }
-            let model = subject.model.as_ref();
+            let model = member.model.as_ref();
             if model.is_some_and(|model| model.fitted_at == now && model.bytes.is_some()) {
                 entry.accuracy.refitted();
             }
             if is_unread(&outcome)
-                && let Some(model) = &mut subject.model
+                && let Some(model) = &mut member.model
             {
                 model.outdate();
             }
-            if let Err(full) = memory.replace(entry.model.as_ref(), subject.model.as_ref())
-                && let Some(model) = &mut subject.model
+            if let Err(full) = memory.replace(entry.model.as_ref(), member.model.as_ref())
+                && let Some(model) = &mut member.model
             {
                 model.forget();
-                refused.push((subject.service.name.clone(), full));
+                refused.push((member.service.name.clone(), full));
             }
-            entry.model.clone_from(&subject.model);
+            entry.model.clone_from(&member.model);
             let asked = self.who.as_ref();
             let (by, outlook) = match outcome {
                 Ok((outlook, by)) => (Some(by), Ok(Arc::new(outlook))),
@@ -290,8 +290,8 @@ impl ForecastJob {
             };
             entry.outlook = outlook.as_ref().ok().map(Arc::clone);
             forecasts.push(Forecasted {
-                service: subject.service.name.clone(),
-                resource: subject.service.load_resource(),
+                service: member.service.name.clone(),
+                resource: member.service.load_resource(),
                 at: now,
                 generation: by.as_ref().map_or(0, |by| by.generation),
                 plugin: by.map_or_else(|| forecast.plugin.clone(), |by| by.plugin),
@@ -335,9 +335,9 @@ impl NoForecast {
 
 impl fmt::Display for ForecastJob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (policy, plugin) = (&self.policy.name, &self.policy.forecast.plugin);
-        let first = self.subjects.first().map(|subject| &subject.service.name);
-        let count = self.subjects.len() + self.said.len();
+        let (policy, plugin) = (&self.policy.name, &self.policy.forecasting.plugin);
+        let first = self.members.first().map(|member| &member.service.name);
+        let count = self.members.len() + self.said.len();
         let does = if self.is_fitted { "fit and forecast" } else { "forecast" };
         write!(f, "{does} {count} services of policy {policy} with plugin {plugin}")?;
         first.map_or(Ok(()), |first| write!(f, ", from {first} on"))
@@ -360,17 +360,22 @@ pub(crate) fn whole(
     policy: &ScalingPolicy,
     now: Timestamp,
 ) -> Series {
-    history.series(&SeriesKey::load_of(service), now, policy.forecast.step, length(policy))
+    history.series(&SeriesKey::load_of(service), now, policy.forecasting.step, length(policy))
 }
 
 /// How many values the policy looks back.
 pub(crate) fn length(policy: &ScalingPolicy) -> usize {
-    let reach = policy.forecast.history.steps(policy.forecast.step);
+    let reach = policy.forecasting.history.steps(policy.forecasting.step);
     usize::try_from(reach).unwrap_or(usize::MAX)
 }
 
-pub(crate) fn task_series(service: &Service, series: &Series) -> forecasting::Series {
+pub(crate) fn task_series(service: &Service, series: &Series) -> types::Series {
     convert::series(service.name.as_str(), series)
+}
+
+/// The lengths of the known seasons in steps.
+pub(crate) fn seasons_steps(policy: &ForecastingPolicy) -> Vec<u32> {
+    policy.seasons.iter().map(|season| steps(*season, policy.step)).collect()
 }
 
 pub(crate) fn steps(length: Span, step: Span) -> u32 {

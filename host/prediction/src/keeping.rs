@@ -8,7 +8,7 @@ use haggle_sandbox::Digest;
 use serde_json::json;
 
 use crate::{
-    forecasting::{ForecastJob, Subject},
+    forecasting::{ForecastJob, Member},
     models::{Model, ModelError, ModelKey, ModelOf, StoredModel},
 };
 
@@ -18,15 +18,15 @@ impl ForecastJob {
     pub(crate) fn keep(&self, before: &[Option<Model>]) {
         let Some(wanted) = self.who.as_ref().map(|who| who.digest) else { return };
         let inner = &self.busy.inner;
-        let fitted: Vec<(&Subject, &Model)> = self
-            .subjects
+        let fitted: Vec<(&Member, &Model)> = self
+            .members
             .iter()
-            .filter_map(|subject| Some((subject, subject.model.as_ref()?)))
+            .filter_map(|member| Some((member, member.model.as_ref()?)))
             .filter(|(_, model)| model.fitted_at == self.now && model.component == wanted)
             .collect();
         let mut put: BTreeMap<ModelKey, Result<(), ModelError>> = BTreeMap::new();
         let mut failed = Vec::new();
-        for (subject, model) in fitted {
+        for (member, model) in fitted {
             let Some(bytes) = &model.bytes else { continue };
             let (fitted_at, lookback) = (model.fitted_at, model.lookback);
             let mut result = Ok(());
@@ -40,15 +40,15 @@ impl ForecastJob {
             }
             let shared = model.shared.as_ref().map(|shared| shared.digest);
             let stored = StoredModel { fitted_at, bytes: bytes.as_ref().clone(), shared, lookback };
-            let key = ModelKey::service(wanted, &subject.service.name);
+            let key = ModelKey::service(wanted, &member.service.name);
             // Without what it shares it would not be read.
             if let Err(error) = result.and_then(|()| inner.models.put(&key, stored)) {
                 inner.delete(&key);
-                failed.push((&subject.service.name, error));
+                failed.push((&member.service.name, error));
             }
         }
         if let Some((_, error)) = failed.first() {
-            let plugin = &self.policy.forecast.plugin;
+            let plugin = &self.policy.forecasting.plugin;
             let services: Vec<&Name> = failed.iter().map(|(name, _)| *name).collect();
             let message = format!(
                 "{} models of plugin {plugin} are not kept and are fitted again after a restart: {error}",

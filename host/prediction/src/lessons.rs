@@ -49,6 +49,11 @@ pub(crate) struct Pending {
     pub(crate) vitals: Vitals,
 }
 
+/// When the last step of these vitals ended.
+pub(crate) const fn end(vitals: &Vitals) -> Timestamp {
+    Timestamp::from_millis(vitals.last_at_ms.saturating_add(vitals.step_ms))
+}
+
 impl Lessons {
     /// Notes that an instance failed; the service itself where none is named.
     pub(crate) fn report(&mut self, service: &Name, instance: Option<String>, at: Timestamp) {
@@ -67,15 +72,15 @@ impl Lessons {
 
     /// Drops reports from before everything that waits for its outcome.
     pub(crate) fn forget_reports(&mut self, now: Timestamp) {
-        let oldest = self.pending.iter().map(|pending| Timestamp::from_millis(pending.vitals.at));
+        let oldest = self.pending.iter().map(|pending| end(&pending.vitals));
         // A step that has begun may be assessed yet.
         let oldest = oldest.min().unwrap_or(now).min(now.before(Span::from_mins(24 * 60)));
         self.reported.retain(|_, times| times.back().is_some_and(|last| *last >= oldest));
     }
 
     fn failed(&self, pending: &Pending) -> bool {
-        let key = (pending.service.clone(), pending.vitals.subject.clone());
-        let seen = Timestamp::from_millis(pending.vitals.at);
+        let key = (pending.service.clone(), pending.vitals.instance.clone());
+        let seen = end(&pending.vitals);
         let within = |at: &Timestamp| seen < *at && *at <= pending.due;
         self.reported.get(&key).is_some_and(|times| times.iter().any(within))
     }

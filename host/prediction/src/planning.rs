@@ -15,7 +15,7 @@ use haggle_sandbox::{Digest, Role, types};
 use crate::{
     concerns::Concerns,
     due::{Fitness, is_due, oldest},
-    forecasting::{Busy, ForecastJob, Subject, length},
+    forecasting::{Busy, ForecastJob, Member, length},
     inner::{Entry, Inner, State},
     job::Job,
     models::{Model, ModelKey, Reader},
@@ -37,7 +37,7 @@ struct Group {
     policy: Arc<ScalingPolicy>,
     /// The generation that decides when all is well.
     who: Option<Who>,
-    events: Arc<[types::Event]>,
+    events: Arc<[types::CalendarEvent]>,
     services: Vec<Arc<Service>>,
 }
 
@@ -120,8 +120,8 @@ fn groups(inner: &Inner, snapshot: &Snapshot, now: Timestamp) -> (Vec<Group>, Ve
             let own = concerns.own(&service.name);
             let names = own.iter().map(|event| &event.name).collect();
             let group = groups.entry((&service.policy, names)).or_insert_with(|| Group {
-                who: inner.policies.current(&policy.forecast.plugin, Role::Forecasting),
-                events: concerns.told(own, &policy.forecast, now).into(),
+                who: inner.policies.current(&policy.forecasting.plugin, Role::Forecasting),
+                events: concerns.told(own, &policy.forecasting, now).into(),
                 policy,
                 services: Vec::new(),
             });
@@ -138,12 +138,12 @@ fn is_measured(
     policy: &ScalingPolicy,
     now: Timestamp,
 ) -> bool {
-    let step = policy.forecast.step;
+    let step = policy.forecasting.step;
     let key = SeriesKey::load_of(service);
     let Some((latest, _)) = history.latest(&key) else { return false };
     let end = now.floor(step);
     if latest < end {
-        return latest >= end.before(policy.forecast.history).floor(step);
+        return latest >= end.before(policy.forecasting.history).floor(step);
     }
     // The newest lies in the step that is not over. Most often there is one in the step before.
     let recent = history.series(&key, now, step, 1);
@@ -198,16 +198,16 @@ fn newly_unmeasured(
         entry.is_unmeasured = true;
         entry.outlook = None;
         let resource = service.load_resource();
-        let reach = policy.forecast.history;
+        let reach = policy.forecasting.history;
         said.push(Forecast {
             resource,
             at: now,
-            plugin: policy.forecast.plugin.clone(),
+            plugin: policy.forecasting.plugin.clone(),
             generation: 0,
             accuracy: Accuracy::default(),
             outlook: Err(format!(
                 "plugin {} was not asked: no {resource} of service {} was measured in the last {reach}",
-                policy.forecast.plugin, service.name,
+                policy.forecasting.plugin, service.name,
             )),
             service: service.name.clone(),
         });
@@ -219,7 +219,7 @@ fn newly_unmeasured(
 struct Panel {
     policy: Arc<ScalingPolicy>,
     who: Option<Who>,
-    events: Arc<[types::Event]>,
+    events: Arc<[types::CalendarEvent]>,
     services: Vec<Arc<Service>>,
 }
 
@@ -250,7 +250,7 @@ fn panels(state: &mut State, groups: Vec<Group>) -> Vec<Panel> {
 fn fits(state: &State, panels: &[Panel], now: Timestamp) -> BTreeSet<usize> {
     let mut due = Vec::new();
     for (place, panel) in panels.iter().enumerate() {
-        let forecast = &panel.policy.forecast;
+        let forecast = &panel.policy.forecasting;
         let widest = forecast.levels.last().copied().unwrap_or(0.0);
         let fitness = |service: &'_ Arc<Service>| {
             let (name, entry) = state.services.get_key_value(&service.name)?;
@@ -284,18 +284,18 @@ fn job(
     now: Timestamp,
 ) -> ForecastJob {
     let Panel { policy, who, events, services } = panel;
-    let subject = |service: Arc<Service>| {
+    let member = |service: Arc<Service>| {
         let entry = state.services.entry(service.name.clone()).or_default();
         entry.is_busy = true;
         entry.is_unmeasured = false;
         let model = model(entry, who.as_ref()).cloned();
         let waits = !is_fitted && model.as_ref().is_none_or(Model::is_outdated);
-        Subject { service, model, waits }
+        Member { service, model, waits }
     };
-    let subjects: Vec<Subject> = services.into_iter().map(subject).collect();
-    let fitting = if is_fitted { subjects.len() } else { 0 };
+    let members: Vec<Member> = services.into_iter().map(member).collect();
+    let fitting = if is_fitted { members.len() } else { 0 };
     state.fitting += fitting;
-    let names = subjects.iter().map(|subject| subject.service.name.clone()).collect();
+    let names = members.iter().map(|member| member.service.name.clone()).collect();
     let busy = Busy { inner: Arc::clone(inner), services: names, fitting };
-    ForecastJob { busy, now, policy, who, events, subjects, is_fitted, said: Vec::new() }
+    ForecastJob { busy, now, policy, who, events, members, is_fitted, said: Vec::new() }
 }

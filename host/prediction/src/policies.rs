@@ -39,7 +39,7 @@ pub trait Policies: Send + Sync {
     /// Learns from examples; the answer is a model.
     fn learn(&self, now: Timestamp, plugin: &Name, ask: &dyn Fn(&Who) -> Learn) -> Answer<Vec<u8>>;
 
-    /// Assesses so many subjects.
+    /// Assesses so many instances.
     fn assess(
         &self,
         now: Timestamp,

@@ -1,4 +1,4 @@
-//! Tiers: where the services of one tier plugin stand, and what each gets of their pool.
+//! Tiers: the state of the services of one tiering plugin, and the share of capacity that each gets.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -73,9 +73,11 @@ impl TierJob {
     }
 
     pub(crate) fn run(self) -> Vec<Input> {
-        let apis = self.apis();
+        let (services, states): (Vec<Name>, Vec<tiering::ServiceState>) =
+            self.states().into_iter().unzip();
         let now = self.now;
-        let ask = |_: &Who| Assign { context: context(now, now.as_millis()), apis: apis.clone() };
+        let ask =
+            |_: &Who| Assign { context: context(now, now.as_millis()), services: states.clone() };
         let assigned = match self.busy.inner.policies.assign(now, &self.plugin, &ask) {
             Ok(decided) => decided.answer,
             Err(error) => {
@@ -83,37 +85,39 @@ impl TierJob {
                 return Vec::new();
             }
         };
-        let assignment = |(service, assigned): (&Arc<Service>, tiering::Assignment)| {
+        let assignment = |(service, assigned): (Name, tiering::Assignment)| {
             let tier = convert::tier_of(assigned.tier);
             let (share, reason) = (assigned.share, assigned.reason);
-            TierAssignment { service: service.name.clone(), tier, share, reason }
+            TierAssignment { service, tier, share, reason }
         };
-        let tiers = self.services.iter().zip(assigned).map(assignment).collect();
+        let tiers = services.into_iter().zip(assigned).map(assignment).collect();
         vec![Input::Tiers(tiers)]
     }
 
-    fn apis(&self) -> Vec<tiering::ApiState> {
+    fn states(&self) -> Vec<(Name, tiering::ServiceState)> {
         let pool = Pool::of(self.services.iter().map(AsRef::as_ref));
-        let api = |service: &Arc<Service>| {
+        let known = |service: &Arc<Service>| {
             let (_, state) = self.snapshot.service(&service.name).ok()?;
             let policy = self.snapshot.catalog().policy_of(service);
             let observed = state.observed.map(|(_, load)| load);
             let outlook = state.forecast.as_ref().and_then(|f| f.outlook.as_deref().ok());
-            let (limits, horizon) = (&policy.scaling, policy.forecast.horizon);
+            let (limits, horizon) = (&policy.scaling, policy.forecasting.horizon);
             let member = pool.member(observed, outlook, limits, self.now, horizon);
-            Some(tiering::ApiState {
-                id: service.name.to_string(),
-                current_tier: convert::tier(state.tier),
-                since: state.tier_since.as_millis(),
-                current_load: member.current,
+            let known = tiering::ServiceState {
+                service: service.name.to_string(),
+                tier: convert::tier(state.tier),
+                since_ms: state.tier_since.as_millis(),
+                load: member.current,
                 forecast_mean: member.forecast_mean,
                 forecast_upper: member.forecast_upper,
+                upper_quantile: limits.quantile,
                 confidence: member.confidence,
                 objective: objective(service, state),
                 weight: service.weight,
-            })
+            };
+            Some((service.name.clone(), known))
         };
-        self.services.iter().filter_map(api).collect()
+        self.services.iter().filter_map(known).collect()
     }
 }
 

@@ -10,9 +10,9 @@ use std::{
 };
 
 use haggle_model::Name;
-use haggle_plugins::Turn;
+use haggle_plugins::Timeliness;
 
-type Job = Box<dyn FnOnce(Turn) + Send>;
+type Job = Box<dyn FnOnce(Timeliness) + Send>;
 
 /// Runs jobs in lanes.
 #[derive(Clone)]
@@ -40,7 +40,7 @@ struct Shared {
 struct State {
     lanes: BTreeMap<Lane, Queue>,
     /// What may run now, with its lane.
-    ready: VecDeque<(Lane, Turn, Job)>,
+    ready: VecDeque<(Lane, Timeliness, Job)>,
     /// When jobs that wait are late: the moment, the number of the job, and its lane.
     late: BTreeSet<(Instant, u64, Lane)>,
     /// The number of the last job that has waited.
@@ -58,7 +58,7 @@ struct Queue {
 }
 
 struct Waiting {
-    turn: Turn,
+    timeliness: Timeliness,
     late_at: Option<Instant>,
     job: Job,
 }
@@ -79,7 +79,11 @@ impl Lanes {
     /// Runs a job in a lane, now or when it has its turn. Whether it is taken: not where too many wait already.
     pub(crate) fn run(&self, lane: Lane, job: impl FnOnce() + Send + 'static) -> bool {
         let job = Box::new(move |_| job());
-        self.0.take(&mut self.0.lock(), lane, Waiting { turn: Turn::InTime, late_at: None, job })
+        self.0.take(
+            &mut self.0.lock(),
+            lane,
+            Waiting { timeliness: Timeliness::InTime, late_at: None, job },
+        )
     }
 
     /// Runs a question to a plugin in its lane. One that has not begun until `late_at` leaves the lane at the
@@ -88,16 +92,16 @@ impl Lanes {
         &self,
         plugin: &Name,
         late_at: Instant,
-        job: impl FnOnce(Turn) + Send + 'static,
+        job: impl FnOnce(Timeliness) + Send + 'static,
     ) -> bool {
         let mut state = self.0.lock();
         let lane = Lane::Questions(plugin.clone());
         let is_full = state.lanes.get(&lane).is_some_and(|it| it.waiting.len() >= MOST_WAITING);
-        let (lane, turn, late_at) = match is_full {
-            true => (Lane::Late(plugin.clone()), Turn::Late, None),
-            false => (lane, Turn::InTime, Some(late_at)),
+        let (lane, timeliness, late_at) = match is_full {
+            true => (Lane::Late(plugin.clone()), Timeliness::Late, None),
+            false => (lane, Timeliness::InTime, Some(late_at)),
         };
-        self.0.take(&mut state, lane, Waiting { turn, late_at, job: Box::new(job) })
+        self.0.take(&mut state, lane, Waiting { timeliness, late_at, job: Box::new(job) })
     }
 
     /// Has everything that is late by now leave its lane: it runs in another one, for whoever stands in.
@@ -114,7 +118,7 @@ impl Lanes {
                 continue;
             };
             let (Lane::Questions(plugin) | Lane::Late(plugin) | Lane::Predictions(plugin)) = lane;
-            let waiting = Waiting { turn: Turn::Late, late_at: None, job: waiting.job };
+            let waiting = Waiting { timeliness: Timeliness::Late, late_at: None, job: waiting.job };
             if !self.0.take(&mut state, Lane::Late(plugin.clone()), waiting) {
                 tracing::error!(%plugin, "too many questions wait: one is given up");
             }
@@ -152,7 +156,7 @@ impl Shared {
             return true;
         }
         queue.running += 1;
-        state.ready.push_back((lane, waiting.turn, waiting.job));
+        state.ready.push_back((lane, waiting.timeliness, waiting.job));
         if state.idle >= state.ready.len() {
             self.work.notify_one();
             return true;
@@ -175,10 +179,10 @@ impl Shared {
         }
         let mut state = self.lock();
         loop {
-            if let Some((lane, turn, job)) = state.ready.pop_front() {
+            if let Some((lane, timeliness, job)) = state.ready.pop_front() {
                 drop(state);
                 // A job that panics must not keep its lane blocked.
-                let job = std::panic::AssertUnwindSafe(move || job(turn));
+                let job = std::panic::AssertUnwindSafe(move || job(timeliness));
                 if std::panic::catch_unwind(job).is_err() {
                     tracing::error!(%lane, "a call of a plugin ended abruptly");
                 }
@@ -207,11 +211,11 @@ impl State {
     fn leave(&mut self, lane: Lane) {
         let Some(queue) = self.lanes.get_mut(&lane) else { return };
         match queue.waiting.pop_first() {
-            Some((number, Waiting { turn, late_at, job })) => {
+            Some((number, Waiting { timeliness, late_at, job })) => {
                 if let Some(late_at) = late_at {
                     self.late.remove(&(late_at, number, lane.clone()));
                 }
-                self.ready.push_back((lane, turn, job));
+                self.ready.push_back((lane, timeliness, job));
             }
             None => {
                 queue.running -= 1;

@@ -43,7 +43,7 @@ pub use error::{ErrorKind, HostError};
 pub use events::NumberedEvent;
 pub use haggle_observe::Accepted;
 pub use host::Host;
-pub use metrics::Counts;
+pub use metrics::{Counts, prometheus_text};
 pub use options::HostOptions;
 pub use plugins::{GenerationView, LastErrorView, LoadState, LoadStatus, PluginLoad, PluginView};
 pub use samples::{FailureReport, SampleBatch};

@@ -72,6 +72,25 @@ struct OutcomeLabels {
     outcome: String,
 }
 
+/// A text in the OpenMetrics format as one in the text format of Prometheus, 0.0.4: there, a counter's name ends in
+/// `_total` also where it is described.
+#[must_use]
+pub fn prometheus_text(open_metrics: &str) -> String {
+    let mut text = String::with_capacity(open_metrics.len() + 1024);
+    let mut lines = open_metrics.lines().filter(|line| *line != END).peekable();
+    while let Some(line) = lines.next() {
+        let next = *lines.peek().unwrap_or(&line);
+        let described = if line.starts_with("# HELP ") { next } else { line };
+        let counter = described.strip_prefix("# TYPE ").and_then(|t| t.strip_suffix(" counter"));
+        match counter.filter(|_| line.starts_with('#')) {
+            Some(name) => text.push_str(&line.replacen(name, &format!("{name}_total"), 1)),
+            None => text.push_str(line),
+        }
+        text.push('\n');
+    }
+    text
+}
+
 impl Metrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("haggle");
@@ -100,9 +119,9 @@ impl Metrics {
             "Acknowledged writes that were missing at this start",
             metrics.lost_writes.clone(),
         );
-        registry.register("turns", "Reconcile passes", metrics.passes.clone());
+        registry.register("passes", "Reconcile passes", metrics.passes.clone());
         registry.register(
-            "turn_seconds",
+            "pass_seconds",
             "How long a reconcile pass takes",
             metrics.pass_seconds.clone(),
         );
@@ -164,7 +183,7 @@ impl Metrics {
         self.services.set(i64::try_from(services).unwrap_or(i64::MAX));
     }
 
-    /// The text that Prometheus scrapes, with the figures of the services in this state.
+    /// The metrics in the OpenMetrics format, with the figures of the services in this state.
     pub(crate) fn text(&self, state: &State) -> String {
         let mut text = String::new();
         let written = encode(&mut text, &self.registry).and_then(|()| {
@@ -176,5 +195,23 @@ impl Metrics {
             Ok(()) => text,
             Err(error) => format!("# the metrics cannot be written: {error}\n"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::prometheus_text;
+
+    #[test]
+    fn counters_are_described_by_their_whole_name() {
+        let open = "# HELP haggle_passes Reconcile passes.\n# TYPE haggle_passes counter\n\
+                    haggle_passes_total 3\n# HELP haggle_services Services.\n\
+                    # TYPE haggle_services gauge\nhaggle_services 2\n# EOF\n";
+        assert_eq!(
+            prometheus_text(open),
+            "# HELP haggle_passes_total Reconcile passes.\n# TYPE haggle_passes_total counter\n\
+             haggle_passes_total 3\n# HELP haggle_services Services.\n\
+             # TYPE haggle_services gauge\nhaggle_services 2\n"
+        );
     }
 }

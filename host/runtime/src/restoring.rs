@@ -34,17 +34,25 @@ impl Plugins {
         watch: Watch,
     ) -> Result<Self, HostError> {
         let sandbox = Arc::new(sandbox);
-        // Not on rayon's threads: to compile is to wait for work that those do.
+        // Plugins of one component are loaded one after the other, so that it is compiled once. Not on rayon's
+        // threads: to compile is to wait for work that those do.
         let built_in: Vec<Loaded> = std::thread::scope(|scope| {
             let sandbox = &sandbox;
-            let load = |builtin| scope.spawn(move || built_in(sandbox, store, builtin));
-            let threads: Vec<_> = BUILTIN.iter().map(load).collect();
+            let of_one = |builtins: &'static [Builtin]| {
+                let load = move |builtin| built_in(sandbox, store, builtin);
+                scope.spawn(move || builtins.iter().map(load).collect::<Result<Vec<_>, _>>())
+            };
+            let groups = BUILTIN.chunk_by(|one, next| one.component == next.component);
+            let threads: Vec<_> = groups.map(of_one).collect();
             let ended = threads.into_iter().map(|thread| {
                 let lost = |_| HostError::Task("a plugin's load panicked".to_owned());
                 thread.join().map_err(lost)?
             });
-            ended.collect::<Result<_, _>>()
-        })?;
+            ended.collect::<Result<Vec<_>, _>>()
+        })?
+        .into_iter()
+        .flatten()
+        .collect();
         let registry = Arc::new(Registry::new(built_in));
         let journal = journal.then(|| Arc::new(Calls::new(Arc::clone(store))));
         let kept = journal.clone().map(|calls| calls as Arc<dyn haggle_plugins::Journal>);
@@ -114,7 +122,7 @@ fn built_in(sandbox: &Sandbox, store: &Store, builtin: &Builtin) -> Result<Loade
         plugin: builtin.name,
         generation: 1,
         bytes: builtin.bytes,
-        configuration: "{}",
+        configuration: builtin.configuration,
         grants: &[],
     });
     let generation = generation.map_err(|error| wrong(error.to_string()))?;

@@ -14,23 +14,23 @@ use std::time::{Duration, Instant};
 use haggle_sandbox::{
     Compiler, Fit, Forecast, Generation, Load, Options, Sandbox, forecasting, since, types,
 };
-use haggle_sdk::{Forecaster, forecasting as native};
+use haggle_sdk::{Forecasting, forecasting as native};
 use wasmtime::{
     Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
     component::{Component, HasSelf, Linker},
 };
 
 mod bare {
-    wasmtime::component::bindgen!({ path: "../../wit", world: "forecaster" });
+    wasmtime::component::bindgen!({ path: "../../wit", world: "forecasting-plugin" });
 }
 
 struct Quiet;
 
-impl bare::haggle::policy::log::Host for Quiet {
-    fn write(&mut self, _: bare::haggle::policy::log::Level, _: String) {}
+impl bare::haggle::plugin::log::Host for Quiet {
+    fn write(&mut self, _: bare::haggle::plugin::log::Level, _: String) {}
 }
 
-impl bare::haggle::policy::types::Host for Quiet {}
+impl bare::haggle::plugin::types::Host for Quiet {}
 
 /// How long this thread has been on a processor: what others do meanwhile does not count.
 fn on_processor() -> Duration {
@@ -64,7 +64,7 @@ fn row(what: &str, ours: Duration, theirs: Duration, bar: f64) {
 }
 
 fn context() -> types::Context {
-    types::Context { now: 1_750_000_000_000, seed: 1, configuration: "{}".into() }
+    types::Context { now_ms: 1_750_000_000_000, seed: 1, configuration: "{}".into() }
 }
 
 fn load(bytes: &[u8]) -> Generation {
@@ -89,12 +89,18 @@ fn trivial_call() {
     let generation = load(bytes);
     let series = forecasting::Series {
         id: "a".into(),
-        start: 0,
-        step: 1,
+        last_at_ms: 1,
+        step_ms: 1,
         values: vec![1.0, 2.0],
         non_negative: true,
     };
-    let task = forecasting::Task { series, model: None, horizon: 1, levels: vec![0.8] };
+    let task = forecasting::Task {
+        series,
+        model: None,
+        horizon_steps: 1,
+        seasons_steps: Vec::new(),
+        levels: vec![0.8],
+    };
     let call = Forecast { context: context(), shared: None, tasks: vec![task], events: Vec::new() };
 
     let mut config = Config::new();
@@ -105,18 +111,25 @@ fn trivial_call() {
     let engine = Engine::new(&config).unwrap();
     let component = Component::new(&engine, bytes).unwrap();
     let mut linker: Linker<Quiet> = Linker::new(&engine);
-    bare::Forecaster::add_to_linker::<_, HasSelf<Quiet>>(&mut linker, |state| state).unwrap();
-    let pre = bare::ForecasterPre::new(linker.instantiate_pre(&component).unwrap()).unwrap();
-    use bare::exports::haggle::policy::forecasting as plain;
+    bare::ForecastingPlugin::add_to_linker::<_, HasSelf<Quiet>>(&mut linker, |state| state)
+        .unwrap();
+    let pre = bare::ForecastingPluginPre::new(linker.instantiate_pre(&component).unwrap()).unwrap();
+    use bare::exports::haggle::plugin::forecasting as plain;
     let series = plain::Series {
         id: "a".into(),
-        start: 0,
-        step: 1,
+        last_at_ms: 1,
+        step_ms: 1,
         values: vec![1.0, 2.0],
         non_negative: true,
     };
-    let task = plain::Task { series, model: None, horizon: 1, levels: vec![0.8] };
-    let context = plain::Context { now: 1, seed: 1, configuration: "{}".into() };
+    let task = plain::Task {
+        series,
+        model: None,
+        horizon_steps: 1,
+        seasons_steps: Vec::new(),
+        levels: vec![0.8],
+    };
+    let context = plain::Context { now_ms: 1, seed: 1, configuration: "{}".into() };
 
     const CALLS: u32 = 2000;
     let [ours, theirs] = medians(
@@ -132,7 +145,7 @@ fn trivial_call() {
                     let mut store = Store::new(&engine, Quiet);
                     let guest = pre.instantiate(&mut store).unwrap();
                     let tasks = std::slice::from_ref(&task);
-                    let forecasting = guest.haggle_policy_forecasting();
+                    let forecasting = guest.haggle_plugin_forecasting();
                     let answer = forecasting.call_forecast(&mut store, &context, None, tasks, &[]);
                     answer.unwrap();
                 }
@@ -152,35 +165,35 @@ const LEVELS: [f64; 2] = [0.8, 0.95];
 const SERIES: u32 = 64;
 
 fn native_context() -> haggle_sdk::types::Context {
-    haggle_sdk::types::Context { now: 1_750_000_000_000, seed: 1, configuration: "{}".into() }
+    haggle_sdk::types::Context { now_ms: 1_750_000_000_000, seed: 1, configuration: "{}".into() }
 }
 
 impl Batch {
     fn new(length: u32, seasons: &[u32]) -> Self {
         let ours = |i: u32| forecasting::Series {
             id: i.to_string(),
-            start: 0,
-            step: 60_000,
+            last_at_ms: 60_000 * u64::from(length - 1),
+            step_ms: 60_000,
             values: values(i, length),
             non_negative: true,
         };
         let theirs = |i: u32| haggle_sdk::types::Series {
             id: i.to_string(),
-            start: 0,
-            step: 60_000,
+            last_at_ms: 60_000 * u64::from(length - 1),
+            step_ms: 60_000,
             values: values(i, length),
             non_negative: true,
         };
         let panel = forecasting::Panel {
             series: (0..SERIES).map(ours).collect(),
-            horizon: 12,
-            seasons: seasons.to_vec(),
+            horizon_steps: 12,
+            seasons_steps: seasons.to_vec(),
             events: Vec::new(),
         };
         let native_panel = native::Panel {
             series: (0..SERIES).map(theirs).collect(),
-            horizon: 12,
-            seasons: seasons.to_vec(),
+            horizon_steps: 12,
+            seasons_steps: seasons.to_vec(),
             events: Vec::new(),
         };
         Self { fit: Fit { context: context(), panel, previous: None }, native_panel }
@@ -188,15 +201,16 @@ impl Batch {
 
     /// From models that were fitted to the first `known` values.
     fn forecast(&self, known: u32, fitted: forecasting::Fitted) -> Forecast {
-        let lookback = fitted.lookback;
+        let lookback = fitted.lookback_steps;
         let task =
             |(series, model): (&forecasting::Series, Result<Vec<u8>, _>)| forecasting::Task {
                 series: window(series, known.into(), lookback),
                 model: model.ok(),
-                horizon: 12,
+                horizon_steps: 12,
+                seasons_steps: Vec::new(),
                 levels: LEVELS.to_vec(),
             };
-        let tasks = self.fit.panel.series.iter().zip(fitted.per_series).map(task);
+        let tasks = self.fit.panel.series.iter().zip(fitted.models).map(task);
         Forecast {
             context: context(),
             shared: fitted.shared,
@@ -206,30 +220,31 @@ impl Batch {
     }
 
     fn native_tasks(&self, known: u32, fitted: native::Fitted) -> Vec<native::Task> {
-        let lookback = fitted.lookback;
+        let lookback = fitted.lookback_steps;
         let task = |(series, model): (&forecasting::Series, Result<Vec<u8>, _>)| {
             let window = window(series, known.into(), lookback);
             native::Task {
                 series: haggle_sdk::types::Series {
                     id: window.id,
-                    start: window.start,
-                    step: window.step,
+                    last_at_ms: window.last_at_ms,
+                    step_ms: window.step_ms,
                     values: window.values,
                     non_negative: window.non_negative,
                 },
                 model: model.ok(),
-                horizon: 12,
+                horizon_steps: 12,
+                seasons_steps: Vec::new(),
                 levels: LEVELS.to_vec(),
             }
         };
-        self.fit.panel.series.iter().zip(fitted.per_series).map(task).collect()
+        self.fit.panel.series.iter().zip(fitted.models).map(task).collect()
     }
 }
 
 /// What the host passes of a series with a model that was fitted to its first `known` values.
 fn window(series: &forecasting::Series, known: u64, lookback: Option<u32>) -> forecasting::Series {
-    let until = series.start + series.step * known;
-    since(series.clone(), until, lookback)
+    let start = series.last_at_ms - series.step_ms * (series.values.len() as u64 - 1);
+    since(series.clone(), start + series.step_ms * known, lookback)
 }
 
 fn built_in(name: &str) -> Generation {
@@ -241,7 +256,7 @@ fn built_in(name: &str) -> Generation {
 const FITTED: u32 = 1000;
 const NEW: u32 = 30;
 
-fn batch<P: Forecaster>(name: &str) {
+fn batch<P: Forecasting>(name: &str) {
     let generation = built_in(name);
     let batch = Batch::new(FITTED, &[24]);
     let context = native_context();
@@ -293,7 +308,7 @@ fn every_tick(name: &str) {
     const KNOWN: u32 = 864;
     let generation = built_in(name);
     let fitted = generation.call(&Batch::new(KNOWN, &[]).fit).unwrap().answer;
-    let bytes: usize = fitted.per_series.iter().flatten().map(Vec::len).sum();
+    let bytes: usize = fitted.models.iter().flatten().map(Vec::len).sum();
     let shared = fitted.shared.as_ref().map_or(0, Vec::len);
     let warm = Batch::new(KNOWN + NEW, &[]).forecast(KNOWN, fitted);
     const CALLS: u32 = 200;
@@ -342,7 +357,7 @@ fn main() {
     batch::<haggle_exponential_smoothing::ExponentialSmoothing>("exponential-smoothing");
     batch::<haggle_arima::Arima>("arima");
     batch::<haggle_theta::Theta>("theta");
-    batch::<haggle_decomposition::DecompositionPolicy>("decomposition");
+    batch::<haggle_decomposition::DecompositionPlugin>("decomposition");
     batch::<haggle_gradient_boosting::GradientBoosting>("gradient-boosting");
     batch::<haggle_recurrent_network::RecurrentNetwork>("recurrent-network");
     batch::<haggle_ensemble::Ensemble>("ensemble");

@@ -1,4 +1,4 @@
-//! Compiled code on disk, so that a policy is compiled once.
+//! Compiled code on disk, so that a plugin is compiled once.
 //!
 //! Loading compiled code is running it, so nothing but what this host compiled itself is ever loaded: the
 //! folder is private to the user, no request can name a file in it, and each file's name carries the

@@ -110,7 +110,7 @@ impl Generation {
             return Err(failed(Cause::NoRole(F::ROLE).into()));
         }
         let context = function.context();
-        let wasi = self.wasi.then_some((context.now, context.seed));
+        let wasi = self.wasi.then_some((context.now_ms, context.seed));
         let (answer, mut run) = self
             .run(wasi, time, async |store, instance, exports| {
                 function.invoke(store, instance, exports).await
@@ -129,7 +129,7 @@ impl Generation {
         Ok(Called { answer, broken, fuel, log, log_dropped: state.log_dropped })
     }
 
-    /// Asks the plugin who it is.
+    /// Asks the plugin what it says about itself.
     pub(crate) fn describe(&self) -> Result<Description, CallError> {
         let wasi = self.wasi.then_some((0, 0));
         self.run(wasi, Duration::MAX, async |store, instance, exports| {
@@ -137,6 +137,22 @@ impl Generation {
         })
         .map(|(description, _)| description)
         .map_err(|failure| self.error("metadata.describe", failure))
+    }
+
+    /// Asks the plugin whether it can work with its configuration. The inner error is the plugin's reason.
+    pub(crate) fn validate_configuration(&self) -> Result<Result<(), String>, CallError> {
+        let wasi = self.wasi.then_some((0, 0));
+        self.run(wasi, Duration::MAX, async |store, instance, exports| {
+            let guest = exports.metadata.load(&mut *store, instance)?;
+            guest.call_validate_configuration(store, &self.configuration).await
+        })
+        .map(|(valid, _)| {
+            valid.map_err(|mut reason| {
+                text::cut(&mut reason, text::MOST);
+                reason
+            })
+        })
+        .map_err(|failure| self.error("metadata.validate-configuration", failure))
     }
 
     pub(crate) fn error(&self, function: &'static str, failure: Failure) -> CallError {

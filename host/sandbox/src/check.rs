@@ -5,12 +5,14 @@
 use std::fmt;
 
 use crate::{
-    bidding::{self, Bid, ComputeUnit, Inquiry},
+    answering::{Answer, Inquiry},
     contract::types::Fault,
     failure_prediction::{Risk, Vitals},
-    forecasting::{Fitted, Interval, Outlook, Panel, Task},
+    forecasting::{Bounds, Fitted, Interval, Outlook, Panel, Task},
+    market::Bid,
+    selling::ComputeUnit,
     text,
-    tiering::{ApiState, Assignment},
+    tiering::{Assignment, ServiceState},
 };
 
 /// The most bytes of the model of one series, of what a panel shares, and of what a failure predictor has
@@ -19,8 +21,8 @@ const SERIES_MODEL: usize = 4 << 20;
 const SHARED_MODEL: usize = 16 << 20;
 const LEARNT_MODEL: usize = 16 << 20;
 
-/// Drivers that a risk may have.
-const DRIVERS: usize = 10;
+/// Contributions that a risk may have.
+const CONTRIBUTIONS: usize = 10;
 
 /// How far a guest's arithmetic may miss: relative to what was asked for, and below 0.
 const ROUNDING: f64 = 1e-9;
@@ -48,11 +50,11 @@ impl Broken {
 }
 
 pub(crate) fn fitted(panel: &Panel, fitted: &mut Fitted) -> Result<Vec<Broken>, String> {
-    same_length("models", fitted.per_series.len(), "series", panel.series.len())?;
+    same_length("models", fitted.models.len(), "series", panel.series.len())?;
     if let Some(shared) = &fitted.shared {
         bytes("the shared model", shared.len(), SHARED_MODEL)?;
     }
-    each(&panel.series, &mut fitted.per_series, "models", "series", |_, model| {
+    each(&panel.series, &mut fitted.models, "models", "series", |_, model| {
         bytes("a model", model.len(), SERIES_MODEL)
     })
 }
@@ -69,17 +71,18 @@ pub(crate) fn outlooks(
 }
 
 pub(crate) fn risks(
-    subjects: &[Vitals],
+    instances: &[Vitals],
     risks: &mut [Result<Risk, Fault>],
 ) -> Result<Vec<Broken>, String> {
-    each(subjects, risks, "risks", "subjects", |_, risk| {
+    each(instances, risks, "risks", "instances", |_, risk| {
         share("probability", risk.probability)?;
-        if risk.drivers.len() > DRIVERS {
-            return Err(format!("{} drivers, at most {DRIVERS}", risk.drivers.len()));
+        let count = risk.contributions.len();
+        if count > CONTRIBUTIONS {
+            return Err(format!("{count} contributions, at most {CONTRIBUTIONS}"));
         }
-        for driver in &mut risk.drivers {
-            finite("a driver's contribution", driver.contribution)?;
-            text::cut(&mut driver.metric, text::MOST);
+        for contribution in &mut risk.contributions {
+            finite("the log-odds of a contribution", contribution.log_odds)?;
+            text::cut(&mut contribution.metric, text::MOST);
         }
         Ok(())
     })
@@ -87,33 +90,30 @@ pub(crate) fn risks(
 
 pub(crate) fn answers(
     inquiries: &[Inquiry],
-    answers: &mut [Result<bidding::Answer, Fault>],
+    answers: &mut [Result<Answer, Fault>],
 ) -> Result<Vec<Broken>, String> {
     each(inquiries, answers, "answers", "inquiries", |inquiry, answer| {
         let offer = match answer {
-            bidding::Answer::Accept => return Ok(()),
-            bidding::Answer::Reject(reason) => {
+            Answer::Accept => return Ok(()),
+            Answer::Reject(reason) => {
                 text::cut(reason, text::MOST);
                 return Ok(());
             }
-            bidding::Answer::Counter(offer) => offer,
+            Answer::Counter(offer) => offer,
         };
         text::cut(&mut offer.reason, text::MOST);
         for (i, offered) in offer.quantities.iter().enumerate() {
-            let resource = offered.resource;
+            let kind = offered.kind;
             amount("an offered amount", offered.amount)?;
-            if offer.quantities.iter().take(i).any(|earlier| earlier.resource == resource) {
-                return Err(format!("{resource:?} is offered twice"));
+            if offer.quantities.iter().take(i).any(|earlier| earlier.kind == kind) {
+                return Err(format!("{kind:?} is offered twice"));
             }
-            let asked = inquiry.proposal.asks.iter().find(|ask| ask.resource == resource);
-            match asked {
-                None => return Err(format!("{resource:?} is offered and was not asked for")),
+            match inquiry.asks.iter().find(|ask| ask.kind == kind) {
+                None => return Err(format!("{kind:?} is offered and was not requested")),
                 // Rounding in the guest is no reason to refuse.
-                Some(asked) if offered.amount > asked.amount * (1.0 + ROUNDING) => {
-                    let (more, less) = (offered.amount, asked.amount);
-                    return Err(format!(
-                        "{more} of {resource:?} is offered and {less} was asked for"
-                    ));
+                Some(ask) if offered.amount > ask.requested * (1.0 + ROUNDING) => {
+                    let (more, less) = (offered.amount, ask.requested);
+                    return Err(format!("{more} of {kind:?} is offered and {less} was requested"));
                 }
                 Some(_) => {}
             }
@@ -162,16 +162,19 @@ pub(crate) fn scores(bids: &[Bid], scores: &[f64]) -> Result<(), String> {
     scores.iter().try_for_each(|score| finite("a score", *score))
 }
 
-/// The shares of a pool depend on one another, so one that is nonsense makes all of them so.
-pub(crate) fn assignments(apis: &[ApiState], assignments: &mut [Assignment]) -> Result<(), String> {
-    same_length("assignments", assignments.len(), "APIs", apis.len())?;
+/// The shares depend on one another, so one that is nonsense makes all of them so.
+pub(crate) fn assignments(
+    services: &[ServiceState],
+    assignments: &mut [Assignment],
+) -> Result<(), String> {
+    same_length("assignments", assignments.len(), "services", services.len())?;
     for assignment in assignments.iter_mut() {
         share("share", assignment.share)?;
         text::cut(&mut assignment.reason, text::MOST);
     }
     let total: f64 = assignments.iter().map(|assignment| assignment.share).sum();
     if total > 1.0 + 1e-6 {
-        return Err(format!("the shares add up to {total}, more than the pool"));
+        return Err(format!("the shares add up to {total}, more than 1"));
     }
     Ok(())
 }
@@ -187,7 +190,7 @@ pub(crate) fn short(mut fault: Fault) -> Fault {
 }
 
 fn outlook(task: &Task, outlook: &Outlook) -> Result<(), String> {
-    let steps = task.horizon as usize;
+    let steps = task.horizon_steps as usize;
     let possible = |what: &str, value: f64| {
         finite(what, value)?;
         if task.series.non_negative && value < -ROUNDING {
@@ -204,9 +207,8 @@ fn outlook(task: &Task, outlook: &Outlook) -> Result<(), String> {
         if interval.level != *level {
             return Err(format!("interval {} where {level} was asked for", interval.level));
         }
-        same_length("lower bounds", interval.lower.len(), "steps", steps)?;
-        same_length("upper bounds", interval.upper.len(), "steps", steps)?;
-        for (step, (lower, upper)) in interval.lower.iter().zip(&interval.upper).enumerate() {
+        same_length("bounds", interval.bounds.len(), "steps", steps)?;
+        for (step, Bounds { lower, upper }) in interval.bounds.iter().enumerate() {
             possible("a lower bound", *lower)?;
             possible("an upper bound", *upper)?;
             if lower > upper {
@@ -225,8 +227,8 @@ fn outlook(task: &Task, outlook: &Outlook) -> Result<(), String> {
 }
 
 fn encloses(outer: &Interval, inner: &Interval) -> bool {
-    let below = outer.lower.iter().zip(&inner.lower).all(|(outer, inner)| outer <= inner);
-    below && outer.upper.iter().zip(&inner.upper).all(|(outer, inner)| outer >= inner)
+    let mut pairs = outer.bounds.iter().zip(&inner.bounds);
+    pairs.all(|(outer, inner)| outer.lower <= inner.lower && outer.upper >= inner.upper)
 }
 
 fn each<Q, A>(

@@ -36,6 +36,9 @@ pub enum ConfigurationError {
     /// The plugin's schema does not allow it; the text names the place.
     #[error("{0}")]
     Mismatch(String),
+    /// The schema allows it and the plugin does not; the text is the plugin's.
+    #[error("the plugin refuses it: {0}")]
+    Refused(String),
 }
 
 /// Reads a configuration.

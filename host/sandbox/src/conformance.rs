@@ -1,17 +1,17 @@
-//! A first call of every role with a small, ordinary batch. A policy may decline some of it with faults, and
+//! A first call of every role with a small, ordinary batch. A plugin may decline some of it with faults, and
 //! say of what learns that this is too little to learn from. What it may not do is decline everything, trap,
 //! stall or answer nonsense.
 
 use crate::{
-    bidding,
+    answering,
     call::Failure,
     error::{CallError, Cause, Diagnostics},
     failure_prediction as failure, forecasting,
     functions::{Assess, Assign, Fit, Forecast, Function, Learn, MakeBids, Rank, Respond, Role},
     generation::Generation,
     lookback::since,
-    tiering,
-    types::{Context, Fault, Purpose, Quantity, Resource, Tier, Window},
+    market, selling, tiering,
+    types::{Context, Fault, Purpose, Quantity, ResourceKind, Tier, Window},
 };
 
 const NOW: u64 = 1_750_000_000_000;
@@ -19,11 +19,13 @@ const MINUTE: u64 = 60_000;
 
 pub(crate) fn check(generation: &Generation) -> Result<(), CallError> {
     let context =
-        Context { now: NOW, seed: 1, configuration: generation.configuration().to_owned() };
+        Context { now_ms: NOW, seed: 1, configuration: generation.configuration().to_owned() };
     generation.roles().iter().try_for_each(|role| match role {
         Role::Forecasting => forecasting(generation, &context),
         Role::FailurePrediction => failure_prediction(generation, &context),
-        Role::Bidding => bidding(generation, &context),
+        Role::Answering => answering(generation, &context),
+        Role::Selling => selling(generation, &context),
+        Role::Ranking => ranking(generation, &context),
         Role::Tiering => tiering(generation, &context),
     })
 }
@@ -79,8 +81,8 @@ const fn answered<T>(_: &T) -> Option<Fault> {
 fn forecasting(generation: &Generation, context: &Context) -> Result<(), CallError> {
     let series = |id: &str, values: Vec<f64>| forecasting::Series {
         id: id.to_owned(),
-        start: NOW - MINUTE * values.len() as u64,
-        step: MINUTE,
+        last_at_ms: NOW - MINUTE,
+        step_ms: MINUTE,
         values,
         non_negative: true,
     };
@@ -93,23 +95,23 @@ fn forecasting(generation: &Generation, context: &Context) -> Result<(), CallErr
     ];
     let panel = forecasting::Panel {
         series: all.clone(),
-        horizon: 6,
-        seasons: vec![24],
+        horizon_steps: 6,
+        seasons_steps: vec![24],
         events: Vec::new(),
     };
     let fit = Fit { context: context.clone(), panel, previous: None };
-    let each = |fitted: &forecasting::Fitted| all_declined(&fitted.per_series);
+    let each = |fitted: &forecasting::Fitted| all_declined(&fitted.models);
     let fitted = call(generation, &fit, TooLittle::MayBe, each)?;
     let (shared, models, lookback) = match fitted {
-        Some(fitted) => (fitted.shared, fitted.per_series, fitted.lookback),
+        Some(fitted) => (fitted.shared, fitted.models, fitted.lookback_steps),
         None => (None, Vec::new(), None),
     };
     let mut models = models.into_iter();
     let task = |series: forecasting::Series| {
         let model = models.next().and_then(Result::ok);
-        let until = series.start + series.step * series.values.len() as u64;
-        let series = since(series, until, model.as_ref().and(lookback));
-        forecasting::Task { series, model, horizon: 6, levels: vec![0.8, 0.95] }
+        let series = since(series, NOW, model.as_ref().and(lookback));
+        let levels = vec![0.8, 0.95];
+        forecasting::Task { series, model, horizon_steps: 6, seasons_steps: vec![24], levels }
     };
     let tasks = all.into_iter().map(task).collect();
     let forecast = Forecast { context: context.clone(), shared, tasks, events: Vec::new() };
@@ -118,96 +120,123 @@ fn forecasting(generation: &Generation, context: &Context) -> Result<(), CallErr
 }
 
 fn failure_prediction(generation: &Generation, context: &Context) -> Result<(), CallError> {
-    let horizon = 5 * MINUTE;
+    let horizon_ms = 5 * MINUTE;
     let vitals = |i: u32| failure::Vitals {
-        subject: format!("replica-{i}"),
-        at: NOW,
-        step: MINUTE,
+        service: "frontend".to_owned(),
+        instance: format!("replica-{i}"),
+        last_at_ms: NOW,
+        step_ms: MINUTE,
         metrics: vec![
-            failure::Vital {
+            failure::MetricSeries {
                 metric: "cpu".to_owned(),
                 values: (0..8).map(|j| f64::from(i * j % 13)).collect(),
             },
-            failure::Vital { metric: "gap".to_owned(), values: vec![f64::NAN; 8] },
+            failure::MetricSeries { metric: "gap".to_owned(), values: vec![f64::NAN; 8] },
         ],
     };
     let examples =
         (0..16).map(|i| failure::Example { vitals: vitals(i), failed: i % 4 == 0 }).collect();
-    let learn = Learn { context: context.clone(), model: None, horizon, examples };
+    let learn = Learn { context: context.clone(), model: None, horizon_ms, examples };
     let model = call(generation, &learn, TooLittle::MayBe, answered)?;
-    let subjects = (0..4).map(vitals).collect();
+    let instances = (0..4).map(vitals).collect();
     // What has learnt from these examples can assess their like.
     let too_little = if model.is_some() { TooLittle::Never } else { TooLittle::MayBe };
-    let assess = Assess { context: context.clone(), model, horizon, subjects };
+    let assess = Assess { context: context.clone(), model, horizon_ms, instances };
     call(generation, &assess, too_little, |risks| all_declined(risks))?;
     Ok(())
 }
 
-fn bidding(generation: &Generation, context: &Context) -> Result<(), CallError> {
-    let quantity = |resource, amount| vec![Quantity { resource, amount }];
-    let rps = |amount| quantity(Resource::RequestsPerSecond, amount);
-    let window = Window { start: NOW, end: NOW + 15 * MINUTE };
-    let inquiry = |asks: f64| bidding::Inquiry {
-        proposal: bidding::Proposal {
-            session: "conformance".to_owned(),
-            round: 1,
-            service: "backend".to_owned(),
-            requester: "frontend".to_owned(),
-            purpose: Purpose::Growth,
-            strength: bidding::Strength::Mandatory,
-            window,
-            asks: rps(asks),
-        },
-        position: bidding::Position {
-            tier: Tier::Silver,
-            capacity: rps(100.0),
-            committed: rps(20.0),
-            agreed: rps(0.0),
-            sustainable: rps(90.0),
-        },
+fn answering(generation: &Generation, context: &Context) -> Result<(), CallError> {
+    let inquiry = |requested: f64| answering::Inquiry {
+        session: "conformance".to_owned(),
+        round: 1,
+        service: "backend".to_owned(),
+        tier: Tier::Silver,
+        requester: "frontend".to_owned(),
+        purpose: Purpose::Growth,
+        strength: answering::Strength::Mandatory,
+        window: window(),
+        asks: vec![answering::Ask {
+            kind: ResourceKind::RequestsPerSecond,
+            requested,
+            capacity: 100.0,
+            committed: 20.0,
+            agreed: 0.0,
+            sustainable: 90.0,
+        }],
     };
     let inquiries = vec![inquiry(10.0), inquiry(90.0), inquiry(0.0)];
     let respond = Respond { context: context.clone(), inquiries };
     call(generation, &respond, TooLittle::Never, |answers| all_declined(answers))?;
-    let request = bidding::Request {
-        id: "conformance".to_owned(),
-        service: "frontend".to_owned(),
-        tier: Tier::Gold,
-        resources: quantity(Resource::CpuCores, 0.5),
-        count: 3,
-        window,
-        budget_per_hour: None,
-        location: None,
-        gpu_type: None,
-    };
-    let inventory = vec![bidding::ComputeUnit {
+    Ok(())
+}
+
+fn selling(generation: &Generation, context: &Context) -> Result<(), CallError> {
+    let resource = selling::UnitResource { kind: ResourceKind::CpuCores, amount: 2.0, free: 4.0 };
+    let inventory = vec![selling::ComputeUnit {
         id: "small".to_owned(),
         provider: "provider".to_owned(),
         location: String::new(),
-        has: quantity(Resource::CpuCores, 2.0),
-        free: quantity(Resource::CpuCores, 4.0),
+        resources: vec![resource],
         count: 2,
         gpu_type: None,
         cost_per_hour: 0.1,
         performance: 1.0,
         interruption_rate: 0.0,
-        interruption_notice: 0,
+        interruption_notice_ms: 0,
     }];
-    let bid = MakeBids { context: context.clone(), request: request.clone(), inventory };
-    let bids = call(generation, &bid, TooLittle::Never, answered)?.unwrap_or_default();
-    let rank = Rank { context: context.clone(), request, bids };
+    let bids = MakeBids { context: context.clone(), request: request(), inventory };
+    call(generation, &bids, TooLittle::Never, answered)?;
+    Ok(())
+}
+
+fn ranking(generation: &Generation, context: &Context) -> Result<(), CallError> {
+    let bid = |price_per_hour: f64| market::Bid {
+        unit: "small".to_owned(),
+        provider: "provider".to_owned(),
+        location: String::new(),
+        count: 2,
+        price_per_hour,
+        performance: 1.0,
+        guarantees: market::Guarantees {
+            availability: 1.0,
+            interruption_rate: 0.0,
+            interruption_notice_ms: 0,
+        },
+    };
+    let bids = vec![bid(0.1), bid(0.2)];
+    let rank = Rank { context: context.clone(), request: request(), bids };
     call(generation, &rank, TooLittle::Never, answered)?;
     Ok(())
 }
 
+const fn window() -> Window {
+    Window { start_ms: NOW, end_ms: NOW + 15 * MINUTE }
+}
+
+fn request() -> market::Request {
+    market::Request {
+        id: "conformance".to_owned(),
+        service: "frontend".to_owned(),
+        tier: Tier::Gold,
+        resources: vec![Quantity { kind: ResourceKind::CpuCores, amount: 0.5 }],
+        count: 3,
+        window: window(),
+        budget_per_hour: None,
+        location: None,
+        gpu_type: None,
+    }
+}
+
 fn tiering(generation: &Generation, context: &Context) -> Result<(), CallError> {
-    let api = |i: u32| tiering::ApiState {
-        id: format!("api-{i}"),
-        current_tier: Tier::Silver,
-        since: NOW - 60 * MINUTE,
-        current_load: 0.2,
+    let service = |i: u32| tiering::ServiceState {
+        service: format!("service-{i}"),
+        tier: Tier::Silver,
+        since_ms: NOW - 60 * MINUTE,
+        load: 0.2,
         forecast_mean: 0.25,
         forecast_upper: 0.3,
+        upper_quantile: 0.975,
         confidence: 0.5,
         objective: (i == 0).then_some(tiering::Objective {
             target: 0.99,
@@ -216,7 +245,7 @@ fn tiering(generation: &Generation, context: &Context) -> Result<(), CallError> 
         }),
         weight: 1.0,
     };
-    let assign = Assign { context: context.clone(), apis: (0..3).map(api).collect() };
+    let assign = Assign { context: context.clone(), services: (0..3).map(service).collect() };
     call(generation, &assign, TooLittle::Never, answered)?;
     Ok(())
 }

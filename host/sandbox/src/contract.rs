@@ -10,12 +10,14 @@ mod generated {
         inline: "
             package haggle:host;
             world every-role {
-                import haggle:policy/log@0.1.0;
-                export haggle:policy/metadata@0.1.0;
-                export haggle:policy/forecasting@0.1.0;
-                export haggle:policy/failure-prediction@0.1.0;
-                export haggle:policy/bidding@0.1.0;
-                export haggle:policy/tiering@0.1.0;
+                import haggle:plugin/log@0.2.0;
+                export haggle:plugin/metadata@0.2.0;
+                export haggle:plugin/forecasting@0.2.0;
+                export haggle:plugin/failure-prediction@0.2.0;
+                export haggle:plugin/answering@0.2.0;
+                export haggle:plugin/selling@0.2.0;
+                export haggle:plugin/ranking@0.2.0;
+                export haggle:plugin/tiering@0.2.0;
             }
         ",
         world: "haggle:host/every-role",
@@ -24,24 +26,31 @@ mod generated {
     });
 }
 
-pub(crate) use generated::haggle::policy::log;
+pub(crate) use generated::haggle::plugin::log;
 
 /// What all roles share: `types.wit`.
 pub mod types {
-    pub use super::generated::haggle::policy::types::*;
+    pub use super::generated::haggle::plugin::types::*;
 }
 
-macro_rules! role {
+/// What sellers and buyers share: `market.wit`.
+pub mod market {
+    pub use super::generated::haggle::plugin::market::*;
+}
+
+macro_rules! interface {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         pub mod $name {
-            pub use super::generated::exports::haggle::policy::$name::*;
+            pub use super::generated::exports::haggle::plugin::$name::*;
         }
     };
 }
 
-role!(/** Who a plugin is: `policy.wit`. */ metadata);
-role!(/** Demand ahead: `forecasting.wit`. */ forecasting);
-role!(/** Failures ahead: `failure-prediction.wit`. */ failure_prediction);
-role!(/** Both sides of a negotiation: `bidding.wit`. */ bidding);
-role!(/** Who comes first: `tiering.wit`. */ tiering);
+interface!(/** What a plugin says about itself: `plugin.wit`. */ metadata);
+interface!(/** Demand ahead: `forecasting.wit`. */ forecasting);
+interface!(/** Failures ahead: `failure-prediction.wit`. */ failure_prediction);
+interface!(/** Answers to calls for proposals: `answering.wit`. */ answering);
+interface!(/** Bids of a provider: `selling.wit`. */ selling);
+interface!(/** Scores of bids: `ranking.wit`. */ ranking);
+interface!(/** Tiers and shares: `tiering.wit`. */ tiering);

@@ -61,7 +61,7 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
         .max_core_instance_size(1 << 20)
         .table_elements(TABLE_ELEMENTS)
         .max_memory_size(limits.memory_bytes)
-        // What a small policy touches is cleared in place: dropping the pages and faulting them in again
+        // What a small plugin touches is cleared in place: dropping the pages and faulting them in again
         // costs several times as much.
         .linear_memory_keep_resident(1 << 20)
         .table_keep_resident(16 << 10)

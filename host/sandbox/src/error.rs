@@ -25,7 +25,7 @@ pub enum LoadError {
     Refused(#[from] Refusal),
     /// Imports that nobody granted.
     #[error(
-        "the component imports {0}, which a policy may not have: a policy gets `haggle:policy/log` and a virtual WASI 0.2 without network"
+        "the component imports {0}, which a plugin may not have: a plugin gets `haggle:plugin/log` and a virtual WASI 0.2 without network"
     )]
     Import(String),
     /// Types that differ from the contract.
@@ -115,7 +115,7 @@ pub enum Refusal {
     },
     /// It does not say who it is.
     #[error(
-        "the component does not export haggle:policy/metadata@0.1.0: every plugin says who it is"
+        "the component does not export haggle:plugin/metadata@0.2.0: every plugin says who it is"
     )]
     NoMetadata,
     /// Components or types within one another.
@@ -126,9 +126,9 @@ pub enum Refusal {
         /// How deep they may nest.
         most: usize,
     },
-    /// More imports or exports than a policy has.
+    /// More imports or exports than a plugin has.
     #[error(
-        "the component has {actual} {what}, and a policy may have {most}: remove those that it does not need"
+        "the component has {actual} {what}, and a plugin may have {most}: remove those that it does not need"
     )]
     TooMany {
         /// Imports or exports.

@@ -1,4 +1,4 @@
-//! The functions that a policy exports, each as a value that can be called, kept and called again.
+//! The functions that a plugin exports, each as a value that can be called, kept and called again.
 
 use std::fmt;
 
@@ -6,35 +6,46 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use wasmtime::{Store, component::Instance};
 
 use crate::{
-    bidding,
+    answering,
     call::Called,
     check::{self, Broken},
-    contract::types::{Context, Duration, Event, Fault},
+    contract::types::{CalendarEvent, Context, Fault},
     error::{CallError, Cause},
     failure_prediction as failure, forecasting,
     generation::{Exports, Generation},
+    market, selling,
     state::State,
     tiering,
 };
 
-/// What a component can decide.
+/// What a component can decide. Each role is an interface in `wit/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Demand ahead.
+    /// Forecasts demand.
     Forecasting,
-    /// Failures ahead.
+    /// Predicts failures.
     FailurePrediction,
-    /// Answers, bids and ranks in negotiations.
-    Bidding,
-    /// Tiers.
+    /// Answers calls for proposals for a service.
+    Answering,
+    /// Bids for a provider.
+    Selling,
+    /// Ranks bids for a buyer.
+    Ranking,
+    /// Assigns tiers.
     Tiering,
 }
 
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::Forecasting, Self::FailurePrediction, Self::Bidding, Self::Tiering];
+    pub const ALL: [Self; 6] = [
+        Self::Forecasting,
+        Self::FailurePrediction,
+        Self::Answering,
+        Self::Selling,
+        Self::Ranking,
+        Self::Tiering,
+    ];
 
     /// The interface in `wit/`.
     #[must_use]
@@ -42,13 +53,15 @@ impl Role {
         match self {
             Self::Forecasting => "forecasting",
             Self::FailurePrediction => "failure-prediction",
-            Self::Bidding => "bidding",
+            Self::Answering => "answering",
+            Self::Selling => "selling",
+            Self::Ranking => "ranking",
             Self::Tiering => "tiering",
         }
     }
 
     pub(crate) fn list() -> String {
-        Self::ALL.map(|role| format!("haggle:policy/{}@0.1.0", role.interface())).join(", ")
+        Self::ALL.map(|role| format!("haggle:plugin/{}@0.2.0", role.interface())).join(", ")
     }
 }
 
@@ -58,7 +71,7 @@ impl fmt::Display for Role {
     }
 }
 
-/// One call of a policy: its arguments. It can be stored, and called again later.
+/// One call of a plugin: its arguments. It can be stored, and called again later.
 pub trait Function: Serialize + DeserializeOwned {
     /// As in `forecasting.forecast`.
     const NAME: &'static str;
@@ -67,10 +80,10 @@ pub trait Function: Serialize + DeserializeOwned {
     /// What is answered, once it was checked.
     type Answer: Serialize + DeserializeOwned + PartialEq + fmt::Debug;
 
-    /// What the policy is told of the world.
+    /// What the plugin is told besides its subject.
     fn context(&self) -> &Context;
 
-    /// Gives the policy another configuration.
+    /// Gives the plugin another configuration.
     fn configure(&mut self, configuration: &str);
 
     /// Calls a plugin, for [`Generation::call_within`]. It is not generic, so that it is compiled once, with this
@@ -111,7 +124,7 @@ macro_rules! function {
         $(#[$doc])*
         #[derive(Clone, Debug, Serialize, Deserialize)]
         pub struct $name {
-            /// What the policy is told of the world.
+            /// What the plugin is told besides its subject.
             pub context: Context,
             $($(#[$field_doc])* pub $field: $type,)*
         }
@@ -184,7 +197,7 @@ function! {
         /// One for each series.
         tasks: Vec<forecasting::Task>,
         /// Events that fall into the histories or horizons.
-        events: Vec<Event>,
+        events: Vec<CalendarEvent>,
     }
     -> Vec<Result<forecasting::Outlook, Fault>>,
     |this, guest, store| {
@@ -200,59 +213,59 @@ function! {
     {
         /// What was learnt before.
         model: Option<Vec<u8>>,
-        /// How far ahead the outcomes look, in milliseconds.
-        horizon: Duration,
+        /// How far ahead the outcomes look.
+        horizon_ms: u64,
         /// The examples.
         examples: Vec<failure::Example>,
     }
     -> Vec<u8>,
     |this, guest, store| {
-        guest.call_learn(store, &this.context, this.model.as_deref(), this.horizon, &this.examples).await
+        guest.call_learn(store, &this.context, this.model.as_deref(), this.horizon_ms, &this.examples).await
     },
     check: |_, answer| check::learnt(answer).map(|()| Vec::new())
 }
 
 function! {
-    /// Assesses a batch of subjects.
+    /// Assesses a batch of instances.
     Assess = "failure-prediction.assess", FailurePrediction.failure_prediction
     {
         /// What was learnt.
         model: Option<Vec<u8>>,
-        /// How far ahead to look, in milliseconds.
-        horizon: Duration,
-        /// One for each subject.
-        subjects: Vec<failure::Vitals>,
+        /// How far ahead to look.
+        horizon_ms: u64,
+        /// One for each instance.
+        instances: Vec<failure::Vitals>,
     }
     -> Vec<Result<failure::Risk, Fault>>,
     |this, guest, store| {
         let model = this.model.as_deref();
-        Ok(Ok(guest.call_assess(store, &this.context, model, this.horizon, &this.subjects).await?))
+        Ok(Ok(guest.call_assess(store, &this.context, model, this.horizon_ms, &this.instances).await?))
     },
-    check: |this, answer| check::risks(&this.subjects, answer)
+    check: |this, answer| check::risks(&this.instances, answer)
 }
 
 function! {
     /// Answers inquiries on behalf of services.
-    Respond = "bidding.respond", Bidding.bidding
+    Respond = "answering.respond", Answering.answering
     {
         /// One for each service that is asked.
-        inquiries: Vec<bidding::Inquiry>,
+        inquiries: Vec<answering::Inquiry>,
     }
-    -> Vec<Result<bidding::Answer, Fault>>,
+    -> Vec<Result<answering::Answer, Fault>>,
     |this, guest, store| Ok(Ok(guest.call_respond(store, &this.context, &this.inquiries).await?)),
     check: |this, answer| check::answers(&this.inquiries, answer)
 }
 
 function! {
     /// Bids on behalf of a provider.
-    MakeBids = "bidding.make-bids", Bidding.bidding
+    MakeBids = "selling.make-bids", Selling.selling
     {
-        /// What is wanted.
-        request: bidding::Request,
+        /// What is requested.
+        request: market::Request,
         /// What the provider has.
-        inventory: Vec<bidding::ComputeUnit>,
+        inventory: Vec<selling::ComputeUnit>,
     }
-    -> Vec<bidding::Bid>,
+    -> Vec<market::Bid>,
     |this, guest, store| {
         guest.call_make_bids(store, &this.context, &this.request, &this.inventory).await
     },
@@ -261,12 +274,12 @@ function! {
 
 function! {
     /// Ranks bids on behalf of the buyer.
-    Rank = "bidding.rank", Bidding.bidding
+    Rank = "ranking.rank", Ranking.ranking
     {
-        /// What is wanted.
-        request: bidding::Request,
+        /// What is requested.
+        request: market::Request,
         /// What was offered.
-        bids: Vec<bidding::Bid>,
+        bids: Vec<market::Bid>,
     }
     -> Vec<f64>,
     |this, guest, store| guest.call_rank(store, &this.context, &this.request, &this.bids).await,
@@ -274,15 +287,15 @@ function! {
 }
 
 function! {
-    /// Assigns tiers and shares of a pool.
+    /// Assigns tiers and shares of capacity.
     Assign = "tiering.assign", Tiering.tiering
     {
-        /// The APIs that share the pool.
-        apis: Vec<tiering::ApiState>,
+        /// The services that compete for it.
+        services: Vec<tiering::ServiceState>,
     }
     -> Vec<tiering::Assignment>,
-    |this, guest, store| guest.call_assign(store, &this.context, &this.apis).await,
-    check: |this, answer| check::assignments(&this.apis, answer).map(|()| Vec::new())
+    |this, guest, store| guest.call_assign(store, &this.context, &this.services).await,
+    check: |this, answer| check::assignments(&this.services, answer).map(|()| Vec::new())
 }
 
 /// Calls a function again from its stored arguments and returns the stored form of the answer. `None` is

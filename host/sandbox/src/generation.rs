@@ -4,13 +4,14 @@ use serde::{Deserialize, Serialize};
 use wasmtime::component::{Component, InstancePre};
 
 use crate::{
-    bidding,
+    answering,
     call::Runtime,
     digest::Digest,
     error::{LoadError, Refusal},
     failure_prediction, forecasting,
     functions::Role,
     metadata::{self, Description},
+    ranking, selling,
     state::State,
     tiering,
 };
@@ -49,7 +50,9 @@ pub(crate) struct Exports {
     pub(crate) metadata: metadata::GuestIndices,
     pub(crate) forecasting: Option<forecasting::GuestIndices>,
     pub(crate) failure_prediction: Option<failure_prediction::GuestIndices>,
-    pub(crate) bidding: Option<bidding::GuestIndices>,
+    pub(crate) answering: Option<answering::GuestIndices>,
+    pub(crate) selling: Option<selling::GuestIndices>,
+    pub(crate) ranking: Option<ranking::GuestIndices>,
     pub(crate) tiering: Option<tiering::GuestIndices>,
 }
 
@@ -73,7 +76,9 @@ impl Exports {
             failure_prediction: role(roles, Role::FailurePrediction, || {
                 failure_prediction::GuestIndices::new(pre)
             })?,
-            bidding: role(roles, Role::Bidding, || bidding::GuestIndices::new(pre))?,
+            answering: role(roles, Role::Answering, || answering::GuestIndices::new(pre))?,
+            selling: role(roles, Role::Selling, || selling::GuestIndices::new(pre))?,
+            ranking: role(roles, Role::Ranking, || ranking::GuestIndices::new(pre))?,
             tiering: role(roles, Role::Tiering, || tiering::GuestIndices::new(pre))?,
         })
     }

@@ -18,8 +18,10 @@ const STACK: usize = 64 << 20;
 /// Imports, and exports, that a component may have; WASI has some thirty interfaces.
 const MOST_NAMES: usize = 1000;
 
-const PACKAGE: &str = "haggle:policy/";
-const VERSION: &str = "@0.1.0";
+const PACKAGE: &str = "haggle:plugin/";
+const VERSION: &str = "@0.2.0";
+/// The package of the contract before version 0.2.
+const OLD_PACKAGE: &str = "haggle:policy/";
 
 /// What an upload turns out to be, found without running any of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -181,13 +183,13 @@ fn roles(exports: &[String]) -> Result<BTreeSet<Role>, Refusal> {
         let (interface, version) = export.strip_prefix(PACKAGE)?.split_once('@')?;
         Some((interface.to_owned(), format!("@{version}")))
     };
-    for export in exports {
-        if let Some((_, version)) = ours(export)
-            && version != VERSION
-        {
-            let known = format!("{PACKAGE}*{VERSION}");
-            return Err(Refusal::Version { export: export.clone(), known });
-        }
+    let is_other = |export: &&String| {
+        export.starts_with(OLD_PACKAGE)
+            || ours(export).is_some_and(|(_, version)| version != VERSION)
+    };
+    if let Some(export) = exports.iter().find(is_other) {
+        let known = format!("{PACKAGE}*{VERSION}");
+        return Err(Refusal::Version { export: export.clone(), known });
     }
     let has = |interface: &str| exports.iter().filter_map(ours).any(|(name, _)| name == interface);
     let roles: BTreeSet<Role> =
@@ -238,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn more_names_than_a_policy_has_are_refused() {
+    fn more_names_than_a_plugin_has_are_refused() {
         let component = |count: usize| {
             let imports: String = (0..count).map(|i| format!("(import \"a{i}\" (func))")).collect();
             wat::parse_str(format!("(component {imports})")).unwrap()

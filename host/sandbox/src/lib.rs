@@ -1,4 +1,4 @@
-//! Policies as sandboxed WebAssembly components.
+//! Plugins as sandboxed WebAssembly components.
 //!
 //! A plugin is loaded ([`Sandbox::load`]): a process aside parses, checks and compiles it
 //! ([`compile_worker`]); then it is tried out, and becomes a [`Generation`].
@@ -38,7 +38,9 @@ pub use call::Called;
 pub use check::Broken;
 pub use compile::Compiler;
 pub use configuration::ConfigurationError;
-pub use contract::{bidding, failure_prediction, forecasting, metadata, tiering, types};
+pub use contract::{
+    answering, failure_prediction, forecasting, market, metadata, ranking, selling, tiering, types,
+};
 pub use digest::Digest;
 pub use error::{CallError, Cause, Diagnostics, LoadError, Refusal};
 pub use functions::{

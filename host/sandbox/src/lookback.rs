@@ -1,14 +1,16 @@
 use crate::types::Series;
 
-/// What a forecast from a model needs of a window: what came since the history of its fit ended, at `until`
-/// in milliseconds since the epoch, and so many values before; all of it where nothing is known of that. At
-/// least the last value.
+/// The part of a window that a forecast from a model needs: the values since the history of its fit ended, at
+/// `until_ms`, and `lookback` values before them; the whole window where the plugin did not say. At least the
+/// last value.
 #[must_use]
-pub fn since(mut window: Series, until: u64, lookback: Option<u32>) -> Series {
-    let known = until.saturating_sub(window.start).checked_div(window.step).unwrap_or(0);
-    let needless = lookback.map_or(0, |lookback| known.saturating_sub(lookback.into()));
-    let needless = needless.min((window.values.len() as u64).saturating_sub(1));
-    window.start = window.start.saturating_add(window.step.saturating_mul(needless));
+pub fn since(mut window: Series, until_ms: u64, lookback: Option<u32>) -> Series {
+    let count = window.values.len() as u64;
+    // The value at `last_at_ms` covers the step that begins then.
+    let end = window.last_at_ms.saturating_add(window.step_ms);
+    let new = end.saturating_sub(until_ms).div_ceil(window.step_ms.max(1)).min(count);
+    let needless = lookback.map_or(0, |lookback| (count - new).saturating_sub(lookback.into()));
+    let needless = needless.min(count.saturating_sub(1));
     window.values.drain(..usize::try_from(needless).unwrap_or(0));
     window
 }
@@ -18,14 +20,15 @@ mod tests {
     use super::since;
     use crate::types::Series;
 
-    fn kept(until: u64, lookback: Option<u32>) -> (u64, usize) {
+    fn kept(until_ms: u64, lookback: Option<u32>) -> (u64, usize) {
         let values = (0..10).map(f64::from).collect();
-        let window = Series { id: "a".into(), start: 1000, step: 60, values, non_negative: false };
-        let kept = since(window, until, lookback);
-        assert_eq!(kept.values.last(), Some(&9.0));
-        let before = (kept.start - 1000) / 60;
-        assert_eq!(kept.values.first(), Some(&(before as f64)), "the times still fit");
-        (before, kept.values.len())
+        let (last_at_ms, step_ms) = (1000 + 9 * 60, 60);
+        let window = Series { id: "a".into(), last_at_ms, step_ms, values, non_negative: false };
+        let kept = since(window, until_ms, lookback);
+        assert_eq!((kept.values.last(), kept.last_at_ms), (Some(&9.0), last_at_ms));
+        let before = 10 - kept.values.len();
+        assert_eq!(kept.values.first(), Some(&(before as f64)));
+        (before as u64, kept.values.len())
     }
 
     #[test]

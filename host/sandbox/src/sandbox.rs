@@ -7,7 +7,8 @@ use crate::{
     cache::Cache,
     call::Runtime,
     compile::Compiler,
-    configuration, conformance, description,
+    configuration::{self, ConfigurationError},
+    conformance, description,
     digest::Digest,
     error::{LoadError, Refusal},
     generation::{Exports, Generation, Grant, link},
@@ -121,6 +122,7 @@ impl Sandbox {
         };
         generation.description = generation.describe()?;
         description::check(&generation.description, &configuration)?;
+        generation.validate_configuration()?.map_err(ConfigurationError::Refused)?;
         conformance::check(&generation)?;
         Ok(generation)
     }

@@ -39,17 +39,23 @@ fn exports_that_are_missing_or_wrong_are_named() {
     let nothing = refused(&component("(component)"));
     assert!(matches!(nothing, Refusal::NoRole { .. }), "{nothing}");
     let anonymous = component(
-        r#"(component (instance $i) (export "haggle:policy/tiering@0.1.0" (instance $i)))"#,
+        r#"(component (instance $i) (export "haggle:plugin/tiering@0.2.0" (instance $i)))"#,
     );
     assert!(matches!(refused(&anonymous), Refusal::NoMetadata));
     let newer = component(
-        r#"(component (instance $i) (export "haggle:policy/tiering@9.0.0" (instance $i)))"#,
+        r#"(component (instance $i) (export "haggle:plugin/tiering@9.0.0" (instance $i)))"#,
     );
     assert!(refused(&newer).to_string().contains("tiering@9.0.0"));
+    let older = component(
+        r#"(component (instance $i) (export "haggle:policy/tiering@0.1.0" (instance $i)))"#,
+    );
+    let refused_older = refused(&older).to_string();
+    assert!(refused_older.contains("haggle:policy/tiering@0.1.0"), "{refused_older}");
+    assert!(refused_older.contains("haggle:plugin/*@0.2.0"), "{refused_older}");
     let hollow = component(
         r#"(component (instance $i)
-            (export "haggle:policy/tiering@0.1.0" (instance $i))
-            (export "haggle:policy/metadata@0.1.0" (instance $i)))"#,
+            (export "haggle:plugin/tiering@0.2.0" (instance $i))
+            (export "haggle:plugin/metadata@0.2.0" (instance $i)))"#,
     );
     let error = try_load(&sandbox(small()), &hollow, "{}").unwrap_err();
     let expected = |error: &LoadError| {
@@ -64,8 +70,8 @@ fn an_import_that_is_not_granted_is_named() {
         r#"(component
             (import "wasi:http/outgoing-handler@0.2.0" (instance $http (export "f" (func))))
             (instance $i)
-            (export "haggle:policy/tiering@0.1.0" (instance $i))
-            (export "haggle:policy/metadata@0.1.0" (instance $i)))"#,
+            (export "haggle:plugin/tiering@0.2.0" (instance $i))
+            (export "haggle:plugin/metadata@0.2.0" (instance $i)))"#,
     );
     let error = try_load(&sandbox(small()), &curious, "{}").unwrap_err();
     assert!(matches!(error, LoadError::Import(_)), "{error}");
@@ -114,13 +120,13 @@ fn a_compiler_that_dies_takes_nobody_along() {
     assert!(error.contains("out of memory"), "{error}");
 }
 
-/// Loads a policy that does this when it is tried out.
+/// Loads a plugin that does this when it is tried out.
 fn try_deed(deed: &str) -> Result<Generation, LoadError> {
     try_load(&sandbox(small()), MISBEHAVING, &format!("{{\"now\":\"{deed}\"}}"))
 }
 
 #[test]
-fn a_policy_that_misbehaves_at_once_is_not_taken() {
+fn a_plugin_that_misbehaves_at_once_is_not_taken() {
     for (deed, says) in [
         ("loop", "fuel"),
         ("trap", "told to"),
@@ -138,7 +144,7 @@ fn a_policy_that_misbehaves_at_once_is_not_taken() {
 }
 
 #[test]
-fn a_policy_that_declines_all_of_an_ordinary_batch_is_not_taken() {
+fn a_plugin_that_declines_all_of_an_ordinary_batch_is_not_taken() {
     for function in ["fit", "forecast", "learn", "assess", "respond", "make-bids", "rank", "assign"]
     {
         let error = try_deed(&format!("decline {function}")).unwrap_err();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::{context, forecast, load, sandbox, small};
 use haggle_sandbox::{
     Assess, Assign, CallError, Cause, Fit, Function, Generation, Learn, Limits, LogLevel, MakeBids,
-    Rank, Respond, failure_prediction as failure, forecasting, types,
+    Rank, Respond, forecasting, types,
 };
 
 /// Calls every function that can misbehave and returns how each ended.
@@ -17,20 +17,20 @@ fn every_role(generation: &Generation, deed: &str) -> Vec<Result<(), CallError>>
     fn call<F: Function>(generation: &Generation, function: F) -> Result<(), CallError> {
         generation.call(&function).map(drop)
     }
-    let vitals = failure::Vitals { subject: "a".into(), at: 0, step: 1, metrics: Vec::new() };
+    let vitals = common::vitals();
     let (request, inventory) = (common::request(), common::inventory());
     let bids = vec![common::bid()];
-    let api = common::api();
-    let (context, horizon) = (context(deed), 1);
+    let service = common::service();
+    let (context, horizon_ms) = (context(deed), 1);
     vec![
         call(generation, forecast(deed, 1)),
         call(
             generation,
-            Learn { context: context.clone(), model: None, horizon, examples: Vec::new() },
+            Learn { context: context.clone(), model: None, horizon_ms, examples: Vec::new() },
         ),
         call(
             generation,
-            Assess { context: context.clone(), model: None, horizon, subjects: vec![vitals] },
+            Assess { context: context.clone(), model: None, horizon_ms, instances: vec![vitals] },
         ),
         call(generation, Respond { context: context.clone(), inquiries: vec![common::inquiry()] }),
         call(
@@ -38,7 +38,7 @@ fn every_role(generation: &Generation, deed: &str) -> Vec<Result<(), CallError>>
             MakeBids { context: context.clone(), request: request.clone(), inventory },
         ),
         call(generation, Rank { context: context.clone(), request, bids }),
-        call(generation, Assign { context, apis: vec![api] }),
+        call(generation, Assign { context, services: vec![service] }),
     ]
 }
 
@@ -66,8 +66,8 @@ fn models_have_a_size_at_most() {
     let fit = |own: usize, shared: usize| {
         let panel = forecasting::Panel {
             series: vec![common::series(vec![1.0, 2.0])],
-            horizon: 1,
-            seasons: Vec::new(),
+            horizon_steps: 1,
+            seasons_steps: Vec::new(),
             events: Vec::new(),
         };
         let context = context(&format!("models {own} {shared}"));
@@ -75,11 +75,11 @@ fn models_have_a_size_at_most() {
     };
     let (own, shared) = (4 << 20, 16 << 20);
     let fitted = fit(own, shared).unwrap().answer;
-    assert_eq!(fitted.per_series[0].as_ref().unwrap().len(), own);
+    assert_eq!(fitted.models[0].as_ref().unwrap().len(), own);
     assert_eq!(fitted.shared.unwrap().len(), shared);
     // One model too large costs its series the model, what is shared costs the call.
     let called = fit(own + 1, 0).unwrap();
-    assert!(called.answer.per_series[0].is_err());
+    assert!(called.answer.models[0].is_err());
     assert_eq!(called.broken.len(), 1);
     let error = fit(1, shared + 1).unwrap_err();
     assert!(error.to_string().contains("shared model"), "{error}");
@@ -191,9 +191,9 @@ fn numbers_that_are_none_are_refused_in_every_role() {
         assert!(text.contains("a mean is"), "{text}");
     }
     for deed in ["nan", "infinity", "negative"] {
-        let vitals = failure::Vitals { subject: "a".into(), at: 0, step: 1, metrics: Vec::new() };
+        let vitals = common::vitals();
         let assess =
-            Assess { context: context(deed), model: None, horizon: 1, subjects: vec![vitals] };
+            Assess { context: context(deed), model: None, horizon_ms: 1, instances: vec![vitals] };
         let text = fault(bad.call(&assess).unwrap().answer.remove(0).err());
         assert!(text.contains("probability is"), "{text}");
         let respond = Respond { context: context(deed), inquiries: vec![common::inquiry()] };
@@ -229,7 +229,7 @@ fn nothing_is_remembered_between_calls() {
 fn a_role_that_is_not_there_is_an_error() {
     let sandbox = sandbox(small());
     let example = load(&sandbox, "example", common::EXAMPLE);
-    let error = example.call(&Assign { context: context(""), apis: Vec::new() }).unwrap_err();
+    let error = example.call(&Assign { context: context(""), services: Vec::new() }).unwrap_err();
     assert!(error.to_string().contains("has no tiering role"), "{error}");
 }
 
@@ -241,8 +241,8 @@ fn the_same_call_uses_the_same_fuel_and_gives_the_same_bits() {
         let values: Vec<f64> = (0..200).map(|i| 10.0 + f64::from(i * i % 17)).collect();
         let panel = forecasting::Panel {
             series: vec![common::series(values)],
-            horizon: 5,
-            seasons: vec![],
+            horizon_steps: 5,
+            seasons_steps: vec![],
             events: vec![],
         };
         let fit = Fit { context: context(""), panel, previous: None };

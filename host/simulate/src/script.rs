@@ -281,7 +281,8 @@ fn change(world: &World, rng: &mut fastrand::Rng) -> Option<Happening> {
         14 => {
             let mut policy = any(&world.policies, rng)?.clone();
             let plugin = if rng.bool() { CUSTOM } else { FLAKY };
-            policy.bidding.plugin = Name::new(plugin).ok()?;
+            policy.answering.plugin = Name::new(plugin).ok()?;
+            policy.ranking.plugin = policy.answering.plugin.clone();
             Change::PutPolicy(policy)
         }
         _ => {
@@ -312,7 +313,7 @@ fn plugin(number: u64, at: Timestamp, rng: &mut fastrand::Rng) -> Option<PluginC
             loaded_at: at,
             roles: match rng.u8(0..6) {
                 0 => vec!["tiering".to_owned()],
-                _ => vec!["bidding".to_owned()],
+                _ => ["answering", "selling", "ranking"].map(str::to_owned).into(),
             },
             configuration: Default::default(),
             granted: Vec::new(),

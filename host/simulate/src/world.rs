@@ -14,11 +14,11 @@ use crate::{chance::Chance, options::Options};
 /// The time between two passes.
 pub(crate) const INTERVAL: Span = Span::from_secs(15);
 
-/// A bidding plugin that usually does what it should.
+/// A plugin of negotiations that usually does what it should.
 pub(crate) const STEADY: &str = "price-performance";
-/// A bidding plugin that often does not.
+/// A plugin of negotiations that often does not.
 pub(crate) const FLAKY: &str = "flaky";
-/// A bidding plugin that has no built-in generation.
+/// A plugin of negotiations that has no built-in generation.
 pub(crate) const CUSTOM: &str = "custom";
 
 /// The documents of a run.
@@ -92,13 +92,14 @@ pub(crate) fn control() -> ControlOptions {
         ("ensemble", "forecasting"),
         ("logistic-failure", "failure-prediction"),
         ("slo-tiers", "tiering"),
-        (STEADY, "bidding"),
-        (FLAKY, "bidding"),
+        (STEADY, "answering selling ranking"),
+        (FLAKY, "answering selling ranking"),
     ];
     let built_in: BTreeMap<Name, BTreeSet<String>> = roles
         .into_iter()
-        .filter_map(|(plugin, role)| {
-            Some((Name::new(plugin).ok()?, BTreeSet::from([role.to_owned()])))
+        .filter_map(|(plugin, roles)| {
+            let roles = roles.split(' ').map(str::to_owned).collect();
+            Some((Name::new(plugin).ok()?, roles))
         })
         .collect();
     ControlOptions {
@@ -116,16 +117,18 @@ pub(crate) fn policy(
     shape: Shape,
 ) -> Option<ScalingPolicy> {
     let mut policy = ScalingPolicy { name: name("q", number)?, ..ScalingPolicy::default() };
-    policy.forecast.levels = vec![0.8, 0.95];
-    policy.failure.horizon = Span::from_secs(rng.u64(15..60));
+    policy.forecasting.levels = vec![0.8, 0.95];
+    policy.failure_prediction.horizon = Span::from_secs(rng.u64(15..60));
     policy.scaling.target_utilization = pick(rng, [0.7, 0.9, 1.0])?;
     policy.scaling.stabilization = Span::from_secs(rng.u64(30..120));
-    policy.bidding.budget_per_hour = (rng.u8(0..4) == 0).then(|| 2.0 + 20.0 * rng.f64());
+    policy.ranking.budget_per_hour = (rng.u8(0..4) == 0).then(|| 2.0 + 20.0 * rng.f64());
     let flaky = match shape {
         Shape::Whole => rng.u8(0..3) == 0,
         Shape::Halves => number == 0,
     };
-    policy.bidding.plugin = Name::new(if flaky { FLAKY } else { STEADY }).ok()?;
+    let plugin = Name::new(if flaky { FLAKY } else { STEADY }).ok()?;
+    policy.answering.plugin = plugin.clone();
+    policy.ranking.plugin = plugin;
     let all = [
         Alternative::Partial,
         Alternative::Delayed,
@@ -207,14 +210,14 @@ pub(crate) fn provider(number: usize, rng: &mut fastrand::Rng, shape: Shape) -> 
         })
     });
     let units = units.collect();
-    let bidding = match shape {
-        Shape::Whole if rng.u8(0..4) == 0 => Name::new(FLAKY).ok(),
-        _ => None,
+    let selling = match shape {
+        Shape::Whole if rng.u8(0..4) == 0 => Name::new(FLAKY).ok()?,
+        _ => Name::new(STEADY).ok()?,
     };
     let endpoint = (shape == Shape::Whole && rng.u8(0..4) == 0)
         .then(|| Endpoint::new(format!("http://p{number}.test/negotiate")).ok())
         .flatten();
-    Some(Provider { name: name("p", number)?, location: place(rng), bidding, endpoint, units })
+    Some(Provider { name: name("p", number)?, location: place(rng), selling, endpoint, units })
 }
 
 /// Services and providers of different halves have no resource in common.

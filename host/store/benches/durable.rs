@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout();
     let decision: Decision = serde_json::from_value(json!({
         "sequence": 0, "at": "2026-01-31T12:00:00Z", "service": "checkout", "from": 3, "to": 5,
-        "wanted": 6, "reason": "forecast", "load": {"requests_per_second": 412.5},
+        "target": 6, "reason": "forecast", "load": {"requests_per_second": 412.5},
         "bound": "negotiation", "negotiation": "n-00000000000000000001",
         "explanation": "forecast of 412.5 requests per second (95%: 380 to 455) in 60 s; payment agreed to 5 of 6",
     }))?;

@@ -54,7 +54,7 @@ fn lease(id: &str) -> Lease {
 
 fn decision(id: &str) -> Decision {
     serde_json::from_value(json!({
-        "sequence": 0, "at": 0, "service": "shop", "from": 1, "to": 2, "wanted": 2,
+        "sequence": 0, "at": 0, "service": "shop", "from": 1, "to": 2, "target": 2,
         "reason": "request", "load": {}, "explanation": id,
     }))
     .unwrap()
@@ -93,7 +93,7 @@ fn agreement(writer: u64, id: &str, moment: u64) -> Batch {
         plugin: Name::new("p").unwrap(),
         generation: 1,
         digest: Digest::of(b"p"),
-        function: "bidding.respond".to_owned(),
+        function: "answering.respond".to_owned(),
         input: id.repeat(1000).into_bytes(),
         blobs: vec![model.digest()],
         outcome: Err("none".to_owned()),

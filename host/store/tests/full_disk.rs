@@ -76,7 +76,7 @@ impl Said {
     fn write(&mut self, store: &Store) -> Result<(), StoreError> {
         let n = (self.acknowledged.len() + self.refused.len()) as u64;
         let decision: Decision = serde_json::from_value(json!({
-            "sequence": 0, "at": 0, "service": "shop", "from": 1, "to": 2, "wanted": 2,
+            "sequence": 0, "at": 0, "service": "shop", "from": 1, "to": 2, "target": 2,
             "reason": "request", "load": {}, "explanation": n.to_string(),
         }))
         .unwrap();

@@ -23,11 +23,11 @@ pub use model::{Model, Profile};
 pub use orders::{Coefficients, Lags, Orders};
 pub use unit_root::{differences, kpss, seasonal_strength};
 
-/// The policy.
+/// The plugin.
 pub type Arima = haggle_forecasting::Univariate<SeasonalArima>;
 
 #[cfg(feature = "component")]
-haggle_sdk::export_forecaster!(Arima);
+haggle_sdk::export!(Arima: forecasting);
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use haggle_policy_manifest::{COMPONENTS, RUSTFLAGS};
+use haggle_plugin_manifest::{COMPONENTS, RUSTFLAGS};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 const PROFILE: &str = "plugin";
@@ -19,7 +19,7 @@ pub(crate) fn core_modules(root: &Path) -> Result<Vec<PathBuf>> {
     // A folder of its own: the flags differ from everybody else's, and a shared one would be rebuilt
     // to and fro.
     let base = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let target = root.join(base).join("policies");
+    let target = root.join(base).join("plugins");
     let flags = flags(root)?;
     // One by one: together, the features of each would be those of all.
     for component in COMPONENTS {

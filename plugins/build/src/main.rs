@@ -1,4 +1,4 @@
-//! Compiles the built-in policies and the example to components, and writes them with their manifest to
+//! Compiles the built-in plugins and the example to components, and writes them with their manifest to
 //! `plugins/dist`. With `--check` it writes nothing and says whether what is there is bit-identical with
 //! what the sources give.
 
@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use haggle_policy_manifest::{
+use haggle_plugin_manifest::{
     COMPONENTS, Component, Manifest, REBUILD, Record, hex_sha256, source_digest,
 };
 
@@ -18,9 +18,9 @@ mod compile;
 mod encode;
 
 const USAGE: &str = "\
-Compiles the built-in policies to WebAssembly components in plugins/dist.
+Compiles the built-in plugins to WebAssembly components in plugins/dist.
 
-Usage: cargo run -p haggle-build-policies [-- --check]
+Usage: cargo run -p haggle-build-plugins [-- --check]
 
   --check   write nothing; exit 1 unless what is committed is what the sources give
   --help    this text

@@ -3,7 +3,7 @@
 use std::f64::consts::TAU;
 
 use haggle_forecasting::{Clock, day_of_week, of_day};
-use haggle_sdk::types::Event;
+use haggle_sdk::types::CalendarEvent;
 
 /// What a block of columns describes.
 #[derive(Clone, Debug, PartialEq)]
@@ -124,7 +124,7 @@ impl Block {
             }
             Self::Event(name) => {
                 let named = clock.events.iter().filter(|event| event.name == *name);
-                let named: Vec<&Event> = named.collect();
+                let named: Vec<&CalendarEvent> = named.collect();
                 for place in 0..count {
                     let time = clock.at(place);
                     let now = named.iter().filter_map(|event| part_of(event, time)).next_back();
@@ -195,9 +195,9 @@ impl Angle {
 }
 
 /// Which part of an event a time falls into.
-fn part_of(event: &Event, time: u64) -> Option<usize> {
+fn part_of(event: &CalendarEvent, time: u64) -> Option<usize> {
     let window = &event.window;
-    let length = window.end.checked_sub(window.start).filter(|length| *length > 0)?;
-    let passed = time.checked_sub(window.start).filter(|passed| *passed < length)?;
+    let length = window.end_ms.checked_sub(window.start_ms).filter(|length| *length > 0)?;
+    let passed = time.checked_sub(window.start_ms).filter(|passed| *passed < length)?;
     Some((passed as f64 / length as f64 * PARTS as f64) as usize)
 }

@@ -72,8 +72,8 @@ impl Method for Decomposition {
             blocks.push(Block::Weekend);
         }
         let end = series.start.saturating_add(span);
-        let past = setting.events.iter().filter(|event| event.window.start < end);
-        let past = past.filter(|event| event.window.end > series.start);
+        let past = setting.events.iter().filter(|event| event.window.start_ms < end);
+        let past = past.filter(|event| event.window.end_ms > series.start);
         let mut names: Vec<String> = past.map(|event| event.name.clone()).collect();
         names.sort_unstable();
         names.dedup();

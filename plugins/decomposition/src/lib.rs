@@ -12,11 +12,11 @@ pub use decomposition::Decomposition;
 pub use regression::Regression;
 pub use remainder::{Remainder, Shares};
 
-/// The policy.
-pub type DecompositionPolicy = haggle_forecasting::Univariate<Decomposition>;
+/// The plugin.
+pub type DecompositionPlugin = haggle_forecasting::Univariate<Decomposition>;
 
 #[cfg(feature = "component")]
-haggle_sdk::export_forecaster!(DecompositionPolicy);
+haggle_sdk::export!(DecompositionPlugin: forecasting);
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@
 use std::{env, error::Error, fmt::Write as _, fs, time::Instant};
 
 use haggle_sdk::{
-    Forecaster,
+    Forecasting,
     forecasting::{Panel, Task},
     types::{Context, Series},
 };
@@ -15,6 +15,7 @@ use haggle_sdk::{
 /// Forecasts a batch and writes it.
 type Rows = fn(&[Series], &[u32], u32) -> Result<String, Box<dyn Error>>;
 
+/// The distance between two values, in milliseconds.
 const STEP: u64 = 3_600_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -34,11 +35,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         let values: Vec<f64> =
             cells.filter(|cell| !cell.is_empty()).map(str::parse).collect::<Result<_, _>>()?;
         let non_negative = values.iter().all(|value| *value >= 0.0);
-        all.push(Series { id, start: 0, step: STEP, values, non_negative });
+        let last_at_ms = STEP * values.len().saturating_sub(1) as u64;
+        all.push(Series { id, last_at_ms, step_ms: STEP, values, non_negative });
     }
     let forecast: Rows = match option("--plugin").unwrap_or("ensemble") {
         "arima" => rows::<haggle_arima::Arima>,
-        "decomposition" => rows::<haggle_decomposition::DecompositionPolicy>,
+        "decomposition" => rows::<haggle_decomposition::DecompositionPlugin>,
         "ensemble" => rows::<haggle_ensemble::Ensemble>,
         "exponential-smoothing" => rows::<haggle_exponential_smoothing::ExponentialSmoothing>,
         "gradient-boosting" => rows::<haggle_gradient_boosting::GradientBoosting>,
@@ -57,26 +59,31 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn rows<F: Forecaster>(
+fn rows<F: Forecasting>(
     part: &[Series],
     seasons: &[u32],
     horizon: u32,
 ) -> Result<String, Box<dyn Error>> {
-    let context = Context { now: 0, seed: 1, configuration: "{}".into() };
-    let panel =
-        Panel { series: part.to_vec(), horizon, seasons: seasons.to_vec(), events: Vec::new() };
+    let context = Context { now_ms: 0, seed: 1, configuration: "{}".into() };
+    let panel = Panel {
+        series: part.to_vec(),
+        horizon_steps: horizon,
+        seasons_steps: seasons.to_vec(),
+        events: Vec::new(),
+    };
     let begun = Instant::now();
     let fitted = F::fit(&context, &panel, None).map_err(|fault| format!("{fault:?}"))?;
     let took = begun.elapsed().as_secs_f64();
     let shared = fitted.shared.as_ref().map_or(0, Vec::len);
-    let own: usize = fitted.per_series.iter().flatten().map(Vec::len).sum();
+    let own: usize = fitted.models.iter().flatten().map(Vec::len).sum();
     let task = |(series, model): (&Series, Result<Vec<u8>, _>)| Task {
         series: series.clone(),
         model: model.ok(),
-        horizon,
+        horizon_steps: horizon,
+        seasons_steps: seasons.to_vec(),
         levels: vec![0.8, 0.95],
     };
-    let tasks: Vec<Task> = part.iter().zip(fitted.per_series).map(task).collect();
+    let tasks: Vec<Task> = part.iter().zip(fitted.models).map(task).collect();
     let begun = Instant::now();
     let outlooks: Vec<_> = tasks
         .chunks(64)
@@ -94,9 +101,8 @@ fn rows<F: Forecaster>(
         for (step, mean) in outlook.mean.iter().enumerate() {
             write!(out, "{},{},{mean}", series.id, step + 1)?;
             for interval in &outlook.intervals {
-                for bound in [&interval.lower, &interval.upper] {
-                    write!(out, ",{}", bound.get(step).ok_or("a bound is missing")?)?;
-                }
+                let bounds = interval.bounds.get(step).ok_or("bounds are missing")?;
+                write!(out, ",{},{}", bounds.lower, bounds.upper)?;
             }
             writeln!(out, ",{}", outlook.confidence)?;
         }

@@ -69,9 +69,9 @@ pub fn fit(panel: &Panel) -> FittedPanel {
 
 fn draft(series: &Series, panel: &Panel) -> Result<Draft, Fault> {
     let history = history_of(series)?;
-    let likely = panel.seasons.first().map_or(0, |season| *season as usize);
+    let likely = panel.seasons_steps.first().map_or(0, |season| *season as usize);
     let series = Prepared::of(history, likely).ok_or_else(no_value)?;
-    let seasons = candidates(&series.values, &panel.seasons, series.step);
+    let seasons = candidates(&series.values, &panel.seasons_steps, series.step);
     let setting = setting(&seasons, panel);
     let mut members = Member::cheap(&series, &setting);
     let boosted = Boosted::untaught(&series, &setting);
@@ -83,5 +83,5 @@ fn draft(series: &Series, panel: &Panel) -> Result<Draft, Fault> {
 }
 
 fn setting<'a>(seasons: &'a [usize], panel: &'a Panel) -> Setting<'a> {
-    Setting { seasons, horizon: panel.horizon.max(1) as usize, events: &panel.events }
+    Setting { seasons, horizon: panel.horizon_steps.max(1) as usize, events: &panel.events }
 }

@@ -17,7 +17,7 @@ mod bytes;
 mod fit;
 mod member;
 mod model;
-mod policy;
+mod plugin;
 mod pool;
 mod selection;
 mod simple;
@@ -26,14 +26,14 @@ mod weights;
 pub use fit::{FittedPanel, fit};
 pub use member::Member;
 pub use model::Model;
-pub use policy::Ensemble;
+pub use plugin::Ensemble;
 pub use pool::Pool;
 pub use selection::select;
 pub use simple::Simple;
 pub use weights::{Weighed, weigh};
 
 #[cfg(feature = "component")]
-haggle_sdk::export_forecaster!(Ensemble);
+haggle_sdk::export!(Ensemble: forecasting);
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use haggle_exponential_smoothing::Ets;
 use haggle_forecasting::{Clock, Method, Prepared, Reader, Setting, Unreadable, Writer};
 use haggle_gradient_boosting::{Boosted, Forest};
 use haggle_recurrent_network::Network;
-use haggle_sdk::types::Event;
+use haggle_sdk::types::CalendarEvent;
 use haggle_seasonal_smoothing::Smoothing;
 
 use crate::simple::Simple;
@@ -151,7 +151,9 @@ impl Member {
     pub fn eventful(series: &Prepared, setting: &Setting<'_>) -> Option<Self> {
         let end =
             series.start.saturating_add(series.step.saturating_mul(series.values.len() as u64));
-        let within = |event: &Event| event.window.start < end && event.window.end > series.start;
+        let within = |event: &CalendarEvent| {
+            event.window.start_ms < end && event.window.end_ms > series.start
+        };
         let decompose = || Self::Decomposition(Box::new(Decomposition::fit(series, setting)));
         setting.events.iter().any(within).then(decompose)
     }

@@ -5,7 +5,7 @@ use haggle_forecasting::{
     intervals, larger, mean, movement, restlessness,
 };
 use haggle_gradient_boosting::Forest;
-use haggle_sdk::{Fault, forecasting::Outlook, types::Event};
+use haggle_sdk::{Fault, forecasting::Outlook, types::CalendarEvent};
 
 use crate::{
     member::Member,
@@ -98,7 +98,7 @@ impl Model {
     /// them counts as missing values. False, and nothing changed, where it cannot: see
     /// [`History::beyond`]; and for anything after nothing but zeros, of which no scale is known.
     #[must_use]
-    pub fn resume(&mut self, window: History<'_>, events: &[Event]) -> bool {
+    pub fn resume(&mut self, window: History<'_>, events: &[CalendarEvent]) -> bool {
         let season = self.members.iter().map(|one| one.member.longest_season()).max();
         let beyond = window.beyond(self.next, self.step, season.unwrap_or(0));
         let Some(beyond) = beyond else { return false };
@@ -157,7 +157,7 @@ impl Model {
         horizon: u32,
         levels: &[f64],
         non_negative: bool,
-        events: &[Event],
+        events: &[CalendarEvent],
     ) -> Outlook {
         let clock = Clock { start: self.next, step: self.step, events };
         let mut means = vec![0.0; horizon as usize];

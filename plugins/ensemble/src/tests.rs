@@ -3,6 +3,7 @@ use crate::Ensemble;
 mod confidence;
 mod coverage;
 mod events;
+mod seasons;
 mod selection;
 mod weights;
 

@@ -29,11 +29,11 @@ pub use moments::{Moments, means, variances};
 pub use refine::solve;
 pub use simplex::{Lowest, Search, minimise};
 
-/// The policy.
+/// The plugin.
 pub type ExponentialSmoothing = haggle_forecasting::Univariate<Ets>;
 
 #[cfg(feature = "component")]
-haggle_sdk::export_forecaster!(ExponentialSmoothing);
+haggle_sdk::export!(ExponentialSmoothing: forecasting);
 
 #[cfg(test)]
 mod tests;

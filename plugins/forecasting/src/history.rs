@@ -1,4 +1,4 @@
-/// What a policy is told of a series.
+/// The values of a series and their times.
 #[derive(Clone, Copy, Debug)]
 pub struct History<'a> {
     /// The values, oldest first; NaN is missing.

@@ -1,7 +1,7 @@
 //! What the built-in forecasters share.
 //!
 //! A forecaster of single series implements [`Method`]: it fits a [`Prepared`] history, takes in what is
-//! new, expects what comes, and is written as bytes. [`Univariate`] makes a policy of it: arguments are
+//! new, expects what comes, and is written as bytes. [`Univariate`] makes a plugin of it: arguments are
 //! checked, dirty histories prepared, the errors of past forecasts turned into intervals for every step,
 //! model bytes tagged and read with suspicion. Each module says its sources.
 

@@ -1,4 +1,4 @@
-use haggle_sdk::types::Event;
+use haggle_sdk::types::CalendarEvent;
 
 use crate::{
     bytes::{Reader, Unreadable, Writer},
@@ -13,7 +13,7 @@ pub struct Clock<'a> {
     /// The distance between two, in milliseconds; never 0.
     pub step: u64,
     /// Every event that may touch them, and others.
-    pub events: &'a [Event],
+    pub events: &'a [CalendarEvent],
 }
 
 impl<'a> Clock<'a> {
@@ -39,7 +39,7 @@ pub struct Setting<'a> {
     /// How many steps ahead will be asked for; at least 1.
     pub horizon: usize,
     /// The events that fall into the history or the horizon.
-    pub events: &'a [Event],
+    pub events: &'a [CalendarEvent],
 }
 
 /// A way to forecast a single series: parameters that were fitted, and a state that follows the values.
@@ -48,7 +48,7 @@ pub struct Setting<'a> {
 /// that NaN is a missing value. [`crate::Model`] adds what is the same for every method: scale, time,
 /// intervals, confidence.
 pub trait Method: Clone + Sized {
-    /// The policy's name.
+    /// The plugin's name.
     const NAME: &'static str;
     /// Its version.
     const VERSION: &'static str;

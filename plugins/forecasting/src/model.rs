@@ -1,4 +1,4 @@
-use haggle_sdk::{forecasting::Outlook, types::Event};
+use haggle_sdk::{forecasting::Outlook, types::CalendarEvent};
 
 use crate::{
     bytes::{Reader, Unreadable, Writer},
@@ -61,7 +61,7 @@ impl<M: Method> Model<M> {
         history: History<'_>,
         seasons: &[u32],
         horizon: u32,
-        events: &[Event],
+        events: &[CalendarEvent],
     ) -> Option<Self> {
         let horizon = horizon.clamp(1, MOST_STEPS) as usize;
         let likely = seasons.first().map_or(0, |season| *season as usize);
@@ -105,7 +105,7 @@ impl<M: Method> Model<M> {
     /// them counts as missing values. False, and nothing changed, where it cannot: see
     /// [`History::beyond`]; and for anything after nothing but zeros, of which no scale is known.
     #[must_use]
-    pub fn resume(&mut self, window: History<'_>, events: &[Event]) -> bool {
+    pub fn resume(&mut self, window: History<'_>, events: &[CalendarEvent]) -> bool {
         let season = self.method.longest_season();
         let Some(beyond) = window.beyond(self.next, self.step, season) else { return false };
         let woken = |v: &f64| v.is_finite() && *v != 0.0;
@@ -133,7 +133,7 @@ impl<M: Method> Model<M> {
         horizon: u32,
         levels: &[f64],
         non_negative: bool,
-        events: &[Event],
+        events: &[CalendarEvent],
     ) -> Outlook {
         let steps = horizon.clamp(1, MOST_STEPS) as usize;
         let clock = Clock { start: self.next, step: self.step, events };

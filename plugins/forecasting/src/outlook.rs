@@ -1,6 +1,6 @@
 use haggle_sdk::{
     Fault,
-    forecasting::{Interval, Task},
+    forecasting::{Bounds, Interval, Task},
     types::Series,
 };
 
@@ -19,8 +19,8 @@ pub const MOST_STEPS: u32 = 100_000;
 /// [`Fault::InvalidInput`] for a horizon that is 0 or too long, and for levels that are not strictly
 /// between 0 and 1 or do not ascend.
 pub fn check_task(task: &Task) -> Result<(), Fault> {
-    if task.horizon == 0 || task.horizon > MOST_STEPS {
-        let most = format!("the horizon is {}: it must be 1 to {MOST_STEPS}", task.horizon);
+    if task.horizon_steps == 0 || task.horizon_steps > MOST_STEPS {
+        let most = format!("the horizon is {}: it must be 1 to {MOST_STEPS}", task.horizon_steps);
         return Err(Fault::InvalidInput(most));
     }
     if let Some(level) = task.levels.iter().find(|level| !(**level > 0.0 && **level < 1.0)) {
@@ -38,10 +38,10 @@ pub fn check_task(task: &Task) -> Result<(), Fault> {
 /// # Errors
 /// [`Fault::InvalidInput`] for a step of 0.
 pub fn history_of(series: &Series) -> Result<History<'_>, Fault> {
-    if series.step == 0 {
+    if series.step_ms == 0 {
         return Err(Fault::InvalidInput(format!("series {}: the step is 0", series.id)));
     }
-    Ok(History { values: &series.values, start: series.start, step: series.step })
+    Ok(History { values: &series.values, start: series.start_ms(), step: series.step_ms })
 }
 
 /// Makes intervals on the scale: at a probability, the bound of each step lies `quantile` times its usual
@@ -55,16 +55,16 @@ pub fn intervals(
     errors: &[f64],
     quantile: impl Fn(f64) -> f64,
 ) -> Vec<Interval> {
-    let bound = |off: f64| -> Vec<f64> {
-        let steps = means.iter().zip(errors);
-        steps.map(|(mean, error)| larger(scale.undo(mean + off * error), floor)).collect()
-    };
+    let bound = |mean: f64, off: f64| larger(scale.undo(mean + off), floor);
     let mut intervals: Vec<Interval> = Vec::with_capacity(levels.len());
     for level in levels {
         let tail = (1.0 - level.clamp(0.0, 1.0)) / 2.0;
-        let lower = bound(smaller(quantile(tail), 0.0));
-        let upper = bound(larger(quantile(1.0 - tail), 0.0));
-        let mut outer = Interval { level: *level, lower, upper };
+        let (below, above) = (smaller(quantile(tail), 0.0), larger(quantile(1.0 - tail), 0.0));
+        let bounds = means.iter().zip(errors).map(|(mean, error)| Bounds {
+            lower: bound(*mean, below * error),
+            upper: bound(*mean, above * error),
+        });
+        let mut outer = Interval { level: *level, bounds: bounds.collect() };
         if let Some(inner) = intervals.last() {
             enclose(&mut outer, inner);
         }
@@ -76,10 +76,8 @@ pub fn intervals(
 /// Widens an interval where it does not enclose a narrower one: quantiles that were collected never
 /// cross, but model bytes may hold anything.
 fn enclose(outer: &mut Interval, inner: &Interval) {
-    for (outer, inner) in outer.lower.iter_mut().zip(&inner.lower) {
-        *outer = smaller(*outer, *inner);
-    }
-    for (outer, inner) in outer.upper.iter_mut().zip(&inner.upper) {
-        *outer = larger(*outer, *inner);
+    for (outer, inner) in outer.bounds.iter_mut().zip(&inner.bounds) {
+        outer.lower = smaller(outer.lower, inner.lower);
+        outer.upper = larger(outer.upper, inner.upper);
     }
 }

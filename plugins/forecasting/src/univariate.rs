@@ -1,10 +1,10 @@
 use std::marker::PhantomData;
 
 use haggle_sdk::{
-    Fault, Forecaster, Policy,
+    Fault, Forecasting, Plugin,
     forecasting::{Fitted, Outlook, Panel, Task},
     metadata::Description,
-    types::{Context, Event, Series},
+    types::{CalendarEvent, Context, Series},
 };
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     outlook::{check_task, history_of},
 };
 
-/// A [`Method`] as a policy that forecasts every series by itself. It has nothing to configure: what there
+/// A [`Method`] as a plugin that forecasts every series by itself. It has nothing to configure: what there
 /// is to choose, the method chooses by the data.
 #[derive(Debug)]
 pub struct Univariate<M>(PhantomData<M>);
@@ -25,7 +25,7 @@ const SCHEMA: &str = r#"{
   "properties": {}
 }"#;
 
-impl<M: Method> Policy for Univariate<M> {
+impl<M: Method> Plugin for Univariate<M> {
     fn describe() -> Description {
         Description {
             name: M::NAME.into(),
@@ -36,30 +36,31 @@ impl<M: Method> Policy for Univariate<M> {
     }
 }
 
-impl<M: Method> Forecaster for Univariate<M> {
+impl<M: Method> Forecasting for Univariate<M> {
     fn fit(_: &Context, panel: &Panel, _: Option<&Fitted>) -> Result<Fitted, Fault> {
         let fit = |series: &Series| {
             let history = history_of(series)?;
-            let model = Model::<M>::fit(history, &panel.seasons, panel.horizon, &panel.events);
+            let model =
+                Model::<M>::fit(history, &panel.seasons_steps, panel.horizon_steps, &panel.events);
             Ok(model.ok_or_else(no_value)?.to_bytes())
         };
-        let per_series = panel.series.iter().map(fit).collect();
+        let models = panel.series.iter().map(fit).collect();
         // A model has all that it looks at.
-        Ok(Fitted { shared: None, per_series, lookback: Some(0) })
+        Ok(Fitted { shared: None, models, lookback_steps: Some(0) })
     }
 
     fn forecast(
         _: &Context,
         _: Option<&[u8]>,
         tasks: &[Task],
-        events: &[Event],
+        events: &[CalendarEvent],
     ) -> Vec<Result<Outlook, Fault>> {
         tasks.iter().map(|task| answer::<M>(task, events, |_| Ok(()))).collect()
     }
 }
 
-/// Answers a task from its model or, where it has none, from a fit to its window. `ready` is called with a
-/// model that was read, before anything is asked of it.
+/// Answers a task from its model or, where it has none, from a fit to its window with the seasons of the
+/// task. `ready` is called with a model that was read, before anything is asked of it.
 ///
 /// # Errors
 /// What [`check_task`] says; [`Fault::InsufficientData`] for a window without a value;
@@ -67,15 +68,14 @@ impl<M: Method> Forecaster for Univariate<M> {
 /// it; and whatever `ready` says.
 pub fn answer<M: Method>(
     task: &Task,
-    events: &[Event],
+    events: &[CalendarEvent],
     ready: impl FnOnce(&mut Model<M>) -> Result<(), Fault>,
 ) -> Result<Outlook, Fault> {
     let window = history_of(&task.series)?;
     check_task(task)?;
     let model = match task.model.as_deref() {
-        None | Some([]) => {
-            Model::<M>::fit(window, &[], task.horizon, events).ok_or_else(no_value)?
-        }
+        None | Some([]) => Model::<M>::fit(window, &task.seasons_steps, task.horizon_steps, events)
+            .ok_or_else(no_value)?,
         Some(bytes) => {
             let mut model = Model::<M>::from_bytes(bytes).map_err(|_| unreadable(M::NAME))?;
             ready(&mut model)?;
@@ -85,7 +85,7 @@ pub fn answer<M: Method>(
             model
         }
     };
-    Ok(model.outlook(task.horizon, &task.levels, task.series.non_negative, events))
+    Ok(model.outlook(task.horizon_steps, &task.levels, task.series.non_negative, events))
 }
 
 /// There is nothing to go by.
@@ -94,7 +94,7 @@ pub fn no_value() -> Fault {
     Fault::InsufficientData("no value is present: at least one is needed".into())
 }
 
-/// The bytes are another policy's, or another version's.
+/// The bytes are another plugin's, or another version's.
 #[must_use]
 pub fn unreadable(name: &str) -> Fault {
     Fault::IncompatibleModel(format!("these bytes are not a model of this {name}"))

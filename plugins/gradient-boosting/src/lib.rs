@@ -8,19 +8,19 @@ mod boost;
 mod boosted;
 mod features;
 mod histogram;
-mod policy;
+mod plugin;
 mod table;
 mod tree;
 
 pub use boost::{Training, train};
 pub use boosted::{Boosted, Lesson, MOST_ROWS};
 pub use features::{Frame, Origin, WIDTH};
-pub use policy::GradientBoosting;
+pub use plugin::GradientBoosting;
 pub use table::{BINS, Table};
 pub use tree::{DEPTH, Forest, Split, Tree};
 
 #[cfg(feature = "component")]
-haggle_sdk::export_forecaster!(GradientBoosting);
+haggle_sdk::export!(GradientBoosting: forecasting);
 
 #[cfg(test)]
 mod tests;

@@ -22,7 +22,7 @@ impl Model {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = HEADER.to_vec();
-        bytes.extend(self.horizon.to_le_bytes());
+        bytes.extend(self.horizon_ms.to_le_bytes());
         let Calibration { slope, shift, slope_precision, shift_precision } = self.calibration;
         for number in [self.examples, self.failures, slope, shift, slope_precision, shift_precision]
         {
@@ -47,7 +47,7 @@ impl Model {
         if rest.take::<5>()? != *HEADER {
             return Err(Unreadable);
         }
-        let horizon = u64::from_le_bytes(rest.take()?);
+        let horizon_ms = u64::from_le_bytes(rest.take()?);
         let (examples, failures) = (rest.positive()?, rest.positive()?);
         let calibration = Calibration {
             slope: rest.positive()?,
@@ -69,7 +69,7 @@ impl Model {
         if !rest.0.is_empty() || metrics.len() != count || count > MOST_METRICS {
             return Err(Unreadable);
         }
-        Ok(Self { horizon, examples, failures, intercept, metrics, calibration })
+        Ok(Self { horizon_ms, examples, failures, intercept, metrics, calibration })
     }
 }
 

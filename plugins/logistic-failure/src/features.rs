@@ -1,4 +1,4 @@
-use haggle_sdk::failure_prediction::Vital;
+use haggle_sdk::failure_prediction::MetricSeries;
 
 /// How many features are made of one metric.
 pub const PER_METRIC: usize = 6;
@@ -16,10 +16,10 @@ pub type Features = [Option<f64>; PER_METRIC];
 /// All but the last are taken on the scale of `asinh`, which is the logarithm for large magnitudes of
 /// either sign and linear around 0: a latency that doubles counts the same at 10 and at 1000 ms.
 #[must_use]
-pub fn features(vital: &Vital) -> Features {
-    let count = vital.values.len();
+pub fn features(series: &MetricSeries) -> Features {
+    let count = series.values.len();
     let known: Vec<(f64, f64)> = (0..count)
-        .zip(&vital.values)
+        .zip(&series.values)
         .filter(|(_, value)| value.abs() < LARGEST)
         .map(|(time, value)| (time as f64, value.asinh()))
         .collect();

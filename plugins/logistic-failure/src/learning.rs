@@ -16,7 +16,7 @@ const FREE: f64 = 0.01;
 /// From so many examples of either outcome on, a calibration is learnt.
 const ENOUGH: usize = 8;
 
-/// A subject's features and whether it failed.
+/// An instance's features and whether it failed.
 struct Outcome {
     row: Vec<f64>,
     failed: bool,
@@ -63,7 +63,7 @@ fn absorb(model: &mut Model, examples: &[Example]) {
         let rate = (failed + 0.5) / (examples.len() as f64 + 1.0);
         model.intercept.weight = (rate / (1.0 - rate)).ln();
     }
-    // Dealt like cards, so that each group has its part of every time and subject.
+    // Dealt like cards, so that each group has its part of every time and instance.
     let groups = examples.len().div_ceil(GROUP);
     for group in 0..groups {
         let outcome =

@@ -5,7 +5,7 @@
 //! recalibrated by what came of the predictions. Each module says its sources.
 //!
 //! Limits: interactions between metrics are not learnt; at most 256 metrics are. A batch should hold
-//! examples of many subjects: taught one subject after the other, it forgets the first ones.
+//! examples of many instances: taught one instance after the other, it forgets the first ones.
 
 mod assessment;
 mod bytes;
@@ -14,7 +14,7 @@ mod features;
 mod learning;
 mod model;
 mod optimiser;
-mod policy;
+mod plugin;
 
 pub use assessment::assess;
 pub use bytes::Unreadable;
@@ -23,9 +23,9 @@ pub use features::{Features, PER_METRIC, features};
 pub use learning::learn;
 pub use model::{Knowledge, MEMORY, MOST_METRICS, Model, probability};
 pub use optimiser::minimise;
-pub use policy::LogisticFailure;
+pub use plugin::LogisticFailure;
 
-haggle_sdk::export_failure_predictor!(LogisticFailure);
+haggle_sdk::export!(LogisticFailure: failure_prediction);
 
 #[cfg(test)]
 mod tests;

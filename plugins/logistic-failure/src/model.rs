@@ -38,7 +38,7 @@ pub struct Knowledge {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Model {
     /// How far ahead it was taught to look, in milliseconds.
-    pub horizon: u64,
+    pub horizon_ms: u64,
     /// How many examples it has seen, at most [`MEMORY`].
     pub examples: f64,
     /// How many of them failed, scaled alike.
@@ -86,18 +86,18 @@ impl Knowledge {
 
 impl Model {
     /// Learns the usual values of the features from a batch, adding metrics that are new. What the model
-    /// says of a subject stays the same, but for one that is far out.
+    /// says of an instance stays the same, but for one that is far out.
     pub fn observe<'a>(&mut self, batch: impl Iterator<Item = &'a Vitals>) {
         let before = self.metrics.clone();
         for vitals in batch {
-            for vital in &vitals.metrics {
+            for series in &vitals.metrics {
                 let room = self.metrics.len() < MOST_METRICS;
-                let known = match self.metrics.get_mut(&vital.metric) {
+                let known = match self.metrics.get_mut(&series.metric) {
                     Some(known) => known,
-                    None if room => self.metrics.entry(vital.metric.clone()).or_default(),
+                    None if room => self.metrics.entry(series.metric.clone()).or_default(),
                     None => continue,
                 };
-                for (knowledge, value) in known.iter_mut().zip(features(vital)) {
+                for (knowledge, value) in known.iter_mut().zip(features(series)) {
                     if let Some(value) = value {
                         knowledge.observe(value);
                     }
@@ -112,12 +112,12 @@ impl Model {
         }
     }
 
-    /// The standardised features of a subject, metric by metric in the order of their names.
+    /// The standardised features of an instance, metric by metric in the order of their names.
     #[must_use]
     pub fn row(&self, vitals: &Vitals) -> Vec<f64> {
         let of = |metric: &String| -> Features {
-            let vital = vitals.metrics.iter().find(|vital| vital.metric == *metric);
-            vital.map_or([None; PER_METRIC], features)
+            let series = vitals.metrics.iter().find(|series| series.metric == *metric);
+            series.map_or([None; PER_METRIC], features)
         };
         let standardised = self.metrics.iter().flat_map(|(metric, known)| {
             known.iter().zip(of(metric)).map(|(knowledge, value)| knowledge.standardise(value))

@@ -1,6 +1,6 @@
 use haggle_sdk::{
-    FailurePredictor, Fault,
-    failure_prediction::{Example, Vital, Vitals},
+    FailurePrediction, Fault,
+    failure_prediction::{Example, MetricSeries, Vitals},
     types::Context,
 };
 use proptest::prelude::*;
@@ -21,20 +21,21 @@ impl Noise {
 }
 
 fn vitals(metrics: &[(&str, &[f64])]) -> Vitals {
-    let vital = |(metric, values): &(&str, &[f64])| Vital {
+    let series = |(metric, values): &(&str, &[f64])| MetricSeries {
         metric: (*metric).to_owned(),
         values: values.to_vec(),
     };
     Vitals {
-        subject: "web-1".into(),
-        at: 0,
-        step: 30_000,
-        metrics: metrics.iter().map(vital).collect(),
+        service: "web".into(),
+        instance: "web-1".into(),
+        last_at_ms: 0,
+        step_ms: 30_000,
+        metrics: metrics.iter().map(series).collect(),
     }
 }
 
-/// Subjects whose log-odds of failing are `-3 + 6 · memory`, with a disk that has nothing to do with it.
-fn subjects(count: usize, seed: u64) -> (Vec<Example>, Vec<f64>) {
+/// Instances whose log-odds of failing are `-3 + 6 · memory`, with a disk that has nothing to do with it.
+fn instances(count: usize, seed: u64) -> (Vec<Example>, Vec<f64>) {
     let mut noise = Noise(seed);
     let mut made = || {
         let (memory, disk) = (noise.uniform(), noise.uniform());
@@ -52,30 +53,31 @@ fn taught(examples: &[Example], batch: usize) -> Model {
 }
 
 fn context() -> Context {
-    Context { now: 0, seed: 0, configuration: "{}".into() }
+    Context { now_ms: 0, seed: 0, configuration: "{}".into() }
 }
 
 #[test]
 fn features_are_those_computed_by_hand() {
     let sinh = |values: [f64; 4]| values.map(f64::sinh).to_vec();
-    let vital = Vital { metric: "cpu".into(), values: sinh([1.0, 2.0, 4.0, 5.0]) };
+    let series = MetricSeries { metric: "cpu".into(), values: sinh([1.0, 2.0, 4.0, 5.0]) };
     // On the scale of asinh: mean 3; slope (−1.5·−2 − 0.5·−1 + 0.5·1 + 1.5·2) / 5 = 1.4; variance
     // (4 + 1 + 1 + 4) / 3; the change over a third of four steps is that over one.
     let expected = [5.0, 3.0, 1.4, (10.0_f64 / 3.0).sqrt(), 1.0, 0.0];
-    for (feature, expected) in features(&vital).into_iter().zip(expected) {
+    for (feature, expected) in features(&series).into_iter().zip(expected) {
         assert!((feature.unwrap() - expected).abs() < 1e-9, "{feature:?} is not {expected}");
     }
-    let gappy = Vital { metric: "cpu".into(), values: vec![f64::NAN, 1.0, f64::NAN, f64::NAN] };
+    let gappy =
+        MetricSeries { metric: "cpu".into(), values: vec![f64::NAN, 1.0, f64::NAN, f64::NAN] };
     assert_eq!(features(&gappy)[5], Some(0.75));
     assert_eq!(features(&gappy)[2], None);
-    let silent = Vital { metric: "cpu".into(), values: Vec::new() };
+    let silent = MetricSeries { metric: "cpu".into(), values: Vec::new() };
     assert_eq!(features(&silent)[..5], [None; 5]);
 }
 
 #[test]
 fn probabilities_are_calibrated_in_one_batch_and_in_many() {
-    let (examples, _) = subjects(3000, 1);
-    let (test, truths) = subjects(1000, 2);
+    let (examples, _) = instances(3000, 1);
+    let (test, truths) = instances(1000, 2);
     for batch in [3000, 250] {
         let model = taught(&examples, batch);
         let errors = test
@@ -89,7 +91,7 @@ fn probabilities_are_calibrated_in_one_batch_and_in_many() {
 
 #[test]
 fn rare_failures_get_small_probabilities() {
-    let (examples, _) = subjects(4000, 3);
+    let (examples, _) = instances(4000, 3);
     let mut seen = 0;
     let rare = |example: &Example| {
         seen += usize::from(example.failed);
@@ -104,25 +106,25 @@ fn rare_failures_get_small_probabilities() {
 }
 
 #[test]
-fn drivers_name_what_speaks_for_a_failure() {
-    let model = taught(&subjects(2000, 4).0, 2000);
+fn contributions_name_what_speaks_for_a_failure() {
+    let model = taught(&instances(2000, 4).0, 2000);
     let risk = assess(&model, &vitals(&[("memory", &[0.95]), ("disk", &[0.5])]));
-    assert_eq!(risk.drivers[0].metric, "memory");
-    assert!(risk.drivers[0].contribution > 1.0, "{:?}", risk.drivers);
+    assert_eq!(risk.contributions[0].metric, "memory");
+    assert!(risk.contributions[0].log_odds > 1.0, "{:?}", risk.contributions);
     let healthy = assess(&model, &vitals(&[("memory", &[0.05]), ("disk", &[0.5])]));
-    assert!(healthy.drivers[0].contribution < -1.0);
+    assert!(healthy.contributions[0].log_odds < -1.0);
 }
 
 #[test]
 fn new_metrics_join_without_changing_what_is_known() {
-    let (examples, _) = subjects(1000, 5);
+    let (examples, _) = instances(1000, 5);
     let mut model = taught(&examples, 1000);
-    let subject = vitals(&[("memory", &[0.9]), ("disk", &[0.5])]);
-    let before = assess(&model, &subject).probability;
+    let instance = vitals(&[("memory", &[0.9]), ("disk", &[0.5])]);
+    let before = assess(&model, &instance).probability;
     let other = vitals(&[("queue", &[3.0, 4.0])]);
     model.observe([&other].into_iter());
     assert!(model.metrics.contains_key("queue"));
-    assert!((assess(&model, &subject).probability - before).abs() < 1e-6);
+    assert!((assess(&model, &instance).probability - before).abs() < 1e-6);
 }
 
 #[test]
@@ -157,16 +159,16 @@ fn finds_the_minimum_of_a_known_function() {
 
 #[test]
 fn answers_without_a_fitting_model_are_faults() {
-    let subject = [vitals(&[("memory", &[0.5])])];
+    let instance = [vitals(&[("memory", &[0.5])])];
     let fault = |model: Option<&[u8]>, horizon| {
-        LogisticFailure::assess(&context(), model, horizon, &subject).remove(0).unwrap_err()
+        LogisticFailure::assess(&context(), model, horizon, &instance).remove(0).unwrap_err()
     };
     assert!(matches!(fault(None, 1), Fault::InsufficientData(_)));
     assert!(matches!(fault(Some(b"nonsense"), 1), Fault::IncompatibleModel(_)));
-    let model = LogisticFailure::learn(&context(), None, 1, &subjects(50, 7).0).unwrap();
+    let model = LogisticFailure::learn(&context(), None, 1, &instances(50, 7).0).unwrap();
     assert!(matches!(fault(Some(&model), 2), Fault::IncompatibleModel(_)));
-    assert!(LogisticFailure::assess(&context(), Some(&model), 1, &subject)[0].is_ok());
-    assert_eq!(model, LogisticFailure::learn(&context(), None, 1, &subjects(50, 7).0).unwrap());
+    assert!(LogisticFailure::assess(&context(), Some(&model), 1, &instance)[0].is_ok());
+    assert_eq!(model, LogisticFailure::learn(&context(), None, 1, &instances(50, 7).0).unwrap());
     let untaught = LogisticFailure::learn(&context(), None, 1, &[]).unwrap();
     assert!(matches!(fault(Some(&untaught), 1), Fault::InsufficientData(_)));
 }
@@ -183,7 +185,7 @@ proptest! {
             prop::collection::vec((any_values(), any_values(), any::<bool>()), 0..12),
             1..4,
         ),
-        subject in any_values(),
+        instance in any_values(),
     ) {
         let mut bytes = None;
         for batch in batches {
@@ -195,17 +197,17 @@ proptest! {
             let learnt = LogisticFailure::learn(&context(), bytes.as_deref(), 1, &examples);
             bytes = Some(learnt.unwrap());
         }
-        let subjects = [vitals(&[("a", &subject), ("c", &subject)])];
-        let answer = LogisticFailure::assess(&context(), bytes.as_deref(), 1, &subjects).remove(0);
+        let instances = [vitals(&[("a", &instance), ("c", &instance)])];
+        let answer = LogisticFailure::assess(&context(), bytes.as_deref(), 1, &instances).remove(0);
         if let Ok(risk) = answer {
             prop_assert!(risk.probability > 0.0 && risk.probability < 1.0);
-            prop_assert!(risk.drivers.iter().all(|driver| driver.contribution.is_finite()));
+            prop_assert!(risk.contributions.iter().all(|one| one.log_odds.is_finite()));
         }
     }
 
     #[test]
     fn foreign_bytes_are_refused_or_harmless(place: usize, byte: u8, cut: usize) {
-        let mut bytes = taught(&subjects(60, 8).0, 60).to_bytes();
+        let mut bytes = taught(&instances(60, 8).0, 60).to_bytes();
         prop_assert!(Model::from_bytes(&bytes[..cut % bytes.len()]).is_err());
         let place = place % bytes.len();
         bytes[place] = byte;

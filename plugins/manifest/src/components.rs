@@ -1,4 +1,4 @@
-/// A policy that is compiled and committed.
+/// A plugin that is compiled and committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Component {
     /// The name of the plugin, and of its file in `plugins/dist` without `.wasm`.
@@ -9,7 +9,7 @@ pub struct Component {
     pub folder: &'static str,
     /// The folders of the workspace's crates that are linked into it besides the SDK.
     pub libraries: &'static [&'static str],
-    /// Whether its exports stand behind the feature `component`, because other policies link the crate
+    /// Whether its exports stand behind the feature `component`, because other plugins link the crate
     /// as a library and would export them as well.
     pub is_library: bool,
 }
@@ -17,8 +17,6 @@ pub struct Component {
 /// Every component in `plugins/dist`, by name.
 pub const COMPONENTS: &[Component] = &[
     Component::new("arima", "haggle-arima", "plugins/arima").linking(CLASSICAL).library(),
-    Component::new("cheapest", "haggle-cheapest", "plugins/cheapest").linking(BIDDING),
-    Component::new("conceding", "haggle-conceding", "plugins/conceding").linking(BIDDING),
     Component::new("decomposition", "haggle-decomposition", "plugins/decomposition")
         .linking(FORECASTING)
         .library(),
@@ -35,10 +33,8 @@ pub const COMPONENTS: &[Component] = &[
         .linking(FORECASTING)
         .library(),
     Component::new("logistic-failure", "haggle-logistic-failure", "plugins/logistic-failure"),
-    Component::new("low-risk", "haggle-low-risk", "plugins/low-risk").linking(BIDDING),
+    Component::new("market", "haggle-market", "plugins/market"),
     Component::new("misbehaving", "haggle-misbehaving", "tests/misbehaving"),
-    Component::new("price-performance", "haggle-price-performance", "plugins/price-performance")
-        .linking(BIDDING),
     Component::new("recurrent-network", "haggle-recurrent-network", "plugins/recurrent-network")
         .linking(FORECASTING)
         .library(),
@@ -49,7 +45,6 @@ pub const COMPONENTS: &[Component] = &[
     Component::new("theta", "haggle-theta", "plugins/theta").linking(CLASSICAL).library(),
 ];
 
-const BIDDING: &[&str] = &["plugins/bidding"];
 const FORECASTING: &[&str] = &["plugins/forecasting"];
 /// What shares the optimisers of exponential smoothing.
 const CLASSICAL: &[&str] = &["plugins/forecasting", "plugins/exponential-smoothing"];

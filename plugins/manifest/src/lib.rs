@@ -1,4 +1,4 @@
-//! The built-in policies are committed as compiled components, so that a machine without the
+//! The built-in plugins are committed as compiled components, so that a machine without the
 //! WebAssembly target can build and test everything else. This crate says which components there are
 //! and ties each to its sources: the manifest beside them keeps a digest of both.
 
@@ -11,4 +11,4 @@ pub use digest::{SourceError, hex_sha256, source_digest};
 pub use record::{Manifest, Record};
 
 /// What to run when a component is stale or missing.
-pub const REBUILD: &str = "cargo run -p haggle-build-policies";
+pub const REBUILD: &str = "cargo run -p haggle-build-plugins";

@@ -10,11 +10,11 @@ pub use network::Network;
 pub use readout::{Examples, Readout, WIDTH};
 pub use reservoir::{INPUTS, NEURONS, Reservoir};
 
-/// The policy.
+/// The plugin.
 pub type RecurrentNetwork = haggle_forecasting::Univariate<Network>;
 
 #[cfg(feature = "component")]
-haggle_sdk::export_forecaster!(RecurrentNetwork);
+haggle_sdk::export!(RecurrentNetwork: forecasting);
 
 #[cfg(test)]
 mod tests;

@@ -19,11 +19,11 @@ pub use search::{Choice, search};
 pub use smoothing::Smoothing;
 pub use trial::{Trial, anchors, run};
 
-/// The policy.
+/// The plugin.
 pub type SeasonalSmoothing = haggle_forecasting::Univariate<Smoothing>;
 
 #[cfg(feature = "component")]
-haggle_sdk::export_forecaster!(SeasonalSmoothing);
+haggle_sdk::export!(SeasonalSmoothing: forecasting);
 
 #[cfg(test)]
 mod tests;

@@ -2,8 +2,8 @@ use crate::{SeasonalSmoothing, Smoothing};
 
 mod coverage;
 mod hostile;
-mod policy;
 mod recursions;
+mod resuming;
 
 haggle_forecasting::contract_tests!(SeasonalSmoothing);
 haggle_forecasting::method_tests!(Smoothing);

@@ -1,27 +1,26 @@
-use haggle_sdk::Fault;
 use serde::Deserialize;
 
-/// What the operator may set. Urgencies lie between 0 and about 1.5 for an API of weight 1.
+/// What the operator may set. Urgencies lie between 0 and about 1.5 for a service of weight 1.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Configuration {
-    /// From this urgency on an API is gold.
+    /// From this urgency on a service is gold.
     pub gold: f64,
-    /// From this urgency on it is silver.
+    /// From this urgency on it is silver; at most `gold`.
     pub silver: f64,
-    /// How far below the threshold of its tier an API must fall before it is lowered.
+    /// How far below the threshold of its tier a service must fall before it is lowered.
     pub margin: f64,
     /// How much an outgrowing forecast counts beside the objective.
     pub growth: f64,
-    /// What stands for the objective's part where an API has none, 0 to 1.
+    /// The part of the objective, 0 to 1, for a service that has none.
     pub no_objective: f64,
-    /// A burn rate from which an API is raised at once.
+    /// A burn rate from which a service is raised at once.
     pub fast_burn: f64,
-    /// An API is not raised before it has had its tier this long, in seconds.
+    /// A service is not raised before it has had its tier this long, in seconds.
     pub raise_after_s: u64,
-    /// An API is not lowered before it has had its tier this long, in seconds.
+    /// A service is not lowered before it has had its tier this long, in seconds.
     pub lower_after_s: u64,
-    /// The share of the pool that an API with any demand gets at least, as far as it needs it.
+    /// The share of the capacity that a service with any demand gets at least, as far as it needs it.
     pub floor: f64,
 }
 
@@ -31,39 +30,53 @@ pub(crate) const SCHEMA: &str = r#"{
   "type": "object",
   "additionalProperties": false,
   "properties": {
-    "gold": {"type": "number", "minimum": 0, "default": 0.6, "description": "urgency from which an API is gold"},
-    "silver": {"type": "number", "minimum": 0, "default": 0.3, "description": "urgency from which an API is silver; at most gold"},
-    "margin": {"type": "number", "minimum": 0, "default": 0.1, "description": "how far below the threshold of its tier an API must fall before it is lowered"},
+    "gold": {"type": "number", "minimum": 0, "default": 0.6, "description": "urgency from which a service is gold"},
+    "silver": {"type": "number", "minimum": 0, "default": 0.3, "description": "urgency from which a service is silver; at most gold"},
+    "margin": {"type": "number", "minimum": 0, "default": 0.1, "description": "how far below the threshold of its tier a service must fall before it is lowered"},
     "growth": {"type": "number", "minimum": 0, "default": 0.5, "description": "how much an outgrowing forecast counts beside the objective"},
-    "no_objective": {"type": "number", "minimum": 0, "maximum": 1, "default": 0.25, "description": "stands for the objective where an API has none"},
-    "fast_burn": {"type": "number", "minimum": 0, "default": 6, "description": "burn rate from which an API is raised at once"},
-    "raise_after_s": {"type": "integer", "minimum": 0, "default": 60, "description": "seconds in a tier before an API is raised"},
-    "lower_after_s": {"type": "integer", "minimum": 0, "default": 900, "description": "seconds in a tier before an API is lowered"},
-    "floor": {"type": "number", "minimum": 0, "maximum": 1, "default": 0.01, "description": "share of the pool that an API with demand gets at least, as far as it needs it"}
+    "no_objective": {"type": "number", "minimum": 0, "maximum": 1, "default": 0.25, "description": "the part of the objective, for a service that has none"},
+    "fast_burn": {"type": "number", "minimum": 0, "default": 6, "description": "burn rate from which a service is raised at once"},
+    "raise_after_s": {"type": "integer", "minimum": 0, "default": 60, "description": "seconds in a tier before a service is raised"},
+    "lower_after_s": {"type": "integer", "minimum": 0, "default": 900, "description": "seconds in a tier before a service is lowered"},
+    "floor": {"type": "number", "minimum": 0, "maximum": 1, "default": 0.01, "description": "share of the capacity that a service with demand gets at least, as far as it needs it"}
   }
 }"#;
 
 impl Configuration {
-    /// Checks what the types alone do not.
+    /// Reads the operator's JSON and checks what the types alone do not.
     ///
     /// # Errors
-    /// [`Fault::InvalidInput`] naming the field.
-    pub fn validate(&self) -> Result<(), Fault> {
+    /// A text that names the field and says how to mend it.
+    pub fn parse(configuration: &str) -> Result<Self, String> {
+        let read: Self = haggle_sdk::configuration::parse(configuration)?;
+        read.validate()?;
+        Ok(read)
+    }
+
+    fn validate(&self) -> Result<(), String> {
         let fields = [
             ("gold", self.gold, f64::MAX),
-            ("silver", self.silver, self.gold),
+            ("silver", self.silver, f64::MAX),
             ("margin", self.margin, f64::MAX),
             ("growth", self.growth, f64::MAX),
             ("no_objective", self.no_objective, 1.0),
             ("fast_burn", self.fast_burn, f64::MAX),
             ("floor", self.floor, 1.0),
         ];
-        match fields.iter().find(|(_, value, most)| !(0.0..=*most).contains(value)) {
-            None => Ok(()),
-            Some((field, value, most)) => Err(Fault::InvalidInput(format!(
-                "configuration: {field} is {value}: it must lie between 0 and {most}"
-            ))),
+        for (field, value, most) in fields {
+            if !(0.0..=most).contains(&value) {
+                let bounds =
+                    if most < f64::MAX { "lie between 0 and 1" } else { "not be negative" };
+                return Err(format!("configuration: {field} is {value}: it must {bounds}"));
+            }
         }
+        let Self { gold, silver, .. } = self;
+        if silver > gold {
+            return Err(format!(
+                "configuration: silver is {silver}, above gold, which is {gold}: lower silver or raise gold"
+            ));
+        }
+        Ok(())
     }
 }
 

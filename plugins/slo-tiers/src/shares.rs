@@ -1,18 +1,19 @@
-use haggle_sdk::{tiering::ApiState, types::Tier};
+use haggle_sdk::{tiering::ServiceState, types::Tier};
 
-/// Loads above this many pools are taken for this many, so that sums stay finite.
+/// Loads above this many times the capacity count as this many, so that sums stay finite.
 const MOST: f64 = 1e9;
 
-/// Shares of a pool, one for each API, in their order; together at most 1.
+/// Shares of the capacity, 0 to 1: one for each service, in their order; together at most 1.
 ///
-/// Every API is given `floor` first, as far as it needs it, so that none starves. Then gold is given what
-/// it may need (the upper bound of its forecast), after it silver (the middle between mean and upper
-/// bound), after it bronze (the mean). Where a tier needs more than is left, what is left is divided in
-/// proportion to its needs. What nobody needs is nobody's own: it stays for all to share.
+/// Every service first gets `floor`, as far as it needs it, so that none starves. Then gold gets what it may
+/// need (the upper bound of its forecast), after it silver (the middle between mean and upper bound), after
+/// it bronze (the mean). Where a tier needs more than is left, its services divide what is left in proportion
+/// to their needs. Capacity that no service needs belongs to none.
 #[must_use]
-pub fn shares(apis: &[ApiState], tiers: &[Tier], floor: f64) -> Vec<f64> {
-    let needs: Vec<f64> = apis.iter().zip(tiers).map(|(api, tier)| need(api, *tier)).collect();
-    let floor = floor.min(1.0 / apis.len().max(1) as f64);
+pub fn shares(services: &[ServiceState], tiers: &[Tier], floor: f64) -> Vec<f64> {
+    let needs: Vec<f64> =
+        services.iter().zip(tiers).map(|(service, tier)| need(service, *tier)).collect();
+    let floor = floor.min(1.0 / services.len().max(1) as f64);
     let mut shares: Vec<f64> = needs.iter().map(|need| need.min(floor)).collect();
     for turn in [Tier::Gold, Tier::Silver, Tier::Bronze] {
         let left = (1.0 - shares.iter().sum::<f64>()).max(0.0);
@@ -31,9 +32,9 @@ pub fn shares(apis: &[ApiState], tiers: &[Tier], floor: f64) -> Vec<f64> {
     shares
 }
 
-fn need(api: &ApiState, tier: Tier) -> f64 {
-    let mean = api.forecast_mean.min(MOST);
-    let upper = api.forecast_upper.clamp(mean, MOST);
+fn need(service: &ServiceState, tier: Tier) -> f64 {
+    let mean = service.forecast_mean.min(MOST);
+    let upper = service.forecast_upper.clamp(mean, MOST);
     match tier {
         Tier::Gold => upper,
         Tier::Silver => f64::midpoint(mean, upper),

@@ -19,11 +19,11 @@ pub use line::{Line, Parameters};
 pub use method::DynamicTheta;
 pub use model::Model;
 
-/// The policy.
+/// The plugin.
 pub type Theta = haggle_forecasting::Univariate<DynamicTheta>;
 
 #[cfg(feature = "component")]
-haggle_sdk::export_forecaster!(Theta);
+haggle_sdk::export!(Theta: forecasting);
 
 #[cfg(test)]
 mod tests;

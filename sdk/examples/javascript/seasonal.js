@@ -10,7 +10,7 @@ const USUAL_PERIODS = [HOUR, 24 * HOUR, 7 * 24 * HOUR];
 const isKnown = (value) => Math.abs(value) < 1e100;
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-/** What a policy says instead of an answer; `kind` is one of the faults of the contract. */
+/** What a plugin says instead of an answer; `kind` is one of the faults of the contract. */
 const fault = (kind, text) => ({ tag: "err", val: { tag: kind, val: text } });
 
 /** The distances between known values that are a season apart. */
@@ -27,12 +27,12 @@ function differences(values, season) {
 const growth = (ahead, season) => Math.sqrt(Math.floor((ahead - 1) / season) + 1);
 
 /**
- * Picks the season (in steps) that promises the smallest error at the end of the horizon. A season of 1
+ * Picks the season that promises the smallest error at the end of the horizon (both in steps). A season of 1
  * means that the last value comes again.
  */
 export function fit(series, seasons, horizon) {
   const error = (season) => mean(differences(series.values, season)) * growth(horizon, season);
-  const usual = USUAL_PERIODS.map((period) => period / series.step);
+  const usual = USUAL_PERIODS.map((period) => period / series.stepMs);
   const candidates = [1, ...(seasons.length > 0 ? seasons : usual)]
     .filter((season) => Number.isInteger(season) && season <= series.values.length / 2)
     .map((season) => ({ season, error: error(season) }))
@@ -45,7 +45,7 @@ export function fit(series, seasons, horizon) {
 }
 
 /** The expected values, an interval for each level, and how much of the movement that explains. */
-export function forecast({ series, horizon, levels }, season) {
+export function forecast({ series, horizonSteps: horizon, levels }, season) {
   const { values } = series;
   const errors = Float64Array.from(differences(values, season)).sort();
   if (errors.length === 0) {
@@ -64,8 +64,8 @@ export function forecast({ series, horizon, levels }, season) {
   const intervals = levels.map((level) => {
     // The smallest error that this share of the errors does not exceed.
     const width = errors[Math.min(Math.ceil(level * (errors.length + 1)), errors.length) - 1];
-    const bounds = (side) => steps.map((i) => clamp(expected[i] + side * width * growth(i + 1, season)));
-    return { level, lower: bounds(-1), upper: bounds(1) };
+    const bound = (i, side) => clamp(expected[i] + side * width * growth(i + 1, season));
+    return { level, bounds: steps.map((i) => ({ lower: bound(i, -1), upper: bound(i, 1) })) };
   });
 
   const centre = mean(known);

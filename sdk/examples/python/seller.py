@@ -1,17 +1,19 @@
-"""A bidder that sells dearer the less it has left, and keeps some room for gold.
+"""Three roles of a negotiation: answers that keep some room for gold, a seller that charges more the less it has
+left, and a ranking by performance for the price.
 
-The component exports the classes `Metadata` and `Bidding`; `bindings/`, which `./build` makes from the
-contract (wit/), has their types. A fault of a whole call is raised as `Err(fault)`; where each item has its
-own answer, it is `Ok(answer)` or `Err(fault)`.
+The component exports the classes `Metadata`, `Answering`, `Selling` and `Ranking`; `bindings/`, which `./build`
+makes from the contract (wit/), has their types. A fault of a whole call is raised as `Err(fault)`; where each item
+has its own answer, it is `Ok(answer)` or `Err(fault)`.
 """
 
 import json
 
 from componentize_py_types import Err, Ok
-from wit_world.exports import bidding, metadata
-from wit_world.exports.bidding import Answer_Accept, Answer_Counter, Answer_Reject, Bid, Guarantees, Offer
+from wit_world.exports import metadata
+from wit_world.exports.answering import Answer_Accept, Answer_Counter, Answer_Reject, Offer
 from wit_world.imports import log
-from wit_world.imports.types import Fault_InvalidInput, Quantity, Resource, Tier
+from wit_world.imports.market import Bid, Guarantees
+from wit_world.imports.types import Fault_InvalidInput, Quantity, ResourceKind, Tier
 
 SCHEMA = {
     "type": "object",
@@ -27,47 +29,57 @@ SCHEMA = {
 
 class Metadata:
     def describe(self):
-        summary = "Sells dearer the less it has left, and keeps some room for gold."
+        summary = "Charges more the less it has left, and keeps some room for gold."
         return metadata.Description("surge-seller", "0.1.0", summary, json.dumps(SCHEMA))
 
+    def validate_configuration(self, configuration):
+        try:
+            for name in SCHEMA["properties"]:
+                setting(configuration, name)
+        except ValueError as error:
+            raise Err(str(error))
 
-class Bidding:
+
+class Answering:
     def respond(self, ctx, inquiries):
         try:
-            reserve = setting(ctx, "reserve")
-        except Err as fault:
-            return [fault] * len(inquiries)
+            reserve = setting(ctx.configuration, "reserve")
+        except ValueError as error:
+            return [Err(Fault_InvalidInput(str(error)))] * len(inquiries)
         return [Ok(answer(inquiry, reserve)) for inquiry in inquiries]
 
+
+class Selling:
     def make_bids(self, ctx, request, inventory):
-        surge = setting(ctx, "surge")
+        try:
+            surge = setting(ctx.configuration, "surge")
+        except ValueError as error:
+            raise Err(Fault_InvalidInput(str(error)))
         bids = [bid for unit in inventory if (bid := make_bid(request, unit, surge))]
         if not bids:
             log.write(log.Level.INFO, f"nothing for {request.service}: none of {len(inventory)} units fits")
         return bids
 
+
+class Ranking:
     def rank(self, ctx, request, bids):
         return [bid.guarantees.availability * bid.performance / (bid.price_per_hour + 1e-9) for bid in bids]
 
 
 def answer(inquiry, reserve):
-    """Accepts what fits, counters with what does of it, and rejects where nothing does."""
-    asks, position = inquiry.proposal.asks, inquiry.position
-    kept = 0 if position.tier == Tier.GOLD else reserve
-    offer = []
-    for ask in asks:
-        capacity, committed, agreed, sustainable = (
-            amount(quantities, ask.resource)
-            for quantities in (position.capacity, position.committed, position.agreed, position.sustainable)
-        )
-        # What is agreed already is not taken back for the reserve's sake.
-        room = max(capacity * (1 - kept) - committed, min(agreed, capacity - committed), 0)
-        offer.append(Quantity(ask.resource, min(ask.amount, room, sustainable)))
-    if offer == asks:
+    """Accepts what fits, counters with the part that fits, and rejects where nothing does."""
+    kept = 0 if inquiry.tier == Tier.GOLD else reserve
+    quantities = []
+    for ask in inquiry.asks:
+        # The reserve takes back nothing that is agreed already.
+        room = max(ask.capacity * (1 - kept) - ask.committed, min(ask.agreed, ask.capacity - ask.committed), 0)
+        quantities.append(Quantity(ask.kind, min(ask.requested, room, ask.sustainable)))
+    offered = list(zip(quantities, inquiry.asks))
+    if all(quantity.amount == ask.requested for quantity, ask in offered):
         return Answer_Accept()
-    if any(offered.amount <= 0 < ask.amount for offered, ask in zip(offer, asks)):
+    if any(quantity.amount <= 0 < ask.requested for quantity, ask in offered):
         return Answer_Reject("there is no room left")
-    return Answer_Counter(Offer(offer, "that is what there is room for"))
+    return Answer_Counter(Offer(quantities, "that is what there is room for"))
 
 
 def make_bid(request, unit, surge):
@@ -75,14 +87,14 @@ def make_bid(request, unit, surge):
     elsewhere = request.location not in (None, unit.location)
     if elsewhere or request.gpu_type not in (None, unit.gpu_type):
         return None
-    wanted = [q for q in request.resources if q.amount > 0 and q.resource != Resource.REQUESTS_PER_SECOND]
-    has = [amount(unit.has, q.resource) for q in wanted]
-    if not wanted or any(h < q.amount for h, q in zip(has, wanted)):
+    wanted = [q for q in request.resources if q.amount > 0 and q.kind != ResourceKind.REQUESTS_PER_SECOND]
+    has = {resource.kind: resource for resource in unit.resources}
+    if not wanted or any(q.kind not in has or has[q.kind].amount < q.amount for q in wanted):
         return None
     # A replica pays for the resource of which it takes the largest share.
-    share = max(q.amount / h for h, q in zip(has, wanted))
-    fit = unit.count * min(h // q.amount for h, q in zip(has, wanted))
-    free = min(fit, *(amount(unit.free, q.resource) // q.amount for q in wanted))
+    share = max(q.amount / has[q.kind].amount for q in wanted)
+    fit = unit.count * min(has[q.kind].amount // q.amount for q in wanted)
+    free = min(fit, *(has[q.kind].free // q.amount for q in wanted))
     count = min(request.count, free)
     if count < 1:
         return None
@@ -90,20 +102,15 @@ def make_bid(request, unit, surge):
     # The budget is for all replicas together; a bid that cannot serve one is of no use.
     if request.budget_per_hour is not None and price > request.budget_per_hour:
         return None
-    guarantees = Guarantees(1 - unit.interruption_rate, unit.interruption_rate, unit.interruption_notice)
+    guarantees = Guarantees(1 - unit.interruption_rate, unit.interruption_rate, unit.interruption_notice_ms)
     return Bid(unit.id, unit.provider, unit.location, int(count), price, unit.performance, guarantees)
 
 
-def amount(quantities, resource):
-    return next((q.amount for q in quantities if q.resource == resource), 0)
-
-
-def setting(ctx, name):
+def setting(configuration, name):
     """A number of the configuration, or the default of the schema."""
     rule = SCHEMA["properties"][name]
-    configuration = json.loads(ctx.configuration or "{}")
-    value = configuration.get(name, rule["default"])
+    value = json.loads(configuration or "{}").get(name, rule["default"])
     if type(value) not in (int, float) or not rule["minimum"] <= value <= rule["maximum"]:
-        text = f"configuration: {name} is {value!r}: it must lie between {rule['minimum']} and {rule['maximum']}"
-        raise Err(Fault_InvalidInput(text))
+        least, most = rule["minimum"], rule["maximum"]
+        raise ValueError(f"configuration: {name} is {value!r}: it must lie between {least} and {most}")
     return value

@@ -1,7 +1,7 @@
 //! What `wit-bindgen` makes of the contract.
 //!
-//! Each role is generated from a world of its own, so that a policy exports the roles it names and no
-//! other; `types` is generated once and shared, so that all roles speak of the same Rust types.
+//! Each role is generated from a world of its own, so that a plugin exports the roles it names and no
+//! other. `types` and `market` are generated once and shared, so that all roles use the same Rust types.
 
 #![allow(missing_docs, unreachable_pub, unsafe_code, clippy::all, clippy::pedantic)]
 
@@ -11,8 +11,9 @@ pub mod vocabulary {
         inline: "
             package haggle:sdk;
             world vocabulary {
-                import haggle:policy/types@0.1.0;
-                import haggle:policy/log@0.1.0;
+                import haggle:plugin/types@0.2.0;
+                import haggle:plugin/market@0.2.0;
+                import haggle:plugin/log@0.2.0;
             }
         ",
         additional_derives: [PartialEq],
@@ -27,7 +28,7 @@ pub mod metadata {
         path: "../../wit",
         inline: "
             package haggle:sdk;
-            world metadata { export haggle:policy/metadata@0.1.0; }
+            world metadata { export haggle:plugin/metadata@0.2.0; }
         ",
         additional_derives: [PartialEq],
         pub_export_macro: true,
@@ -40,11 +41,11 @@ pub mod forecasting {
         path: "../../wit",
         inline: "
             package haggle:sdk;
-            world forecasting { export haggle:policy/forecasting@0.1.0; }
+            world forecasting { export haggle:plugin/forecasting@0.2.0; }
         ",
         additional_derives: [PartialEq],
         pub_export_macro: true,
-        with: { "haggle:policy/types@0.1.0": crate::bindings::vocabulary::haggle::policy::types },
+        with: { "haggle:plugin/types@0.2.0": crate::bindings::vocabulary::haggle::plugin::types },
         generate_all,
     });
 }
@@ -54,25 +55,59 @@ pub mod failure_prediction {
         path: "../../wit",
         inline: "
             package haggle:sdk;
-            world failure-prediction { export haggle:policy/failure-prediction@0.1.0; }
+            world failure-prediction { export haggle:plugin/failure-prediction@0.2.0; }
         ",
         additional_derives: [PartialEq],
         pub_export_macro: true,
-        with: { "haggle:policy/types@0.1.0": crate::bindings::vocabulary::haggle::policy::types },
+        with: { "haggle:plugin/types@0.2.0": crate::bindings::vocabulary::haggle::plugin::types },
         generate_all,
     });
 }
 
-pub mod bidding {
+pub mod answering {
     wit_bindgen::generate!({
         path: "../../wit",
         inline: "
             package haggle:sdk;
-            world bidding { export haggle:policy/bidding@0.1.0; }
+            world answering { export haggle:plugin/answering@0.2.0; }
         ",
         additional_derives: [PartialEq],
         pub_export_macro: true,
-        with: { "haggle:policy/types@0.1.0": crate::bindings::vocabulary::haggle::policy::types },
+        with: { "haggle:plugin/types@0.2.0": crate::bindings::vocabulary::haggle::plugin::types },
+        generate_all,
+    });
+}
+
+pub mod selling {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "
+            package haggle:sdk;
+            world selling { export haggle:plugin/selling@0.2.0; }
+        ",
+        additional_derives: [PartialEq],
+        pub_export_macro: true,
+        with: {
+            "haggle:plugin/types@0.2.0": crate::bindings::vocabulary::haggle::plugin::types,
+            "haggle:plugin/market@0.2.0": crate::bindings::vocabulary::haggle::plugin::market,
+        },
+        generate_all,
+    });
+}
+
+pub mod ranking {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        inline: "
+            package haggle:sdk;
+            world ranking { export haggle:plugin/ranking@0.2.0; }
+        ",
+        additional_derives: [PartialEq],
+        pub_export_macro: true,
+        with: {
+            "haggle:plugin/types@0.2.0": crate::bindings::vocabulary::haggle::plugin::types,
+            "haggle:plugin/market@0.2.0": crate::bindings::vocabulary::haggle::plugin::market,
+        },
         generate_all,
     });
 }
@@ -82,11 +117,11 @@ pub mod tiering {
         path: "../../wit",
         inline: "
             package haggle:sdk;
-            world tiering { export haggle:policy/tiering@0.1.0; }
+            world tiering { export haggle:plugin/tiering@0.2.0; }
         ",
         additional_derives: [PartialEq],
         pub_export_macro: true,
-        with: { "haggle:policy/types@0.1.0": crate::bindings::vocabulary::haggle::policy::types },
+        with: { "haggle:plugin/types@0.2.0": crate::bindings::vocabulary::haggle::plugin::types },
         generate_all,
     });
 }

@@ -25,7 +25,7 @@ use crate::types::{Context, Fault};
 /// }
 ///
 /// let context = haggle_sdk::types::Context {
-///     now: 0,
+///     now_ms: 0,
 ///     seed: 0,
 ///     configuration: r#"{"margin": 0.2}"#.into(),
 /// };
@@ -33,6 +33,13 @@ use crate::types::{Context, Fault};
 /// assert_eq!(configuration.margin, 0.2);
 /// ```
 pub fn read<T: DeserializeOwned>(ctx: &Context) -> Result<T, Fault> {
-    serde_json::from_str(&ctx.configuration)
-        .map_err(|error| Fault::InvalidInput(format!("configuration: {error}")))
+    parse(&ctx.configuration).map_err(Fault::InvalidInput)
+}
+
+/// Reads a configuration for [`Plugin::validate_configuration`](crate::Plugin::validate_configuration).
+///
+/// # Errors
+/// A text saying what is wrong and where.
+pub fn parse<T: DeserializeOwned>(configuration: &str) -> Result<T, String> {
+    serde_json::from_str(configuration).map_err(|error| format!("configuration: {error}"))
 }

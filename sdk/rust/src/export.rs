@@ -1,34 +1,39 @@
 use std::{marker::PhantomData, mem::ManuallyDrop};
 
 use crate::{
-    Bidder, FailurePredictor, Forecaster, Policy, Tierer, bidding as b,
-    bindings::{bidding, failure_prediction, forecasting, metadata, tiering},
+    Answering, FailurePrediction, Forecasting, Plugin, Ranking, Selling, Tiering, answering as a,
+    bindings::{answering, failure_prediction, forecasting, metadata, ranking, selling, tiering},
     failure_prediction as p, forecasting as f,
     log::report_panics,
-    tiering as t,
-    types::{Context, Duration, Event, Fault},
+    market as m, selling as s, tiering as t,
+    types::{CalendarEvent, Context, Fault},
 };
 
-/// Joins a policy to the component's exports: it owns what the host passes and lends it to the policy.
-/// The export macros name it; nobody else needs to.
+/// Joins a plugin to the component's exports: it owns what the host passes and lends it to the plugin.
+/// The export macro names it; nobody else needs to.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Exported<T>(PhantomData<T>);
 
-/// What the host has passed. The instance ends with the call, and all that it holds with it at once: to free
-/// it piece by piece before is work for nobody.
+/// An argument that the host passed. The instance ends with the call, and its memory with it, so to free
+/// an argument piece by piece would be wasted work.
 fn passed<V>(value: V) -> ManuallyDrop<V> {
     ManuallyDrop::new(value)
 }
 
-impl<T: Policy> metadata::exports::haggle::policy::metadata::Guest for Exported<T> {
+impl<T: Plugin> metadata::exports::haggle::plugin::metadata::Guest for Exported<T> {
     fn describe() -> crate::metadata::Description {
         report_panics();
         T::describe()
     }
+
+    fn validate_configuration(configuration: String) -> Result<(), String> {
+        report_panics();
+        T::validate_configuration(&configuration)
+    }
 }
 
-impl<T: Forecaster> forecasting::exports::haggle::policy::forecasting::Guest for Exported<T> {
+impl<T: Forecasting> forecasting::exports::haggle::plugin::forecasting::Guest for Exported<T> {
     fn fit(ctx: Context, panel: f::Panel, previous: Option<f::Fitted>) -> Result<f::Fitted, Fault> {
         report_panics();
         let (ctx, panel, previous) = (passed(ctx), passed(panel), passed(previous));
@@ -39,7 +44,7 @@ impl<T: Forecaster> forecasting::exports::haggle::policy::forecasting::Guest for
         ctx: Context,
         shared: Option<Vec<u8>>,
         tasks: Vec<f::Task>,
-        events: Vec<Event>,
+        events: Vec<CalendarEvent>,
     ) -> Vec<Result<f::Outlook, Fault>> {
         report_panics();
         let (ctx, shared, tasks, events) =
@@ -48,132 +53,117 @@ impl<T: Forecaster> forecasting::exports::haggle::policy::forecasting::Guest for
     }
 }
 
-impl<T: FailurePredictor> failure_prediction::exports::haggle::policy::failure_prediction::Guest
+impl<T: FailurePrediction> failure_prediction::exports::haggle::plugin::failure_prediction::Guest
     for Exported<T>
 {
     fn learn(
         ctx: Context,
         model: Option<Vec<u8>>,
-        horizon: Duration,
+        horizon_ms: u64,
         examples: Vec<p::Example>,
     ) -> Result<Vec<u8>, Fault> {
         report_panics();
         let (ctx, model, examples) = (passed(ctx), passed(model), passed(examples));
-        T::learn(&ctx, model.as_deref(), horizon, &examples)
+        T::learn(&ctx, model.as_deref(), horizon_ms, &examples)
     }
 
     fn assess(
         ctx: Context,
         model: Option<Vec<u8>>,
-        horizon: Duration,
-        subjects: Vec<p::Vitals>,
+        horizon_ms: u64,
+        instances: Vec<p::Vitals>,
     ) -> Vec<Result<p::Risk, Fault>> {
         report_panics();
-        let (ctx, model, subjects) = (passed(ctx), passed(model), passed(subjects));
-        T::assess(&ctx, model.as_deref(), horizon, &subjects)
+        let (ctx, model, instances) = (passed(ctx), passed(model), passed(instances));
+        T::assess(&ctx, model.as_deref(), horizon_ms, &instances)
     }
 }
 
-impl<T: Bidder> bidding::exports::haggle::policy::bidding::Guest for Exported<T> {
-    fn respond(ctx: Context, inquiries: Vec<b::Inquiry>) -> Vec<Result<b::Answer, Fault>> {
+impl<T: Answering> answering::exports::haggle::plugin::answering::Guest for Exported<T> {
+    fn respond(ctx: Context, inquiries: Vec<a::Inquiry>) -> Vec<Result<a::Answer, Fault>> {
         report_panics();
         let (ctx, inquiries) = (passed(ctx), passed(inquiries));
         T::respond(&ctx, &inquiries)
     }
+}
 
+impl<T: Selling> selling::exports::haggle::plugin::selling::Guest for Exported<T> {
     fn make_bids(
         ctx: Context,
-        request: b::Request,
-        inventory: Vec<b::ComputeUnit>,
-    ) -> Result<Vec<b::Bid>, Fault> {
+        request: m::Request,
+        inventory: Vec<s::ComputeUnit>,
+    ) -> Result<Vec<m::Bid>, Fault> {
         report_panics();
         let (ctx, request, inventory) = (passed(ctx), passed(request), passed(inventory));
         T::make_bids(&ctx, &request, &inventory)
     }
+}
 
-    fn rank(ctx: Context, request: b::Request, bids: Vec<b::Bid>) -> Result<Vec<f64>, Fault> {
+impl<T: Ranking> ranking::exports::haggle::plugin::ranking::Guest for Exported<T> {
+    fn rank(ctx: Context, request: m::Request, bids: Vec<m::Bid>) -> Result<Vec<f64>, Fault> {
         report_panics();
         let (ctx, request, bids) = (passed(ctx), passed(request), passed(bids));
         T::rank(&ctx, &request, &bids)
     }
 }
 
-impl<T: Tierer> tiering::exports::haggle::policy::tiering::Guest for Exported<T> {
-    fn assign(ctx: Context, apis: Vec<t::ApiState>) -> Result<Vec<t::Assignment>, Fault> {
+impl<T: Tiering> tiering::exports::haggle::plugin::tiering::Guest for Exported<T> {
+    fn assign(ctx: Context, services: Vec<t::ServiceState>) -> Result<Vec<t::Assignment>, Fault> {
         report_panics();
-        let (ctx, apis) = (passed(ctx), passed(apis));
-        T::assign(&ctx, &apis)
+        let (ctx, services) = (passed(ctx), passed(services));
+        T::assign(&ctx, &services)
     }
 }
 
-/// Exports a policy that plays several roles: `export!(Mine: forecaster, tierer);`. The roles are
-/// `forecaster`, `failure_predictor`, `bidder` and `tierer`.
+/// Exports a plugin and names its roles, as the contract names them: `export!(Mine: forecasting);`, or
+/// `export!(Mine: answering, selling, ranking);`. The roles are `forecasting`, `failure_prediction`,
+/// `answering`, `selling`, `ranking` and `tiering`; the plugin implements the trait of each.
 ///
-/// A crate exports one policy. In a native build it only checks that the traits are there.
+/// A crate exports one plugin. In a native build the macro only checks that the traits are implemented.
 #[macro_export]
 macro_rules! export {
-    ($policy:ty: $($role:ident),+ $(,)?) => {
+    ($plugin:ty: $($role:ident),+ $(,)?) => {
         const _: () = {
             #[allow(dead_code)]
-            type Exported = $crate::Exported<$policy>;
+            type Exported = $crate::Exported<$plugin>;
             #[cfg(target_arch = "wasm32")]
             $crate::bindings::metadata::export!(Exported with_types_in $crate::bindings::metadata);
-            $($crate::__export_role!($role, $policy, Exported);)+
+            $($crate::__export_role!($role, $plugin, Exported);)+
         };
-    };
-}
-
-/// Exports a [`Forecaster`](crate::Forecaster).
-#[macro_export]
-macro_rules! export_forecaster {
-    ($policy:ty) => {
-        $crate::export!($policy: forecaster);
-    };
-}
-
-/// Exports a [`FailurePredictor`](crate::FailurePredictor).
-#[macro_export]
-macro_rules! export_failure_predictor {
-    ($policy:ty) => {
-        $crate::export!($policy: failure_predictor);
-    };
-}
-
-/// Exports a [`Bidder`](crate::Bidder).
-#[macro_export]
-macro_rules! export_bidder {
-    ($policy:ty) => {
-        $crate::export!($policy: bidder);
-    };
-}
-
-/// Exports a [`Tierer`](crate::Tierer).
-#[macro_export]
-macro_rules! export_tierer {
-    ($policy:ty) => {
-        $crate::export!($policy: tierer);
     };
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __export_role {
-    (forecaster, $policy:ty, $exported:ident) => {
-        $crate::__export_role!(@ Forecaster, forecasting, $policy, $exported);
+    (forecasting, $plugin:ty, $exported:ident) => {
+        $crate::__export_role!(@ Forecasting, forecasting, $plugin, $exported);
     };
-    (failure_predictor, $policy:ty, $exported:ident) => {
-        $crate::__export_role!(@ FailurePredictor, failure_prediction, $policy, $exported);
+    (failure_prediction, $plugin:ty, $exported:ident) => {
+        $crate::__export_role!(@ FailurePrediction, failure_prediction, $plugin, $exported);
     };
-    (bidder, $policy:ty, $exported:ident) => {
-        $crate::__export_role!(@ Bidder, bidding, $policy, $exported);
+    (answering, $plugin:ty, $exported:ident) => {
+        $crate::__export_role!(@ Answering, answering, $plugin, $exported);
     };
-    (tierer, $policy:ty, $exported:ident) => {
-        $crate::__export_role!(@ Tierer, tiering, $policy, $exported);
+    (selling, $plugin:ty, $exported:ident) => {
+        $crate::__export_role!(@ Selling, selling, $plugin, $exported);
     };
-    (@ $role:ident, $interface:ident, $policy:ty, $exported:ident) => {
+    (ranking, $plugin:ty, $exported:ident) => {
+        $crate::__export_role!(@ Ranking, ranking, $plugin, $exported);
+    };
+    (tiering, $plugin:ty, $exported:ident) => {
+        $crate::__export_role!(@ Tiering, tiering, $plugin, $exported);
+    };
+    ($role:ident, $plugin:ty, $exported:ident) => {
+        ::core::compile_error!(::core::concat!(
+            ::core::stringify!($role),
+            " is not a role: use forecasting, failure_prediction, answering, selling, ranking or tiering"
+        ));
+    };
+    (@ $role:ident, $interface:ident, $plugin:ty, $exported:ident) => {
         const _: fn() = || {
-            fn plays<T: $crate::$role>() {}
-            plays::<$policy>();
+            fn implements<T: $crate::$role>() {}
+            implements::<$plugin>();
         };
         #[cfg(target_arch = "wasm32")]
         $crate::bindings::$interface::export!($exported with_types_in $crate::bindings::$interface);

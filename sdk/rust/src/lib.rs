@@ -1,22 +1,22 @@
-//! Write policies for Haggle in Rust.
+//! Write plugins for Haggle in Rust.
 //!
-//! A policy is a type without state that implements [`Policy`] (who it is) and one trait per role that
-//! it plays ([`Forecaster`], [`FailurePredictor`], [`Bidder`], [`Tierer`]), and one line that exports
-//! it. Compiled for `wasm32-unknown-unknown` as a `cdylib`, the file that `cargo build` makes is what
-//! Haggle loads; compiled natively, the same code runs in ordinary unit tests.
+//! A plugin is a type without state. It implements [`Plugin`] (what it says about itself) and one trait for
+//! each of its roles: [`Forecasting`], [`FailurePrediction`], [`Answering`], [`Selling`], [`Ranking`],
+//! [`Tiering`]. One line exports it. Compiled for `wasm32-unknown-unknown` as a `cdylib`, the file that
+//! `cargo build` makes is what Haggle loads; compiled natively, the same code runs in ordinary unit tests.
 //!
 //! ```
 //! use haggle_sdk::{
-//!     Fault, Forecaster, Policy,
-//!     forecasting::{Interval, Outlook, Task},
+//!     Fault, Forecasting, Plugin,
+//!     forecasting::{Bounds, Interval, Outlook, Task},
 //!     metadata::Description,
-//!     types::{Context, Event},
+//!     types::{CalendarEvent, Context},
 //! };
 //!
 //! /// Expects the last value to stay, and to be off by a tenth at most.
 //! struct Steady;
 //!
-//! impl Policy for Steady {
+//! impl Plugin for Steady {
 //!     fn describe() -> Description {
 //!         Description {
 //!             name: "steady".into(),
@@ -27,12 +27,12 @@
 //!     }
 //! }
 //!
-//! impl Forecaster for Steady {
+//! impl Forecasting for Steady {
 //!     fn forecast(
 //!         _: &Context,
 //!         _: Option<&[u8]>,
 //!         tasks: &[Task],
-//!         _: &[Event],
+//!         _: &[CalendarEvent],
 //!     ) -> Vec<Result<Outlook, Fault>> {
 //!         tasks.iter().map(outlook).collect()
 //!     }
@@ -41,31 +41,31 @@
 //! fn outlook(task: &Task) -> Result<Outlook, Fault> {
 //!     let last = task.series.values.iter().rev().find(|value| !value.is_nan());
 //!     let last = *last.ok_or_else(|| Fault::InsufficientData("one value is needed".into()))?;
-//!     let steps = |value| vec![value; task.horizon as usize];
-//!     let interval = |&level: &f64| Interval {
-//!         level,
-//!         lower: steps(last - 0.1 * last.abs()),
-//!         upper: steps(last + 0.1 * last.abs()),
-//!     };
+//!     let steps = task.horizon_steps as usize;
+//!     let bounds = Bounds { lower: last - 0.1 * last.abs(), upper: last + 0.1 * last.abs() };
+//!     let interval = |&level: &f64| Interval { level, bounds: vec![bounds; steps] };
 //!     let intervals = task.levels.iter().map(interval).collect();
-//!     Ok(Outlook { mean: steps(last), intervals, confidence: 0.3 })
+//!     Ok(Outlook { mean: vec![last; steps], intervals, confidence: 0.3 })
 //! }
 //!
-//! haggle_sdk::export_forecaster!(Steady);
+//! haggle_sdk::export!(Steady: forecasting);
 //! # fn main() {
-//! # let context = Context { now: 0, seed: 0, configuration: "{}".into() };
+//! # let context = Context { now_ms: 0, seed: 0, configuration: "{}".into() };
 //! # let series = haggle_sdk::types::Series {
-//! #     id: "web".into(), start: 0, step: 60_000, values: vec![10.0, f64::NAN], non_negative: true,
+//! #     id: "web".into(), last_at_ms: 60_000, step_ms: 60_000, values: vec![10.0, f64::NAN],
+//! #     non_negative: true,
 //! # };
-//! # let task = Task { series, model: None, horizon: 2, levels: vec![0.8] };
+//! # let task = Task {
+//! #     series, model: None, horizon_steps: 2, seasons_steps: vec![], levels: vec![0.8],
+//! # };
 //! # let outlooks = Steady::forecast(&context, None, &[task], &[]);
-//! # assert_eq!(outlooks[0].as_ref().unwrap().intervals[0].upper, [11.0, 11.0]);
+//! # assert_eq!(outlooks[0].as_ref().unwrap().intervals[0].bounds[1].upper, 11.0);
 //! # }
 //! ```
 //!
-//! The rules of the contract are written at the types, which mirror the WIT one to one. Above all: every
-//! call is pure. Arguments are all that a policy knows, results all that it leaves behind; a global is
-//! gone with the call, and time and randomness come from [`types::Context`].
+//! The rules of the contract are written at the types, which mirror the WIT one to one. Above all, every call
+//! is pure: its arguments are all that a plugin knows, and its result is all that it leaves behind. A global
+//! is gone with the call; time and randomness come from [`types::Context`].
 
 /// The standard library's own, of a version that begins with the memory that the component has from its
 /// start: to grow it takes the host longer than many a call.
@@ -80,10 +80,16 @@ pub mod configuration;
 mod export;
 pub mod log;
 mod roles;
+mod series;
+
+/// The code in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 pub use export::Exported;
 pub use roles::{
-    Bidder, FailurePredictor, Forecaster, Policy, Tierer, bidding, failure_prediction, forecasting,
-    metadata, tiering, types,
+    Answering, FailurePrediction, Forecasting, Plugin, Ranking, Selling, Tiering, answering,
+    failure_prediction, forecasting, market, metadata, selling, tiering, types,
 };
 pub use types::Fault;

@@ -3,7 +3,7 @@
 //! Lines are bounded in length and number by the host; more are dropped and counted. In native builds,
 //! where there is no host, they go to standard error.
 
-/// For whoever writes the policy.
+/// For whoever writes the plugin.
 pub fn debug(message: &str) {
     write(Level::Debug, message);
 }
@@ -13,21 +13,21 @@ pub fn info(message: &str) {
     write(Level::Info, message);
 }
 
-/// Something is not as it should be, and the policy decided all the same.
+/// Something is not as it should be, and the plugin decided all the same.
 pub fn warn(message: &str) {
     write(Level::Warn, message);
 }
 
-/// Something is wrong, and the policy could not decide.
+/// Something is wrong, and the plugin could not decide.
 pub fn error(message: &str) {
     write(Level::Error, message);
 }
 
-use crate::bindings::vocabulary::haggle::policy::log::Level;
+use crate::bindings::vocabulary::haggle::plugin::log::Level;
 
 #[cfg(target_arch = "wasm32")]
 fn write(level: Level, message: &str) {
-    crate::bindings::vocabulary::haggle::policy::log::write(level, message);
+    crate::bindings::vocabulary::haggle::plugin::log::write(level, message);
 }
 
 #[cfg(not(target_arch = "wasm32"))]

@@ -1,109 +1,136 @@
-use bidding::{Answer, Bid, ComputeUnit, Inquiry, Request};
+use answering::{Answer, Inquiry};
 use failure_prediction::{Example, Risk, Vitals};
 use forecasting::{Fitted, Outlook, Panel, Task};
+use market::{Bid, Request};
 use metadata::Description;
-use tiering::{ApiState, Assignment};
-use types::{Context, Duration, Event, Fault};
+use selling::ComputeUnit;
+use tiering::{Assignment, ServiceState};
+use types::{CalendarEvent, Context, Fault};
 
 /// The vocabulary that all roles share.
 pub mod types {
-    pub use crate::bindings::vocabulary::haggle::policy::types::*;
+    pub use crate::bindings::vocabulary::haggle::plugin::types::*;
 }
 
-/// Who a plugin is.
+/// The records that [`Selling`](crate::Selling) and [`Ranking`](crate::Ranking) share.
+pub mod market {
+    pub use crate::bindings::vocabulary::haggle::plugin::market::*;
+}
+
+/// What a plugin says about itself.
 pub mod metadata {
-    pub use crate::bindings::metadata::exports::haggle::policy::metadata::Description;
+    pub use crate::bindings::metadata::exports::haggle::plugin::metadata::Description;
 }
 
-/// What a [`Forecaster`](crate::Forecaster) takes and gives.
+/// Arguments and results of [`Forecasting`](crate::Forecasting).
 pub mod forecasting {
-    pub use crate::bindings::forecasting::exports::haggle::policy::forecasting::{
-        Fitted, Interval, Outlook, Panel, Task,
+    pub use crate::bindings::forecasting::exports::haggle::plugin::forecasting::{
+        Bounds, Fitted, Interval, Outlook, Panel, Task,
     };
 }
 
-/// What a [`FailurePredictor`](crate::FailurePredictor) takes and gives.
+/// Arguments and results of [`FailurePrediction`](crate::FailurePrediction).
 pub mod failure_prediction {
-    pub use crate::bindings::failure_prediction::exports::haggle::policy::failure_prediction::{
-        Driver, Example, Risk, Vital, Vitals,
+    pub use crate::bindings::failure_prediction::exports::haggle::plugin::failure_prediction::{
+        Contribution, Example, MetricSeries, Risk, Vitals,
     };
 }
 
-/// What a [`Bidder`](crate::Bidder) takes and gives.
-pub mod bidding {
-    pub use crate::bindings::bidding::exports::haggle::policy::bidding::{
-        Answer, Bid, ComputeUnit, Guarantees, Inquiry, Offer, Position, Proposal, Request, Strength,
+/// Arguments and results of [`Answering`](crate::Answering).
+pub mod answering {
+    pub use crate::bindings::answering::exports::haggle::plugin::answering::{
+        Answer, Ask, Inquiry, Offer, Strength,
     };
 }
 
-/// What a [`Tierer`](crate::Tierer) takes and gives.
+/// Arguments of [`Selling`](crate::Selling).
+pub mod selling {
+    pub use crate::bindings::selling::exports::haggle::plugin::selling::{
+        ComputeUnit, UnitResource,
+    };
+}
+
+/// Arguments and results of [`Tiering`](crate::Tiering).
 pub mod tiering {
-    pub use crate::bindings::tiering::exports::haggle::policy::tiering::{
-        ApiState, Assignment, Objective,
+    pub use crate::bindings::tiering::exports::haggle::plugin::tiering::{
+        Assignment, Objective, ServiceState,
     };
 }
 
-/// Every policy says who it is.
-pub trait Policy {
-    /// Name, version, a sentence, and the schema of the configuration.
+/// Every plugin describes itself.
+pub trait Plugin {
+    /// Name, version, one or two sentences, and the schema of the configuration.
     fn describe() -> Description;
+
+    /// Checks a configuration that already conforms to the schema, for rules that a schema cannot express.
+    /// By default every such configuration is valid.
+    ///
+    /// # Errors
+    /// A text for the operator that names the field and how to mend it.
+    fn validate_configuration(configuration: &str) -> Result<(), String> {
+        let _ = configuration;
+        Ok(())
+    }
 }
 
 /// Forecasts demand with prediction intervals.
-pub trait Forecaster: Policy {
-    /// Fits models to a panel. `previous` is what the last fit returned for the same series, in the same
-    /// order (an error there is an empty model).
+pub trait Forecasting: Plugin {
+    /// Fits models to a panel. `previous` is the result of the last fit of the same series in the same order
+    /// (an error there is an empty model).
     ///
-    /// What is returned is opaque to the host and comes back to [`Forecaster::forecast`]. A forecaster
-    /// that learns nothing keeps this default: an empty model for each series.
+    /// The host passes the models back to [`Forecasting::forecast`] and does not look into them. A plugin
+    /// that learns nothing keeps this default, which makes an empty model for each series.
     ///
     /// # Errors
-    /// A [`Fault`] costs the whole panel its models; one inside [`Fitted`] only that series.
+    /// A [`Fault`] costs the whole panel its models, one inside [`Fitted`] only that series.
     fn fit(ctx: &Context, panel: &Panel, previous: Option<&Fitted>) -> Result<Fitted, Fault> {
         let _ = (ctx, previous);
-        let per_series = panel.series.iter().map(|_| Ok(Vec::new())).collect();
-        Ok(Fitted { shared: None, per_series, lookback: None })
+        let models = panel.series.iter().map(|_| Ok(Vec::new())).collect();
+        Ok(Fitted { shared: None, models, lookback_steps: None })
     }
 
-    /// Forecasts a batch: one answer for each task, in their order. `shared` is what the fit learnt across
-    /// series; a task carries its own model.
+    /// Forecasts a batch: one answer for each task, in their order. `shared` is the shared model of the fit;
+    /// a task carries its own.
     fn forecast(
         ctx: &Context,
         shared: Option<&[u8]>,
         tasks: &[Task],
-        events: &[Event],
+        events: &[CalendarEvent],
     ) -> Vec<Result<Outlook, Fault>>;
 }
 
 /// Predicts failures with calibrated probabilities.
-pub trait FailurePredictor: Policy {
-    /// Learns from examples on top of what `model` holds and returns the new model. `horizon` is how far
-    /// ahead `failed` looks, in milliseconds.
+pub trait FailurePrediction: Plugin {
+    /// Learns from examples on top of what `model` holds and returns the new model. `horizon_ms` is how far
+    /// ahead `failed` looks.
     ///
     /// # Errors
     /// A [`Fault`] leaves the model as it was.
     fn learn(
         ctx: &Context,
         model: Option<&[u8]>,
-        horizon: Duration,
+        horizon_ms: u64,
         examples: &[Example],
     ) -> Result<Vec<u8>, Fault>;
 
-    /// Assesses a batch: one answer for each subject, in their order.
+    /// Assesses a batch: one answer for each instance, in their order.
     fn assess(
         ctx: &Context,
         model: Option<&[u8]>,
-        horizon: Duration,
-        subjects: &[Vitals],
+        horizon_ms: u64,
+        instances: &[Vitals],
     ) -> Vec<Result<Risk, Fault>>;
 }
 
-/// Answers proposals, bids for a provider and ranks bids for a buyer.
-pub trait Bidder: Policy {
-    /// Answers inquiries: one answer for each, in their order.
+/// Answers calls for proposals on behalf of services.
+pub trait Answering: Plugin {
+    /// Answers a batch: one answer for each inquiry, in their order.
     fn respond(ctx: &Context, inquiries: &[Inquiry]) -> Vec<Result<Answer, Fault>>;
+}
 
-    /// Bids for a request from the inventory of one provider. No bid is an answer too.
+/// Sells the compute units of a provider.
+pub trait Selling: Plugin {
+    /// Bids for a request from the inventory of one provider. An empty list is an answer too.
     ///
     /// # Errors
     /// A [`Fault`] when the request breaks the contract.
@@ -112,20 +139,22 @@ pub trait Bidder: Policy {
         request: &Request,
         inventory: &[ComputeUnit],
     ) -> Result<Vec<Bid>, Fault>;
+}
 
-    /// Scores bids for the buyer: one finite number for each, higher is better, in their order.
+/// Ranks the bids that a buyer receives.
+pub trait Ranking: Plugin {
+    /// Scores bids: one finite number for each, in their order. Higher is better.
     ///
     /// # Errors
     /// A [`Fault`] when the request breaks the contract.
     fn rank(ctx: &Context, request: &Request, bids: &[Bid]) -> Result<Vec<f64>, Fault>;
 }
 
-/// Assigns service tiers and shares of a pool.
-pub trait Tierer: Policy {
-    /// Assigns the whole pool at once: one assignment for each API, in their order; the shares together
-    /// are at most 1.
+/// Assigns service tiers and shares of the capacity that services compete for.
+pub trait Tiering: Plugin {
+    /// Assigns all services at once: one assignment for each, in their order. The shares add up to at most 1.
     ///
     /// # Errors
     /// A [`Fault`] when a state breaks the contract.
-    fn assign(ctx: &Context, apis: &[ApiState]) -> Result<Vec<Assignment>, Fault>;
+    fn assign(ctx: &Context, services: &[ServiceState]) -> Result<Vec<Assignment>, Fault>;
 }

@@ -1,4 +1,4 @@
-//! A policy that breaks every rule on demand. The configuration names the deed, by itself or as
+//! A plugin that breaks every rule on demand. The configuration names the deed, by itself or as
 //! `{"now":"deed"}`; without one it behaves. `{"later":"deed"}` passes for good when it is tried out, and
 //! misbehaves when it is needed.
 
@@ -7,24 +7,27 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use haggle_sdk::{
-    Bidder, FailurePredictor, Fault, Forecaster, Policy, Tierer,
-    bidding::{Answer, Bid, ComputeUnit, Guarantees, Inquiry, Offer, Request},
+    Answering, FailurePrediction, Fault, Forecasting, Plugin, Ranking, Selling, Tiering,
+    answering::{Answer, Inquiry, Offer},
     failure_prediction::{Example, Risk, Vitals},
-    forecasting::{Fitted, Interval, Outlook, Panel, Task},
+    forecasting::{Bounds, Fitted, Interval, Outlook, Panel, Task},
+    market::{Bid, Guarantees, Request},
     metadata::Description,
-    tiering::{ApiState, Assignment},
-    types::{Context, Duration, Event, Quantity, Resource},
+    selling::ComputeUnit,
+    tiering::{Assignment, ServiceState},
+    types::{CalendarEvent, Context, Quantity, ResourceKind},
 };
 
-/// The policy.
+/// The plugin.
 #[derive(Debug)]
 pub struct Misbehaving;
 
-/// What a pure policy does not have.
+/// What a pure plugin does not have.
 static CALLS: AtomicU32 = AtomicU32::new(0);
 
-/// A policy is tried out before this moment (29 August 2025), and used after it.
-const LATER: u64 = 1_756_000_000_000;
+/// A plugin is tried out before this moment (24 August 2025, in milliseconds since the epoch), and used
+/// after it.
+const LATER_MS: u64 = 1_756_000_000_000;
 
 /// What it is to do.
 fn deed(ctx: &Context) -> &str {
@@ -32,7 +35,7 @@ fn deed(ctx: &Context) -> &str {
     let named = |begins: &str| configuration.strip_prefix(begins)?.strip_suffix(r#""}"#);
     match (named(r#"{"now":""#), named(r#"{"later":""#)) {
         (Some(deed), _) => deed,
-        (None, Some(_)) if ctx.now < LATER => "",
+        (None, Some(_)) if ctx.now_ms < LATER_MS => "",
         (None, Some(deed)) => deed,
         (None, None) => configuration,
     }
@@ -117,7 +120,7 @@ fn text(ctx: &Context) -> String {
 }
 
 /// Declines a function that was named: `decline assign`, or, for too little data, `lack fit`. `lack learning`
-/// is for both functions of a failure predictor.
+/// is for both functions of failure prediction.
 fn decline(ctx: &Context, function: &str) -> Result<(), Fault> {
     let (how, which) = deed(ctx).split_once(' ').unwrap_or_default();
     let learning = which == "learning" && ["learn", "assess"].contains(&function);
@@ -135,7 +138,7 @@ fn count(ctx: &Context, questions: usize) -> usize {
     if deed(ctx) == "count" { questions + 1 } else { questions }
 }
 
-impl Policy for Misbehaving {
+impl Plugin for Misbehaving {
     fn describe() -> Description {
         Description {
             name: "misbehaving".into(),
@@ -152,7 +155,7 @@ fn lengths(ctx: &Context) -> Option<(usize, usize)> {
     Some((own.parse().ok()?, shared.parse().ok()?))
 }
 
-impl Forecaster for Misbehaving {
+impl Forecasting for Misbehaving {
     fn fit(ctx: &Context, panel: &Panel, _: Option<&Fitted>) -> Result<Fitted, Fault> {
         decline(ctx, "fit")?;
         let (own, shared) = match lengths(ctx) {
@@ -160,15 +163,15 @@ impl Forecaster for Misbehaving {
             None if deed(ctx) == "forgetful" => (1, None),
             None => (0, None),
         };
-        let per_series = panel.series.iter().map(|_| Ok(vec![1; own])).collect();
-        Ok(Fitted { shared, per_series, lookback: None })
+        let models = panel.series.iter().map(|_| Ok(vec![1; own])).collect();
+        Ok(Fitted { shared, models, lookback_steps: None })
     }
 
     fn forecast(
         ctx: &Context,
         _: Option<&[u8]>,
         tasks: &[Task],
-        _: &[Event],
+        _: &[CalendarEvent],
     ) -> Vec<Result<Outlook, Fault>> {
         misbehave(ctx);
         let calls = CALLS.fetch_add(1, Ordering::Relaxed);
@@ -181,27 +184,22 @@ impl Forecaster for Misbehaving {
             if deed(ctx) == "forgetful" && task.model.as_ref().is_some_and(|own| !own.is_empty()) {
                 return Err(Fault::IncompatibleModel("it is not known any more".into()));
             }
-            let steps = |value: f64| vec![value; task.horizon as usize];
-            let (low, high) = if deed(ctx) == "inverted" { (2.0, 1.0) } else { (0.0, 9.0) };
-            let interval = |&level: &f64| Interval { level, lower: steps(low), upper: steps(high) };
+            let steps = task.horizon_steps as usize;
+            let (lower, upper) = if deed(ctx) == "inverted" { (2.0, 1.0) } else { (0.0, 9.0) };
+            let bounds = vec![Bounds { lower, upper }; steps];
+            let interval = |&level: &f64| Interval { level, bounds: bounds.clone() };
             let intervals = task.levels.iter().map(interval).collect();
             // What it remembers of earlier calls shows in the mean.
             let good = 1.0 + f64::from(calls);
-            let mean =
-                steps(if deed(ctx) == "first" && i == 0 { f64::NAN } else { number(ctx, good) });
-            Ok(Outlook { mean, intervals, confidence: 0.5 })
+            let value = if deed(ctx) == "first" && i == 0 { f64::NAN } else { number(ctx, good) };
+            Ok(Outlook { mean: vec![value; steps], intervals, confidence: 0.5 })
         };
         (0..count(ctx, tasks.len())).map(outlook).collect()
     }
 }
 
-impl FailurePredictor for Misbehaving {
-    fn learn(
-        ctx: &Context,
-        _: Option<&[u8]>,
-        _: Duration,
-        _: &[Example],
-    ) -> Result<Vec<u8>, Fault> {
+impl FailurePrediction for Misbehaving {
+    fn learn(ctx: &Context, _: Option<&[u8]>, _: u64, _: &[Example]) -> Result<Vec<u8>, Fault> {
         misbehave(ctx);
         decline(ctx, "learn")?;
         Ok(text(ctx).into_bytes())
@@ -210,8 +208,8 @@ impl FailurePredictor for Misbehaving {
     fn assess(
         ctx: &Context,
         _: Option<&[u8]>,
-        _: Duration,
-        subjects: &[Vitals],
+        _: u64,
+        instances: &[Vitals],
     ) -> Vec<Result<Risk, Fault>> {
         misbehave(ctx);
         let risk = |_| {
@@ -219,24 +217,26 @@ impl FailurePredictor for Misbehaving {
                 return Err(Fault::Internal(text(ctx)));
             }
             decline(ctx, "assess")?;
-            Ok(Risk { probability: number(ctx, 0.5), drivers: Vec::new() })
+            Ok(Risk { probability: number(ctx, 0.5), contributions: Vec::new() })
         };
-        (0..count(ctx, subjects.len())).map(risk).collect()
+        (0..count(ctx, instances.len())).map(risk).collect()
     }
 }
 
-impl Bidder for Misbehaving {
+impl Answering for Misbehaving {
     fn respond(ctx: &Context, inquiries: &[Inquiry]) -> Vec<Result<Answer, Fault>> {
         misbehave(ctx);
         let answer = |_| {
             decline(ctx, "respond")?;
             let amount = number(ctx, 0.0);
-            let quantities = vec![Quantity { resource: Resource::RequestsPerSecond, amount }];
+            let quantities = vec![Quantity { kind: ResourceKind::RequestsPerSecond, amount }];
             Ok(Answer::Counter(Offer { quantities, reason: text(ctx) }))
         };
         (0..count(ctx, inquiries.len())).map(answer).collect()
     }
+}
 
+impl Selling for Misbehaving {
     fn make_bids(ctx: &Context, _: &Request, inventory: &[ComputeUnit]) -> Result<Vec<Bid>, Fault> {
         misbehave(ctx);
         decline(ctx, "make-bids")?;
@@ -259,13 +259,15 @@ impl Bidder for Misbehaving {
                 guarantees: Guarantees {
                     availability: 1.0,
                     interruption_rate: 0.0,
-                    interruption_notice: 0,
+                    interruption_notice_ms: 0,
                 },
             }
         };
         Ok((0..count(ctx, inventory.len())).map(bid).collect())
     }
+}
 
+impl Ranking for Misbehaving {
     fn rank(ctx: &Context, _: &Request, bids: &[Bid]) -> Result<Vec<f64>, Fault> {
         misbehave(ctx);
         decline(ctx, "rank")?;
@@ -279,18 +281,20 @@ impl Bidder for Misbehaving {
     }
 }
 
-impl Tierer for Misbehaving {
-    fn assign(ctx: &Context, apis: &[ApiState]) -> Result<Vec<Assignment>, Fault> {
+impl Tiering for Misbehaving {
+    fn assign(ctx: &Context, services: &[ServiceState]) -> Result<Vec<Assignment>, Fault> {
         misbehave(ctx);
         decline(ctx, "assign")?;
         let assignment = |i: usize| {
-            let tier = apis.get(i).or(apis.first()).map(|api| api.current_tier);
-            let tier = tier.ok_or_else(|| Fault::InvalidInput("no APIs".into()))?;
-            let share = number(ctx, 1.0 / apis.len().max(1) as f64);
+            let tier = services.get(i).or(services.first()).map(|service| service.tier);
+            let tier = tier.ok_or_else(|| Fault::InvalidInput("no services".into()))?;
+            let share = number(ctx, 1.0 / services.len().max(1) as f64);
             Ok(Assignment { tier, share, reason: text(ctx) })
         };
-        (0..count(ctx, apis.len())).map(assignment).collect()
+        (0..count(ctx, services.len())).map(assignment).collect()
     }
 }
 
-haggle_sdk::export!(Misbehaving: forecaster, failure_predictor, bidder, tierer);
+haggle_sdk::export!(
+    Misbehaving: forecasting, failure_prediction, answering, selling, ranking, tiering
+);

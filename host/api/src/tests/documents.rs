@@ -65,9 +65,10 @@ async fn providers_and_policies() {
 
     let with = |role| BUILTIN.iter().find(|builtin| builtin.roles.contains(&role)).unwrap().name;
     let slow = json!({
-        "forecast": {"plugin": with("forecasting")},
-        "failure": {"plugin": with("failure-prediction")},
-        "bidding": {"plugin": with("bidding")},
+        "forecasting": {"plugin": with("forecasting")},
+        "failure_prediction": {"plugin": with("failure-prediction")},
+        "answering": {"plugin": with("answering")},
+        "ranking": {"plugin": with("ranking")},
         "tiering": {"plugin": with("tiering")},
         "scaling": {"stabilization": "1h"},
     });
@@ -75,11 +76,11 @@ async fn providers_and_policies() {
     let policy = get("/v1/policies/doc-slow").await.json(200);
     assert_eq!(policy["scaling"]["stabilization"], "1h");
     assert!(names(&get("/v1/policies").await.json(200)).contains(&"doc-slow"));
-    let reply = put("/v1/policies/doc-slow", r#"{"forecast": {"levels": [2]}}"#).await;
-    reply.is_problem(ProblemKind::Invalid, &["doc-slow", "forecast.levels"]);
-    let bidder = json!({"forecast": {"plugin": with("bidding")}}).to_string();
-    let reply = put("/v1/policies/doc-slow", bidder).await;
-    reply.is_problem(ProblemKind::Conflict, &["forecast.plugin", "role forecasting"]);
+    let reply = put("/v1/policies/doc-slow", r#"{"forecasting": {"levels": [2]}}"#).await;
+    reply.is_problem(ProblemKind::Invalid, &["doc-slow", "forecasting.levels"]);
+    let wrong = json!({"forecasting": {"plugin": with("ranking")}}).to_string();
+    let reply = put("/v1/policies/doc-slow", wrong).await;
+    reply.is_problem(ProblemKind::Conflict, &["forecasting.plugin", "role forecasting"]);
 }
 
 #[tokio::test]

@@ -182,6 +182,6 @@ async fn what_is_in_the_way() {
     reply.is_problem(ProblemKind::Conflict, &["way-none"]);
     put("/v1/dependencies/way-a/way-b", calls).await.json(201);
     delete("/v1/services/way-b").await.is_problem(ProblemKind::Conflict, &["way-a -> way-b"]);
-    let reply = put("/v1/policies/way", r#"{"forecast": {"plugin": "way-none"}}"#).await;
-    reply.is_problem(ProblemKind::Conflict, &["forecast.plugin", "way-none"]);
+    let reply = put("/v1/policies/way", r#"{"forecasting": {"plugin": "way-none"}}"#).await;
+    reply.is_problem(ProblemKind::Conflict, &["forecasting.plugin", "way-none"]);
 }

@@ -78,7 +78,7 @@ impl ForecastView {
         of: &ServiceState,
     ) -> Result<Self, NoForecast> {
         let Some(forecast) = &of.forecast else {
-            let plugin = state.catalog().policy_of(service).forecast.plugin.clone();
+            let plugin = state.catalog().policy_of(service).forecasting.plugin.clone();
             return Err(NoForecast { plugin, why: None });
         };
         match &forecast.outlook {

@@ -27,7 +27,7 @@ pub(crate) struct ServiceStatus {
     pub(crate) replicas: ReplicaStatus,
     /// Its tier as of now.
     pub(crate) tier: Tier,
-    /// The share of the pool that the tier policy gives it, 0 to 1.
+    /// The share of capacity that the tiering plugin gives it, 0 to 1.
     pub(crate) share: f64,
     /// The load that was last observed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -56,17 +56,22 @@ pub(crate) struct World {
     pub(crate) thorough: bool,
 }
 
+/// The roles of a plugin that takes part in negotiations.
+pub(crate) const NEGOTIATING: [&str; 3] = ["answering", "selling", "ranking"];
+
 impl World {
     pub(crate) fn new() -> Self {
         let policy = ScalingPolicy::default();
         let roles = [
-            (policy.forecast.plugin, "forecasting"),
-            (policy.failure.plugin, "failure-prediction"),
-            (policy.bidding.plugin, "bidding"),
-            (policy.tiering.plugin, "tiering"),
-            (name("other"), "bidding"),
+            (policy.forecasting.plugin, vec!["forecasting"]),
+            (policy.failure_prediction.plugin, vec!["failure-prediction"]),
+            (policy.answering.plugin, NEGOTIATING.to_vec()),
+            (policy.tiering.plugin, vec!["tiering"]),
+            (name("other"), NEGOTIATING.to_vec()),
         ];
-        let built_in = roles.into_iter().map(|(name, role)| (name, [role.to_owned()].into()));
+        let built_in = roles
+            .into_iter()
+            .map(|(name, roles)| (name, roles.into_iter().map(str::to_owned).collect()));
         Self::with(Options { interval: PASS, built_in: built_in.collect(), ..Options::default() })
     }
 

@@ -284,7 +284,7 @@ fn a_plugin_in_use_keeps_its_roles_and_its_place() {
     let mut world = world();
     let upload = world.generation("mine", 1, "aa");
     world.plugin(PluginChange::Promote(upload.into())).unwrap();
-    let rack = json!({"name": "rack", "bidding": "mine", "units": [
+    let rack = json!({"name": "rack", "selling": "mine", "units": [
         {"id": "m", "count": 4, "resources": {"cpu_cores": 4}, "cost_per_hour": 1}]});
     world.change(Change::PutProvider(serde_json::from_value(rack).unwrap())).unwrap();
     let error = world.plugin(PluginChange::Delete(name("mine"))).unwrap_err();

@@ -133,7 +133,7 @@ fn a_party_that_does_not_hold_what_it_accepted_leaves_nothing_behind() {
 #[test]
 fn a_stalled_plugin_only_affects_its_own_services() {
     let mut world = world();
-    let policy = json!({"name": "slow", "bidding": {"plugin": "other"},
+    let policy = json!({"name": "slow", "answering": {"plugin": "other"}, "ranking": {"plugin": "other"},
                         "scaling": {"target_utilization": 1.0},
                         "negotiation": {"deadline": "20s"}});
     world.change(crate::Change::PutPolicy(serde_json::from_value(policy).unwrap())).unwrap();

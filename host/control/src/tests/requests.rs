@@ -258,7 +258,7 @@ fn a_dry_run_is_answered_with_its_verdict_however_early_an_answer_is_wanted() {
         world.service("db", "silver");
         world.depend("web", "db", 1.0);
         let manner = if fails { Manner::Silent } else { Manner::Fair };
-        world.plugins.insert(ScalingPolicy::default().bidding.plugin, manner);
+        world.plugins.insert(ScalingPolicy::default().answering.plugin, manner);
         let request = json!({"service": "web", "replicas": 3, "dry_run": true, "deadline": "20s"});
         let caller = world.begin(request, true);
         world.pass(Span::from_mins(1));

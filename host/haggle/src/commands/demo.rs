@@ -41,7 +41,7 @@ use crate::{
 ///
 /// Demand is forecast, failures are predicted, tiers assigned, and every change is negotiated with the services
 /// and providers that it depends on; a minute of the shop passes in a quarter of a second. The HTTP API is
-/// open meanwhile, so that you can load a policy of your own and watch it decide. A party elsewhere has a second
+/// open meanwhile, so that you can load a plugin of your own and watch it decide. A party elsewhere has a second
 /// to answer a message that its `http` endpoint is sent: the shop stands still meanwhile.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -72,7 +72,7 @@ const TICK: Duration = Duration::from_millis(250);
 /// How long a party elsewhere may take to answer.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How much of the past the policies are given.
+/// How much of the past the plugins are given.
 const PAST: Span = Span::from_mins(2 * 24 * 60);
 
 /// How many passes are taken before anybody looks, so that there are models, agreements and replicas.

@@ -24,7 +24,7 @@ use super::forecast::{
     batches::batches,
     engine::Engine,
     events,
-    policy::{Policy, Wanted, load},
+    plugin::{Forecaster, Wanted, load},
     subject::Subject,
 };
 use crate::{
@@ -33,7 +33,7 @@ use crate::{
     table::{Header, Table},
 };
 
-/// Compare forecasting policies on data of your own
+/// Compare forecasting plugins on data of your own
 ///
 /// Forecasts the past from several origins, each time knowing only what came before, and compares the
 /// forecasts with what came (rolling-origin evaluation). The file is as for `haggle forecast`. The last row
@@ -61,7 +61,7 @@ pub(crate) struct Evaluate {
     /// Events that change the series, as for `haggle forecast`; those ahead are known at every origin
     #[arg(long, value_name = "FILE|DIR")]
     events: Option<PathBuf>,
-    /// The built-in policies to compare; the default one if none
+    /// The built-in plugins to compare; the default one if none
     #[arg(long = "plugin", value_name = "NAME,...", value_delimiter = ',')]
     plugins: Vec<Name>,
     /// Policies of your own: .wasm files
@@ -70,7 +70,7 @@ pub(crate) struct Evaluate {
     /// The most series that are fitted together
     #[arg(long, value_name = "SERIES", default_value_t = 64, value_parser = value_parser!(u32).range(1..=100_000))]
     batch: u32,
-    /// The seed of whatever the policies draw at random
+    /// The seed of whatever the plugins draw at random
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Draw the last forecasts of each series into this folder, as SVG
@@ -79,7 +79,7 @@ pub(crate) struct Evaluate {
     /// Write the figures as JSON, to standard output or a file
     #[arg(long, value_name = "OUT", num_args = 0..=1, default_missing_value = "-")]
     json: Option<Target>,
-    /// Keep compiled policies in this folder, which must be private to you
+    /// Keep compiled plugins in this folder, which must be private to you
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
 }
@@ -88,7 +88,7 @@ const EXAMPLES: &str = "\
 Examples:
   haggle evaluate --input load.csv --horizon 12 --origins 5
   haggle evaluate --input hourly.csv --horizon 48 --season 24 --plugin ensemble,theta,arima
-  haggle evaluate --input load.csv --horizon 12 --component my-policy.wasm --pictures ./pictures";
+  haggle evaluate --input load.csv --horizon 12 --component my-plugin.wasm --pictures ./pictures";
 
 /// The name of the yardstick, with seasons and without.
 const NAIVE: [&str; 2] = ["(seasonal naive)", "(naive)"];
@@ -110,10 +110,10 @@ struct Known<'a> {
     scale: f64,
 }
 
-/// What came of one policy.
+/// What came of one plugin.
 #[derive(Debug, Serialize)]
 struct Evaluation {
-    policy: String,
+    plugin: String,
     /// Forecasts that were compared.
     forecasts: usize,
     /// Forecasts that were not given.
@@ -138,13 +138,13 @@ impl Evaluate {
         let season = seasons.first().copied().unwrap_or(1) as usize;
         let events = events::open(self.events.as_deref())?;
         let origins = self.origins(&panel, season)?;
-        let policies = self.policies()?;
+        let plugins = self.plugins()?;
         let total: usize = origins.iter().map(|origin| origin.subjects.len()).sum();
-        let progress = Progress::bar(2 * (total * policies.len()) as u64, "forecasting the past");
+        let progress = Progress::bar(2 * (total * plugins.len()) as u64, "forecasting the past");
         let mut found = Vec::new();
-        for (name, policy) in &policies {
+        for (name, forecaster) in &plugins {
             progress.say(format!("forecasting the past with {name}"));
-            found.push(self.evaluate(name, policy, &origins, &seasons, &events, &progress)?);
+            found.push(self.evaluate(name, forecaster, &origins, &seasons, &events, &progress)?);
         }
         drop(progress);
         if let Some(folder) = &self.pictures {
@@ -200,7 +200,7 @@ impl Evaluate {
         Ok(origins)
     }
 
-    fn policies(&self) -> anyhow::Result<Vec<(String, Policy)>> {
+    fn plugins(&self) -> anyhow::Result<Vec<(String, Forecaster)>> {
         let cache = self.cache.as_deref();
         let mut wanted: Vec<Wanted<'_>> = Vec::new();
         wanted.extend(
@@ -214,8 +214,8 @@ impl Evaluate {
         wanted
             .into_iter()
             .map(|wanted| {
-                let policy = load(Wanted { cache, ..wanted })?;
-                Ok((policy.generation.plugin().to_owned(), policy))
+                let forecaster = load(Wanted { cache, ..wanted })?;
+                Ok((forecaster.generation.plugin().to_owned(), forecaster))
             })
             .collect()
     }
@@ -223,7 +223,7 @@ impl Evaluate {
     fn evaluate(
         &self,
         name: &str,
-        policy: &Policy,
+        forecaster: &Forecaster,
         origins: &[Origin<'_>],
         seasons: &[u32],
         events: &[CalendarEvent],
@@ -231,8 +231,8 @@ impl Evaluate {
     ) -> anyhow::Result<Evaluation> {
         let spent = AtomicU64::new(0);
         let engine = Engine {
-            generation: &policy.generation,
-            configuration: &policy.configuration,
+            generation: &forecaster.generation,
+            configuration: &forecaster.configuration,
             seed: self.seed,
             horizon: self.horizon,
             seasons,
@@ -244,7 +244,7 @@ impl Evaluate {
         // Origin by origin: what came after the earlier ones must not reach a model for all series.
         for Origin { subjects, .. } in origins {
             let batches = batches(subjects, self.batch as usize, self.horizon, events);
-            let outlooks = engine.run(&batches).with_context(|| format!("policy {name}"))?;
+            let outlooks = engine.run(&batches).with_context(|| format!("plugin {name}"))?;
             all.push(outlooks.into_iter().map(Result::ok).collect());
         }
         Ok(evaluation(name, origins, all, spent.load(Ordering::Relaxed)))
@@ -271,7 +271,7 @@ impl Evaluate {
         for (place, known) in last.known.iter().enumerate() {
             let drawn: Vec<(&str, &Outlook)> = found
                 .iter()
-                .filter_map(|one| Some((one.policy.as_str(), one.last.get(place)?.as_ref()?)))
+                .filter_map(|one| Some((one.plugin.as_str(), one.last.get(place)?.as_ref()?)))
                 .collect();
             let from = known.history.len().saturating_sub(DRAWN * self.horizon as usize);
             let history = known.history.get(from..).unwrap_or_default();
@@ -284,7 +284,7 @@ impl Evaluate {
 }
 
 fn evaluation(
-    policy: &str,
+    plugin: &str,
     origins: &[Origin<'_>],
     mut all: Vec<Vec<Option<Outlook>>>,
     nanoseconds: u64,
@@ -297,7 +297,7 @@ fn evaluation(
     let asked: usize = all.iter().map(Vec::len).sum();
     let failed = all.iter().flatten().filter(|outlook| outlook.is_none()).count();
     Evaluation {
-        policy: policy.to_owned(),
+        plugin: plugin.to_owned(),
         forecasts: scores.len(),
         failed,
         mean: means(&scores),
@@ -310,7 +310,7 @@ fn evaluation(
 
 fn table(found: &[Evaluation]) -> Table {
     let mut table = Table::new([
-        Header::Left("policy"),
+        Header::Left("plugin"),
         Header::Right("forecasts"),
         Header::Right("failed"),
         Header::Right("MASE"),
@@ -322,9 +322,9 @@ fn table(found: &[Evaluation]) -> Table {
         Header::Right("ms/series"),
     ]);
     for one in found {
-        let Evaluation { policy, forecasts, failed, mean, median_mase, milliseconds, .. } = one;
+        let Evaluation { plugin, forecasts, failed, mean, median_mase, milliseconds, .. } = one;
         table.row([
-            policy.clone(),
+            plugin.clone(),
             forecasts.to_string(),
             failed.to_string(),
             format!("{:.3}", mean.mase),

@@ -3,7 +3,7 @@
 pub(super) mod batches;
 pub(super) mod engine;
 pub(super) mod events;
-pub(super) mod policy;
+pub(super) mod plugin;
 mod rows;
 pub(super) mod subject;
 
@@ -17,7 +17,7 @@ use haggle_observe::open_panel;
 use self::{
     batches::batches,
     engine::{Engine, Outcome},
-    policy::Wanted,
+    plugin::Wanted,
     subject::Subject,
 };
 use crate::{
@@ -47,13 +47,13 @@ pub(crate) struct Forecast {
     /// Those that name services concern the series of these names
     #[arg(long, value_name = "FILE|DIR")]
     events: Option<PathBuf>,
-    /// The built-in policy that forecasts
+    /// The built-in plugin that forecasts
     #[arg(long, value_name = "NAME", conflicts_with = "component")]
     plugin: Option<Name>,
-    /// A policy of your own: the .wasm file
+    /// A plugin of your own: the .wasm file
     #[arg(long, value_name = "FILE")]
     component: Option<PathBuf>,
-    /// What the policy is configured with: a JSON object, or @FILE that holds one
+    /// The configuration of the plugin: a JSON object, or @FILE that holds one
     #[arg(long, value_name = "JSON|@FILE")]
     configuration: Option<String>,
     /// Where the forecasts go; - is standard output
@@ -62,13 +62,13 @@ pub(crate) struct Forecast {
     /// The most series that are fitted together
     #[arg(long, value_name = "SERIES", default_value_t = 64, value_parser = value_parser!(u32).range(1..=100_000))]
     batch: u32,
-    /// The seed of whatever the policy draws at random
+    /// The seed of whatever the plugin draws at random
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Leave out series that cannot be forecast, and succeed all the same
     #[arg(long)]
     skip_failed: bool,
-    /// Keep compiled policies in this folder, which must be private to you
+    /// Keep compiled plugins in this folder, which must be private to you
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
 }
@@ -77,7 +77,7 @@ const EXAMPLES: &str = "\
 Examples:
   haggle forecast --input hourly.csv --horizon 48 --season 24 --output forecast.csv
   haggle forecast --input load.csv.gz --horizon 12 --output - | head
-  haggle forecast --input load.csv --horizon 12 --component my-policy.wasm --output forecast.csv";
+  haggle forecast --input load.csv --horizon 12 --component my-plugin.wasm --output forecast.csv";
 
 /// Warnings about single series stop after so many.
 const WARNINGS: usize = 20;
@@ -85,7 +85,7 @@ const WARNINGS: usize = 20;
 impl Forecast {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let panel = open_panel(&self.input)?;
-        let policy = policy::load(Wanted {
+        let forecaster = plugin::load(Wanted {
             plugin: self.plugin.as_ref(),
             component: self.component.as_deref(),
             configuration: self.configuration.as_deref(),
@@ -99,8 +99,8 @@ impl Forecast {
         let batches = batches(&subjects, self.batch as usize, self.horizon, &events);
         let progress = Progress::bar(2 * subjects.len() as u64, "forecasting");
         let engine = Engine {
-            generation: &policy.generation,
-            configuration: &policy.configuration,
+            generation: &forecaster.generation,
+            configuration: &forecaster.configuration,
             seed: self.seed,
             horizon: self.horizon,
             seasons: &seasons,

@@ -15,7 +15,7 @@ use crate::{client::Remote, output};
 pub(crate) use inspect::Inspect;
 pub(crate) use load::{Load, configuration};
 
-/// Load, list, inspect, roll back and delete the policies of a host
+/// Load, list, inspect, roll back and delete the plugins of a host
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub(crate) enum Plugin {
@@ -28,15 +28,15 @@ pub(crate) enum Plugin {
 
 const EXAMPLES: &str = "\
 Examples:
-  haggle plugin load mine target/policy.wasm
-  haggle plugin load mine policy.wasm --configuration '{\"damping\": 0.9}'
+  haggle plugin load mine target/plugin.wasm
+  haggle plugin load mine plugin.wasm --configuration '{\"damping\": 0.9}'
   haggle plugin list
-  haggle plugin inspect target/policy.wasm
+  haggle plugin inspect target/plugin.wasm
   haggle plugin inspect mine
   haggle plugin rollback mine
   haggle plugin delete mine";
 
-/// List the policies of a host
+/// List the plugins of a host
 #[derive(Debug, Args)]
 #[command(after_help = LIST_EXAMPLES)]
 pub(crate) struct List {
@@ -72,9 +72,9 @@ Examples:
   haggle plugin rollback mine
   haggle plugin rollback mine --json";
 
-/// Delete a policy that nothing uses
+/// Delete a plugin that nothing uses
 ///
-/// It is refused while a policy or provider names it. Where it was loaded over a built-in one of the same
+/// It is refused while a scaling policy or provider names it. Where it was loaded over a built-in one of the same
 /// name, that one decides again.
 #[derive(Debug, Args)]
 #[command(after_help = DELETE_EXAMPLES)]

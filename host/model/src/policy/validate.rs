@@ -15,28 +15,28 @@ impl ScalingPolicy {
                 return wrong(field, value.to_string(), rule);
             }
         }
-        let seasons = &self.forecast.seasons;
+        let seasons = &self.forecasting.seasons;
         let is_season = |season: &Span| !season.is_zero() && *season <= Span::LONGEST;
         if seasons.len() > Self::MOST_SEASONS || !seasons.iter().all(is_season) {
             let rule = "be at most 16 lengths of time, each above 0 and at most 3650d";
             let shown = seasons.iter().take(Self::MOST_SEASONS + 1).map(Span::to_string);
-            return wrong("forecast.seasons", shown.collect::<Vec<_>>().join(", "), rule);
+            return wrong("forecasting.seasons", shown.collect::<Vec<_>>().join(", "), rule);
         }
         let open = |x: f64| x > 0.0 && x < 1.0;
-        let forecast = &self.forecast;
+        let forecast = &self.forecasting;
         if forecast.step.is_zero() || forecast.step > forecast.horizon {
-            let rule = "be above 0 and at most forecast.horizon";
-            return wrong("forecast.step", forecast.step.to_string(), rule);
+            let rule = "be above 0 and at most forecasting.horizon";
+            return wrong("forecasting.step", forecast.step.to_string(), rule);
         }
         if forecast.horizon.steps(forecast.step) > Self::MOST_STEPS {
             let rule = "cover at most 10000 steps";
-            return wrong("forecast.horizon", forecast.horizon.to_string(), rule);
+            return wrong("forecasting.horizon", forecast.horizon.to_string(), rule);
         }
         if forecast.history < forecast.step
             || forecast.history.steps(forecast.step) > Self::MOST_STEPS
         {
             let rule = "cover 1 to 10000 steps";
-            return wrong("forecast.history", forecast.history.to_string(), rule);
+            return wrong("forecasting.history", forecast.history.to_string(), rule);
         }
         let ascending = forecast.levels.is_sorted_by(|a, b| a < b);
         let counted = (1..=Self::MOST_LEVELS).contains(&forecast.levels.len());
@@ -44,15 +44,15 @@ impl ScalingPolicy {
             let rule =
                 "be 1 to 32 levels, ascending and strictly between 0 and 1, e.g. [0.8, 0.95]";
             let shown: Vec<f64> = forecast.levels.iter().copied().take(33).collect();
-            return wrong("forecast.levels", format!("{shown:?}"), rule);
+            return wrong("forecasting.levels", format!("{shown:?}"), rule);
         }
         if !forecast.levels.iter().any(|level| self.scaling.plans_with(*level)) {
-            let rule = "be the upper bound of an interval in forecast.levels, which is (1 + level) / 2: 0.9 for 0.8 and 0.975 for 0.95";
+            let rule = "be the upper bound of an interval in forecasting.levels, which is (1 + level) / 2: 0.9 for 0.8 and 0.975 for 0.95";
             return wrong("scaling.quantile", self.scaling.quantile.to_string(), rule);
         }
         let shares = [
-            ("failure.threshold", self.failure.threshold, 1.0),
-            ("failure.headroom", self.failure.headroom, 10.0),
+            ("failure_prediction.threshold", self.failure_prediction.threshold, 1.0),
+            ("failure_prediction.headroom", self.failure_prediction.headroom, 10.0),
             ("scaling.target_utilization", self.scaling.target_utilization, 1.0),
         ];
         for (field, value, most) in shares {
@@ -69,11 +69,11 @@ impl ScalingPolicy {
             let rule = "lie between 0 and 1";
             return wrong("scaling.min_confidence", self.scaling.min_confidence.to_string(), rule);
         }
-        if let Some(budget) = self.bidding.budget_per_hour
+        if let Some(budget) = self.ranking.budget_per_hour
             && !(0.0..=1e12).contains(&budget)
         {
             let rule = "lie between 0 and 1e12";
-            return wrong("bidding.budget_per_hour", budget.to_string(), rule);
+            return wrong("ranking.budget_per_hour", budget.to_string(), rule);
         }
         let negotiation = &self.negotiation;
         if negotiation.max_rounds == 0 || negotiation.max_rounds > 100 {
@@ -117,14 +117,14 @@ impl ScalingPolicy {
     fn spans(&self) -> [(&'static str, Span, Span, Span, &'static str); 11] {
         const DECADE: &str = "be at most 3650d";
         const YEAR: &str = "be at most 365d";
-        let Self { forecast, failure, tiering, scaling, negotiation, .. } = self;
+        let Self { forecasting, failure_prediction, tiering, scaling, negotiation, .. } = self;
         let decade = |field, value| (field, value, Span::ZERO, Span::LONGEST, DECADE);
         let year = |field, value| (field, value, Span::ZERO, Span::from_mins(365 * 24 * 60), YEAR);
         [
-            decade("forecast.horizon", forecast.horizon),
-            decade("forecast.history", forecast.history),
-            year("forecast.refit", forecast.refit),
-            year("failure.horizon", failure.horizon),
+            decade("forecasting.horizon", forecasting.horizon),
+            decade("forecasting.history", forecasting.history),
+            year("forecasting.refit", forecasting.refit),
+            year("failure_prediction.horizon", failure_prediction.horizon),
             year("tiering.every", tiering.every),
             year("scaling.stabilization", scaling.stabilization),
             (

@@ -10,9 +10,9 @@ use serde_json::json;
 
 use super::{Decided, Decider, Terms, nobody};
 use crate::{
-    chain::{Outcome, Placed},
     complaints::cut,
     error::Unanswered,
+    fallback::{Outcome, Placed},
     registry::{Loaded, Who},
 };
 

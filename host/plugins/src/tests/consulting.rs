@@ -6,7 +6,7 @@ use haggle_negotiate::{Content, Message, Proposed};
 use serde_json::{Value, json};
 
 use crate::{
-    Turn,
+    Timeliness,
     testing::{NOW, World, name},
 };
 
@@ -61,16 +61,22 @@ fn bids_and_scores() -> [Message; 2] {
 fn consult(world: &World, messages: Vec<Message>) -> Vec<Result<Content, String>> {
     let by = NOW + Span::from_mins(1);
     let consultation = Consultation { plugin: name("p"), by, seed: 3, messages: messages.clone() };
-    let answers = world.decider.consult(NOW, consultation, Turn::InTime);
+    let answers = world.decider.consult(NOW, consultation, Timeliness::InTime);
     assert!(answers.iter().map(|one| &one.question).eq(&messages));
     answers.into_iter().map(|one| one.answer).collect()
 }
 
 /// What is answered, and the remark about it.
-fn consult_within(world: &World, time: Span, turn: Turn) -> (Result<Content, String>, String) {
+fn consult_within(
+    world: &World,
+    time: Span,
+    timeliness: Timeliness,
+) -> (Result<Content, String>, String) {
     let messages = vec![inquiry(1, 100.0)];
     let consultation = Consultation { plugin: name("p"), by: NOW + time, seed: 3, messages };
-    let [one] = &world.decider.consult(NOW, consultation, turn)[..] else { panic!("one answer") };
+    let [one] = &world.decider.consult(NOW, consultation, timeliness)[..] else {
+        panic!("one answer")
+    };
     (one.answer.clone(), one.remark.clone().unwrap_or_default())
 }
 
@@ -80,10 +86,10 @@ fn consult_within(world: &World, time: Span, turn: Turn) -> (Result<Content, Str
 fn whoever_loops_is_not_waited_for_and_the_remark_says_who_answered_instead() {
     let world = World::new();
     world.misbehaving("p", "loop", None);
-    let (said, remark) = consult_within(&world, Span::from_secs(3), Turn::InTime);
+    let (said, remark) = consult_within(&world, Span::from_secs(3), Timeliness::InTime);
     assert_eq!(said, Ok(Content::Propose(Proposed::All)));
     let instead = "; the built-in price-performance answered instead";
-    let begins = "plugin p generation 1, bidding.respond: did not answer within";
+    let begins = "plugin p generation 1, answering.respond: did not answer within";
     assert!(remark.starts_with(begins) && remark.ends_with(instead), "{remark}");
     let last = world.decider.last_error(&name("p")).unwrap().message;
     assert!(last.starts_with(begins) && last.ends_with(instead), "{last}");
@@ -98,7 +104,7 @@ fn a_question_that_is_late_goes_to_the_built_in_plugin_alone() {
     let first = world.misbehaving("p", "", None);
     world.misbehaving("p", "loop", Some(&first));
     for time in [Span::from_secs(60), Span::ZERO] {
-        let (said, remark) = consult_within(&world, time, Turn::Late);
+        let (said, remark) = consult_within(&world, time, Timeliness::Late);
         assert_eq!(said, Ok(Content::Propose(Proposed::All)));
         let why = "plugin p generation 2 was not asked: calls of it wait for their turn";
         let instead = "; the built-in price-performance answered instead";
@@ -110,7 +116,7 @@ fn a_question_that_is_late_goes_to_the_built_in_plugin_alone() {
 #[test]
 fn inquiries_are_one_call_and_a_refusal_is_an_answer() {
     let world = World::new();
-    // The policy for tests offers to carry nothing, which is as good as no.
+    // The plugin for tests offers to carry nothing, which is as good as no.
     world.misbehaving("p", "", None);
     let said = consult(&world, vec![inquiry(1, 100.0), inquiry(2, 0.0)]);
     assert!(said.iter().all(|said| matches!(said, Ok(Content::Counter(_)))), "{said:?}");

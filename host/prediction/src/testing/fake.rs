@@ -9,7 +9,7 @@ use haggle_model::{Name, Timestamp};
 use haggle_plugins::{Decided, FittedSeries, Unanswered, Who};
 use haggle_sandbox::{
     Assess, Assign, Digest, Fit, Forecast, Learn, Role, failure_prediction, forecasting, tiering,
-    types::Fault,
+    types::{self, Fault},
 };
 
 use super::who;
@@ -52,7 +52,7 @@ impl Default for Manner {
     }
 }
 
-/// Plugins that forecast the last value, and find every subject as likely to fail as its first metric says.
+/// Plugins that forecast the last value, and find every instance as likely to fail as its first metric says.
 #[derive(Default)]
 pub(crate) struct Fake {
     pub(crate) manner: Mutex<Manner>,
@@ -76,14 +76,12 @@ impl Fake {
 
     fn outlook(task: &forecasting::Task) -> forecasting::Outlook {
         let last = task.series.values.last().copied().unwrap_or(0.0);
-        let steps = |value: f64| vec![value; task.horizon as usize];
-        let interval = |level: &f64| forecasting::Interval {
-            level: *level,
-            lower: steps(0.0),
-            upper: steps(2.0 * last),
-        };
+        let steps = task.horizon_steps as usize;
+        let bounds = forecasting::Bounds { lower: 0.0, upper: 2.0 * last };
+        let interval =
+            |level: &f64| forecasting::Interval { level: *level, bounds: vec![bounds; steps] };
         let intervals = task.levels.iter().map(interval).collect();
-        forecasting::Outlook { mean: steps(last), intervals, confidence: 1.0 }
+        forecasting::Outlook { mean: vec![last; steps], intervals, confidence: 1.0 }
     }
 }
 
@@ -112,9 +110,9 @@ impl Policies for Fake {
         let all: Vec<usize> = (0..items).collect();
         let call = ask(&all, &own);
         let previous = call.previous.as_ref();
-        let item = |(place, series): (usize, &forecasting::Series)| {
+        let item = |(place, series): (usize, &types::Series)| {
             let knows = previous.is_some_and(|fitted| {
-                fitted.per_series[place].as_ref().is_ok_and(|bytes| !bytes.is_empty())
+                fitted.models[place].as_ref().is_ok_and(|bytes| !bytes.is_empty())
             });
             (series.id.clone(), series.values.len(), knows)
         };
@@ -122,7 +120,7 @@ impl Policies for Fake {
         let shared = previous.and_then(|fitted| fitted.shared.as_ref()).map(Vec::len);
         self.note(Seen { function: "fit", by: manner.component, items: seen, shared });
         let shared = manner.shared.map(|bytes| Arc::new(vec![7; bytes]));
-        let answer = |series: &forecasting::Series| {
+        let answer = |series: &types::Series| {
             let (by, model) = match manner.fails.contains(&series.id) {
                 true => (who(plugin, "stand-in"), vec![9; 3]),
                 false => (own.clone(), vec![1; manner.model]),
@@ -197,19 +195,19 @@ impl Policies for Fake {
         let by = who(plugin, manner.component);
         let call = ask(&(0..items).collect::<Vec<_>>(), &by);
         let item = |vitals: &failure_prediction::Vitals| {
-            (vitals.subject.clone(), vitals.metrics[0].values.len(), call.model.is_some())
+            (vitals.instance.clone(), vitals.metrics[0].values.len(), call.model.is_some())
         };
-        let items = call.subjects.iter().map(item).collect();
+        let items = call.instances.iter().map(item).collect();
         self.note(Seen { function: "assess", by: manner.component, items, shared: None });
         let risk = |vitals: &failure_prediction::Vitals| {
-            if manner.fails.contains(&vitals.subject) {
+            if manner.fails.contains(&vitals.instance) {
                 return fault(&by, Fault::Internal("told to".into()));
             }
             let probability = vitals.metrics[0].values.last().copied().unwrap();
-            let answer = failure_prediction::Risk { probability, drivers: Vec::new() };
+            let answer = failure_prediction::Risk { probability, contributions: Vec::new() };
             Ok(Decided { answer, by: by.clone(), remark: None })
         };
-        call.subjects.iter().map(risk).collect()
+        call.instances.iter().map(risk).collect()
     }
 
     fn assign(
@@ -220,11 +218,11 @@ impl Policies for Fake {
     ) -> Answer<Vec<tiering::Assignment>> {
         let by = who(plugin, self.manner().component);
         let call = ask(&by);
-        let assignment = |api: &tiering::ApiState| tiering::Assignment {
-            tier: api.current_tier,
-            share: 1.0 / call.apis.len() as f64,
+        let assignment = |service: &tiering::ServiceState| tiering::Assignment {
+            tier: service.tier,
+            share: 1.0 / call.services.len() as f64,
             reason: "told to".to_owned(),
         };
-        Ok(Decided { answer: call.apis.iter().map(assignment).collect(), by, remark: None })
+        Ok(Decided { answer: call.services.iter().map(assignment).collect(), by, remark: None })
     }
 }

@@ -14,19 +14,19 @@ fn risks(inputs: Vec<Input>) -> Vec<Risk> {
     inputs.into_iter().flat_map(of).collect()
 }
 
-/// Services whose subjects are as likely to fail as is measured.
-fn world(subjects: usize) -> (World, Arc<Fake>) {
+/// Services whose members are as likely to fail as is measured.
+fn world(members: usize) -> (World, Arc<Fake>) {
     let fake = Arc::<Fake>::default();
     let mut world = World::new(Arc::clone(&fake) as _);
-    world.policy(json!({"failure": {"horizon": "5m"}}));
+    world.policy(json!({"failure_prediction": {"horizon": "5m"}}));
     world.service("web", "default");
-    measure(&world, subjects);
+    measure(&world, members);
     (world, fake)
 }
 
-fn measure(world: &World, subjects: usize) {
-    for number in 0..subjects {
-        let value = number as f64 / subjects as f64;
+fn measure(world: &World, members: usize) {
+    for number in 0..members {
+        let value = number as f64 / members as f64;
         world.sample("web", "cpu_cores", Some(&format!("c{number:04}")), MINUTE, value);
     }
 }

@@ -104,7 +104,7 @@ fn a_forecast_from_a_model_reads_little_and_one_by_a_stand_in_everything() {
 #[test]
 fn what_a_stand_in_has_fitted_serves_it_until_the_plugin_itself_is_asked_again() {
     let (mut world, fake) = world(2);
-    world.policy(json!({"forecast": {"refit": "64m"}}));
+    world.policy(json!({"forecasting": {"refit": "64m"}}));
     fake.manner.lock().unwrap().fails.insert("s0001".to_owned());
     assert_eq!(counts(&world.pass()), (2, 0));
     let seen = fake.take();

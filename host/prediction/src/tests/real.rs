@@ -57,7 +57,7 @@ fn wave(world: &World, services: usize, minutes: u64) {
 fn what_a_panel_has_learnt_outlives_the_process() {
     let (decider, _) = decider(&["gradient-boosting"]);
     let mut world = World::new(decider);
-    world.policy(json!({"forecast": {"plugin": "gradient-boosting"}}));
+    world.policy(json!({"forecasting": {"plugin": "gradient-boosting"}}));
     world.services(6);
     wave(&world, 6, 300);
     let first = world.pass();
@@ -82,7 +82,7 @@ fn a_plugin_that_traps_has_its_services_forecast_by_a_built_in_one() {
     let mut world = World::new(Arc::clone(&decider) as _);
     let (_, record) = uploads.load(&name("other"), None, component, world.now).unwrap();
     decider.promote(&name("other"), Some(&record), None).unwrap();
-    world.policy(json!({"forecast": {"plugin": "other"}}));
+    world.policy(json!({"forecasting": {"plugin": "other"}}));
     world.services(3);
     wave(&world, 3, 200);
     let inputs = world.pass();
@@ -98,7 +98,7 @@ fn a_plugin_that_traps_has_its_services_forecast_by_a_built_in_one() {
 fn dirty_series_are_forecast_all_the_same() {
     let (decider, _) = decider(&["seasonal-smoothing"]);
     let mut world = World::new(decider);
-    world.policy(json!({"forecast": {"plugin": "seasonal-smoothing"}}));
+    world.policy(json!({"forecasting": {"plugin": "seasonal-smoothing"}}));
     world.services(6);
     let sample = |number: usize, seconds_ago: u64, value: f64| {
         let (service, ago) = (format!("s{number:04}"), Span::from_secs(seconds_ago));

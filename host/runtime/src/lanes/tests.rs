@@ -4,7 +4,7 @@ use std::{
 };
 
 use haggle_model::Name;
-use haggle_plugins::Turn;
+use haggle_plugins::Timeliness;
 
 use super::{Lane, Lanes};
 
@@ -62,16 +62,16 @@ fn a_question_that_waits_for_too_long_leaves_its_lane() {
     let after = |seconds| start + Duration::from_secs(seconds);
     for seconds in [30, 10, 20] {
         let done = done.clone();
-        assert!(
-            lanes.ask(&plugin, after(seconds), move |turn| done.send((seconds, turn)).unwrap())
-        );
+        assert!(lanes.ask(&plugin, after(seconds), move |timeliness| {
+            done.send((seconds, timeliness)).unwrap()
+        }));
     }
     assert_eq!(lanes.pass_late(after(9)), Some(after(10)));
     assert_eq!(lanes.pass_late(after(20)), Some(after(30)));
     let mut late = [results.recv().unwrap(), results.recv().unwrap()];
     late.sort_by_key(|(seconds, _)| *seconds);
-    assert_eq!(late, [(10, Turn::Late), (20, Turn::Late)]);
+    assert_eq!(late, [(10, Timeliness::Late), (20, Timeliness::Late)]);
     gate.wait();
-    assert_eq!(results.recv().unwrap(), (30, Turn::InTime));
+    assert_eq!(results.recv().unwrap(), (30, Timeliness::InTime));
     assert_eq!(lanes.pass_late(after(60)), None, "what has begun is not late");
 }

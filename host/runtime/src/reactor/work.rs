@@ -10,7 +10,7 @@ use haggle_actuate::ActuateError;
 use haggle_control::{Action, Consultation, Event, EventKind, Input, ReplicaReport};
 use haggle_model::{Endpoint, Name};
 use haggle_negotiate::Message;
-use haggle_plugins::{Consulted, Turn};
+use haggle_plugins::{Consulted, Timeliness};
 use haggle_transport::{Reply, Transport};
 
 use super::{Beside, Mail, Reactor};
@@ -22,7 +22,7 @@ impl Reactor {
         match &self.beside {
             Beside::Inline(_) => {
                 let decider = &self.shared.plugins.decider;
-                let answers = decider.consult(now, consultation, Turn::InTime);
+                let answers = decider.consult(now, consultation, Timeliness::InTime);
                 consulted(answers).into_iter().for_each(|input| self.note(input));
             }
             Beside::Live { mail, .. } => {
@@ -34,9 +34,9 @@ impl Reactor {
                 let refused: Vec<Message> = consultation.messages.clone();
                 // Half of the time is for whoever stands in.
                 let late_at = Instant::now() + Duration::from(consultation.patience(now)) / 2;
-                let taken = self.shared.lanes.ask(&plugin, late_at, move |turn| {
+                let taken = self.shared.lanes.ask(&plugin, late_at, move |timeliness| {
                     let now = shared.clock.now();
-                    let answers = shared.plugins.decider.consult(now, consultation, turn);
+                    let answers = shared.plugins.decider.consult(now, consultation, timeliness);
                     drop(under_way);
                     for input in consulted(answers) {
                         drop(mail.send(Mail::Happened(input)));

@@ -3,28 +3,31 @@ use super::{
     assignments, bids, fitted, learnt, outlooks, risks, short,
 };
 use crate::{
-    bidding::{self, Answer, Bid, ComputeUnit, Guarantees, Inquiry, Offer, Position, Proposal},
-    failure_prediction::{Driver, Risk, Vitals},
-    forecasting::{Fitted, Panel, Series},
+    answering::{Answer, Ask, Inquiry, Offer, Strength},
+    failure_prediction::{Contribution, Risk, Vitals},
+    forecasting::{Bounds, Fitted, Panel, Series},
+    market::{Bid, Guarantees},
+    selling::ComputeUnit,
     text,
-    tiering::{ApiState, Assignment},
-    types::{Purpose, Quantity, Resource, Tier, Window},
+    tiering::{Assignment, ServiceState},
+    types::{Purpose, Quantity, ResourceKind, Tier, Window},
 };
 
 const LONG: usize = text::MOST + 1;
 
 fn series(non_negative: bool) -> Series {
-    Series { id: String::new(), start: 0, step: 1, values: vec![1.0], non_negative }
+    Series { id: String::new(), last_at_ms: 0, step_ms: 1, values: vec![1.0], non_negative }
 }
 
 fn task(non_negative: bool) -> Task {
     let series = series(non_negative);
-    Task { series, model: None, horizon: 1, levels: vec![0.8, 0.95] }
+    let levels = vec![0.8, 0.95];
+    Task { series, model: None, horizon_steps: 1, seasons_steps: Vec::new(), levels }
 }
 
 fn outlook(mean: f64, lower: [f64; 2], upper: [f64; 2], confidence: f64) -> Outlook {
-    let interval =
-        |i: usize, level| Interval { level, lower: vec![lower[i]], upper: vec![upper[i]] };
+    let bounds = |i: usize| vec![Bounds { lower: lower[i], upper: upper[i] }];
+    let interval = |i: usize, level| Interval { level, bounds: bounds(i) };
     Outlook { mean: vec![mean], intervals: vec![interval(0, 0.8), interval(1, 0.95)], confidence }
 }
 
@@ -64,8 +67,7 @@ fn an_outlook_that_breaks_the_contract_becomes_a_fault_and_the_others_stand() {
         (with(|o| o.mean.push(1.0)), "2 means for 1 steps"),
         (with(|o| drop(o.intervals.pop())), "1 intervals for 2 levels"),
         (with(|o| o.intervals[1].level = 0.9), "interval 0.9 where 0.95 was asked for"),
-        (with(|o| o.intervals[0].lower.clear()), "0 lower bounds for 1 steps"),
-        (with(|o| o.intervals[0].upper.push(9.0)), "2 upper bounds for 1 steps"),
+        (with(|o| o.intervals[0].bounds.clear()), "0 bounds for 1 steps"),
     ] {
         let what = wrong(outlook);
         assert!(what.as_ref().is_some_and(|what| what.contains(text)), "{what:?}");
@@ -87,12 +89,12 @@ fn a_wrong_number_of_answers_is_nonsense_as_a_whole() {
 
 #[test]
 fn a_model_too_large_costs_its_series_the_model_and_a_shared_one_the_call() {
-    let panel =
-        Panel { series: vec![series(true); 2], horizon: 1, seasons: vec![], events: vec![] };
+    let series = vec![series(true); 2];
+    let panel = Panel { series, horizon_steps: 1, seasons_steps: vec![], events: vec![] };
     let fit = |own: usize, shared: usize| {
-        let per_series = vec![Ok(vec![0; own]), Ok(Vec::new())];
-        let mut all = Fitted { shared: Some(vec![0; shared]), per_series, lookback: None };
-        fitted(&panel, &mut all).map(|broken| (broken.len(), all.per_series[1].is_ok()))
+        let models = vec![Ok(vec![0; own]), Ok(Vec::new())];
+        let mut all = Fitted { shared: Some(vec![0; shared]), models, lookback_steps: None };
+        fitted(&panel, &mut all).map(|broken| (broken.len(), all.models[1].is_ok()))
     };
     assert_eq!(fit(SERIES_MODEL, SHARED_MODEL), Ok((0, true)));
     assert_eq!(fit(SERIES_MODEL + 1, 0), Ok((1, true)));
@@ -102,47 +104,52 @@ fn a_model_too_large_costs_its_series_the_model_and_a_shared_one_the_call() {
 }
 
 #[test]
-fn one_risk_that_is_none_is_a_fault_of_that_subject() {
-    let vitals = Vitals { subject: "a".into(), at: 0, step: 1, metrics: Vec::new() };
-    let driver = |contribution| Driver { metric: "x".repeat(LONG), contribution };
-    let risk = |probability, drivers| Ok(Risk { probability, drivers });
+fn one_risk_that_is_none_is_a_fault_of_that_instance() {
+    let vitals = Vitals {
+        service: "s".into(),
+        instance: "a".into(),
+        last_at_ms: 0,
+        step_ms: 1,
+        metrics: Vec::new(),
+    };
+    let contribution = |log_odds| Contribution { metric: "x".repeat(LONG), log_odds };
+    let risk = |probability, contributions| Ok(Risk { probability, contributions });
     let mut all = [
-        risk(0.5, vec![driver(1.0)]),
+        risk(0.5, vec![contribution(1.0)]),
         risk(1.5, Vec::new()),
-        risk(0.5, vec![driver(f64::NAN)]),
-        risk(0.5, vec![driver(1.0); 11]),
+        risk(0.5, vec![contribution(f64::NAN)]),
+        risk(0.5, vec![contribution(1.0); 11]),
         Err(Fault::InsufficientData("y".repeat(LONG))),
     ];
     let broken = risks(&vec![vitals; 5], &mut all).unwrap();
     assert_eq!(broken.iter().map(|broken| broken.item).collect::<Vec<_>>(), [1, 2, 3]);
-    assert!(all[0].as_ref().unwrap().drivers[0].metric.len() <= text::MOST);
+    assert!(all[0].as_ref().unwrap().contributions[0].metric.len() <= text::MOST);
     let Err(Fault::InsufficientData(why)) = &all[4] else { panic!("{:?}", all[4]) };
     assert!(why.len() <= text::MOST && why.ends_with('…'));
 }
 
 fn rps(amount: f64) -> Vec<Quantity> {
-    vec![Quantity { resource: Resource::RequestsPerSecond, amount }]
+    vec![Quantity { kind: ResourceKind::RequestsPerSecond, amount }]
 }
 
 fn inquiry() -> Inquiry {
     Inquiry {
-        proposal: Proposal {
-            session: "s".into(),
-            round: 1,
-            service: "b".into(),
-            requester: "a".into(),
-            purpose: Purpose::Growth,
-            strength: bidding::Strength::Mandatory,
-            window: Window { start: 0, end: 1 },
-            asks: rps(5.0),
-        },
-        position: Position {
-            tier: Tier::Silver,
-            capacity: rps(9.0),
-            committed: rps(0.0),
-            agreed: rps(0.0),
-            sustainable: rps(9.0),
-        },
+        session: "s".into(),
+        round: 1,
+        service: "b".into(),
+        tier: Tier::Silver,
+        requester: "a".into(),
+        purpose: Purpose::Growth,
+        strength: Strength::Mandatory,
+        window: Window { start_ms: 0, end_ms: 1 },
+        asks: vec![Ask {
+            kind: ResourceKind::RequestsPerSecond,
+            requested: 5.0,
+            capacity: 9.0,
+            committed: 0.0,
+            agreed: 0.0,
+            sustainable: 9.0,
+        }],
     }
 }
 
@@ -150,7 +157,7 @@ fn inquiry() -> Inquiry {
 fn one_answer_that_is_none_is_a_fault_of_that_inquiry() {
     let offer = |quantities| Ok(Answer::Counter(Offer { quantities, reason: "z".repeat(LONG) }));
     let twice = [rps(1.0), rps(1.0)].concat();
-    let cores = vec![Quantity { resource: Resource::CpuCores, amount: 1.0 }];
+    let cores = vec![Quantity { kind: ResourceKind::CpuCores, amount: 1.0 }];
     let mut all = [
         offer(rps(5.0)),
         Ok(Answer::Reject("z".repeat(LONG))),
@@ -175,14 +182,13 @@ fn a_bid_that_is_none_is_left_out_unless_it_is_the_only_one() {
         id: "m".into(),
         provider: "p".into(),
         location: String::new(),
-        has: Vec::new(),
-        free: Vec::new(),
+        resources: Vec::new(),
         count: 1,
         gpu_type: None,
         cost_per_hour: 1.0,
         performance: 1.0,
         interruption_rate: 0.0,
-        interruption_notice: 0,
+        interruption_notice_ms: 0,
     };
     let bid = |count, price_per_hour| Bid {
         unit: "m".into(),
@@ -194,7 +200,7 @@ fn a_bid_that_is_none_is_left_out_unless_it_is_the_only_one() {
         guarantees: Guarantees {
             availability: 1.0,
             interruption_rate: 0.0,
-            interruption_notice: 0,
+            interruption_notice_ms: 0,
         },
     };
     let strange = Bid { unit: "other".into(), ..bid(1, 1.0) };
@@ -208,19 +214,20 @@ fn a_bid_that_is_none_is_left_out_unless_it_is_the_only_one() {
 
 #[test]
 fn reasons_are_cut() {
-    let api = ApiState {
-        id: "a".into(),
-        current_tier: Tier::Silver,
-        since: 0,
-        current_load: 0.1,
+    let service = ServiceState {
+        service: "a".into(),
+        tier: Tier::Silver,
+        since_ms: 0,
+        load: 0.1,
         forecast_mean: 0.1,
         forecast_upper: 0.2,
+        upper_quantile: 0.975,
         confidence: 0.5,
         objective: None,
         weight: 1.0,
     };
     let mut all = [Assignment { tier: Tier::Gold, share: 0.5, reason: "ä".repeat(LONG) }];
-    assignments(&[api], &mut all).unwrap();
+    assignments(&[service], &mut all).unwrap();
     assert!(all[0].reason.len() <= text::MOST && all[0].reason.ends_with('…'));
     let Fault::Internal(why) = short(Fault::Internal("w".repeat(LONG))) else { panic!() };
     assert_eq!(why.len(), text::MOST);

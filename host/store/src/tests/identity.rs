@@ -102,7 +102,7 @@ prop_compose! {
 
 prop_compose! {
     fn provider()(
-        name in name(), location in label(), bidding in option::of(name()),
+        name in name(), location in label(), selling in name(),
         endpoint in option::of(endpoint()),
         units in vec((name(), any::<u32>(), amounts(), option::of(label()), number(), span()), 0..4),
     ) -> Provider {
@@ -111,7 +111,7 @@ prop_compose! {
             interruption_notice,
         };
         let units = units.into_iter().map(unit).collect();
-        Provider { name, location, bidding, endpoint, units }
+        Provider { name, location, selling, endpoint, units }
     }
 }
 
@@ -121,16 +121,16 @@ prop_compose! {
         seasons in vec(span(), 0..17), budget in option::of(number()), threshold in number(),
     ) -> ScalingPolicy {
         let mut policy = ScalingPolicy { name, ..ScalingPolicy::default() };
-        policy.forecast.plugin = plugin;
-        policy.forecast.levels = levels;
-        policy.forecast.seasons = seasons;
-        policy.forecast.horizon = spans[0];
-        policy.failure.horizon = spans[1];
-        policy.failure.threshold = threshold;
+        policy.forecasting.plugin = plugin;
+        policy.forecasting.levels = levels;
+        policy.forecasting.seasons = seasons;
+        policy.forecasting.horizon = spans[0];
+        policy.failure_prediction.horizon = spans[1];
+        policy.failure_prediction.threshold = threshold;
         policy.tiering.every = spans[2];
         policy.negotiation.lease = spans[3];
         policy.negotiation.preemption_notice = spans[4];
-        policy.bidding.budget_per_hour = budget;
+        policy.ranking.budget_per_hour = budget;
         policy
     }
 }
@@ -186,9 +186,9 @@ prop_compose! {
         load in amounts(), negotiation in option::of(text()), explanation in text(),
         bound in option::of(Just(Bound::Stabilization)),
     ) -> Decision {
-        let (sequence, wanted, reason) = (1, to, ScalingReason::LeaseEnded);
+        let (sequence, target, reason) = (1, to, ScalingReason::LeaseEnded);
         Decision {
-            sequence, at, service, from, to, wanted, reason, load, bound, negotiation, explanation,
+            sequence, at, service, from, to, target, reason, load, bound, negotiation, explanation,
         }
     }
 }

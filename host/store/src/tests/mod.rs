@@ -30,7 +30,7 @@ fn at(millis: u64) -> Timestamp {
 
 fn decision(explanation: &str) -> Decision {
     serde_json::from_value(json!({
-        "sequence": 0, "at": 1000, "service": "shop", "from": 1, "to": 3, "wanted": 4,
+        "sequence": 0, "at": 1000, "service": "shop", "from": 1, "to": 3, "target": 4,
         "reason": "forecast", "load": {"requests_per_second": 250.5}, "bound": "negotiation",
         "negotiation": "n-1", "explanation": explanation,
     }))

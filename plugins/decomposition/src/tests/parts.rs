@@ -1,16 +1,16 @@
 use haggle_forecasting::{HOUR, History, Model, Random, check::AIR_PASSENGERS};
-use haggle_sdk::types::{Event, EventKind, Window};
+use haggle_sdk::types::{CalendarEvent, EventKind, Window};
 
 use crate::{Block, Decomposition, Remainder};
 
-fn fit(values: &[f64], seasons: &[u32], events: &[Event]) -> Model<Decomposition> {
+fn fit(values: &[f64], seasons: &[u32], events: &[CalendarEvent]) -> Model<Decomposition> {
     let history = History { values, start: 0, step: HOUR };
     Model::fit(history, seasons, 48, events).unwrap()
 }
 
-fn event(name: &str, from: u64, hours: u64) -> Event {
-    let window = Window { start: from * HOUR, end: (from + hours) * HOUR };
-    Event { kind: EventKind::Campaign, name: name.into(), window }
+fn event(name: &str, from: u64, hours: u64) -> CalendarEvent {
+    let window = Window { start_ms: from * HOUR, end_ms: (from + hours) * HOUR };
+    CalendarEvent { kind: EventKind::Campaign, name: name.into(), window }
 }
 
 fn wave(t: usize, length: f64) -> f64 {
@@ -41,10 +41,10 @@ fn a_trend_that_changed_goes_on_as_it_goes_now() {
 #[test]
 fn the_effect_of_an_event_is_learnt_and_forecast() {
     let mut random = Random::new(3);
-    let events: Vec<Event> = (0..8).map(|i| event("sale", 40 + 77 * i, 6)).collect();
+    let events: Vec<CalendarEvent> = (0..8).map(|i| event("sale", 40 + 77 * i, 6)).collect();
     let on = |t: usize| {
         let time = t as u64 * HOUR;
-        events.iter().any(|e| (e.window.start..e.window.end).contains(&time))
+        events.iter().any(|e| (e.window.start_ms..e.window.end_ms).contains(&time))
     };
     let truth = |t: usize| 100.0 + 10.0 * wave(t, 24.0) + if on(t) { 60.0 } else { 0.0 };
     let values: Vec<f64> = (0..570).map(|t| truth(t) + 2.0 * random.normal()).collect();
@@ -162,7 +162,8 @@ fn a_year_is_forecast_about_as_the_reference_does() {
     for (h, came) in came.iter().enumerate() {
         let (mean, reference) = (outlook.mean[h], means[h]);
         assert!((mean - reference).abs() < 0.08, "step {h}: {mean}, not {reference}");
-        let wider = (interval.upper[h] - interval.lower[h]) / (2.0 * half_widths[h]);
+        let bounds = &interval.bounds[h];
+        let wider = (bounds.upper - bounds.lower) / (2.0 * half_widths[h]);
         assert!((0.4..2.5).contains(&wider), "step {h}: {wider}");
         ours += (mean - came).abs() / 12.0;
         theirs += (reference - came).abs() / 12.0;

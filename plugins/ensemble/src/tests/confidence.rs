@@ -1,6 +1,6 @@
-use haggle_forecasting::Random;
+use haggle_forecasting::{HOUR, Random};
 use haggle_sdk::{
-    Forecaster,
+    Forecasting,
     forecasting::{Panel, Task},
     types::{Context, Series},
 };
@@ -42,22 +42,24 @@ fn low_confidence_goes_with_large_errors() {
     let all: Vec<Vec<f64>> = (0..60).map(series).collect();
     let known = |(number, values): (usize, &Vec<f64>)| Series {
         id: number.to_string(),
-        start: 0,
-        step: 3_600_000,
+        last_at_ms: 479 * HOUR,
+        step_ms: HOUR,
         values: values[..480].to_vec(),
         non_negative: false,
     };
     let series: Vec<Series> = all.iter().enumerate().map(known).collect();
-    let context = Context { now: 0, seed: 0, configuration: "{}".into() };
-    let panel = Panel { series, horizon: AHEAD as u32, seasons: vec![24], events: vec![] };
+    let context = Context { now_ms: 0, seed: 0, configuration: "{}".into() };
+    let (horizon_steps, seasons_steps) = (AHEAD as u32, vec![24]);
+    let panel = Panel { series, horizon_steps, seasons_steps, events: vec![] };
     let fitted = Ensemble::fit(&context, &panel, None).unwrap();
     let task = |(series, model): (Series, Result<Vec<u8>, _>)| Task {
         series,
         model: model.ok(),
-        horizon: AHEAD as u32,
+        horizon_steps: AHEAD as u32,
+        seasons_steps: vec![24],
         levels: vec![0.8],
     };
-    let tasks: Vec<Task> = panel.series.into_iter().zip(fitted.per_series).map(task).collect();
+    let tasks: Vec<Task> = panel.series.into_iter().zip(fitted.models).map(task).collect();
     let outlooks = Ensemble::forecast(&context, fitted.shared.as_deref(), &tasks, &[]);
     let (mut confidences, mut errors) = (Vec::new(), Vec::new());
     for (values, outlook) in all.iter().zip(outlooks) {

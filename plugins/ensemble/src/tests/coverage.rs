@@ -1,6 +1,6 @@
 use haggle_forecasting::{Random, check};
 use haggle_sdk::{
-    Forecaster,
+    Forecasting,
     forecasting::{Panel, Task},
     types::Series,
 };
@@ -16,22 +16,24 @@ fn coverage(make: impl Fn(&mut Random, usize) -> Vec<f64>) -> (f64, f64) {
         (0..150).map(|seed| make(&mut Random::new(seed), KNOWN + AHEAD)).collect();
     let known = |(hours, values): (u64, &Vec<f64>)| check::series(&values[..KNOWN], hours);
     let series: Vec<Series> = (0..).zip(&all).map(known).collect();
-    let panel = Panel { series, horizon: AHEAD as u32, seasons: vec![24], events: vec![] };
+    let (horizon_steps, seasons_steps) = (AHEAD as u32, vec![24]);
+    let panel = Panel { series, horizon_steps, seasons_steps, events: vec![] };
     let fitted = Ensemble::fit(&check::context(), &panel, None).unwrap();
     let task = |(series, model): (Series, Result<Vec<u8>, _>)| Task {
         series,
         model: model.ok(),
-        horizon: AHEAD as u32,
+        horizon_steps: AHEAD as u32,
+        seasons_steps: vec![24],
         levels: vec![0.8, 0.95],
     };
-    let tasks: Vec<Task> = panel.series.into_iter().zip(fitted.per_series).map(task).collect();
+    let tasks: Vec<Task> = panel.series.into_iter().zip(fitted.models).map(task).collect();
     let outlooks = Ensemble::forecast(&check::context(), fitted.shared.as_deref(), &tasks, &[]);
     let mut within = [0.0; 2];
     for (values, outlook) in all.iter().zip(outlooks) {
         let outlook = outlook.unwrap();
         for (within, interval) in within.iter_mut().zip(&outlook.intervals) {
-            let bounds = interval.lower.iter().zip(&interval.upper).zip(&values[KNOWN..]);
-            let hits = bounds.filter(|((lower, upper), came)| lower <= came && came <= upper);
+            let bounds = interval.bounds.iter().zip(&values[KNOWN..]);
+            let hits = bounds.filter(|(b, came)| b.lower <= **came && **came <= b.upper);
             *within += hits.count() as f64;
         }
     }

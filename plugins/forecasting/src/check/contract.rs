@@ -1,7 +1,7 @@
-//! What every policy that forecasts must keep.
+//! What every plugin that forecasts must keep.
 
 use haggle_sdk::{
-    Fault, Forecaster,
+    Fault, Forecasting,
     forecasting::{Fitted, Outlook, Panel, Task},
     types::Series,
 };
@@ -13,38 +13,38 @@ use super::{
 };
 use crate::{calendar::HOUR, random::Random};
 
-/// The tests of a policy, one for each of these functions.
+/// The tests of a plugin, one for each of these functions.
 #[macro_export]
 macro_rules! contract_tests {
-    ($policy:ty) => {
+    ($plugin:ty) => {
         #[test]
         fn whatever_comes_the_forecast_is_sound() {
-            $crate::check::assert_forecasts_anything::<$policy>();
+            $crate::check::assert_forecasts_anything::<$plugin>();
         }
 
         #[test]
         fn dirty_series_have_sound_forecasts() {
-            $crate::check::assert_forecasts_dirty_series::<$policy>();
+            $crate::check::assert_forecasts_dirty_series::<$plugin>();
         }
 
         #[test]
         fn a_model_goes_on_with_what_is_new_whatever_the_window_repeats() {
-            $crate::check::assert_resumes::<$policy>();
+            $crate::check::assert_resumes::<$plugin>();
         }
 
         #[test]
         fn what_breaks_the_contract_is_named() {
-            $crate::check::assert_refuses::<$policy>();
+            $crate::check::assert_refuses::<$plugin>();
         }
 
         #[test]
         fn the_same_input_gives_the_same_bits() {
-            $crate::check::assert_repeatable::<$policy>();
+            $crate::check::assert_repeatable::<$plugin>();
         }
 
         #[test]
         fn foreign_bytes_are_refused_or_harmless() {
-            $crate::check::assert_survives_foreign_bytes::<$policy>();
+            $crate::check::assert_survives_foreign_bytes::<$plugin>();
         }
     };
 }
@@ -53,31 +53,40 @@ macro_rules! contract_tests {
 ///
 /// # Panics
 /// Where the whole fit fails, or answers are missing.
-pub fn forecasts<F: Forecaster>(
+pub fn forecasts<F: Forecasting>(
     all: &[Series],
     seasons: &[u32],
     horizon: u32,
 ) -> Vec<Result<Outlook, Fault>> {
-    let panel =
-        Panel { series: all.to_vec(), horizon, seasons: seasons.to_vec(), events: Vec::new() };
-    let fitted = fitted::<F>(&panel);
+    let fitted = fitted::<F>(&panel(all.to_vec(), horizon, seasons));
     let task = |(series, model): (&Series, Result<Vec<u8>, Fault>)| Task {
         series: series.clone(),
         model: model.ok(),
-        horizon,
+        horizon_steps: horizon,
+        seasons_steps: seasons.to_vec(),
         levels: LEVELS.to_vec(),
     };
-    let tasks: Vec<Task> = all.iter().zip(fitted.per_series).map(task).collect();
+    let tasks: Vec<Task> = all.iter().zip(fitted.models).map(task).collect();
     let answers = F::forecast(&context(), fitted.shared.as_deref(), &tasks, &[]);
     assert_eq!(answers.len(), all.len(), "an answer for each task");
     answers
 }
 
-fn fitted<F: Forecaster>(panel: &Panel) -> Fitted {
+fn panel(series: Vec<Series>, horizon: u32, seasons: &[u32]) -> Panel {
+    Panel { series, horizon_steps: horizon, seasons_steps: seasons.to_vec(), events: Vec::new() }
+}
+
+fn task(series: Series, model: Option<Vec<u8>>, horizon: u32, levels: &[f64]) -> Task {
+    let (horizon_steps, levels) = (horizon, levels.to_vec());
+    Task { series, model, horizon_steps, seasons_steps: Vec::new(), levels }
+}
+
+fn fitted<F: Forecasting>(panel: &Panel) -> Fitted {
     let fitted = F::fit(&context(), panel, None);
     assert!(fitted.is_ok(), "{fitted:?}");
-    let fitted = fitted.unwrap_or(Fitted { shared: None, per_series: Vec::new(), lookback: None });
-    assert_eq!(fitted.per_series.len(), panel.series.len(), "a model for each series");
+    let none = Fitted { shared: None, models: Vec::new(), lookback_steps: None };
+    let fitted = fitted.unwrap_or(none);
+    assert_eq!(fitted.models.len(), panel.series.len(), "a model for each series");
     fitted
 }
 
@@ -85,7 +94,7 @@ fn fitted<F: Forecaster>(panel: &Panel) -> Fitted {
 ///
 /// # Panics
 /// Where that is not so.
-pub fn assert_forecasts_anything<F: Forecaster>() {
+pub fn assert_forecasts_anything<F: Forecasting>() {
     let seasons = prop::collection::vec(0_u32..40, 0..3);
     proptest!(
         ProptestConfig::with_cases(150),
@@ -108,7 +117,7 @@ pub fn assert_forecasts_anything<F: Forecaster>() {
 ///
 /// # Panics
 /// Where that is not so.
-pub fn assert_forecasts_dirty_series<F: Forecaster>() {
+pub fn assert_forecasts_dirty_series<F: Forecasting>() {
     let dirty = dirty();
     let all: Vec<Series> =
         dirty.iter().enumerate().map(|(hours, (_, v))| series(v, hours as u64)).collect();
@@ -130,23 +139,21 @@ pub fn assert_forecasts_dirty_series<F: Forecaster>() {
 ///
 /// # Panics
 /// Where forecasts differ.
-pub fn assert_resumes<F: Forecaster>() {
+pub fn assert_resumes<F: Forecasting>() {
     let values = load(700, 2);
     let known = values.get(..600).unwrap_or_default();
-    let panel =
-        Panel { series: vec![series(known, 0)], horizon: 12, seasons: vec![24], events: vec![] };
-    let mut fitted = fitted::<F>(&panel);
-    let model = fitted.per_series.pop().and_then(Result::ok);
+    let mut fitted = fitted::<F>(&panel(vec![series(known, 0)], 12, &[24]));
+    let model = fitted.models.pop().and_then(Result::ok);
     let from = |first: usize| -> Vec<f64> {
         let window = series(values.get(first..).unwrap_or_default(), first as u64);
-        let task = Task { series: window, model: model.clone(), horizon: 12, levels: vec![0.8] };
+        let task = task(window, model.clone(), 12, &[0.8]);
         let answer = F::forecast(&context(), fitted.shared.as_deref(), &[task], &[]).pop();
         assert!(matches!(answer, Some(Ok(_))), "{answer:?}");
         answer.and_then(Result::ok).map(|outlook| outlook.mean).unwrap_or_default()
     };
     assert_eq!(from(0), from(300), "an older window");
     assert_eq!(from(0), from(600), "only what is new");
-    assert_eq!(fitted.lookback, Some(0), "and says that this is enough");
+    assert_eq!(fitted.lookback_steps, Some(0), "and says that this is enough");
     let truth = load(712, 2);
     let off = |t: usize, mean: &f64| (truth.get(t).copied().unwrap_or(0.0) - mean).abs();
     let off: f64 = from(0).iter().enumerate().map(|(h, mean)| off(700 + h, mean)).sum();
@@ -157,41 +164,40 @@ pub fn assert_resumes<F: Forecaster>() {
 ///
 /// # Panics
 /// Where an answer is not the fault it should be.
-pub fn assert_refuses<F: Forecaster>() {
+pub fn assert_refuses<F: Forecasting>() {
     let values = load(300, 3);
-    let panel =
-        Panel { series: vec![series(&values, 0)], horizon: 12, seasons: vec![24], events: vec![] };
-    let mut fitted = fitted::<F>(&panel);
-    let model = fitted.per_series.pop().and_then(Result::ok).unwrap_or_default();
+    let mut fitted = fitted::<F>(&panel(vec![series(&values, 0)], 12, &[24]));
+    let model = fitted.models.pop().and_then(Result::ok).unwrap_or_default();
     let shared = fitted.shared;
-    let ask = |shared: Option<&[u8]>, series: Series, model: Option<&[u8]>, horizon, levels| {
-        let task = Task { series, model: model.map(<[u8]>::to_vec), horizon, levels };
-        F::forecast(&context(), shared, &[task], &[]).pop()
-    };
+    let ask =
+        |shared: Option<&[u8]>, series: Series, model: Option<&[u8]>, horizon, levels: &[_]| {
+            let task = task(series, model.map(<[u8]>::to_vec), horizon, levels);
+            F::forecast(&context(), shared, &[task], &[]).pop()
+        };
     let whole = || series(&values, 0);
     let incompatible = |what: &str, series: Series, model: &[u8]| {
-        let answer = ask(shared.as_deref(), series, Some(model), 12, vec![0.8]);
+        let answer = ask(shared.as_deref(), series, Some(model), 12, &[0.8]);
         assert!(matches!(answer, Some(Err(Fault::IncompatibleModel(_)))), "{what}: {answer:?}");
     };
     let early = values.get(..100).unwrap_or_default();
     incompatible("a window that ends before the model", series(early, 0), &model);
     incompatible("a window long after", series(&values, 100_000), &model);
-    incompatible("another step", Series { step: 2 * HOUR, ..whole() }, &model);
+    incompatible("another step", Series { step_ms: 2 * HOUR, ..whole() }, &model);
     incompatible("other bytes", whole(), b"XXXX\x01 and more");
     incompatible("bytes that end early", whole(), model.get(..model.len() - 1).unwrap_or_default());
     incompatible("bytes and more", whole(), &[model.as_slice(), &[0]].concat());
-    let invalid = |what: &str, series: Series, horizon, levels| {
+    let invalid = |what: &str, series: Series, horizon, levels: &[_]| {
         let answer = ask(shared.as_deref(), series, None, horizon, levels);
         assert!(matches!(answer, Some(Err(Fault::InvalidInput(_)))), "{what}: {answer:?}");
     };
-    invalid("no steps", whole(), 0, vec![0.8]);
-    invalid("too many steps", whole(), u32::MAX, vec![0.8]);
-    invalid("a level of 1", whole(), 3, vec![1.0]);
-    invalid("a level that is none", whole(), 3, vec![f64::NAN]);
-    invalid("levels that fall", whole(), 3, vec![0.9, 0.8]);
-    invalid("a step of 0", Series { step: 0, ..whole() }, 3, vec![0.8]);
+    invalid("no steps", whole(), 0, &[0.8]);
+    invalid("too many steps", whole(), u32::MAX, &[0.8]);
+    invalid("a level of 1", whole(), 3, &[1.0]);
+    invalid("a level that is none", whole(), 3, &[f64::NAN]);
+    invalid("levels that fall", whole(), 3, &[0.9, 0.8]);
+    invalid("a step of 0", Series { step_ms: 0, ..whole() }, 3, &[0.8]);
     for model in [None, Some(&[][..])] {
-        let answer = ask(shared.as_deref(), whole(), model, 3, vec![]);
+        let answer = ask(shared.as_deref(), whole(), model, 3, &[]);
         assert!(matches!(answer, Some(Ok(_))), "without a model: {answer:?}");
     }
 }
@@ -200,12 +206,12 @@ pub fn assert_refuses<F: Forecaster>() {
 ///
 /// # Panics
 /// Where it does not.
-pub fn assert_repeatable<F: Forecaster>() {
+pub fn assert_repeatable<F: Forecasting>() {
     let all: Vec<Series> = (0..4).map(|seed| series(&load(400, seed), seed)).collect();
-    let panel = Panel { series: all.clone(), horizon: 24, seasons: vec![24], events: vec![] };
+    let panel = panel(all.clone(), 24, &[24]);
     let (one, other) = (fitted::<F>(&panel), fitted::<F>(&panel));
     assert_eq!(one.shared, other.shared);
-    for (one, other) in one.per_series.iter().zip(&other.per_series) {
+    for (one, other) in one.models.iter().zip(&other.models) {
         assert_eq!(one.as_ref().ok(), other.as_ref().ok());
     }
     let bits = || -> Vec<u64> {
@@ -220,16 +226,14 @@ pub fn assert_repeatable<F: Forecaster>() {
 ///
 /// # Panics
 /// Where what comes of it is not sound.
-pub fn assert_survives_foreign_bytes<F: Forecaster>() {
+pub fn assert_survives_foreign_bytes<F: Forecasting>() {
     let values = load(120, 5);
-    let panel =
-        Panel { series: vec![series(&values, 0)], horizon: 6, seasons: vec![24], events: vec![] };
-    let mut fitted = fitted::<F>(&panel);
-    let model = fitted.per_series.pop().and_then(Result::ok).unwrap_or_default();
+    let mut fitted = fitted::<F>(&panel(vec![series(&values, 0)], 6, &[24]));
+    let model = fitted.models.pop().and_then(Result::ok).unwrap_or_default();
     let later = load(130, 5);
     for cut in 1..model.len() {
         let model = model.get(..cut).map(<[u8]>::to_vec);
-        let task = Task { series: series(&later, 0), model, horizon: 8, levels: LEVELS.to_vec() };
+        let task = task(series(&later, 0), model, 8, &LEVELS);
         let answer = F::forecast(&context(), fitted.shared.as_deref(), &[task], &[]).pop();
         assert!(
             matches!(answer, Some(Err(Fault::IncompatibleModel(_)))),
@@ -247,8 +251,7 @@ pub fn assert_survives_foreign_bytes<F: Forecaster>() {
         if let Some(byte) = spoilt.get_mut(place) {
             *byte = random.below(256) as u8;
         }
-        let series = series(&later, 0);
-        let task = Task { series, model: Some(model), horizon: 8, levels: LEVELS.to_vec() };
+        let task = task(series(&later, 0), Some(model), 8, &LEVELS);
         match F::forecast(&context(), shared.as_deref(), &[task], &[]).pop() {
             Some(Ok(outlook)) => assert_sound(&outlook, 8, true),
             Some(Err(Fault::IncompatibleModel(_))) => {}

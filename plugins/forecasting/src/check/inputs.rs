@@ -11,15 +11,16 @@ pub const LEVELS: [f64; 4] = [0.1, 0.5, 0.8, 0.999];
 /// The context of every call.
 #[must_use]
 pub fn context() -> Context {
-    Context { now: 0, seed: 0, configuration: "{}".into() }
+    Context { now_ms: 0, seed: 0, configuration: "{}".into() }
 }
 
 /// Hourly values as a series, beginning so many hours after the epoch.
 #[must_use]
 pub fn series(values: &[f64], hours: u64) -> Series {
     let non_negative = values.iter().all(|value| value.is_nan() || *value >= 0.0);
-    let values = values.to_vec();
-    Series { id: format!("series {hours}"), start: hours * HOUR, step: HOUR, values, non_negative }
+    let last_at_ms = (hours + values.len().saturating_sub(1) as u64) * HOUR;
+    let (id, values) = (format!("series {hours}"), values.to_vec());
+    Series { id, last_at_ms, step_ms: HOUR, values, non_negative }
 }
 
 /// A day of 24 values with noise, a little trend and a louder day in seven.

@@ -182,8 +182,9 @@ pub fn assert_stays<M: Method>() {
             assert_sound(&outlook, 12, false);
             assert_within_reach(&outlook.mean, values.iter(), 3.0, (name, seasons));
             for interval in &outlook.intervals {
-                assert_within_reach(&interval.lower, values.iter(), 100.0, name);
-                assert_within_reach(&interval.upper, values.iter(), 100.0, name);
+                let bounds = interval.bounds.iter().flat_map(|bounds| [bounds.lower, bounds.upper]);
+                let bounds: Vec<f64> = bounds.collect();
+                assert_within_reach(&bounds, values.iter(), 100.0, name);
             }
         }
     }
@@ -309,12 +310,9 @@ pub fn assert_covers<M: Method>() {
         let model = fit::<M>(known, &[12], 12);
         let intervals = model.map(|model| model.outlook(12, &[0.8, 0.95], true, &[]).intervals);
         for (inside, interval) in inside.iter_mut().zip(intervals.unwrap_or_default()) {
-            let bounds = interval.lower.iter().zip(&interval.upper);
-            *inside += came
-                .iter()
-                .zip(bounds)
-                .filter(|(v, (low, high))| *low <= *v && *v <= *high)
-                .count() as f64;
+            let within = came.iter().zip(&interval.bounds);
+            let within = within.filter(|(v, bounds)| bounds.lower <= **v && **v <= bounds.upper);
+            *inside += within.count() as f64;
         }
         all += came.len() as f64;
     }

@@ -36,11 +36,13 @@ pub fn assert_sound(outlook: &Outlook, horizon: usize, non_negative: bool) {
     assert!((0.0..=1.0).contains(&outlook.confidence), "{}", outlook.confidence);
     let (mut low, mut high) = (outlook.mean.clone(), outlook.mean.clone());
     for interval in &outlook.intervals {
-        finite(&interval.lower);
-        finite(&interval.upper);
-        let outside = interval.lower.iter().zip(&low).all(|(outer, inner)| outer <= inner)
-            && interval.upper.iter().zip(&high).all(|(outer, inner)| outer >= inner);
+        let lower: Vec<f64> = interval.bounds.iter().map(|bounds| bounds.lower).collect();
+        let upper: Vec<f64> = interval.bounds.iter().map(|bounds| bounds.upper).collect();
+        finite(&lower);
+        finite(&upper);
+        let outside = lower.iter().zip(&low).all(|(outer, inner)| outer <= inner)
+            && upper.iter().zip(&high).all(|(outer, inner)| outer >= inner);
         assert!(outside, "{interval:?}");
-        (low, high) = (interval.lower.clone(), interval.upper.clone());
+        (low, high) = (lower, upper);
     }
 }

@@ -16,8 +16,8 @@ fn coverage(make: impl Fn(&mut Random, usize) -> Vec<f64>) -> (f64, f64) {
         let outlook = model.outlook(AHEAD as u32, &[0.8, 0.95], false, &[]);
         for (h, value) in later.iter().enumerate() {
             let within = |i: usize| {
-                let interval = &outlook.intervals[i];
-                i32::from(interval.lower[h] <= *value && *value <= interval.upper[h])
+                let bounds = &outlook.intervals[i].bounds[h];
+                i32::from(bounds.lower <= *value && *value <= bounds.upper)
             };
             (in80, in95, all) = (in80 + within(0), in95 + within(1), all + 1);
         }
@@ -80,8 +80,8 @@ fn of_lopsided_noise() {
     let history = History { values: &values, start: 0, step: HOUR };
     let outlook =
         Model::<Smoothing>::fit(history, &[], 1, &[]).unwrap().outlook(1, &[0.8], false, &[]);
-    let (mean, bounds) = (outlook.mean[0], &outlook.intervals[0]);
-    assert!(bounds.upper[0] - mean > 1.3 * (mean - bounds.lower[0]));
+    let (mean, bounds) = (outlook.mean[0], &outlook.intervals[0].bounds[0]);
+    assert!(bounds.upper - mean > 1.3 * (mean - bounds.lower));
 }
 
 #[test]

@@ -15,9 +15,10 @@ fn forecast(values: &[f64], seasons: &[u32], horizon: u32, non_negative: bool) -
 fn short_and_plain_histories_have_plausible_forecasts() {
     let one = forecast(&[40.0], &[], 3, true).unwrap();
     assert_eq!(one.mean, [40.0; 3]);
-    assert!(one.intervals[2].upper[0] > 45.0 && one.confidence < 0.2);
+    assert!(one.intervals[2].bounds[0].upper > 45.0 && one.confidence < 0.2);
     let constant = forecast(&[40.0; 200], &[], 3, true).unwrap();
-    let width = constant.intervals[2].upper[2] - constant.intervals[2].lower[2];
+    let bounds = &constant.intervals[2].bounds[2];
+    let width = bounds.upper - bounds.lower;
     assert!((constant.mean[0] - 40.0).abs() < 1e-9 && width < 1.0, "{width}");
     assert_eq!(forecast(&[0.0; 50], &[], 2, false).unwrap().mean, [0.0; 2]);
     assert!(forecast(&[f64::NAN; 5], &[], 2, false).is_none());

@@ -4,20 +4,20 @@
 //! which little is known gets room.
 
 use haggle_sdk::{
-    Fault, Forecaster, Policy,
-    forecasting::{Interval, Outlook, Task},
+    Fault, Forecasting, Plugin,
+    forecasting::{Bounds, Interval, Outlook, Task},
     metadata::Description,
-    types::{Context, Event},
+    types::{CalendarEvent, Context},
 };
 
 /// How much wider its intervals are than those of a random walk.
 const CAUTION: f64 = 2.0;
 
-/// The policy.
+/// The plugin.
 #[derive(Debug)]
 pub struct Cautious;
 
-impl Policy for Cautious {
+impl Plugin for Cautious {
     fn describe() -> Description {
         Description {
             name: "example-forecaster".into(),
@@ -28,12 +28,12 @@ impl Policy for Cautious {
     }
 }
 
-impl Forecaster for Cautious {
+impl Forecasting for Cautious {
     fn forecast(
         _: &Context,
         _: Option<&[u8]>,
         tasks: &[Task],
-        _: &[Event],
+        _: &[CalendarEvent],
     ) -> Vec<Result<Outlook, Fault>> {
         tasks.iter().map(outlook).collect()
     }
@@ -52,7 +52,7 @@ fn outlook(task: &Task) -> Result<Outlook, Fault> {
     let deviation = (squares.sum::<f64>() / steps).sqrt();
 
     let floor = if task.series.non_negative { 0.0 } else { f64::MIN };
-    let ahead = || (1..=task.horizon).map(f64::from);
+    let ahead = || (1..=task.horizon_steps).map(f64::from);
     let bound = move |width: f64, h: f64| {
         let spread = deviation * (h * (1.0 + h / steps)).sqrt();
         (last + drift * h + CAUTION * width * spread).clamp(floor, f64::MAX)
@@ -61,11 +61,8 @@ fn outlook(task: &Task) -> Result<Outlook, Fault> {
         // The quantile of the logistic distribution, scaled to a variance of 1: heavier tails than the
         // normal distribution's, which suits caution.
         let quantile = ((1.0 + level) / (1.0 - level)).ln() * 3f64.sqrt() / std::f64::consts::PI;
-        Interval {
-            level,
-            lower: ahead().map(|h| bound(-quantile, h)).collect(),
-            upper: ahead().map(|h| bound(quantile, h)).collect(),
-        }
+        let bounds = |h| Bounds { lower: bound(-quantile, h), upper: bound(quantile, h) };
+        Interval { level, bounds: ahead().map(bounds).collect() }
     };
     Ok(Outlook {
         mean: ahead().map(|h| bound(0.0, h)).collect(),
@@ -74,4 +71,4 @@ fn outlook(task: &Task) -> Result<Outlook, Fault> {
     })
 }
 
-haggle_sdk::export_forecaster!(Cautious);
+haggle_sdk::export!(Cautious: forecasting);

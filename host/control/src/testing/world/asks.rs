@@ -179,7 +179,7 @@ impl World {
             digest: digest.to_owned(),
             size: 1,
             loaded_at: self.now,
-            roles: vec!["bidding".to_owned()],
+            roles: super::NEGOTIATING.map(str::to_owned).into(),
             configuration: Value::Null,
             granted: Vec::new(),
             status: crate::GenerationStatus::Retired,

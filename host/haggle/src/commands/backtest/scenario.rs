@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::Context;
 use haggle_backtest::{Workload, WorkloadError, default_services};
 use haggle_model::{
-    CalendarEvent, DependencyDocument, Document, ForecastPolicy, Provider, ScalingPolicy, Service,
-    Span,
+    CalendarEvent, DependencyDocument, Document, ForecastingPolicy, Provider, ScalingPolicy,
+    Service, Span,
 };
 use haggle_observe::Trace;
 
@@ -58,14 +58,14 @@ impl Scenario {
 
 /// The default policy on the steps of a recording: finer ones would be mostly missing values.
 fn policy_for(step: Span) -> ScalingPolicy {
-    let usual = ForecastPolicy::default();
+    let usual = ForecastingPolicy::default();
     let step = step.max(usual.step);
     let times = |count: u64| Span::from_millis(step.as_millis().saturating_mul(count));
     let horizon = usual.horizon.max(times(3));
     let history = usual.history.max(times(288)).min(times(ScalingPolicy::MOST_STEPS));
     let history = history.min(Span::LONGEST);
     ScalingPolicy {
-        forecast: ForecastPolicy { step, horizon, history, ..usual },
+        forecasting: ForecastingPolicy { step, horizon, history, ..usual },
         ..ScalingPolicy::default()
     }
 }
@@ -81,7 +81,7 @@ mod tests {
         fn the_policy_is_valid_whatever_the_step(millis in 1_u64..4_000_000_000) {
             let policy = policy_for(Span::from_millis(millis));
             prop_assert_eq!(policy.validate(), Ok(()));
-            prop_assert!(policy.forecast.step >= Span::from_millis(millis));
+            prop_assert!(policy.forecasting.step >= Span::from_millis(millis));
         }
     }
 

@@ -12,10 +12,10 @@ use haggle_model::{Name, ScalingPolicy};
 use haggle_runtime::Host;
 use serde_json::Value;
 
-/// The policy that the shop follows.
+/// The scaling policy that the shop follows.
 const POLICY: &str = "shop";
 
-/// Puts the example policy where the hints say that it is.
+/// Puts the example plugin where the hints say that it is.
 pub(super) fn write_example(data: &Path) -> anyhow::Result<PathBuf> {
     let path = data.join(format!("{}.wasm", EXAMPLE.name));
     fs::write(&path, EXAMPLE.bytes).with_context(|| format!("cannot write {}", path.display()))?;
@@ -29,7 +29,7 @@ pub(super) fn text(host: &Host, address: SocketAddr, example: &Path) -> anyhow::
     let state = host.snapshot();
     let current = state.catalog().policy(&Name::new(POLICY)?)?;
     let mut changed = ScalingPolicy::clone(current);
-    changed.forecast.plugin = Name::new(plugin)?;
+    changed.forecasting.plugin = Name::new(plugin)?;
     let (changed, current) = (short(&changed)?, short(current)?);
     let json = "-H 'content-type: application/json'";
     Ok(format!(
@@ -41,7 +41,7 @@ Try, in another terminal:
   curl -s {url}/scaling-requests {json} -d '{{\"service\": \"web\", \"replicas\": 30, \"dry_run\": true}}'
   curl -N {url}/events
 
-Load a policy while it runs, and have the shop use it:
+Load a plugin while it runs, and have the shop use it:
 
   curl -sT {file} {url}/plugins/{plugin}
   curl -s -X PUT {url}/policies/{POLICY} {json} -d '{changed}'
@@ -96,10 +96,10 @@ mod tests {
         let mut policy =
             ScalingPolicy { name: Name::new("shop").unwrap(), ..ScalingPolicy::default() };
         assert_eq!(short(&policy).unwrap().to_string(), "{}");
-        policy.forecast.plugin = Name::new("mine").unwrap();
-        policy.forecast.seasons = vec![Span::from_mins(60)];
+        policy.forecasting.plugin = Name::new("mine").unwrap();
+        policy.forecasting.seasons = vec![Span::from_mins(60)];
         let shown = short(&policy).unwrap();
-        assert_eq!(shown.to_string(), r#"{"forecast":{"plugin":"mine","seasons":["1h"]}}"#);
+        assert_eq!(shown.to_string(), r#"{"forecasting":{"plugin":"mine","seasons":["1h"]}}"#);
         let mut whole = shown;
         whole["name"] = "shop".into();
         assert_eq!(serde_json::from_value::<ScalingPolicy>(whole).unwrap(), policy);

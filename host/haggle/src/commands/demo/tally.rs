@@ -79,7 +79,7 @@ mod tests {
         let metrics = "# TYPE haggle_plugin_calls counter\n\
             haggle_plugin_calls_total{plugin=\"a\",outcome=\"answered\"} 3\n\
             haggle_plugin_calls_total{plugin=\"b\",outcome=\"failed\"} 4\n\
-            haggle_turns_total 9\n# EOF\n";
+            haggle_passes_total 9\n# EOF\n";
         assert_eq!(plugin_calls(metrics), 7);
     }
 

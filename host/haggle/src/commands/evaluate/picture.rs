@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use haggle_sandbox::forecasting::Outlook;
+use haggle_sandbox::forecasting::{Bounds, Outlook};
 
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 320.0;
 const MARGIN: f64 = 36.0;
-/// One colour a policy; they repeat.
+/// One colour a plugin; they repeat.
 const COLOURS: [&str; 12] = [
     "#0b62a4", "#c0392b", "#2e8b57", "#8e44ad", "#d68910", "#117a8b", "#7f5539", "#d81b7a",
     "#5c6b00", "#3949ab", "#ff6f59", "#00a884",
@@ -60,12 +60,11 @@ impl Frame {
         path
     }
 
-    fn band(&self, from: usize, lower: &[f64], upper: &[f64]) -> String {
-        let point = |(step, value): (usize, &f64)| {
-            format!("{:.1},{:.1}", self.x(from + step), self.y(*value))
-        };
-        let there = upper.iter().enumerate().map(point);
-        let back = lower.iter().enumerate().rev().map(point);
+    fn band(&self, from: usize, bounds: &[Bounds]) -> String {
+        let point =
+            |step: usize, value: f64| format!("{:.1},{:.1}", self.x(from + step), self.y(value));
+        let there = bounds.iter().enumerate().map(|(step, bounds)| point(step, bounds.upper));
+        let back = bounds.iter().enumerate().rev().map(|(step, bounds)| point(step, bounds.lower));
         there.chain(back).collect::<Vec<_>>().join(" ")
     }
 }
@@ -74,9 +73,10 @@ impl Picture<'_> {
     /// The SVG document.
     pub(super) fn svg(&self) -> String {
         let drawn = self.forecasts.iter().flat_map(|(_, outlook)| {
-            let inner = outlook.intervals.first();
-            let bounds = inner.map(|inner| inner.lower.iter().chain(&inner.upper));
-            outlook.mean.iter().chain(bounds.into_iter().flatten())
+            let inner = outlook.intervals.first().into_iter();
+            let bounds = inner.flat_map(|inner| &inner.bounds);
+            let bounds = bounds.flat_map(|bounds| [&bounds.lower, &bounds.upper]);
+            outlook.mean.iter().chain(bounds)
         });
         let known = self.history.iter().chain(self.came).chain(drawn).filter(|v| v.is_finite());
         let (low, high) =
@@ -103,7 +103,7 @@ impl Picture<'_> {
         for (place, (name, outlook)) in self.forecasts.iter().enumerate() {
             let colour = COLOURS.get(place % COLOURS.len()).copied().unwrap_or("black");
             for (interval, opacity) in outlook.intervals.iter().rev().zip([0.1, 0.18]) {
-                let band = frame.band(from, &interval.lower, &interval.upper);
+                let band = frame.band(from, &interval.bounds);
                 let _ = writeln!(
                     svg,
                     "<polygon points=\"{band}\" fill=\"{colour}\" opacity=\"{opacity}\"/>"
@@ -140,7 +140,7 @@ fn escaped(text: &str) -> String {
 mod tests {
     use std::collections::BTreeSet;
 
-    use haggle_sandbox::forecasting::{Interval, Outlook};
+    use haggle_sandbox::forecasting::{Bounds, Interval, Outlook};
 
     use super::Picture;
 
@@ -170,7 +170,8 @@ mod tests {
 
     #[test]
     fn every_place_is_a_number_and_every_name_is_text() {
-        let interval = |level| Interval { level, lower: vec![1.0, 0.0], upper: vec![4.0, 5.0] };
+        let bounds = [(1.0, 4.0), (0.0, 5.0)].map(|(lower, upper)| Bounds { lower, upper });
+        let interval = |level| Interval { level, bounds: bounds.into() };
         let outlook = Outlook {
             mean: vec![2.0, 3.0],
             intervals: vec![interval(0.8), interval(0.95)],

@@ -1,7 +1,7 @@
 //! How good forecasts were, by the measures of the M4 competition (Makridakis, Spiliotis & Assimakopoulos,
 //! "The M4 Competition", 2020).
 
-use haggle_sandbox::forecasting::{Interval, Outlook};
+use haggle_sandbox::forecasting::{Bounds, Interval, Outlook};
 use serde::Serialize;
 
 /// The figures of one forecast, or their means over many. Those that are scaled are relative to the mean
@@ -40,10 +40,11 @@ pub(super) fn seasonal_naive(history: &[f64], season: usize, horizon: usize) -> 
     let means: Vec<f64> = (0..horizon).map(value).collect();
     let interval = |level: f64, z: f64| {
         let reach = |step: usize| z * deviation * ((step / season.max(1) + 1) as f64).sqrt();
-        let bound = |sign: f64| {
-            means.iter().enumerate().map(|(step, mean)| mean + sign * reach(step)).collect()
+        let bounds = |(step, mean): (usize, &f64)| Bounds {
+            lower: mean - reach(step),
+            upper: mean + reach(step),
         };
-        Interval { level, lower: bound(-1.0), upper: bound(1.0) }
+        Interval { level, bounds: means.iter().enumerate().map(bounds).collect() }
     };
     let intervals = vec![interval(0.8, 1.281_55), interval(0.95, 1.959_96)];
     Outlook { mean: means, intervals, confidence: 0.0 }
@@ -53,15 +54,17 @@ pub(super) fn seasonal_naive(history: &[f64], season: usize, horizon: usize) -> 
 pub(super) fn score(outlook: &Outlook, came: &[f64], scale: f64) -> Option<Score> {
     let [inner, outer] = outlook.intervals.as_slice() else { return None };
     let steps = came.iter().zip(&outlook.mean).enumerate().filter(|(_, (came, _))| !came.is_nan());
-    let bound = |bounds: &[f64], step: usize| bounds.get(step).copied().unwrap_or(f64::NAN);
+    let missing = Bounds { lower: f64::NAN, upper: f64::NAN };
+    let bounds =
+        |interval: &Interval, step: usize| interval.bounds.get(step).copied().unwrap_or(missing);
     let within = |interval: &Interval, step: usize, came: f64| {
-        let (lower, upper) = (bound(&interval.lower, step), bound(&interval.upper, step));
+        let Bounds { lower, upper } = bounds(interval, step);
         f64::from(u8::from(lower <= came && came <= upper))
     };
     let scores: Vec<Score> = steps
         .map(|(step, (came, mean))| {
             let off = (came - mean).abs();
-            let over = came - bound(&inner.upper, step);
+            let over = came - bounds(inner, step).upper;
             let size = came.abs() + mean.abs();
             Score {
                 mase: off / scale,
@@ -108,7 +111,7 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use haggle_sandbox::forecasting::{Interval, Outlook};
+    use haggle_sandbox::forecasting::{Bounds, Interval, Outlook};
 
     use super::{Score, median, scale, score, seasonal_naive};
 
@@ -117,12 +120,15 @@ mod tests {
         // The errors of the naive forecast are 2, 2 and 4.
         let scale = scale(&[1.0, 3.0, 5.0, 1.0], 1);
         assert!((scale - 8.0 / 3.0).abs() < 1e-12);
-        let interval = |level, lower, upper| Interval { level, lower, upper };
+        let interval = |level, bounds: [(f64, f64); 2]| {
+            let bounds = bounds.map(|(lower, upper)| Bounds { lower, upper });
+            Interval { level, bounds: bounds.into() }
+        };
         let outlook = Outlook {
             mean: vec![2.0, 4.0],
             intervals: vec![
-                interval(0.8, vec![1.0, 3.0], vec![3.0, 5.0]),
-                interval(0.95, vec![0.0, 2.0], vec![4.0, 8.0]),
+                interval(0.8, [(1.0, 3.0), (3.0, 5.0)]),
+                interval(0.95, [(0.0, 4.0), (2.0, 8.0)]),
             ],
             confidence: 0.5,
         };
@@ -140,8 +146,9 @@ mod tests {
         let history = [9.0, 1.0, 2.0, 3.0, f64::NAN, 2.5, 4.0];
         let naive = seasonal_naive(&history, 3, 5);
         assert_eq!(naive.mean, [4.0, 2.5, 4.0, 4.0, 2.5]);
-        assert!(naive.intervals[1].upper[0] > naive.intervals[0].upper[0]);
-        assert!(naive.intervals[0].upper[3] - 4.0 > naive.intervals[0].upper[0] - 4.0);
+        let upper = |interval: usize, step: usize| naive.intervals[interval].bounds[step].upper;
+        assert!(upper(1, 0) > upper(0, 0));
+        assert!(upper(0, 3) - 4.0 > upper(0, 0) - 4.0);
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl Engine<'_> {
     /// One outcome for each series, in the order of the batches.
     ///
     /// # Errors
-    /// Where a whole call fails: the policy is broken then, not a series.
+    /// Where a whole call fails: the plugin is broken then, not a series.
     pub(in crate::commands) fn run(&self, batches: &[&[Subject]]) -> anyhow::Result<Vec<Outcome>> {
         let advance = |series: usize| self.progress.add(series as u64);
         let models: Vec<Models> = batches
@@ -87,17 +87,17 @@ impl Engine<'_> {
     fn fit(&self, batch: &[Subject]) -> anyhow::Result<Models> {
         let panel = Panel {
             series: batch.iter().map(|subject| subject.series.clone()).collect(),
-            horizon: self.horizon,
-            seasons: self.seasons.to_vec(),
+            horizon_steps: self.horizon,
+            seasons_steps: self.seasons.to_vec(),
             events: told(self.events, batch, self.horizon),
         };
         let fit = Fit { context: self.context(batch), panel, previous: None };
         match self.call(&fit) {
-            Ok(Fitted { shared, per_series, lookback }) => {
-                let own = per_series.into_iter().map(|model| model.map_err(|why| reason(&why)));
+            Ok(Fitted { shared, models, lookback_steps: lookback }) => {
+                let own = models.into_iter().map(|model| model.map_err(|why| reason(&why)));
                 Ok(Models { shared, own: own.collect(), lookback })
             }
-            // The policy has looked at the panel and cannot fit it; it may still forecast without.
+            // The plugin has looked at the panel and cannot fit it; it may still forecast without.
             Err(CallError { cause: Cause::Fault(fault), .. }) => {
                 let own = batch.iter().map(|_| Err(reason(&fault))).collect();
                 Ok(Models { shared: None, own, lookback: None })
@@ -117,7 +117,8 @@ impl Engine<'_> {
             Task {
                 series: since(subject.series.clone(), subject.end, lookback),
                 model: model.as_ref().ok().cloned(),
-                horizon: self.horizon,
+                horizon_steps: self.horizon,
+                seasons_steps: self.seasons.to_vec(),
                 levels: LEVELS.to_vec(),
             }
         });
@@ -142,7 +143,7 @@ impl Engine<'_> {
 
     fn context(&self, batch: &[Subject]) -> Context {
         let now = batch.iter().map(|subject| subject.end).max().unwrap_or_default();
-        Context { now, seed: self.seed, configuration: self.configuration.to_owned() }
+        Context { now_ms: now, seed: self.seed, configuration: self.configuration.to_owned() }
     }
 
     fn call<F: Function>(&self, function: &F) -> Result<F::Answer, CallError> {
@@ -177,10 +178,10 @@ fn on_processor() -> Duration {
 
 fn reason(fault: &Fault) -> String {
     match fault {
-        Fault::InvalidInput(why) => format!("the policy does not accept it: {why}"),
+        Fault::InvalidInput(why) => format!("the plugin does not accept it: {why}"),
         Fault::InsufficientData(why) => format!("too little history: {why}"),
-        Fault::IncompatibleModel(why) => format!("the policy does not read its own model: {why}"),
-        Fault::Internal(why) => format!("the policy failed: {why}"),
+        Fault::IncompatibleModel(why) => format!("the plugin does not read its own model: {why}"),
+        Fault::Internal(why) => format!("the plugin failed: {why}"),
     }
 }
 

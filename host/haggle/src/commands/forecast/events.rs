@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::bail;
 use haggle_model::{CalendarEvent, Document, Span, Timestamp, Window};
 use haggle_plugins::convert::events_within;
-use haggle_sandbox::types::Event;
+use haggle_sandbox::types::CalendarEvent as Told;
 
 use super::subject::Subject;
 use crate::documents::{self, Identity};
@@ -33,15 +33,15 @@ pub(super) fn concern_alike(events: &[CalendarEvent], one: &Subject, other: &Sub
     events.iter().all(|event| event.concerns(one) == event.concerns(other))
 }
 
-/// What a policy is told of the events that concern the series of a batch, which are the same for all of
+/// What a plugin is told of the events that concern the series of a batch, which are the same for all of
 /// them: the times that touch the history or the `horizon`, in steps.
-pub(super) fn told(events: &[CalendarEvent], batch: &[Subject], horizon: u32) -> Vec<Event> {
+pub(super) fn told(events: &[CalendarEvent], batch: &[Subject], horizon: u32) -> Vec<Told> {
     let Some(first) = batch.first().filter(|_| !events.is_empty()) else { return Vec::new() };
     let ahead = |subject: &Subject| {
-        let steps = subject.series.step.saturating_mul(u64::from(horizon));
+        let steps = subject.series.step_ms.saturating_mul(u64::from(horizon));
         Timestamp::from_millis(subject.end) + Span::from_millis(steps)
     };
-    let start = batch.iter().map(|subject| subject.series.start).min().unwrap_or_default();
+    let start = batch.iter().map(Subject::start).min().unwrap_or_default();
     let end = batch.iter().map(ahead).max().unwrap_or_default();
     let window = Window { start: Timestamp::from_millis(start), end };
     events_within(events.iter().filter(|event| event.concerns(&first.series.id)), window)
@@ -74,7 +74,7 @@ mod tests {
         assert!(concern_alike(&events, &b, &c));
         assert!(!concern_alike(&events, &a, &b));
         let starts = |subject: Subject| -> Vec<u64> {
-            told(&events, &[subject], 2).iter().map(|event| event.window.start).collect()
+            told(&events, &[subject], 2).iter().map(|event| event.window.start_ms).collect()
         };
         assert_eq!(starts(a), [90, 169]);
         assert_eq!(starts(b), [90, 169, 120]);

@@ -16,10 +16,10 @@ pub(super) fn write(
     rows.write_record(HEADER).map_err(io_error)?;
     for (subject, outcome) in subjects.iter().zip(outcomes) {
         let Ok(outlook) = outcome else { continue };
-        let bounds = outlook.intervals.iter().flat_map(|level| [&level.lower, &level.upper]);
-        let columns: Vec<&Vec<f64>> = std::iter::once(&outlook.mean).chain(bounds).collect();
-        for step in 0..outlook.mean.len() {
-            let cells = columns.iter().filter_map(|column| column.get(step).copied().map(number));
+        for (step, mean) in outlook.mean.iter().enumerate() {
+            let bounds = outlook.intervals.iter().filter_map(|level| level.bounds.get(step));
+            let bounds = bounds.flat_map(|bounds| [bounds.lower, bounds.upper]);
+            let cells = std::iter::once(*mean).chain(bounds).map(number);
             let row = [subject.series.id.clone(), (step + 1).to_string()].into_iter().chain(cells);
             rows.write_record(row).map_err(io_error)?;
         }
@@ -50,7 +50,7 @@ mod tests {
     use super::{number, write};
     use crate::commands::forecast::subject::Subject;
     use haggle_model::{Series, Span, Timestamp};
-    use haggle_sandbox::forecasting::{Interval, Outlook};
+    use haggle_sandbox::forecasting::{Bounds, Interval, Outlook};
     use proptest::prelude::*;
 
     fn subject(id: &str) -> Subject {
@@ -60,10 +60,10 @@ mod tests {
 
     #[test]
     fn one_row_a_series_and_step() {
-        let interval = |level, lower: [f64; 2], upper: [f64; 2]| Interval {
-            level,
-            lower: lower.to_vec(),
-            upper: upper.to_vec(),
+        let interval = |level, lower: [f64; 2], upper: [f64; 2]| {
+            let bounds = lower.into_iter().zip(upper);
+            let bounds = bounds.map(|(lower, upper)| Bounds { lower, upper }).collect();
+            Interval { level, bounds }
         };
         let outlook = Outlook {
             mean: vec![1.5, 1e20],

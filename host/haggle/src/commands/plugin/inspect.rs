@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{path, show};
 use crate::{client::Remote, commands::compile_worker, output};
 
-/// Show what a policy is: of a host, or in a file, without running it
+/// Show what a plugin is: of a host, or in a file, without running it
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Inspect {
@@ -27,7 +27,7 @@ pub(crate) struct Inspect {
 const EXAMPLES: &str = "\
 Examples:
   haggle plugin inspect mine
-  haggle plugin inspect policy.wasm
+  haggle plugin inspect plugin.wasm
   haggle plugin inspect ./mine --json      # a file without an ending";
 
 /// What a file turns out to be.
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_policy_is_refused_with_its_name() {
+    fn what_is_no_plugin_is_refused_with_its_name() {
         let open = |file: &Path| Found::open(file, &Compiler::InProcess);
         let missing = format!("{:#}", open(Path::new("no/such.wasm")).unwrap_err());
         assert!(missing.contains("no/such.wasm cannot be read"), "{missing}");

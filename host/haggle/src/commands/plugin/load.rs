@@ -19,14 +19,14 @@ use crate::{
     progress::Progress,
 };
 
-/// Load a policy into a running host, or a new generation of it
+/// Load a plugin into a running host, or a new generation of it
 ///
 /// The host checks, compiles and tries it out; then it decides, from one call to the next. What the host
 /// refuses changes nothing. Without --configuration it is {}, also where the generation before had another.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Load {
-    /// The name that policies and providers refer to it by
+    /// The name that scaling policies and providers refer to it by
     name: Name,
     /// The component: the .wasm file that your toolchain built
     file: PathBuf,
@@ -42,11 +42,11 @@ pub(crate) struct Load {
 
 const EXAMPLES: &str = "\
 Examples:
-  haggle plugin load mine policy.wasm
-  haggle plugin load mine policy.wasm --configuration '{\"damping\": 0.9}'
-  haggle plugin load mine policy.wasm --configuration @mine.json --json";
+  haggle plugin load mine plugin.wasm
+  haggle plugin load mine plugin.wasm --configuration '{\"damping\": 0.9}'
+  haggle plugin load mine plugin.wasm --configuration @mine.json --json";
 
-/// How long the upload itself waits; more than the built-in policies take.
+/// How long the upload itself waits; more than the built-in plugins take.
 const WAIT: &str = "1s";
 
 /// Between two looks at what becomes of an upload.
@@ -60,11 +60,11 @@ impl Load {
         let bytes = fs::read(&self.file)
             .with_context(|| format!("{} cannot be read", self.file.display()))?;
         let configuration = self.configuration.as_deref().map(configuration).transpose()?;
-        // What is no policy at all need not be sent; how large it may be is the host's own choice.
+        // What is no plugin at all need not be sent; how large it may be is the host's own choice.
         let limits = Limits { upload_bytes: usize::MAX, ..Limits::default() };
         compile_worker::compiler()?
             .inspect(&bytes, &limits)
-            .with_context(|| format!("{} is no policy", self.file.display()))?;
+            .with_context(|| format!("{} is no plugin", self.file.display()))?;
         let client = self.remote.connect();
         let plugin = {
             let progress = Progress::spinner(format!("loading {}", self.name));

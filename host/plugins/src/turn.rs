@@ -1,8 +1,0 @@
-/// Whether a consultation has its turn while there is time to ask the plugin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// The plugin is asked, and has its part of the time.
-    InTime,
-    /// The calls before it took too long: only a built-in plugin is asked.
-    Late,
-}
