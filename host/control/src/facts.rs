@@ -53,8 +53,13 @@ impl Step<'_> {
 
     pub(crate) fn see(&mut self, reports: Vec<ReplicaReport>) {
         for ReplicaReport { service, desired, ready } in reports {
+            let seen = Some((desired, ready));
+            // Most services look as they did, and what does not change stays shared with the readers' state.
+            if self.state.services.get(&service).is_none_or(|state| state.seen == seen) {
+                continue;
+            }
             if let Some(state) = self.state.service_mut(&service) {
-                state.seen = Some((desired, ready));
+                state.seen = seen;
             }
         }
     }

@@ -14,6 +14,8 @@ use crate::{
 pub struct Batch {
     pub(crate) operations: Vec<Operation>,
     pub(crate) bytes: usize,
+    /// Where values are encoded before each is kept in its exact size.
+    scratch: Vec<u8>,
 }
 
 /// One write, encoded.
@@ -63,7 +65,7 @@ impl Batch {
         value: &impl Serialize,
     ) -> Result<&mut Self, StoreError> {
         let key = encode_key::<K>(key)?;
-        let value = encode_value::<K>(&key, value)?;
+        let value = encode_value::<K>(&key, value, &mut self.scratch)?;
         self.push(key.len() + value.len(), Operation::Put { key, value });
         Ok(self)
     }
@@ -84,7 +86,7 @@ impl Batch {
     /// # Errors
     /// [`StoreError::TooLarge`] or [`StoreError::Encode`].
     pub fn append<L: Log>(&mut self, record: &L::Record) -> Result<&mut Self, StoreError> {
-        let record = encode_record::<L>(record)?;
+        let record = encode_record::<L>(record, &mut self.scratch)?;
         self.push(record.len(), Operation::Append { log: L::TAG, record });
         Ok(self)
     }

@@ -1,6 +1,8 @@
 //! How deep JSON is nested. A reader follows 128 levels at most, so what is kept stays below.
 
-use serde_json::Value;
+use std::io;
+
+use serde_json::{Value, ser::Formatter};
 
 /// The most levels of a record.
 pub(crate) const MOST_KEPT: usize = 100;
@@ -26,6 +28,68 @@ pub fn json_depth(value: &Value) -> usize {
     deepest
 }
 
+/// How JSON is nested, found out while it is written.
+#[derive(Debug, Default)]
+pub(crate) struct Nesting {
+    depth: usize,
+    deepest: usize,
+    has_raw: bool,
+}
+
+impl Nesting {
+    /// As [`json_depth`].
+    pub(crate) const fn deepest(&self) -> usize {
+        self.deepest
+    }
+
+    /// Whether all of it came through the serializer. Text that was put in as it is may nest, and have numbers
+    /// that no reader takes.
+    pub(crate) const fn is_known(&self) -> bool {
+        !self.has_raw
+    }
+
+    fn enter(&mut self) {
+        self.depth += 1;
+        self.deepest = self.deepest.max(self.depth);
+    }
+
+    const fn leave(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+    }
+}
+
+/// Writes compact JSON.
+impl Formatter for &mut Nesting {
+    fn begin_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.enter();
+        writer.write_all(b"[")
+    }
+
+    fn end_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.leave();
+        writer.write_all(b"]")
+    }
+
+    fn begin_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.enter();
+        writer.write_all(b"{")
+    }
+
+    fn end_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.leave();
+        writer.write_all(b"}")
+    }
+
+    fn write_raw_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        self.has_raw = true;
+        writer.write_all(fragment.as_bytes())
+    }
+}
+
 /// The same for valid JSON text.
 pub(crate) fn of_text(json: &[u8]) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
@@ -49,15 +113,24 @@ pub(crate) fn of_text(json: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::{Value, json};
+    use serde::Serialize;
+    use serde_json::{Serializer, Value, json, ser::Formatter};
 
-    use super::{json_depth, of_text};
+    use super::{Nesting, json_depth, of_text};
 
     #[test]
     fn counts_levels() {
         assert_eq!(json_depth(&json!(1)), 0);
         assert_eq!(json_depth(&json!([])), 1);
         assert_eq!(json_depth(&json!({"a": [1, {"b": {}}]})), 4);
+    }
+
+    #[test]
+    fn text_that_is_put_in_as_it_is_counts_as_unknown() {
+        let (mut text, mut nesting) = (Vec::new(), Nesting::default());
+        (&mut nesting).write_raw_fragment(&mut text, "[[1e999]]").unwrap();
+        assert!(!nesting.is_known());
+        assert_eq!(text, b"[[1e999]]");
     }
 
     proptest! {
@@ -69,7 +142,13 @@ mod tests {
                     (r#"[\[{"\\]{0,3}"#, inner).prop_map(|(key, value)| json!({ key: value })),
                 ]),
         ) {
-            prop_assert_eq!(of_text(&serde_json::to_vec(&value).unwrap()), json_depth(&value));
+            let depth = json_depth(&value);
+            prop_assert_eq!(of_text(&serde_json::to_vec(&value).unwrap()), depth);
+            let (mut text, mut nesting) = (Vec::new(), Nesting::default());
+            value.serialize(&mut Serializer::with_formatter(&mut text, &mut nesting)).unwrap();
+            prop_assert_eq!(nesting.deepest(), depth);
+            prop_assert!(nesting.is_known());
+            prop_assert_eq!(text, serde_json::to_vec(&value).unwrap());
         }
     }
 }

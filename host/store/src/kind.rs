@@ -1,7 +1,10 @@
+use std::any::TypeId;
+
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    StoreError, depth,
+    StoreError,
+    depth::{self, Nesting},
     key::{self, Key, MAX_KEY},
     pages,
 };
@@ -19,7 +22,7 @@ pub trait Kind {
     /// What tells them apart; records are iterated in its order.
     type Key: Key;
     /// What is kept.
-    type Value: Serialize + DeserializeOwned;
+    type Value: Serialize + DeserializeOwned + 'static;
 }
 
 /// A record: its key and its value.
@@ -43,33 +46,61 @@ impl Encoding {
         what: &'static str,
         value: &impl Serialize,
     ) -> Result<Vec<u8>, StoreError> {
-        let failed = |e: &dyn std::fmt::Display| StoreError::Encode { what, detail: e.to_string() };
-        match self {
-            Self::Json => serde_json::to_vec(value).map_err(|e| failed(&e)),
-            Self::Postcard => {
-                postcard::to_extend(value, vec![POSTCARD_VERSION]).map_err(|e| failed(&e))
-            }
-        }
+        let mut bytes = Vec::new();
+        self.write(what, value, &mut bytes)?;
+        Ok(bytes)
     }
 
-    /// The same for a value that has to be read again as `T`: one that would not be is refused, because it
-    /// would be found only when the store is opened the next time.
-    pub(crate) fn encode_checked<T: DeserializeOwned>(
+    /// Encodes a value that has to be read again as `T`: one that would not be is refused, because it would be
+    /// found only when the store is opened the next time. `scratch` is overwritten; whoever encodes many values
+    /// passes the same one, and each gets an allocation of its exact size.
+    pub(crate) fn encode_checked<T: DeserializeOwned + 'static>(
         self,
         what: &'static str,
         value: &impl Serialize,
+        scratch: &mut Vec<u8>,
     ) -> Result<Vec<u8>, StoreError> {
-        let bytes = self.encode(what, value)?;
+        scratch.clear();
+        let nesting = self.write(what, value, scratch)?;
         if self == Self::Json {
-            let depth = depth::of_text(&bytes);
+            let depth =
+                if nesting.is_known() { nesting.deepest() } else { depth::of_text(scratch) };
             if depth > depth::MOST_KEPT {
                 return Err(StoreError::TooDeep { what, depth, most: depth::MOST_KEPT });
             }
+            // A `Value` is read from any JSON that the serializer writes and that is not too deep.
+            let takes_any = TypeId::of::<T>() == TypeId::of::<serde_json::Value>();
+            if takes_any && nesting.is_known() {
+                return Ok(scratch.clone());
+            }
         }
-        match self.decode::<T>(&bytes) {
-            Ok(_) => Ok(bytes),
+        match self.decode::<T>(scratch) {
+            Ok(_) => Ok(scratch.clone()),
             Err(detail) => Err(StoreError::Irreversible { what, detail }),
         }
+    }
+
+    /// Appends an encoded value, and says how its JSON is nested.
+    fn write(
+        self,
+        what: &'static str,
+        value: &impl Serialize,
+        bytes: &mut Vec<u8>,
+    ) -> Result<Nesting, StoreError> {
+        let failed = |e: &dyn std::fmt::Display| StoreError::Encode { what, detail: e.to_string() };
+        let mut nesting = Nesting::default();
+        match self {
+            Self::Json => {
+                let mut json = serde_json::Serializer::with_formatter(bytes, &mut nesting);
+                value.serialize(&mut json).map_err(|e| failed(&e))?;
+            }
+            Self::Postcard => {
+                bytes.push(POSTCARD_VERSION);
+                *bytes =
+                    postcard::to_extend(value, std::mem::take(bytes)).map_err(|e| failed(&e))?;
+            }
+        }
+        Ok(nesting)
     }
 
     /// The value, or what is wrong with it.
@@ -103,8 +134,9 @@ pub(crate) fn check_key(what: &'static str, key: Vec<u8>) -> Result<Vec<u8>, Sto
 pub(crate) fn encode_value<K: Kind>(
     key: &[u8],
     value: &impl Serialize,
+    scratch: &mut Vec<u8>,
 ) -> Result<Vec<u8>, StoreError> {
-    let bytes = K::ENCODING.encode_checked::<K::Value>(K::NAME, value)?;
+    let bytes = K::ENCODING.encode_checked::<K::Value>(K::NAME, value, scratch)?;
     if bytes.len() > K::MAX_BYTES {
         let what = format!("{} {}", K::NAME, pages::name(key));
         return Err(StoreError::TooLarge { what, bytes: bytes.len(), most: K::MAX_BYTES });

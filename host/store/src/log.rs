@@ -30,7 +30,7 @@ pub trait Log {
     /// The most bytes that an encoded record may have.
     const MAX_BYTES: usize = 1 << 20;
     /// What is appended.
-    type Record: Serialize + DeserializeOwned + Numbered;
+    type Record: Serialize + DeserializeOwned + Numbered + 'static;
 
     /// When a record is from, for logs that forget by age.
     fn at(_record: &Self::Record) -> Option<Timestamp> {
@@ -62,8 +62,11 @@ pub(crate) struct RawRecords<'a> {
     block: Vec<(u64, Vec<u8>)>,
 }
 
-pub(crate) fn encode_record<L: Log>(record: &L::Record) -> Result<Vec<u8>, StoreError> {
-    let bytes = L::ENCODING.encode_checked::<L::Record>(L::NAME, record)?;
+pub(crate) fn encode_record<L: Log>(
+    record: &L::Record,
+    scratch: &mut Vec<u8>,
+) -> Result<Vec<u8>, StoreError> {
+    let bytes = L::ENCODING.encode_checked::<L::Record>(L::NAME, record, scratch)?;
     if bytes.len() > L::MAX_BYTES {
         let what = format!("a {}", L::NAME);
         return Err(StoreError::TooLarge { what, bytes: bytes.len(), most: L::MAX_BYTES });

@@ -1,5 +1,7 @@
 //! What is put into the store is what comes out of it, for every kind of record and up to its bounds.
 
+use std::collections::BTreeMap;
+
 use haggle_model::{
     Bound, CalendarEvent, ComputeUnit, Decision, Dependency, Endpoint, EventKind, EventTime, Lease,
     LeaseId, LeaseState, MOST_LABEL, Name, Objective, Owner, Provider, Quantities, Replica,
@@ -7,6 +9,7 @@ use haggle_model::{
     Window,
 };
 use proptest::{collection::vec, option, prelude::*};
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::{at, name as known};
@@ -319,6 +322,47 @@ proptest! {
         let whole = Window { start: at(0), end: Timestamp::MAX };
         prop_assert_eq!(bits(&store.samples(&series, whole).unwrap()), bits(&samples));
         prop_assert_eq!(store.series().map(Result::unwrap).collect::<Vec<_>>(), [series]);
+    }
+}
+
+/// What serializers can be made to write that a [`Value`] cannot hold as it is: numbers that are not finite, keys
+/// that are no text, integers of 128 bits, bytes.
+#[derive(Serialize)]
+struct Anything {
+    floats: Vec<f64>,
+    single: f32,
+    by_number: BTreeMap<i64, Option<char>>,
+    wide: (u128, i128),
+    bytes: Bytes,
+    inner: Value,
+}
+
+struct Bytes(Vec<u8>);
+
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_is_written_as_a_negotiation_reads_back(
+        floats in vec(any::<u64>().prop_map(f64::from_bits), 0..9), single in any::<u32>(),
+        by_number in prop::collection::btree_map(any::<i64>(), any::<Option<char>>(), 0..4),
+        wide in any::<(u128, i128)>(), bytes in vec(any::<u8>(), 0..9), inner in json(),
+    ) {
+        let single = f32::from_bits(single);
+        let value = Anything { floats, single, by_number, wide, bytes: Bytes(bytes), inner };
+        let store = Store::in_memory().unwrap();
+        let mut batch = Batch::new();
+        batch.put_as::<Negotiations>(&"n".to_owned(), &value).unwrap();
+        store.commit_wait(batch).unwrap();
+        let read = store.get::<Negotiations>(&"n".to_owned()).unwrap().unwrap();
+        let text = serde_json::to_vec(&value).unwrap();
+        prop_assert_eq!(read, serde_json::from_slice::<Value>(&text).unwrap());
     }
 }
 
