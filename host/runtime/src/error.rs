@@ -16,17 +16,9 @@ pub enum HostError {
     /// A plugin that is not taken.
     #[error(transparent)]
     Plugin(#[from] UploadError),
-    /// Samples that make no sense.
+    /// Samples or failures that make no sense.
     #[error(transparent)]
     Samples(#[from] PushError),
-    /// A failure that makes no sense.
-    #[error("failures[{place}]: {what}")]
-    Failure {
-        /// Which one, from 0.
-        place: usize,
-        /// What is wrong, and how to mend it.
-        what: String,
-    },
     /// A generation that did not load when the host started.
     #[error(
         "generation {generation} of plugin {plugin} is not loaded, because its component is missing or damaged: upload it again"
@@ -112,7 +104,7 @@ impl HostError {
                 ErrorKind::Unprocessable
             }
             Self::NotLoaded { .. } => ErrorKind::Conflict,
-            Self::Samples(_) | Self::Failure { .. } => ErrorKind::Invalid,
+            Self::Samples(_) => ErrorKind::Invalid,
             Self::Closing | Self::Stopped { .. } => ErrorKind::Stopping,
             // A full disk: the same is accepted once there is room.
             Self::Store(error) if error.is_temporary() => ErrorKind::Busy,

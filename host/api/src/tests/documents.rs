@@ -114,6 +114,12 @@ async fn samples_are_taken_together_or_not_at_all() {
     let half = r#"{"samples": [{"service": "doc-fed", "value": 9}, {"service": "doc-unfed", "value": 1}]}"#;
     post("/v1/samples", half).await.is_problem(ProblemKind::NotFound, &["doc-unfed"]);
     assert_eq!(get("/v1/services/doc-fed").await.json(200)["status"]["observed"], 7.0);
+    let failures = r#"{"failures": [{"service": "doc-fed"}, {"service": "doc-fed", "time": "1970-01-01T00:00:00Z"}]}"#;
+    let taken = post("/v1/samples", failures).await;
+    assert_eq!(taken.json(202), json!({"stored": 1, "stale": 1}));
+    let control = r#"{"failures": [{"service": "doc-fed"}, {"service": "doc-fed", "instance": "a\u001bb"}]}"#;
+    let refused = post("/v1/samples", control).await;
+    refused.is_problem(ProblemKind::Invalid, &["failure 1", "instance", "control character"]);
     get("/v1/forecasts/doc-fed").await.is_problem(ProblemKind::NotFound, &["no forecast yet"]);
 }
 
