@@ -14,10 +14,10 @@ use tokio::task::spawn_blocking;
 
 use crate::{
     Problem, ProblemKind,
-    body::{self, JSON_BYTES},
+    body::{JSON_BYTES, Received},
     document,
     problem::Answer,
-    state::lost,
+    state::{Api, lost},
 };
 
 /// On whose behalf the request is made.
@@ -52,13 +52,13 @@ pub(crate) fn prefers_async(headers: &HeaderMap) -> bool {
 }
 
 /// A JSON body that describes what the path names, not yet read: the names in the path complete it.
-pub(crate) struct Document(Vec<u8>);
+pub(crate) struct Document(Received);
 
 impl Document {
     /// Reads it. Each of `names` is a field and what the path says of it: the body may leave the field
     /// out, or must agree.
     pub(crate) fn named<T: DeserializeOwned>(self, names: &[(&'static str, &Name)]) -> Answer<T> {
-        document::named(&self.0, names)
+        document::named(&self.0.bytes, names)
     }
 }
 
@@ -117,28 +117,27 @@ where
     }
 }
 
-impl<S, T, const LIMIT: usize> FromRequest<S> for Json<T, LIMIT>
+impl<T, const LIMIT: usize> FromRequest<Api> for Json<T, LIMIT>
 where
-    S: Send + Sync,
     T: DeserializeOwned + Send + 'static,
 {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Answer<Self> {
-        let bytes = json(request, LIMIT).await?;
-        if bytes.len() <= AT_ONCE {
-            return document::parse(&bytes).map(Self);
+    async fn from_request(request: Request, api: &Api) -> Answer<Self> {
+        let received = json(request, api, LIMIT).await?;
+        if received.bytes.len() <= AT_ONCE {
+            return document::parse(&received.bytes).map(Self);
         }
-        let parsed = spawn_blocking(move || document::parse(&bytes)).await;
+        let parsed = spawn_blocking(move || document::parse(&received.bytes)).await;
         parsed.unwrap_or_else(lost).map(Self)
     }
 }
 
-impl<S: Send + Sync> FromRequest<S> for Document {
+impl FromRequest<Api> for Document {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Answer<Self> {
-        json(request, JSON_BYTES).await.map(Self)
+    async fn from_request(request: Request, api: &Api) -> Answer<Self> {
+        json(request, api, JSON_BYTES).await.map(Self)
     }
 }
 
@@ -155,13 +154,13 @@ pub(crate) async fn refuse_parameters(request: Request, next: Next) -> Response 
     }
 }
 
-async fn json(request: Request, limit: usize) -> Answer<Vec<u8>> {
+async fn json(request: Request, api: &Api, limit: usize) -> Answer<Received> {
     if !is_json(request.headers()) {
         let detail =
             "the body must be JSON and say so: send the header `Content-Type: application/json`";
         return Err(Problem::new(ProblemKind::UnsupportedMediaType, detail));
     }
-    body::read(request, limit).await
+    api.documents.read(request, limit).await
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
