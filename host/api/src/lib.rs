@@ -17,6 +17,7 @@ mod forecasts;
 mod health;
 mod negotiations;
 mod openapi;
+mod opening;
 mod plugins;
 mod policies;
 mod problem;
@@ -40,6 +41,7 @@ use std::sync::Arc;
 use axum::{Router, middleware};
 use haggle_runtime::Host;
 
+pub use opening::Opening;
 pub use problem::{Problem, ProblemKind};
 pub use serve::{ApiOptions, serve};
 

@@ -54,6 +54,8 @@ pub enum ProblemKind {
     Internal,
     /// Not now.
     Busy,
+    /// Not before the host is open.
+    Starting,
     /// Not before the host runs again.
     Stopping,
 }
@@ -67,7 +69,7 @@ const MEDIA_TYPE: HeaderValue = HeaderValue::from_static(Problem::MEDIA_TYPE);
 
 impl ProblemKind {
     /// All of them, in the order of their status.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Invalid,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -78,6 +80,7 @@ impl ProblemKind {
         Self::Unprocessable,
         Self::Internal,
         Self::Busy,
+        Self::Starting,
         Self::Stopping,
     ];
 
@@ -95,6 +98,7 @@ impl ProblemKind {
             Self::Unprocessable => "unprocessable",
             Self::Internal => "internal",
             Self::Busy => "busy",
+            Self::Starting => "starting",
             Self::Stopping => "stopping",
         }
     }
@@ -113,6 +117,7 @@ impl ProblemKind {
             Self::Unprocessable => "Not acceptable as it is",
             Self::Internal => "The host failed",
             Self::Busy => "Try again later",
+            Self::Starting => "The host is starting",
             Self::Stopping => "The host is stopping",
         }
     }
@@ -130,7 +135,7 @@ impl ProblemKind {
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Busy | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Starting | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }

@@ -2,7 +2,11 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use haggle_builtin::{BUILTIN, Builtin};
@@ -25,6 +29,35 @@ pub(crate) struct Plugins {
     pub(crate) registry: Arc<Registry>,
 }
 
+/// Says in the log how many of the built-in plugins are loaded. Where they must be compiled, that takes
+/// minutes on a small machine.
+struct Loading {
+    done: AtomicUsize,
+    since: Instant,
+}
+
+/// Plugins that are loaded sooner were compiled before, and not worth a line each.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+impl Loading {
+    fn begin() -> Self {
+        let loading = Self { done: AtomicUsize::new(0), since: Instant::now() };
+        loading.say(0);
+        loading
+    }
+
+    fn one_more(&self) {
+        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        if done == BUILTIN.len() || self.since.elapsed() >= AT_ONCE {
+            self.say(done);
+        }
+    }
+
+    fn say(&self, done: usize) {
+        tracing::info!("compiling the built-in plugins: {done} of {}", BUILTIN.len());
+    }
+}
+
 impl Plugins {
     /// Loads what the host brings itself.
     pub(crate) fn open(
@@ -35,15 +68,22 @@ impl Plugins {
     ) -> Result<Self, HostError> {
         let sandbox = Arc::new(sandbox);
         // Not on rayon's threads: to compile is to wait for work that those do.
+        let progress = Loading::begin();
         let built_in: Vec<Loaded> = std::thread::scope(|scope| {
-            let sandbox = &sandbox;
-            let load = |builtin| scope.spawn(move || built_in(sandbox, store, builtin));
+            let (sandbox, progress) = (&sandbox, &progress);
+            let load = |builtin| {
+                scope.spawn(move || {
+                    let loaded = built_in(sandbox, store, builtin)?;
+                    progress.one_more();
+                    Ok(loaded)
+                })
+            };
             let threads: Vec<_> = BUILTIN.iter().map(load).collect();
             let ended = threads.into_iter().map(|thread| {
                 let lost = |_| HostError::Task("a plugin's load panicked".to_owned());
                 thread.join().map_err(lost)?
             });
-            ended.collect::<Result<_, _>>()
+            ended.collect::<Result<_, HostError>>()
         })?;
         let registry = Arc::new(Registry::new(built_in));
         let journal = journal.then(|| Arc::new(Calls::new(Arc::clone(store))));

@@ -8,6 +8,7 @@ use super::{get, request, send};
 const ROUTES: [(&str, &[&str]); 33] = [
     ("/", &["get"]),
     ("/healthz", &["get"]),
+    ("/livez", &["get"]),
     ("/metrics", &["get"]),
     ("/openapi.json", &["get"]),
     ("/readyz", &["get"]),

@@ -106,7 +106,7 @@ impl Demo {
                 progress.step();
             }
         }
-        let hosting = Hosting::start(listener, Arc::clone(&world.host), ApiOptions::default())?;
+        let hosting = Hosting::start(listener, Arc::clone(&world.host).into(), ApiOptions::default())?;
         let example = hints::write_example(folder.path())?;
         output::line(hints::text(&world.host, address, &example)?)?;
         let ended = self.narrate(&mut world, &hosting);
