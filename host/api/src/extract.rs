@@ -9,7 +9,10 @@ use axum::{
 };
 use haggle_control::Principal;
 use haggle_model::Name;
-use serde::de::DeserializeOwned;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
 use tokio::task::spawn_blocking;
 
 use crate::{
@@ -43,6 +46,16 @@ pub(crate) fn preferences(headers: &HeaderMap) -> impl Iterator<Item = (String, 
     values.flat_map(|value| value.split([',', ';'])).map(|preference| {
         let (key, value) = preference.split_once('=').unwrap_or((preference, ""));
         (key.trim().to_ascii_lowercase(), value.trim().trim_matches('"'))
+    })
+}
+
+/// Reads a whole number of a query that lies between two others.
+pub(crate) fn whole<'de, D: Deserializer<'de>, const LEAST: u64, const MOST: u64>(
+    deserializer: D,
+) -> Result<u64, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().ok().filter(|number| (LEAST..=MOST).contains(number)).ok_or_else(|| {
+        D::Error::custom(format!("{text:?} is not a whole number from {LEAST} to {MOST}"))
     })
 }
 
