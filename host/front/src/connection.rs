@@ -224,7 +224,8 @@ impl Connection {
         if state.unanswered || matches!(state.phase, Phase::Busy | Phase::Closing { .. }) {
             return None;
         }
-        let is_too_large = bytes.starts_with(b"HTTP/1.1 431 ") || bytes.starts_with(b"HTTP/1.1 414 ");
+        let is_too_large =
+            bytes.starts_with(b"HTTP/1.1 431 ") || bytes.starts_with(b"HTTP/1.1 414 ");
         if !is_too_large && !bytes.starts_with(b"HTTP/1.1 400 ") {
             return None;
         }

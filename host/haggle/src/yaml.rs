@@ -38,9 +38,9 @@ pub(crate) fn read<T: DeserializeOwned>(text: &str, place: &str, first: u64) -> 
 /// What is YAML, and not taken all the same.
 fn refused(error: &Error) -> Option<String> {
     match error.without_snippet() {
-        Error::MergeKeyNotAllowed { .. } => {
-            Some("the merge key `<<` is not taken: write out the fields that it stands for".to_owned())
-        }
+        Error::MergeKeyNotAllowed { .. } => Some(
+            "the merge key `<<` is not taken: write out the fields that it stands for".to_owned(),
+        ),
         Error::UnsupportedTag { tag, .. } | Error::TaggedStructFieldName { tag, .. } => {
             Some(format!("the tag `{tag}` is not taken: leave it out"))
         }

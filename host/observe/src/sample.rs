@@ -53,9 +53,8 @@ impl Sample {
     /// # Errors
     /// [`SampleError`] naming the place and the field.
     pub fn validate(&self, index: usize) -> Result<(), SampleError> {
-        let wrong = |field, value, rule| {
-            Err(SampleError { what: Self::WHAT, index, field, value, rule })
-        };
+        let wrong =
+            |field, value, rule| Err(SampleError { what: Self::WHAT, index, field, value, rule });
         if !is_metric(&self.metric) {
             let rule = "be 1 to 128 letters, digits and _ . : / -, beginning with a letter or _";
             return wrong("metric", quoted(&self.metric), rule);

@@ -57,9 +57,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Scalar<V> {
     fn visit_bool<E: de::Error>(self, value: bool) -> Result<V::Value, E> {
         match self.wanted {
             Wanted::Truth => self.visitor.visit_bool(value),
-            wanted => {
-                Err(E::invalid_type(Unexpected::Bool(value), &wanted.to_string().as_str()))
-            }
+            wanted => Err(E::invalid_type(Unexpected::Bool(value), &wanted.to_string().as_str())),
         }
     }
 
@@ -76,9 +74,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Scalar<V> {
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<V::Value, E> {
         match self.wanted {
             Wanted::Number => self.visitor.visit_f64(value),
-            wanted => {
-                Err(E::invalid_type(Unexpected::Float(value), &wanted.to_string().as_str()))
-            }
+            wanted => Err(E::invalid_type(Unexpected::Float(value), &wanted.to_string().as_str())),
         }
     }
 }

@@ -179,10 +179,7 @@ fn failures_are_held_to_the_rules_of_samples() {
     let long = "x".repeat(253);
     let good = [failure(None, 7205), failure(Some(&long), 0), failure(Some("web-1"), 7200)];
     assert_eq!(history.check_failures(now, &good), Ok(()));
-    assert_eq!(
-        good.map(|failure| history.takes(now, failure.time.unwrap())),
-        [true, false, true]
-    );
+    assert_eq!(good.map(|failure| history.takes(now, failure.time.unwrap())), [true, false, true]);
     let longer = "x".repeat(254);
     for instance in ["", "a\u{1b}[31m", "a\nb", &longer] {
         let measured = Sample { instance: Some(instance.to_owned()), ..sample("web", 7200, 1.0) };
