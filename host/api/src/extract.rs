@@ -3,7 +3,7 @@ use axum::{
         FromRequest, FromRequestParts, Request,
         rejection::{PathRejection, QueryRejection},
     },
-    http::{HeaderMap, Method, header, request::Parts},
+    http::{HeaderMap, HeaderName, Method, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -164,6 +164,24 @@ pub(crate) async fn refuse_parameters(request: Request, next: Next) -> Response 
                 format!("in the query: {query:?} is not known: there are no parameters here");
             Problem::invalid(detail).into_response()
         }
+    }
+}
+
+/// The conditions under which a client may want something changed.
+const CONDITIONS: [HeaderName; 3] =
+    [header::IF_MATCH, header::IF_NONE_MATCH, header::IF_UNMODIFIED_SINCE];
+
+/// Refuses to change anything under a condition: whoever sets one counts on its being checked.
+pub(crate) async fn refuse_conditions(request: Request, next: Next) -> Response {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    match CONDITIONS.iter().find(|name| request.headers().contains_key(*name)) {
+        Some(name) if !is_read => {
+            let detail = format!(
+                "the condition `{name}` cannot be checked, because documents have no versions here: leave it out, and the last document that is put counts"
+            );
+            Problem::new(ProblemKind::PreconditionFailed, detail).into_response()
+        }
+        _ => next.run(request).await,
     }
 }
 

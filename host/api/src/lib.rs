@@ -73,6 +73,7 @@ pub fn router(host: Arc<Host>, options: &ApiOptions) -> Router {
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
         .layer(openapi::publish(&document))
+        .layer(middleware::from_fn(extract::refuse_conditions))
         .layer(middleware::from_fn(trace::trace))
         .with_state(Api::new(host, options.upload_bytes));
     // Around all of it, because a route says only at its end which methods it has.

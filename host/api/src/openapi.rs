@@ -100,13 +100,13 @@ problems! {
     /// Of asking for something by its name.
     ReadProblems: Invalid NotFound Internal;
     /// Of putting a document.
-    WriteProblems: Invalid Timeout Conflict TooLarge UnsupportedMediaType Internal Busy;
+    WriteProblems: Invalid Timeout Conflict PreconditionFailed TooLarge UnsupportedMediaType Internal Busy;
     /// Of sending a document that names something.
-    SendProblems: Invalid NotFound Timeout Conflict TooLarge UnsupportedMediaType Unprocessable Internal Busy;
+    SendProblems: Invalid NotFound Timeout Conflict PreconditionFailed TooLarge UnsupportedMediaType Unprocessable Internal Busy;
     /// Of changing or deleting something by its name.
-    ChangeProblems: Invalid NotFound Conflict Internal Busy;
+    ChangeProblems: Invalid NotFound Conflict PreconditionFailed Internal Busy;
     /// Of uploading a plugin.
-    UploadProblems: Invalid Timeout Conflict TooLarge Unprocessable Internal Busy;
+    UploadProblems: Invalid Timeout Conflict PreconditionFailed TooLarge Unprocessable Internal Busy;
     /// Of asking whether the host can work.
     ReadyProblems: Busy;
 }
@@ -155,6 +155,9 @@ const fn detail(kind: ProblemKind) -> &'static str {
         ProblemKind::Timeout => "the body arrived too slowly: send it in one piece",
         ProblemKind::Conflict => {
             "service payments still has dependencies (checkout -> payments): delete those first"
+        }
+        ProblemKind::PreconditionFailed => {
+            "the condition `if-match` cannot be checked, because documents have no versions here: leave it out, and the last document that is put counts"
         }
         ProblemKind::TooLarge => "the body is larger than the 2097152 bytes that are taken here",
         ProblemKind::UnsupportedMediaType => {

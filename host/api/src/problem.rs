@@ -44,6 +44,8 @@ pub enum ProblemKind {
     Timeout,
     /// Something else is in the way.
     Conflict,
+    /// It depends on a condition that the host cannot check.
+    PreconditionFailed,
     /// The body is too large.
     TooLarge,
     /// The body is of another type.
@@ -69,12 +71,13 @@ const MEDIA_TYPE: HeaderValue = HeaderValue::from_static(Problem::MEDIA_TYPE);
 
 impl ProblemKind {
     /// All of them, in the order of their status.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Invalid,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Timeout,
         Self::Conflict,
+        Self::PreconditionFailed,
         Self::TooLarge,
         Self::UnsupportedMediaType,
         Self::Unprocessable,
@@ -93,6 +96,7 @@ impl ProblemKind {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::Timeout => "timeout",
             Self::Conflict => "conflict",
+            Self::PreconditionFailed => "precondition_failed",
             Self::TooLarge => "too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::Unprocessable => "unprocessable",
@@ -112,6 +116,7 @@ impl ProblemKind {
             Self::MethodNotAllowed => "Method not allowed",
             Self::Timeout => "The request took too long to arrive",
             Self::Conflict => "In conflict with something else",
+            Self::PreconditionFailed => "Not under this condition",
             Self::TooLarge => "Too large",
             Self::UnsupportedMediaType => "Unsupported media type",
             Self::Unprocessable => "Not acceptable as it is",
@@ -131,6 +136,7 @@ impl ProblemKind {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict => StatusCode::CONFLICT,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
