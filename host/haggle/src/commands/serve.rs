@@ -86,13 +86,18 @@ impl Serve {
         // Before the host is opened, so that whoever waits for it can ask how it fares.
         let opening = Opening::default();
         let hosting = Hosting::start(listener, opening.clone(), settings.api_options())?;
-        output::note(format_args!("haggle starts: {address}/livez answers, /readyz says when it is open"));
-        let http = Arc::new(HttpTransport::new(settings.http_options(address)));
+        output::note(format_args!(
+            "haggle starts: {address}/livez answers, /readyz says when it is open"
+        ));
+        let http = settings.http_options(address);
+        let addresses = http.addresses.clone();
+        let http = Arc::new(HttpTransport::new(http));
         let host = Host::open(HostOptions {
             data: Some(settings.data.clone()),
             live: true,
             driver: settings.driver(),
             transport: Transports::new().with("http", http),
+            addresses,
             interval: settings.interval,
             sandbox: Options {
                 limits: settings.limits,
