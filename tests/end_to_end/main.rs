@@ -11,6 +11,7 @@ mod forecasts;
 mod full_disk;
 mod negotiation;
 mod negotiation_crash;
+mod opening;
 mod party;
 mod plugins;
 mod reserving;

@@ -4,10 +4,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{Problem, extract::Query, openapi::ListProblems, problem::Answer, state::Api};
+use crate::{
+    extract::{Query, whole},
+    openapi::ListProblems,
+    problem::Answer,
+    state::Api,
+};
 
 /// The most decisions that one request gets.
-const MOST: usize = 1000;
+const MOST: u64 = 1000;
 
 pub(crate) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::default().routes(routes!(list))
@@ -20,10 +25,12 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
 struct Page {
     /// Those with a higher sequence than this.
     #[param(default = 0)]
+    #[serde(deserialize_with = "whole::<_, 0, { u64::MAX }>")]
     after: u64,
     /// At most so many, 1 to 1000.
     #[param(default = 100, minimum = 1, maximum = 1000)]
-    limit: usize,
+    #[serde(deserialize_with = "whole::<_, 1, MOST>")]
+    limit: u64,
 }
 
 impl Default for Page {
@@ -56,11 +63,7 @@ async fn list(
     State(api): State<Api>,
     Query(Page { after, limit }): Query<Page>,
 ) -> Answer<Json<Decisions>> {
-    if !(1..=MOST).contains(&limit) {
-        let detail = format!("in the query: limit is {limit}: it must lie between 1 and {MOST}");
-        return Err(Problem::invalid(detail));
-    }
-    let items = api.read(move |host| Ok(host.decisions(after, limit)?)).await?;
+    let items = api.read(move |host| Ok(host.decisions(after, limit as usize)?)).await?;
     let next = items.last().map_or(after, |last| last.sequence);
     Ok(Json(Decisions { items, next }))
 }

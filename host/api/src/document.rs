@@ -141,7 +141,7 @@ mod tests {
         for (text, expected) in [
             (
                 "{\n  \"size\": {\"width\": \"x\"}\n}",
-                "`size.width`: invalid type: string \"x\", expected u32 (line 2, column 23)",
+                "`size.width`: invalid type: string \"x\", expected a whole number from 0 to 4294967295 (line 2, column 23)",
             ),
             ("{\n  \"size\": {\"wdth\": 1}\n}", "line 2, column 17"),
             ("{}", "missing field `size` (line 1, column 2)"),

@@ -3,21 +3,24 @@ use axum::{
         FromRequest, FromRequestParts, Request,
         rejection::{PathRejection, QueryRejection},
     },
-    http::{HeaderMap, Method, header, request::Parts},
+    http::{HeaderMap, HeaderName, Method, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use haggle_control::Principal;
 use haggle_model::Name;
-use serde::de::DeserializeOwned;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
 use tokio::task::spawn_blocking;
 
 use crate::{
     Problem, ProblemKind,
-    body::{self, JSON_BYTES},
+    body::{JSON_BYTES, Received},
     document,
     problem::Answer,
-    state::lost,
+    state::{Api, lost},
 };
 
 /// On whose behalf the request is made.
@@ -46,19 +49,29 @@ pub(crate) fn preferences(headers: &HeaderMap) -> impl Iterator<Item = (String, 
     })
 }
 
+/// Reads a whole number of a query that lies between two others.
+pub(crate) fn whole<'de, D: Deserializer<'de>, const LEAST: u64, const MOST: u64>(
+    deserializer: D,
+) -> Result<u64, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().ok().filter(|number| (LEAST..=MOST).contains(number)).ok_or_else(|| {
+        D::Error::custom(format!("{text:?} is not a whole number from {LEAST} to {MOST}"))
+    })
+}
+
 /// Whether the client does not want to wait for the outcome.
 pub(crate) fn prefers_async(headers: &HeaderMap) -> bool {
     preferences(headers).any(|(key, _)| key == "respond-async")
 }
 
 /// A JSON body that describes what the path names, not yet read: the names in the path complete it.
-pub(crate) struct Document(Vec<u8>);
+pub(crate) struct Document(Received);
 
 impl Document {
     /// Reads it. Each of `names` is a field and what the path says of it: the body may leave the field
     /// out, or must agree.
     pub(crate) fn named<T: DeserializeOwned>(self, names: &[(&'static str, &Name)]) -> Answer<T> {
-        document::named(&self.0, names)
+        document::named(&self.0.bytes, names)
     }
 }
 
@@ -117,28 +130,27 @@ where
     }
 }
 
-impl<S, T, const LIMIT: usize> FromRequest<S> for Json<T, LIMIT>
+impl<T, const LIMIT: usize> FromRequest<Api> for Json<T, LIMIT>
 where
-    S: Send + Sync,
     T: DeserializeOwned + Send + 'static,
 {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Answer<Self> {
-        let bytes = json(request, LIMIT).await?;
-        if bytes.len() <= AT_ONCE {
-            return document::parse(&bytes).map(Self);
+    async fn from_request(request: Request, api: &Api) -> Answer<Self> {
+        let received = json(request, api, LIMIT).await?;
+        if received.bytes.len() <= AT_ONCE {
+            return document::parse(&received.bytes).map(Self);
         }
-        let parsed = spawn_blocking(move || document::parse(&bytes)).await;
+        let parsed = spawn_blocking(move || document::parse(&received.bytes)).await;
         parsed.unwrap_or_else(lost).map(Self)
     }
 }
 
-impl<S: Send + Sync> FromRequest<S> for Document {
+impl FromRequest<Api> for Document {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Answer<Self> {
-        json(request, JSON_BYTES).await.map(Self)
+    async fn from_request(request: Request, api: &Api) -> Answer<Self> {
+        json(request, api, JSON_BYTES).await.map(Self)
     }
 }
 
@@ -155,13 +167,31 @@ pub(crate) async fn refuse_parameters(request: Request, next: Next) -> Response 
     }
 }
 
-async fn json(request: Request, limit: usize) -> Answer<Vec<u8>> {
+/// The conditions under which a client may want something changed.
+const CONDITIONS: [HeaderName; 3] =
+    [header::IF_MATCH, header::IF_NONE_MATCH, header::IF_UNMODIFIED_SINCE];
+
+/// Refuses to change anything under a condition: whoever sets one counts on its being checked.
+pub(crate) async fn refuse_conditions(request: Request, next: Next) -> Response {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    match CONDITIONS.iter().find(|name| request.headers().contains_key(*name)) {
+        Some(name) if !is_read => {
+            let detail = format!(
+                "the condition `{name}` cannot be checked, because documents have no versions here: leave it out, and the last document that is put counts"
+            );
+            Problem::new(ProblemKind::PreconditionFailed, detail).into_response()
+        }
+        _ => next.run(request).await,
+    }
+}
+
+async fn json(request: Request, api: &Api, limit: usize) -> Answer<Received> {
     if !is_json(request.headers()) {
         let detail =
             "the body must be JSON and say so: send the header `Content-Type: application/json`";
         return Err(Problem::new(ProblemKind::UnsupportedMediaType, detail));
     }
-    body::read(request, limit).await
+    api.documents.read(request, limit).await
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

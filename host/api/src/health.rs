@@ -19,8 +19,8 @@ Haggle: scaling that is forecast by sandboxed plugins and negotiated before it h
   /v1/plugins     the components that decide  /v1/leases      what is reserved
   /v1/decisions   what was decided            /v1/events      what happens now
   /v1/reservations                            what is granted for later
-  /healthz        is it alive                 /readyz         can it work
-  /metrics        for Prometheus
+  /livez          is it alive                 /readyz         can it work
+  /healthz        is it open                  /metrics        for Prometheus
 ";
 
 /// A text that says what it is.
@@ -29,6 +29,7 @@ type Text = ([(HeaderName, &'static str); 1], Bytes);
 pub(crate) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::default()
         .routes(routes!(index))
+        .routes(routes!(livez))
         .routes(routes!(healthz))
         .routes(routes!(readyz))
         .routes(routes!(metrics))
@@ -46,13 +47,32 @@ async fn index() -> &'static str {
     INDEX
 }
 
-/// Is the host alive?
+/// Is the process alive?
+///
+/// Also while the host starts.
+#[utoipa::path(
+    get,
+    path = "/livez",
+    tag = "host",
+    operation_id = "livez",
+    responses((status = 200, description = "It is: `ok`", content_type = "text/plain", body = String))
+)]
+async fn livez() -> &'static str {
+    "ok"
+}
+
+/// Is the host open?
+///
+/// Not while it starts.
 #[utoipa::path(
     get,
     path = "/healthz",
     tag = "host",
     operation_id = "healthz",
-    responses((status = 200, description = "It is: `ok`", content_type = "text/plain", body = String))
+    responses(
+        (status = 200, description = "It is: `ok`", content_type = "text/plain", body = String),
+        ReadyProblems,
+    )
 )]
 async fn healthz() -> &'static str {
     "ok"
@@ -60,7 +80,7 @@ async fn healthz() -> &'static str {
 
 /// Can the host work?
 ///
-/// Not after the store failed.
+/// Not while it starts, and not after the store failed.
 #[utoipa::path(
     get,
     path = "/readyz",

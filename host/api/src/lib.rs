@@ -17,6 +17,7 @@ mod forecasts;
 mod health;
 mod negotiations;
 mod openapi;
+mod opening;
 mod plugins;
 mod policies;
 mod problem;
@@ -40,6 +41,7 @@ use std::sync::Arc;
 use axum::{Router, middleware};
 use haggle_runtime::Host;
 
+pub use opening::Opening;
 pub use problem::{Problem, ProblemKind};
 pub use serve::{ApiOptions, serve};
 
@@ -71,6 +73,7 @@ pub fn router(host: Arc<Host>, options: &ApiOptions) -> Router {
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
         .layer(openapi::publish(&document))
+        .layer(middleware::from_fn(extract::refuse_conditions))
         .layer(middleware::from_fn(trace::trace))
         .with_state(Api::new(host, options.upload_bytes));
     // Around all of it, because a route says only at its end which methods it has.

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    Problem, body,
+    Problem,
     extract::Path,
     openapi::{ListProblems, ReadProblems, SendProblems},
     problem::Answer,
@@ -90,8 +90,8 @@ async fn receive(
     Path(id): Path<String>,
     request: Request,
 ) -> Answer<StatusCode> {
-    let bytes = body::read(request, Message::MOST_BYTES).await?;
-    let message = match message(&id, &bytes) {
+    let received = api.documents.read(request, Message::MOST_BYTES).await?;
+    let message = match message(&id, &received.bytes) {
         Ok(message) => message,
         Err(Wrong::Body(why)) => return Err(Problem::invalid(why)),
         Err(Wrong::Answer { about, from, why }) => {

@@ -23,7 +23,8 @@ use crate::{Problem, ProblemKind, state::Api};
             what was wrong, where, and how to mend it; nothing has changed then.\n\n\
             Before a request reaches any of this, it may be refused with 400 or 421 because of its `Host`, \
             with 403 because a page of another site caused it, with 431 because its head is too large, and \
-            with 503 because too many are in flight.",
+            with 503 because too many are in flight. A host that is still starting answers everything but `/livez` \
+            with 503.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     components(schemas(Problem)),
@@ -99,13 +100,13 @@ problems! {
     /// Of asking for something by its name.
     ReadProblems: Invalid NotFound Internal;
     /// Of putting a document.
-    WriteProblems: Invalid Timeout Conflict TooLarge UnsupportedMediaType Internal Busy;
+    WriteProblems: Invalid Timeout Conflict PreconditionFailed TooLarge UnsupportedMediaType Internal Busy;
     /// Of sending a document that names something.
-    SendProblems: Invalid NotFound Timeout Conflict TooLarge UnsupportedMediaType Unprocessable Internal Busy;
+    SendProblems: Invalid NotFound Timeout Conflict PreconditionFailed TooLarge UnsupportedMediaType Unprocessable Internal Busy;
     /// Of changing or deleting something by its name.
-    ChangeProblems: Invalid NotFound Conflict Internal Busy;
+    ChangeProblems: Invalid NotFound Conflict PreconditionFailed Internal Busy;
     /// Of uploading a plugin.
-    UploadProblems: Invalid Timeout Conflict TooLarge Unprocessable Internal Busy;
+    UploadProblems: Invalid Timeout Conflict PreconditionFailed TooLarge Unprocessable Internal Busy;
     /// Of asking whether the host can work.
     ReadyProblems: Busy;
 }
@@ -147,13 +148,16 @@ fn problem(title: &str, example: Option<Value>) -> Response {
 const fn detail(kind: ProblemKind) -> &'static str {
     match kind {
         ProblemKind::Invalid => {
-            "in the body: `replicas.min`: invalid type: string \"two\", expected u32 (line 4, column 17)"
+            "in the body: `replicas.min`: invalid type: string \"two\", expected a whole number from 0 to 4294967295 (line 4, column 17)"
         }
         ProblemKind::NotFound => "there is no service checkout",
         ProblemKind::MethodNotAllowed => "/v1/graph does not answer to PUT: use one of GET, HEAD",
         ProblemKind::Timeout => "the body arrived too slowly: send it in one piece",
         ProblemKind::Conflict => {
             "service payments still has dependencies (checkout -> payments): delete those first"
+        }
+        ProblemKind::PreconditionFailed => {
+            "the condition `if-match` cannot be checked, because documents have no versions here: leave it out, and the last document that is put counts"
         }
         ProblemKind::TooLarge => "the body is larger than the 2097152 bytes that are taken here",
         ProblemKind::UnsupportedMediaType => {
@@ -165,6 +169,9 @@ const fn detail(kind: ProblemKind) -> &'static str {
         ProblemKind::Internal => "the host lost this request: its log says more",
         ProblemKind::Busy => {
             "cannot write /var/lib/haggle/state: the disk is full; make room (a host that runs goes on by itself then)"
+        }
+        ProblemKind::Starting => {
+            "the host is starting: it opens its data and compiles its built-in plugins, and its log says how far it is; ask again later, or wait until /readyz answers with 200"
         }
         ProblemKind::Stopping => {
             "the host is stopping before scaling request h7x2-31 has a verdict. What is agreed until the host ends stands, the rest is denied: look at the request once the host runs again, and ask again for what is missing"

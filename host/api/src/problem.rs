@@ -44,6 +44,8 @@ pub enum ProblemKind {
     Timeout,
     /// Something else is in the way.
     Conflict,
+    /// It depends on a condition that the host cannot check.
+    PreconditionFailed,
     /// The body is too large.
     TooLarge,
     /// The body is of another type.
@@ -54,6 +56,8 @@ pub enum ProblemKind {
     Internal,
     /// Not now.
     Busy,
+    /// Not before the host is open.
+    Starting,
     /// Not before the host runs again.
     Stopping,
 }
@@ -67,17 +71,19 @@ const MEDIA_TYPE: HeaderValue = HeaderValue::from_static(Problem::MEDIA_TYPE);
 
 impl ProblemKind {
     /// All of them, in the order of their status.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Invalid,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Timeout,
         Self::Conflict,
+        Self::PreconditionFailed,
         Self::TooLarge,
         Self::UnsupportedMediaType,
         Self::Unprocessable,
         Self::Internal,
         Self::Busy,
+        Self::Starting,
         Self::Stopping,
     ];
 
@@ -90,11 +96,13 @@ impl ProblemKind {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::Timeout => "timeout",
             Self::Conflict => "conflict",
+            Self::PreconditionFailed => "precondition_failed",
             Self::TooLarge => "too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::Unprocessable => "unprocessable",
             Self::Internal => "internal",
             Self::Busy => "busy",
+            Self::Starting => "starting",
             Self::Stopping => "stopping",
         }
     }
@@ -108,11 +116,13 @@ impl ProblemKind {
             Self::MethodNotAllowed => "Method not allowed",
             Self::Timeout => "The request took too long to arrive",
             Self::Conflict => "In conflict with something else",
+            Self::PreconditionFailed => "Not under this condition",
             Self::TooLarge => "Too large",
             Self::UnsupportedMediaType => "Unsupported media type",
             Self::Unprocessable => "Not acceptable as it is",
             Self::Internal => "The host failed",
             Self::Busy => "Try again later",
+            Self::Starting => "The host is starting",
             Self::Stopping => "The host is stopping",
         }
     }
@@ -126,11 +136,12 @@ impl ProblemKind {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict => StatusCode::CONFLICT,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Busy | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Starting | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }

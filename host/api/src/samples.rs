@@ -15,7 +15,7 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
 /// What became of a batch.
 #[derive(Serialize, ToSchema)]
 struct Stored {
-    /// How many samples are kept.
+    /// How many samples and failures are kept.
     stored: usize,
     /// How many came too late to be kept.
     stale: usize,
@@ -27,7 +27,7 @@ struct Stored {
 ///
 /// They may come at any times, late, twice and out of order. A forecast sees one value for each step of its
 /// policy: the mean of the samples that fall into it, missing where there are none. Of two samples of the
-/// same time the last one counts; what is older than any history is counted as stale. A value is a level or a
+/// same time the last one counts; what is older than any history is counted as stale, failures too. A value is a level or a
 /// rate, not a counter that only grows.
 #[utoipa::path(
     post,

@@ -1,9 +1,10 @@
-use std::{io, sync::Arc};
+use std::io;
 
 use axum::http::Method;
 use haggle_front::{FrontOptions, RouteBound};
-use haggle_runtime::Host;
 use tokio::net::TcpListener;
+
+use crate::{Opening, opening};
 
 /// What the API is told beside the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +46,7 @@ impl Default for ApiOptions {
     }
 }
 
-/// Serves the API on `listener` until `shutdown` resolves. Then it accepts nothing more, ends the event
+/// Serves the API of a host, which may still be opening, on `listener` until `shutdown` resolves. Then it accepts nothing more, ends the event
 /// streams, and gives requests in flight the time that the front's options say. Whoever waits for a verdict
 /// does not wait on: a 503 says where to find it once the host runs again.
 ///
@@ -53,14 +54,16 @@ impl Default for ApiOptions {
 /// When the listener has no address.
 pub async fn serve(
     listener: TcpListener,
-    host: Arc<Host>,
+    opening: Opening,
     options: ApiOptions,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let router = crate::router(Arc::clone(&host), &options);
+    let router = opening::router(opening.clone(), options.clone());
     let shutdown = async move {
         shutdown.await;
-        host.stop_waiting();
+        if let Some(host) = opening.host() {
+            host.stop_waiting();
+        }
     };
     haggle_front::serve(listener, router, options.front, shutdown).await
 }

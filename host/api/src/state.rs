@@ -7,12 +7,10 @@ use axum::{
 use haggle_control::{Change, Principal, Put, State};
 use haggle_runtime::{Host, HostError};
 use serde::Serialize;
-use tokio::{
-    sync::Semaphore,
-    task::{JoinError, spawn_blocking},
-};
+use tokio::task::{JoinError, spawn_blocking};
 
 use crate::{
+    body::{Room, SAMPLES_BYTES},
     problem::{Answer, Problem, ProblemKind},
     shared_answer::SharedAnswer,
 };
@@ -23,8 +21,10 @@ pub(crate) struct Api {
     pub(crate) host: Arc<Host>,
     /// The most bytes of an upload.
     pub(crate) upload_bytes: usize,
-    /// Taken by whoever reads an upload into memory.
-    pub(crate) uploads: Arc<Semaphore>,
+    /// Where uploads are received. They take no place among those that are compiled until they are whole.
+    pub(crate) uploads: Room,
+    /// Where all other bodies are received.
+    pub(crate) documents: Room,
     /// Answers that grow with the number of services.
     pub(crate) large: Arc<Large>,
 }
@@ -41,15 +41,25 @@ pub(crate) struct Large {
 /// JSON that is written already.
 pub(crate) type SharedJson = ([(HeaderName, &'static str); 1], Bytes);
 
-/// So many uploads are read at the same time; the others wait before they send.
-const UPLOADS: usize = 4;
+/// So many uploads are received at the same time.
+const UPLOADS: usize = 64;
+
+/// They are as large together as so many of the largest size.
+const LARGEST_UPLOADS: usize = 4;
+
+/// So many other bodies are received at the same time.
+const DOCUMENTS: usize = 4096;
+
+/// The most bytes of them together.
+const DOCUMENT_BYTES: usize = 16 * SAMPLES_BYTES;
 
 impl Api {
     pub(crate) fn new(host: Arc<Host>, upload_bytes: usize) -> Self {
         Self {
             host,
             upload_bytes,
-            uploads: Arc::new(Semaphore::new(UPLOADS)),
+            uploads: Room::new("uploads", UPLOADS, upload_bytes.saturating_mul(LARGEST_UPLOADS)),
+            documents: Room::new("bodies", DOCUMENTS, DOCUMENT_BYTES),
             large: Arc::default(),
         }
     }

@@ -66,9 +66,13 @@ impl Reply {
     }
 }
 
+/// The host, whose plugins may have to be compiled first.
+pub(crate) async fn host() -> Arc<Host> {
+    tokio::task::spawn_blocking(|| Arc::clone(&HOST)).await.unwrap()
+}
+
 async fn send_with(options: ApiOptions, request: Request<Body>) -> Reply {
-    let host = tokio::task::spawn_blocking(|| Arc::clone(&HOST)).await.unwrap();
-    let response = router(host, &options).oneshot(request).await.unwrap();
+    let response = router(host().await, &options).oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
     Reply { status: parts.status, headers: parts.headers, body }
@@ -78,7 +82,7 @@ async fn send(request: Request<Body>) -> Reply {
     send_with(ApiOptions::default(), request).await
 }
 
-fn request(method: &str, uri: &str) -> Request<Body> {
+pub(crate) fn request(method: &str, uri: &str) -> Request<Body> {
     Request::builder().method(method).uri(uri).body(Body::empty()).unwrap()
 }
 

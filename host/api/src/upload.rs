@@ -13,7 +13,9 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    Problem, body, document,
+    Problem,
+    body::Received,
+    document,
     extract::{By, Path, Query, preferences, prefers_async},
     openapi::UploadProblems,
     problem::Answer,
@@ -97,12 +99,12 @@ async fn put(
 ) -> Answer<Response> {
     let patience = patience(parameters.wait, &headers)?;
     let configuration = parameters.configuration.map(configuration).transpose()?;
-    // Never closed, so always granted; it is given back once the bytes are the host's.
-    let _reading = api.uploads.acquire().await;
-    let bytes = body::read(request, api.upload_bytes).await?;
+    let Received { bytes, place } = api.uploads.read(request, api.upload_bytes).await?;
     let known = api.host.plugin(&name);
     let is_new = known.map_or(true, |before| before.current.is_none());
     let mut load = api.host.load_plugin(by, &name, bytes, configuration).await?;
+    // The bytes are the host's now, which bounds how many uploads it compiles.
+    drop(place);
     Ok(match load.wait(patience).await.transpose()? {
         Some(view) if is_new => (StatusCode::CREATED, Json(view)).into_response(),
         Some(view) => Json(view).into_response(),

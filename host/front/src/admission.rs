@@ -31,7 +31,7 @@ struct Bound {
 }
 
 /// What must be answered when nothing else is.
-const HEALTH: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+const HEALTH: [&str; 4] = ["/livez", "/healthz", "/readyz", "/metrics"];
 
 impl Admission {
     pub(crate) fn new(options: &FrontOptions, closing: watch::Receiver<Option<Instant>>) -> Self {

@@ -25,6 +25,8 @@ pub(crate) struct Connection {
     peer: SocketAddr,
     head_patience: Duration,
     idle_patience: Duration,
+    head_bytes: usize,
+    head_fields: usize,
     state: Mutex<State>,
 }
 
@@ -36,6 +38,8 @@ struct State {
     unread: bool,
     /// A response is not written yet, or not all of it.
     unanswered: bool,
+    /// What came is no request in HTTP/1.1, and nothing was said of it yet.
+    malformed: bool,
     /// The peer sends nothing more, as far as that is known.
     end: End,
 }
@@ -83,11 +87,14 @@ impl Connection {
             peer,
             head_patience: options.head_patience,
             idle_patience: options.idle_patience,
+            head_bytes: options.head_bytes,
+            head_fields: options.head_fields,
             state: Mutex::new(State {
                 phase: Phase::Opened { until },
                 writing: Stopwatch::new(options.response),
                 unread: false,
                 unanswered: false,
+                malformed: false,
                 end: End::NotSeen,
             }),
         }
@@ -205,17 +212,52 @@ impl Connection {
         state.unread
     }
 
-    /// What is still to be said to a peer whose time is over: only a head that did not arrive is worth a
-    /// word, since a peer that sent nothing does not wait for an answer.
+    /// What came cannot be read as a request.
+    pub(crate) fn is_malformed(&self) {
+        self.state().malformed = true;
+    }
+
+    /// What the HTTP library says by itself, as a problem. It does so where a head cannot be read, with an
+    /// empty body: while no request is answered, whatever it writes is that. After it the connection ends.
+    fn own_words(&self, bytes: &[u8]) -> Option<Problem> {
+        let mut state = self.state();
+        if state.unanswered || matches!(state.phase, Phase::Busy | Phase::Closing { .. }) {
+            return None;
+        }
+        let is_too_large =
+            bytes.starts_with(b"HTTP/1.1 431 ") || bytes.starts_with(b"HTTP/1.1 414 ");
+        if !is_too_large && !bytes.starts_with(b"HTTP/1.1 400 ") {
+            return None;
+        }
+        // The peer may still be sending the head.
+        state.unread = true;
+        Some(if is_too_large { self.head_too_large() } else { malformed() })
+    }
+
+    fn head_too_large(&self) -> Problem {
+        let Self { head_bytes, head_fields, .. } = self;
+        let detail = format!(
+            "the head of the request is too large: send at most {head_bytes} bytes, the target included, and {head_fields} header fields"
+        );
+        Problem::new(Refusal::HeadTooLarge, detail)
+    }
+
+    /// What is still to be said to a peer whose time is over, or who sent something else than a request. A
+    /// peer that sent nothing does not wait for an answer.
     fn last_words(&self) -> Option<Problem> {
         let state = self.state();
-        let overdue = matches!(state.phase, Phase::Head { until } if until <= Instant::now());
-        let free = state.writing.deadline().is_none();
+        let Phase::Head { until } = state.phase else { return None };
+        if state.writing.deadline().is_some() {
+            return None;
+        }
+        if state.malformed {
+            return Some(malformed());
+        }
         let detail = || {
             let bound = self.head_patience;
             format!("the head of the request did not arrive within {bound:?}: send it in one piece")
         };
-        (overdue && free).then(|| Problem::new(Refusal::Timeout, detail()))
+        (until <= Instant::now()).then(|| Problem::new(Refusal::Timeout, detail()))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -232,17 +274,24 @@ impl State {
     }
 }
 
+fn malformed() -> Problem {
+    let detail = "this is not a request in HTTP/1.1: send a line such as `GET /v1/services HTTP/1.1`, header fields such as `Host: localhost`, and an empty line; neither TLS nor HTTP/2 is spoken here";
+    Problem::new(Refusal::Invalid, detail)
+}
+
 /// A socket that tells its connection what happens.
 #[derive(Debug)]
 pub(crate) struct Watched {
     stream: TcpStream,
     connection: Arc<Connection>,
     discarded: usize,
+    /// What is written in place of the HTTP library's own words.
+    instead: Vec<u8>,
 }
 
 impl Watched {
     pub(crate) const fn new(stream: TcpStream, connection: Arc<Connection>) -> Self {
-        Self { stream, connection, discarded: 0 }
+        Self { stream, connection, discarded: 0, instead: Vec::new() }
     }
 
     fn noted(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -252,6 +301,25 @@ impl Watched {
             Poll::Ready(Err(_)) => {}
         }
         written
+    }
+
+    /// Takes bytes that are to be replaced. Whether that was done.
+    fn replace(&mut self, bytes: &[u8]) -> bool {
+        let Some(problem) = self.connection.own_words(bytes) else { return false };
+        self.instead = problem.to_wire();
+        true
+    }
+
+    /// Writes what replaces other bytes.
+    fn poll_instead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.instead.is_empty() {
+            let written = Pin::new(&mut self.stream).poll_write(context, &self.instead);
+            match ready!(self.noted(written))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                bytes => drop(self.instead.drain(..bytes)),
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -288,6 +356,9 @@ impl AsyncWrite for Watched {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.replace(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.noted(written)
     }
@@ -297,6 +368,9 @@ impl AsyncWrite for Watched {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if slices.first().is_some_and(|first| self.replace(first)) {
+            return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
+        }
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         self.noted(written)
     }
@@ -306,12 +380,14 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_instead(context))?;
         ready!(Pin::new(&mut self.stream).poll_flush(context))?;
         self.connection.flushed();
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_instead(context))?;
         ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
         if !self.connection.close() {
             return Poll::Ready(Ok(()));

@@ -4,9 +4,10 @@ use axum::http::Method;
 
 use crate::AllowedHost;
 
-/// How slowly a peer may send or take bytes. Only the time counts in which the host waits for the peer:
-/// that time may not exceed `patience` and the time that the bytes moved so far take at
-/// `bytes_per_second`. A large body therefore has as long as its size needs, and a trickle has not.
+/// How slowly a peer may send or take bytes. Only the time counts in which the host waits for the peer. A peer
+/// may fall behind `bytes_per_second` by `patience`, and catches up by being faster; being ahead does not add
+/// up. A large body therefore has as long as its size needs, a trickle has not, and neither has a peer that
+/// sends much at once and then nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
     /// How long the peer may keep the host waiting, however little it moves.
@@ -45,8 +46,8 @@ pub struct FrontOptions {
     /// The most connections. Further ones get a 503 and are closed.
     pub connections: usize,
     /// The most requests in flight, from the head until the response is written. Further ones get a 503.
-    /// Event streams, requests that have a bound in `routes`, and those to `/healthz`, `/readyz` and
-    /// `/metrics` do not count.
+    /// Event streams, requests that have a bound in `routes`, and those to `/livez`, `/healthz`,
+    /// `/readyz` and `/metrics` do not count.
     pub requests: usize,
     /// Bounds of their own; the first that fits a request counts.
     pub routes: Vec<RouteBound>,
@@ -65,7 +66,7 @@ impl Default for FrontOptions {
         Self {
             head_patience: Duration::from_secs(10),
             idle_patience: Duration::from_secs(60),
-            body: Pace { patience: Duration::from_secs(60), bytes_per_second: 16 << 10 },
+            body: Pace { patience: Duration::from_secs(30), bytes_per_second: 16 << 10 },
             response: Pace { patience: Duration::from_secs(30), bytes_per_second: 1 << 10 },
             head_bytes: 32 << 10,
             head_fields: 100,

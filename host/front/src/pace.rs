@@ -11,17 +11,15 @@ const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 #[derive(Debug)]
 pub(crate) struct Stopwatch {
     pace: Pace,
-    /// Bytes moved so far.
-    moved: u64,
-    /// How long the peer was waited for, without the present wait.
-    waited: Duration,
+    /// How far the peer was behind its pace before the present wait.
+    behind: Duration,
     /// When the present wait began.
     since: Option<Instant>,
 }
 
 impl Stopwatch {
     pub(crate) const fn new(pace: Pace) -> Self {
-        Self { pace, moved: 0, waited: Duration::ZERO, since: None }
+        Self { pace, behind: Duration::ZERO, since: None }
     }
 
     /// From now on the host waits for the peer, unless it did already.
@@ -31,10 +29,14 @@ impl Stopwatch {
 
     /// The peer has moved so many bytes, and is waited for no longer.
     pub(crate) fn advance(&mut self, bytes: usize, now: Instant) {
-        self.moved = self.moved.saturating_add(bytes as u64);
         if let Some(since) = self.since.take() {
-            self.waited = self.waited.saturating_add(now.saturating_duration_since(since));
+            self.behind = self.behind.saturating_add(now.saturating_duration_since(since));
         }
+        let rate = self.pace.bytes_per_second.max(1);
+        // Multiplied first, as most bytes come in pieces that are worth less than a second.
+        let nanos = (bytes as u128 * 1_000_000_000) / u128::from(rate);
+        let earned = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+        self.behind = self.behind.saturating_sub(earned);
     }
 
     /// Starts anew with the next response.
@@ -44,8 +46,7 @@ impl Stopwatch {
 
     /// When the present wait, if there is one, has taken too long.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let earned = Duration::from_secs(self.moved / self.pace.bytes_per_second.max(1));
-        let left = self.pace.patience.saturating_add(earned).saturating_sub(self.waited);
+        let left = self.pace.patience.saturating_sub(self.behind);
         self.since.map(|since| later(since, left))
     }
 }
@@ -105,6 +106,20 @@ mod tests {
         watch.restart();
         watch.wait(begun);
         assert_eq!(watch.deadline(), Some(begun + seconds(60)));
+    }
+
+    #[test]
+    fn being_ahead_does_not_add_up() {
+        let begun = Instant::now();
+        let mut watch = Stopwatch::new(PACE);
+        watch.advance(1_000_000, begun);
+        watch.wait(begun);
+        assert_eq!(watch.deadline(), Some(begun + seconds(60)));
+        // 20 s behind, of which 500 bytes are 5 s, and 50 bytes half a second.
+        watch.advance(500, begun + seconds(20));
+        watch.advance(50, begun + seconds(20));
+        watch.wait(begun + seconds(20));
+        assert_eq!(watch.deadline(), Some(begun + seconds(65) + seconds(1) / 2));
     }
 
     #[test]

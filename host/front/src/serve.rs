@@ -165,6 +165,9 @@ impl Server {
             }
             if let Poll::Ready(ended) = http.as_mut().poll(context) {
                 if let Err(error) = ended {
+                    if error.is_parse() {
+                        connection.is_malformed();
+                    }
                     tracing::debug!("a connection broke off: {error}");
                 }
                 return Poll::Ready(());
@@ -226,8 +229,8 @@ impl Server {
     fn too_slow(&self) -> Problem {
         let pace = self.options.body;
         let detail = format!(
-            "the body arrived too slowly: it may pause for {:?} in all, and has more time only at {} bytes per second or more. Send it in one piece",
-            pace.patience, pace.bytes_per_second
+            "the body arrived too slowly: it may be behind {} bytes per second for {:?} at most. Send it in one piece, and no slower than that",
+            pace.bytes_per_second, pace.patience
         );
         Problem::new(Refusal::Timeout, detail)
     }

@@ -2,7 +2,7 @@
 
 use std::{io::Write, process::ExitCode};
 
-use haggle_model::concise;
+use haggle_model::{concise, escaped};
 
 use crate::output::Closed;
 
@@ -15,6 +15,23 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     // Nothing is left to be done about a standard error that is closed as well.
     drop(writeln!(std::io::stderr(), "haggle: {}", concise(&sentence(error))));
     ExitCode::FAILURE
+}
+
+/// Says what is wrong with the command line, or what was asked of it, and ends. An argument that could not be
+/// seen as it is, because it drives the terminal for example, is repeated with escapes.
+pub(crate) fn misused(error: &clap::Error) -> ! {
+    let said = error.render().to_string();
+    let shown = shown(&said);
+    if shown == said {
+        error.exit();
+    }
+    drop(write!(std::io::stderr(), "{shown}"));
+    std::process::exit(error.exit_code());
+}
+
+/// Escapes what is not seen; lines stay lines.
+fn shown(text: &str) -> String {
+    text.split('\n').map(escaped).collect::<Vec<_>>().join("\n")
 }
 
 /// The causes from the outermost to the innermost. Some errors say their cause themselves; it is not
@@ -36,8 +53,21 @@ pub(crate) fn sentence(error: &anyhow::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::sentence;
+    use super::{sentence, shown};
     use anyhow::Context;
+    use clap::Parser;
+
+    use crate::cli::Cli;
+
+    #[test]
+    fn a_wrong_argument_does_not_drive_the_terminal() {
+        let line = ["haggle", "cancel", "a", "--\u{1b}[31m\u{202e}"];
+        let said = Cli::try_parse_from(line).unwrap_err().render().to_string();
+        assert!(said.contains('\u{202e}'), "{said:?}");
+        let shown = shown(&said);
+        assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown:?}");
+        assert!(shown.contains("\\u{202e}") && shown.lines().count() > 1, "{shown}");
+    }
 
     #[test]
     fn a_cause_is_said_once() {

@@ -3,16 +3,12 @@
 use std::{
     io::ErrorKind,
     net::{SocketAddr, TcpListener},
-    sync::{
-        Arc,
-        mpsc::{self, Receiver, RecvTimeoutError},
-    },
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
     time::Duration,
 };
 
 use anyhow::{Context, anyhow, bail};
-use haggle_api::ApiOptions;
-use haggle_runtime::Host;
+use haggle_api::{ApiOptions, Opening};
 use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
 
 /// A running API. It ends when it is told to, or by a signal.
@@ -56,10 +52,11 @@ fn raise_open_files() {
 }
 
 impl Hosting {
-    /// Serves the API of a host.
+    /// Serves the API of a host, which may still be opening. A signal that comes before it is open ends the
+    /// process at once, since nothing is under way.
     pub(crate) fn start(
         listener: TcpListener,
-        host: Arc<Host>,
+        opening: Opening,
         options: ApiOptions,
     ) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -73,18 +70,22 @@ impl Hosting {
             tokio::net::TcpListener::from_std(listener).context("the port cannot be served")?
         };
         let ended = over.clone();
+        let opened = opening.clone();
         let api = runtime.spawn(async move {
             let mut closing = closing;
             let asked = async move {
                 // Its other end gone is as good as being asked.
                 drop(closing.wait_for(|close| *close).await);
             };
-            let outcome = haggle_api::serve(listener, host, options, asked).await;
+            let outcome = haggle_api::serve(listener, opening, options, asked).await;
             let _ = ended.send(());
             outcome
         });
         runtime.spawn(async move {
             if signal().await.is_ok() {
+                if opened.host().is_none() {
+                    std::process::exit(130);
+                }
                 let _ = over.send(());
             }
             // Whoever asks twice does not want to wait.

@@ -1,5 +1,7 @@
 //! Tables for people: columns aligned by spaces.
 
+use haggle_model::escaped;
+
 /// A table. Every row has as many cells as the header.
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -30,9 +32,9 @@ impl Table {
         Self { header: header.into(), rows: Vec::new() }
     }
 
-    /// Adds a row.
+    /// Adds a row. What cannot be seen of a cell is shown as an escape.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().collect());
+        self.rows.push(cells.into_iter().map(|cell| escaped(&cell)).collect());
     }
 
     fn width(&self, column: usize, header: Header) -> usize {

@@ -3,17 +3,25 @@
 use anyhow::anyhow;
 use haggle_model::Strict;
 use serde::de::DeserializeOwned;
-use serde_saphyr::UserMessageFormatter;
+use serde_saphyr::{Error, UserMessageFormatter, options::MergeKeyPolicy};
 
-/// Reads one document, whose text begins on line `first` of the place that it is from.
+/// Reads one document, whose text begins on line `first` of the place that it is from. What JSON would not take
+/// is not taken here either: quoted numbers, `yes` for true, merge keys, and tags that a type would have to know.
 ///
 /// # Errors
 /// `PLACE, line L, column C: WHAT`.
 pub(crate) fn read<T: DeserializeOwned>(text: &str, place: &str, first: u64) -> anyhow::Result<T> {
-    let options = serde_saphyr::options! { with_snippet: false };
+    let options = serde_saphyr::options! {
+        with_snippet: false,
+        strict_booleans: true,
+        merge_keys: MergeKeyPolicy::Error,
+        reject_unsupported_tags: true,
+        reject_tagged_field_names: true,
+    };
     let read = serde_saphyr::from_str_with_options(text, options).map(|Strict(value)| value);
     read.map_err(|error| {
-        let what = error.render_with_formatter(&UserMessageFormatter);
+        let what = refused(&error);
+        let what = what.unwrap_or_else(|| error.render_with_formatter(&UserMessageFormatter));
         match error.location().filter(|at| at.line() > 0) {
             Some(at) => {
                 let (line, column) = (at.line(), at.column());
@@ -27,10 +35,58 @@ pub(crate) fn read<T: DeserializeOwned>(text: &str, place: &str, first: u64) -> 
     })
 }
 
+/// What is YAML, and not taken all the same.
+fn refused(error: &Error) -> Option<String> {
+    match error.without_snippet() {
+        Error::MergeKeyNotAllowed { .. } => Some(
+            "the merge key `<<` is not taken: write out the fields that it stands for".to_owned(),
+        ),
+        Error::UnsupportedTag { tag, .. } | Error::TaggedStructFieldName { tag, .. } => {
+            Some(format!("the tag `{tag}` is not taken: leave it out"))
+        }
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::read;
     use haggle_model::Service;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    struct Thing {
+        #[allow(dead_code)]
+        width: Option<u8>,
+        #[allow(dead_code)]
+        ratio: Option<f64>,
+        #[allow(dead_code)]
+        open: Option<bool>,
+    }
+
+    #[test]
+    fn what_json_does_not_take_is_not_taken() {
+        let whole = "expected a whole number from 0 to 255";
+        for (text, given, says) in [
+            ("width: '2'", r#"string "2""#, whole),
+            ("width: \"2\"", r#"string "2""#, whole),
+            ("width: 256", "integer `256`", whole),
+            ("width: 2.5", "floating point `2.5`", whole),
+            ("ratio: '2.5'", r#"string "2.5""#, "expected a number"),
+            ("open: yes", r#"string "yes""#, "expected true or false"),
+            ("<<: {width: 2}", "`<<`", "write out the fields"),
+            ("width: !small 2", "`!small`", "leave it out"),
+            ("!thing {width: 2}", "`!thing`", "leave it out"),
+            ("!small width: 2", "`!small`", "leave it out"),
+        ] {
+            let error = read::<Thing>(text, "a.yaml", 11).unwrap_err().to_string();
+            assert!(error.starts_with("a.yaml, line 11, column "), "{text}: {error}");
+            assert!(error.contains(given) && error.contains(says), "{text}: {error}");
+        }
+        for text in ["width: 2", "ratio: 2", "ratio: -2.5e3", "open: true", "{}", "width: null"] {
+            assert!(read::<Thing>(text, "a.yaml", 1).is_ok(), "{text}");
+        }
+    }
 
     #[test]
     fn an_error_says_where_it_is_in_the_file() {

@@ -40,5 +40,5 @@ pub use resource::Resource;
 pub use series::Series;
 pub use service::{Objective, Replica, Replicas, Service, ServiceError, Tier};
 pub use strict::Strict;
-pub use text::{InvalidLabel, MOST_LABEL, bounded_text, concise};
+pub use text::{InvalidLabel, MOST_LABEL, bounded_text, concise, escaped};
 pub use time::{InvalidTime, Span, Timestamp, Window};

@@ -12,12 +12,17 @@ use serde::{
 
 use crate::concise;
 
+mod scalar;
+
+use scalar::{Scalar, Wanted};
+
 /// A value read strictly, from any format.
 ///
 /// Serde takes a list for a type with named fields, by their order, and the last of two values that a map has
-/// under the same key. Both are mistakes of whoever wrote them, and errors here, at any depth. What a type
+/// under the same key. YAML reads a number out of quoted text. All three are mistakes of whoever wrote them, and
+/// errors here, at any depth. An error names the range of a number, not the type of a program. What a type
 /// reads through a buffer of serde (flattened, untagged and internally tagged types) is checked for keys that
-/// come twice, and not for lists.
+/// come twice, and not for the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Strict<T>(pub T);
 
@@ -34,6 +39,12 @@ struct Checked<T>(T);
 struct Object<V> {
     visitor: V,
     fields: &'static [&'static str],
+}
+
+/// The visitor of a type with these variants.
+struct Choice<V> {
+    visitor: V,
+    variants: &'static [&'static str],
 }
 
 /// The entries of a map, and the keys that it has had so far.
@@ -62,24 +73,30 @@ macro_rules! forward {
     };
 }
 
+macro_rules! scalars {
+    ($($method:ident: $wanted:expr;)*) => {
+        $(
+            // As it is written, not as what the type would make of it.
+            fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+                self.0.deserialize_any(Scalar { visitor, wanted: $wanted })
+            }
+        )*
+    };
+}
+
+macro_rules! whole {
+    ($type:ty) => {
+        Wanted::Whole { least: <$type>::MIN as i128, most: <$type>::MAX as i128 }
+    };
+}
+
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Checked<D> {
     type Error = D::Error;
 
     forward! {
         deserialize_any();
-        deserialize_bool();
-        deserialize_i8();
-        deserialize_i16();
-        deserialize_i32();
-        deserialize_i64();
         deserialize_i128();
-        deserialize_u8();
-        deserialize_u16();
-        deserialize_u32();
-        deserialize_u64();
         deserialize_u128();
-        deserialize_f32();
-        deserialize_f64();
         deserialize_char();
         deserialize_str();
         deserialize_string();
@@ -93,9 +110,31 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Checked<D> {
         deserialize_tuple(len: usize);
         deserialize_tuple_struct(name: &'static str, len: usize);
         deserialize_map();
-        deserialize_enum(name: &'static str, variants: &'static [&'static str]);
         deserialize_identifier();
         deserialize_ignored_any();
+    }
+
+    scalars! {
+        deserialize_bool: Wanted::Truth;
+        deserialize_i8: whole!(i8);
+        deserialize_i16: whole!(i16);
+        deserialize_i32: whole!(i32);
+        deserialize_i64: whole!(i64);
+        deserialize_u8: whole!(u8);
+        deserialize_u16: whole!(u16);
+        deserialize_u32: whole!(u32);
+        deserialize_u64: whole!(u64);
+        deserialize_f32: Wanted::Number;
+        deserialize_f64: Wanted::Number;
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.0.deserialize_enum(name, variants, Choice { visitor, variants })
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -188,7 +227,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Object<V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.visitor.expecting(f)
+        f.write_str("an object with named fields")
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<V::Value, E> {
@@ -205,6 +244,19 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Object<V> {
         Err(de::Error::custom(format!(
             "a list stands where an object belongs: give its fields by their names ({fields})"
         )))
+    }
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Choice<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let variants: Vec<String> = self.variants.iter().map(|it| format!("`{it}`")).collect();
+        write!(f, "one of {}", variants.join(", "))
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<V::Value, A::Error> {
+        Checked(self.visitor).visit_enum(data)
     }
 }
 

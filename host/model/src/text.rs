@@ -28,13 +28,57 @@ const MOST_REPEATED: usize = 100;
 /// The most characters of a message.
 const MOST_SAID: usize = 1000;
 
-/// A message without the length of what it repeats.
+/// A text as it can be shown anywhere: a control character, or one that is not seen and changes how others
+/// are, such as those that turn the direction of writing, stands as an escape (`\u{1b}`).
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    escape(text, |_| false)
+}
+
+/// Escapes what is not seen, but for what is kept.
+fn escape(text: &str, keep: fn(char) -> bool) -> String {
+    if !text.contains(is_unseen) {
+        return text.to_owned();
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_unseen(c) && !keep(c) {
+            shown.extend(c.escape_debug());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// Whether a character is a control, or formats others without being seen: marks, embeddings, overrides and
+/// isolates of direction, joiners and spaces without width, separators of lines and paragraphs, tags.
+fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+/// A message without the length of what it repeats, and without what could not be seen of it; only its lines
+/// stay lines.
 ///
 /// A message may quote what somebody else has written: a name, a number, a whole document. Of a quotation, and
 /// of a piece without a space in it, 100 characters are kept, and of the whole 1000, of which the last 300
 /// are the end: that is where a message says how to mend what is wrong. `…` stands for what is left out.
 #[must_use]
 pub fn concise(message: &str) -> String {
+    let message = escape(message, |c| c == '\n');
+    let message = message.as_str();
     if message.len() <= MOST_REPEATED {
         return message.to_owned();
     }
@@ -118,7 +162,7 @@ pub(crate) fn optional_label<'de, D: Deserializer<'de>>(
 mod tests {
     use proptest::prelude::*;
 
-    use super::{MOST_LABEL, bounded_text, check_label, concise};
+    use super::{MOST_LABEL, bounded_text, check_label, concise, escaped};
 
     #[test]
     fn a_message_repeats_little_and_says_how_to_mend_it() {
@@ -145,7 +189,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_message_of_short_pieces_stays_as_it_is(pieces in prop::collection::vec("[^\\s\"`]{1,20}", 0..40)) {
+        fn a_message_of_short_pieces_stays_as_it_is(pieces in prop::collection::vec("[^\\s\"`\\p{C}]{1,20}", 0..40)) {
             let message = pieces.join(" ");
             prop_assert_eq!(concise(&message), message);
         }
@@ -162,6 +206,20 @@ mod tests {
             let next = text.chars().nth(bounded.chars().count());
             prop_assert!(next.is_none_or(|next| bounded.len() + next.len_utf8() > most));
         }
+    }
+
+    #[test]
+    fn what_is_not_seen_is_escaped() {
+        for (text, shown) in [
+            ("plain ünïcode 日本 \u{1f600}", "plain ünïcode 日本 \u{1f600}"),
+            ("a\u{1b}[31mb", "a\\u{1b}[31mb"),
+            ("a\r\n\tb\u{85}", "a\\r\\n\\tb\\u{85}"),
+            ("a\u{202e}b\u{2066}c\u{200f}d\u{61c}", "a\\u{202e}b\\u{2066}c\\u{200f}d\\u{61c}"),
+            ("a\u{2028}b\u{feff}", "a\\u{2028}b\\u{feff}"),
+        ] {
+            assert_eq!(escaped(text), shown);
+        }
+        assert_eq!(concise("one\u{1b}\ntwo\u{202e}"), "one\\u{1b}\ntwo\\u{202e}");
     }
 
     #[test]

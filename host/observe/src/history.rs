@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use haggle_model::{Name, Series, Service, Span, Timestamp};
 
-use crate::{DEFAULT_METRIC, Sample, SampleError, ring::Ring};
+use crate::{DEFAULT_METRIC, FailureReport, Sample, SampleError, ring::Ring};
 
 /// The recent samples of every series, in memory and bounded.
 ///
@@ -51,14 +51,16 @@ pub struct Accepted {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PushError {
-    /// A sample is not valid.
+    /// A sample or a failure is not valid.
     #[error(transparent)]
     Invalid(#[from] SampleError),
-    /// A sample of the future.
+    /// A sample or a failure of the future.
     #[error(
-        "sample {index}: time is {time}, more than {ahead} after {now}: set the clock of its source, or leave the time out"
+        "{what} {index}: time is {time}, more than {ahead} after {now}: set the clock of its source, or leave the time out"
     )]
     Future {
+        /// "sample" or "failure".
+        what: &'static str,
         /// Which of the batch, from 0.
         index: usize,
         /// Its time.
@@ -139,14 +141,10 @@ impl History {
     /// # Errors
     /// [`PushError`] naming the sample and the field.
     pub fn check(&self, now: Timestamp, samples: &[Sample]) -> Result<(), PushError> {
-        let latest = now + self.limits.ahead;
         let mut added = BTreeSet::new();
         for (index, sample) in samples.iter().enumerate() {
             sample.validate(index)?;
-            let time = sample.time.unwrap_or(now);
-            if time > latest {
-                return Err(PushError::Future { index, time, now, ahead: self.limits.ahead });
-            }
+            let time = self.in_time(Sample::WHAT, index, now, sample.time)?;
             let key = SeriesKey::of(sample);
             if self.takes(now, time) && !self.rings.contains_key(&key) {
                 added.insert(key);
@@ -156,6 +154,38 @@ impl History {
             }
         }
         Ok(())
+    }
+
+    /// Whether a batch of failures can be taken: what they say of instances and times is held to the same
+    /// rules as samples. Which of them are not too old to be kept, [`History::takes`] says.
+    ///
+    /// # Errors
+    /// [`PushError`] naming the failure and the field.
+    pub fn check_failures(
+        &self,
+        now: Timestamp,
+        failures: &[FailureReport],
+    ) -> Result<(), PushError> {
+        for (index, failure) in failures.iter().enumerate() {
+            failure.validate(index)?;
+            self.in_time(FailureReport::WHAT, index, now, failure.time)?;
+        }
+        Ok(())
+    }
+
+    /// The time of something that came now, which does not lie in the future.
+    fn in_time(
+        &self,
+        what: &'static str,
+        index: usize,
+        now: Timestamp,
+        time: Option<Timestamp>,
+    ) -> Result<Timestamp, PushError> {
+        let (time, ahead) = (time.unwrap_or(now), self.limits.ahead);
+        if time > now + ahead {
+            return Err(PushError::Future { what, index, time, now, ahead });
+        }
+        Ok(time)
     }
 
     /// The series as a policy sees it: the last `length` whole steps before `now`, each the mean of the

@@ -5,6 +5,7 @@
 //! forecast. Nothing here reads a clock: the present is an argument.
 
 mod error;
+mod failure;
 mod history;
 mod panel;
 mod ring;
@@ -16,6 +17,7 @@ mod times;
 mod trace;
 
 pub use error::{FileError, TableError};
+pub use failure::FailureReport;
 pub use history::{Accepted, History, HistoryLimits, PushError, SeriesKey};
 pub use panel::{PANEL_STEP, open_panel, read_panel};
 pub use sample::{DEFAULT_METRIC, Sample, SampleError};

@@ -31,10 +31,12 @@ pub struct Sample {
     pub value: f64,
 }
 
-/// Why a sample is refused.
+/// Why a sample or a failure is refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("sample {index}: {field} is {value}: it must {rule}")]
+#[error("{what} {index}: {field} is {value}: it must {rule}")]
 pub struct SampleError {
+    /// "sample" or "failure".
+    pub what: &'static str,
     /// Which of the batch, from 0.
     pub index: usize,
     /// Which field.
@@ -51,17 +53,13 @@ impl Sample {
     /// # Errors
     /// [`SampleError`] naming the place and the field.
     pub fn validate(&self, index: usize) -> Result<(), SampleError> {
-        let wrong = |field, value, rule| Err(SampleError { index, field, value, rule });
+        let wrong =
+            |field, value, rule| Err(SampleError { what: Self::WHAT, index, field, value, rule });
         if !is_metric(&self.metric) {
             let rule = "be 1 to 128 letters, digits and _ . : / -, beginning with a letter or _";
             return wrong("metric", quoted(&self.metric), rule);
         }
-        if let Some(instance) = &self.instance
-            && !is_instance(instance)
-        {
-            let rule = "be 1 to 253 bytes, none of them a control character";
-            return wrong("instance", quoted(instance), rule);
-        }
+        check_instance(Self::WHAT, index, self.instance.as_deref())?;
         if self.metric.len() + self.instance.as_ref().map_or(0, String::len) > MOST_NAMES {
             let rule = "have at most 313 bytes together with the metric";
             return wrong("instance", quoted(self.instance.as_deref().unwrap_or_default()), rule);
@@ -74,6 +72,27 @@ impl Sample {
             return wrong("value", self.value.to_string(), "lie between -1e30 and 1e30");
         }
         Ok(())
+    }
+
+    /// What errors call it.
+    pub(crate) const WHAT: &'static str = "sample";
+}
+
+/// Checks the instance of a sample or failure: whatever names one must name the same.
+pub(crate) fn check_instance(
+    what: &'static str,
+    index: usize,
+    instance: Option<&str>,
+) -> Result<(), SampleError> {
+    match instance {
+        Some(instance) if !is_instance(instance) => Err(SampleError {
+            what,
+            index,
+            field: "instance",
+            value: quoted(instance),
+            rule: "be 1 to 253 bytes, none of them a control character",
+        }),
+        _ => Ok(()),
     }
 }
 

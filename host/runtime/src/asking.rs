@@ -1,10 +1,12 @@
 //! What the core is asked and told, and waits for.
 
+use std::net::SocketAddr;
+
 use haggle_control::{
     Answer, Caller, Change, ControlError, Input, Principal, Progress, Put, ReclaimRequest,
     Reclaimed, ScalingRequest, ScalingVerdict, ScalingWindow,
 };
-use haggle_model::{Name, Span};
+use haggle_model::{EndpointHost, Name, Span};
 use haggle_negotiate::{Message, MessageId, Party};
 use tokio::sync::oneshot;
 
@@ -20,8 +22,9 @@ impl Host {
     /// Changes a document.
     ///
     /// # Errors
-    /// [`HostError::Control`] saying which field is wrong.
+    /// [`HostError::Control`] saying which field is wrong, or [`HostError::Endpoint`].
     pub async fn change(&self, _by: Principal, change: Change) -> Result<Put, HostError> {
+        self.check_endpoint(&change)?;
         let reaches = matches!(change, Change::PutPolicy(_));
         let change = Box::new(change);
         let answer = self.ask(move |caller| Input::Change { caller, change }).await?;
@@ -33,6 +36,20 @@ impl Host {
             Answer::Put(put) => Ok(put),
             _ => Err(unexpected()),
         }
+    }
+
+    /// Refuses an endpoint by its address already when it is described, where the address is in it.
+    fn check_endpoint(&self, change: &Change) -> Result<(), HostError> {
+        let (what, name, endpoint) = match change {
+            Change::PutService(service) => ("service", &service.name, &service.endpoint),
+            Change::PutProvider(provider) => ("provider", &provider.name, &provider.endpoint),
+            _ => return Ok(()),
+        };
+        let Some(endpoint) = endpoint else { return Ok(()) };
+        let EndpointHost::Address(address) = endpoint.host() else { return Ok(()) };
+        let address = SocketAddr::new(address, endpoint.port());
+        let checked = self.shared().addresses.check(address);
+        checked.map_err(|cause| HostError::Endpoint { what, name: name.clone(), cause })
     }
 
     /// Asks to scale, and waits until all of it is negotiated.
@@ -119,7 +136,9 @@ impl Host {
         provider: Name,
         request: ReclaimRequest,
     ) -> Result<Reclaimed, HostError> {
-        match self.ask(move |caller| Input::Reclaim { caller, provider, request }).await? {
+        let (name, unit) = (provider.clone(), request.unit.clone());
+        let answer = self.ask(move |caller| Input::Reclaim { caller, provider, request }).await;
+        match answer.map_err(|error| self.name_units(error, name, unit))? {
             Answer::Reclaimed(reclaimed) => Ok(reclaimed),
             _ => Err(unexpected()),
         }
@@ -135,7 +154,20 @@ impl Host {
         provider: Name,
         unit: Name,
     ) -> Result<(), HostError> {
-        self.ask(move |caller| Input::Restock { caller, provider, unit }).await.map(drop)
+        let (name, asked) = (provider.clone(), unit.clone());
+        let answer = self.ask(move |caller| Input::Restock { caller, provider, unit }).await;
+        answer.map(drop).map_err(|error| self.name_units(error, name, asked))
+    }
+
+    /// Where a provider has no such unit: those that it has.
+    fn name_units(&self, error: HostError, provider: Name, unit: Name) -> HostError {
+        let HostError::Control(ControlError::NotFound { what: "unit", .. }) = error else {
+            return error;
+        };
+        let snapshot = self.snapshot();
+        let known = snapshot.catalog().provider(&provider);
+        let units = known.map(|known| known.units.iter().map(|unit| unit.id.clone()).collect());
+        HostError::NoUnit { provider, unit, units: units.unwrap_or_default() }
     }
 
     /// Takes in a message of a party.

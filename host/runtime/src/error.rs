@@ -5,6 +5,7 @@ use haggle_observe::PushError;
 use haggle_plugins::UploadError;
 use haggle_sandbox::LoadError;
 use haggle_store::StoreError;
+use haggle_transport::RefusedAddress;
 
 /// Why the host did not do what it was asked. Nothing has changed then.
 #[derive(Debug, thiserror::Error)]
@@ -16,17 +17,29 @@ pub enum HostError {
     /// A plugin that is not taken.
     #[error(transparent)]
     Plugin(#[from] UploadError),
-    /// Samples that make no sense.
+    /// A document with an endpoint that no party has.
+    #[error("{what} {name}: `endpoint`: {cause}")]
+    Endpoint {
+        /// The document's kind.
+        what: &'static str,
+        /// Its name.
+        name: Name,
+        /// Why messages are never sent there.
+        cause: RefusedAddress,
+    },
+    /// A unit that its provider does not have.
+    #[error("provider {provider} has no unit {unit}: {}", units_of(units))]
+    NoUnit {
+        /// The provider.
+        provider: Name,
+        /// The unit.
+        unit: Name,
+        /// The units that it has.
+        units: Vec<Name>,
+    },
+    /// Samples or failures that make no sense.
     #[error(transparent)]
     Samples(#[from] PushError),
-    /// A failure that makes no sense.
-    #[error("failures[{place}]: {what}")]
-    Failure {
-        /// Which one, from 0.
-        place: usize,
-        /// What is wrong, and how to mend it.
-        what: String,
-    },
     /// A generation that did not load when the host started.
     #[error(
         "generation {generation} of plugin {plugin} is not loaded, because its component is missing or damaged: upload it again"
@@ -112,7 +125,8 @@ impl HostError {
                 ErrorKind::Unprocessable
             }
             Self::NotLoaded { .. } => ErrorKind::Conflict,
-            Self::Samples(_) | Self::Failure { .. } => ErrorKind::Invalid,
+            Self::NoUnit { .. } => ErrorKind::NotFound,
+            Self::Endpoint { .. } | Self::Samples(_) => ErrorKind::Invalid,
             Self::Closing | Self::Stopped { .. } => ErrorKind::Stopping,
             // A full disk: the same is accepted once there is room.
             Self::Store(error) if error.is_temporary() => ErrorKind::Busy,
@@ -120,6 +134,18 @@ impl HostError {
                 ErrorKind::Internal
             }
         }
+    }
+}
+
+/// The most units that an error lists.
+const MOST_LISTED: usize = 20;
+
+fn units_of(units: &[Name]) -> String {
+    let listed: Vec<&str> = units.iter().take(MOST_LISTED).map(Name::as_str).collect();
+    match units.len().checked_sub(MOST_LISTED) {
+        _ if units.is_empty() => "it has none".to_owned(),
+        None | Some(0) => format!("it has {}", listed.join(", ")),
+        Some(more) => format!("it has {} and {more} more", listed.join(", ")),
     }
 }
 

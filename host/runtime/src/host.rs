@@ -104,6 +104,7 @@ impl Host {
             plugins,
             prediction,
             transport,
+            addresses: options.addresses,
             driver,
             events,
             metrics,

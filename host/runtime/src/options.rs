@@ -5,7 +5,7 @@ use haggle_model::{Name, Span};
 use haggle_observe::HistoryLimits;
 use haggle_sandbox::Grant;
 use haggle_store::StoreOptions;
-use haggle_transport::Transports;
+use haggle_transport::{AddressPolicy, Transports};
 
 use crate::clock::{Clock, SystemClock};
 
@@ -22,6 +22,9 @@ pub struct HostOptions {
     pub driver: Arc<dyn Driver>,
     /// How parties elsewhere are reached.
     pub transport: Transports,
+    /// Which addresses an endpoint in a document may name. The transports check again what they connect to, since
+    /// a name says only then where it leads.
+    pub addresses: AddressPolicy,
     /// The time between two reconcile passes.
     pub interval: Span,
     /// The sandbox; its cache lies under `data` unless it says otherwise.
@@ -47,6 +50,7 @@ impl Default for HostOptions {
             clock: Arc::new(SystemClock),
             driver: Arc::new(Immediate::new(DryRun::new())),
             transport: Transports::new(),
+            addresses: AddressPolicy::default(),
             interval: Span::from_secs(15),
             sandbox: haggle_sandbox::Options::default(),
             store: StoreOptions::default(),

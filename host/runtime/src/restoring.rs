@@ -2,7 +2,11 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use haggle_builtin::{BUILTIN, Builtin};
@@ -25,6 +29,35 @@ pub(crate) struct Plugins {
     pub(crate) registry: Arc<Registry>,
 }
 
+/// Says in the log how many of the built-in plugins are loaded. Where they must be compiled, that takes
+/// minutes on a small machine.
+struct Loading {
+    done: AtomicUsize,
+    since: Instant,
+}
+
+/// Plugins that are loaded sooner were compiled before, and not worth a line each.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+impl Loading {
+    fn begin() -> Self {
+        let loading = Self { done: AtomicUsize::new(0), since: Instant::now() };
+        loading.say(0);
+        loading
+    }
+
+    fn one_more(&self) {
+        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        if done == BUILTIN.len() || self.since.elapsed() >= AT_ONCE {
+            self.say(done);
+        }
+    }
+
+    fn say(&self, done: usize) {
+        tracing::info!("compiling the built-in plugins: {done} of {}", BUILTIN.len());
+    }
+}
+
 impl Plugins {
     /// Loads what the host brings itself.
     pub(crate) fn open(
@@ -36,11 +69,16 @@ impl Plugins {
         let sandbox = Arc::new(sandbox);
         // Plugins of one component are loaded one after the other, so that it is compiled once. Not on rayon's
         // threads: to compile is to wait for work that those do.
+        let progress = Loading::begin();
         let built_in: Vec<Loaded> = std::thread::scope(|scope| {
-            let sandbox = &sandbox;
+            let (sandbox, progress) = (&sandbox, &progress);
             let of_one = |builtins: &'static [Builtin]| {
-                let load = move |builtin| built_in(sandbox, store, builtin);
-                scope.spawn(move || builtins.iter().map(load).collect::<Result<Vec<_>, _>>())
+                let load = move |builtin| {
+                    let loaded = built_in(sandbox, store, builtin)?;
+                    progress.one_more();
+                    Ok(loaded)
+                };
+                scope.spawn(move || builtins.iter().map(load).collect::<Result<Vec<_>, HostError>>())
             };
             let groups = BUILTIN.chunk_by(|one, next| one.component == next.component);
             let threads: Vec<_> = groups.map(of_one).collect();

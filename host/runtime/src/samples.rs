@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use haggle_control::{Input, Observed};
 use haggle_model::{Name, Timestamp, Window};
-use haggle_observe::{Accepted, Sample, SeriesKey};
+use haggle_observe::{Accepted, FailureReport, Sample, SeriesKey};
 use haggle_store::{Batch, Outcome, Outcomes, readable};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -23,45 +23,29 @@ pub struct SampleBatch {
     pub failures: Vec<FailureReport>,
 }
 
-/// Something failed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FailureReport {
-    /// The service.
-    pub service: Name,
-    /// The replica, container or API; the service itself if none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub instance: Option<String>,
-    /// When; now if none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time: Option<Timestamp>,
-}
-
-/// The longest instance in bytes, so that it fits into a key.
-const MOST_INSTANCE: usize = 253;
-
 impl Host {
-    /// Takes in facts: all of the batch or nothing. They are durable when this returns.
+    /// Takes in facts: all of the batch or nothing. They are durable when this returns. What is older than any
+    /// history is not kept, and counted.
     ///
     /// # Errors
-    /// [`HostError`] saying which sample is wrong and how to mend it.
+    /// [`HostError`] saying which sample or failure is wrong and how to mend it.
     pub async fn push_samples(&self, batch: SampleBatch) -> Result<Accepted, HostError> {
-        let SampleBatch { samples, failures } = batch;
+        let SampleBatch { samples, mut failures } = batch;
         let shared = self.shared();
         let now = shared.clock.now();
         let state = shared.snapshot.load_full();
         let services = samples.iter().map(|sample| &sample.service);
-        let reported = failures.iter().map(|failure| &failure.service);
-        for service in services.chain(reported) {
+        let failing = failures.iter().map(|failure| &failure.service);
+        for service in services.chain(failing) {
             state.catalog().service(service)?;
         }
-        for (place, failure) in failures.iter().enumerate() {
-            check_failure(place, failure, now)?;
-        }
+        let reported = failures.len();
         let commit = {
             // Admitted and handed over under one lock, so that what is admitted still fits.
             let history = shared.history();
             history.check(now, &samples)?;
+            history.check_failures(now, &failures)?;
+            failures.retain(|failure| history.takes(now, failure.time.unwrap_or(now)));
             let kept = samples.iter().filter(|s| history.takes(now, s.time.unwrap_or(now)));
             let series = by_series(kept, now);
             let all = series.iter().map(|(key, samples)| (key, samples.as_slice()));
@@ -69,7 +53,9 @@ impl Host {
             shared.store.commit(written(&series, &failures, now)?)
         };
         commit.await?;
-        let accepted = shared.history().push_all(now, &samples)?;
+        let mut accepted = shared.history().push_all(now, &samples)?;
+        accepted.stored += failures.len();
+        accepted.stale += reported - failures.len();
         for failure in failures {
             let at = failure.time.unwrap_or(now);
             shared.prediction.report_failure(&failure.service, failure.instance, at);
@@ -131,21 +117,6 @@ impl Shared {
             }
         }
         Ok(())
-    }
-}
-
-fn check_failure(place: usize, failure: &FailureReport, now: Timestamp) -> Result<(), HostError> {
-    let wrong = |what: String| Err(HostError::Failure { place, what });
-    if let Some(instance) = &failure.instance
-        && (instance.is_empty() || instance.len() > MOST_INSTANCE)
-    {
-        let bytes = instance.len();
-        return wrong(format!("`instance` has {bytes} bytes: give 1 to {MOST_INSTANCE}"));
-    }
-    let latest = now + haggle_model::Span::from_mins(1);
-    match failure.time.filter(|time| *time > latest) {
-        Some(time) => wrong(format!("`time` is {time}, which is ahead of the host's clock, {now}")),
-        None => Ok(()),
     }
 }
 

@@ -15,7 +15,7 @@ use haggle_observe::History;
 use haggle_prediction::Prediction;
 use haggle_sandbox::Grant;
 use haggle_store::Store;
-use haggle_transport::Transports;
+use haggle_transport::{AddressPolicy, Transports};
 
 use crate::{
     block_on::block_on, clock::Clock, events::Events, lanes::Lanes, lock::lock, metrics::Metrics,
@@ -29,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) plugins: Plugins,
     pub(crate) prediction: Prediction,
     pub(crate) transport: Transports,
+    pub(crate) addresses: AddressPolicy,
     pub(crate) driver: Arc<dyn Driver>,
     pub(crate) events: Arc<Events>,
     pub(crate) metrics: Arc<Metrics>,

@@ -1,7 +1,7 @@
 use haggle_builtin::BUILTIN;
 use serde_json::{Value, json};
 
-use super::{delete, get, post, put};
+use super::{delete, get, post, put, request, request_json, send};
 use crate::ProblemKind;
 
 fn names(list: &Value) -> Vec<&str> {
@@ -106,6 +106,25 @@ async fn an_event_comes_and_goes() {
 }
 
 #[tokio::test]
+async fn nothing_is_changed_under_a_condition() {
+    let uri = "/v1/services/doc-condition";
+    let service = r#"{"replica": {"capacity": {"requests_per_second": 1}}}"#;
+    for condition in ["if-match", "if-none-match", "if-unmodified-since"] {
+        for method in ["PUT", "DELETE", "POST"] {
+            let mut request = request_json(method, uri, service);
+            request.headers_mut().insert(condition, "\"1\"".parse().unwrap());
+            let refused = send(request).await;
+            refused.is_problem(ProblemKind::PreconditionFailed, &[condition, "leave it out"]);
+        }
+    }
+    get(uri).await.is_problem(ProblemKind::NotFound, &["doc-condition"]);
+    put(uri, service).await.json(201);
+    let mut read = request("GET", uri);
+    read.headers_mut().insert("if-none-match", "\"1\"".parse().unwrap());
+    send(read).await.json(200);
+}
+
+#[tokio::test]
 async fn samples_are_taken_together_or_not_at_all() {
     let service = r#"{"replica": {"capacity": {"requests_per_second": 1}}}"#;
     put("/v1/services/doc-fed", service).await.json(201);
@@ -115,6 +134,13 @@ async fn samples_are_taken_together_or_not_at_all() {
     let half = r#"{"samples": [{"service": "doc-fed", "value": 9}, {"service": "doc-unfed", "value": 1}]}"#;
     post("/v1/samples", half).await.is_problem(ProblemKind::NotFound, &["doc-unfed"]);
     assert_eq!(get("/v1/services/doc-fed").await.json(200)["status"]["observed"], 7.0);
+    let failures = r#"{"failures": [{"service": "doc-fed"}, {"service": "doc-fed", "time": "1970-01-01T00:00:00Z"}]}"#;
+    let taken = post("/v1/samples", failures).await;
+    assert_eq!(taken.json(202), json!({"stored": 1, "stale": 1}));
+    let control =
+        r#"{"failures": [{"service": "doc-fed"}, {"service": "doc-fed", "instance": "a\u001bb"}]}"#;
+    let refused = post("/v1/samples", control).await;
+    refused.is_problem(ProblemKind::Invalid, &["failure 1", "instance", "control character"]);
     get("/v1/forecasts/doc-fed").await.is_problem(ProblemKind::NotFound, &["no forecast yet"]);
 }
 

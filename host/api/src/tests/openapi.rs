@@ -5,9 +5,10 @@ use serde_json::Value;
 use super::{get, request, send};
 
 /// What there is, by path.
-const ROUTES: [(&str, &[&str]); 33] = [
+const ROUTES: [(&str, &[&str]); 34] = [
     ("/", &["get"]),
     ("/healthz", &["get"]),
+    ("/livez", &["get"]),
     ("/metrics", &["get"]),
     ("/openapi.json", &["get"]),
     ("/readyz", &["get"]),

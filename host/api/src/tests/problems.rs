@@ -130,9 +130,17 @@ async fn unknown_parameters() {
     }
     for (uri, hints) in [
         ("/v1/decisions?aftr=1", ["aftr", "after"]),
-        ("/v1/decisions?after=-1", ["after", "digit"]),
-        ("/v1/decisions?limit=0", ["limit", "1000"]),
+        (
+            "/v1/decisions?after=-1",
+            ["after", "\"-1\" is not a whole number from 0 to 18446744073709551615"],
+        ),
+        ("/v1/decisions?after=1e3", ["after", "\"1e3\" is not a whole number from 0"]),
+        ("/v1/decisions?limit=0", ["limit", "\"0\" is not a whole number from 1 to 1000"]),
         ("/v1/decisions?limit=1001", ["limit", "1000"]),
+        (
+            "/v1/decisions?limit=%1B%E2%80%AE",
+            ["limit", "\"\\u{1b}\\u{202e}\" is not a whole number"],
+        ),
     ] {
         get(uri).await.is_problem(ProblemKind::Invalid, &hints);
     }

@@ -73,6 +73,47 @@ async fn no_answer_tells_the_secrets_of_an_endpoint() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_no_party_has_is_refused_when_it_is_described() {
+    let units = json!([{"id": "u", "resources": {"cpu_cores": 1}, "cost_per_hour": 1}]);
+    for (host, says) in [
+        ("169.254.169.254", "metadata service"),
+        ("[::ffff:169.254.169.254]", "metadata service"),
+        ("169.254.7.7:8080", "link-local"),
+        ("[fe80::1]", "link-local"),
+        ("0.0.0.0:1", "no address of a party"),
+        ("224.0.0.1", "multicast"),
+    ] {
+        let endpoint = format!("http://{host}/x");
+        let provider = json!({"endpoint": endpoint, "units": units});
+        let refused = put("/v1/providers/nowhere", provider.to_string()).await;
+        refused.is_problem(ProblemKind::Invalid, &["provider nowhere: `endpoint`", says]);
+        let service = json!({
+            "endpoint": endpoint,
+            "replica": {"capacity": {"requests_per_second": 1}},
+        });
+        let refused = put("/v1/services/nowhere", service.to_string()).await;
+        refused.is_problem(ProblemKind::Invalid, &["service nowhere: `endpoint`", says]);
+    }
+    get("/v1/services/nowhere").await.is_problem(ProblemKind::NotFound, &["nowhere"]);
+}
+
+#[tokio::test]
+async fn a_reclaim_of_what_is_not_there_names_what_is() {
+    let units = json!({"units": [
+        {"id": "large", "resources": {"cpu_cores": 4}, "cost_per_hour": 4},
+        {"id": "small", "resources": {"cpu_cores": 1}, "cost_per_hour": 1},
+    ]});
+    put("/v1/providers/reclaimed", units.to_string()).await.json(201);
+    let hints = &["provider reclaimed has no unit medium: it has large, small"];
+    let refused = post("/v1/providers/reclaimed/reclaims", r#"{"unit": "medium", "count": 1}"#);
+    refused.await.is_problem(ProblemKind::NotFound, hints);
+    let refused = delete("/v1/providers/reclaimed/reclaims/medium").await;
+    refused.is_problem(ProblemKind::NotFound, hints);
+    let refused = post("/v1/providers/no-such/reclaims", r#"{"unit": "medium", "count": 1}"#);
+    refused.await.is_problem(ProblemKind::NotFound, &["provider no-such"]);
+}
+
+#[tokio::test]
 async fn the_replicas_of_a_service_are_listed() {
     let service = r#"{"replica": {"requests": {"cpu_cores": 1}, "capacity": {"requests_per_second": 1}}, "replicas": {"min": 2}}"#;
     put("/v1/services/listed", service).await.json(201);

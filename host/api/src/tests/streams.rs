@@ -44,7 +44,8 @@ async fn serves_until_it_is_told_to_stop() {
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let shutdown = async { drop(stopped.await) };
-    let server = tokio::spawn(serve(listener, Arc::clone(&HOST), ApiOptions::default(), shutdown));
+    let server =
+        tokio::spawn(serve(listener, Arc::clone(&HOST).into(), ApiOptions::default(), shutdown));
     let text = tokio::task::spawn_blocking(move || {
         let mut following = TcpStream::connect(address).unwrap();
         following.write_all(b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();

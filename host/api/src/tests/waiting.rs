@@ -63,7 +63,8 @@ fn who_waits_for_a_verdict_keeps_nobody_from_reading() {
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = runtime.spawn(serve(listener, host, options, async { drop(stopped.await) }));
+    let server =
+        runtime.spawn(serve(listener, host.into(), options, async { drop(stopped.await) }));
 
     let service = r#"{"replica": {"capacity": {"requests_per_second": 1}}}"#;
     let mute = service.replacen('{', r#"{"endpoint": "http://127.0.0.1:9/", "#, 1);

@@ -199,9 +199,41 @@ fn heads_are_bounded() {
     }
     let mut client = server.connect();
     client.send(&format!("GET / HTTP/1.1\r\nhost: localhost\r\nx: {}", "x".repeat(17_000)));
-    assert!(client.until("\r\n\r\n").starts_with("HTTP/1.1 431 "));
+    let refused = problem(&client.rest());
+    assert_eq!(refused.status, 431);
+    assert!(refused.detail.contains("at most 8192 bytes"), "{refused:?}");
+    assert!(refused.detail.contains("10 header fields"), "{refused:?}");
+    // More than the sockets' buffers take: the client is listened to until it can read the answer.
+    let mut client = server.connect();
+    client.send(&format!("GET / HTTP/1.1\r\nhost: localhost\r\nx: {}", "x".repeat(900_000)));
+    assert_eq!(problem(&client.rest()).status, 431);
     let target = "x".repeat(9000);
     assert_eq!(problem(&server.ask("GET", &format!("/{target}"))).status, 431);
+}
+
+#[test]
+fn what_is_no_request_is_answered_with_a_problem() {
+    let server = Server::start(options());
+    for text in [
+        "GET /\r\n\r\n",
+        "G\u{1}T / HTTP/1.1\r\n\r\n",
+        "GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1, 2\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "\u{16}\u{3}\u{1}\u{2}",
+    ] {
+        let mut client = server.connect();
+        client.send(text);
+        let refused = problem(&client.rest());
+        assert_eq!(refused.status, 400, "{text:?}");
+        assert!(refused.detail.contains("not a request in HTTP/1.1"), "{refused:?}");
+        // The same behind a request that was answered.
+        let mut client = server.connect();
+        client.send(GET);
+        assert!(is_ok(&client.until("index")));
+        client.send(text);
+        assert_eq!(problem(&client.rest()).status, 400, "{text:?}");
+    }
 }
 
 #[test]

@@ -106,7 +106,8 @@ impl Demo {
                 progress.step();
             }
         }
-        let hosting = Hosting::start(listener, Arc::clone(&world.host), ApiOptions::default())?;
+        let hosting =
+            Hosting::start(listener, Arc::clone(&world.host).into(), ApiOptions::default())?;
         let example = hints::write_example(folder.path())?;
         output::line(hints::text(&world.host, address, &example)?)?;
         let ended = self.narrate(&mut world, &hosting);
@@ -155,12 +156,14 @@ impl World {
         let told: Arc<ManualClock> = Arc::clone(&clock);
         // The shop stands still while a party elsewhere is waited for.
         let usual = Settings::default().http_options(address);
+        let addresses = usual.addresses.clone();
         let http = Arc::new(HttpTransport::new(HttpOptions { patience: PATIENCE, ..usual }));
         let host = Host::open(HostOptions {
             data: Some(data.to_owned()),
             clock: told,
             driver: Arc::new(Immediate::new(replicas.clone())),
             transport: Transports::new().with("http", http),
+            addresses,
             interval: MINUTE,
             sandbox: Options { compiler: compile_worker::compiler()?, ..Options::default() },
             ..HostOptions::default()

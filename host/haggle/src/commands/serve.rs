@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::Context;
 use clap::Args;
+use haggle_api::Opening;
 use haggle_runtime::{Host, HostOptions};
 use haggle_sandbox::Options;
 use haggle_transport::{HttpTransport, Transports};
@@ -82,12 +83,21 @@ impl Serve {
         let listener = hosting::listen(settings.listen)?;
         let address = listener.local_addr().context("the address is not known")?;
         let data = settings.data.display().to_string();
-        let http = Arc::new(HttpTransport::new(settings.http_options(address)));
+        // Before the host is opened, so that whoever waits for it can ask how it fares.
+        let opening = Opening::default();
+        let hosting = Hosting::start(listener, opening.clone(), settings.api_options())?;
+        output::note(format_args!(
+            "haggle starts: {address}/livez answers, /readyz says when it is open"
+        ));
+        let http = settings.http_options(address);
+        let addresses = http.addresses.clone();
+        let http = Arc::new(HttpTransport::new(http));
         let host = Host::open(HostOptions {
             data: Some(settings.data.clone()),
             live: true,
             driver: settings.driver(),
             transport: Transports::new().with("http", http),
+            addresses,
             interval: settings.interval,
             sandbox: Options {
                 limits: settings.limits,
@@ -99,7 +109,7 @@ impl Serve {
             ..HostOptions::default()
         })
         .with_context(|| format!("the host cannot be opened on {data}"))?;
-        let hosting = Hosting::start(listener, Arc::clone(&host), settings.api_options())?;
+        opening.done(host);
         output::note(format_args!("haggle serves http://{address} and keeps its data in {data}"));
         hosting.wait_until_over();
         output::note("haggle closes");

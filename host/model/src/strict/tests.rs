@@ -65,6 +65,33 @@ fn a_list_is_no_object_and_no_key_comes_twice() {
 }
 
 #[test]
+fn what_is_no_number_is_told_the_range() {
+    let width = |value: &str| format!(r#"{{"shape": null, "sizes": [{{"width": {value}}}]}}"#);
+    let side = |value: &str| format!(r#"{{"shape": {{"Side": {value}}}, "sizes": []}}"#);
+    let whole = "expected a whole number from 0 to 255";
+    for (text, given, wanted) in [
+        (width("256"), "integer `256`", whole),
+        (width("-1"), "integer `-1`", whole),
+        (width("1.5"), "floating point `1.5`", whole),
+        (width(r#""2""#), r#"string "2""#, whole),
+        (width("true"), "boolean `true`", whole),
+        (width("null"), "null", whole),
+        (width("[]"), "sequence", whole),
+        (side(r#""2""#), r#"string "2""#, "expected a number"),
+        (r#"{"shape": null, "sizes": [7]}"#.to_owned(), "`7`", "an object with named fields"),
+        (r#"{"shape": "Ring", "sizes": []}"#.to_owned(), "`Ring`", "`None`, `Side`, `Box`"),
+    ] {
+        let error = read::<Thing>(&text).unwrap_err();
+        assert!(error.contains(given) && error.contains(wanted), "{text}: {error}");
+    }
+    assert_eq!(read::<Vec<i64>>(r#"["x"]"#).unwrap_err().lines().count(), 1);
+    assert!(read::<bool>(r#""yes""#).unwrap_err().contains("expected true or false"));
+    assert_eq!(read::<i64>(&i64::MIN.to_string()), Ok(i64::MIN));
+    assert_eq!(read::<u64>(&u64::MAX.to_string()), Ok(u64::MAX));
+    assert_eq!(read::<f32>("2"), Ok(2.0));
+}
+
+#[test]
 fn documents_are_read_strictly() {
     let service = r#"{"name": "a", "replica": {"capacity": {"requests_per_second": 1}}}"#;
     assert!(read::<Service>(service).is_ok());

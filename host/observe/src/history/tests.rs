@@ -2,7 +2,7 @@ use haggle_model::{Name, Span, Timestamp};
 use proptest::prelude::*;
 
 use super::{Accepted, History, HistoryLimits, PushError, SeriesKey};
-use crate::Sample;
+use crate::{FailureReport, Sample};
 
 const STEP: Span = Span::from_secs(60);
 
@@ -165,4 +165,29 @@ fn a_check_says_the_same_as_a_push_and_changes_nothing() {
     assert_eq!(history.check(now, std::slice::from_ref(&good)), Ok(()));
     assert_eq!(history.points(), 0);
     assert_eq!(history.push_all(now, &[good, stale]), Ok(Accepted { stored: 1, stale: 1 }));
+}
+
+#[test]
+fn failures_are_held_to_the_rules_of_samples() {
+    let history = history();
+    let now = at(7200);
+    let failure = |instance: Option<&str>, seconds| FailureReport {
+        service: name("web"),
+        instance: instance.map(str::to_owned),
+        time: Some(at(seconds)),
+    };
+    let long = "x".repeat(253);
+    let good = [failure(None, 7205), failure(Some(&long), 0), failure(Some("web-1"), 7200)];
+    assert_eq!(history.check_failures(now, &good), Ok(()));
+    assert_eq!(good.map(|failure| history.takes(now, failure.time.unwrap())), [true, false, true]);
+    let longer = "x".repeat(254);
+    for instance in ["", "a\u{1b}[31m", "a\nb", &longer] {
+        let measured = Sample { instance: Some(instance.to_owned()), ..sample("web", 7200, 1.0) };
+        let refused = history.check(now, &[measured]).unwrap_err().to_string();
+        let failed = history.check_failures(now, &[failure(Some(instance), 7200)]).unwrap_err();
+        assert_eq!(failed.to_string(), refused.replace("sample 0", "failure 0"));
+        assert!(!refused.contains(char::is_control), "{refused:?}");
+    }
+    let early = history.check_failures(now, &[failure(None, 7206)]).unwrap_err().to_string();
+    assert!(early.starts_with("failure 0: time is"), "{early}");
 }
