@@ -1,14 +1,17 @@
 use axum::{
     body::Bytes,
     extract::State,
-    http::{HeaderName, header},
+    http::{HeaderMap, HeaderName, header},
 };
+use haggle_runtime::prometheus_text;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{Problem, ProblemKind, openapi::ReadyProblems, problem::Answer, state::Api};
 
-/// What Prometheus expects of its text format.
-const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// The text format of Prometheus.
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// The OpenMetrics format.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 const INDEX: &str = "\
 Haggle: scaling that is forecast by sandboxed plugins and negotiated before it happens.
@@ -23,8 +26,8 @@ Haggle: scaling that is forecast by sandboxed plugins and negotiated before it h
   /healthz        is it open                  /metrics        for Prometheus
 ";
 
-/// A text that says what it is.
-type Text = ([(HeaderName, &'static str); 1], Bytes);
+/// A text that says its format, and that the format depends on what the request accepts.
+type Metrics = ([(HeaderName, &'static str); 2], Bytes);
 
 pub(crate) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::default()
@@ -96,15 +99,25 @@ async fn readyz(State(api): State<Api>) -> Answer<&'static str> {
 }
 
 /// Metrics for Prometheus
+///
+/// In the OpenMetrics format where the request accepts `application/openmetrics-text`, else in the text format of
+/// Prometheus.
 #[utoipa::path(
     get,
     path = "/metrics",
     tag = "host",
     operation_id = "metrics",
-    responses((status = 200, description = "In its text format", content_type = "text/plain", body = String))
+    responses((status = 200, description = "The metrics", content_type = "text/plain", body = String))
 )]
-async fn metrics(State(api): State<Api>) -> Answer<Text> {
-    let text = api.read(|host| Ok(host.metrics_text().into()));
-    let text = api.large.metrics.get(text).await?;
-    Ok(([(header::CONTENT_TYPE, METRICS_TYPE)], text))
+async fn metrics(State(api): State<Api>, headers: HeaderMap) -> Answer<Metrics> {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut ranges = accepted.flat_map(|value| value.split(','));
+    let (kind, text) = if ranges.any(|range| range.trim().starts_with("application/openmetrics-text")) {
+        let text = api.read(|host| Ok(host.metrics_text().into()));
+        (OPEN_METRICS, api.large.open_metrics.get(text).await?)
+    } else {
+        let text = api.read(|host| Ok(prometheus_text(&host.metrics_text()).into()));
+        (PROMETHEUS, api.large.metrics.get(text).await?)
+    };
+    Ok(([(header::CONTENT_TYPE, kind), (header::VARY, "accept")], text))
 }

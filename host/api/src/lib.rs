@@ -24,7 +24,7 @@ mod problem;
 mod providers;
 mod reservations;
 mod samples;
-mod scaling;
+mod scaling_requests;
 mod serve;
 mod services;
 mod shared_answer;
@@ -57,7 +57,7 @@ pub fn router(host: Arc<Host>, options: &ApiOptions) -> Router {
         .merge(calendar::routes())
         .merge(plugins::routes())
         .merge(samples::routes())
-        .merge(scaling::routes())
+        .merge(scaling_requests::routes())
         .merge(negotiations::routes())
         .merge(events::routes())
         .route_layer(middleware::from_fn(extract::refuse_parameters));

@@ -66,6 +66,12 @@ async fn leases(State(api): State<Api>) -> Answer<SharedJson> {
     api.shared_json(&api.large.leases, written).await
 }
 
+/// A message to a negotiation, bare or as the data of a CloudEvent. `sdk/participants.md` describes its fields.
+#[derive(ToSchema)]
+#[schema(value_type = Object)]
+#[expect(dead_code, reason = "it describes the body, which the engine reads")]
+struct PostedMessage(serde_json::Value);
+
 /// Say something in a negotiation
 ///
 /// How a party with an endpoint answers later than in the response to the message that it was posted, and
@@ -80,7 +86,7 @@ async fn leases(State(api): State<Api>) -> Answer<SharedJson> {
     operation_id = "post_message",
     params(("id" = String, Path, description = "The negotiation")),
     request_body(
-        content((Object = "application/json"), (Object = "application/cloudevents+json")),
+        content((PostedMessage = "application/json"), (PostedMessage = "application/cloudevents+json")),
         example = json!({"in_reply_to": 3, "from": {"service": "cart"}, "type": "propose", "data": "all"})
     ),
     responses((status = 202, description = "It was taken in"), SendProblems)

@@ -36,6 +36,7 @@ pub(crate) struct Large {
     pub(crate) providers: SharedAnswer,
     pub(crate) leases: SharedAnswer,
     pub(crate) metrics: SharedAnswer,
+    pub(crate) open_metrics: SharedAnswer,
 }
 
 /// JSON that is written already.

@@ -45,6 +45,12 @@ struct Parameters {
     wait: Option<Span>,
 }
 
+/// A WebAssembly component, or a core module that carries its component type.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "it describes the body, which is received as it is")]
+struct Component(Vec<u8>);
+
 /// An upload that is still being compiled.
 #[derive(Serialize, ToSchema)]
 struct Compiling {
@@ -73,7 +79,8 @@ struct Compiling {
         ("prefer" = Option<String>, Header, description = "`respond-async`, or `wait=` and seconds", example = "respond-async"),
     ),
     request_body(
-        content((Vec<u8> = "application/wasm"), (Vec<u8> = "application/octet-stream")),
+        content = Component,
+        content_type = "application/octet-stream",
         description = "The component; its content type does not matter"
     ),
     responses(

@@ -61,7 +61,7 @@ mod error;
 mod journal;
 mod key;
 mod kind;
-mod kinds;
+mod records;
 mod log;
 mod options;
 mod pages;
@@ -86,7 +86,7 @@ pub use error::{Loss, StoreError, Unreadable, readable};
 pub use journal::{Blob, CallRecord, JournalSize};
 pub use key::Key;
 pub use kind::{Encoding, Entry, Kind};
-pub use kinds::{
+pub use records::{
     Calendar, Decisions, Dependencies, FittedModel, GenerationStatus, GrantedDirectory, Leases,
     Models, Negotiations, Outcome, Outcomes, PluginGeneration, Plugins, Policies, Providers,
     Services,

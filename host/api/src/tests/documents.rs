@@ -200,4 +200,11 @@ async fn the_host_tells_how_it_is() {
         assert_eq!(reply.headers["content-type"], content_type, "{uri}");
         assert!(reply.text().contains(word), "{uri}: {}", reply.text());
     }
+    let mut open = request("GET", "/metrics");
+    let accepted = "application/openmetrics-text;version=1.0.0,text/plain;q=0.5";
+    open.headers_mut().insert("accept", accepted.parse().unwrap());
+    let reply = send(open).await;
+    let kind = reply.headers["content-type"].to_str().unwrap();
+    assert!(kind.starts_with("application/openmetrics-text; version=1.0.0"), "{kind}");
+    assert!(reply.text().ends_with("# EOF\n"));
 }
