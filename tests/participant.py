@@ -15,8 +15,8 @@ CAPACITY = float(sys.argv[2])
 def answer(message):
     kind, data = message["type"], message.get("data")
     if kind == "call_for_proposals":
-        asked = data["load"]["proposal"]["asks"].get("requests_per_second", 0.0)
-        others = data["load"]["position"]["committed"].get("requests_per_second", 0.0)
+        ask = data["load"]["asks"]["requests_per_second"]
+        asked, others = ask["requested"], ask["committed"]
         free = max(CAPACITY - others, 0.0)
         if asked <= free:
             return {"type": "propose", "data": "all"}

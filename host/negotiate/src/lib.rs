@@ -48,7 +48,7 @@ pub use market::{
 };
 pub use outcome::{AgreedService, Agreement, Outcome, Reason};
 pub use protocol::{
-    Answer, Bid, Guarantees, Inquiry, Inventory, InventoryUnit, Offer, Position, Proposal, Purpose,
+    Answer, Ask, Asks, Bid, Guarantees, Inquiry, Inventory, InventoryUnit, Offer, Purpose,
     Request,
 };
 pub use session::{Fault, Input, Output, Session};

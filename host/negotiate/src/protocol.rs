@@ -2,7 +2,7 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use haggle_model::{ComputeUnit, Name, Quantities, Span, Strength, Tier, Window};
+use haggle_model::{ComputeUnit, Name, Quantities, Resource, Span, Strength, Tier, Window};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What a negotiation is for.
@@ -24,50 +24,111 @@ pub enum Purpose {
     Renegotiation,
 }
 
-/// A call for proposals: will you carry this over that time?
+/// A call for proposals to one service: will it carry this load over that time?
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Proposal {
+pub struct Inquiry {
     /// The negotiation that asks.
     pub session: String,
     /// The round, from 1.
     pub round: u32,
     /// The service that is asked.
     pub service: Name,
-    /// The service whose demand started it.
+    /// The tier of that service.
+    pub tier: Tier,
+    /// The service whose demand opened the negotiation.
     pub requester: Name,
-    /// What it is for.
+    /// Why it was opened.
     pub purpose: Purpose,
     /// How much the requester depends on the answer.
     pub strength: Strength,
     /// The time in question.
     pub window: Window,
-    /// The total that the service would have to carry for this requester, not the increase.
-    pub asks: Quantities,
+    /// What is requested of each resource, and what the service has of it.
+    #[serde(with = "asks")]
+    #[schema(value_type = BTreeMap<Resource, Ask>)]
+    pub asks: Asks,
 }
 
-/// Where the service stands that is asked. Each part names the same resources as the proposal.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Position {
-    /// Its snapshot.
-    pub tier: Tier,
-    /// The most it can carry once it has grown to its bounds.
+/// What is requested of a service, and what it has of that. All parts name the same resources.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Asks {
+    /// The total that the service would have to carry for this requester, not the increase.
+    pub requested: Quantities,
+    /// The most that the service can carry once it has grown to its bounds.
     pub capacity: Quantities,
-    /// What others hold of it in the window, this requester's old agreement left out.
+    /// What others hold of it in the window, without this requester's old agreement.
     pub committed: Quantities,
-    /// What this requester holds of it already, throughout the window.
+    /// What this requester already holds of it throughout the window.
     pub agreed: Quantities,
-    /// The most that its own dependencies can sustain, as far as they have answered this round; what is
-    /// asked for where none has.
+    /// The most that the service's own dependencies can sustain, as far as they have answered this round; what is
+    /// requested where none has.
     pub sustainable: Quantities,
 }
 
-/// A proposal together with the position of the service that is asked.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Inquiry {
-    /// What is asked.
-    pub proposal: Proposal,
-    /// What the asked service knows of itself.
-    pub position: Position,
+impl Asks {
+    /// What is neither committed to others nor beyond the service's capacity.
+    #[must_use]
+    pub fn free(&self) -> Quantities {
+        self.capacity.minus(&self.committed)
+    }
+
+    /// One by one.
+    pub fn iter(&self) -> impl Iterator<Item = (Resource, Ask)> {
+        self.requested.iter().map(|(resource, requested)| {
+            let ask = Ask {
+                requested,
+                capacity: self.capacity.get(resource),
+                committed: self.committed.get(resource),
+                agreed: self.agreed.get(resource),
+                sustainable: self.sustainable.get(resource),
+            };
+            (resource, ask)
+        })
+    }
+}
+
+/// What is requested of one resource, and what the service has of it: see [`Asks`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Ask {
+    /// The total that the service would have to carry for this requester.
+    pub requested: f64,
+    /// The most that the service can carry.
+    pub capacity: f64,
+    /// What others hold of it.
+    pub committed: f64,
+    /// What this requester already holds of it.
+    pub agreed: f64,
+    /// The most that the service's own dependencies can sustain.
+    pub sustainable: f64,
+}
+
+/// [`Asks`] as a map from each resource to its [`Ask`].
+mod asks {
+    use std::collections::BTreeMap;
+
+    use haggle_model::{Quantities, Resource};
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use super::{Ask, Asks};
+
+    pub(super) fn serialize<S: Serializer>(asks: &Asks, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(asks.iter())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Asks, D::Error> {
+        let all = BTreeMap::<Resource, Ask>::deserialize(deserializer)?;
+        let part = |of: fn(&Ask) -> f64| {
+            let pairs = all.iter().map(|(resource, ask)| (*resource, of(ask)));
+            Quantities::from_pairs(pairs).map_err(D::Error::custom)
+        };
+        Ok(Asks {
+            requested: part(|ask| ask.requested)?,
+            capacity: part(|ask| ask.capacity)?,
+            committed: part(|ask| ask.committed)?,
+            agreed: part(|ask| ask.agreed)?,
+            sustainable: part(|ask| ask.sustainable)?,
+        })
+    }
 }
 
 /// What a service would agree to instead.

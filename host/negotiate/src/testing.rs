@@ -217,24 +217,25 @@ impl Parties {
         inquiries
             .iter()
             .map(|inquiry| {
-                let Inquiry { proposal, position } = inquiry;
-                let told = self.answers.get(&proposal.service).cloned();
-                let mut free = position.capacity.minus(&position.committed);
-                if let Some(offers) = self.concedes.get(&proposal.service) {
-                    let place = (proposal.round as usize).min(offers.len()) - 1;
+                let Inquiry { service, round, asks, .. } = inquiry;
+                let requested = &asks.requested;
+                let told = self.answers.get(service).cloned();
+                let mut free = asks.free();
+                if let Some(offers) = self.concedes.get(service) {
+                    let place = (*round as usize).min(offers.len()) - 1;
                     free = rps(offers[place].min(free.get(Resource::RequestsPerSecond)));
                 }
                 told.unwrap_or_else(|| {
-                    Ok(match free.share_of(&proposal.asks) {
+                    Ok(match free.share_of(requested) {
                         1.0 => Answer::Accept,
                         0.0 => Answer::Reject("full".into()),
-                        share => counter(proposal.asks.scaled(share)),
+                        share => counter(requested.scaled(share)),
                     })
                 })
                 .map(|answer| match answer {
                     // As any sensible service: not more than was asked.
                     Answer::Counter(offer)
-                        if offer.quantities.covers(&proposal.asks) && offer.reason != "greedy" =>
+                        if offer.quantities.covers(requested) && offer.reason != "greedy" =>
                     {
                         Answer::Accept
                     }

@@ -47,7 +47,7 @@ fn everybody_accepts() {
     assert_eq!((agreement.fraction, agreement.reduced, agreement.rounds), (1.0, false, 1));
     assert_eq!((shop.agreed("web", "cart"), shop.agreed("web", "db")), (300.0, 600.0));
     assert_eq!(agreement.services[&name("db")].replicas, 6);
-    let asked: Vec<_> = shop.parties.asked.iter().map(|i| i.proposal.service.as_str()).collect();
+    let asked: Vec<_> = shop.parties.asked.iter().map(|i| i.service.as_str()).collect();
     assert_eq!(asked, ["db", "cart"], "leaves first");
     assert_eq!(shop.parties.persisted.len(), 2);
     assert!(shop.parties.persisted.iter().all(|lease| lease.state == LeaseState::Confirmed));
@@ -73,7 +73,7 @@ fn a_bottleneck_scales_the_whole_plan() {
     assert!(done.outcome.agreement().unwrap().reduced);
     assert!(reasons(&done).contains("db: offers 300 requests_per_second of the 600"));
     let cart = &shop.parties.asked[1];
-    assert_eq!(cart.position.sustainable, rps(150.0), "what its own dependency answered");
+    assert_eq!(cart.asks.sustainable, rps(150.0), "what its own dependency answered");
     assert_eq!(done.outcome.agreement().unwrap().rounds, 3, "once more, since it has 1000");
 }
 
@@ -177,7 +177,7 @@ fn best_effort_is_told_and_not_held() {
     let demand = shop.demand("web", 300.0);
     let done = shop.run(demand);
     assert_eq!(fraction(&done), 1.0);
-    let told: Vec<_> = shop.parties.told.iter().map(|i| i.proposal.service.as_str()).collect();
+    let told: Vec<_> = shop.parties.told.iter().map(|i| i.service.as_str()).collect();
     assert_eq!(told, ["log"]);
     assert_eq!((shop.agreed("web", "log"), shop.agreed("web", "db")), (0.0, 300.0));
 }

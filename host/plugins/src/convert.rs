@@ -145,25 +145,24 @@ pub fn outlook(series: &Series, outlook: forecasting::Outlook) -> Outlook {
 /// An inquiry in the contract.
 #[must_use]
 pub fn inquiry(inquiry: &Inquiry) -> answering::Inquiry {
-    let Inquiry { proposal, position } = inquiry;
-    let ask = |(kind, requested): (Resource, f64)| answering::Ask {
+    let ask = |(kind, ask): (Resource, Ask)| answering::Ask {
         kind: resource(kind),
-        requested,
-        capacity: position.capacity.get(kind),
-        committed: position.committed.get(kind),
-        agreed: position.agreed.get(kind),
-        sustainable: position.sustainable.get(kind),
+        requested: ask.requested,
+        capacity: ask.capacity,
+        committed: ask.committed,
+        agreed: ask.agreed,
+        sustainable: ask.sustainable,
     };
     answering::Inquiry {
-        session: proposal.session.clone(),
-        round: proposal.round,
-        service: proposal.service.to_string(),
-        tier: tier(position.tier),
-        requester: proposal.requester.to_string(),
-        purpose: purpose(proposal.purpose),
-        strength: strength(proposal.strength),
-        window: window(proposal.window),
-        asks: proposal.asks.iter().map(ask).collect(),
+        session: inquiry.session.clone(),
+        round: inquiry.round,
+        service: inquiry.service.to_string(),
+        tier: tier(inquiry.tier),
+        requester: inquiry.requester.to_string(),
+        purpose: purpose(inquiry.purpose),
+        strength: strength(inquiry.strength),
+        window: window(inquiry.window),
+        asks: inquiry.asks.iter().map(ask).collect(),
     }
 }
 

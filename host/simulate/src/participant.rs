@@ -73,17 +73,16 @@ pub(crate) fn propose(call: &Call, rng: &mut fastrand::Rng) -> Content {
 }
 
 fn respond(inquiry: &Inquiry, rng: &mut fastrand::Rng) -> Content {
-    let Inquiry { proposal, position } = inquiry;
-    let free = position.capacity.minus(&position.committed);
+    let requested = &inquiry.asks.requested;
     let willing = match rng.u8(0..12) {
         0 => 0.0,
         1 => 0.5,
         _ => 1.0,
     };
-    match free.share_of(&proposal.asks).min(willing) {
+    match inquiry.asks.free().share_of(requested).min(willing) {
         0.0 => Content::Refuse { reason: "full".into() },
         share if share < 1.0 => {
-            let quantities = proposal.asks.scaled(share);
+            let quantities = requested.scaled(share);
             Content::Counter(Offer { quantities, reason: "that is all".into() })
         }
         _ => Content::Propose(Proposed::All),

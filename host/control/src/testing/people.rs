@@ -23,7 +23,7 @@ pub(crate) fn said(script: Script, message: &Message) -> Option<Result<Content, 
         (Script::Silent, _) => return None,
         (Script::Unreachable, _) => return Some(Err("connection refused".to_owned())),
         (Script::Offers(part), Content::CallForProposals(Call::Load(inquiry))) => {
-            let quantities = inquiry.proposal.asks.scaled(part);
+            let quantities = inquiry.asks.requested.scaled(part);
             Content::Counter(Offer { quantities, reason: "it is all there is".to_owned() })
         }
         (Script::Faithless, Content::Accept { .. }) => {

@@ -57,9 +57,9 @@ pub(crate) fn fair(message: &Message) -> Content {
 }
 
 fn load(inquiry: &Inquiry) -> Content {
-    let Inquiry { proposal, position } = inquiry;
-    let free = position.capacity.minus(&position.committed);
-    let part = free.share_of(&proposal.asks).min(position.sustainable.share_of(&proposal.asks));
+    let Inquiry { asks, .. } = inquiry;
+    let (requested, free) = (&asks.requested, asks.free());
+    let part = free.share_of(requested).min(asks.sustainable.share_of(requested));
     if part >= 1.0 - 1e-9 {
         return Content::Propose(Proposed::All);
     }
@@ -67,7 +67,7 @@ fn load(inquiry: &Inquiry) -> Content {
         return Content::Refuse { reason: format!("{free} is free") };
     }
     let reason = format!("{free} is free");
-    Content::Counter(Offer { quantities: proposal.asks.scaled(part), reason })
+    Content::Counter(Offer { quantities: requested.scaled(part), reason })
 }
 
 fn bid(request: &Request, unit: &InventoryUnit) -> Option<Bid> {
@@ -97,7 +97,7 @@ fn bid(request: &Request, unit: &InventoryUnit) -> Option<Bid> {
 fn absurd(message: &Message) -> Content {
     match &message.content {
         Content::CallForProposals(Call::Load(inquiry)) => Content::Counter(Offer {
-            quantities: inquiry.proposal.asks.scaled(1000.0),
+            quantities: inquiry.asks.requested.scaled(1000.0),
             reason: "why not".to_owned(),
         }),
         Content::CallForProposals(Call::Bids { request, inventory }) => {

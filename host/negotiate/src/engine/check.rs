@@ -73,7 +73,7 @@ pub(super) fn check(question: &Question, content: Content) -> Result<Reply, Mess
 }
 
 fn check_offer(inquiry: &Inquiry, offer: &Offer) -> Result<(), MessageError> {
-    let asks = &inquiry.proposal.asks;
+    let asks = &inquiry.asks.requested;
     for (resource, offered) in offer.quantities.iter() {
         if !asks.names(resource) {
             return Err(MessageError::NotAsked(resource));

@@ -102,7 +102,7 @@ fn patience(content: &Content, session: &Session, now: Timestamp) -> Span {
     let rounds = u64::from(session.demand().policy.max_rounds.saturating_sub(session.round()));
     let parts = match content {
         Content::CallForProposals(Call::Load(inquiry))
-            if inquiry.proposal.strength == Strength::Mandatory =>
+            if inquiry.strength == Strength::Mandatory =>
         {
             2
         }

@@ -180,7 +180,7 @@ fn a_party_that_does_not_hold_what_it_proposed_ends_the_round() {
     assert!(matches!(release.content, Content::Release { .. }));
     let again = question(&mut bench);
     let Content::CallForProposals(Call::Load(inquiry)) = &again.content else { panic!() };
-    assert_eq!(inquiry.proposal.round, 2);
+    assert_eq!(inquiry.round, 2);
 }
 
 #[test]

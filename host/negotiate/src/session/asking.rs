@@ -5,7 +5,7 @@ use std::sync::Arc;
 use haggle_model::{LeaseId, LeaseState, Name, Quantities, Strength};
 
 use super::{CLOSE, Next, Output, Session, State};
-use crate::{Answer, Context, Inquiry, MessageId, Party, Position, Proposal, Spread};
+use crate::{Answer, Asks, Context, Inquiry, MessageId, Party, Spread};
 
 /// One wave has been asked.
 #[derive(Clone, Debug)]
@@ -31,10 +31,10 @@ impl Session {
             let mut inquiries = Vec::new();
             for name in names.iter().filter(|name| **name != self.demand.requester) {
                 let Some(inquiry) = self.inquiry(&self.firm, name, cx) else { continue };
-                let Inquiry { proposal, position } = &inquiry;
-                if position.agreed.covers(&proposal.asks) {
-                    // What is agreed already needs no asking, and may be more than is asked for.
-                    self.granted.insert(name.clone(), position.agreed.clone());
+                let Asks { requested, agreed, .. } = &inquiry.asks;
+                if agreed.covers(requested) {
+                    // What is agreed already needs no asking, and may be more than is requested.
+                    self.granted.insert(name.clone(), agreed.clone());
                 } else {
                     inquiries.push(inquiry);
                 }
@@ -50,7 +50,7 @@ impl Session {
         self.settle_answers(cx, out)
     }
 
-    /// What a service is asked in this round, and where it stands.
+    /// What a service is asked in this round.
     pub(super) fn inquiry(
         &self,
         spread: &Spread,
@@ -59,7 +59,7 @@ impl Session {
     ) -> Option<Inquiry> {
         let snapshot = self.snapshots.get(name)?;
         let strength = spread.shares().get(name)?.strength;
-        let asks = self.share(spread, name).scaled(self.fraction);
+        let requested = self.share(spread, name).scaled(self.fraction);
         let owner = Self::owner(name);
         let Self { demand, .. } = self;
         let (requester, window) = (&demand.requester, demand.window);
@@ -68,25 +68,24 @@ impl Session {
         without.extend(self.lower(&owner, cx));
         let committed = cx.ledger.committed(&owner, window, &without);
         let agreed = cx.ledger.agreed(requester, &owner, window);
-        let sustainable = asks.scaled(self.sustained(name));
-        let position = Position {
-            tier: snapshot.tier,
-            capacity: like(&asks, &capacity),
-            committed: like(&asks, &committed),
-            agreed: like(&asks, &agreed),
-            sustainable,
+        let asks = Asks {
+            capacity: like(&requested, &capacity),
+            committed: like(&requested, &committed),
+            agreed: like(&requested, &agreed),
+            sustainable: requested.scaled(self.sustained(name)),
+            requested,
         };
-        let proposal = Proposal {
+        Some(Inquiry {
             session: demand.session.clone(),
             round: self.round.max(1),
             service: name.clone(),
+            tier: snapshot.tier,
             requester: requester.clone(),
             purpose: demand.purpose,
             strength,
             window,
             asks,
-        };
-        Some(Inquiry { proposal, position })
+        })
     }
 
     /// What the requester holds of a service in the window.
@@ -139,36 +138,37 @@ impl Session {
         answer: Result<Answer, String>,
         out: &mut Vec<Output>,
     ) {
-        let Inquiry { proposal: Proposal { service, asks, .. }, position } = inquiry;
+        let Inquiry { service, asks, .. } = inquiry;
+        let requested = &asks.requested;
         let party = || Party::Service(service.clone());
         let (offered, mut said) = match answer {
-            Ok(Answer::Accept) => (asks.clone(), None),
-            Ok(Answer::Counter(offer)) if asks.covers(&offer.quantities) => {
-                let quantities = like(asks, &offer.quantities);
-                let said = format!("offers {quantities} of the {asks} asked for: {}", offer.reason);
+            Ok(Answer::Accept) => (requested.clone(), None),
+            Ok(Answer::Counter(offer)) if requested.covers(&offer.quantities) => {
+                let quantities = like(requested, &offer.quantities);
+                let said = format!("offers {quantities} of the {requested} requested: {}", offer.reason);
                 (quantities, Some(said))
             }
             Ok(Answer::Counter(offer)) => {
-                let said = format!("offered {} where {asks} was asked for", offer.quantities);
+                let said = format!("offered {} where {requested} was requested", offer.quantities);
                 self.fault(message, party(), format!("{said}; that is a refusal"), out);
                 (Quantities::new(), Some(said))
             }
-            Ok(Answer::Reject(why)) => (Quantities::new(), Some(format!("refuses {asks}: {why}"))),
+            Ok(Answer::Reject(why)) => (Quantities::new(), Some(format!("refuses {requested}: {why}"))),
             Err(why) => {
                 self.fault(message, party(), format!("{why}; that is a refusal"), out);
-                (Quantities::new(), Some(format!("gave no answer to {asks}: {why}")))
+                (Quantities::new(), Some(format!("gave no answer to {requested}: {why}")))
             }
         };
-        let free = position.capacity.minus(&position.committed);
+        let free = asks.free();
         let possible = least(&offered, &free);
         if !possible.covers(&offered) {
             let text = format!("offers {offered} but has only {free} that is not promised");
             self.fault(message, party(), text.clone(), out);
             said = Some(text);
         }
-        let able = least(&least(asks, &free), &position.sustainable);
+        let able = least(&least(requested, &free), &asks.sustainable);
         self.withheld |= !offered.is_zero() && offered.share_of(&able) < 1.0 - CLOSE;
-        let bound = least(asks, &position.agreed);
+        let bound = least(requested, &asks.agreed);
         self.granted.insert(service.clone(), possible.max(&bound));
         self.said.extend(said.map(|said| (service.clone(), Arc::from(said))));
     }

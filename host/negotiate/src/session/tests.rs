@@ -2,7 +2,7 @@ use haggle_model::{LeaseState, Strength};
 
 use super::{Input, Output, Session};
 use crate::{
-    Answer, Context, Demand, MessageId, Outcome, Position,
+    Answer, Context, Demand, MessageId, Outcome,
     testing::{Fixture, at, name, rps, window},
 };
 
@@ -31,11 +31,11 @@ fn answer(shop: &mut Fixture, output: &Output) -> Option<Input> {
             let answers = inquiries
                 .iter()
                 .map(|inquiry| {
-                    let Position { capacity, committed, .. } = &inquiry.position;
-                    let share = capacity.minus(committed).share_of(&inquiry.proposal.asks);
+                    let requested = &inquiry.asks.requested;
+                    let share = inquiry.asks.free().share_of(requested);
                     Ok(match share {
                         1.0 => Answer::Accept,
-                        _ => crate::testing::counter(inquiry.proposal.asks.scaled(share)),
+                        _ => crate::testing::counter(requested.scaled(share)),
                     })
                 })
                 .collect();

@@ -22,7 +22,7 @@ impl Running {
                 let answers = std::iter::repeat_n(None, missing).collect();
                 self.gathering = Some(Gathering::Wave { output: message, answers, missing });
                 for (place, inquiry) in inquiries.into_iter().enumerate() {
-                    let to = Party::Service(inquiry.proposal.service.clone());
+                    let to = Party::Service(inquiry.service.clone());
                     let call = Content::CallForProposals(Call::Load(Box::new(inquiry)));
                     self.ask(to, call, Kind::Ask(place), step);
                 }
@@ -30,7 +30,7 @@ impl Running {
             }
             Output::Inform { inquiries, .. } => {
                 for inquiry in inquiries {
-                    let to = Party::Service(inquiry.proposal.service.clone());
+                    let to = Party::Service(inquiry.service.clone());
                     self.say(to, Content::Inform(Information::Load(Box::new(inquiry))), step);
                 }
                 None
