@@ -112,12 +112,13 @@ async fn readyz(State(api): State<Api>) -> Answer<&'static str> {
 async fn metrics(State(api): State<Api>, headers: HeaderMap) -> Answer<Metrics> {
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let mut ranges = accepted.flat_map(|value| value.split(','));
-    let (kind, text) = if ranges.any(|range| range.trim().starts_with("application/openmetrics-text")) {
-        let text = api.read(|host| Ok(host.metrics_text().into()));
-        (OPEN_METRICS, api.large.open_metrics.get(text).await?)
-    } else {
-        let text = api.read(|host| Ok(prometheus_text(&host.metrics_text()).into()));
-        (PROMETHEUS, api.large.metrics.get(text).await?)
-    };
+    let (kind, text) =
+        if ranges.any(|range| range.trim().starts_with("application/openmetrics-text")) {
+            let text = api.read(|host| Ok(host.metrics_text().into()));
+            (OPEN_METRICS, api.large.open_metrics.get(text).await?)
+        } else {
+            let text = api.read(|host| Ok(prometheus_text(&host.metrics_text()).into()));
+            (PROMETHEUS, api.large.metrics.get(text).await?)
+        };
     Ok(([(header::CONTENT_TYPE, kind), (header::VARY, "accept")], text))
 }

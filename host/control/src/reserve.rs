@@ -1,10 +1,10 @@
 //! Reservations: what scaling requests were granted for a later time. What is reserved and loses a lease is
 //! negotiated for again at once, for its own window.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use haggle_model::{Name, ScalingReason, Span, Window};
-use haggle_negotiate::{Purpose as Aim, leased_replicas};
+use haggle_negotiate::{Placements, Purpose as Aim};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -143,19 +143,27 @@ impl Step<'_> {
         if due.is_empty() {
             return Vec::new();
         }
-        let short = all().filter(|(name, later)| self.is_short(name, later));
-        let short: BTreeSet<&str> = short.map(|(_, later)| later.session.as_str()).collect();
+        let sessions: BTreeSet<&str> =
+            due.iter().map(|(_, later)| later.session.as_str()).collect();
+        // A service may have a thousand reservations and as many leases, so its leases are looked up once.
+        let mut placements: BTreeMap<&Name, Placements<'_>> = BTreeMap::new();
+        let mut short: BTreeSet<&str> = BTreeSet::new();
+        for (name, later) in all().filter(|(_, later)| sessions.contains(later.session.as_str())) {
+            let (Some(service), Some(claim)) =
+                (self.state.catalog.services.get(name), &later.claim)
+            else {
+                continue;
+            };
+            let placed = placements
+                .entry(name)
+                .or_insert_with(|| Placements::of(&self.state.ledger, service));
+            if placed.least(claim.window) < later.leased {
+                short.insert(later.session.as_str());
+            }
+        }
         let short = due.into_iter().filter(|(_, later)| short.contains(later.session.as_str()));
         let claim = |(name, later): (&Name, &Scheduled)| Some((name.clone(), later.claim.clone()?));
         short.filter_map(claim).collect()
-    }
-
-    fn is_short(&self, name: &Name, later: &Scheduled) -> bool {
-        let window = later.claim.as_ref().map(|claim| claim.window);
-        let (Some(service), Some(window)) = (self.state.catalog.services.get(name), window) else {
-            return false;
-        };
-        leased_replicas(&self.state.ledger, service, window) < later.leased
     }
 
     /// The load of the service's reservations at that time, for whoever asks for more of it.

@@ -48,11 +48,10 @@ pub use market::{
 };
 pub use outcome::{AgreedService, Agreement, Outcome, Reason};
 pub use protocol::{
-    Answer, Ask, Asks, Bid, Guarantees, Inquiry, Inventory, InventoryUnit, Offer, Purpose,
-    Request,
+    Answer, Ask, Asks, Bid, Guarantees, Inquiry, Inventory, InventoryUnit, Offer, Purpose, Request,
 };
 pub use session::{Fault, Input, Output, Session};
 pub use spread::{Edge, Share, Spread, SpreadError, cycle_gain};
 pub use transcript::{Said, Transcript};
 pub use wire::{Call, Content, DecodeError, Information, Message, MessageId, Party, Proposed};
-pub use world::{Context, Snapshot, World, leased_replicas, service_capacity};
+pub use world::{Context, Placements, Snapshot, World, leased_replicas, service_capacity};

@@ -115,7 +115,9 @@ mod asks {
         serializer.collect_map(asks.iter())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Asks, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Asks, D::Error> {
         let all = BTreeMap::<Resource, Ask>::deserialize(deserializer)?;
         let part = |of: fn(&Ask) -> f64| {
             let pairs = all.iter().map(|(resource, ask)| (*resource, of(ask)));

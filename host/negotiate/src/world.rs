@@ -57,7 +57,31 @@ pub fn service_capacity(service: &Service, target_utilization: f64) -> Quantitie
 /// has confirmed: the least at any moment of it. Leases of providers that are gone do not count.
 #[must_use]
 pub fn leased_replicas(ledger: &Ledger, service: &Service, window: Window) -> u32 {
-    let leases: Vec<&Lease> = placements(ledger, service, window).collect();
+    least_of(placements(ledger, service, window).collect(), window)
+}
+
+/// The confirmed leases that place replicas of one service, for whoever asks about many windows.
+#[derive(Debug)]
+pub struct Placements<'a>(Vec<&'a Lease>);
+
+impl<'a> Placements<'a> {
+    /// Those of the service, in the size that a replica has now.
+    #[must_use]
+    pub fn of(ledger: &'a Ledger, service: &'a Service) -> Self {
+        let leases = ledger.leases_of(&service.name);
+        Self(leases.filter(|lease| places(ledger, service, lease)).collect())
+    }
+
+    /// As [`leased_replicas`].
+    #[must_use]
+    pub fn least(&self, window: Window) -> u32 {
+        let within = self.0.iter().filter(|lease| lease.window.overlaps(&window));
+        least_of(within.copied().collect(), window)
+    }
+}
+
+/// The fewest replicas that these leases place at any moment of the window.
+fn least_of(leases: Vec<&Lease>, window: Window) -> u32 {
     leases
         .iter()
         .flat_map(|lease| [lease.window.start, lease.window.end])

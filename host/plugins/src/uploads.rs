@@ -264,6 +264,14 @@ impl State {
         }
     }
 
+    /// An upload has failed. Its generation never decided, so its number is given again, if it was the last.
+    fn fail(&mut self, plugin: &Name, number: u64, error: String) {
+        if let Some(highest) = self.numbers.get_mut(plugin).filter(|highest| **highest == number) {
+            *highest = number.saturating_sub(1);
+        }
+        self.set(plugin, number, UploadPhase::Failed, Some(error));
+    }
+
     /// Anybody can upload under any name, so what is remembered of failures is bounded.
     fn forget_failed(&mut self) {
         while self.failed.len() > MOST_FAILED
@@ -302,7 +310,7 @@ impl Upload<'_> {
         let outcome = self.compile(component, now);
         let mut state = self.uploads.state();
         if let Err(error) = &outcome {
-            state.set(&self.plugin, self.number, UploadPhase::Failed, Some(error.to_string()));
+            state.fail(&self.plugin, self.number, error.to_string());
         }
         drop(state);
         self.is_over = true;
@@ -355,8 +363,7 @@ impl Drop for Upload<'_> {
         let mut state = self.uploads.state();
         state.pending = state.pending.saturating_sub(1);
         if !self.is_over {
-            let error = Some("it was given up before it was compiled".to_owned());
-            state.set(&self.plugin, self.number, UploadPhase::Failed, error);
+            state.fail(&self.plugin, self.number, "it ended before it was compiled".to_owned());
         }
     }
 }

@@ -78,7 +78,8 @@ impl Plugins {
                     progress.one_more();
                     Ok(loaded)
                 };
-                scope.spawn(move || builtins.iter().map(load).collect::<Result<Vec<_>, HostError>>())
+                scope
+                    .spawn(move || builtins.iter().map(load).collect::<Result<Vec<_>, HostError>>())
             };
             let groups = BUILTIN.chunk_by(|one, next| one.component == next.component);
             let threads: Vec<_> = groups.map(of_one).collect();

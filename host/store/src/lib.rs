@@ -61,11 +61,11 @@ mod error;
 mod journal;
 mod key;
 mod kind;
-mod records;
 mod log;
 mod options;
 mod pages;
 mod queue;
+mod records;
 mod samples;
 mod sequences;
 mod series;
@@ -86,12 +86,12 @@ pub use error::{Loss, StoreError, Unreadable, readable};
 pub use journal::{Blob, CallRecord, JournalSize};
 pub use key::Key;
 pub use kind::{Encoding, Entry, Kind};
+pub use log::{Log, Numbered, Records};
+pub use options::{Durability, StoreOptions};
 pub use records::{
     Calendar, Decisions, Dependencies, FittedModel, GenerationStatus, GrantedDirectory, Leases,
     Models, Negotiations, Outcome, Outcomes, PluginGeneration, Plugins, Policies, Providers,
     Services,
 };
-pub use log::{Log, Numbered, Records};
-pub use options::{Durability, StoreOptions};
 pub use series::{Sample, SeriesKey};
 pub use store::{Pruned, Store};

@@ -145,7 +145,8 @@ impl Session {
             Ok(Answer::Accept) => (requested.clone(), None),
             Ok(Answer::Counter(offer)) if requested.covers(&offer.quantities) => {
                 let quantities = like(requested, &offer.quantities);
-                let said = format!("offers {quantities} of the {requested} requested: {}", offer.reason);
+                let said =
+                    format!("offers {quantities} of the {requested} requested: {}", offer.reason);
                 (quantities, Some(said))
             }
             Ok(Answer::Counter(offer)) => {
@@ -153,7 +154,9 @@ impl Session {
                 self.fault(message, party(), format!("{said}; that is a refusal"), out);
                 (Quantities::new(), Some(said))
             }
-            Ok(Answer::Reject(why)) => (Quantities::new(), Some(format!("refuses {requested}: {why}"))),
+            Ok(Answer::Reject(why)) => {
+                (Quantities::new(), Some(format!("refuses {requested}: {why}")))
+            }
             Err(why) => {
                 self.fault(message, party(), format!("{why}; that is a refusal"), out);
                 (Quantities::new(), Some(format!("gave no answer to {requested}: {why}")))
