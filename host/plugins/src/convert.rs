@@ -3,7 +3,9 @@
 use haggle_model::{
     CalendarEvent, EventKind, Quantities, Resource, Series, Strength, Tier, Window,
 };
-use haggle_negotiate::{Answer, Bid, Guarantees, Inquiry, InventoryUnit, Offer, Purpose, Request};
+use haggle_negotiate::{
+    Answer, Ask, Bid, Guarantees, Inquiry, InventoryUnit, Offer, Purpose, Request,
+};
 use haggle_plan::{Interval, Outlook};
 use haggle_sandbox::{answering, forecasting, market, selling, types};
 
