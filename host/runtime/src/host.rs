@@ -25,9 +25,8 @@ use crate::{
     models::KeptModels,
     observing::Watch,
     options::HostOptions,
-    persist,
+    pass_timer, persist,
     reactor::{Mail, Reactor},
-    reconciler,
     restoring::Plugins,
     shared::{Actions, Shared, UnderWay},
 };
@@ -145,7 +144,7 @@ impl Host {
                     .name("core".to_owned())
                     .spawn(move || reactor.run(&inbox))
                     .map_err(task)?;
-                reconciler::start(Arc::clone(&shared), mail.clone()).map_err(task)?;
+                pass_timer::start(Arc::clone(&shared), mail.clone()).map_err(task)?;
                 Mode::Live { mail, core: Some(core) }
             }
         };

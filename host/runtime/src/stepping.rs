@@ -10,8 +10,8 @@ use crate::{
     host::{Host, Mode},
     lock::lock,
     metrics::Counts,
+    pass_timer::reports,
     reactor::Mail,
-    reconciler::reports,
 };
 
 /// What a pass of a stepped host has done.

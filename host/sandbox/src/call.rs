@@ -10,72 +10,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wasmtime::{
-    Engine, FrameInfo, Store, Trap, WasmBacktrace,
-    component::{Instance, Linker},
-};
+use wasmtime::{FrameInfo, Store, Trap, WasmBacktrace, component::Instance};
 
 use crate::{
-    check::{self, Broken},
-    contract::log,
-    engine,
+    called::Called,
+    check,
     error::{CallError, Cause, Diagnostics},
-    functions::{Function, Guest},
+    function::{Function, Guest},
     generation::{Exports, Generation},
     limits::Limits,
     metadata::Description,
     meter::{self, Pace, Stopped},
-    semaphore::{Permit, Semaphore},
-    state::{LogLine, State},
+    runtime::Runtime,
+    semaphore::Permit,
+    state::State,
     text,
     types::Fault,
-    wasi::{self, VirtualWasi},
+    wasi::VirtualWasi,
 };
-
-/// What all generations share.
-pub(crate) struct Runtime {
-    pub(crate) engine: Engine,
-    pub(crate) limits: Limits,
-    instances: Semaphore,
-    /// With `log` alone.
-    pure: Linker<State>,
-    /// With the virtual WASI as well.
-    wasi: Linker<State>,
-}
-
-/// An answer and what it took.
-#[derive(Debug)]
-pub struct Called<T> {
-    /// The answer, checked: an item that broke the contract is a fault by now.
-    pub answer: T,
-    /// Which items those are, and what was wrong with them.
-    pub broken: Vec<Broken>,
-    /// The fuel it used.
-    pub fuel: u64,
-    /// What the plugin left for the operator.
-    pub log: Vec<LogLine>,
-    /// How many lines more there were.
-    pub log_dropped: usize,
-}
-
-impl Runtime {
-    pub(crate) fn new(limits: Limits) -> wasmtime::Result<Self> {
-        let engine = engine::engine(&limits)?;
-        let mut pure = Linker::new(&engine);
-        log::add_to_linker::<State, State>(&mut pure, |state| state)?;
-        meter::link(&mut pure)?;
-        let mut with_wasi = Linker::new(&engine);
-        log::add_to_linker::<State, State>(&mut with_wasi, |state| state)?;
-        meter::link(&mut with_wasi)?;
-        wasi::link(&mut with_wasi)?;
-        let instances = Semaphore::new(limits.instances.max(1));
-        Ok(Self { engine, limits, instances, pure, wasi: with_wasi })
-    }
-
-    pub(crate) const fn linker(&self, wasi: bool) -> &Linker<State> {
-        if wasi { &self.wasi } else { &self.pure }
-    }
-}
 
 impl Generation {
     /// Calls a function of the plugin in a fresh instance, on the calling thread, which it may keep for up

@@ -7,10 +7,13 @@ use crate::{
     call::Failure,
     error::{CallError, Cause, Diagnostics},
     failure_prediction as failure, forecasting,
-    functions::{Assess, Assign, Fit, Forecast, Function, Learn, MakeBids, Rank, Respond, Role},
+    function::Function,
+    functions::{Assess, Assign, Fit, Forecast, Learn, MakeBids, Rank, Respond},
     generation::Generation,
     lookback::since,
-    market, selling, tiering,
+    market,
+    role::Role,
+    selling, tiering,
     types::{Context, Fault, Purpose, Quantity, ResourceKind, Tier, Window},
 };
 

@@ -2,9 +2,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    configuration::ConfigurationError, functions::Role, state::LogLine, text, types::Fault,
-};
+use crate::{configuration::ConfigurationError, log_line::LogLine, role::Role, text, types::Fault};
 
 /// Why an upload was not taken. Nothing has changed then.
 #[derive(Debug, thiserror::Error)]

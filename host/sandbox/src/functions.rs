@@ -1,115 +1,23 @@
 //! The functions that a plugin exports, each as a value that can be called, kept and called again.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use wasmtime::{Store, component::Instance};
 
 use crate::{
     answering,
-    call::Called,
+    called::Called,
     check::{self, Broken},
     contract::types::{CalendarEvent, Context, Fault},
     error::{CallError, Cause},
     failure_prediction as failure, forecasting,
+    function::{Function, Guest},
     generation::{Exports, Generation},
-    market, selling,
+    market,
+    role::Role,
+    selling,
     state::State,
     tiering,
 };
-
-/// What a component can decide. Each role is an interface in `wit/`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Forecasts demand.
-    Forecasting,
-    /// Predicts failures.
-    FailurePrediction,
-    /// Answers calls for proposals for a service.
-    Answering,
-    /// Bids for a provider.
-    Selling,
-    /// Ranks bids for a buyer.
-    Ranking,
-    /// Assigns tiers.
-    Tiering,
-}
-
-impl Role {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::Forecasting,
-        Self::FailurePrediction,
-        Self::Answering,
-        Self::Selling,
-        Self::Ranking,
-        Self::Tiering,
-    ];
-
-    /// The interface in `wit/`.
-    #[must_use]
-    pub const fn interface(self) -> &'static str {
-        match self {
-            Self::Forecasting => "forecasting",
-            Self::FailurePrediction => "failure-prediction",
-            Self::Answering => "answering",
-            Self::Selling => "selling",
-            Self::Ranking => "ranking",
-            Self::Tiering => "tiering",
-        }
-    }
-
-    pub(crate) fn list() -> String {
-        Self::ALL.map(|role| format!("haggle:plugin/{}@0.2.0", role.interface())).join(", ")
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.interface())
-    }
-}
-
-/// One call of a plugin: its arguments. It can be stored, and called again later.
-pub trait Function: Serialize + DeserializeOwned {
-    /// As in `forecasting.forecast`.
-    const NAME: &'static str;
-    /// The role it belongs to.
-    const ROLE: Role;
-    /// What is answered, once it was checked.
-    type Answer: Serialize + DeserializeOwned + PartialEq + fmt::Debug;
-
-    /// What the plugin is told besides its subject.
-    fn context(&self) -> &Context;
-
-    /// Gives the plugin another configuration.
-    fn configure(&mut self, configuration: &str);
-
-    /// Calls a plugin, for [`Generation::call_within`]. It is not generic, so that it is compiled once, with this
-    /// crate, and not by whoever calls.
-    #[doc(hidden)]
-    fn call(
-        &self,
-        generation: &Generation,
-        time: std::time::Duration,
-    ) -> Result<Called<Self::Answer>, CallError>;
-}
-
-/// How a function is called in a guest.
-pub(crate) trait Guest: Function {
-    /// Calls the guest.
-    async fn invoke(
-        &self,
-        store: &mut Store<State>,
-        instance: &Instance,
-        exports: &Exports,
-    ) -> wasmtime::Result<Result<Self::Answer, Fault>>;
-
-    /// Checks the answer against the contract; an item that breaks it becomes a fault, or is left out where
-    /// there is no place for one. Returns which those are.
-    fn check(&self, answer: &mut Self::Answer) -> Result<Vec<Broken>, Cause>;
-}
 
 /// A function: its arguments, which role's guest it calls and how, and how its answer is checked.
 macro_rules! function {

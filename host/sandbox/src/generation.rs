@@ -1,31 +1,21 @@
 use std::{collections::BTreeSet, sync::Arc};
 
-use serde::{Deserialize, Serialize};
 use wasmtime::component::{Component, InstancePre};
 
 use crate::{
     answering,
-    call::Runtime,
     digest::Digest,
     error::{LoadError, Refusal},
     failure_prediction, forecasting,
-    functions::Role,
+    grant::Grant,
     metadata::{self, Description},
-    ranking, selling,
+    ranking,
+    role::Role,
+    runtime::Runtime,
+    selling,
     state::State,
     tiering,
 };
-
-/// A directory that the operator granted a plugin, for reading. Decisions of a plugin that reads files
-/// can be replayed as long as the files are the same.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Grant {
-    /// The directory on the host.
-    pub host: String,
-    /// Its path in the guest.
-    pub guest: String,
-}
 
 /// One compiled upload of a plugin. It never changes; a new upload is a new generation.
 pub struct Generation {

@@ -7,9 +7,10 @@ use wit_component::ComponentEncoder;
 
 use crate::{
     error::{LoadError, Refusal},
-    functions::Role,
     limits::Limits,
-    nesting, text,
+    nesting,
+    role::Role,
+    text,
 };
 
 /// More than the parser, the validator and the encoder take for what nests as deeply as is allowed.

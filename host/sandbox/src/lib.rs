@@ -7,6 +7,7 @@
 
 mod cache;
 mod call;
+mod called;
 mod check;
 mod compile;
 mod configuration;
@@ -16,15 +17,21 @@ mod description;
 mod digest;
 mod engine;
 mod error;
+mod function;
 mod functions;
 mod generation;
+mod grant;
 mod inspect;
 mod limits;
+mod linker;
+mod log_line;
 mod lookback;
 mod meter;
 mod nesting;
 mod orphan;
 mod output;
+mod role;
+mod runtime;
 mod sandbox;
 mod schema;
 mod semaphore;
@@ -34,7 +41,7 @@ mod wasi;
 mod work;
 mod worker;
 
-pub use call::Called;
+pub use called::Called;
 pub use check::Broken;
 pub use compile::Compiler;
 pub use configuration::ConfigurationError;
@@ -43,13 +50,14 @@ pub use contract::{
 };
 pub use digest::Digest;
 pub use error::{CallError, Cause, Diagnostics, LoadError, Refusal};
-pub use functions::{
-    Assess, Assign, Fit, Forecast, Function, Learn, MakeBids, Rank, Respond, Role, replay,
-};
-pub use generation::{Generation, Grant};
+pub use function::Function;
+pub use functions::{Assess, Assign, Fit, Forecast, Learn, MakeBids, Rank, Respond, replay};
+pub use generation::Generation;
+pub use grant::Grant;
 pub use inspect::{Inspection, check_header, encode, inspect};
 pub use limits::Limits;
+pub use log_line::{LogLevel, LogLine};
 pub use lookback::since;
+pub use role::Role;
 pub use sandbox::{Load, Options, Sandbox};
-pub use state::{LogLevel, LogLine};
 pub use worker::compile_worker;

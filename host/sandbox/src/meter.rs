@@ -2,10 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use haggle_metering::{METER, SHOW, START};
-use wasmtime::component::Linker;
-
-use crate::state::State;
+use haggle_metering::START;
 
 /// The budget of one call.
 #[derive(Debug)]
@@ -60,7 +57,7 @@ impl Meter {
 
     /// Takes in what was counted and says how much more can be without a look at the clock: what is left,
     /// and no more than can be executed until the deadline.
-    fn show(&mut self, count: i64, now: Instant) -> Result<i64, Stopped> {
+    pub(crate) fn show(&mut self, count: i64, now: Instant) -> Result<i64, Stopped> {
         let stops = count < 0;
         let count = if stops { !count } else { count };
         let counted = if count >= START { count - START } else { count };
@@ -79,20 +76,6 @@ impl Meter {
         Ok(i64::try_from(limit).unwrap_or(i64::MAX))
     }
 }
-
-/// Links what [`haggle_metering`] built into the guest.
-pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    linker.instance(METER)?.func_wrap(
-        SHOW,
-        |mut store: wasmtime::StoreContextMut<'_, State>, (count,): (i64,)| {
-            let limit = store.data_mut().meter.show(count, Instant::now());
-            limit.map(|limit| (limit,)).map_err(wasmtime::Error::new)
-        },
-    )
-}
-
-#[cfg(test)]
-mod metered;
 
 #[cfg(test)]
 mod tests {

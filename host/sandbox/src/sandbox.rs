@@ -5,16 +5,17 @@ use wasmtime::component::Component;
 
 use crate::{
     cache::Cache,
-    call::Runtime,
     compile::Compiler,
     configuration::{self, ConfigurationError},
     conformance, description,
     digest::Digest,
     error::{LoadError, Refusal},
-    generation::{Exports, Generation, Grant, link},
+    generation::{Exports, Generation, link},
+    grant::Grant,
     inspect::{Inspection, check_header},
     limits::Limits,
     metadata::Description,
+    runtime::Runtime,
     semaphore::Semaphore,
 };
 

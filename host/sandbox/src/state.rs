@@ -1,29 +1,14 @@
 use wasmtime::{ResourceLimiter, component::HasData};
 use wasmtime_wasi::{WasiCtxView, WasiView};
 
-use crate::{contract::log, error::Diagnostics, limits::Limits, meter::Meter, wasi::VirtualWasi};
-
-/// How much a line matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogLevel {
-    /// For the author.
-    Debug,
-    /// For the curious.
-    Info,
-    /// For the operator.
-    Warn,
-    /// For the operator, now.
-    Error,
-}
-
-/// A line that a plugin left for the operator.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogLine {
-    /// How much it matters.
-    pub level: LogLevel,
-    /// The line, without control characters.
-    pub message: String,
-}
+use crate::{
+    contract::log,
+    error::Diagnostics,
+    limits::Limits,
+    log_line::{LogLevel, LogLine},
+    meter::Meter,
+    wasi::VirtualWasi,
+};
 
 /// What the host keeps for one instance, which lives for one call.
 pub(crate) struct State {

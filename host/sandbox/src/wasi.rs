@@ -12,13 +12,13 @@ use std::{
 };
 
 use chacha20::{ChaCha8Rng, rand_core::SeedableRng};
-use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
+use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::{
     FsPerms, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView,
-    p2::{self, DynPollable, Pollable, bindings::clocks::monotonic_clock, subscribe},
+    p2::{DynPollable, Pollable, bindings::clocks::monotonic_clock, subscribe},
 };
 
-use crate::{generation::Grant, output::Output, state::State};
+use crate::{grant::Grant, output::Output};
 
 /// The WASI state of one call; made only for guests that import WASI.
 pub(crate) struct VirtualWasi {
@@ -84,21 +84,6 @@ impl VirtualWasi {
     fn with(ctx: WasiCtx, clock: VirtualClock, output: Output) -> Self {
         Self { table: ResourceTable::new(), ctx, clock, output }
     }
-}
-
-/// Links WASI 0.2 with the virtual clock in place of the real one.
-pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    p2::add_to_linker_async(linker)?;
-    linker.allow_shadowing(true);
-    monotonic_clock::add_to_linker::<State, HasWasi>(linker, State::wasi)?;
-    linker.allow_shadowing(false);
-    Ok(())
-}
-
-struct HasWasi;
-
-impl HasData for HasWasi {
-    type Data<'a> = &'a mut VirtualWasi;
 }
 
 impl monotonic_clock::Host for VirtualWasi {

@@ -43,7 +43,7 @@ pub(crate) struct Forecast {
     /// A season's length in steps; several may be given, and none means: detect them
     #[arg(long = "season", value_name = "STEPS", value_parser = value_parser!(u32).range(1..=1_000_000))]
     seasons: Vec<u32>,
-    /// Events that change the series: a YAML file of documents of the kind event, or a folder of such files.
+    /// Events that change the series: a YAML file of documents of the kind calendar_event, or a folder of such files.
     /// Those that name services concern the series of these names
     #[arg(long, value_name = "FILE|DIR")]
     events: Option<PathBuf>,

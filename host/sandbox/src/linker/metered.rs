@@ -1,13 +1,10 @@
 //! The meter's two sides together: components that were metered, in a host that reads the meter.
 
 use haggle_metering::instrument;
-use wasmtime::{
-    Config, Engine, Store,
-    component::{Component, Linker},
-};
+use wasmtime::{Config, Engine, Store, component::Component};
 
-use super::{Stopped, link};
-use crate::{Limits, state::State};
+use super::pure;
+use crate::{Limits, meter::Stopped, state::State};
 
 /// Functions of one number each; `spin` calls nothing, `call` does in its loop, `fill` fills so many bytes.
 const MODULE: &str = r#"
@@ -52,8 +49,7 @@ fn run(wat: &str, limits: Limits, function: &str, n: u32) -> wasmtime::Result<(u
     let engine = Engine::new(Config::new().wasm_branch_hinting(true)).unwrap();
     let metered = instrument(&wat::parse_str(wat).unwrap()).unwrap();
     let component = Component::new(&engine, metered).unwrap();
-    let mut linker = Linker::new(&engine);
-    link(&mut linker).unwrap();
+    let linker = pure(&engine).unwrap();
     let mut store = Store::new(&engine, State::new(limits, None));
     let instance = linker.instantiate(&mut store, &component).unwrap();
     let function = instance.get_typed_func::<(u32,), (u32,)>(&mut store, function)?;
@@ -171,8 +167,7 @@ fn allocators_are_counted_aside() {
         );
         let metered = instrument(&wat::parse_str(wat).unwrap()).unwrap();
         let component = Component::new(&engine, metered).unwrap();
-        let mut linker = Linker::new(&engine);
-        link(&mut linker).unwrap();
+        let linker = pure(&engine).unwrap();
         let mut store = Store::new(&engine, State::new(Limits::default(), None));
         let instance = linker.instantiate(&mut store, &component).unwrap();
         let take = instance.get_typed_func::<(&str,), ()>(&mut store, "take").unwrap();
