@@ -133,7 +133,7 @@ fn bad_input_is_told_where_it_is_bad() {
 }
 
 #[test]
-fn policies_are_compared_and_drawn() {
+fn plugins_are_compared_and_drawn() {
     let folder = tempfile::tempdir().unwrap();
     let (input, pictures) = (folder.path().join("load.csv"), folder.path().join("pictures"));
     let cells = |id: &str, phase: u32| -> String {
@@ -180,7 +180,7 @@ fn policies_are_compared_and_drawn() {
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(found[1]["policy"], "(naive)");
+    assert_eq!(found[1]["plugin"], "(naive)");
     assert!(folder.path().join("cache").is_dir());
 }
 

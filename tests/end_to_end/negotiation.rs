@@ -40,8 +40,8 @@ fn a_service_elsewhere_is_asked_and_told() {
         other => Err(json!(other)),
     });
     let heard = cart.heard.lock().unwrap()[0].clone();
-    let asks = &heard["data"]["load"]["proposal"]["asks"]["requests_per_second"];
-    assert!((asks.as_f64().unwrap() - 72.0).abs() < 1e-6, "{heard}");
+    let ask = &heard["data"]["load"]["asks"]["requests_per_second"];
+    assert!((ask["requested"].as_f64().unwrap() - 72.0).abs() < 1e-6, "{heard}");
     let leases = server.get("/v1/leases").is(200);
     let of_cart = |lease: &Value| lease["owner"]["service"] == "cart" && lease["holder"] == "web";
     assert!(leases["items"].as_array().unwrap().iter().any(of_cart), "{leases}");
@@ -58,10 +58,12 @@ fn less_than_was_asked_for_reduces_the_plan_and_a_refusal_denies_it() {
         if message["type"] != "call_for_proposals" {
             return courteous(message["type"].as_str()?);
         }
-        let asks = message["data"]["load"]["proposal"]["asks"]["requests_per_second"].as_f64()?;
-        Some(match asks {
-            asks if asks > 500.0 => json!({"type": "refuse", "data": {"reason": "far too much"}}),
-            asks if asks > 40.0 => {
+        let ask = &message["data"]["load"]["asks"]["requests_per_second"];
+        Some(match ask["requested"].as_f64()? {
+            requested if requested > 500.0 => {
+                json!({"type": "refuse", "data": {"reason": "far too much"}})
+            }
+            requested if requested > 40.0 => {
                 let offer =
                     json!({"quantities": {"requests_per_second": 36}, "reason": "half of it"});
                 json!({"type": "counter", "data": offer})

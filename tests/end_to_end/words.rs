@@ -134,7 +134,9 @@ fn the_contract_uses_no_retired_word() {
         for name in names {
             assert_eq!(retired(name), None, "{name} in {}", path.display());
         }
-        assert!(!text.contains('%'), "a name is escaped in {}", path.display());
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let escaped: Vec<&str> = code.filter(|line| line.contains('%')).collect();
+        assert!(escaped.is_empty(), "escaped names in {}: {escaped:?}", path.display());
     }
     assert!(seen > 500, "the walk finds names: {seen}");
 }

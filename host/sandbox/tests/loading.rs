@@ -189,7 +189,7 @@ fn a_configuration_fits_the_plugins_schema() {
 fn roles_are_what_is_exported() {
     let sandbox = sandbox(small());
     let all = load(&sandbox, "all", MISBEHAVING);
-    assert_eq!(all.roles().len(), 4);
+    assert_eq!(all.roles().len(), 6);
     assert_eq!(all.description().name, "misbehaving");
     let one = load(&sandbox, "one", EXAMPLE);
     assert_eq!(one.roles().iter().copied().collect::<Vec<_>>(), [Role::Forecasting]);

@@ -212,6 +212,8 @@ pub(crate) fn provider(number: usize, rng: &mut fastrand::Rng, shape: Shape) -> 
     let units = units.collect();
     let selling = match shape {
         Shape::Whole if rng.u8(0..4) == 0 => Name::new(FLAKY).ok()?,
+        // As the services of its half.
+        Shape::Halves if number.is_multiple_of(2) => Name::new(FLAKY).ok()?,
         _ => Name::new(STEADY).ok()?,
     };
     let endpoint = (shape == Shape::Whole && rng.u8(0..4) == 0)

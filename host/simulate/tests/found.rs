@@ -49,7 +49,8 @@ fn put(control: &mut Control, change: Change) {
 }
 
 fn core() -> Control {
-    Control::new(Options::default(), at(1))
+    let selling = [(provider().selling, ["selling".to_owned()].into())];
+    Control::new(Options { built_in: selling.into(), ..Options::default() }, at(1))
 }
 
 fn reclaim(control: &mut Control, now: Timestamp, when: Timestamp) {

@@ -12,17 +12,17 @@ use crate::{
 
 /// Asks a service with room for so many requests per second to carry ten.
 fn inquiry(number: u64, room: f64) -> Message {
-    let rps = |amount: f64| json!({ "requests_per_second": amount });
-    let proposal = json!({
-        "session": "n1", "round": 1, "service": "cart", "requester": "web", "purpose": "growth",
-        "strength": "mandatory", "window": {"start": NOW, "end": NOW + Span::from_mins(10)},
-        "asks": rps(10.0),
+    let ask = json!({
+        "requested": 10.0, "capacity": room, "committed": 0.0, "agreed": 0.0,
+        "sustainable": 1000.0,
     });
-    let position = json!({
-        "tier": "silver", "capacity": rps(room), "committed": rps(0.0), "agreed": rps(0.0),
-        "sustainable": rps(1000.0),
+    let inquiry = json!({
+        "session": "n1", "round": 1, "service": "cart", "tier": "silver", "requester": "web",
+        "purpose": "growth", "strength": "mandatory",
+        "window": {"start": NOW, "end": NOW + Span::from_mins(10)},
+        "asks": {"requests_per_second": ask},
     });
-    let data = json!({ "load": {"proposal": proposal, "position": position} });
+    let data = json!({ "load": inquiry });
     message(number, json!({ "service": "cart" }), data)
 }
 
