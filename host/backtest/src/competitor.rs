@@ -4,42 +4,42 @@ use serde::{Deserialize, Serialize};
 
 use crate::Observation;
 
-/// Whatever a competitor fails with.
+/// The error of a competitor.
 pub type CompetitorError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Something that scales services.
+/// A scaler under test.
 pub trait Competitor {
-    /// Its key in the report.
+    /// The key in the report.
     fn name(&self) -> &str;
 
-    /// How often it decides; the first time is at the start of the recording, when nothing has been
-    /// observed yet.
+    /// The interval between two decisions. The first decision is at the start of the recording, before any
+    /// observation.
     fn interval(&self) -> Span;
 
-    /// Decides. There is one observation for each service, in the order of their names, and what it
-    /// returns is carried out at once. Each order needs a higher sequence number than the one before.
+    /// Decides. `services` has one observation per service, sorted by name. The returned orders are carried
+    /// out at once. Each order must have a higher sequence number than the one before.
     ///
     /// # Errors
-    /// Whatever keeps it from deciding; the run ends then.
+    /// Any error that prevents a decision; it ends the run.
     fn step(
         &mut self,
         now: Timestamp,
         services: &[Observation<'_>],
     ) -> Result<Vec<ScaleOrder>, CompetitorError>;
 
-    /// How its negotiations went, where it negotiates; asked for after the run.
+    /// The results of its negotiations, if it negotiates. The run calls this at its end.
     fn negotiations(&self) -> Option<Negotiations> {
         None
     }
 }
 
-/// How negotiations ended.
+/// The number of negotiations by result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Negotiations {
-    /// The whole of what was wanted was agreed to.
+    /// The full demand was agreed.
     pub won: u64,
-    /// A part of it was.
+    /// A part of the demand was agreed.
     pub reduced: u64,
-    /// Nothing was.
+    /// Nothing was agreed.
     pub failed: u64,
 }

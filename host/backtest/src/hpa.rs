@@ -13,17 +13,17 @@ pub use behavior::{Change, RateLimit};
 use behavior::Behavior;
 use replicas::{Pods, Target};
 
-/// The horizontal pod autoscaler of Kubernetes (`autoscaling/v2`) on the load as its metric.
+/// The horizontal pod autoscaler of Kubernetes (`autoscaling/v2`), with the load as its metric.
 ///
-/// It follows the controller's published algorithm ("Horizontal Pod Autoscaling" in the Kubernetes
-/// documentation) with the default behaviour: at each sync it compares the usage of the pods that are
-/// ready with the target, sets those aside that are not ready or have no metric yet, stabilises the
-/// way down by the highest recommendation of the last minutes, and limits the rate of change.
+/// It follows the published algorithm of the controller ("Horizontal Pod Autoscaling" in the Kubernetes
+/// documentation) with the default behaviour. At each sync it compares the usage of the ready pods with the
+/// target, and treats pods that are not ready or have no metric separately. It stabilises scaling in by the
+/// highest recommendation of the last minutes, and limits the rate of change.
 ///
-/// The metric is the load that is offered, averaged over the last sync period, whole pods only: a pod
-/// that has become ready since has no sample yet. Real metrics pipelines add delay (a scrape every
-/// 15 to 60 s), and real pods saturate, so that their usage does not show all of an overload; both
-/// would make it slower than it is here.
+/// The metric is the offered load, averaged over the last sync period, for whole pods only: a pod that
+/// became ready since then has no sample yet. Real metrics pipelines add delay (a scrape every 15 to 60 s),
+/// and real pods saturate, so that their usage does not show the full overload. Both would make the
+/// autoscaler slower than it is here.
 #[derive(Debug)]
 pub struct Hpa {
     settings: HpaSettings,
@@ -31,33 +31,33 @@ pub struct Hpa {
     sequence: u64,
 }
 
-/// The knobs of the autoscaler, with the defaults of Kubernetes.
+/// The settings of the autoscaler, with the defaults of Kubernetes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HpaSettings {
-    /// The distance between two decisions.
+    /// The interval between two decisions.
     pub sync: Span,
-    /// The share of a replica's capacity that it aims at.
+    /// The target share of a replica's capacity.
     pub target_utilization: f64,
-    /// It leaves alone what is off by no more than this share.
+    /// The relative deviation from the target that it tolerates.
     pub tolerance: f64,
-    /// It scales in to the highest recommendation of that time.
+    /// The time over which scaling in is limited to the highest recommendation.
     pub stabilization: Span,
-    /// Limits on scaling out; the one that allows most counts.
+    /// Limits on scaling out; the most permissive applies.
     pub scale_up: Vec<RateLimit>,
-    /// Limits on scaling in; the one that allows most counts.
+    /// Limits on scaling in; the most permissive applies.
     pub scale_down: Vec<RateLimit>,
 }
 
-/// What it remembers of one service.
+/// The state of one service.
 #[derive(Debug, Default)]
 struct State {
     behavior: Behavior,
-    /// How many pods were ready at the sync before.
+    /// The number of ready pods at the previous sync.
     ready: u32,
 }
 
 impl Hpa {
-    /// With these settings.
+    /// Creates an autoscaler with these settings.
     #[must_use]
     pub fn new(settings: HpaSettings) -> Self {
         Self { settings, services: BTreeMap::new(), sequence: 0 }
@@ -82,15 +82,15 @@ impl Default for HpaSettings {
 }
 
 impl HpaSettings {
-    /// How many replicas a service is to have.
+    /// The desired number of replicas of a service.
     fn desired(&self, now: Timestamp, state: &mut State, seen: &Observation<'_>) -> u32 {
         let ReplicaStatus { desired: current, starting, ready } = seen.status();
         let bounds = seen.service().replicas;
         let (min, max) = (bounds.min.max(1), bounds.max.max(1));
-        // The sample is of those that were ready when its time began.
+        // The sample covers the pods that were ready at the start of its period.
         let sampled = std::mem::replace(&mut state.ready, ready).min(ready);
         if current == 0 {
-            // Scaled to nothing means switched off.
+            // The autoscaler is disabled at zero replicas.
             return 0;
         }
         if current < min || current > max {

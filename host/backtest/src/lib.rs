@@ -1,13 +1,13 @@
-//! Recorded loads through competing scalers, and how well each did.
+//! Runs recorded loads through competing scalers and measures each.
 //!
-//! A [`Workload`] is a set of services and the recorded load of each. [`run`] lets one [`Competitor`]
-//! scale simulated replicas under it, as fast as it can be computed, and measures the outcome:
-//! [`Metrics`] says what and how. [`Hpa`] is the horizontal autoscaler of Kubernetes, [`Oracle`] one
-//! that knows the load ahead. Competitors see nothing of each other.
+//! A [`Workload`] is a set of services with a recorded load each. [`run`] lets one [`Competitor`] scale
+//! simulated replicas under it, as fast as the computation allows, and measures the result; see
+//! [`Metrics`]. [`Hpa`] is the horizontal autoscaler of Kubernetes. [`Oracle`] knows the future load.
+//! Competitors do not affect each other.
 //!
 //! # Limitations
-//! There is no queue: what exceeds the capacity of a moment counts as over capacity, and is not
-//! carried over to the next. Within a step of the recording the load is constant.
+//! There is no queue: load that exceeds the capacity of a moment counts as over capacity and is not carried
+//! over to the next moment. Within a step of the recording the load is constant.
 
 mod competitor;
 mod hpa;

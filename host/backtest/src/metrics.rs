@@ -3,28 +3,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::workload::ServiceLoad;
 
-/// How well a service was scaled.
+/// The quality of scaling of a service.
 ///
-/// The demand `d` is the number of replicas that carry the load of a moment: `load / serves` rounded
-/// up, at least 1 and at least the lower bound of the service. The supply `s` is the number of replicas
-/// that serve. `T` is the time over which the load is known; where it is not, nothing is counted but
-/// what replicas cost. Of several services together, times and requests add up, so the shares are
-/// means over services and time (or over requests).
+/// The demand `d` is the number of replicas that carry the load of a moment: `load / serves` rounded up, at
+/// least 1 and at least the lower bound of the service. The supply `s` is the number of replicas that
+/// serve. `T` is the time over which the load is known. Where the load is unknown, only the cost of
+/// replicas counts. For several services together, times and requests add up, so the shares are means over
+/// services and time (or over requests).
 ///
-/// The last four are the elasticity metrics of N. Herbst et al., "Ready for Rain? A View from SPEC
-/// Research on the Future of Cloud Metrics" (SPEC RG, 2016): provisioning accuracy θ and
-/// wrong provisioning time share τ, normalised by demand and time, in percent. Less is better, 0 is
-/// perfect.
+/// The last four are the elasticity metrics of N. Herbst et al., "Ready for Rain? A View from SPEC Research
+/// on the Future of Cloud Metrics" (SPEC RG, 2016): provisioning accuracy θ and wrong provisioning time
+/// share τ, normalised by demand and time, in percent. Less is better, 0 is perfect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
-    /// The share of `T` in which the load exceeds what the serving replicas carry; 0 to 1.
+    /// The share of `T` in which the load exceeds the capacity of the serving replicas; 0 to 1.
     pub over_capacity_time_share: f64,
-    /// The requests beyond what the serving replicas carry, `∫ max(load - s·serves, 0) dt`, as a share
-    /// of all, `∫ load dt`; 0 to 1.
+    /// The requests beyond the capacity of the serving replicas, `∫ max(load - s·serves, 0) dt`, as a share
+    /// of all requests, `∫ load dt`; 0 to 1.
     pub over_capacity_request_share: f64,
-    /// What the replicas cost: hours of every replica from its order on, so those that start count too.
+    /// The cost: the hours of every replica from its order on, including the startup time.
     pub replica_hours: f64,
-    /// How many orders changed the number of replicas.
+    /// The number of orders that changed the number of replicas.
     pub scaling_actions: u64,
     /// Missing replicas relative to demand: `100/T · ∫ max(d - s, 0) / d dt`, in percent.
     pub theta_u: f64,
@@ -36,7 +35,8 @@ pub struct Metrics {
     pub tau_o: f64,
 }
 
-/// Measures one service, stretch by stretch of constant load and supply. All times are in seconds.
+/// Accumulates the measurements of one service over intervals of constant load and supply. All times are in
+/// seconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Meter {
     known: f64,
@@ -52,7 +52,7 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// Counts `seconds` in which the load and the replicas were these.
+    /// Adds an interval with this load and these replicas.
     pub(crate) fn record(
         &mut self,
         seconds: f64,
@@ -68,7 +68,7 @@ impl Meter {
         self.requests += load * seconds;
         let (demand, supply) = (of.demand(load), f64::from(status.ready));
         let capacity = supply * of.capacity;
-        // One part in 10⁹ is rounding, as in the demand.
+        // An excess of one part in 10⁹ is a rounding error, as in the demand.
         if load > capacity + of.capacity * 1e-9 {
             self.over_time += seconds;
             self.over_requests += (load - capacity) * seconds;
@@ -82,12 +82,12 @@ impl Meter {
         }
     }
 
-    /// Counts an order that changed the number of replicas.
+    /// Adds an order that changed the number of replicas.
     pub(crate) fn action(&mut self) {
         self.actions += 1;
     }
 
-    /// What both measured.
+    /// The sum of both measurements.
     pub(crate) fn plus(self, other: Self) -> Self {
         Self {
             known: self.known + other.known,

@@ -3,7 +3,8 @@ use haggle_model::{Service, Span, Timestamp};
 
 use crate::{Workload, workload::ServiceLoad};
 
-/// What a competitor may know of one service at one moment: nothing that lies ahead.
+/// The information that a competitor gets about one service at one moment. It contains nothing about the
+/// future.
 #[derive(Clone, Copy, Debug)]
 pub struct Observation<'a> {
     workload: &'a Workload,
@@ -28,21 +29,20 @@ impl<'a> Observation<'a> {
         &self.load.service
     }
 
-    /// Its replicas.
+    /// The replicas of the service.
     #[must_use]
     pub fn status(&self) -> ReplicaStatus {
         self.status
     }
 
-    /// The load of the steps that are over, oldest first, the first at [`Workload::start`]; NaN where
-    /// it is not known.
+    /// The load of the completed steps, oldest first, starting at [`Workload::start`]; NaN if unknown.
     #[must_use]
     pub fn completed(&self) -> &'a [f64] {
         self.load.values.get(..self.workload.steps_before(self.now)).unwrap_or_default()
     }
 
-    /// The mean load over the `span` before now, as metrics that are finer than the recording would
-    /// show it; NaN where none of it is known.
+    /// The mean load over the `span` before now, as metrics with a finer resolution than the recording
+    /// would show it; NaN if none of it is known.
     #[must_use]
     pub fn load_over(&self, span: Span) -> f64 {
         let from = self.now.before(span).max(self.workload.start());

@@ -5,9 +5,9 @@ use haggle_model::{Name, Span, Timestamp};
 
 use crate::{Competitor, CompetitorError, Observation, Workload};
 
-/// A scaler that knows the load a start-up time ahead, and orders just as many replicas as that takes:
-/// the least that anybody can do without a moment over capacity, but for loads beyond the bounds of a
-/// service and for what comes before the first replicas can have started.
+/// A scaler that knows the load one startup time ahead and orders exactly the replicas that it takes. This
+/// is the minimum for any scaler without a moment over capacity. Exceptions are loads beyond the bounds of
+/// a service, and the time before the first replicas can have started.
 #[derive(Debug)]
 pub struct Oracle {
     workload: Workload,
@@ -17,10 +17,10 @@ pub struct Oracle {
 }
 
 impl Oracle {
-    /// No finer than this, be the start-up times what they may.
+    /// The minimum interval, whatever the startup times are.
     const FINEST: Span = Span::from_secs(1);
 
-    /// Knows this workload.
+    /// Creates an oracle for this workload.
     #[must_use]
     pub fn new(workload: &Workload) -> Self {
         let divisor = workload
@@ -38,8 +38,8 @@ impl Competitor for Oracle {
         "oracle"
     }
 
-    /// The coarsest that meets every moment at which an order has to be given, which is a start-up time
-    /// before a step begins.
+    /// The largest interval that includes every moment at which an order is due: one startup time before a
+    /// step begins.
     fn interval(&self) -> Span {
         self.interval
     }
@@ -52,7 +52,7 @@ impl Competitor for Oracle {
         let mut orders = Vec::new();
         for load in self.workload.loads() {
             let startup = load.service.replica.startup;
-            // Until what is ordered at the next decision can be ready.
+            // Looks ahead until an order of the next decision can be ready.
             let exact = startup.as_millis().is_multiple_of(self.interval.as_millis());
             let reach = if exact { Span::from_millis(1) } else { self.interval };
             let first = self.workload.steps_before(now);

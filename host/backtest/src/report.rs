@@ -5,23 +5,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Metrics, Negotiations};
 
-/// How the competitors did, by name.
+/// The results of all competitors, by name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Report {
-    /// One report for each.
+    /// The report of each competitor.
     pub competitors: BTreeMap<String, CompetitorReport>,
 }
 
-/// How one competitor did.
+/// The results of one competitor.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CompetitorReport {
-    /// All services together.
+    /// The metrics of all services together.
     #[serde(flatten)]
     pub total: Metrics,
-    /// How its negotiations went, where it negotiates.
+    /// The results of its negotiations, if it negotiates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub negotiations: Option<Negotiations>,
-    /// Each service.
+    /// The metrics of each service.
     pub services: BTreeMap<Name, Metrics>,
 }

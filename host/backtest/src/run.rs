@@ -6,35 +6,35 @@ use crate::{
     workload::ServiceLoad,
 };
 
-/// Why a run ends early.
+/// The reasons for which a run ends early.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BacktestError {
-    /// The competitor could not decide.
+    /// The competitor returned an error.
     #[error("{competitor} cannot decide at {at} of the recording: {source}")]
     Competitor {
-        /// Its name.
+        /// The name of the competitor.
         competitor: String,
-        /// When, in the recording.
+        /// The time in the recording.
         at: Timestamp,
-        /// Why not.
+        /// The error.
         source: CompetitorError,
     },
-    /// The competitor decided what cannot be done.
+    /// An order of the competitor cannot be carried out.
     #[error(
         "{competitor} gave an order at {at} of the recording that cannot be carried out: {source}"
     )]
     Order {
-        /// Its name.
+        /// The name of the competitor.
         competitor: String,
-        /// When, in the recording.
+        /// The time in the recording.
         at: Timestamp,
-        /// Why not.
+        /// The error.
         source: ActuateError,
     },
 }
 
-/// The world of one run.
+/// The simulated world of one run.
 struct World<'a> {
     workload: &'a Workload,
     simulator: Simulator,
@@ -43,12 +43,12 @@ struct World<'a> {
 
 /// Lets a competitor scale simulated replicas under a workload, from its start to its end.
 ///
-/// Each service begins with as many ready replicas as carry its first known load. A step's load is
-/// constant; the competitor decides at its own interval, and replicas become ready between. `progress`
-/// is told the share that is done, about a thousand times.
+/// Each service begins with as many ready replicas as carry its first known load. The load is constant
+/// within a step. The competitor decides at its own interval, and replicas become ready in between. The
+/// function calls `progress` with the finished share about a thousand times.
 ///
 /// # Errors
-/// [`BacktestError`] where the competitor fails or orders what cannot be done.
+/// [`BacktestError`] if the competitor fails or gives an invalid order.
 pub fn run(
     workload: &Workload,
     competitor: &mut dyn Competitor,
@@ -81,7 +81,7 @@ impl<'a> World<'a> {
         for load in workload.loads() {
             let first = load.values.iter().copied().find(|value| value.is_finite()).unwrap_or(0.0);
             let most = f64::from(load.service.replicas.max);
-            // The cast is exact: the demand is whole, and bounded by the bound of the service.
+            // The cast is exact: the demand is a whole number, limited by the upper bound of the service.
             let replicas = load.demand(first).min(most) as u32;
             simulator.track(workload.start(), &load.service, replicas)?;
         }
@@ -123,7 +123,7 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// When load or replicas change next by themselves, or the recording ends.
+    /// The time at which load or replicas change next on their own, or the recording ends.
     fn next_change(&self, now: Timestamp) -> Timestamp {
         let step = self.workload.steps_before(now);
         let boundary = self.workload.boundary(step + 1);
@@ -154,7 +154,7 @@ impl<'a> World<'a> {
     }
 }
 
-/// Tells how far a run is, but not at every step.
+/// Reports the progress of a run, but not at every step.
 struct Reporting {
     start: Timestamp,
     whole: f64,

@@ -6,7 +6,7 @@ use haggle_model::{
 };
 use haggle_observe::{Column, Trace};
 
-/// Services under their recorded loads.
+/// Services with their recorded loads.
 #[derive(Clone, Debug)]
 pub struct Workload {
     start: Timestamp,
@@ -15,64 +15,64 @@ pub struct Workload {
     loads: Vec<ServiceLoad>,
 }
 
-/// One service and its load.
+/// One service with its load.
 #[derive(Clone, Debug)]
 pub(crate) struct ServiceLoad {
     pub(crate) service: Service,
-    /// What one replica carries, in the unit of the load; above 0.
+    /// The capacity of one replica, in the unit of the load; above 0.
     pub(crate) capacity: f64,
-    /// A value for each step; NaN where it is not known, never negative.
+    /// One value per step; NaN if unknown, never negative.
     pub(crate) values: Vec<f64>,
 }
 
-/// Why a recording cannot be run.
+/// The reasons for which a recording is invalid.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkloadError {
-    /// A service that nothing is recorded of.
+    /// A service has no recorded load.
     #[error("service {service} has no column in the load: add one (the load has {columns})")]
     NoColumn {
         /// The service.
         service: Name,
-        /// What there is, comma-separated.
+        /// The available columns, comma-separated.
         columns: String,
     },
-    /// A column that no service is described for.
+    /// A column has no described service.
     #[error(
         "column {0} of the load is no service of the scenario: describe it there, or remove the column"
     )]
     NoService(Name),
-    /// The same service twice.
+    /// A service is described twice.
     #[error("service {0} is described twice: keep one")]
     Duplicate(Name),
-    /// A load that is none.
+    /// A load is negative.
     #[error("the load of {service} at {at} is {value}: a load is not negative")]
     Negative {
         /// The service.
         service: Name,
-        /// When.
+        /// The time.
         at: Timestamp,
-        /// What was recorded.
+        /// The recorded value.
         value: f64,
     },
-    /// A load beyond belief.
+    /// A load is out of range.
     #[error("the load of {service}: {source}: record it in a larger unit")]
     Range {
         /// The service.
         service: Name,
-        /// Why.
+        /// The reason.
         source: InvalidQuantity,
     },
-    /// A service that is not valid.
+    /// A service is invalid.
     #[error(transparent)]
     Service(#[from] ServiceError),
 }
 
 impl Workload {
-    /// Puts services under the loads of the columns that have their names.
+    /// Combines services with the loads in the columns of the same names.
     ///
     /// # Errors
-    /// [`WorkloadError`] where services and columns do not match or either makes no sense.
+    /// [`WorkloadError`] if services and columns do not match, or if either is invalid.
     pub fn new(services: &[Service], trace: &Trace) -> Result<Self, WorkloadError> {
         let mut columns: BTreeMap<&Name, &Column> =
             trace.columns.iter().map(|column| (&column.service, column)).collect();
@@ -105,7 +105,7 @@ impl Workload {
         self.start
     }
 
-    /// One step after the last value.
+    /// The time one step after the last value.
     #[must_use]
     pub fn end(&self) -> Timestamp {
         self.boundary(self.steps)
@@ -117,7 +117,7 @@ impl Workload {
         self.step
     }
 
-    /// The services in the order of their names.
+    /// The services, sorted by name.
     pub fn services(&self) -> impl Iterator<Item = &Service> {
         self.loads.iter().map(|load| &load.service)
     }
@@ -126,33 +126,33 @@ impl Workload {
         &self.loads
     }
 
-    /// How many whole steps lie before a time.
+    /// The number of whole steps before a time.
     pub(crate) fn steps_before(&self, at: Timestamp) -> usize {
         let whole = at.since(self.start).as_millis() / self.step.as_millis().max(1);
         usize::try_from(whole).unwrap_or(usize::MAX).min(self.steps)
     }
 
-    /// When a step begins.
+    /// The start of a step.
     pub(crate) fn boundary(&self, step: usize) -> Timestamp {
         self.start + Span::from_millis(self.step.as_millis().saturating_mul(step as u64))
     }
 }
 
 impl ServiceLoad {
-    /// How many replicas carry a load, without regard to the upper bound of the service.
+    /// The number of replicas that carry a load, without the upper bound of the service.
     pub(crate) fn demand(&self, load: f64) -> f64 {
         let least = f64::from(self.service.replicas.min.max(1));
-        // A hair below the ceiling, as a service counts its replicas.
+        // The rounding tolerance is that of `Service::replicas_for`.
         (load / self.capacity - 1e-9).ceil().max(least)
     }
 }
 
-/// The services of a load that comes without a description: each column is one, its replica carries a
-/// tenth of the column's 99th percentile and starts in 60 s, and there may be 1 to 1,000 of them. A
-/// column whose 99th percentile is 0 is sized by its maximum, one that is always 0 counts units.
+/// Creates services for a load without descriptions. Each column becomes a service. A replica carries a
+/// tenth of the column's 99th percentile and starts in 60 s, and there may be 1 to 1,000 replicas. A column
+/// whose 99th percentile is 0 is sized by its maximum; for a column that is always 0, a replica carries 1.
 ///
 /// # Errors
-/// [`WorkloadError`] for a load that is negative or beyond belief.
+/// [`WorkloadError`] if a load is negative or out of range.
 pub fn default_services(trace: &Trace) -> Result<Vec<Service>, WorkloadError> {
     let policy = ScalingPolicy::default().name;
     let service = |column: &Column| {
@@ -181,7 +181,7 @@ pub fn default_services(trace: &Trace) -> Result<Vec<Service>, WorkloadError> {
 fn tenth_of_peak(values: &[f64]) -> f64 {
     let mut known: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
     known.sort_unstable_by(f64::total_cmp);
-    // The nearest rank: the least value that 99% do not exceed.
+    // The nearest rank: the smallest value that 99% do not exceed.
     let rank = (known.len() * 99).div_ceil(100).saturating_sub(1);
     let peaks = [known.get(rank), known.last()];
     let peak = peaks.into_iter().flatten().copied().find(|peak| *peak > 0.0);

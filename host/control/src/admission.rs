@@ -1,4 +1,5 @@
-//! Scaling requests come in: each is checked as a whole, kept, and then negotiated window by window.
+//! Admission of scaling requests. The core validates each request as a whole, stores it and then negotiates
+//! its windows one by one.
 
 use std::sync::Arc;
 
@@ -18,12 +19,12 @@ use crate::{
     window::{ScalingRequest, ScalingWindow, Wanted},
 };
 
-/// So many windows of one service may be reserved at most.
+/// The maximum number of reserved windows per service.
 pub(crate) const MOST_RESERVATIONS: usize = 1000;
 
 impl Step<'_> {
-    /// Takes a request in and opens its negotiations. Returns its id. Whoever waits is answered when none of
-    /// it is pending.
+    /// Admits a request and opens its negotiations. Returns its id. The caller is answered once no window
+    /// of the request is pending.
     pub(crate) fn request(
         &mut self,
         caller: Caller,
@@ -102,8 +103,8 @@ impl Step<'_> {
         Ok(id)
     }
 
-    /// Negotiates for one window. A demand that makes no sense is an error of a request for one window, and a
-    /// denial of one of several.
+    /// Opens the negotiation for one window. An invalid demand is an error if the request has one window,
+    /// and a denial of that window if it has several.
     pub(crate) fn open_part(
         &mut self,
         request: &Request,
@@ -154,9 +155,8 @@ impl Step<'_> {
         }
     }
 
-    /// When it is to be negotiated for. What begins now takes the place of what was asked for before and has
-    /// begun, but not of what is reserved for later. An overlap shorter than the time between two passes is
-    /// cut off.
+    /// The window to negotiate. A window that begins now replaces earlier requests that have begun, but not
+    /// later reservations. An overlap shorter than the reconcile interval is cut off.
     fn free_window(
         &self,
         service: &Service,
@@ -194,7 +194,7 @@ impl Step<'_> {
         Ok(window)
     }
 
-    /// What cancels one window: its negotiation, or the request where it has no other window.
+    /// The id that cancels one window: its negotiation, or the request if it has no other window.
     fn cancelled_by(&self, id: &str, place: usize) -> String {
         let request = self.state.requests.get(id).filter(|request| request.parts.len() > 1);
         let part = request.and_then(|request| request.parts.get(place));
@@ -202,8 +202,8 @@ impl Step<'_> {
         negotiation.map_or_else(|| id.to_owned(), Clone::clone)
     }
 
-    /// Changes a reservation in place: negotiates for the new window, and gives the old one back once that is
-    /// agreed. If it is denied, the old one stands.
+    /// Amends a reservation in place: negotiates the new window and releases the old one once the new one
+    /// is agreed. If the new one is denied, the old reservation stays.
     pub(crate) fn amend(
         &mut self,
         caller: Caller,
@@ -241,7 +241,7 @@ impl Step<'_> {
         self.open_part(&request, &amended, (number, origin), &service, &policy, old)
     }
 
-    /// Whether a change of the request is being negotiated.
+    /// Whether an amendment of the request is being negotiated.
     fn amends(&self, id: &str) -> bool {
         self.state
             .sessions
@@ -249,7 +249,7 @@ impl Step<'_> {
             .any(|purpose| matches!(&purpose.origin, Origin::Amendment { id: of, .. } if of == id))
     }
 
-    /// A change of a reservation has been negotiated.
+    /// Applies the result of an amendment.
     pub(crate) fn close_amendment(
         &mut self,
         id: &str,
@@ -268,7 +268,7 @@ impl Step<'_> {
                 let promised = self.state.ledger.committed(&owner, ended.window, &[]);
                 part.load = ended.demand.load.plus(&promised);
                 self.give_back_old(&request.service, &old, ended);
-                // Some of it may be kept.
+                // The new agreement may keep some of the old leases.
                 let leases = || self.state.ledger.leases_of(&request.service);
                 let lives = |session: &&String| leases().any(|l| l.negotiation == **session);
                 part.sessions =
@@ -283,8 +283,8 @@ impl Step<'_> {
         }
     }
 
-    /// Releases what was leased in earlier negotiations of an amended reservation and is no part of the new
-    /// agreement, and drops what was noted because of them.
+    /// Releases the leases of earlier negotiations of an amended reservation that are not part of the new
+    /// agreement. Drops the scheduled changes and claims of those negotiations.
     fn give_back_old(&mut self, holder: &Name, sessions: &[String], ended: &Ended) {
         let kept: Vec<_> = ended.outcome.agreement().map_or(&[][..], |a| &a.leases).to_vec();
         let mut released = self.release_of(holder, sessions, &kept);
@@ -307,7 +307,7 @@ impl Step<'_> {
         }
     }
 
-    /// Where a request stands that was just taken in.
+    /// The progress of a request that was just admitted.
     pub(crate) fn progress_of(&self, id: &str) -> Result<Progress, ControlError> {
         let not_found = || ControlError::not_found("scaling request", id);
         self.state.request(id).ok_or_else(not_found)

@@ -1,4 +1,4 @@
-//! What an agreement means for each service in it: a decision now, or something scheduled.
+//! Turns an agreement into a decision now, or into a scheduled change, for each of its services.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Step<'_> {
-    /// What follows from a negotiation that may change something.
+    /// Applies the result of a negotiation that is not a dry run.
     pub(crate) fn settle(&mut self, ended: &Ended, asked: &Asked, origin: &Origin) {
         let Some(agreement) = ended.outcome.agreement() else { return };
         self.mark_lost(agreement, ended);
@@ -29,8 +29,8 @@ impl Step<'_> {
         }
     }
 
-    /// A dependency that had fewer replicas placed than it has, because it needed more by the end of the
-    /// negotiation than at its beginning, negotiates for the rest at once.
+    /// A dependency can end up with fewer leased replicas than it has, if its need grew during the
+    /// negotiation. It negotiates for the rest at once.
     fn note_uncovered(&mut self, agreement: &Agreement) {
         for name in agreement.services.keys().filter(|name| **name != agreement.requester) {
             let Some((service, _)) = self.described(name) else { continue };
@@ -43,7 +43,8 @@ impl Step<'_> {
         }
     }
 
-    /// Whether all of its leases have ended already, because capacity was taken back meanwhile.
+    /// Whether all leases of the agreement have already ended because their capacity was reclaimed in the
+    /// meantime.
     fn is_void(&self, agreement: &Agreement) -> bool {
         let ledger = &self.state.ledger;
         let stands = |lease: &Lease| lease.state == LeaseState::Confirmed;
@@ -51,7 +52,8 @@ impl Step<'_> {
         !agreement.leases.is_empty() && !leases.any(|lease| lease.is_some_and(stands))
     }
 
-    /// Whoever lost a lease to this agreement has to negotiate for another; its requester has one again.
+    /// Marks the services that lost a lease to this agreement; they must negotiate for another. The
+    /// requester has a lease again.
     fn mark_lost(&mut self, agreement: &Agreement, ended: &Ended) {
         if ended.demand.window.start <= self.now
             && let Some(state) = self.state.service_mut(&agreement.requester)
@@ -63,8 +65,8 @@ impl Step<'_> {
         self.note_lost(&lost);
     }
 
-    /// Notes what is to be done when the window of the agreement begins, in place of what was noted before for
-    /// the same window of the same request.
+    /// Schedules the changes that take effect when the window of the agreement begins. They replace earlier
+    /// changes scheduled for the same window of the same request.
     fn schedule(&mut self, ended: &Ended, agreement: &Agreement, origin: &Origin) {
         let same = |old: &Scheduled| match (origin, &old.claim) {
             (Origin::Renewal { id, part } | Origin::Amendment { id, part }, Some(claim)) => {
@@ -82,7 +84,7 @@ impl Step<'_> {
             let old = replaced.get(name).filter(|_| matches!(origin, Origin::Renewal { .. }));
             let load = match old.and_then(|old| old.claim.as_ref()) {
                 _ if !own => Quantities::new(),
-                // Where less is to be had by now, what was reserved is still wanted.
+                // If less capacity is available now, the service still wants the amount that was reserved.
                 Some(reserved) => reserved.load.max(&agreed.load),
                 None => agreed.load.clone(),
             };
@@ -101,7 +103,7 @@ impl Step<'_> {
                 claim: claim.filter(|claim| own || !claim.open_ended),
             };
             let refusal = match origin {
-                // Until then there is no more to be had.
+                // No more capacity is available before the window begins.
                 Origin::Target { load } if own => {
                     Some(Refusal { load: load.clone(), until: ended.window.start })
                 }
@@ -116,7 +118,7 @@ impl Step<'_> {
         }
     }
 
-    /// Takes out what is scheduled and `which` says, and returns it by service.
+    /// Removes the scheduled changes that match `which`. Returns the first of each service.
     pub(crate) fn unschedule(
         &mut self,
         which: impl Fn(&Scheduled) -> bool,
@@ -136,7 +138,7 @@ impl Step<'_> {
         found
     }
 
-    /// Turns an agreement into decisions about every service in it.
+    /// Turns an agreement into decisions for every service in it.
     fn apply_agreement(
         &mut self,
         ended: &Ended,
@@ -151,7 +153,7 @@ impl Step<'_> {
                 continue;
             };
             let claim = self.claim_of(origin, ended, agreed.load.clone(), before);
-            // Leases beyond the need are no reason to raise a service.
+            // Leases beyond the need are no reason to scale a service out.
             let needed = match own {
                 true => asked.wanted,
                 false => self.needed(name),
@@ -173,9 +175,9 @@ impl Step<'_> {
                 }
                 _ => {}
             }
-            // A dependency is raised to what it has promised, and decides itself what it gives back. Nor does
-            // a requester that gets less than it asked for end up with fewer than it has. One that was raised
-            // by another agreement meanwhile did not ask for that, and keeps it until it is looked at next.
+            // A dependency is raised to the load that it has promised, and decides itself how much it
+            // releases. A requester that gets less than it requested keeps the replicas it has. A requester
+            // that another agreement has raised in the meantime keeps them until its next reconcile.
             let raised = own && state.replicas > asked.from;
             let kept = match own && !raised {
                 true => state.replicas.min(asked.wanted),
@@ -212,8 +214,8 @@ impl Step<'_> {
         }
     }
 
-    /// How many replicas a service needs for what it plans and for what it has promised until a decision taken
-    /// at the next pass could be in effect.
+    /// The number of replicas that a service needs for its planned load and for the load it has promised
+    /// until a decision of the next pass could take effect.
     fn needed(&self, name: &Name) -> u32 {
         let Some((service, policy)) = self.described(name) else { return 0 };
         let owner = Owner::Service(name.clone());

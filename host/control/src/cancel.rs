@@ -1,4 +1,4 @@
-//! A scaling request is cancelled: its negotiations end, and what was agreed is given back.
+//! Cancels scaling requests: ends their negotiations and releases what was agreed.
 
 use std::{ops::Range, sync::Arc};
 
@@ -16,11 +16,11 @@ use crate::{
 };
 
 impl Step<'_> {
-    /// Ends the negotiations of a request, or of one window of it, and gives back what was agreed as far as it is
-    /// not over. The second time changes nothing.
+    /// Cancels the negotiations of a request, or of one window of it, and releases the agreed leases that
+    /// have not ended. The operation is idempotent.
     pub(crate) fn cancel(&mut self, id: &str) -> Result<(), ControlError> {
         let Some((request, places)) = self.cancellable(id) else {
-            // Of what is over, only the record is left.
+            // A request that is over exists only as a record.
             let kept = number(id).filter(|number| self.id_of(*number) == id);
             let is_over = kept.is_some_and(|number| self.state.kept.contains(&number));
             return if is_over {
@@ -53,7 +53,8 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// The request of that id with all its windows, or the request that has a window negotiated by that id.
+    /// Finds a request by its id, with all its windows, or by the id of a negotiation, with that one
+    /// window.
     fn cancellable(&self, id: &str) -> Option<(Arc<Request>, Range<usize>)> {
         if let Some(request) = self.state.requests.get(id) {
             return Some((Arc::clone(request), 0..request.parts.len()));
@@ -65,9 +66,9 @@ impl Step<'_> {
         })
     }
 
-    /// Cancels one window, and returns how many leases end.
+    /// Cancels one window. Returns the number of leases that end.
     fn cancel_part(&mut self, id: &str, service: &Name, place: usize) -> usize {
-        // What was open a moment ago may have been a renewal: the request knows all that was agreed.
+        // An open negotiation may have been a renewal. The request knows everything that was agreed.
         let Some(request) = self.state.requests.get_mut(id).map(Arc::make_mut) else { return 0 };
         let Some(part) = request.parts.get_mut(place) else { return 0 };
         part.status = match std::mem::replace(&mut part.status, Status::Open) {
@@ -82,7 +83,7 @@ impl Step<'_> {
         self.give_back(service, id, place, &sessions)
     }
 
-    /// Gives back what was agreed for a window of a request. Returns how many leases end.
+    /// Releases what was agreed for one window of a request. Returns the number of leases that end.
     fn give_back(
         &mut self,
         holder: &Name,
@@ -119,7 +120,7 @@ impl Step<'_> {
         count
     }
 
-    /// Releases what the holder itself has leased in these negotiations, but for some of it.
+    /// Releases the leases that the holder itself got in these negotiations, except those in `but`.
     pub(crate) fn release_of(
         &mut self,
         holder: &Name,
@@ -136,8 +137,8 @@ impl Step<'_> {
         released
     }
 
-    /// Releases what others have leased for later to keep their promises in these negotiations, as far as
-    /// nothing else that they have promised stands on that. What has begun they give back themselves.
+    /// Releases the future leases that other services got in these negotiations to keep their promises,
+    /// unless another promise depends on them. Those services release leases that have begun themselves.
     pub(crate) fn release_spare(&mut self, sessions: &[String]) -> Vec<Lease> {
         let later = self.state.ledger.leases().filter(|lease| {
             sessions.contains(&lease.negotiation)

@@ -1,4 +1,4 @@
-//! What was described: services, dependencies, providers, scaling policies and calendar events.
+//! The described documents: services, dependencies, providers, scaling policies and calendar events.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ControlError, service::ServiceState};
 
-/// What was described. A clone shares all of it.
+/// The described documents. A clone shares all of them.
 #[derive(Clone, Debug)]
 pub struct Catalog {
     pub(crate) services: OrdMap<Name, Arc<Service>>,
@@ -33,7 +33,7 @@ pub struct Graph {
 }
 
 impl Catalog {
-    /// A catalog with the default policy and nothing else.
+    /// Creates a catalog that contains only the default policy.
     pub(crate) fn new() -> Self {
         let default = Arc::new(ScalingPolicy::default());
         Self {
@@ -45,32 +45,32 @@ impl Catalog {
         }
     }
 
-    /// The services by name.
+    /// All services, sorted by name.
     pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
         self.services.values()
     }
 
-    /// The providers by name, as they were described.
+    /// All providers as described, sorted by name.
     pub fn providers(&self) -> impl Iterator<Item = &Arc<Provider>> {
         self.providers.values()
     }
 
-    /// How many kinds of units all providers describe together.
+    /// The total number of unit kinds of all providers.
     pub(crate) fn units(&self) -> usize {
         self.providers.values().map(|provider| provider.units.len()).sum()
     }
 
-    /// The scaling policies by name.
+    /// All scaling policies, sorted by name.
     pub fn policies(&self) -> impl Iterator<Item = &Arc<ScalingPolicy>> {
         self.policies.values()
     }
 
-    /// The calendar events by name.
+    /// All calendar events, sorted by name.
     pub fn calendar(&self) -> impl Iterator<Item = &Arc<CalendarEvent>> {
         self.calendar.values()
     }
 
-    /// A service.
+    /// Finds a service by name.
     ///
     /// # Errors
     /// [`ControlError::NotFound`].
@@ -78,7 +78,7 @@ impl Catalog {
         self.services.get(name).ok_or_else(|| ControlError::not_found("service", name))
     }
 
-    /// A provider as it was described.
+    /// Finds a provider by name, as described.
     ///
     /// # Errors
     /// [`ControlError::NotFound`].
@@ -86,7 +86,7 @@ impl Catalog {
         self.providers.get(name).ok_or_else(|| ControlError::not_found("provider", name))
     }
 
-    /// A scaling policy.
+    /// Finds a scaling policy by name.
     ///
     /// # Errors
     /// [`ControlError::NotFound`].
@@ -94,7 +94,7 @@ impl Catalog {
         self.policies.get(name).ok_or_else(|| ControlError::not_found("policy", name))
     }
 
-    /// A calendar event.
+    /// Finds a calendar event by name.
     ///
     /// # Errors
     /// [`ControlError::NotFound`].
@@ -102,19 +102,19 @@ impl Catalog {
         self.calendar.get(name).ok_or_else(|| ControlError::not_found("event", name))
     }
 
-    /// The policy that a service follows.
+    /// The policy of a service; the default policy if its policy does not exist.
     #[must_use]
     pub fn policy_of(&self, service: &Service) -> Arc<ScalingPolicy> {
         self.policies.get(&service.policy).cloned().unwrap_or_default()
     }
 
-    /// How far back any policy looks.
+    /// The longest history that any policy uses.
     #[must_use]
     pub fn longest_history(&self) -> Span {
         self.policies.values().map(|policy| policy.forecasting.history).max().unwrap_or(Span::ZERO)
     }
 
-    /// Who depends on whom.
+    /// The dependency graph as JSON.
     #[must_use]
     pub fn graph(&self) -> Graph {
         let document = |(from, to, dependency): (&Name, &Name, &Dependency)| DependencyDocument {
@@ -129,7 +129,7 @@ impl Catalog {
         }
     }
 
-    /// Those that depend on a service.
+    /// The direct dependents of a service.
     pub(crate) fn dependents_of(&self, service: &Name) -> impl Iterator<Item = &Name> {
         let graph = self.graph.as_petgraph();
         let node = self.graph.node(service).into_iter();
@@ -137,7 +137,7 @@ impl Catalog {
         nodes.filter_map(|node| graph.node_weight(node))
     }
 
-    /// Those that depend on a service, directly or not.
+    /// The direct and indirect dependents of a service.
     pub(crate) fn all_dependents_of<'a>(&'a self, service: &'a Name) -> BTreeSet<&'a Name> {
         let (mut seen, mut queue) = (BTreeSet::new(), vec![service]);
         while let Some(next) = queue.pop() {
@@ -146,19 +146,19 @@ impl Catalog {
         seen
     }
 
-    /// The services in an order in which dependents come before what they depend on, as far as there are no
-    /// cycles: what a dependent is promised is part of what its dependency needs.
+    /// The services, with dependents before their dependencies where there are no cycles. The load promised
+    /// to a dependent is part of the need of its dependency.
     pub(crate) fn dependents_first(&self) -> Vec<Name> {
         let graph = self.graph.as_petgraph();
         let mut components = petgraph::algo::tarjan_scc(graph);
-        // Tarjan's components come dependencies first.
+        // Tarjan's algorithm returns the components with dependencies first.
         components.reverse();
         let names = components.into_iter().flatten().filter_map(|node| graph.node_weight(node));
         names.cloned().collect()
     }
 }
 
-/// The accounts of a provider's units in the ledger.
+/// The ledger accounts of a provider's units.
 pub(crate) fn accounts(provider: &Provider) -> impl Iterator<Item = Owner> {
     let name = &provider.name;
     provider
@@ -167,11 +167,11 @@ pub(crate) fn accounts(provider: &Provider) -> impl Iterator<Item = Owner> {
         .map(move |unit| Owner::Unit { provider: name.clone(), unit: unit.id.clone() })
 }
 
-/// The world as a negotiation sees it.
+/// The view of the world that a negotiation gets.
 pub(crate) struct View<'a> {
     pub(crate) catalog: &'a Catalog,
     pub(crate) services: &'a OrdMap<Name, Arc<ServiceState>>,
-    /// Providers with what they have at present.
+    /// Providers with their current units.
     pub(crate) providers: &'a OrdMap<Name, Arc<Provider>>,
 }
 
@@ -187,7 +187,7 @@ impl World for View<'_> {
         Some(Snapshot {
             service: service.as_ref().clone(),
             tier: state.tier,
-            // What it was granted since it planned last is part of it.
+            // The planned load includes what was granted since the last planning.
             planned: state.planned.max(&state.claimed().unwrap_or_default()),
             target_utilization: policy.scaling.target_utilization,
             budget_per_hour: policy.ranking.budget_per_hour,

@@ -1,21 +1,21 @@
-//! The clock may jump. A jump ahead ends what is over by then. A jump back leaves the state where it would be
-//! had the future not been seen, as far as that is still possible.
+//! Handles clock jumps. A jump forward ends everything that is over by then. A jump back restores, as far
+//! as still possible, the state that would exist if the core had not seen the future.
 
 use haggle_model::{Name, Span};
 
 use crate::{EventKind, step::Step};
 
-/// Steps may come a little out of order.
+/// Steps may arrive slightly out of order.
 const TOLERANCE: Span = Span::from_secs(2);
 
 impl Step<'_> {
-    /// Follows the clock. Where it went back, negotiations end, because their deadlines lie too far ahead, and
-    /// what was noted for the time between is dropped.
+    /// Follows the clock. If the clock went back, open negotiations end, because their deadlines lie too
+    /// far ahead, and everything noted for the time in between is dropped.
     pub(crate) fn follow_clock(&mut self) {
         let before = self.state.now;
         self.state.now = self.now;
         if self.now + TOLERANCE >= before {
-            // Time does not run backwards for anybody.
+            // Small steps back are ignored: time never decreases for the state.
             self.now = self.now.max(before);
             self.state.now = self.now;
             return;

@@ -1,4 +1,5 @@
-//! Parties in this process: what they acknowledge by themselves, and which plugin is asked for the rest.
+//! Parties in this process: the messages that the core acknowledges itself, and the plugin that answers the
+//! others.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +8,15 @@ use haggle_negotiate::{Call, Content, Guarantees, Information, Message, Party, P
 
 use crate::{effect::Consultation, step::Step};
 
-/// So many inquiries go into one call of a plugin at most.
+/// The maximum number of inquiries in one plugin call.
 const MOST_INQUIRIES: usize = 256;
 
-/// A plugin and those who stand in for it get this part of the time that a session has left when a question is
-/// asked. The engine waits for at least as much, so an answer in time still counts, and a plugin that never
-/// answers leaves its session time for all other questions.
+/// The time that a session has left when a question is sent, divided by this number, is the time for a
+/// plugin and its fallbacks. The engine waits at least as long, so an answer in time still counts. A plugin
+/// that never answers leaves its session time for all other questions.
 const SHARE: u64 = 4;
 
-/// What a party in this process says without being asked: the ledger holds everything for it.
+/// The acknowledgement of a party in this process, without a plugin: the ledger holds everything for it.
 pub(crate) fn local_reply(message: &Message) -> Option<Content> {
     match &message.content {
         Content::Accept { .. } => Some(Content::Confirm { leases: Vec::new() }),
@@ -26,7 +27,7 @@ pub(crate) fn local_reply(message: &Message) -> Option<Content> {
     }
 }
 
-/// Checks that what a party says can be written and read again: numbers that are not finite cannot.
+/// Checks that the content has only finite numbers, because others cannot be written and read again.
 pub(crate) fn check_finite(content: &Content) -> Result<(), String> {
     let numbers: Vec<f64> = match content {
         Content::Propose(Proposed::Scores(scores)) => scores.clone(),
@@ -45,7 +46,7 @@ pub(crate) fn check_finite(content: &Content) -> Result<(), String> {
     }
 }
 
-/// Who answers for the capacity of an owner.
+/// The party that answers for the capacity of an owner.
 pub(crate) fn party(owner: &Owner) -> Party {
     match owner {
         Owner::Service(name) => Party::Service(name.clone()),
@@ -54,13 +55,13 @@ pub(crate) fn party(owner: &Owner) -> Party {
 }
 
 impl Step<'_> {
-    /// The questions of this step, by plugin. Inquiries about loads that are due at the same time are put
-    /// together.
+    /// The questions of this step, grouped by plugin. Inquiries about loads with the same due time share a
+    /// call.
     pub(crate) fn consultations(&mut self) -> Vec<Consultation> {
         let mut loads: BTreeMap<(Name, Timestamp), Vec<Message>> = BTreeMap::new();
         let mut all = Vec::new();
         for message in std::mem::take(&mut self.questions) {
-            // A party that is gone says nothing: its question is given up in time.
+            // A party that no longer exists does not answer; its question times out.
             let Some(plugin) = self.plugin_for(&message) else { continue };
             let by = self.answered_by(&message);
             match &message.content {
@@ -78,7 +79,7 @@ impl Step<'_> {
         all
     }
 
-    /// When an answer comes too late, counted from when the question was first asked.
+    /// The time after which an answer is too late, counted from the first attempt of the question.
     fn answered_by(&self, message: &Message) -> Timestamp {
         let Some(demand) = self.state.open_session(&message.session) else { return self.now };
         let asked = message.at.min(self.now);
@@ -112,7 +113,7 @@ fn consultation(plugin: Name, by: Timestamp, messages: Vec<Message>) -> Consulta
     Consultation { plugin, by, seed, messages }
 }
 
-/// The same for the same question, so that a decision can be repeated (FNV-1a, 64 bits).
+/// A deterministic seed for a question, so that a decision can be reproduced (FNV-1a, 64 bits).
 fn seed(session: &str, message: u64) -> u64 {
     let bytes = session.bytes().chain(message.to_le_bytes());
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
@@ -121,7 +122,7 @@ fn seed(session: &str, message: u64) -> u64 {
 }
 
 impl Consultation {
-    /// How long the plugin, and whoever stands in for it, may take from `now` on.
+    /// The time that the plugin and its fallbacks have left at `now`.
     #[must_use]
     pub fn patience(&self, now: Timestamp) -> Span {
         self.by.since(now)

@@ -12,42 +12,43 @@ use crate::{
     step::{Done, Step, last_of_each},
 };
 
-/// The deciding core.
+/// The decision core.
 ///
-/// # What counts when
+/// # Durability
 ///
-/// A step that writes something emits [`Effect::Commit`]. Its other effects follow once that commit is
-/// reported durable, behind those of earlier steps; only [`Effect::Consult`] goes out at once. Later steps
-/// build on the new state meanwhile. If a commit fails, its step and all later ones are undone, and whoever
-/// waited for their answer gets an error.
+/// A step that writes emits [`Effect::Commit`]. Its other effects follow once the caller reports that
+/// commit as durable, after the effects of earlier steps. Only [`Effect::Consult`] is emitted at once.
+/// Later steps build on the new state in the meantime. If a commit fails, the core undoes its step and all
+/// later ones, and answers the affected callers with an error.
 #[derive(Debug)]
 pub struct Control {
     options: Arc<Options>,
-    /// Ahead of the disk by what is staged.
+    /// The newest state; it is ahead of the durable state by the staged steps.
     state: State,
     durable: Arc<State>,
     staged: VecDeque<Staged>,
     last_commit: CommitId,
     version: Version,
-    /// What a restart has changed and no commit has made durable yet.
+    /// Writes of a restart that no commit has made durable yet.
     owed: Vec<Write>,
-    /// The commit under way that has it.
+    /// The commit in progress that contains the owed writes.
     owed_in: Option<CommitId>,
-    /// How many commits have failed since the last that was durable.
+    /// The number of failed commits since the last durable one.
     failures: u32,
-    /// No tick counts before this, after commits have failed.
+    /// After failed commits, ticks before this time are ignored.
     rests_until: Timestamp,
 }
 
-/// Between a failed commit and the next tick: at first, and at most. It doubles with each failure.
+/// The pause between a failed commit and the next tick: the initial value and the maximum. It doubles with
+/// each failure.
 const FIRST_REST: Span = Span::from_millis(100);
 const LONGEST_REST: Span = Span::from_secs(2);
 
-/// Counts how often the durable state has changed.
+/// The number of changes of the durable state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(pub u64);
 
-/// A step on its way to disk, and later steps that wrote nothing.
+/// A step whose commit is in progress, combined with later steps that wrote nothing.
 #[derive(Debug)]
 struct Staged {
     id: CommitId,
@@ -71,8 +72,8 @@ impl Control {
         }
     }
 
-    /// A core after a restart. What was read counts at once, and its effects are due at once; what the
-    /// restart itself writes goes along with commits until one of them is durable.
+    /// Creates a core after a restart. The restored state counts at once, and its effects are emitted at
+    /// once. The writes of the restart accompany each commit until one of these commits is durable.
     pub(crate) fn restarted(options: Options, done: Done) -> (Self, Vec<Effect>) {
         let Done { state, writes, effects, consultations } = done;
         let mut control = Self::with_state(options, state.clone());
@@ -83,7 +84,7 @@ impl Control {
         (control, now)
     }
 
-    /// A core that knows nothing yet.
+    /// Creates a core with an empty state.
     #[must_use]
     pub fn new(options: Options, now: Timestamp) -> Self {
         let mut state = State::new(now);
@@ -91,7 +92,7 @@ impl Control {
         Self::with_state(options, state)
     }
 
-    /// Takes in what has happened and says what is to be done.
+    /// Applies an input and returns the effects to carry out.
     pub fn step(&mut self, now: Timestamp, input: Input) -> Vec<Effect> {
         match input {
             Input::Committed(id) => self.committed(id),
@@ -111,38 +112,38 @@ impl Control {
         Arc::clone(&self.durable)
     }
 
-    /// Changes whenever [`Control::snapshot`] does.
+    /// The version of the state that [`Control::snapshot`] returns.
     #[must_use]
     pub const fn version(&self) -> Version {
         self.version
     }
 
-    /// The newest state, which may not be durable yet.
+    /// The newest state; it may not be durable yet.
     #[must_use]
     pub const fn newest(&self) -> &State {
         &self.state
     }
 
-    /// Whether a window of a scaling request waits that the next [`Input::Tick`] begins to negotiate for.
+    /// Whether a window of a scaling request waits and the next [`Input::Tick`] will open its negotiation.
     #[must_use]
     pub fn can_open_window(&self) -> bool {
         self.state.can_open_window()
     }
 
-    /// When [`Input::Tick`] is due at the latest. While the store fails that is less and less often: what is
-    /// due would be negotiated and undone again and again.
+    /// The latest time for the next [`Input::Tick`]. While the store fails, ticks become less frequent,
+    /// because each would negotiate and undo the same work.
     #[must_use]
     pub fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         let rest = if self.rests(now) { self.rests_until } else { Timestamp::default() };
         self.state.next_due().map(|due| due.max(rest))
     }
 
-    /// A clock that was set back does not make it rest longer.
+    /// Whether ticks pause after failed commits. A clock that was set back does not extend the pause.
     fn rests(&self, now: Timestamp) -> bool {
         self.rests_until > now && self.rests_until.since(now) <= LONGEST_REST
     }
 
-    /// Whether nothing is on its way to disk.
+    /// Whether no commit is in progress.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.staged.is_empty()
@@ -189,8 +190,8 @@ impl Control {
         effects
     }
 
-    /// Undoes everything that is not durable. What waits in the durable state goes on waiting; everybody
-    /// else gets an error.
+    /// Undoes everything that is not durable. Callers that wait in the durable state keep waiting; all
+    /// others get an error.
     fn failed(&mut self, now: Timestamp, id: CommitId, why: &str) -> Vec<Effect> {
         if self.staged.front().is_none_or(|first| first.id > id) {
             return Vec::new();
@@ -205,7 +206,7 @@ impl Control {
                 lost.insert(caller);
             }
         }
-        // Plugins may have been asked about what is undone: its numbers are not given again.
+        // Plugins may have been asked about undone negotiations, so their numbers are not reused.
         let number = self.state.number;
         self.state = State { number, ..self.durable.as_ref().clone() };
         self.owed_in = None;

@@ -1,4 +1,4 @@
-//! Documents change: each is checked, then counts as a whole.
+//! Changes of documents. The core validates each change and then applies it as a whole.
 
 use std::sync::Arc;
 
@@ -21,22 +21,22 @@ use crate::{
     step::Step,
 };
 
-/// The most events that are kept: forecasters are told of each.
+/// The maximum number of calendar events; forecasters receive each.
 const MOST_EVENTS: usize = 1000;
 
-/// The most services. A pass looks at each.
+/// The maximum number of services; a reconcile pass visits each.
 const MOST_SERVICES: usize = 20_000;
 
-/// The most providers. A negotiation asks each.
+/// The maximum number of providers; a negotiation asks each.
 const MOST_PROVIDERS: usize = 2000;
 
-/// The most kinds of units of all providers together. A negotiation looks at each.
+/// The maximum number of unit kinds of all providers together; a negotiation visits each.
 const MOST_UNITS: usize = 20_000;
 
-/// The most scaling policies.
+/// The maximum number of scaling policies.
 const MOST_POLICIES: usize = 20_000;
 
-/// The roles of plugins, as the contract names their interfaces.
+/// The roles of plugins; each is named like its interface in the contract.
 pub(crate) const FORECASTING: &str = "forecasting";
 pub(crate) const FAILURE_PREDICTION: &str = "failure-prediction";
 pub(crate) const ANSWERING: &str = "answering";
@@ -86,12 +86,12 @@ impl Step<'_> {
             (state.tier, state.tier_since) = (tier, self.now);
         }
         self.track(&service);
-        // What it has by now need not be what a service begins with that is described like this.
+        // Its current state may differ from the initial state of a service with this description.
         self.keep(&name);
         Ok(self.shown("service", &name, old.is_some()))
     }
 
-    /// The ledger and the driver know the service as it is described now.
+    /// Brings the ledger and the driver up to date with the description of a service.
     pub(crate) fn track(&mut self, service: &Arc<Service>) {
         let name = &service.name;
         let policy = self.state.catalog.policy_of(service);
@@ -160,7 +160,7 @@ impl Step<'_> {
         if old.as_ref() == Some(&dependency) {
             return Ok(Put::Updated);
         }
-        // A unit of each resource, spread from here, finds every cycle that the dependency may close.
+        // Spreading one unit of each resource from here finds every cycle that the dependency may close.
         let unit = Quantities::from_pairs(Resource::ALL.map(|resource| (resource, 1.0)));
         if let Err(cause @ SpreadError::Divergent { .. }) =
             Spread::new(graph, from, &unit.unwrap_or_default())
@@ -180,8 +180,8 @@ impl Step<'_> {
         Ok(self.shown("dependency", &format!("{from} -> {to}"), true))
     }
 
-    /// A unit that is described as before keeps what is announced of it. One that is described anew has what
-    /// the description says.
+    /// Adds or replaces a provider. A unit whose description is unchanged keeps its announced reclaims. A
+    /// unit with a new description starts without any.
     fn put_provider(&mut self, provider: Provider) -> Result<Put, ControlError> {
         provider.validate()?;
         let name = provider.name.clone();
@@ -193,7 +193,7 @@ impl Step<'_> {
         has_room(&self.state.catalog.providers, &name, "providers", MOST_PROVIDERS)?;
         let before = old.as_ref().map_or(0, |old| old.units.len());
         let units = self.state.catalog.units() - before + provider.units.len();
-        // Whoever has too many from before may still have fewer.
+        // A provider that already exceeds the limit may still shrink.
         if units > MOST_UNITS && provider.units.len() > before {
             return Err(ControlError::TooManyUnits { units, most: MOST_UNITS });
         }
@@ -219,7 +219,7 @@ impl Step<'_> {
             if excess.is_empty() {
                 continue;
             }
-            // The holders get the notice that the unit gives.
+            // The holders get the notice period of the unit.
             let owner = Owner::Unit { provider: name.clone(), unit: unit.id.clone() };
             let at = self.now + unit.interruption_notice;
             let leases = self.cut(&owner, &[(at, unit.total())]);
@@ -231,7 +231,7 @@ impl Step<'_> {
         Ok(self.shown("provider", &name, old.is_some()))
     }
 
-    /// Leases of its units run on until they end.
+    /// Deletes a provider. Leases of its units run until they end.
     fn delete_provider(&mut self, name: &Name) -> Result<Put, ControlError> {
         let provider = Arc::clone(self.state.catalog.provider(name)?);
         self.state.catalog.providers.remove(name);
@@ -303,7 +303,7 @@ impl Step<'_> {
         Ok(self.shown("event", name, true))
     }
 
-    /// Deletes the events that were over before any history begins.
+    /// Deletes the events that ended before the start of every history.
     pub(crate) fn sweep_calendar(&mut self) {
         let oldest = self.now.before(self.state.catalog.longest_history());
         let over = self.state.catalog.calendar.values().filter(|event| event.end() <= oldest);
@@ -314,7 +314,7 @@ impl Step<'_> {
         }
     }
 
-    /// Checks that a plugin has the role for which a document names it.
+    /// Checks that the plugin has the role for which a document names it.
     fn check_plugin(
         &self,
         what: &'static str,
@@ -339,7 +339,7 @@ impl Step<'_> {
     }
 }
 
-/// Checks that a document may be added, or is there already.
+/// Checks that a document may be added, or exists already.
 fn has_room<T>(
     all: &OrdMap<Name, Arc<T>>,
     name: &Name,

@@ -12,49 +12,50 @@ use crate::{
     verdict::{Progress, ScalingVerdict},
 };
 
-/// What the core wants done, in this order.
+/// An action that the core requests. The caller carries actions out in order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Write all of this or nothing, after everything before it, and report
+    /// Write all of this atomically, after all earlier commits. Then report
     /// [`Input::Committed`](crate::Input::Committed) or
     /// [`Input::CommitFailed`](crate::Input::CommitFailed).
     Commit {
-        /// Ascends.
+        /// The id; ids ascend.
         id: CommitId,
-        /// What to write.
+        /// The writes.
         writes: Vec<Write>,
     },
-    /// Ask a plugin for the answers of parties in this process and report
-    /// [`Input::Consulted`](crate::Input::Consulted). It may come again for the same messages.
+    /// Ask a plugin for the answers of parties in this process, and report
+    /// [`Input::Consulted`](crate::Input::Consulted). The core may repeat a question.
     Consult(Consultation),
-    /// Send a message to a party elsewhere. It may get lost: the core repeats it.
+    /// Send a message to a remote party. The message may get lost; the core repeats it.
     Deliver {
-        /// Where the party is.
+        /// The address of the party.
         endpoint: Endpoint,
         /// The message.
         message: Box<Message>,
     },
-    /// Answer a caller. A caller is answered once.
+    /// Answer a caller. Each caller gets one answer.
     Answer {
-        /// Who asked.
+        /// The caller.
         caller: Caller,
-        /// What to say.
+        /// The answer.
         answer: Result<Box<Answer>, ControlError>,
     },
-    /// Have the driver do this.
+    /// Make the driver carry out this action.
     Actuate(Action),
-    /// The driver no longer manages the service.
+    /// Make the driver stop managing the service.
     Forget(Name),
-    /// From now on these generations of a plugin decide.
+    /// Switch to these generations of a plugin.
     Promote {
         /// The plugin.
         plugin: Name,
-        /// The generation that decides; the built-in one if none.
+        /// The active generation; `None` means the built-in one.
         current: Option<Arc<Generation>>,
-        /// The generation to which a rollback returns; the built-in one if none and `current` is not.
+        /// The generation that a rollback returns to. `None` means the built-in one if `current` is not
+        /// `None`.
         previous: Option<Arc<Generation>>,
     },
-    /// Tell whoever watches.
+    /// Publish an event to all watchers.
     Publish(Event),
 }
 
@@ -63,72 +64,73 @@ pub enum Effect {
 pub struct Consultation {
     /// The plugin that decides for the parties.
     pub plugin: Name,
-    /// When the answers come too late: a quarter of the time that the session had left when they were first
-    /// asked for.
+    /// The time after which the answers are too late: a quarter of the time that the session had left at
+    /// the first attempt.
     pub by: Timestamp,
     /// The seed of the call.
     pub seed: u64,
-    /// The messages, all of them calls for proposals. Inquiries about loads may be many and are one call;
-    /// calls for bids and for scores come alone.
+    /// The messages; all of them are calls for proposals. Many inquiries about loads can share one call. A
+    /// call for bids or for scores is always alone.
     pub messages: Vec<Message>,
 }
 
-/// What a service is to be.
+/// The desired state of a service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Action {
     /// The service as described.
     pub service: Arc<Service>,
     /// The number of replicas.
     pub replicas: u32,
-    /// What each replica may use.
+    /// The resources of each replica.
     pub resources: Quantities,
-    /// The place of the decision in the journal; 0 before the first. Actions of one service never descend.
+    /// The sequence number of the decision in the journal; 0 before the first. It never decreases for one
+    /// service.
     pub sequence: u64,
 }
 
-/// Whether something was there before.
+/// Whether a document existed before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Put {
-    /// It is new.
+    /// The document is new.
     Created,
-    /// It was there before.
+    /// The document existed before.
     Updated,
 }
 
 /// The answer to a caller.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
-    /// It is done.
+    /// The operation is done.
     Done,
-    /// A document is as it was put.
+    /// The document was stored.
     Put(Put),
-    /// What a scaling request came to.
+    /// The verdict on a scaling request.
     Verdict(ScalingVerdict),
-    /// A scaling request is accepted.
+    /// The scaling request was accepted and is being negotiated.
     Accepted(Progress),
-    /// A provider takes capacity back.
+    /// The reclaim of a provider was recorded.
     Reclaimed(Reclaimed),
-    /// A plugin generation decides.
+    /// A plugin generation is active.
     Promoted {
-        /// Whether the plugin had none before.
+        /// Whether the plugin existed before.
         put: Put,
-        /// The generation; the built-in one if none.
+        /// The active generation; `None` means the built-in one.
         current: Option<Arc<Generation>>,
     },
 }
 
-/// What follows from a reclaim.
+/// The result of a reclaim.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Reclaimed {
     /// The provider.
     pub provider: Name,
     /// The unit.
     pub unit: Name,
-    /// How many of it are taken back now.
+    /// The number of units that this request takes back.
     pub count: u32,
-    /// When they are gone.
+    /// The time at which they are gone.
     pub at: Timestamp,
-    /// How many are announced or gone in all, these included.
+    /// The total number of units that are announced or gone, including these.
     pub total: u32,
     /// The leases that end early.
     pub leases: Vec<Lease>,

@@ -5,38 +5,38 @@ use haggle_negotiate::{DemandError, MessageError, SpreadError};
 
 use crate::window::ScalingError;
 
-/// Why the core did not do what it was asked. Nothing has changed then.
+/// The reasons for which the core rejects an input. The state is then unchanged.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ControlError {
-    /// There is no such thing.
+    /// The object does not exist.
     #[error("there is no {what} {name}")]
     NotFound {
-        /// What was looked for: `service`, `plugin`...
+        /// The kind of object: `service`, `plugin`...
         what: &'static str,
         /// Its name.
         name: String,
     },
-    /// Something else still needs it.
+    /// Another object still uses it.
     #[error("{what} {name} is in use by {by}: change that first")]
     InUse {
-        /// What was to be deleted.
+        /// The kind of the object to delete.
         what: &'static str,
         /// Its name.
         name: String,
-        /// Who needs it.
+        /// The object that uses it.
         by: String,
     },
-    /// A document names something that is not there.
+    /// A document refers to an object that does not exist.
     #[error("{what} {name}: {field} names {missing}, which does not exist: add it first")]
     Missing {
-        /// The document's kind.
+        /// The kind of the document.
         what: &'static str,
         /// Its name.
         name: String,
         /// The field.
         field: &'static str,
-        /// What is not there.
+        /// The missing object.
         missing: String,
     },
     /// A built-in plugin cannot be deleted.
@@ -44,22 +44,22 @@ pub enum ControlError {
         "plugin {0} is built in: load another generation over it, or name another plugin in your policies"
     )]
     BuiltIn(Name),
-    /// There is no generation to return to.
+    /// There is no generation to roll back to.
     #[error(
         "plugin {0} has no generation before the one that decides: there is nothing to roll back to"
     )]
     NoPrevious(Name),
-    /// A generation that is not newer than those before.
+    /// The generation is not newer than earlier ones.
     #[error("plugin {plugin}: generation {number} is not above {highest}: upload it again")]
     StaleGeneration {
         /// The plugin.
         plugin: Name,
-        /// The number given.
+        /// The given number.
         number: u64,
-        /// The highest before.
+        /// The highest earlier number.
         highest: u64,
     },
-    /// A plugin that policies name would lose a role that they need.
+    /// The plugin would lose a role that documents require.
     #[error(
         "plugin {plugin} would no longer have the role {role}, which {by} needs: keep it, or change that first"
     )]
@@ -68,156 +68,156 @@ pub enum ControlError {
         plugin: Name,
         /// The role.
         role: String,
-        /// Who needs it.
+        /// The document that requires it.
         by: String,
     },
-    /// A scaling request that makes no sense.
+    /// The scaling request is invalid.
     #[error(transparent)]
     Scaling(#[from] ScalingError),
-    /// Something is agreed for that time already.
+    /// Another reservation overlaps the window.
     #[error(
         "for {service}, {by} is about {} to {}: ask for a time outside of that, or cancel it first (DELETE /v1/scaling-requests/{by})", window.start, window.end
     )]
     Reserved {
         /// The service.
         service: Name,
-        /// The scaling request, or the negotiation of that window where it has several.
+        /// The scaling request, or the negotiation of that window if the request has several.
         by: String,
-        /// When.
+        /// The window of the other reservation.
         window: Window,
     },
-    /// Too many reservations of one service.
+    /// The service has too many reservations.
     #[error(
         "service {service} has {count} reservations, and {most} are the most: cancel some that are not needed"
     )]
     TooManyReservations {
         /// The service.
         service: Name,
-        /// How many it would have.
+        /// The number that it would have.
         count: usize,
-        /// The most.
+        /// The maximum.
         most: usize,
     },
-    /// Too many scaling requests are negotiated at once.
+    /// Too many negotiations are open.
     #[error(
         "{open} negotiations are open, and {most} are the most at once: try again in a few seconds"
     )]
     Busy {
-        /// How many are open.
+        /// The number of open negotiations.
         open: usize,
-        /// The most.
+        /// The maximum.
         most: usize,
     },
-    /// A request that cannot be changed in place.
+    /// The request cannot be amended in place.
     #[error("scaling request {id} cannot be changed in place: {why}")]
     NotAmendable {
         /// The request.
         id: String,
-        /// Why.
+        /// The reason.
         why: &'static str,
     },
-    /// A service that makes no sense.
+    /// The service is invalid.
     #[error(transparent)]
     Service(#[from] ServiceError),
-    /// A provider that makes no sense.
+    /// The provider is invalid.
     #[error(transparent)]
     Provider(#[from] ProviderError),
-    /// A policy that makes no sense.
+    /// The policy is invalid.
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    /// An event that makes no sense.
+    /// The event is invalid.
     #[error(transparent)]
     Calendar(#[from] CalendarError),
-    /// Too many events.
+    /// The calendar has too many events.
     #[error("the calendar holds {0} events already: delete some that are over")]
     CalendarFull(usize),
-    /// Too many documents of a kind.
+    /// There are too many documents of this kind.
     #[error("there are {most} {what} already, which is the most: delete some that are not needed")]
     Full {
-        /// Of what: `services`, `providers`...
+        /// The kind, in the plural: `services`, `providers`...
         what: &'static str,
-        /// The most.
+        /// The maximum.
         most: usize,
     },
-    /// All providers together have too many kinds of units.
+    /// All providers together have too many unit kinds.
     #[error(
         "all providers together would have {units} kinds of units, and {most} are the most: describe units that are alike as one with a `count`"
     )]
     TooManyUnits {
-        /// How many there would be.
+        /// The number that there would be.
         units: usize,
-        /// The most.
+        /// The maximum.
         most: usize,
     },
-    /// A change of the graph that makes no sense.
+    /// The change of the dependency graph is invalid.
     #[error(transparent)]
     Graph(#[from] GraphError),
-    /// A cycle of dependencies that amplifies load without end.
+    /// The cycle of dependencies amplifies load without bound.
     #[error("the dependency of {from} on {to} is refused: {cause}")]
     Cycle {
         /// The dependent.
         from: Name,
         /// The dependency.
         to: Name,
-        /// What is wrong.
+        /// The reason.
         cause: SpreadError,
     },
-    /// A demand that cannot be negotiated.
+    /// The demand cannot be negotiated.
     #[error(transparent)]
     Demand(#[from] DemandError),
-    /// More is taken back than there is.
+    /// The reclaim exceeds the number of units.
     #[error("{asked} of unit {unit} cannot be taken back: of {count}, {announced} are announced already; give a count from 1 to {}", count.saturating_sub(*announced))]
     Reclaim {
-        /// How many.
+        /// The requested number.
         asked: u32,
-        /// Of which unit.
+        /// The unit.
         unit: Name,
-        /// How many there are.
+        /// The number of units in the description.
         count: u32,
-        /// How many of them are announced or gone.
+        /// The number of units that are already announced or gone.
         announced: u32,
     },
-    /// Too many reclaims of one unit lie ahead.
+    /// Too many future reclaims of one unit are announced.
     #[error(
         "{most} reclaims of unit {unit} at different times are the most that may lie ahead: announce several for the same time"
     )]
     TooManyReclaims {
-        /// Of which unit.
+        /// The unit.
         unit: Name,
-        /// The most.
+        /// The maximum.
         most: usize,
     },
-    /// A reclaim at an impossible time.
+    /// The time of the reclaim is out of range.
     #[error("`at` is {at}: it must lie within ten years of now")]
     ReclaimTime {
-        /// The time given.
+        /// The given time.
         at: Timestamp,
     },
-    /// A message that changes nothing.
+    /// The message had no effect.
     #[error(transparent)]
     Message(#[from] MessageError),
-    /// The store does not accept what was decided.
+    /// The store rejected the commit.
     #[error("it could not be made durable, so nothing has changed: {0}")]
     Store(String),
-    /// The clock was set back while it was negotiated.
+    /// The clock was set back during the negotiation.
     #[error("the host's clock went back by {0} while this was negotiated: ask again")]
     ClockWentBack(haggle_model::Span),
 }
 
-/// What kind of trouble it is, whoever carries it.
+/// The class of an error, independent of the transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// Not there.
+    /// The object does not exist.
     NotFound,
-    /// Asked for wrongly.
+    /// The input is malformed.
     Invalid,
-    /// Asked for at the wrong time.
+    /// The input conflicts with the current state.
     Conflict,
-    /// Well-formed, and still not acceptable.
+    /// The input is well-formed but not acceptable.
     Unprocessable,
-    /// Try again later.
+    /// The host is busy; the caller may retry later.
     Busy,
-    /// The host's own trouble.
+    /// The host failed internally.
     Internal,
 }
 
@@ -226,7 +226,7 @@ impl ControlError {
         Self::NotFound { what, name: name.to_string() }
     }
 
-    /// What kind of trouble it is.
+    /// The class of the error.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         match self {

@@ -2,52 +2,52 @@ use haggle_model::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Something that happened in the host, for whoever watches it.
+/// Something that happened in the host, for watchers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// When.
+    /// The time of the event.
     pub at: Timestamp,
-    /// Of which kind.
+    /// The kind of the event.
     pub kind: EventKind,
-    /// The service, provider or plugin that it is about.
+    /// The service, provider or plugin that the event is about.
     pub subject: String,
     /// A sentence for a person.
     pub message: String,
-    /// More of it for a program.
+    /// Machine-readable details.
     pub detail: Value,
 }
 
-/// Of which kind an event is.
+/// The kind of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EventKind {
-    /// A service is scaled.
+    /// A service was scaled.
     Decision,
     /// A negotiation ended.
     Negotiation,
     /// Something needs an operator's attention.
     Alert,
-    /// A service changed its tier.
+    /// The tier of a service changed.
     Tier,
     /// A service is likely to fail soon.
     Risk,
-    /// Another generation of a plugin decides.
+    /// The active generation of a plugin changed.
     Plugin,
-    /// A plugin failed and another decided in its place.
+    /// A plugin failed and a fallback decided in its place.
     Fallback,
-    /// A plugin logged something.
+    /// A plugin logged a message.
     Log,
     /// A document changed.
     Catalog,
     /// A lease ended.
     Lease,
-    /// A party said something that makes no sense.
+    /// A party broke the protocol.
     Fault,
 }
 
 impl EventKind {
-    /// Its name, as in JSON.
+    /// The name in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

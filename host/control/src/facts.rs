@@ -1,4 +1,4 @@
-//! What is observed and predicted of services: loads, risks, tiers and replicas.
+//! Records observations and predictions of services: loads, risks, tiers and replicas.
 
 use serde_json::json;
 
@@ -54,7 +54,7 @@ impl Step<'_> {
     pub(crate) fn see(&mut self, reports: Vec<ReplicaReport>) {
         for ReplicaReport { service, desired, ready } in reports {
             let seen = Some((desired, ready));
-            // Most services look as they did, and what does not change stays shared with the readers' state.
+            // Most reports repeat the last one. Unchanged states stay shared with the readers' snapshot.
             if self.state.services.get(&service).is_none_or(|state| state.seen == seen) {
                 continue;
             }

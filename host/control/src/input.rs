@@ -11,137 +11,137 @@ use crate::{
     window::{ScalingRequest, ScalingWindow},
 };
 
-/// On whose behalf something is asked.
+/// The principal on whose behalf an input arrives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Principal {
-    /// Nobody has been authenticated.
+    /// The caller is not authenticated.
     #[default]
     Anonymous,
 }
 
-/// What has happened.
+/// An event for the core.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
-    /// Time has passed: leases end, questions are repeated, sessions meet their deadline. Due at
-    /// [`Control::next_due`](crate::Control::next_due).
+    /// Time has passed: leases expire, questions are repeated, and sessions end at their deadline. It is
+    /// due at [`Control::next_due`](crate::Control::next_due).
     Tick,
-    /// Work out what services should have, and negotiate where that is not what they have.
+    /// Computes the targets of services, and negotiates where a service differs from its target.
     Reconcile(Scope),
-    /// Somebody changes a document.
+    /// A caller changes a document.
     Change {
-        /// Who is answered.
+        /// The caller to answer.
         caller: Caller,
-        /// What to change.
+        /// The change.
         change: Box<Change>,
     },
-    /// Somebody asks to scale.
+    /// A caller requests scaling.
     Request {
-        /// Who is answered.
+        /// The caller to answer.
         caller: Caller,
-        /// What is asked for.
+        /// The request.
         request: Box<ScalingRequest>,
-        /// When it arrived; its deadline counts from then.
+        /// The arrival time; the deadline counts from it.
         arrived: Timestamp,
-        /// Answer as soon as the request is durable instead of when all of it is negotiated. A dry run, which is
-        /// kept nowhere, is answered with its verdict in any case.
+        /// Whether to answer as soon as the request is durable, not when all windows are negotiated. A dry
+        /// run is not stored, so the answer to it is always the verdict.
         respond_early: bool,
     },
-    /// Somebody changes a reservation in place.
+    /// A caller amends a reservation in place.
     Amend {
-        /// Who is answered.
+        /// The caller to answer.
         caller: Caller,
         /// The scaling request.
         id: String,
-        /// What the window is to be.
+        /// The new window.
         window: Box<ScalingWindow>,
     },
-    /// Somebody cancels a scaling request.
+    /// A caller cancels a scaling request.
     Cancel {
-        /// Who is answered.
+        /// The caller to answer.
         caller: Caller,
         /// The scaling request.
         id: String,
     },
     /// A provider announces that it takes capacity back.
     Reclaim {
-        /// Who is answered.
+        /// The caller to answer.
         caller: Caller,
         /// The provider.
         provider: Name,
-        /// What it takes back.
+        /// The announced reclaim.
         request: ReclaimRequest,
     },
-    /// A provider has back what it had taken: its announcements for a unit are void.
+    /// A provider has its units back. All announcements for the unit are void.
     Restock {
-        /// Who is answered.
+        /// The caller to answer.
         caller: Caller,
         /// The provider.
         provider: Name,
         /// The unit.
         unit: Name,
     },
-    /// Which generations of a plugin decide changes.
+    /// The active generations of a plugin change.
     Plugin {
-        /// Who is answered.
+        /// The caller to answer.
         caller: Caller,
-        /// What changes.
+        /// The change.
         change: PluginChange,
     },
-    /// A party says something by itself.
+    /// A party sends a message on its own.
     Message {
-        /// Who is answered.
+        /// The caller to answer.
         caller: Caller,
-        /// What it says.
+        /// The message.
         message: Box<Message>,
     },
-    /// A party has sent what cannot be read.
+    /// A party has sent an unreadable message.
     Unreadable {
-        /// Who is answered, if anybody waits.
+        /// The caller to answer, if one waits.
         caller: Option<Caller>,
         /// The negotiation.
         session: String,
-        /// Who said it.
+        /// The sender.
         from: Party,
-        /// The question that it was to answer.
+        /// The question that the message was to answer.
         about: MessageId,
-        /// What is wrong with it.
+        /// The parse error.
         why: String,
     },
-    /// A plugin has answered [`Effect::Consult`](crate::Effect::Consult): each question with what the party
-    /// says, or why it says nothing.
+    /// A plugin has finished [`Effect::Consult`](crate::Effect::Consult). Each question comes with the
+    /// party's answer, or with the reason for which there is none.
     Consulted(Vec<(Message, Result<Content, String>)>),
-    /// How answers of plugins to these questions came about, for the record: that somebody stood in, and for
-    /// whom and why. It comes before the answers.
+    /// Remarks on the plugin answers to these questions, for the record, such as which fallback decided,
+    /// for which plugin and why. They arrive before the answers.
     Remarked(Vec<(Message, String)>),
-    /// A party elsewhere has answered a delivered message at once.
+    /// A remote party has answered a delivered message in the response.
     Replied(Box<Message>, Content),
-    /// A message has not arrived this time.
+    /// One delivery attempt of a message failed.
     Unreached(Box<Message>, String),
     /// A message will never be answered.
     Undeliverable(Box<Message>, String),
-    /// Loads that were measured.
+    /// Measured loads.
     Observed(Vec<Observed>),
-    /// Forecasts that were made, and the services that have none any more.
+    /// New forecasts, or the reasons for which services have none any more.
     Forecasts(Vec<Forecast>),
-    /// Risks that were assessed.
+    /// New risk assessments.
     Risks(Vec<Risk>),
-    /// Tiers that were assigned.
+    /// New tier assignments.
     Tiers(Vec<TierAssignment>),
-    /// What the driver sees.
+    /// The driver's view of the replicas.
     Driver(Vec<ReplicaReport>),
     /// A commit is durable.
     Committed(CommitId),
-    /// A commit is not durable and never will be, nor is any after it.
+    /// A commit failed and will never become durable, nor will any later one.
     CommitFailed(CommitId, String),
 }
 
-/// Which services to reconcile.
+/// The services to reconcile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// All of them. This also ends what is over and begins what was scheduled.
+    /// All services. This also ends what is over and begins what was scheduled.
     All,
-    /// These.
+    /// These services.
     Services(Vec<Name>),
 }
 
@@ -168,26 +168,26 @@ pub enum Change {
     DeleteEvent(Name),
 }
 
-/// A change of which generations decide.
+/// A change of the active generation of a plugin.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PluginChange {
-    /// A new generation decides. Its standing does not matter.
+    /// Makes a new generation active. Its `status` is ignored.
     Promote(Arc<Generation>),
-    /// The generation before decides again.
+    /// Makes the previous generation active again.
     RollBack(Name),
-    /// The plugin is deleted.
+    /// Deletes the plugin.
     Delete(Name),
 }
 
-/// A provider takes compute units back.
+/// The announcement that a provider takes compute units back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReclaimRequest {
-    /// Which kind of unit.
+    /// The kind of unit.
     pub unit: Name,
-    /// How many of them, beside those announced before.
+    /// The number of units, in addition to earlier announcements.
     pub count: u32,
-    /// When they are gone; after the unit's notice if none.
+    /// The time at which they are gone. The default is now plus the interruption notice of the unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
 }

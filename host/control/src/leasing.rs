@@ -1,15 +1,15 @@
-//! Which replicas have a lease, and what happens to those that have none.
+//! The leases that place replicas, and the removal of replicas without a lease.
 
 use haggle_model::{Bound, Lease, LeaseState, Name, Owner, ScalingReason, Service};
 
 use crate::{order::Order, service::Scheduled, step::Step};
 
-/// Why replicas go.
+/// The reason for removing replicas whose lease was lost.
 pub(crate) const LOST: &str = "no others were found";
 
 impl Step<'_> {
-    /// How many replicas of the service have a lease at present, of whatever size; none where nobody provides
-    /// for them.
+    /// The number of replicas of the service that have a lease now, of any size. `None` if the service
+    /// needs no resources or there are no providers.
     pub(crate) fn leased(&self, service: &Service) -> Option<u32> {
         if service.replica.requests.is_zero() || self.state.catalog.providers.is_empty() {
             return None;
@@ -17,7 +17,7 @@ impl Step<'_> {
         Some(self.placed(service).map(|lease| lease.replicas).fold(0, u32::saturating_add))
     }
 
-    /// The leases that place replicas of the service at present.
+    /// The leases that currently place replicas of the service.
     pub(crate) fn placed(&self, service: &Service) -> impl Iterator<Item = &Lease> {
         let now = self.now;
         self.state.ledger.leases_of(&service.name).filter(move |lease| {
@@ -26,8 +26,8 @@ impl Step<'_> {
         })
     }
 
-    /// Replicas without a lease go, down to those that the service has in any case: their place may be
-    /// somebody else's by now. While a negotiation is open they stay.
+    /// Removes the replicas without a lease, down to the minimum of the service. Their place may already
+    /// belong to another service. While a negotiation is open, they stay.
     pub(crate) fn vacate(&mut self, name: &Name, why: &str) {
         let Some((service, _)) = self.described(name) else { return };
         let Some(leased) = self.leased(&service) else { return };
@@ -57,8 +57,8 @@ impl Step<'_> {
         );
     }
 
-    /// The holders have to negotiate for others. What is reserved and lost is negotiated for by itself; anything
-    /// else that was agreed for later does not begin any more.
+    /// Marks the holders of lost leases; they must negotiate for others. A lost reservation is negotiated
+    /// separately. Other changes that were scheduled from the same agreement are dropped.
     pub(crate) fn note_lost(&mut self, leases: &[Lease]) {
         let now = self.now;
         for lease in leases {
@@ -76,8 +76,8 @@ impl Step<'_> {
         }
     }
 
-    /// Negotiates at once for whoever lost a lease in this step: the notice may be shorter than the time to the
-    /// next pass.
+    /// Negotiates at once for the services that lost a lease in this step. The notice may be shorter than
+    /// the time to the next pass.
     pub(crate) fn serve_losers(&mut self) {
         while let Some(name) = self.losers.pop_first() {
             if self.state.services.get(&name).is_some_and(|state| state.lost) {

@@ -1,16 +1,17 @@
-//! The deciding core of the host: a deterministic state machine without I/O.
+//! The decision core of the host: a deterministic state machine without I/O.
 //!
-//! [`Control`] owns all decision state: what was described, what services have and are planned for,
-//! leases, negotiations, scaling requests, reclaims and which plugin generations decide. It takes an
-//! [`Input`] and the time, and returns [`Effect`]s in order. It reads no clock and touches no disk,
+//! [`Control`] owns all decision state: the described documents, the replicas and targets of services,
+//! leases, negotiations, scaling requests, reclaims and the active plugin generations. It takes an
+//! [`Input`] and the current time, and returns [`Effect`]s in order. It reads no clock and touches no disk,
 //! network, thread or WebAssembly.
 //!
-//! The state is one value ([`State`]). A step works on a copy, which shares structure with the original,
-//! and the copy counts once the store has accepted what the step wrote. If the store fails, the copy is
-//! dropped and nothing has changed. Effects that leave the host wait for the same moment; only plugin
-//! calls do not, because they change nothing. Readers get the durable value as an immutable snapshot.
+//! The state is one value ([`State`]). A step works on a copy that shares structure with the original. The
+//! copy becomes the durable state once the store has accepted the writes of the step. If the store fails,
+//! the core drops the copy and nothing has changed. Effects that leave the host wait for that moment.
+//! Plugin calls do not wait, because they change nothing. Readers get the durable state as an immutable
+//! snapshot.
 //!
-//! After a restart, [`Control::restore`] makes the state from the durable [`Record`]s.
+//! After a restart, [`Control::restore`] rebuilds the state from the durable [`Record`]s.
 
 mod admission;
 mod agreement;

@@ -1,4 +1,4 @@
-//! What the negotiation engine wants done, and what parties say to it.
+//! Carries out the effects of the negotiation engine, and passes the messages of parties to it.
 
 use std::collections::VecDeque;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Step<'_> {
-    /// Does what the engine wants, and what it wants then.
+    /// Carries out the effects of the engine, and those that follow from them.
     pub(crate) fn carry_out(&mut self, effects: Vec<Wanted>) {
         let mut queue = VecDeque::from(effects);
         let mut endings: Vec<Ending> = Vec::new();
@@ -34,7 +34,8 @@ impl Step<'_> {
         endings.into_iter().for_each(|ending| self.finish(ending));
     }
 
-    /// Parties in this process acknowledge at once and are asked through their plugin.
+    /// Delivers a message. A party in this process acknowledges at once, and its plugin answers its
+    /// questions.
     fn deliver(&mut self, message: Message) -> Vec<Wanted> {
         if let Some(endpoint) = self.state.endpoint(&message.to).cloned() {
             let message = Box::new(message);
@@ -52,8 +53,9 @@ impl Step<'_> {
         Vec::new()
     }
 
-    /// What an agreement changes is written with everything else of this step, so it counts in the copy at
-    /// once. Its record is kept only while somebody elsewhere has to be told of it.
+    /// Persists a session. The changes of an agreement are written with the other writes of this step, so
+    /// they count in the copy at once. The session record is kept only while a remote party must still be
+    /// notified.
     fn persist(&mut self, persist: Persist) -> Vec<Wanted> {
         let Persist { session, record, leases, awaited } = persist;
         self.keep_leases(&leases);
@@ -86,7 +88,7 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// A plugin has answered for a party.
+    /// Handles the answer of a plugin for a party.
     pub(crate) fn hear(&mut self, question: &Message, answer: Result<Content, String>) {
         let answer = answer.and_then(|content| match check_finite(&content) {
             Ok(()) => Ok(content),
@@ -111,7 +113,7 @@ impl Step<'_> {
                 | MessageError::Contradiction(_)
                 | MessageError::Late(_),
             ) => {}
-            // It would say the same again.
+            // The plugin would repeat this answer.
             Err(error) => {
                 self.complain(&question.session, &question.to, &error.to_string());
                 self.undeliverable(question, error.to_string());
@@ -126,7 +128,7 @@ impl Step<'_> {
         let reply = question.reply(content, self.now);
         match self.with_engine(|engine, setting| engine.receive(reply, setting)) {
             Ok(effects) => self.carry_out(effects),
-            // It was asked twice, and has answered twice.
+            // The party received the question twice and has answered twice.
             Err(
                 MessageError::Finished(_) | MessageError::UnknownSession(_) | MessageError::Late(_),
             ) => {}

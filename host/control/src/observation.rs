@@ -1,4 +1,4 @@
-//! What is observed and predicted of services.
+//! Observations and predictions of services.
 
 use std::sync::Arc;
 
@@ -10,9 +10,9 @@ use haggle_plan::{Accuracy, Outlook};
 pub struct Observed {
     /// The service.
     pub service: Name,
-    /// When.
+    /// The time of the measurement.
     pub at: Timestamp,
-    /// In the service's load resource.
+    /// The load, in the unit of the service's load resource.
     pub load: f64,
 }
 
@@ -21,51 +21,51 @@ pub struct Observed {
 pub struct Forecast {
     /// The service.
     pub service: Name,
-    /// In which resource.
+    /// The resource of the load.
     pub resource: Resource,
-    /// When it was made.
+    /// The time at which the forecast was made.
     pub at: Timestamp,
-    /// By which plugin.
+    /// The plugin that made it.
     pub plugin: Name,
-    /// By which generation of it.
+    /// The generation of the plugin.
     pub generation: u64,
-    /// How good forecasts of this service were lately.
+    /// The accuracy of recent forecasts of this service.
     pub accuracy: Accuracy,
-    /// What is forecast; the error says why nothing is.
+    /// The forecast, or the reason for which there is none.
     pub outlook: Result<Arc<Outlook>, String>,
 }
 
-/// How likely a service is to fail.
+/// The failure risk of a service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Risk {
     /// The service.
     pub service: Name,
-    /// Within the policy's horizon, 0 to 1; none where nobody could say.
+    /// The probability of a failure within the policy's horizon, 0 to 1; `None` if unknown.
     pub probability: Option<f64>,
     /// A sentence for a person.
     pub explanation: String,
 }
 
-/// A tier that was assigned.
+/// A tier assignment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TierAssignment {
     /// The service.
     pub service: Name,
     /// The tier.
     pub tier: Tier,
-    /// Its share of the capacity that services compete for, 0 to 1.
+    /// The share of the capacity that services compete for, 0 to 1.
     pub share: f64,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// What the driver sees of a service.
+/// The driver's view of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplicaReport {
     /// The service.
     pub service: Name,
-    /// How many replicas there are or are about to be.
+    /// The number of replicas that the driver aims for.
     pub desired: u32,
-    /// How many of them serve.
+    /// The number of replicas that serve.
     pub ready: u32,
 }

@@ -1,8 +1,8 @@
 //! Windows of scaling requests wait until there is room to negotiate for them.
 //!
-//! Each negotiation looks at every unit that is provided, so many of them at once take much memory, and
-//! opening them in one step keeps the core from everything else. Only so many are open that they look at a
-//! bounded number of units together; the others are opened one tick after the other as those end.
+//! Each negotiation examines every provided unit. Many concurrent negotiations would take much memory, and
+//! opening them in one step would block the core. The open negotiations together therefore examine a
+//! bounded number of units. The core opens the other windows tick by tick as these end.
 
 use haggle_model::Timestamp;
 
@@ -10,25 +10,25 @@ use crate::{
     State, purpose::Origin, request::Status, state::Unopened, step::Step, verdict::WindowVerdict,
 };
 
-/// So many units are looked at in all by the negotiations for windows that are open at once. One is always
-/// open.
+/// The maximum number of units that the concurrent negotiations for windows examine in total. One
+/// negotiation may always be open.
 const MOST_UNITS_AT_ONCE: usize = 20_000;
 
 impl State {
-    /// Whether a window may be negotiated for beside those that are.
+    /// Whether another window may be negotiated now.
     pub(crate) fn has_room_for_window(&self) -> bool {
         let units = self.catalog.units().saturating_mul(self.open_windows.saturating_add(1));
         self.open_windows == 0 || units <= MOST_UNITS_AT_ONCE
     }
 
-    /// Whether a window that waits can be negotiated for.
+    /// Whether a waiting window can be negotiated now.
     pub(crate) fn can_open_window(&self) -> bool {
         !self.unopened.is_empty() && self.has_room_for_window()
     }
 }
 
 impl Step<'_> {
-    /// Opens negotiations for windows that wait, as far as there is room.
+    /// Opens negotiations for waiting windows while there is room.
     pub(crate) fn open_windows(&mut self) {
         while self.state.can_open_window()
             && let Some(next) = self.state.unopened.pop_front()
@@ -37,7 +37,7 @@ impl Step<'_> {
         }
     }
 
-    /// What was cancelled meanwhile is left.
+    /// Opens the negotiation for one window, unless the window was cancelled in the meantime.
     fn open_window(&mut self, Unopened { request: id, part: place, number }: &Unopened) {
         let Some(request) = self.state.requests.get(id).cloned() else { return };
         let Some(part) = request.parts.get(*place).filter(|part| part.status == Status::Open)

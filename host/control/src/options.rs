@@ -3,18 +3,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use haggle_model::{Name, Span};
 use haggle_negotiate::EngineOptions;
 
-/// How the core works.
+/// Options of the core.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Tells hosts apart in the ids of negotiations and leases.
+    /// The host id, which makes the ids of negotiations and leases unique across hosts.
     pub host: String,
-    /// The time between two reconcile passes.
+    /// The interval between two reconcile passes.
     pub interval: Span,
-    /// How negotiations are run.
+    /// The options of the negotiation engine.
     pub engine: EngineOptions,
     /// The built-in plugins and their roles.
     pub built_in: BTreeMap<Name, BTreeSet<String>>,
-    /// How many records of negotiations and requests are kept that nothing refers to any more.
+    /// The number of unreferenced records of negotiations and requests to keep.
     pub records: usize,
 }
 

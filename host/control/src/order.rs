@@ -1,17 +1,17 @@
-//! How many replicas a service has from now on.
+//! Decides the number of replicas of a service.
 
 use haggle_model::{Bound, Decision, Name, Quantities, ScalingReason};
 use serde_json::json;
 
 use crate::{Action, Effect, EventKind, record::Write, step::Step};
 
-/// A change of the number of replicas, on its way to become a decision.
+/// A requested change of the number of replicas, before it becomes a decision.
 pub(crate) struct Order {
     pub(crate) to: u32,
     pub(crate) wanted: u32,
     pub(crate) reason: ScalingReason,
-    /// Whether replicas that are added stay for the stabilization window. What is asked for until a certain
-    /// time is over then.
+    /// Whether added replicas stay for the stabilization window. Replicas requested until a fixed time end
+    /// at that time.
     pub(crate) lasting: bool,
     pub(crate) load: Quantities,
     pub(crate) bound: Option<Bound>,
@@ -20,8 +20,8 @@ pub(crate) struct Order {
 }
 
 impl Step<'_> {
-    /// Decides how many replicas a service has from now on: never more than are leased where units are
-    /// provided, but for those that it has in any case.
+    /// Decides the number of replicas of a service. Where providers exist, it never exceeds the leased
+    /// number, except for the minimum of the service.
     pub(crate) fn order(&mut self, name: &Name, order: Order) {
         let Some((service, policy)) = self.described(name) else { return };
         let leased = self.leased(&service);
@@ -29,7 +29,7 @@ impl Step<'_> {
         let from = state.replicas;
         let most = leased.map_or(u32::MAX, |leased| leased.max(service.replicas.min));
         let to = if order.to > from { order.to.min(most).max(from) } else { order.to };
-        // An agreement on nothing says no replicas, whatever the service has in any case.
+        // An empty agreement orders no replicas; the minimum of the service still applies.
         let to = to.clamp(service.replicas.min, service.replicas.max);
         if from == to {
             return;
@@ -40,11 +40,11 @@ impl Step<'_> {
         if let Some(state) = self.state.service_mut(name) {
             (state.replicas, state.sequence) = (to, sequence);
             if to > from {
-                // What it was to return to is from before this.
+                // The number to return to is outdated by this increase.
                 state.return_to = None;
             }
             if to > from && lasting {
-                // What was raised stays for the stabilization window, whoever raised it.
+                // Replicas stay for the stabilization window, whatever the reason for the increase.
                 state.recent.push(now, to, policy.scaling.stabilization);
             }
         }
@@ -70,7 +70,7 @@ impl Step<'_> {
         self.actuate(name);
     }
 
-    /// Has the driver bring the service to what was decided.
+    /// Makes the driver apply the latest decision on the service.
     pub(crate) fn actuate(&mut self, name: &Name) {
         let (Some(service), Some(state)) =
             (self.state.catalog.services.get(name), self.state.services.get(name))

@@ -1,4 +1,4 @@
-//! Which generations of plugins decide.
+//! The active generations of plugins.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -14,11 +14,11 @@ use crate::{
     step::Step,
 };
 
-/// So many retired generations keep their record, so that the journal can be replayed with what they were
-/// granted.
+/// The number of retired generations whose records are kept, so that the journal can be replayed with their
+/// grants.
 const RETIRED: usize = 32;
 
-/// The number of a built-in generation.
+/// The generation number of a built-in plugin.
 const BUILT_IN: u64 = 1;
 
 impl Step<'_> {
@@ -30,7 +30,8 @@ impl Step<'_> {
         }
     }
 
-    /// The same component with the same configuration and grants changes nothing.
+    /// Makes a generation active. A generation with the same component, configuration and grants changes
+    /// nothing.
     fn promote(&mut self, new: &Arc<Generation>) -> Result<Answer, ControlError> {
         let name = new.plugin.clone();
         let old = self.state.plugins.get(&name).cloned().unwrap_or_default();
@@ -89,8 +90,8 @@ impl Step<'_> {
         Ok(self.show_plugin(name.clone(), state, message, Put::Updated))
     }
 
-    /// A built-in plugin that was loaded over is back then. The newest record stays, so that its number is not
-    /// given again.
+    /// Deletes a plugin. If the plugin had overridden a built-in one, the built-in one is active again. The
+    /// newest record stays, so that its number is not reused.
     fn delete_plugin(&mut self, name: &Name) -> Result<Answer, ControlError> {
         let built_in = self.options.built_in.contains_key(name);
         let old = self.state.plugins.get(name).cloned().unwrap_or_default();
@@ -137,7 +138,7 @@ impl Step<'_> {
         Answer::Promoted { put, current }
     }
 
-    /// The roles of the generation that decides; none where there is no such plugin.
+    /// The roles of the active generation; `None` if the plugin does not exist.
     pub(crate) fn roles_of(&self, plugin: &Name) -> Option<BTreeSet<String>> {
         let current = self.state.plugins.get(plugin).and_then(|state| state.current.as_ref());
         match current {
@@ -146,7 +147,7 @@ impl Step<'_> {
         }
     }
 
-    /// A generation that is to decide has every role in which documents name the plugin.
+    /// Checks that the roles include every role for which documents name the plugin.
     fn check_roles(&self, plugin: &Name, roles: &BTreeSet<String>) -> Result<(), ControlError> {
         match self.uses(plugin).into_iter().find(|(role, _)| !roles.contains(*role)) {
             Some((role, by)) => {
@@ -157,7 +158,7 @@ impl Step<'_> {
         }
     }
 
-    /// The roles in which documents name a plugin, and which document does.
+    /// The roles for which documents name a plugin, each with the document.
     fn uses(&self, plugin: &Name) -> Vec<(&'static str, String)> {
         let policies = self.state.catalog.policies.values().flat_map(|policy| {
             [

@@ -1,10 +1,10 @@
-//! What a negotiation is for.
+//! The purposes of negotiations.
 
 use haggle_model::{Bound, Quantities, ScalingReason, Timestamp};
 use haggle_negotiate::Demand;
 use haggle_plan::Target;
 
-/// What a negotiation is for.
+/// The purpose of a negotiation.
 #[derive(Clone, Debug)]
 pub(crate) struct Purpose {
     pub(crate) number: u64,
@@ -13,31 +13,32 @@ pub(crate) struct Purpose {
     pub(crate) origin: Origin,
 }
 
-/// What is asked for the requester, and why.
+/// The request of a negotiation, and its reason.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
-    /// How many replicas are wanted.
+    /// The number of requested replicas.
     pub(crate) wanted: u32,
-    /// How many there were.
+    /// The number of replicas before.
     pub(crate) from: u32,
     pub(crate) reason: ScalingReason,
     pub(crate) bound: Option<Bound>,
     pub(crate) explanation: String,
 }
 
-/// Who wants it.
+/// The origin of a negotiation.
 #[derive(Clone, Debug)]
 pub(crate) enum Origin {
-    /// The core, which has worked out a target. This load is not asked for again at once if it is refused.
+    /// The reconcile pass has computed a target. If the negotiation is refused, the core waits before it
+    /// retries this load.
     Target { load: Quantities },
-    /// Whether the whole can be had now, tried without holding anything. If not, the negotiation begins when
+    /// A dry run that tests whether the whole load is available now. If not, the negotiation begins when
     /// the lost lease ends.
     Trial { load: Quantities, lost_until: Timestamp },
     /// A window of a scaling request.
     Request { id: String, part: usize },
-    /// A window of a scaling request that has lost something of what was agreed.
+    /// A window of a scaling request that has lost some of its agreed leases.
     Renewal { id: String, part: usize },
-    /// A window of a scaling request that is to be another.
+    /// An amendment of a window of a scaling request.
     Amendment { id: String, part: usize },
 }
 
@@ -49,7 +50,7 @@ impl From<Target> for Asked {
 }
 
 impl Origin {
-    /// The window of the scaling request that it is for.
+    /// The window of the scaling request that the negotiation is for.
     pub(crate) fn request(&self) -> Option<(&str, usize)> {
         match self {
             Self::Request { id, part }

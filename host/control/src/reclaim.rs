@@ -1,5 +1,6 @@
-//! Capacity that its provider takes back with notice: whoever holds it negotiates for another before the
-//! notice runs out. What is gone is a status of the unit. It never changes the description.
+//! Reclaims: a provider takes capacity back with notice, and the holders negotiate for replacements before
+//! the notice runs out. The reclaimed units are part of the status of the unit; a reclaim never changes the
+//! description.
 
 use std::sync::Arc;
 
@@ -14,17 +15,18 @@ use crate::{
     step::Step,
 };
 
-/// A reclaim may be announced so far ahead at most.
+/// The maximum time by which a reclaim can be announced ahead.
 const REACH: Span = Span::from_mins(10 * 366 * 24 * 60);
 
-/// So many announcements of one unit may lie ahead.
+/// The maximum number of future announcements of one unit.
 const MOST_NOTICES: usize = 1000;
 
 fn total(reclaims: &[Reclaim]) -> u32 {
     reclaims.iter().map(|reclaim| reclaim.count).fold(0, u32::saturating_add)
 }
 
-/// In the order of their times: those for the same time are one, and so are those that are gone by now.
+/// Sorts reclaims by time. Reclaims for the same time are merged, and so are all reclaims that are already
+/// due.
 fn merged(reclaims: &[Reclaim], now: Timestamp) -> Vec<Reclaim> {
     let mut all = reclaims.to_vec();
     all.sort_by_key(|reclaim| reclaim.at);
@@ -39,16 +41,16 @@ fn merged(reclaims: &[Reclaim], now: Timestamp) -> Vec<Reclaim> {
 }
 
 impl Step<'_> {
-    /// A provider announces that it takes compute units back, beside those announced before. Leases that do not
-    /// fit into what is left then end at that time, those of lower tiers first.
+    /// Announces a reclaim of compute units, in addition to earlier announcements. Leases that no longer
+    /// fit end at that time, those of lower tiers first.
     pub(crate) fn reclaim(
         &mut self,
         name: &Name,
         request: &ReclaimRequest,
     ) -> Result<Reclaimed, ControlError> {
         let provider = Arc::clone(self.state.catalog.provider(name)?);
-        // What is due by now would stand in the way of nothing until the next pass: the ledger takes the new
-        // announcements in place of those that it has.
+        // The ledger replaces its earlier announcements by the new ones. Reclaims that are already due must
+        // take effect first, or they would have no effect until the next pass.
         self.carry_out_reclaims();
         let ReclaimRequest { unit: id, count, at } = request;
         let not_found = || ControlError::not_found("unit", id);
@@ -82,7 +84,7 @@ impl Step<'_> {
         Ok(Reclaimed { provider, unit, count, at, total, leases })
     }
 
-    /// A provider has back what it had taken of a unit: nothing is announced or gone any more.
+    /// Records that a provider has all its units back. Its announcements for the unit are removed.
     pub(crate) fn restock(&mut self, name: &Name, id: &Name) -> Result<(), ControlError> {
         let provider = Arc::clone(self.state.catalog.provider(name)?);
         let not_found = || ControlError::not_found("unit", id);
@@ -98,7 +100,7 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// Sets what a unit has from now on, and what is announced of it.
+    /// Sets the current capacity of a unit and its announced reclaims.
     pub(crate) fn set_unit(&mut self, provider: &Name, unit: &ComputeUnit) -> Vec<Overcommitment> {
         let owner = Owner::Unit { provider: provider.clone(), unit: unit.id.clone() };
         let key = (provider.clone(), unit.id.clone());
@@ -111,13 +113,13 @@ impl Step<'_> {
         excess
     }
 
-    /// How many are gone by now.
+    /// The number of units that are gone by now.
     pub(crate) fn gone(&self, reclaims: &[Reclaim]) -> u32 {
         let gone = reclaims.iter().filter(|reclaim| reclaim.at <= self.now);
         gone.map(|reclaim| reclaim.count).fold(0, u32::saturating_add)
     }
 
-    /// Shows negotiations the provider with what it has now.
+    /// Updates the provider that negotiations see to its current units.
     pub(crate) fn show_provider(&mut self, described: &Arc<Provider>) {
         let name = &described.name;
         let mut shown = described.as_ref().clone();
@@ -129,8 +131,8 @@ impl Step<'_> {
         self.state.providers.insert(name.clone(), Arc::new(shown));
     }
 
-    /// Ends leases that do not fit into what a unit has left now and after each of its notices, and notes their
-    /// holders.
+    /// Ends the leases that do not fit into the capacity of a unit now and after each notice, and marks
+    /// their holders.
     fn cut_to_notices(
         &mut self,
         provider: &Name,
@@ -147,7 +149,7 @@ impl Step<'_> {
         self.cut(&owner, &notices)
     }
 
-    /// Ends leases that do not fit into what is left of an owner from those times on.
+    /// Ends the leases that do not fit into the capacity of an owner from those times on.
     pub(crate) fn cut(&mut self, owner: &Owner, notices: &[(Timestamp, Quantities)]) -> Vec<Lease> {
         let effect = self.with_engine(|engine, setting| engine.reclaim(owner, notices, setting));
         let leases = match effect {
@@ -159,7 +161,7 @@ impl Step<'_> {
         leases
     }
 
-    /// What has been announced and is due is gone.
+    /// Applies announced reclaims that are now due.
     pub(crate) fn carry_out_reclaims(&mut self) {
         let shown = |provider: &Provider, unit: &ComputeUnit| {
             provider.unit(unit.id.as_str()).map_or(0, |unit| unit.count)
@@ -186,7 +188,7 @@ impl Step<'_> {
     }
 }
 
-/// What so many fewer of a unit have together.
+/// The total resources of a unit without the `gone` ones.
 fn less(unit: &ComputeUnit, gone: u32) -> Quantities {
     unit.resources.scaled(f64::from(unit.count.saturating_sub(gone)))
 }

@@ -1,4 +1,4 @@
-//! A reconcile pass: what is over ends, what was scheduled begins, and every service is brought towards its
+//! The reconcile pass: it ends what is over, begins what was scheduled, and moves every service towards its
 //! target.
 
 use haggle_model::{Name, ScalingReason, Service};
@@ -14,10 +14,10 @@ use crate::{
     target::{Due, Next},
 };
 
-/// Why replicas go.
+/// The reason for removing replicas after a request has ended.
 const OVER: &str = "what was asked for is over";
 
-/// So many negotiations are opened in one pass at most; the others have their turn in the next.
+/// The maximum number of negotiations that one pass opens. The next pass opens the others.
 const MOST_OPENED: usize = 4096;
 
 impl Step<'_> {
@@ -29,7 +29,7 @@ impl Step<'_> {
                 self.state.catalog.dependents_first()
             }
         };
-        // Whoever negotiates sees what its dependencies plan for now.
+        // A negotiation must see the current plans of the dependencies, so these are computed first.
         for name in &names {
             let is_dependency = self.state.catalog.dependents_of(name).next().is_some();
             if is_dependency && let Some((service, policy)) = self.described(name) {
@@ -70,7 +70,7 @@ impl Step<'_> {
         (report.services, report.forecast, report.at_risk) = (services, forecast, at_risk);
     }
 
-    /// Works out what one service should have, and negotiates for it where that is not what it has.
+    /// Computes the target of one service, and negotiates if the service differs from it.
     pub(crate) fn reconcile_service(&mut self, name: &Name) {
         let Some((service, policy)) = self.described(name) else { return };
         let Some(from) = self.state.services.get(name).map(|state| state.replicas) else { return };
@@ -107,9 +107,9 @@ impl Step<'_> {
         }
     }
 
-    /// Whether a dependent negotiates from this step on, and with it about this service: two negotiations about
-    /// the same replicas would take them from each other. It has its turn in the next pass, whatever has become
-    /// of that; one that has lost a lease does not wait.
+    /// Whether a dependent has opened a negotiation in this step, which includes this service. Two
+    /// negotiations would compete for the same replicas, so this service waits for the next pass. A service
+    /// that has lost a lease does not wait.
     fn waits_for_dependents(&self, service: &Service) -> bool {
         let Some(state) = self.state.services.get(&service.name) else { return false };
         let uncovered = self.leased(service).is_some_and(|leased| leased < state.replicas);
@@ -120,7 +120,7 @@ impl Step<'_> {
         dependents.into_iter().any(|name| name != &service.name && self.opened.contains(name))
     }
 
-    /// What was asked for is over, and nothing says that any of it is still wanted.
+    /// Releases all leases of a service whose request has ended and that has no other known need.
     fn leave(&mut self, service: &Service) {
         let leases: Vec<_> = self.placed(service).map(|lease| lease.id.clone()).collect();
         let released = self.state.ledger.release(&leases);
@@ -128,7 +128,7 @@ impl Step<'_> {
         self.vacate_to(service, 0, OVER);
     }
 
-    /// Takes up what was agreed for now at an earlier time, as far as it is not over by now.
+    /// Applies the scheduled changes that are due, unless they are already over.
     fn take_up_scheduled(&mut self) {
         let now = self.now;
         let is_due = |later: &Scheduled| later.at <= now;
@@ -166,7 +166,8 @@ impl Step<'_> {
         }
     }
 
-    /// Counts the time since the last pass: what came, and what could be carried.
+    /// Records the interval since the last pass for the objectives: the load and the load that could be
+    /// carried.
     fn count_compliance(&mut self) {
         let (now, interval) = (self.now, self.options.interval);
         let objectives: Vec<_> = self
@@ -187,7 +188,7 @@ impl Step<'_> {
         }
     }
 
-    /// Has the driver do again what it has not done.
+    /// Repeats actions that the driver has not carried out.
     fn repeat_actions(&mut self) {
         let differs = |(name, state): (&Name, &std::sync::Arc<crate::ServiceState>)| {
             let (desired, _) = state.seen?;

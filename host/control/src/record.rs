@@ -1,5 +1,5 @@
-//! What outlives the process. Each record is written as a whole under its own key, and all records of a
-//! step become durable together.
+//! The durable records. Each record is written as a whole under its own key. All records of a step become
+//! durable together.
 
 use std::sync::Arc;
 
@@ -14,14 +14,14 @@ use utoipa::ToSchema;
 
 use crate::{request::Request, service::StoredService, verdict::ScalingVerdict};
 
-/// A change of what is durable.
+/// A change of the durable records.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
-    /// Adds a record or replaces the one with its key.
+    /// Adds a record or replaces the record with the same key.
     Put(Record),
-    /// Deletes a record; nothing happens where there is none.
+    /// Deletes a record; does nothing if the record does not exist.
     Delete(Key),
-    /// Appends a decision to the log. Its sequence is its place there: the log must agree.
+    /// Appends a decision to the log. Its sequence must match its position in the log.
     Append(Decision),
 }
 
@@ -38,21 +38,21 @@ pub enum Record {
     Policy(Arc<ScalingPolicy>),
     /// A calendar event as it was described.
     Event(Arc<CalendarEvent>),
-    /// A lease that is confirmed.
+    /// A confirmed lease.
     Lease(Lease),
-    /// What was decided for a service.
+    /// The decided state of a service.
     State(Name, Box<StoredService>),
     /// A scaling request that is not over.
     Request(Arc<Request>),
-    /// An agreement whose parties have yet to be told.
+    /// An agreement whose parties have not all been notified.
     Session(Box<SessionRecord>),
-    /// What a provider takes back of one kind of unit.
+    /// The announced reclaims of one unit kind of a provider.
     Reclaim(Name, Name, Vec<Reclaim>),
     /// A generation of a plugin.
     Plugin(Arc<Generation>),
-    /// How a negotiation went. It is not read at a restart.
+    /// The course of a negotiation. A restart does not read it.
     Negotiation(Box<NegotiationRecord>),
-    /// Numbers up to this one may have been given to negotiations and requests.
+    /// The numbers up to this one may be in use for negotiations and requests.
     Numbers(u64),
 }
 
@@ -83,26 +83,26 @@ pub enum Key {
     Plugin(Name, u64),
     /// By id.
     Negotiation(String),
-    /// There is one.
+    /// The only key of its kind.
     Numbers,
 }
 
-/// How a negotiation went.
+/// The course of a negotiation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NegotiationRecord {
-    /// Its id.
+    /// The id of the negotiation.
     pub id: String,
-    /// When it ended.
+    /// The time at which it ended.
     pub at: Timestamp,
     /// `approved`, `reduced` or `denied`.
     pub outcome: String,
-    /// What was wanted.
+    /// The demand.
     pub demand: Demand,
-    /// What came of it.
+    /// The outcome.
     pub result: Outcome,
-    /// What that means for its requester.
+    /// The verdict for the requester.
     pub verdict: ScalingVerdict,
-    /// What was said.
+    /// The messages.
     pub transcript: Transcript,
 }
 
@@ -111,49 +111,49 @@ pub struct NegotiationRecord {
 pub struct Generation {
     /// The plugin.
     pub plugin: Name,
-    /// Ascends with every upload of the same plugin, from 1.
+    /// The generation number; it ascends with every upload of the plugin, from 1.
     pub number: u64,
     /// SHA-256 of the component, in hexadecimal.
     pub digest: String,
     /// Size of the component in bytes.
     pub size: u64,
-    /// When it was uploaded.
+    /// The time of the upload.
     pub loaded_at: Timestamp,
     /// The roles that it exports.
     pub roles: Vec<String>,
-    /// What every call passes to it.
+    /// The configuration that every call receives.
     #[serde(default)]
     pub configuration: Value,
-    /// Directories that the operator granted: (guest path, host path).
+    /// Directories that the operator granted, as (guest path, host path).
     #[serde(default)]
     pub granted: Vec<(String, String)>,
-    /// Whether it decides.
+    /// Whether it is active.
     pub status: GenerationStatus,
 }
 
-/// Whether a plugin generation decides.
+/// The status of a plugin generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GenerationStatus {
-    /// It decides.
+    /// The active generation.
     Active,
-    /// It decided before, and a rollback returns to it.
+    /// The previously active generation; a rollback returns to it.
     Previous,
-    /// It decided once. The record keeps its number from being given again.
+    /// An earlier generation. Its record prevents the reuse of its number.
     Retired,
 }
 
-/// So many units are gone from a time on.
+/// A number of units that are gone from a time on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reclaim {
-    /// How many.
+    /// The number of units.
     pub count: u32,
-    /// From when on.
+    /// The time.
     pub at: Timestamp,
 }
 
 impl Record {
-    /// The key under which it is kept.
+    /// The key of the record.
     #[must_use]
     pub fn key(&self) -> Key {
         match self {

@@ -1,28 +1,28 @@
-//! Scaling requests: each is kept until all of it is over, and answered once.
+//! Scaling requests. The core keeps each request until all its windows are over, and answers it once.
 
 use haggle_model::{Name, Quantities, Span, Timestamp, Window};
 use serde::{Deserialize, Serialize};
 
 use crate::verdict::{Progress, ScalingVerdict, Verdict, WindowVerdict};
 
-/// A scaling request and what has become of it.
+/// A scaling request and its progress.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Request {
-    /// Its id: that of its negotiation, or an id of its own where it has several windows.
+    /// The id: that of its negotiation, or a separate id if the request has several windows.
     pub id: String,
     pub(crate) number: u64,
     pub(crate) service: Name,
-    /// How many replicas the service had.
+    /// The number of replicas that the service had.
     pub(crate) from: u32,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) dry_run: bool,
-    /// Whether it asked for several windows.
+    /// Whether the request has several windows.
     pub(crate) several: bool,
     pub(crate) arrived: Timestamp,
-    /// How long each of its negotiations may take, where it said so.
+    /// The deadline of each of its negotiations, if the request sets one.
     pub(crate) deadline: Option<Span>,
     pub(crate) parts: Vec<Part>,
-    /// All of it is over: the record only answers questions.
+    /// Whether all of it is over; the record then only serves queries.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) over: bool,
 }
@@ -31,35 +31,35 @@ pub struct Request {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Part {
     pub(crate) window: Window,
-    /// What the service is to carry in all, promises to others included.
+    /// The total load that the service is to carry, including promises to others.
     pub(crate) load: Quantities,
-    /// It ends at a certain time.
+    /// Whether the window ends at a fixed time.
     pub(crate) definite: bool,
     /// Its negotiations, oldest first.
     pub(crate) sessions: Vec<String>,
     pub(crate) status: Status,
 }
 
-/// Where a window stands.
+/// The status of a window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Status {
-    /// It is negotiated.
+    /// The window is being negotiated.
     Open,
-    /// It was negotiated.
+    /// The negotiation has ended with this verdict.
     Done(Box<WindowVerdict>),
-    /// It was cancelled after it had come to this, if it had.
+    /// The window was cancelled; the verdict is that of its negotiation, if one had ended.
     Cancelled(Option<Box<WindowVerdict>>),
 }
 
 impl Request {
-    /// Whether any of it is still negotiated for the first time.
+    /// Whether any window is still in its first negotiation.
     #[must_use]
     pub fn is_pending(&self) -> bool {
         self.parts.iter().any(|part| part.status == Status::Open)
     }
 
-    /// Where it stands.
+    /// The progress of the request.
     #[must_use]
     pub fn progress(&self) -> Progress {
         let pending = self.is_pending();
@@ -67,7 +67,7 @@ impl Request {
         Progress { negotiation: self.id.clone(), pending, verdict }
     }
 
-    /// What it has come to.
+    /// The verdict on the request.
     pub(crate) fn verdict(&self) -> ScalingVerdict {
         let mut windows: Vec<WindowVerdict> =
             self.parts.iter().map(|part| self.window_verdict(part)).collect();
@@ -130,7 +130,7 @@ impl Request {
 }
 
 impl Part {
-    /// What was agreed for it, if it stands.
+    /// The verdict of an agreed window that was not cancelled.
     pub(crate) fn agreed(&self) -> Option<&WindowVerdict> {
         match &self.status {
             Status::Done(verdict) if verdict.verdict != Verdict::Denied => Some(verdict),

@@ -1,5 +1,5 @@
-//! Reservations: what scaling requests were granted for a later time. What is reserved and loses a lease is
-//! negotiated for again at once, for its own window.
+//! Reservations: agreed windows of scaling requests. If a reservation loses a lease, the core negotiates
+//! its window again at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,29 +16,29 @@ use crate::{
     step::Step,
 };
 
-/// What is missing is asked for again after this part of the time that is left: often when it comes close,
-/// and not a thousand times for what is months ahead.
+/// The remaining time before a window, divided by this number, is the pause before the core retries a
+/// missing lease. It retries often when the window is close, and rarely when it is months ahead.
 const RARELY: u64 = 16;
 
-/// A window of a scaling request that is agreed and not over.
+/// An agreed window of a scaling request that has not ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Reservation {
     /// The scaling request.
     pub request: String,
-    /// Which of its windows, from 0.
+    /// The index of the window, from 0.
     pub window_number: usize,
     /// The service.
     pub service: Name,
-    /// When.
+    /// The time of the window.
     pub window: Window,
-    /// How many replicas the service has then, at least.
+    /// The minimum number of replicas during the window.
     pub replicas: u32,
     /// Whether it has begun.
     pub active: bool,
 }
 
 impl State {
-    /// What is reserved of a service, or of all, in the order of the requests.
+    /// The reservations of one service, or of all, sorted by request.
     #[must_use]
     pub fn reservations(&self, service: Option<&Name>) -> Vec<Reservation> {
         let mut all = Vec::new();
@@ -65,8 +65,9 @@ impl State {
 }
 
 impl Step<'_> {
-    /// Negotiates again for what is reserved, of one service or of all, and has lost a lease. Where others cannot
-    /// be had, that is put to the test again after the policy's lease, and the longer the more time is left.
+    /// Negotiates again for the reservations, of one service or of all, that have lost a lease. If no
+    /// replacement is found, the core retries after the policy's lease time, or later if the window is far
+    /// ahead.
     pub(crate) fn reserve_again(&mut self, of: Option<&Name>) {
         for (name, claim) in self.broken(of) {
             if self.state.is_negotiating(&name) {
@@ -109,7 +110,7 @@ impl Step<'_> {
         }
     }
 
-    /// The request knows all negotiations about its windows.
+    /// Adds a negotiation to the window of its request.
     pub(crate) fn note_session(&mut self, request: &str, part: usize, id: String) {
         let Some(request) = self.state.requests.get_mut(request) else { return };
         let request = std::sync::Arc::make_mut(request);
@@ -122,8 +123,8 @@ impl Step<'_> {
         self.keep_request(&request);
     }
 
-    /// The reservations, of one service or of all, of which something has gone that they were agreed with, be
-    /// it of a dependency.
+    /// The reservations, of one service or of all, that have lost some of their agreed leases, including
+    /// leases of a dependency.
     fn broken(&self, of: Option<&Name>) -> Vec<(Name, Claim)> {
         let now = self.now;
         let all = || {
@@ -166,7 +167,7 @@ impl Step<'_> {
         short.filter_map(claim).collect()
     }
 
-    /// The load of the service's reservations at that time, for whoever asks for more of it.
+    /// The reserved windows of the service, including those under negotiation, as (request, index, window).
     pub(crate) fn reserved(&self, service: &Name) -> Vec<(String, usize, Window)> {
         let claims = self.state.services.get(service).into_iter().flat_map(|state| {
             let later = state.scheduled.iter().filter_map(|later| later.claim.as_ref());

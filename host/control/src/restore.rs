@@ -1,4 +1,4 @@
-//! The state after a restart, from what is durable.
+//! Restores the state after a restart from the durable records.
 
 use std::sync::Arc;
 
@@ -16,20 +16,20 @@ use crate::{
     verdict::WindowVerdict,
 };
 
-/// What was read from the store.
+/// The records that were read from the store.
 #[derive(Clone, Debug, Default)]
 pub struct Restored {
-    /// The records, in any order; negotiations need not be among them.
+    /// The records, in any order; they need not include negotiations.
     pub records: Vec<Record>,
-    /// The ids of the negotiations that have records.
+    /// The ids of the negotiations with durable records.
     pub negotiations: Vec<String>,
-    /// The place of the last decision in the journal.
+    /// The sequence of the last decision in the journal.
     pub decisions: u64,
 }
 
 impl Control {
-    /// The state after a restart, and what is to be done first. A record that names something which is not
-    /// there is left out, with an event.
+    /// Restores the state after a restart. Returns it with the first effects. A record that refers to a
+    /// missing object is skipped, and an event reports it.
     #[must_use]
     pub fn restore(options: Options, restored: Restored, now: Timestamp) -> (Self, Vec<Effect>) {
         let mut state = State::new(now);
@@ -136,7 +136,7 @@ impl Step<'_> {
         }
         let changed = self.state.ledger.restore(leases, self.now);
         self.keep_leases(&changed);
-        // What was announced is announced again, on the leases that there are.
+        // This announces the reclaims again, to the ledger with its restored leases.
         for provider in &providers {
             for unit in &provider.units {
                 self.set_unit(&provider.name, unit);
@@ -162,7 +162,7 @@ impl Step<'_> {
         }
     }
 
-    /// What was still negotiated when the process stopped has failed.
+    /// Restores requests. A window whose negotiation was open when the process stopped is denied.
     fn restore_requests(&mut self, requests: Vec<Arc<Request>>) {
         for request in requests {
             self.state.kept.insert(request.number);
@@ -185,19 +185,19 @@ impl Step<'_> {
         }
     }
 
-    /// The parties of agreements are told once more.
+    /// Restores agreements and notifies their parties again.
     fn restore_sessions(&mut self, sessions: Vec<SessionRecord>) {
         self.state.recorded = sessions.iter().map(|record| record.session.clone()).collect();
         let effects = self.with_engine(|engine, setting| engine.recover(sessions, setting));
         self.carry_out(effects);
     }
 
-    /// Whoever lost a lease before the host stopped has still to negotiate for another.
+    /// Marks the services that lost a lease before the host stopped; they must still negotiate for another.
     fn remember_lost(&mut self) {
         let now = self.now;
         let has_lost = |name: &Name, state: &ServiceState| {
             let Some(agreed) = &state.agreed else { return false };
-            // What was agreed for later takes over from what ends then.
+            // A later agreement takes over from a lease that ends when it begins.
             let until = state.next_begin(now).map_or(agreed.until, |at| at.min(agreed.until));
             let mut leases = self.state.ledger.leases_of(name);
             leases.any(|lease| now < lease.window.end && lease.window.end < until)
@@ -218,11 +218,11 @@ pub(crate) fn number(id: &str) -> Option<u64> {
 }
 
 impl State {
-    /// Whether what outlives the process is the same in both: used to check that a restart changes nothing.
-    /// The error says what differs.
+    /// Compares the durable parts of two states. Simulations and tests use it to check that a restart
+    /// changes nothing.
     ///
     /// # Errors
-    /// What differs first.
+    /// A description of the first difference.
     pub fn same_durable(&self, other: &Self) -> Result<(), String> {
         let differ = |what: &str, a: String, b: String| match a == b {
             true => Ok(()),
@@ -244,7 +244,7 @@ impl State {
         for (name, state) in &self.services {
             let there = other.services.get(name);
             let decided = |s: &ServiceState| {
-                // These follow from what is measured, and are written with something else only.
+                // These fields follow from measurements and are written only together with another change.
                 let (recent, planned) = (Recent::default(), Quantities::new());
                 let tier_since = Timestamp::default();
                 let stored = StoredService { recent, planned, tier_since, ..s.stored() };

@@ -1,4 +1,4 @@
-//! Records that nothing refers to any more are forgotten, the oldest first.
+//! Deletes unreferenced records, the oldest first.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -11,12 +11,12 @@ use crate::{
     verdict::Verdict,
 };
 
-/// Records are forgotten once there is this part more than are kept: finding out which are needed takes a look
-/// at all leases.
+/// Deletion starts once the records exceed the limit by the limit divided by this number, because the
+/// search for unneeded records visits all leases.
 const SLACK: usize = 10;
 
 impl Step<'_> {
-    /// Requests of which nothing is left to happen are only records from now on.
+    /// Turns requests that are completely over into plain records.
     pub(crate) fn retire_requests(&mut self) {
         let over = self.state.requests.values().filter(|request| self.is_over(request));
         let over: Vec<Arc<Request>> = over.cloned().collect();

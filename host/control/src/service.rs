@@ -1,4 +1,4 @@
-//! What the core knows of a service and has decided for it.
+//! The state of a service in the core.
 
 use std::sync::Arc;
 
@@ -8,113 +8,114 @@ use serde::{Deserialize, Serialize};
 
 use crate::observation::Forecast;
 
-/// What the core knows of a service and has decided for it.
+/// The state of a service: observations and decisions.
 #[derive(Clone, Debug)]
 pub struct ServiceState {
-    /// How many replicas were decided last.
+    /// The decided number of replicas.
     pub replicas: u32,
-    /// The place of that decision in the journal; 0 before the first.
+    /// The sequence of that decision in the journal; 0 before the first.
     pub sequence: u64,
-    /// How many replicas the driver sees: (desired, ready).
+    /// The replicas that the driver reports, as (desired, ready).
     pub seen: Option<(u32, u32)>,
-    /// Its tier as of now.
+    /// The current tier.
     pub tier: Tier,
-    /// Since when it has that.
+    /// The time at which it got that tier.
     pub tier_since: Timestamp,
-    /// The share of the pool that the tier plugin gives it, 0 to 1.
+    /// The share of the pool that the tier plugin assigns, 0 to 1.
     pub share: f64,
     /// The latest forecast of its load.
     pub forecast: Option<Arc<Forecast>>,
-    /// The load that was measured last, and when.
+    /// The latest measured load, with its time.
     pub observed: Option<(Timestamp, f64)>,
-    /// The probability that it fails soon, 0 to 1.
+    /// The probability of a failure soon, 0 to 1.
     pub risk: Option<f64>,
-    /// Whether it counts as likely to fail.
+    /// The failure alarm.
     pub alarm: Alarm,
-    /// How well its objective was kept.
+    /// The compliance with its objective.
     pub compliance: Compliance,
-    /// The load that it plans for by itself.
+    /// The load that the service plans for.
     pub planned: Quantities,
-    /// The highest targets of the stabilization window.
+    /// The highest targets within the stabilization window.
     pub(crate) recent: Recent,
-    /// What was last agreed for it.
+    /// The latest agreement of the service.
     pub(crate) agreed: Option<Agreed>,
-    /// Loads that scaling requests claim now.
+    /// The current claims of scaling requests.
     pub(crate) claims: Vec<Claim>,
-    /// What was agreed for later.
+    /// The changes that were agreed for later.
     pub(crate) scheduled: Vec<Scheduled>,
-    /// How many replicas it had before a claim that has ended. It returns to that, or to what it needs by
-    /// now, whatever else keeps it from being scaled in.
+    /// The number of replicas before a claim that has ended. The service returns to that number, or to its
+    /// current need, even if another rule would prevent scaling in.
     pub(crate) return_to: Option<u32>,
-    /// One of its leases ends before its agreement: it has to negotiate for another.
+    /// Whether a lease ends before its agreement, so that the service must negotiate for another.
     pub(crate) lost: bool,
-    /// What was last asked for in vain, at least in part.
+    /// The latest request that was refused, at least in part.
     pub(crate) refusal: Option<Refusal>,
 }
 
-/// Whether a service counts as likely to fail. It stays so until the risk has been clearly below the
-/// threshold for a while, so that a risk which crosses the threshold back and forth changes nothing.
+/// The failure alarm of a service. It stays raised until the risk has been clearly below the threshold for
+/// a while, so that a risk which oscillates around the threshold has no effect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Alarm {
-    /// Since when the alarm is raised.
+    /// The time at which the alarm was raised.
     pub raised: Option<Timestamp>,
-    /// Since when the risk has been clearly below the threshold.
+    /// The time since which the risk has been clearly below the threshold.
     pub(crate) calm_since: Option<Timestamp>,
 }
 
-/// The alarm is lowered once the risk stays below this part of the threshold.
+/// The alarm clears once the risk stays below this fraction of the threshold.
 const CALM: f64 = 0.8;
 
-/// A load beyond what the service has promised to others, and until when it is agreed.
+/// An agreed load beyond the promises to others, and its end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Agreed {
     pub(crate) load: Quantities,
     pub(crate) until: Timestamp,
-    /// How long before `until` it is negotiated again.
+    /// The time before `until` at which the load is negotiated again.
     pub(crate) renew_before: Span,
 }
 
-/// A load beyond what the service has promised to others that a scaling request was granted. The service
-/// plans for no less within the window. Where it carries a promise for the requester, the load is zero.
+/// A load beyond the promises to others that a scaling request was granted. Within the window, the service
+/// plans for no less. For a service that carries a promise for the requester, the load is zero.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Claim {
     /// The scaling request.
     pub(crate) request: String,
-    /// Which of its windows.
+    /// The index of the window.
     pub(crate) part: usize,
-    /// The negotiation in which it was agreed last.
+    /// The latest negotiation that agreed to it.
     pub(crate) session: String,
     pub(crate) load: Quantities,
     pub(crate) window: Window,
-    /// It goes on beyond the window as long as nothing else says what the service needs.
+    /// Whether the claim continues after the window while the need of the service is unknown.
     pub(crate) open_ended: bool,
-    /// How many replicas the service had before.
+    /// The number of replicas before the claim.
     pub(crate) before: u32,
 }
 
-/// A load that was asked for in vain, and until when it is not asked for again.
+/// A refused load, and the time before which it is not requested again.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Refusal {
     pub(crate) load: Quantities,
     pub(crate) until: Timestamp,
 }
 
-/// What an agreement about a later window means for one service.
+/// The scheduled effect of an agreement on one service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Scheduled {
     pub(crate) at: Timestamp,
-    /// When it is over, where that is known.
+    /// The end, if it is known.
     pub(crate) until: Option<Timestamp>,
     pub(crate) replicas: u32,
-    /// How many replicas had a lease throughout when most of it was agreed.
+    /// The number of replicas that had a lease throughout the window when the largest amount was agreed.
     pub(crate) leased: u32,
     pub(crate) load: Quantities,
-    /// The negotiation in which it was agreed last.
+    /// The latest negotiation that agreed to it.
     pub(crate) session: String,
-    /// Until then it is not negotiated again. A restart tries at once.
+    /// The time before which it is not negotiated again. A restart retries at once.
     #[serde(skip)]
     pub(crate) again: Timestamp,
-    /// What holds for the requester from then on; none for a service that has promised something to it.
+    /// The agreed load of the requester from then on; `None` for a service that promised something to the
+    /// requester.
     pub(crate) agreed: Option<Agreed>,
     pub(crate) claim: Option<Claim>,
 }
@@ -175,12 +176,12 @@ impl ServiceState {
             scheduled,
             ..Self::new(service, now)
         };
-        // The clock may have gone back meanwhile.
+        // The clock may have gone back in the meantime.
         state.forget_after(now);
         state
     }
 
-    /// Drops what was noted for a time that lies ahead, after the clock went back to `now`.
+    /// Drops what was noted for a future time after the clock went back to `now`.
     pub(crate) fn forget_after(&mut self, now: Timestamp) {
         self.recent.forget_after(now);
         self.refusal = None;
@@ -213,43 +214,43 @@ impl ServiceState {
         self.observed.is_some() || self.forecast.as_ref().is_some_and(|f| f.outlook.is_ok())
     }
 
-    /// A lease ends before its time: the service negotiates for another at once.
+    /// Marks that a lease ends early; the service negotiates for another at once.
     pub(crate) fn lose(&mut self) {
         self.lost = true;
         self.refusal = None;
     }
 
-    /// When what was agreed for later begins next.
+    /// The time at which the next scheduled change begins.
     pub(crate) fn next_begin(&self, now: Timestamp) -> Option<Timestamp> {
         self.scheduled.iter().map(|later| later.at).filter(|at| *at > now).min()
     }
 
-    /// The window as far as nothing begins in it that was agreed for later.
+    /// The window up to the beginning of the next scheduled change.
     pub(crate) fn until_next_begin(&self, window: Window) -> Window {
         let end = self.next_begin(window.start).map_or(window.end, |at| at.min(window.end));
         Window { end, ..window }
     }
 
-    /// How many replicas it has without the claims that end at a certain time.
+    /// The number of replicas without the claims that have a fixed end.
     pub(crate) fn underlying(&self) -> u32 {
         let definite = self.claims.iter().filter(|claim| !claim.open_ended);
         definite.map(|claim| claim.before).fold(self.replicas, u32::min)
     }
 
-    /// When all claims are over, where that is certain.
+    /// The end of all claims, if every claim has a fixed end.
     pub(crate) fn claims_end(&self) -> Option<Timestamp> {
         let definite = self.claims.iter().all(|claim| !claim.open_ended);
         self.claims.iter().map(|claim| claim.window.end).max().filter(|_| definite)
     }
 
-    /// The load that the claims come to: the highest of them.
+    /// The maximum over the loads of all claims.
     pub(crate) fn claimed(&self) -> Option<Quantities> {
         let loads = self.claims.iter().map(|claim| claim.load.clone());
         loads.reduce(|most, load| most.max(&load))
     }
 
-    /// Adds a claim that begins now. It takes the place of earlier claims, but for those that last longer and
-    /// ask for no more.
+    /// Adds a claim that begins now. It replaces earlier claims, except those that last longer and request
+    /// no more.
     pub(crate) fn claim(&mut self, mut new: Claim) {
         let replaced = |old: &mut Claim| {
             let beyond = !old.open_ended && old.window.end > new.window.end;
@@ -260,7 +261,7 @@ impl ServiceState {
         self.claims.push(new);
     }
 
-    /// Drops claims that are over or cancelled; whether there were any.
+    /// Drops claims that are over or cancelled. Returns whether there were any.
     pub(crate) fn end_claims(&mut self, is_over: impl Fn(&Claim) -> bool) -> bool {
         let before = self.underlying();
         let ended: Vec<Claim> = self.claims.extract_if(.., |claim| is_over(claim)).collect();
@@ -271,8 +272,8 @@ impl ServiceState {
         true
     }
 
-    /// Takes in a risk: raises the alarm at the threshold, lowers it once the risk has been clearly below for
-    /// `calm`. Returns whether the alarm was raised just now.
+    /// Records a risk. Raises the alarm at the threshold, and clears it once the risk has been clearly
+    /// below for `calm`. Returns whether the alarm was raised just now.
     pub(crate) fn assess(
         &mut self,
         risk: Option<f64>,
@@ -299,19 +300,19 @@ impl ServiceState {
 }
 
 impl Claim {
-    /// Whether it counts, given whether anything else says what the service needs.
+    /// Whether the claim counts, given whether the need of the service is otherwise known.
     pub(crate) fn counts(&self, now: Timestamp, is_known: bool) -> bool {
         now < self.window.end || (self.open_ended && !is_known)
     }
 
-    /// Whether it is of that window of that request.
+    /// Whether the claim belongs to that window of that request.
     pub(crate) fn is_of(&self, request: &str, part: usize) -> bool {
         self.request == request && self.part == part
     }
 }
 
 impl Agreed {
-    /// Whether it ends so soon that it is negotiated again.
+    /// Whether the agreement ends so soon that it must be negotiated again.
     pub(crate) fn is_ending(&self, now: Timestamp) -> bool {
         self.until.before(self.renew_before) <= now
     }

@@ -1,4 +1,4 @@
-//! Negotiations: what each is for, how it is opened, and what its end means.
+//! Opens negotiations and applies their results.
 
 use std::sync::Arc;
 
@@ -15,17 +15,17 @@ use crate::{
     verdict::{ScalingVerdict, Verdict, WindowVerdict},
 };
 
-/// What is needed to open a negotiation.
+/// The input for opening a negotiation.
 pub(crate) struct Draft<'a> {
     pub(crate) service: &'a Service,
     pub(crate) policy: &'a ScalingPolicy,
-    /// On top of what the service has promised to others.
+    /// The load beyond the promises to others.
     pub(crate) load: Quantities,
     pub(crate) aim: Aim,
     pub(crate) window: Window,
     pub(crate) started_at: Timestamp,
     pub(crate) dry_run: bool,
-    /// The negotiations whose agreements it is to take the place of.
+    /// The negotiations whose agreements the new one replaces.
     pub(crate) replaces: &'a [String],
 }
 
@@ -37,17 +37,17 @@ pub(crate) struct Ended {
     pub(crate) outcome: Outcome,
 }
 
-/// So many passes go by before a refusal is put to the test again.
+/// The number of passes before a refused request is retried.
 const RETRY: u64 = 5;
 
-/// So many numbers are reserved at once: a crash skips those that were not given.
+/// The number of ids that are reserved at once. A crash skips the unused ones.
 const NUMBERS: u64 = 1024;
 
-/// So many negotiations may be open at once.
+/// The maximum number of open negotiations.
 pub(crate) const MOST_OPEN: usize = 10_000;
 
 impl Ended {
-    /// What it means for its requester, which had `from` replicas.
+    /// The verdict for the requester, which had `from` replicas.
     pub(crate) fn verdict(&self, from: u32) -> WindowVerdict {
         let agreement = self.outcome.agreement();
         let agreed = agreement.and_then(|all| all.services.get(&self.demand.requester));
@@ -97,7 +97,7 @@ impl Step<'_> {
         self.state.number
     }
 
-    /// Sorts by number.
+    /// The id for a number. Ids sort by number.
     pub(crate) fn id_of(&self, number: u64) -> String {
         format!("{}-{number:012}", self.options.host)
     }
@@ -113,7 +113,7 @@ impl Step<'_> {
         self.open_numbered(number, draft, asked, origin)
     }
 
-    /// Opens a negotiation whose number is known.
+    /// Opens a negotiation with a given number.
     pub(crate) fn open_numbered(
         &mut self,
         number: u64,
@@ -155,14 +155,14 @@ impl Step<'_> {
                 self.forget_session(&id);
                 Err(match error {
                     OpenError::Demand(error) => error,
-                    // Numbers are given once.
+                    // Each number is used only once, so this cannot happen.
                     _ => DemandError::Window { window, now: self.now },
                 })
             }
         }
     }
 
-    /// Opens a negotiation for the core itself. One that makes no sense is said and left.
+    /// Opens a negotiation for the core itself. If the demand is invalid, publishes an alert.
     pub(crate) fn open_or_alert(
         &mut self,
         draft: Draft<'_>,
@@ -195,7 +195,7 @@ impl Step<'_> {
         Some(purpose)
     }
 
-    /// What follows from the end of a negotiation.
+    /// Applies the end of a negotiation.
     pub(crate) fn finish(&mut self, ending: Ending) {
         let Ending { session: id, outcome, transcript, .. } = ending;
         let Some(purpose) = self.forget_session(&id) else { return };
@@ -212,7 +212,7 @@ impl Step<'_> {
         }
         if !ended.demand.dry_run {
             self.keep_negotiation(number, &ended, &verdict, asked.from, transcript);
-            // What a request gets is what it wanted, as far as the decision tells.
+            // A request counts as fully granted in the decision.
             let wanted = if origin.request().is_some() { verdict.to } else { asked.wanted };
             self.settle(&ended, &Asked { wanted, ..asked }, &origin);
         }
@@ -223,11 +223,11 @@ impl Step<'_> {
             _ => {}
         }
         self.vacate(&requester, crate::leasing::LOST);
-        // It had to wait for this negotiation.
+        // The renewal of a reservation had to wait for this negotiation.
         self.reserve_again(Some(&requester));
     }
 
-    /// The same is not asked for again at once.
+    /// Records a refusal, so that the core does not retry the same load at once.
     fn note_refusal(&mut self, ended: &Ended, verdict: &WindowVerdict, load: Quantities) {
         let retry = Span::from_millis(self.options.interval.as_millis().saturating_mul(RETRY));
         let until = self.now + retry;
@@ -279,7 +279,7 @@ impl Step<'_> {
         self.put(Record::Negotiation(Box::new(record)));
     }
 
-    /// A window of a request has its verdict. Whoever waits is answered once all have.
+    /// Records the verdict of a window of a request. The caller is answered once all windows have one.
     pub(crate) fn close_part(&mut self, id: &str, part: usize, verdict: WindowVerdict) {
         let Some(request) = self.state.requests.get_mut(id).map(Arc::make_mut) else { return };
         if let Some(part) = request.parts.get_mut(part)
@@ -290,7 +290,7 @@ impl Step<'_> {
         self.conclude(id);
     }
 
-    /// Writes a request as it is now, and answers whoever waits once nothing of it is pending.
+    /// Writes the current state of a request. Answers the caller once no window is pending.
     pub(crate) fn conclude(&mut self, id: &str) {
         let Some(request) = self.state.requests.get(id).cloned() else { return };
         self.keep_request(&request);
@@ -312,7 +312,7 @@ impl Step<'_> {
         }
     }
 
-    /// The service of that name, if it is there.
+    /// The service of that name and its policy, if it exists.
     pub(crate) fn described(&self, name: &Name) -> Option<(Arc<Service>, Arc<ScalingPolicy>)> {
         let service = self.state.catalog.services.get(name)?;
         Some((Arc::clone(service), self.state.catalog.policy_of(service)))

@@ -22,81 +22,81 @@ use crate::{
 pub struct State {
     pub(crate) catalog: Catalog,
     pub(crate) services: OrdMap<Name, Arc<ServiceState>>,
-    /// Providers with what they have now: as described, less what has been taken back.
+    /// Providers with their current units: as described, minus the reclaimed ones.
     pub(crate) providers: OrdMap<Name, Arc<Provider>>,
     pub(crate) ledger: Ledger,
     pub(crate) engine: Engine,
-    /// What each open negotiation is for.
+    /// The purpose of each open negotiation.
     pub(crate) sessions: OrdMap<String, Arc<Purpose>>,
-    /// How many open negotiations each service has that may change something.
+    /// By service: the number of open negotiations that may change something.
     pub(crate) negotiating: OrdMap<Name, u32>,
-    /// Agreements on disk whose parties have yet to be told.
+    /// Durable agreements whose parties have not all been notified.
     pub(crate) recorded: OrdSet<String>,
     /// Scaling requests that are not over.
     pub(crate) requests: OrdMap<String, Arc<Request>>,
-    /// Windows of requests that are not negotiated yet, in the order in which they are to be.
+    /// Windows of requests that still wait for their negotiation, in order.
     pub(crate) unopened: Vector<Unopened>,
-    /// How many open negotiations are for windows of requests.
+    /// The number of open negotiations for windows of requests.
     pub(crate) open_windows: usize,
-    /// Who waits for the verdict of a request.
+    /// By request: the caller that waits for the verdict.
     pub(crate) waiting: OrdMap<String, Caller>,
-    /// What is announced of a provider's unit, and what is gone, in the order of the times.
+    /// By provider and unit: the reclaims that are announced or due, sorted by time.
     pub(crate) reclaims: OrdMap<(Name, Name), Vec<Reclaim>>,
     pub(crate) plugins: OrdMap<Name, PluginState>,
-    /// The numbers of negotiations and requests that have records on disk.
+    /// The numbers of negotiations and requests that have durable records.
     pub(crate) kept: OrdSet<u64>,
-    /// The last number given to a negotiation or request.
+    /// The last used number of a negotiation or request.
     pub(crate) number: u64,
-    /// Numbers up to this one may be given without writing that down first.
+    /// Numbers up to this one may be used without another write.
     pub(crate) reserved: u64,
-    /// The place of the last decision in the journal.
+    /// The sequence of the last decision in the journal.
     pub(crate) decisions: u64,
     pub(crate) now: Timestamp,
     pub(crate) report: PassReport,
 }
 
-/// What the latest reconcile pass has done.
+/// A report on the latest reconcile pass.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PassReport {
-    /// When.
+    /// The time of the pass.
     pub at: Timestamp,
-    /// How many passes there were since the start.
+    /// The number of passes since the start.
     pub passes: u64,
-    /// How many services there are.
+    /// The number of services.
     pub services: usize,
-    /// How many of them are forecast.
+    /// The number of services with a forecast.
     pub forecast: usize,
-    /// How many are likely to fail.
+    /// The number of services that are likely to fail.
     pub at_risk: usize,
-    /// How many negotiations were opened.
+    /// The number of negotiations that the pass opened.
     pub opened: usize,
-    /// How many leases ended.
+    /// The number of leases that ended.
     pub expired: usize,
 }
 
 /// The generations of a plugin.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PluginState {
-    /// The one that decides; the built-in one if none.
+    /// The active generation; `None` means the built-in one.
     pub current: Option<Arc<Generation>>,
-    /// The one to which a rollback returns. If none, a rollback from an uploaded generation returns to the
-    /// built-in one, where there is one.
+    /// The generation that a rollback returns to. If `None`, a rollback from an uploaded generation returns
+    /// to the built-in one, if there is one.
     pub previous: Option<Arc<Generation>>,
-    /// Those that decided once, by number: the newest keep numbers from being given again.
+    /// Earlier generations, sorted by number. The newest ones prevent the reuse of numbers.
     pub retired: Vec<Arc<Generation>>,
 }
 
-/// A window that is not negotiated yet.
+/// A window that waits for its negotiation.
 #[derive(Clone, Debug)]
 pub(crate) struct Unopened {
     pub(crate) request: String,
     pub(crate) part: usize,
-    /// Of its negotiation.
+    /// The number of its negotiation.
     pub(crate) number: u64,
 }
 
 impl PluginState {
-    /// The highest number that was ever given.
+    /// The highest number used so far.
     #[must_use]
     pub fn highest(&self) -> u64 {
         let all = self.current.iter().chain(&self.previous).chain(&self.retired);
@@ -130,13 +130,13 @@ impl State {
         }
     }
 
-    /// What was described.
+    /// The described documents.
     #[must_use]
     pub const fn catalog(&self) -> &Catalog {
         &self.catalog
     }
 
-    /// A service and what is known of it.
+    /// A service and its state.
     ///
     /// # Errors
     /// [`ControlError::NotFound`].
@@ -147,35 +147,35 @@ impl State {
         Ok((service, state))
     }
 
-    /// All services and what is known of them, by name.
+    /// All services and their states, sorted by name.
     pub fn services(&self) -> impl Iterator<Item = (&Arc<Service>, &ServiceState)> {
         let services = self.catalog.services.values();
         services.filter_map(|service| Some((service, self.services.get(&service.name)?.as_ref())))
     }
 
-    /// The capacity that is promised.
+    /// The capacity ledger.
     #[must_use]
     pub const fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
-    /// The leases that are held or confirmed at that time, by holder.
+    /// The leases that are held or confirmed at that time, sorted by holder.
     pub fn leases(&self, now: Timestamp) -> impl Iterator<Item = &Lease> {
         self.ledger.leases().filter(move |lease| lease.is_active(now))
     }
 
-    /// The scaling requests whose verdict somebody waits for, and who that is.
+    /// The scaling requests with a waiting caller, and that caller.
     pub fn waiting(&self) -> impl Iterator<Item = (&str, Caller)> {
         self.waiting.iter().map(|(request, caller)| (request.as_str(), *caller))
     }
 
-    /// Where a scaling request stands that is not over.
+    /// The progress of a scaling request that is not over.
     #[must_use]
     pub fn request(&self, id: &str) -> Option<Progress> {
         self.requests.get(id).map(|request| request.progress())
     }
 
-    /// What is announced of a provider's units, and what is gone: by unit, in the order of the times.
+    /// The reclaims of a provider that are announced or due: by unit, sorted by time.
     pub fn reclaims<'a>(
         &'a self,
         provider: &'a Name,
@@ -184,30 +184,30 @@ impl State {
         of.map(|((_, unit), reclaims)| (unit, reclaims.as_slice()))
     }
 
-    /// Which generations of uploaded plugins decide, by name.
+    /// The generations of all uploaded plugins, sorted by name.
     pub fn plugins(&self) -> impl Iterator<Item = (&Name, &PluginState)> {
         self.plugins.iter()
     }
 
-    /// Which generations of an uploaded plugin decide.
+    /// The generations of an uploaded plugin.
     #[must_use]
     pub fn plugin(&self, name: &Name) -> Option<&PluginState> {
         self.plugins.get(name)
     }
 
-    /// What an open negotiation is about.
+    /// The demand of an open negotiation.
     #[must_use]
     pub fn open_session(&self, id: &str) -> Option<&haggle_negotiate::Demand> {
         self.sessions.get(id).map(|purpose| &purpose.demand)
     }
 
-    /// How many negotiations are open.
+    /// The number of open negotiations.
     #[must_use]
     pub fn open_sessions(&self) -> usize {
         self.sessions.len()
     }
 
-    /// Where a party is reached that answers for itself; none where this process answers for it.
+    /// The endpoint of a remote party; `None` if this process answers for the party.
     #[must_use]
     pub fn endpoint(&self, party: &haggle_negotiate::Party) -> Option<&haggle_model::Endpoint> {
         use haggle_negotiate::Party;
@@ -218,13 +218,13 @@ impl State {
         }
     }
 
-    /// The latest reconcile pass.
+    /// The report on the latest reconcile pass.
     #[must_use]
     pub const fn report(&self) -> &PassReport {
         &self.report
     }
 
-    /// When something is due, if at any time.
+    /// The time of the next timer, if there is one.
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
         match self.can_open_window() {
             true => Some(self.now),
@@ -232,18 +232,18 @@ impl State {
         }
     }
 
-    /// When the state was made.
+    /// The time of the state.
     #[must_use]
     pub const fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// The state of a service, to be changed.
+    /// The state of a service, for changes.
     pub(crate) fn service_mut(&mut self, name: &Name) -> Option<&mut ServiceState> {
         self.services.get_mut(name).map(Arc::make_mut)
     }
 
-    /// Whether a negotiation of the service is open that may change something.
+    /// Whether the service has an open negotiation that may change something.
     pub(crate) fn is_negotiating(&self, service: &Name) -> bool {
         self.negotiating.contains_key(service)
     }

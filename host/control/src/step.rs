@@ -1,4 +1,4 @@
-//! One step: an input applied to a copy of the state.
+//! One step: applies an input to a copy of the state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::{
     record::{Key, Record, Write},
 };
 
-/// A step under way.
+/// A step in progress.
 pub(crate) struct Step<'a> {
     pub(crate) options: &'a Options,
     pub(crate) now: Timestamp,
@@ -23,15 +23,15 @@ pub(crate) struct Step<'a> {
     pub(crate) effects: Vec<Effect>,
     /// Calls for proposals to parties that plugins answer for.
     pub(crate) questions: Vec<Message>,
-    /// Services whose stored state changes.
+    /// Services whose stored state must be written.
     dirty: BTreeSet<Name>,
-    /// Services that have begun to negotiate in this step.
+    /// Services that opened a negotiation in this step.
     pub(crate) opened: BTreeSet<Name>,
     /// Services that lost a lease in this step.
     pub(crate) losers: BTreeSet<Name>,
 }
 
-/// What came of a step.
+/// The result of a step.
 pub(crate) struct Done {
     pub(crate) state: State,
     pub(crate) writes: Vec<Write>,
@@ -70,9 +70,9 @@ impl<'a> Step<'a> {
             Input::Request { caller, request, arrived, respond_early } => {
                 let result = self.attempt(|step| step.request(caller, &request, arrived));
                 match result {
-                    // The verdict of a dry run is kept nowhere: whoever asks for one waits for it.
+                    // The verdict of a dry run is not stored, so the caller waits for it.
                     Ok(id) if respond_early && !request.dry_run => {
-                        // It may have been concluded, and answered, already.
+                        // The request may already be concluded and answered.
                         if self.state.waiting.remove(&id).is_some() {
                             let progress = self.progress_of(&id);
                             self.answer(caller, progress.map(Answer::Accepted));
@@ -105,7 +105,7 @@ impl<'a> Step<'a> {
             }
             Input::Message { caller, message } => {
                 let (session, from) = (message.session.clone(), message.from.clone());
-                // What makes no sense changes nothing, but it stays on record.
+                // An invalid message has no effect, but it is recorded.
                 let result = self.receive(*message);
                 if let Err(error) = &result {
                     self.complain(&session, &from, &error.to_string());
@@ -144,7 +144,7 @@ impl<'a> Step<'a> {
             Input::Risks(risks) => risks.into_iter().for_each(|risk| self.assess(risk)),
             Input::Tiers(tiers) => tiers.into_iter().for_each(|tier| self.assign(tier)),
             Input::Driver(reports) => self.see(reports),
-            // Not for a step.
+            // `Control` handles these inputs itself.
             Input::Committed(_) | Input::CommitFailed(..) => {}
         }
         self.serve_losers();
@@ -162,7 +162,7 @@ impl<'a> Step<'a> {
         Done { state, writes: last_of_each(writes), effects, consultations }
     }
 
-    /// Does something as a whole or not at all.
+    /// Runs an action atomically: undoes its effects if it fails.
     pub(crate) fn attempt<T, E>(
         &mut self,
         act: impl FnOnce(&mut Self) -> Result<T, E>,
@@ -180,12 +180,12 @@ impl<'a> Step<'a> {
         result
     }
 
-    /// The stored state of a service is written at the end of the step.
+    /// Marks the stored state of a service for writing at the end of the step.
     pub(crate) fn keep(&mut self, service: &Name) {
         self.dirty.insert(service.clone());
     }
 
-    /// The stored state of a service is gone.
+    /// Deletes the stored state of a service.
     pub(crate) fn drop_kept(&mut self, service: &Name) {
         self.dirty.remove(service);
         self.delete(Key::State(service.clone()));
@@ -199,7 +199,7 @@ impl<'a> Step<'a> {
         self.writes.push(Write::Delete(key));
     }
 
-    /// Writes leases as they are now: those that have ended are deleted, and holds are not written.
+    /// Writes leases in their current state. Ended leases are deleted, and holds are not written.
     pub(crate) fn keep_leases(&mut self, leases: &[Lease]) {
         for lease in leases {
             match lease.state {
@@ -227,7 +227,7 @@ impl<'a> Step<'a> {
         self.effects.push(Effect::Publish(Event { at, kind, subject, message, detail }));
     }
 
-    /// Tells that a party said what makes no sense.
+    /// Publishes that a party broke the protocol.
     pub(crate) fn complain(&mut self, session: &str, from: &Party, text: &str) {
         let subject = match from {
             Party::Service(name) | Party::Provider(name) => name.to_string(),
@@ -260,7 +260,7 @@ impl<'a> Step<'a> {
     }
 }
 
-/// Of several writes of one key the last one counts; decisions stay in their order.
+/// Keeps only the last write of each key. Decisions keep their order.
 pub(crate) fn last_of_each(writes: Vec<Write>) -> Vec<Write> {
     let key = |write: &Write| match write {
         Write::Put(record) => Some(record.key()),

@@ -1,4 +1,4 @@
-//! What a service should have, and whether that is to be negotiated.
+//! Computes the target of a service, and whether to negotiate for it.
 
 use haggle_model::{
     LeaseState, Name, Owner, Quantities, ScalingPolicy, ScalingReason, Service, Span, Timestamp,
@@ -15,29 +15,30 @@ use crate::{
     verdict::{Verdict, WindowVerdict},
 };
 
-/// A measurement counts for so many steps of the forecast, or passes where those are longer.
+/// A measurement is valid for this many forecast steps, or passes if those are longer.
 const MEASURED_STEPS: u64 = 5;
 
-/// What is to be negotiated for a service now.
+/// The negotiation that a service needs now.
 pub(crate) struct Due {
     pub(crate) target: Target,
-    /// The load of it that others have not negotiated for already.
+    /// The part of the target load that dependents have not already negotiated.
     pub(crate) own: Quantities,
     pub(crate) aim: Aim,
     pub(crate) window: Window,
 }
 
-/// What is to be done for a service.
+/// The next action for a service.
 pub(crate) enum Next {
     Negotiate(Box<Due>),
-    /// What it has will do, nothing is known of it, or the same was refused a moment ago.
+    /// The service has what it needs, nothing is known about its need, or the same load was refused
+    /// recently.
     Nothing,
-    /// What was asked for is over, and nothing says that any of it is still wanted.
+    /// The request has ended, and there is no other known need.
     Leave,
 }
 
 impl Step<'_> {
-    /// What is to be done for the service.
+    /// Computes the next action for the service.
     pub(crate) fn next(&mut self, service: &Service, policy: &ScalingPolicy) -> Next {
         let name = &service.name;
         let (now, interval) = (self.now, self.options.interval);
@@ -56,13 +57,14 @@ impl Step<'_> {
             return Next::Nothing;
         };
         let outlook = state.forecast.as_ref().and_then(|f| f.outlook.as_ref().ok().cloned());
-        // What was measured long ago says nothing of now.
+        // An old measurement says nothing about the present.
         let step = policy.forecasting.step.max(interval);
         let lasts = Span::from_millis(step.as_millis().saturating_mul(MEASURED_STEPS));
         let fresh = |(at, _): &(Timestamp, f64)| now.since(*at) <= lasts;
         let observed = state.observed.filter(fresh).map(|(_, load)| load);
         let is_known = observed.is_some() || outlook.is_some() || !promised.is_zero();
-        // What its dependents need is negotiated with them: it must not stand in their way for ever.
+        // The need of its dependents is negotiated with them, so an open-ended claim must not block it
+        // forever.
         let yields = is_known || dependents_known;
         let ended = state.end_claims(|claim| !claim.counts(now, yields));
         let over = ended || state.return_to.is_some();
@@ -74,13 +76,15 @@ impl Step<'_> {
         } else {
             let uncovered = leased.is_some_and(|leased| leased < from);
             if !is_known && claimed.is_none() && !lost && !uncovered {
-                // Nothing is asked of it any more, so nobody buys for what was.
+                // Nothing is requested of the service any more, so no party buys capacity for the earlier
+                // need.
                 state.planned = Quantities::new();
                 Next::Nothing
             } else {
                 let threshold = policy.failure_prediction.threshold;
                 let alarm = state.alarm.raised.is_some();
-                // It returns to what it had, or to what was needed lately without what is over.
+                // The service returns to its earlier number, or to the highest recent need without the
+                // ended claims.
                 let recent = state.recent.highest(now, policy.scaling.stabilization);
                 let before = |before: u32| before.max(recent.unwrap_or_default()).min(from);
                 let snapshot = Snapshot {
@@ -98,21 +102,21 @@ impl Step<'_> {
                     requested: claimed.as_ref(),
                 };
                 let target = target(&snapshot, &mut state.recent);
-                // More replicas than the load needs are kept on purpose: they are part of what is asked for, and
-                // a dependent's negotiation must not take them away.
+                // Replicas beyond the load are kept on purpose. They are part of the request, and the
+                // negotiation of a dependent must not take them away.
                 let load = if service.replicas_for(&target.load, utilization) < target.replicas {
                     target.load.max(&service.carries(target.replicas).scaled(utilization))
                 } else {
                     target.load.clone()
                 };
                 state.planned = load.clone();
-                // What was asked for until a certain time is not renewed.
+                // Capacity that was requested until a fixed time is not renewed.
                 let ends = state.claims_end().filter(|_| !is_known);
                 let window = Window::new(now, policy.negotiation.lease);
                 let window = Window { end: ends.unwrap_or(window.end), ..window };
                 let window = state.until_next_begin(window);
-                // Whoever was promised a part of it has negotiated for that part already, if that is
-                // promised for the same time.
+                // A dependent that was promised part of the load has already negotiated that part, if the
+                // promise covers the same time.
                 let promised = ledger.committed(&Owner::Service(name.clone()), window, &[]);
                 let own = load.minus(&promised);
                 let resource = service.load_resource();
@@ -121,7 +125,7 @@ impl Step<'_> {
                     |load: &Quantities| (own.get(resource) - load.get(resource)).abs() > slack;
                 let due = match &state.agreed {
                     Some(agreed) => {
-                        // What was agreed for later may take over from it.
+                        // A later agreement may take over from it.
                         let goes_on = ends.is_none()
                             && state.next_begin(now).is_none_or(|begin| agreed.until < begin);
                         (goes_on && agreed.is_ending(now)) || (depends && differs(&agreed.load))
@@ -153,14 +157,14 @@ impl Step<'_> {
         next
     }
 
-    /// Until a decision taken at the next pass could be in effect.
+    /// The window until a decision of the next pass could take effect.
     pub(crate) fn ahead(&self, service: &Service) -> Window {
         let interval = self.options.interval;
         Window::new(self.now, service.replica.startup + interval + interval)
     }
 
-    /// Whether anything is known of the load of those that depend on the service, directly or not. It only
-    /// matters where a request without an end has had its time.
+    /// Whether the load of any direct or indirect dependent is known. This only matters if an open-ended
+    /// claim has passed the end of its window.
     fn dependents_known(&self, name: &Name) -> bool {
         let is_waiting = |claim: &Claim| claim.open_ended && claim.window.end <= self.now;
         let state = self.state.services.get(name);
@@ -172,8 +176,8 @@ impl Step<'_> {
         states.any(|state| state.is_observed())
     }
 
-    /// When the first lease ends that the service has lost and that still runs for a while: less may be to be
-    /// had than it still gives.
+    /// The end of the first lost lease that still runs for a while. Less capacity may be available now than
+    /// that lease still provides.
     pub(crate) fn lost_until(&self, name: &Name, end: Timestamp) -> Option<Timestamp> {
         if !self.state.services.get(name).is_some_and(|state| state.lost) {
             return None;
@@ -185,8 +189,8 @@ impl Step<'_> {
         lost.map(|lease| lease.window.end).min()
     }
 
-    /// A lost lease is not given up before its time: what replaces it begins now if all of it can be had, and
-    /// otherwise when the lost lease ends.
+    /// Handles the result of a trial. A lost lease is not released early: its replacement begins now if the
+    /// whole load is available, and otherwise when the lost lease ends.
     pub(crate) fn after_trial(
         &mut self,
         trial: &Ended,

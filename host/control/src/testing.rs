@@ -1,4 +1,4 @@
-//! What the tests of several modules need: a core with everything around it, on a clock that tests move.
+//! Shared test support: a core with its whole environment, on a clock that tests move.
 
 use haggle_model::{Name, Service};
 use serde_json::json;
@@ -16,7 +16,7 @@ pub(crate) fn name(name: &str) -> Name {
     Name::new(name).unwrap()
 }
 
-/// A service whose replicas take a core and carry ten requests per second.
+/// A service whose replicas take one core and carry ten requests per second.
 pub(crate) fn service(name: &str) -> Service {
     let service = json!({
         "name": name,

@@ -1,4 +1,4 @@
-//! What the core decides, step by step.
+//! Tests of the core, step by step.
 
 mod cancelling;
 mod consulting;

@@ -1,4 +1,4 @@
-//! What a scaling request is answered.
+//! The answers to scaling requests.
 
 use haggle_model::{Name, Window};
 use haggle_negotiate::{Agreement, Outcome, Reason};
@@ -8,58 +8,58 @@ use utoipa::ToSchema;
 /// The answer to a scaling request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ScalingVerdict {
-    /// Whether it was approved.
+    /// Whether the request was approved.
     pub verdict: Verdict,
-    /// The request's id: its negotiation, where there is one.
+    /// The id of the request: that of its negotiation, if it has a single one.
     pub negotiation: String,
     /// The service.
     pub service: Name,
-    /// How many replicas it had.
+    /// The number of replicas before.
     pub from: u32,
-    /// How many it is going to have.
+    /// The number of replicas after.
     pub to: u32,
-    /// The time that was negotiated for.
+    /// The negotiated window.
     pub window: Window,
-    /// Whether it was only asked what would be agreed.
+    /// Whether the request was a dry run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
-    /// What was agreed.
+    /// The agreement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agreement: Option<Agreement>,
-    /// Why it is not all that was asked for.
+    /// The reasons for which the result is not the full request.
     pub reasons: Vec<Reason>,
-    /// Of a request for several windows, what each comes to.
+    /// The verdicts by window of a request with several windows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub windows: Vec<WindowVerdict>,
 }
 
-/// What one window of a scaling request comes to.
+/// The verdict on one window of a scaling request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct WindowVerdict {
-    /// Whether it was approved.
+    /// Whether the window was approved.
     pub verdict: Verdict,
-    /// Its negotiation; none where nobody could be asked.
+    /// The id of its negotiation; `None` if none could be opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub negotiation: Option<String>,
-    /// How many replicas the service is going to have.
+    /// The number of replicas after.
     pub to: u32,
-    /// When.
+    /// The window.
     pub window: Window,
-    /// What was agreed.
+    /// The agreement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agreement: Option<Agreement>,
-    /// Why it is not all that was asked for.
+    /// The reasons for which the result is not the full request.
     pub reasons: Vec<Reason>,
 }
 
-/// Where a scaling request stands.
+/// The progress of a scaling request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Progress {
-    /// The request.
+    /// The id of the request.
     pub negotiation: String,
     /// Whether it is still being negotiated.
     pub pending: bool,
-    /// What came of it.
+    /// The verdict, once it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<ScalingVerdict>,
 }
@@ -68,11 +68,11 @@ pub struct Progress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// All of it.
+    /// The full request was granted.
     Approved,
-    /// A part of it.
+    /// A part of the request was granted.
     Reduced,
-    /// Nothing of it.
+    /// Nothing was granted.
     Denied,
 }
 
@@ -85,7 +85,7 @@ impl Verdict {
         }
     }
 
-    /// What a negotiation record calls it.
+    /// The name in a negotiation record.
     pub(crate) const fn outcome(self) -> &'static str {
         match self {
             Self::Approved => "approved",
@@ -94,7 +94,7 @@ impl Verdict {
         }
     }
 
-    /// One verdict about several: approved or denied where all are, reduced otherwise.
+    /// Combines several verdicts: approved or denied if all are, otherwise reduced.
     pub(crate) fn all(of: impl Iterator<Item = Self> + Clone) -> Self {
         let is = |verdict| of.clone().all(|one| one == verdict);
         match (is(Self::Approved), is(Self::Denied)) {
@@ -106,7 +106,7 @@ impl Verdict {
 }
 
 impl WindowVerdict {
-    /// A window for which nobody could be asked, or whose negotiation was lost.
+    /// The verdict on a window whose negotiation could not be opened, or was lost.
     pub(crate) fn denied(
         service: &Name,
         negotiation: Option<String>,

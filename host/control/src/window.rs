@@ -1,43 +1,44 @@
-//! What a scaling request asks for, and for when.
+//! Scaling requests and their windows.
 
 use haggle_model::{Name, Quantities, Service, Span, Timestamp, Window};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// A scaling request names so many windows at most.
+/// The maximum number of windows in a scaling request.
 const MOST_WINDOWS: usize = 100;
 
-/// It reaches so far ahead at most: a year.
+/// The maximum time that a request may reach ahead: a year.
 const REACH: Span = Span::from_mins(366 * 24 * 60);
 
-/// It may be negotiated for so long at most.
+/// The maximum deadline of a request.
 const MOST_DEADLINE: Span = Span::from_mins(60);
 
-/// A request to scale a service: either `replicas` or `load`, now or for later, once or for several windows.
+/// A request to scale a service: either `replicas` or `load`, now or later, for one or several windows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScalingRequest {
     /// The service.
     pub service: Name,
-    /// How many replicas it should have.
+    /// The requested number of replicas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<u32>,
-    /// What it should carry.
+    /// The requested load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<Quantities>,
-    /// When it begins; at once if none.
+    /// The beginning; the default is now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Timestamp>,
-    /// How long it lasts; as long as the policy leases, and on while nothing else is known, if none.
+    /// The length. Without it, the request lasts for the policy's lease time, and longer while the need of
+    /// the service is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<Span>,
-    /// Several windows in place of one.
+    /// Several windows instead of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub windows: Option<Vec<ScalingWindow>>,
-    /// How long it may be negotiated, at most an hour; as the policy says if none.
+    /// The maximum time for the negotiation, at most an hour. The default is that of the policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Span>,
-    /// Whether it is only asked what would be agreed.
+    /// Whether this is a dry run, which changes nothing.
     #[serde(default)]
     pub dry_run: bool,
 }
@@ -46,106 +47,107 @@ pub struct ScalingRequest {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScalingWindow {
-    /// When it begins; at once if none.
+    /// The beginning; the default is now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Timestamp>,
-    /// When it ends.
+    /// The end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<Timestamp>,
-    /// How long it lasts.
+    /// The length.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<Span>,
-    /// How many replicas the service should have.
+    /// The requested number of replicas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<u32>,
-    /// What it should carry.
+    /// The requested load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<Quantities>,
 }
 
-/// Why a scaling request makes no sense. `place` is where: empty, or `windows[2]: `.
+/// The reasons for which a scaling request is invalid. `place` is the position of the error: empty, or
+/// `windows[2]: `.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScalingError {
-    /// It asks for nothing, or for two things.
+    /// The request specifies neither `replicas` nor `load`, or both.
     #[error("{place}the scaling request is unclear: give either `replicas` or `load`")]
     Unclear {
-        /// Where.
+        /// The position.
         place: String,
     },
-    /// It asks for a load that the service does not serve.
+    /// The service does not serve the requested load.
     #[error(
         "{place}`load` ({load}) names nothing that {service} has capacity for ({capacity}): ask for an amount above 0 of that"
     )]
     NotServed {
-        /// Where.
+        /// The position.
         place: String,
         /// The service.
         service: Name,
-        /// What was asked for.
+        /// The requested load.
         load: Box<Quantities>,
-        /// What one replica serves.
+        /// The capacity of one replica.
         capacity: Box<Quantities>,
     },
-    /// It asks for windows, and for something beside them.
+    /// The request has `windows` and a field that belongs into them.
     #[error("the scaling request has `windows` and `{field}`: move `{field}` into the windows")]
     Mixed {
-        /// What is beside them.
+        /// The field.
         field: &'static str,
     },
-    /// No windows, or too many.
+    /// The request has no windows, or too many.
     #[error("`windows` has {0} entries: give 1 to {most}", most = MOST_WINDOWS)]
     Count(usize),
-    /// A window whose end is unclear.
+    /// A window has neither `end` nor `duration`, or both.
     #[error("{place}give either `end` or `duration`")]
     End {
-        /// Where.
+        /// The position.
         place: String,
     },
-    /// It begins in the past.
+    /// The window begins in the past.
     #[error("{place}`start` is {start}, which is past at {now}: leave it out to begin now")]
     Past {
-        /// Where.
+        /// The position.
         place: String,
-        /// When it was to begin.
+        /// The given beginning.
         start: Timestamp,
-        /// The present.
+        /// The current time.
         now: Timestamp,
     },
-    /// It is over before it begins.
+    /// The window ends before it begins.
     #[error("{place}it begins at {start} and ends at {end}: it must end later")]
     Empty {
-        /// Where.
+        /// The position.
         place: String,
-        /// When it begins.
+        /// The beginning.
         start: Timestamp,
-        /// When it ends.
+        /// The end.
         end: Timestamp,
     },
-    /// It is too far ahead.
+    /// The window is too far ahead.
     #[error("{place}it reaches until {end}: it must be over by {latest}")]
     Far {
-        /// Where.
+        /// The position.
         place: String,
-        /// When it ends.
+        /// The end.
         end: Timestamp,
-        /// When it must be over.
+        /// The latest valid end.
         latest: Timestamp,
     },
-    /// Two windows are at the same time.
+    /// Two windows overlap.
     #[error("windows[{first}] and windows[{second}] overlap: let one end before the other begins")]
     Overlap {
-        /// The one that begins first.
+        /// The index of the window that begins first.
         first: usize,
-        /// The other.
+        /// The index of the other window.
         second: usize,
     },
-    /// A deadline out of its range.
+    /// The deadline is out of range.
     #[error("`deadline` is {0}: it must lie between 1ms and {most}", most = MOST_DEADLINE)]
     Deadline(Span),
 }
 
-/// One thing that is asked for.
+/// One requested window.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
     place: String,
@@ -153,7 +155,7 @@ pub(crate) struct Wanted {
 }
 
 impl ScalingRequest {
-    /// What it asks for, in one window or in each of several, if all of it makes sense for the service.
+    /// The requested windows, after validation against the service.
     pub(crate) fn wanted(
         &self,
         service: &Service,
@@ -194,7 +196,7 @@ impl ScalingRequest {
 }
 
 impl Wanted {
-    /// Checks one window.
+    /// Validates one window.
     pub(crate) fn new(
         place: String,
         asks: ScalingWindow,
@@ -206,19 +208,19 @@ impl Wanted {
         Ok(wanted)
     }
 
-    /// Whether it ends at a certain time.
+    /// Whether the window has a fixed end.
     pub(crate) const fn is_definite(&self) -> bool {
         self.asks.end.is_some() || self.asks.duration.is_some()
     }
 
-    /// When it is wanted: for `otherwise`, where it says neither when it ends nor how long it lasts.
+    /// The requested window. Its length is `otherwise` if the request gives neither an end nor a duration.
     pub(crate) fn window(&self, now: Timestamp, otherwise: Span) -> Window {
         let start = self.asks.start.map_or(now, |start| start.max(now));
         let end = self.asks.end.unwrap_or(start + self.asks.duration.unwrap_or(otherwise));
         Window { start, end }
     }
 
-    /// What the service should carry.
+    /// The load that the service is to carry.
     pub(crate) fn load(&self, service: &Service, utilization: f64) -> Quantities {
         match (self.asks.replicas, &self.asks.load) {
             (Some(replicas), _) => service.carries(replicas).scaled(utilization),
@@ -261,7 +263,7 @@ impl Wanted {
     }
 }
 
-/// Checks that no two of them are at the same time.
+/// Checks that no two windows overlap.
 fn apart(all: &[Wanted], now: Timestamp) -> Result<(), ScalingError> {
     let windows = all.iter().map(|wanted| wanted.window(now, Span::ZERO));
     let mut windows: Vec<(Window, usize)> = windows.zip(0..).collect();

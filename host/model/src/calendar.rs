@@ -2,103 +2,103 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Name, Span, Timestamp, Window};
 
-/// Something known that changes demand, past or ahead. A forecaster learns its effect from the times that
-/// have been, and expects it at those to come.
+/// A known event that changes demand, in the past or the future. A forecaster learns its effect from past
+/// occurrences and expects the same effect at future ones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CalendarEvent {
-    /// Its name. It is taken to have the same effect every time.
+    /// The name. All occurrences are assumed to have the same effect.
     pub name: Name,
-    /// What it is.
+    /// The kind of the event.
     pub event: EventKind,
-    /// The services whose demand it changes; all of them where none is named.
+    /// The services whose demand it changes; empty means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub services: Vec<Name>,
-    /// When it takes place: once or several times, in any order.
+    /// The occurrences: at least one, in any order.
     pub times: Vec<EventTime>,
 }
 
-/// What an event is.
+/// The kind of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = CalendarEventKind)]
 pub enum EventKind {
-    /// Visitors are called.
+    /// A campaign that attracts visitors.
     Campaign,
-    /// Data is copied away.
+    /// A backup.
     Backup,
-    /// Another version is brought out.
+    /// A release of a new version.
     Release,
-    /// Something has failed.
+    /// A failure.
     Incident,
-    /// People do not work as usual.
+    /// A time with unusual working hours.
     Holiday,
-    /// Anything else.
+    /// Any other event.
     Other,
 }
 
-/// One time that an event takes place: its start, and either its end or how long it takes.
+/// One occurrence of an event: its start, and either its end or its duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EventTime {
-    /// When it begins.
+    /// The start.
     pub start: Timestamp,
-    /// When it is over.
+    /// The end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<Timestamp>,
-    /// How long it takes.
+    /// The duration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<Span>,
 }
 
-/// Why an event is refused.
+/// The reasons for which an event is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CalendarError {
-    /// It never takes place, or too often.
+    /// The event has no occurrences, or too many.
     #[error("event {name}: times has {count} entries: give 1 to {most}", most = CalendarEvent::MOST_TIMES)]
     Times {
         /// The event.
         name: Name,
-        /// How many were given.
+        /// The given number.
         count: usize,
     },
-    /// The end of one time is unclear.
+    /// An occurrence has neither an end nor a duration, or both.
     #[error(
         "event {name}: the time that starts at {start} must have either an `end` or a `duration`"
     )]
     End {
         /// The event.
         name: Name,
-        /// When it starts.
+        /// The start.
         start: Timestamp,
     },
-    /// It is over before it begins.
+    /// An occurrence ends before it starts.
     #[error("event {name}: the time that starts at {start} ends at {end}: it must end later")]
     Empty {
         /// The event.
         name: Name,
-        /// When it starts.
+        /// The start.
         start: Timestamp,
-        /// When it ends.
+        /// The end.
         end: Timestamp,
     },
-    /// It takes too long.
+    /// An occurrence is too long.
     #[error("event {name}: the time that starts at {start} takes {length}: it may take at most {most}", most = Span::LONGEST)]
     TooLong {
         /// The event.
         name: Name,
-        /// When it starts.
+        /// The start.
         start: Timestamp,
-        /// How long it takes.
+        /// The length.
         length: Span,
     },
 }
 
 impl CalendarEvent {
-    /// An event takes place so many times at most; what is over can be left out.
+    /// The maximum number of occurrences. Past ones can be removed.
     pub const MOST_TIMES: usize = 1000;
 
-    /// Checks what the types alone do not.
+    /// Validates the rules that the types do not enforce.
     ///
     /// # Errors
     /// [`CalendarError`] naming the field.
@@ -123,18 +123,18 @@ impl CalendarEvent {
         Ok(())
     }
 
-    /// Whether it changes the demand of that service.
+    /// Whether the event changes the demand of that service.
     #[must_use]
     pub fn concerns(&self, service: &str) -> bool {
         self.services.is_empty() || self.services.iter().any(|named| named.as_str() == service)
     }
 
-    /// Its times, as windows.
+    /// The occurrences as windows.
     pub fn windows(&self) -> impl Iterator<Item = Window> {
         self.times.iter().map(EventTime::window)
     }
 
-    /// When the last of its times is over.
+    /// The end of the last occurrence.
     #[must_use]
     pub fn end(&self) -> Timestamp {
         self.windows().map(|window| window.end).max().unwrap_or_default()
@@ -142,7 +142,7 @@ impl CalendarEvent {
 }
 
 impl EventTime {
-    /// From its start to its end. It is empty where neither an end nor a duration is given.
+    /// The window from start to end. It is empty if neither an end nor a duration is given.
     #[must_use]
     pub fn window(&self) -> Window {
         let length = self.duration.unwrap_or_default();

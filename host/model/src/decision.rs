@@ -2,64 +2,64 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Name, Quantities, Timestamp};
 
-/// A decision to scale a service, as it was taken.
+/// A decision to scale a service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Decision {
-    /// Its place in the journal; ascending.
+    /// The sequence number in the journal; it ascends.
     pub sequence: u64,
-    /// When.
+    /// The time of the decision.
     pub at: Timestamp,
-    /// What is scaled.
+    /// The service.
     pub service: Name,
-    /// How many replicas there were.
+    /// The number of replicas before.
     pub from: u32,
-    /// How many there are to be.
+    /// The number of replicas after.
     pub to: u32,
-    /// How many were wanted before anybody was asked.
+    /// The number of replicas that was requested before the negotiation.
     pub target: u32,
-    /// Why.
+    /// The reason.
     pub reason: ScalingReason,
-    /// The load that is planned for.
+    /// The planned load.
     pub load: Quantities,
-    /// What kept it from being what was wanted.
+    /// The limit that kept the result from the requested number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bound: Option<Bound>,
-    /// The negotiation that agreed to it, where one was needed.
+    /// The negotiation that agreed to it, if one was needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub negotiation: Option<String>,
-    /// For a person to read.
+    /// An explanation for a person.
     pub explanation: String,
 }
 
-/// Why a service is scaled.
+/// The reason for scaling a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ScalingReason {
-    /// Its own demand is forecast to change.
+    /// The forecast of its own demand changed.
     Forecast,
-    /// Something that depends on it will ask for more.
+    /// A dependent will request more.
     Dependency,
     /// A failure is predicted.
     FailureRisk,
-    /// Its error budget is used up too fast.
+    /// The error budget burns too fast.
     Objective,
     /// Its tier was changed.
     Tier,
-    /// Somebody asked for it through the API.
+    /// A request through the API.
     Request,
-    /// An agreement ended.
+    /// An agreement or a lease ended.
     LeaseEnded,
 }
 
-/// What kept a decision from being what was wanted.
+/// The limit that kept a decision from the requested number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {
-    /// The bounds of the service.
+    /// The replica bounds of the service.
     Replicas,
     /// The confidence of the forecast is too low to scale in.
     Confidence,
-    /// More was needed a short while ago.
+    /// The need was higher within the stabilization window.
     Stabilization,
     /// A dependency or provider agreed to less.
     Negotiation,

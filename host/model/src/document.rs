@@ -4,7 +4,7 @@ use crate::{
     CalendarEvent, Dependency, Name, Provider, Quantities, ScalingPolicy, Service, Strength,
 };
 
-/// A declarative document: what a YAML file says, one a `---`.
+/// A declarative document; a YAML file contains documents separated by `---`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Document {
@@ -20,7 +20,7 @@ pub enum Document {
     Event(CalendarEvent),
 }
 
-/// A dependency together with its two ends.
+/// A dependency with its two services.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DependencyDocument {
@@ -28,10 +28,10 @@ pub struct DependencyDocument {
     pub from: Name,
     /// The dependency.
     pub to: Name,
-    /// How much the dependent needs the answer.
+    /// The strength of the dependency.
     #[serde(default)]
     pub strength: Strength,
-    /// As in [`Dependency`].
+    /// The ratios; see [`Dependency`].
     pub ratios: Quantities,
 }
 

@@ -6,17 +6,18 @@ use serde::{Deserialize, Serialize};
 
 use grammar::{HIDDEN, MOST, Parts, address, check, decoded, split};
 
-/// Where a party of negotiations is reached: an `http` address that messages are posted to, for example
-/// `http://127.0.0.1:9000/negotiate`.
+/// The address of a remote party of negotiations: an `http` address that messages are posted to, for
+/// example `http://127.0.0.1:9000/negotiate`.
 ///
-/// It may carry secrets: `user:password@` before the host, and tokens in the query. `Display` and `Debug`
-/// show `***` in their place. Serialisation writes the full text, which is what a store needs; a view for
-/// clients shows [`redacted`](Self::redacted) instead.
+/// It may contain secrets: `user:password@` before the host, and tokens in the query. `Display` and `Debug`
+/// show `***` in their place. Serialisation writes the full text, which a store needs; a view for clients
+/// shows [`redacted`](Self::redacted) instead.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, utoipa::ToSchema)]
 #[serde(transparent)]
 pub struct Endpoint(String);
 
-/// Why a text is no endpoint. The message never repeats the text, which may contain secrets.
+/// The error for a text that is not an endpoint. The message never repeats the text, which may contain
+/// secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "this is not an endpoint: {reason}. Give an address like http://127.0.0.1:9000/negotiate, of at most {MOST} bytes"
@@ -28,13 +29,14 @@ pub struct InvalidEndpoint {
 /// The host of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndpointHost<'a> {
-    /// A DNS name, as it was written.
+    /// A DNS name, as written.
     Name(&'a str),
     /// An IP address.
     Address(IpAddr),
 }
 
-/// The user and password of an endpoint, percent-decoded. It has no `Debug`, so that it is not logged.
+/// The user and password of an endpoint, percent-decoded. It has no `Debug`, so that logs cannot contain
+/// it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// The user; never contains a colon.
@@ -47,10 +49,10 @@ const SCHEME: &str = "http";
 const DEFAULT_PORT: u16 = 80;
 
 impl Endpoint {
-    /// Reads an address: `http://`, optionally `user:password@`, a host, optionally a port, a path and a
-    /// query. The host is a DNS name, four decimal numbers with dots, or an IPv6 address in brackets; other
-    /// spellings of addresses, such as `0x7f.1` or `2130706433`, are not read, because what checks
-    /// addresses and what connects to them might read them differently.
+    /// Parses an address: `http://`, optionally `user:password@`, a host, optionally a port, a path and a
+    /// query. The host is a DNS name, four decimal numbers with dots, or an IPv6 address in brackets. Other
+    /// spellings of addresses, such as `0x7f.1` or `2130706433`, are rejected, because the code that checks
+    /// addresses and the code that connects to them might parse them differently.
     ///
     /// # Errors
     /// [`InvalidEndpoint`] for anything else.
@@ -62,20 +64,21 @@ impl Endpoint {
         }
     }
 
-    /// The full address, secrets included: for connecting and storing, not for views, logs or errors.
+    /// The full address, including secrets. Use it for connecting and storing, not for views, logs or
+    /// errors.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// The address with `***` in place of the user, the password and the query. [`Endpoint::new`] refuses
-    /// it, so that a client that reads a view and writes it back cannot replace secrets by stars.
+    /// The address with `***` in place of the user, the password and the query. [`Endpoint::new`] rejects
+    /// this text, so that a client that writes back a view cannot replace the secrets.
     #[must_use]
     pub fn redacted(&self) -> String {
         self.to_string()
     }
 
-    /// The scheme, which chooses the transport.
+    /// The scheme, which selects the transport.
     #[must_use]
     pub const fn scheme(&self) -> &'static str {
         SCHEME
@@ -91,13 +94,13 @@ impl Endpoint {
         }
     }
 
-    /// The port; 80 if none is written.
+    /// The port; the default is 80.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.parts().port.and_then(|port| port.parse().ok()).unwrap_or(DEFAULT_PORT)
     }
 
-    /// The host and, where one is written, the port: what an HTTP request says in `Host`.
+    /// The host and the port, if one is given: the value of the HTTP header `Host`.
     #[must_use]
     pub fn authority(&self) -> String {
         let parts = self.parts();
@@ -107,7 +110,7 @@ impl Endpoint {
         }
     }
 
-    /// The path and the query, which may be secret; `/` if there is neither.
+    /// The path and the query, which may contain secrets; `/` if there is neither.
     #[must_use]
     pub fn target(&self) -> String {
         let parts = self.parts();

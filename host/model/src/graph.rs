@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Name, Quantities};
 
-/// How much the one service needs the other.
+/// The degree to which a service needs its dependency.
 #[derive(
     Clone,
     Copy,
@@ -26,42 +26,42 @@ use crate::{Name, Quantities};
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Strength {
-    /// Told, and not waited for.
+    /// The dependency is informed, and the session does not wait for it.
     #[serde(alias = "best-effort")]
     BestEffort,
-    /// Without it the agreement is degraded.
+    /// Without it, the agreement is degraded.
     Optional,
-    /// Without it the plan fails or shrinks.
+    /// Without it, the plan fails or shrinks.
     #[default]
     Mandatory,
 }
 
-/// What one service asks of another.
+/// The load that one service passes to another.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dependency {
-    /// How much it needs the answer.
+    /// The strength of the dependency.
     #[serde(default)]
     pub strength: Strength,
-    /// By resource: how much of it the dependency carries for each one that the dependent carries.
+    /// By resource: the units that the dependency carries per unit of the dependent's load.
     /// `requests_per_second: 1.5` means three calls for every two requests.
     pub ratios: Quantities,
 }
 
-/// The services and what they ask of each other. Cycles are allowed.
+/// The services and their dependencies. Cycles are allowed.
 #[derive(Clone, Debug, Default)]
 pub struct DependencyGraph {
     graph: DiGraph<Name, Dependency>,
     nodes: BTreeMap<Name, NodeIndex>,
 }
 
-/// Why a change to the graph is refused.
+/// The reasons for which a change of the graph is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GraphError {
     /// A dependency names a service that does not exist.
     #[error("there is no service {0}: add it before a dependency on or of it")]
     UnknownService(Name),
-    /// The same dependency twice.
+    /// The dependency exists already.
     #[error(
         "the dependency of {from} on {to} is there already: change it instead of adding it again"
     )]
@@ -71,18 +71,18 @@ pub enum GraphError {
         /// The dependency.
         to: Name,
     },
-    /// A service that would depend on itself.
+    /// A service would depend on itself.
     #[error("service {0} cannot depend on itself: count such calls into what one replica serves")]
     Itself(Name),
-    /// Something still depends on the service, or it on something.
+    /// The service still has dependencies or dependents.
     #[error("service {name} still has dependencies ({others}): delete those first")]
     InUse {
         /// The service.
         name: Name,
-        /// `from -> to`, comma-separated.
+        /// The dependencies as `from -> to`, comma-separated.
         others: String,
     },
-    /// No such dependency.
+    /// The dependency does not exist.
     #[error("{from} does not depend on {to}")]
     NotFound {
         /// The dependent.
@@ -90,7 +90,7 @@ pub enum GraphError {
         /// The dependency.
         to: Name,
     },
-    /// A ratio is missing.
+    /// The dependency has no ratio above 0.
     #[error(
         "the dependency of {from} on {to} has no ratio above 0: say how much it asks for, e.g. requests_per_second: 1"
     )]
@@ -103,13 +103,13 @@ pub enum GraphError {
 }
 
 impl DependencyGraph {
-    /// An empty graph.
+    /// Creates an empty graph.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a service; does nothing where it is there already.
+    /// Adds a service; does nothing if it exists.
     pub fn add_service(&mut self, name: &Name) {
         if !self.nodes.contains_key(name) {
             let node = self.graph.add_node(name.clone());
@@ -117,7 +117,7 @@ impl DependencyGraph {
         }
     }
 
-    /// Removes a service that no dependency touches; does nothing where it is not there.
+    /// Removes a service without dependencies and dependents; does nothing if it does not exist.
     ///
     /// # Errors
     /// [`GraphError::InUse`].
@@ -143,8 +143,8 @@ impl DependencyGraph {
     /// Adds a dependency.
     ///
     /// # Errors
-    /// [`GraphError`] for unknown services, a duplicate, a service on itself, or no ratio; the graph is
-    /// then as it was.
+    /// [`GraphError`] for unknown services, a duplicate, a dependency on itself, or a missing ratio; the
+    /// graph is then unchanged.
     pub fn add(
         &mut self,
         from: &Name,
@@ -159,10 +159,10 @@ impl DependencyGraph {
         Ok(())
     }
 
-    /// Adds a dependency or changes the one that is there; returns the one that was.
+    /// Adds or replaces a dependency. Returns the old one, if there was one.
     ///
     /// # Errors
-    /// As [`DependencyGraph::add`], but for the duplicate.
+    /// As [`DependencyGraph::add`], except for the duplicate.
     pub fn put(
         &mut self,
         from: &Name,
@@ -197,19 +197,19 @@ impl DependencyGraph {
         self.nodes.contains_key(name)
     }
 
-    /// The services by name.
+    /// All services, sorted by name.
     pub fn services(&self) -> impl Iterator<Item = &Name> {
         self.nodes.keys()
     }
 
-    /// Every dependency as (dependent, dependency, what it asks), in the order of the names.
+    /// All dependencies as (dependent, dependency, ratios and strength), sorted by name.
     pub fn dependencies(&self) -> impl Iterator<Item = (&Name, &Name, &Dependency)> {
         self.nodes
             .keys()
             .flat_map(|name| self.dependencies_of(name).map(move |(to, d)| (name, to, d)))
     }
 
-    /// What a service depends on, in the order of the names.
+    /// The dependencies of a service, sorted by name.
     pub fn dependencies_of(&self, name: &Name) -> impl Iterator<Item = (&Name, &Dependency)> {
         let mut found: Vec<_> = self
             .nodes
@@ -222,7 +222,7 @@ impl DependencyGraph {
         found.into_iter()
     }
 
-    /// The graph itself, for algorithms. Nodes are services, edges run from dependent to dependency.
+    /// The underlying graph, for algorithms. Nodes are services, edges run from dependent to dependency.
     #[must_use]
     pub fn as_petgraph(&self) -> &DiGraph<Name, Dependency> {
         &self.graph

@@ -4,15 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Name, Quantities, Timestamp, Window};
 
-/// Identifies a lease across hosts: at most [`LeaseId::MOST_BYTES`], none of them a control character, where
-/// it is read.
+/// Identifies a lease across hosts. A parsed id has at most [`LeaseId::MOST_BYTES`] bytes and no control
+/// characters.
 #[derive(
     Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
 )]
 #[serde(try_from = "String", into = "String")]
 pub struct LeaseId(pub String);
 
-/// Why a text does not identify a lease.
+/// The error for a text that is not a lease id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is no id of a lease: use 1 to {most} bytes, none of them a control character",
@@ -21,7 +21,7 @@ pub struct LeaseId(pub String);
 pub struct InvalidLeaseId(String);
 
 impl LeaseId {
-    /// The most bytes of an id.
+    /// The maximum length of an id in bytes.
     pub const MOST_BYTES: usize = 255;
 }
 
@@ -43,13 +43,13 @@ impl From<LeaseId> for String {
     }
 }
 
-/// Whose capacity is leased.
+/// The owner of leased capacity.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Owner {
-    /// A service's capacity to carry load.
+    /// A service, which leases its capacity to carry load.
     Service(Name),
-    /// A provider's compute units of one kind.
+    /// A kind of compute unit of a provider.
     Unit {
         /// The provider.
         provider: Name,
@@ -58,25 +58,25 @@ pub enum Owner {
     },
 }
 
-/// How [`Owner`] is described: with a name for each part, so that generated clients have a type for each.
+/// The schema of [`Owner`]. It names each part, so that generated clients have a type for each.
 mod described {
     use serde::Serialize;
     use utoipa::ToSchema;
 
     use crate::Name;
 
-    /// Whose capacity is leased.
+    /// The owner of leased capacity.
     #[derive(Serialize, ToSchema)]
     #[serde(rename_all = "snake_case")]
     #[expect(dead_code, reason = "only its schema is used")]
     pub(super) enum Owner {
-        /// A service's capacity to carry load.
+        /// A service, which leases its capacity to carry load.
         Service(Name),
-        /// A provider's compute units of one kind.
+        /// A kind of compute unit of a provider.
         Unit(UnitOwner),
     }
 
-    /// A provider's compute units of one kind.
+    /// A kind of compute unit of a provider.
     #[derive(Serialize, ToSchema)]
     pub(super) struct UnitOwner {
         /// The provider.
@@ -100,36 +100,36 @@ impl utoipa::ToSchema for Owner {
     }
 }
 
-/// A line of the capacity ledger: one owner's capacity.
+/// An account of the capacity ledger, identified by the owner of the capacity.
 pub type Account = Owner;
 
-/// Capacity reserved for somebody over a window. It is held first, then confirmed or released, and is
-/// over at the end of its window by itself.
+/// Capacity reserved for a holder over a window. A lease is first held, then confirmed or released. It
+/// expires at the end of its window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Lease {
-    /// Its identity.
+    /// The id of the lease.
     pub id: LeaseId,
-    /// The negotiation it came from.
+    /// The negotiation that created it.
     pub negotiation: String,
-    /// The service that it was made for.
+    /// The service that holds it.
     pub holder: Name,
-    /// Whose capacity it is.
+    /// The owner of the capacity.
     pub owner: Owner,
-    /// How much.
+    /// The leased amounts.
     pub amounts: Quantities,
-    /// How many replicas of the holder it places; 0 where it promises load.
+    /// The number of replicas of the holder that it places; 0 if it promises load.
     pub replicas: u32,
-    /// What it costs in all, per hour.
+    /// The total price per hour.
     pub price_per_hour: f64,
-    /// When.
+    /// The time for which it is leased.
     pub window: Window,
-    /// Where it stands.
+    /// The state.
     pub state: LeaseState,
-    /// When a hold ends by itself; of no meaning once confirmed.
+    /// The time at which a hold expires; it has no meaning after the confirmation.
     pub held_until: Timestamp,
 }
 
-/// Where a lease stands.
+/// The state of a lease.
 #[derive(
     Clone,
     Copy,
@@ -145,13 +145,13 @@ pub struct Lease {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum LeaseState {
-    /// Reserved until the negotiation ends or the hold runs out.
+    /// Reserved until the negotiation ends or the hold expires.
     Held,
-    /// Agreed.
+    /// Confirmed by an agreement.
     Confirmed,
-    /// Given back.
+    /// Released before its end.
     Released,
-    /// Over.
+    /// Ended.
     Expired,
 }
 

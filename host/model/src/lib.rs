@@ -1,5 +1,6 @@
-//! The nouns of Haggle: resources, services, providers, the dependency graph, policies, events, leases and
-//! decisions. Everything here is plain data with its invariants; nothing does I/O or reads a clock.
+//! The domain types of Haggle: resources, services, providers, the dependency graph, policies, events,
+//! leases and decisions. All of them are plain data with invariants. Nothing here performs I/O or reads a
+//! clock.
 //!
 //! JSON and YAML use `snake_case` for fields and values; WIT writes the same words with hyphens.
 

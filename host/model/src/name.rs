@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 /// The name of a service, provider, plugin or policy: 1 to 63 lower-case letters, digits and hyphens,
-/// beginning and ending with a letter or digit (a DNS label, so that it serves as a Kubernetes name,
-/// a path segment and a file name alike). One of up to 23 bytes is kept in place, so that maps by name are
-/// searched without a jump to every name.
+/// beginning and ending with a letter or digit. It is a DNS label, so that it serves as a Kubernetes name,
+/// a path segment and a file name. Names of up to 23 bytes are stored inline, so that a search in a map by
+/// name does not follow a pointer per name.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Name(SmolStr);
 
-/// Why a text is not a [`Name`].
+/// The error for a text that is not a [`Name`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is not a name: use 1 to 63 lower-case letters, digits and hyphens, beginning and ending with a letter or digit"
@@ -19,10 +19,10 @@ pub struct Name(SmolStr);
 pub struct InvalidName(String);
 
 impl Name {
-    /// Checks and keeps the text.
+    /// Validates and stores the text.
     ///
     /// # Errors
-    /// [`InvalidName`] when the text breaks the rules above.
+    /// [`InvalidName`] if the text breaks the rules above.
     pub fn new(text: &str) -> Result<Self, InvalidName> {
         let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
         let bytes = text.as_bytes();
@@ -37,7 +37,7 @@ impl Name {
         }
     }
 
-    /// The text.
+    /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -4,36 +4,36 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Name, Span};
 
-/// How a service is scaled: which plugins decide, over what times, and within what limits.
+/// The scaling policy of a service: the deciding plugins, the time spans and the limits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScalingPolicy {
     /// Its name.
     pub name: Name,
-    /// How demand is forecast.
+    /// The forecasting of demand.
     #[serde(default)]
     pub forecasting: ForecastingPolicy,
-    /// How failures are predicted.
+    /// The prediction of failures.
     #[serde(default)]
     pub failure_prediction: FailurePredictionPolicy,
-    /// Who answers calls for proposals on behalf of the service.
+    /// The plugin that answers calls for proposals on behalf of the service.
     #[serde(default)]
     pub answering: AnsweringPolicy,
-    /// Who ranks the bids that the service receives, and what it may pay.
+    /// The ranking of bids that the service receives, and its budget.
     #[serde(default)]
     pub ranking: RankingPolicy,
-    /// Who assigns tiers.
+    /// The assignment of tiers.
     #[serde(default)]
     pub tiering: TieringPolicy,
-    /// What is done with it all.
+    /// The limits of scaling.
     #[serde(default)]
     pub scaling: ScalingLimits,
-    /// How it is agreed.
+    /// The rules of negotiations.
     #[serde(default)]
     pub negotiation: NegotiationPolicy,
 }
 
-/// How demand is forecast.
+/// The forecasting of demand.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ForecastingPolicy {
@@ -41,33 +41,33 @@ pub struct ForecastingPolicy {
     pub plugin: Name,
     /// The distance between two values of the history and the forecast.
     pub step: Span,
-    /// How far ahead: at most 10 years and 10,000 steps.
+    /// The length of the forecast: at most 10 years and 10,000 steps.
     pub horizon: Span,
-    /// How much history a forecast sees: at most 10 years and 10,000 steps.
+    /// The length of the history that a forecast uses: at most 10 years and 10,000 steps.
     pub history: Span,
-    /// Levels of the prediction intervals: 1 to 32, each strictly between 0 and 1.
+    /// The levels of the prediction intervals: 1 to 32, each strictly between 0 and 1.
     pub levels: Vec<f64>,
-    /// Known season lengths, at most 16; detected where empty.
+    /// Known season lengths, at most 16. If empty, they are detected.
     pub seasons: Vec<Span>,
-    /// How long a fitted model serves before it is fitted again: at most 365 days.
+    /// The time between two fits of the model: at most 365 days.
     pub refit: Span,
 }
 
-/// How failures are predicted.
+/// The prediction of failures.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FailurePredictionPolicy {
     /// The plugin with the failure-prediction role.
     pub plugin: Name,
-    /// How far ahead: at most 365 days.
+    /// The time ahead that the prediction covers: at most 365 days.
     pub horizon: Span,
-    /// The probability from which on something is done about it.
+    /// The probability at and above which the core adds capacity.
     pub threshold: f64,
     /// The share of capacity that is added for a service at risk.
     pub headroom: f64,
 }
 
-/// Who answers calls for proposals on behalf of the service.
+/// The plugin that answers calls for proposals on behalf of the service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AnsweringPolicy {
@@ -75,68 +75,69 @@ pub struct AnsweringPolicy {
     pub plugin: Name,
 }
 
-/// Who ranks the bids that the service receives, and what it may pay.
+/// The ranking of bids that the service receives, and its budget.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RankingPolicy {
     /// The plugin with the ranking role.
     pub plugin: Name,
-    /// The most that all replicas of the service may cost together at any moment, per hour: 0 to 1e12.
+    /// The maximum total price per hour of all replicas of the service at any moment: 0 to 1e12.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget_per_hour: Option<f64>,
 }
 
-/// Who assigns tiers.
+/// The assignment of tiers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TieringPolicy {
     /// The plugin with the tiering role.
     pub plugin: Name,
-    /// How often tiers are assigned: at most 365 days apart.
+    /// The time between two assignments: at most 365 days.
     pub every: Span,
 }
 
-/// From a forecast to a number of replicas.
+/// The limits for turning a forecast into a number of replicas.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScalingLimits {
-    /// The quantile of the forecast that is planned for: the upper bound of one of the intervals in
-    /// `forecasting.levels`. That of an interval that holds 95% is the quantile 0.975.
+    /// The planned quantile of the forecast: the upper bound of one of the intervals in
+    /// `forecasting.levels`. The upper bound of the 95% interval is the quantile 0.975.
     pub quantile: f64,
-    /// The share of a replica's capacity that is planned with, above 0 and at most 1.
+    /// The planned share of a replica's capacity, above 0 and at most 1.
     pub target_utilization: f64,
-    /// A forecast of less confidence never scales in.
+    /// The minimum confidence of a forecast for scaling in.
     pub min_confidence: f64,
-    /// Scale in to the highest need of that time, as the Kubernetes autoscaler does: at most 365 days.
+    /// Scaling in stops at the highest need within this time, as in the Kubernetes autoscaler: at most 365
+    /// days.
     pub stabilization: Span,
 }
 
-/// How scaling is agreed.
+/// The rules of negotiations.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NegotiationPolicy {
-    /// The most rounds before what has been offered is taken or the session fails.
+    /// The maximum number of rounds. After them, the session accepts what is offered or fails.
     pub max_rounds: u32,
-    /// The most time for all of them: above 0, at most 7 days.
+    /// The maximum total time of all rounds: above 0, at most 7 days.
     pub deadline: Span,
-    /// How long an agreement holds: at most 10 years.
+    /// The length of an agreement: at most 10 years.
     pub lease: Span,
-    /// How long before its end it is negotiated again.
+    /// The time before the end of an agreement at which it is renegotiated.
     pub renew_before: Span,
-    /// What is tried when the whole cannot be had, in this order.
+    /// The alternatives to try if the full demand is not available, in order.
     pub alternatives: Vec<Alternative>,
-    /// How much later the alternative `delayed` may begin: at most 365 days.
+    /// The maximum delay of the alternative `delayed`: at most 365 days.
     pub max_delay: Span,
-    /// How long a lower tier keeps a replica after it was told that the alternative `preempt` takes it: at most
-    /// 365 days.
+    /// The time for which a lower tier keeps a replica after it is notified that the alternative `preempt`
+    /// takes it: at most 365 days.
     pub preemption_notice: Span,
-    /// The share of the agreed load by which the target may differ before it is negotiated again.
+    /// The relative difference between the target and the agreed load above which the core renegotiates.
     pub tolerance: f64,
-    /// How many times as fast as it may the error budget is spent before it is negotiated again.
+    /// The burn rate of the error budget at and above which the core renegotiates.
     pub burn_rate: f64,
 }
 
-/// What is tried when the whole cannot be had.
+/// An alternative to the full demand.
 #[derive(
     Clone,
     Copy,
@@ -153,19 +154,20 @@ pub struct NegotiationPolicy {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Alternative {
-    /// Scale everything to what the bottleneck can carry.
+    /// Scales everything to what the bottleneck can carry.
     Partial,
-    /// All of it in a window that begins later, by at most `max_delay`.
+    /// Moves the full demand to a window that begins later, by at most `max_delay`.
     Delayed,
-    /// Replicas in other locations than the one that the service prefers.
+    /// Allows replicas outside the preferred location of the service.
     OtherLocation,
-    /// Take over what lower tiers hold, which lose it once their `preemption_notice` is over.
+    /// Takes over leases of lower tiers, which lose them after the `preemption_notice`.
     Preempt,
-    /// Without anything optional, and with replicas of the requester used to the full, without headroom.
+    /// Drops optional dependencies, and plans the requester's replicas at full utilization, without
+    /// headroom.
     WithoutOptional,
 }
 
-/// Why a policy is refused.
+/// The error for an invalid policy.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("policy {policy}: {field} is {value}: it must {rule}")]
 pub struct PolicyError {
@@ -176,7 +178,7 @@ pub struct PolicyError {
 }
 
 impl ScalingLimits {
-    /// Whether the upper bound of the central interval of this level is the quantile that is planned for.
+    /// Whether the upper bound of the central interval of this level is the planned quantile.
     #[must_use]
     pub fn plans_with(&self, level: f64) -> bool {
         (f64::midpoint(1.0, level) - self.quantile).abs() < 1e-9
@@ -184,7 +186,7 @@ impl ScalingLimits {
 }
 
 impl NegotiationPolicy {
-    /// Makes agreements hold so long. They are negotiated again in proportion.
+    /// Sets the length of agreements, and scales `renew_before` in proportion.
     pub fn hold_for(&mut self, lease: Span) {
         let [renew, own, new] =
             [self.renew_before, self.lease, lease].map(|span| u128::from(span.as_millis()));
@@ -284,7 +286,7 @@ pub(crate) fn market() -> Name {
     known("price-performance")
 }
 
-/// A name that is written in this file and therefore valid.
+/// Creates a name that is written in this file and therefore valid.
 #[expect(clippy::expect_used, reason = "the names in this file obey the rules; a test makes each")]
 fn known(name: &str) -> Name {
     Name::new(name).expect("a valid name")

@@ -2,35 +2,35 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Endpoint, InvalidLabel, Name, Quantities, Resource, Span, text};
 
-/// Somebody who has compute units to give: a cloud, a cluster, a rack.
+/// A provider of compute units: a cloud, a cluster, a rack.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
     /// Its name.
     pub name: Name,
-    /// Where it is: at most 128 bytes.
+    /// The location: at most 128 bytes.
     #[serde(default, deserialize_with = "text::label")]
     pub location: String,
-    /// The plugin with the selling role that bids for it.
+    /// The plugin with the selling role that bids for the provider.
     #[serde(default = "crate::policy::market")]
     pub selling: Name,
-    /// Where it bids itself, instead of a plugin.
+    /// The address of a remote provider that bids itself, instead of a plugin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,
-    /// What it has.
+    /// The compute units.
     pub units: Vec<ComputeUnit>,
 }
 
-/// A kind of machine and how many of it there are.
+/// A kind of machine, and the number of machines of that kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ComputeUnit {
-    /// Unique within its provider.
+    /// The id, unique within the provider.
     pub id: Name,
-    /// How many there are.
+    /// The number of machines.
     #[serde(default = "one_unit")]
     pub count: u32,
-    /// What one of them has.
+    /// The resources of one machine.
     pub resources: Quantities,
     /// The kind of its accelerators: at most 128 bytes.
     #[serde(
@@ -39,23 +39,23 @@ pub struct ComputeUnit {
         deserialize_with = "text::optional_label"
     )]
     pub gpu_type: Option<String>,
-    /// What one of them costs.
+    /// The price of one machine per hour.
     pub cost_per_hour: f64,
-    /// Its speed relative to a reference unit, which has 1.
+    /// The speed relative to a reference unit, which has 1.
     #[serde(default = "one")]
     pub performance: f64,
-    /// The probability that one is taken back within an hour, 0 to 1.
+    /// The probability that one machine is taken back within an hour, 0 to 1.
     #[serde(default)]
     pub interruption_rate: f64,
-    /// How long before that it is announced: at most 365 days.
+    /// The notice before a machine is taken back: at most 365 days.
     #[serde(default)]
     pub interruption_notice: Span,
 }
 
-/// Why a provider is refused.
+/// The reasons for which a provider is invalid.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ProviderError {
-    /// More units than a provider may have.
+    /// The provider has too many units.
     #[error(
         "provider {provider} has {units} units: describe at most {most}, units that are alike as one with a count",
         most = Provider::MOST_UNITS
@@ -63,39 +63,39 @@ pub enum ProviderError {
     TooManyUnits {
         /// The provider.
         provider: Name,
-        /// How many it has.
+        /// The number of units.
         units: usize,
     },
-    /// Two compute units share an id.
+    /// Two compute units have the same id.
     #[error("provider {provider}: two units have the id {unit}: rename one")]
     DuplicateUnit {
         /// The provider.
         provider: Name,
-        /// The id.
+        /// The duplicate id.
         unit: Name,
     },
-    /// A number is out of its range.
+    /// A number is out of range.
     #[error("provider {provider}, unit {unit}: {field} is {value}: it must lie {range}")]
     Range {
         /// The provider.
         provider: Name,
-        /// The unit's id.
+        /// The id of the unit.
         unit: Name,
         /// The field.
         field: &'static str,
-        /// What was given.
+        /// The given value.
         value: f64,
-        /// What would do.
+        /// The valid range, in words.
         range: &'static str,
     },
-    /// It is announced too long before.
+    /// The interruption notice is too long.
     #[error("provider {provider}, unit {unit}: interruption_notice is {notice}: it must be at most {most}", most = ComputeUnit::LONGEST_NOTICE)]
     Notice {
         /// The provider.
         provider: Name,
-        /// The unit's id.
+        /// The id of the unit.
         unit: Name,
-        /// What was given.
+        /// The given notice.
         notice: Span,
     },
     /// A text is too long or has control characters.
@@ -105,29 +105,29 @@ pub enum ProviderError {
         provider: Name,
         /// The field.
         field: &'static str,
-        /// Why it is refused.
+        /// The reason.
         source: InvalidLabel,
     },
-    /// A unit without anything in it.
+    /// A unit has no resources.
     #[error(
         "provider {provider}, unit {unit}: `resources` names no amount above 0: say what one unit has, e.g. cpu_cores: 4"
     )]
     EmptyUnit {
         /// The provider.
         provider: Name,
-        /// The unit's id.
+        /// The id of the unit.
         unit: Name,
     },
 }
 
 impl Provider {
-    /// The most units of a provider.
+    /// The maximum number of units of a provider.
     pub const MOST_UNITS: usize = 1000;
 
-    /// Checks what the types alone do not.
+    /// Validates the rules that the types do not enforce.
     ///
     /// # Errors
-    /// [`ProviderError`] naming unit and field.
+    /// [`ProviderError`] naming the unit and the field.
     pub fn validate(&self) -> Result<(), ProviderError> {
         self.check_label("location", &self.location)?;
         if self.units.len() > Self::MOST_UNITS {
@@ -146,7 +146,7 @@ impl Provider {
         Ok(())
     }
 
-    /// The compute unit of that id.
+    /// The compute unit with that id.
     #[must_use]
     pub fn unit(&self, id: &str) -> Option<&ComputeUnit> {
         self.units.iter().find(|unit| unit.id.as_str() == id)
@@ -197,16 +197,16 @@ impl Provider {
 }
 
 impl ComputeUnit {
-    /// The most time by which an interruption is announced ahead.
+    /// The maximum interruption notice.
     pub const LONGEST_NOTICE: Span = Span::from_mins(365 * 24 * 60);
 
-    /// What all of them have together.
+    /// The total resources of all machines.
     #[must_use]
     pub fn total(&self) -> Quantities {
         self.resources.scaled(f64::from(self.count))
     }
 
-    /// How many replicas fit into one unit; 0 where none does.
+    /// The number of replicas that fit into one machine.
     #[must_use]
     pub fn fits(&self, replica: &Quantities) -> u32 {
         let fits = replica
@@ -217,7 +217,7 @@ impl ComputeUnit {
         if fits.is_finite() { fits.min(f64::from(u32::MAX)) as u32 } else { u32::MAX }
     }
 
-    /// The share of one unit that a replica takes: that of the resource it takes most of.
+    /// The largest share of one machine's resources that a replica takes.
     #[must_use]
     pub fn dominant_share(&self, replica: &Quantities) -> f64 {
         Resource::ALL

@@ -4,53 +4,53 @@ use std::fmt;
 
 use crate::Resource;
 
-/// Amounts by resource. Every amount is finite, not negative and at most [`Quantities::MAX`]. Text has
-/// an amount as a number or with a suffix as Kubernetes writes it: `500m`, `2k`, `512Mi`, `4G`.
+/// Amounts by resource. Every amount is finite, not negative and at most [`Quantities::MAX`]. In text, an
+/// amount is a number, optionally with a suffix in Kubernetes notation: `500m`, `2k`, `512Mi`, `4G`.
 #[derive(Clone, Default, PartialEq)]
 pub struct Quantities {
-    /// In the order of the resources; 0 where one is not named.
+    /// The amounts in the order of the resources; 0 for a resource that is not named.
     amounts: [f64; Resource::ALL.len()],
-    /// A bit for each resource that is named.
+    /// A bit for each named resource.
     named: u8,
 }
 
-/// Why a number or text is not an amount.
+/// The reasons for which a number or text is not an amount.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum InvalidQuantity {
-    /// Not a number with an optional suffix.
+    /// The text is not a number with an optional suffix.
     #[error(
         "{0:?} is not an amount: use a number, with m, k, M, G, T, Ki, Mi, Gi or Ti behind it if you like"
     )]
     Text(String),
-    /// Negative, not finite, or absurdly large.
+    /// The number is negative, not finite or too large.
     #[error("{0} is not an amount: it must lie between 0 and {max:e}", max = Quantities::MAX)]
     Range(f64),
 }
 
 impl Quantities {
-    /// The largest amount that is believed, in any unit.
+    /// The maximum amount, in any unit.
     pub const MAX: f64 = 1e15;
 
-    /// No amounts.
+    /// Creates an empty set of amounts.
     #[must_use]
     pub const fn new() -> Self {
         Self { amounts: [0.0; Resource::ALL.len()], named: 0 }
     }
 
-    /// A single amount.
+    /// Creates a single amount.
     ///
     /// # Errors
-    /// [`InvalidQuantity::Range`] where the amount is none.
+    /// [`InvalidQuantity::Range`] if the amount is invalid.
     pub fn of(resource: Resource, amount: f64) -> Result<Self, InvalidQuantity> {
         let mut all = Self::new();
         all.set(resource, amount)?;
         Ok(all)
     }
 
-    /// Several amounts; the last one counts where a resource comes twice.
+    /// Creates several amounts. If a resource comes twice, the last amount counts.
     ///
     /// # Errors
-    /// [`InvalidQuantity::Range`] where an amount is none.
+    /// [`InvalidQuantity::Range`] if an amount is invalid.
     pub fn from_pairs(
         pairs: impl IntoIterator<Item = (Resource, f64)>,
     ) -> Result<Self, InvalidQuantity> {
@@ -61,13 +61,13 @@ impl Quantities {
         Ok(all)
     }
 
-    /// The amount of a resource; 0 where it is not named.
+    /// The amount of a resource; 0 if it is not named.
     #[must_use]
     pub fn get(&self, resource: Resource) -> f64 {
         self.amounts.get(resource as usize).copied().unwrap_or(0.0)
     }
 
-    /// Whether the resource is named, be its amount 0.
+    /// Whether the resource is named, even with the amount 0.
     #[must_use]
     pub fn names(&self, resource: Resource) -> bool {
         self.named & bit(resource) != 0
@@ -76,7 +76,7 @@ impl Quantities {
     /// Sets one amount.
     ///
     /// # Errors
-    /// [`InvalidQuantity::Range`] where the amount is none.
+    /// [`InvalidQuantity::Range`] if the amount is invalid.
     pub fn set(&mut self, resource: Resource, amount: f64) -> Result<(), InvalidQuantity> {
         if (0.0..=Self::MAX).contains(&amount) {
             self.put(resource, amount);
@@ -86,7 +86,7 @@ impl Quantities {
         }
     }
 
-    /// The amounts in the order of the resources.
+    /// The named amounts in the order of the resources.
     pub fn iter(&self) -> impl Iterator<Item = (Resource, f64)> + '_ {
         Resource::ALL.into_iter().zip(self.amounts).filter(|(resource, _)| self.names(*resource))
     }
@@ -103,37 +103,37 @@ impl Quantities {
         self.amounts.iter().all(|amount| *amount == 0.0)
     }
 
-    /// Each amount times `factor`, kept within the range of an amount.
+    /// Multiplies each amount by `factor`. Results are limited to the range of an amount.
     #[must_use]
     pub fn scaled(&self, factor: f64) -> Self {
         self.map(|_, amount| amount * factor)
     }
 
-    /// Amounts added up, kept within the range of an amount.
+    /// The sum by resource. Results are limited to the range of an amount.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
         self.merged(other, |a, b| a + b)
     }
 
-    /// The larger amount of each resource.
+    /// The maximum by resource.
     #[must_use]
     pub fn max(&self, other: &Self) -> Self {
         self.merged(other, f64::max)
     }
 
-    /// For each resource named here, what is left after `other`, at least 0.
+    /// The difference by resource named in `self`, at least 0.
     #[must_use]
     pub fn minus(&self, other: &Self) -> Self {
         self.map(|resource, amount| amount - other.get(resource))
     }
 
-    /// Whether each amount named in `need` is covered here, but for rounding (one part in 10⁹).
+    /// Whether `self` covers each amount named in `need`, within rounding (one part in 10⁹).
     #[must_use]
     pub fn covers(&self, need: &Self) -> bool {
         need.iter().all(|(resource, amount)| self.get(resource) >= amount * (1.0 - 1e-9))
     }
 
-    /// The largest share of `need`, between 0 and 1, that is covered here.
+    /// The largest share of `need`, between 0 and 1, that `self` covers.
     #[must_use]
     pub fn share_of(&self, need: &Self) -> f64 {
         need.iter()

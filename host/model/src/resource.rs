@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What can be asked for, offered and reserved.
+/// A kind of resource that can be requested, offered and reserved.
 #[derive(
     Clone,
     Copy,
@@ -44,7 +44,7 @@ pub enum Resource {
 }
 
 impl Resource {
-    /// All of them, in their order.
+    /// All resources, in order.
     pub const ALL: [Self; 7] = [
         Self::CpuCores,
         Self::MemoryBytes,

@@ -14,7 +14,7 @@ pub struct Series {
 }
 
 impl Series {
-    /// The moment one step after the last value: where a forecast begins.
+    /// The time one step after the last value, at which a forecast begins.
     #[must_use]
     pub fn end(&self) -> Timestamp {
         let length = self.step.as_millis().saturating_mul(self.values.len() as u64);
@@ -27,7 +27,7 @@ impl Series {
         self.values.iter().rev().copied().find(|value| value.is_finite())
     }
 
-    /// The part from the last `count` steps.
+    /// The last `count` values.
     #[must_use]
     pub fn tail(&self, count: usize) -> Self {
         let skipped = self.values.len().saturating_sub(count);

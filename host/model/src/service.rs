@@ -10,52 +10,53 @@ use crate::{Endpoint, InvalidLabel, Name, Quantities, Resource, Span, text};
 pub struct Service {
     /// Its name.
     pub name: Name,
-    /// What one replica is.
+    /// The description of one replica.
     pub replica: Replica,
-    /// How many there may be.
+    /// The bounds on the number of replicas.
     #[serde(default)]
     pub replicas: Replicas,
-    /// The scaling policy it follows.
+    /// The name of its scaling policy.
     #[serde(default = "default_policy")]
     pub policy: Name,
-    /// Its standing until a tier policy says otherwise.
+    /// The tier until a tiering plugin assigns another.
     #[serde(default)]
     pub tier: Tier,
-    /// What it has promised its users.
+    /// The service level objective.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objective: Option<Objective>,
-    /// What it is worth relative to other services.
+    /// The weight relative to other services.
     #[serde(default = "one")]
     pub weight: f64,
-    /// Where its replicas must be; anywhere if none. At most 128 bytes.
+    /// The required location of its replicas; `None` means anywhere. At most 128 bytes.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         deserialize_with = "text::optional_label"
     )]
     pub location: Option<String>,
-    /// The accelerator its replicas need. At most 128 bytes.
+    /// The accelerator that its replicas need. At most 128 bytes.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         deserialize_with = "text::optional_label"
     )]
     pub gpu_type: Option<String>,
-    /// Where it answers proposals itself; its scaling policy's plugin answers for it where none is given.
+    /// The address of a remote service that answers proposals itself. Without it, the plugin of its scaling
+    /// policy answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,
 }
 
-/// One replica: what it takes and what it gives.
+/// One replica: its resource requests and its capacity.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Replica {
-    /// What it takes from a provider.
+    /// The resources that it takes from a provider.
     #[serde(default)]
     pub requests: Quantities,
-    /// What it gives: the load that one replica can carry at most, `requests_per_second` above all.
+    /// The maximum load that one replica can carry, usually in `requests_per_second`.
     pub capacity: Quantities,
-    /// How long it takes from the decision until it serves: at most 30 days.
+    /// The time from the decision until the replica serves: at most 30 days.
     #[serde(default)]
     pub startup: Span,
 }
@@ -64,15 +65,15 @@ pub struct Replica {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Replicas {
-    /// At least so many.
+    /// The minimum.
     #[serde(default = "one_replica")]
     pub min: u32,
-    /// At most so many.
+    /// The maximum.
     #[serde(default = "many_replicas")]
     pub max: u32,
 }
 
-/// The standing of a service, best first.
+/// The tier of a service, best first.
 #[derive(
     Clone,
     Copy,
@@ -89,12 +90,12 @@ pub struct Replicas {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Tier {
-    /// Served first.
+    /// The highest priority.
     Gold,
-    /// The usual one.
+    /// The default.
     #[default]
     Silver,
-    /// Served from what is left.
+    /// The lowest priority; it gets the remaining capacity.
     Bronze,
 }
 
@@ -102,22 +103,22 @@ pub enum Tier {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Objective {
-    /// The share of requests that must be good, strictly between 0 and 1.
+    /// The required share of good requests, strictly between 0 and 1.
     pub target: f64,
-    /// The time over which it is counted: above 0, at most 365 days.
+    /// The evaluation period: above 0, at most 365 days.
     #[serde(default = "a_day")]
     pub window: Span,
 }
 
-/// Why a service is refused.
+/// The reasons for which a service is invalid.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ServiceError {
-    /// It serves nothing.
+    /// A replica has no capacity.
     #[error(
         "service {0}: replica.capacity names no amount above 0: say what one replica carries, e.g. requests_per_second: 100"
     )]
     ServesNothing(Name),
-    /// The bounds are the wrong way round or out of range.
+    /// The bounds are reversed or out of range.
     #[error("service {name}: replicas.min {min} and replicas.max {max}: they must be ascending and at most {most}", most = Replicas::MOST)]
     Bounds {
         /// The service.
@@ -127,24 +128,24 @@ pub enum ServiceError {
         /// The upper bound.
         max: u32,
     },
-    /// An objective that cannot be kept or cannot be missed.
+    /// The objective cannot be met or cannot be missed.
     #[error("service {name}: objective.target is {target}: it must lie strictly between 0 and 1")]
     Target {
         /// The service.
         name: Name,
-        /// What was given.
+        /// The given target.
         target: f64,
     },
-    /// A length of time is out of its range.
+    /// A time span is out of range.
     #[error("service {name}: {field} is {value}: it must {rule}")]
     Time {
         /// The service.
         name: Name,
         /// The field.
         field: &'static str,
-        /// What was given.
+        /// The given value.
         value: Span,
-        /// What is asked of it.
+        /// The violated rule.
         rule: &'static str,
     },
     /// A text is too long or has control characters.
@@ -154,21 +155,21 @@ pub enum ServiceError {
         name: Name,
         /// The field.
         field: &'static str,
-        /// Why it is refused.
+        /// The reason.
         source: InvalidLabel,
     },
-    /// Not a weight.
+    /// The weight is invalid.
     #[error("service {name}: weight is {weight}: it must be above 0 and at most 1000000")]
     Weight {
         /// The service.
         name: Name,
-        /// What was given.
+        /// The given weight.
         weight: f64,
     },
 }
 
 impl Service {
-    /// Checks what the types alone do not.
+    /// Validates the rules that the types do not enforce.
     ///
     /// # Errors
     /// [`ServiceError`] naming the field.
@@ -207,14 +208,14 @@ impl Service {
         }
     }
 
-    /// How many replicas carry `load`, each used up to `utilization` (0 to 1) of what it serves: within
-    /// the bounds of the service.
+    /// The number of replicas that carry `load`, each used up to `utilization` (0 to 1) of its capacity,
+    /// within the bounds of the service.
     #[must_use]
     pub fn replicas_for(&self, load: &Quantities, utilization: f64) -> u32 {
         self.replicas_wanted(load, utilization).clamp(self.replicas.min, self.replicas.max)
     }
 
-    /// The same without the bounds. Resources that a replica does not serve are left out.
+    /// As [`Service::replicas_for`], without the bounds. Resources without capacity are ignored.
     #[must_use]
     pub fn replicas_wanted(&self, load: &Quantities, utilization: f64) -> u32 {
         let needed = self
@@ -222,7 +223,8 @@ impl Service {
             .capacity
             .iter()
             .filter(|(_, amount)| *amount > 0.0)
-            // A hair below the ceiling: 300.0000001 of 100 a replica are three, not four.
+            // Subtracting a rounding tolerance makes 300.0000001 of 100 per replica three replicas, not
+            // four.
             .map(|(resource, capacity)| {
                 (load.get(resource) / (capacity * utilization) - 1e-9).ceil()
             })
@@ -230,14 +232,14 @@ impl Service {
         if needed.is_finite() { needed.min(f64::from(u32::MAX)) as u32 } else { u32::MAX }
     }
 
-    /// What `replicas` of it carry together: at most [`Quantities::MAX`] of each resource.
+    /// The total capacity of `replicas` replicas, at most [`Quantities::MAX`] of each resource.
     #[must_use]
     pub fn carries(&self, replicas: u32) -> Quantities {
         self.replica.capacity.scaled(f64::from(replicas))
     }
 
-    /// The resource by which its load is counted: requests per second where it serves them, otherwise
-    /// the first that it serves.
+    /// The resource that measures its load: requests per second if it serves them, otherwise the first
+    /// resource that it serves.
     #[must_use]
     pub fn load_resource(&self) -> Resource {
         let capacity = &self.replica.capacity;
@@ -252,17 +254,17 @@ impl Service {
 }
 
 impl Replica {
-    /// The most time that a replica may take until it serves.
+    /// The maximum startup time of a replica.
     pub const LONGEST_STARTUP: Span = Span::from_mins(30 * 24 * 60);
 }
 
 impl Objective {
-    /// The most time over which an objective is counted.
+    /// The maximum evaluation period of an objective.
     pub const LONGEST_WINDOW: Span = Span::from_mins(365 * 24 * 60);
 }
 
 impl Replicas {
-    /// More than this is taken for a mistake.
+    /// The maximum number of replicas.
     pub const MOST: u32 = 1_000_000;
 }
 

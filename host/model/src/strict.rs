@@ -1,4 +1,4 @@
-//! Reads what people and programs write without guessing what they mean.
+//! Strict deserialisation, which rejects ambiguous input.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -16,13 +16,12 @@ mod scalar;
 
 use scalar::{Scalar, Wanted};
 
-/// A value read strictly, from any format.
+/// A value that is deserialised strictly, from any format.
 ///
-/// Serde takes a list for a type with named fields, by their order, and the last of two values that a map has
-/// under the same key. YAML reads a number out of quoted text. All three are mistakes of whoever wrote them, and
-/// errors here, at any depth. An error names the range of a number, not the type of a program. What a type
-/// reads through a buffer of serde (flattened, untagged and internally tagged types) is checked for keys that
-/// come twice, and not for the rest.
+/// Serde accepts a list for a type with named fields, and takes the last of two values with the same key in
+/// a map. YAML parses numbers from quoted text. All three are usually mistakes, so they are errors here, at
+/// any depth. An error states the range of a number, not a Rust type. For types that serde buffers
+/// (flattened, untagged and internally tagged types), only duplicate keys are detected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Strict<T>(pub T);
 
@@ -32,7 +31,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Strict<T> {
     }
 }
 
-/// A deserializer, seed, visitor or access that is checked.
+/// A checked deserializer, seed, visitor or access.
 struct Checked<T>(T);
 
 /// The visitor of a type with these fields.
@@ -47,13 +46,13 @@ struct Choice<V> {
     variants: &'static [&'static str],
 }
 
-/// The entries of a map, and the keys that it has had so far.
+/// The entries of a map, and the keys that have occurred so far.
 struct Entries<A> {
     map: A,
     keys: BTreeSet<String>,
 }
 
-/// Reads a key that has not come before.
+/// Reads a key and checks that it has not occurred before.
 struct NewKey<'a, K> {
     seed: K,
     keys: &'a mut BTreeSet<String>,
@@ -76,7 +75,7 @@ macro_rules! forward {
 macro_rules! scalars {
     ($($method:ident: $wanted:expr;)*) => {
         $(
-            // As it is written, not as what the type would make of it.
+            // Deserialises the value as written, not as the type would interpret it.
             fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
                 self.0.deserialize_any(Scalar { visitor, wanted: $wanted })
             }

@@ -1,4 +1,4 @@
-//! What is accepted can be written and read again, for every kind of document.
+//! Every accepted value of every kind of document survives a round trip.
 
 use proptest::{collection::vec, option, prelude::*};
 use serde::{Serialize, de::DeserializeOwned};
@@ -140,7 +140,7 @@ fn dependency() -> impl Strategy<Value = DependencyDocument> {
     })
 }
 
-/// What the value is once it was written and read; `None` where it cannot be read.
+/// The value after it was written and read; `None` if it cannot be read.
 fn again<T: Serialize + DeserializeOwned>(value: &T) -> Option<T> {
     serde_json::from_str(&serde_json::to_string(value).unwrap()).ok()
 }
@@ -155,7 +155,7 @@ fn survives<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug + Clon
         let document = document(value.clone());
         prop_assert_eq!(again(&document), Some(document));
     } else if let Some(read) = again(value) {
-        // What is read can always be written and read again, valid or not.
+        // A value that was read survives another round trip, valid or not.
         prop_assert_eq!(again(&read), Some(read));
     }
     Ok(())

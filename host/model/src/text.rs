@@ -1,17 +1,17 @@
-//! Bounds of texts that come from documents, plugins and parties.
+//! Length limits of texts from documents, plugins and parties.
 
 use serde::{Deserialize, Deserializer, de};
 
-/// The most bytes of a location or of the kind of an accelerator.
+/// The maximum length in bytes of a location or an accelerator kind.
 pub const MOST_LABEL: usize = 128;
 
-/// Why a text is no label.
+/// The error for a text that is not a label.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{given:?} ({bytes} bytes) is not a label: use at most {MOST_LABEL} bytes, none of them a control character"
 )]
 pub struct InvalidLabel {
-    /// What was given, shortened.
+    /// The given text, shortened.
     given: String,
     bytes: usize,
 }
@@ -22,20 +22,20 @@ pub fn bounded_text(text: &str, most: usize) -> String {
     text.get(..text.floor_char_boundary(most)).unwrap_or(text).to_owned()
 }
 
-/// The most characters of what somebody else has written that a message repeats as a piece.
+/// The maximum number of characters of a foreign text that a message quotes.
 const MOST_REPEATED: usize = 100;
 
-/// The most characters of a message.
+/// The maximum number of characters of a message.
 const MOST_SAID: usize = 1000;
 
-/// A text as it can be shown anywhere: a control character, or one that is not seen and changes how others
-/// are, such as those that turn the direction of writing, stands as an escape (`\u{1b}`).
+/// Makes a text safe to display. Control characters and invisible formatting characters, such as those that
+/// change the direction of text, become escapes (`\u{1b}`).
 #[must_use]
 pub fn escaped(text: &str) -> String {
     escape(text, |_| false)
 }
 
-/// Escapes what is not seen, but for what is kept.
+/// Escapes invisible characters, except those that `keep` accepts.
 fn escape(text: &str, keep: fn(char) -> bool) -> String {
     if !text.contains(is_unseen) {
         return text.to_owned();
@@ -51,8 +51,8 @@ fn escape(text: &str, keep: fn(char) -> bool) -> String {
     shown
 }
 
-/// Whether a character is a control, or formats others without being seen: marks, embeddings, overrides and
-/// isolates of direction, joiners and spaces without width, separators of lines and paragraphs, tags.
+/// Whether a character is a control character or an invisible formatting character: marks, embeddings,
+/// overrides and isolates of direction, zero-width joiners and spaces, line and paragraph separators, tags.
 fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -69,12 +69,11 @@ fn is_unseen(c: char) -> bool {
         )
 }
 
-/// A message without the length of what it repeats, and without what could not be seen of it; only its lines
-/// stay lines.
+/// Shortens a message and escapes invisible characters; only line breaks stay.
 ///
-/// A message may quote what somebody else has written: a name, a number, a whole document. Of a quotation, and
-/// of a piece without a space in it, 100 characters are kept, and of the whole 1000, of which the last 300
-/// are the end: that is where a message says how to mend what is wrong. `…` stands for what is left out.
+/// A message may quote foreign text: a name, a number, a whole document. Each quotation, and each piece
+/// without a space, is limited to 100 characters. The whole message is limited to 1000 characters, of which
+/// the last 300 are its end, because a message ends with the remedy. `…` marks omissions.
 #[must_use]
 pub fn concise(message: &str) -> String {
     let message = escape(message, |c| c == '\n');
@@ -99,7 +98,7 @@ pub fn concise(message: &str) -> String {
     within(said)
 }
 
-/// How long a quotation is at the beginning of a text, both marks included, if it ends.
+/// The length of the quotation at the beginning of a text, including both marks, if it is closed.
 fn quotation(text: &str, mark: char) -> Option<usize> {
     let mut escaped = false;
     for (at, c) in text.char_indices().skip(1) {
@@ -113,7 +112,7 @@ fn quotation(text: &str, mark: char) -> Option<usize> {
     None
 }
 
-/// Adds a piece, or its beginning and its last character, which may be a mark.
+/// Appends a piece, or its beginning and a closing mark if it is too long.
 fn push_shortened(said: &mut String, piece: &str) {
     let cut = piece.char_indices().nth(MOST_REPEATED).map(|(at, _)| at);
     let Some(cut) = cut else { return said.push_str(piece) };
@@ -133,7 +132,7 @@ fn within(said: String) -> String {
     format!("{beginning}…{end}")
 }
 
-/// Checks a location or the kind of an accelerator.
+/// Checks a location or an accelerator kind.
 pub(crate) fn check_label(text: &str) -> Result<(), InvalidLabel> {
     if text.len() <= MOST_LABEL && !text.contains(char::is_control) {
         Ok(())
@@ -142,14 +141,14 @@ pub(crate) fn check_label(text: &str) -> Result<(), InvalidLabel> {
     }
 }
 
-/// Serde for a label.
+/// Deserialises a label.
 pub(crate) fn label<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
     check_label(&text).map_err(de::Error::custom)?;
     Ok(text)
 }
 
-/// Serde for a label that may be missing.
+/// Deserialises an optional label.
 pub(crate) fn optional_label<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<String>, D::Error> {

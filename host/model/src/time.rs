@@ -3,19 +3,20 @@ use std::{fmt, str::FromStr};
 use jiff::civil::DateTime;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A moment: milliseconds since the Unix epoch, UTC, from 1970 to the end of 9999 ([`Timestamp::MAX`]). Text
-/// (JSON, YAML, CSV) has it as RFC 3339; a number of milliseconds is read too. A later moment is refused
-/// where it is read, and arithmetic stops at the last one, so what is written can always be read again.
+/// A moment in UTC, in milliseconds since the Unix epoch, from 1970 to the end of 9999
+/// ([`Timestamp::MAX`]). Text (JSON, YAML, CSV) uses RFC 3339; a number of milliseconds is accepted too.
+/// Deserialisation rejects later moments, and arithmetic saturates at the last one, so that every written
+/// value can be read again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
 
-/// A length of time in milliseconds. Text has it as `90s`, `15m`, `1h 30m`, `2d`; a number of
-/// milliseconds is read too. A length above [`Span::LONGEST`] is refused where it is read. Arithmetic may
-/// exceed that bound; such a length is written as the bound, so that it can be read again.
+/// A length of time in milliseconds. Text uses `90s`, `15m`, `1h 30m`, `2d`; a number of milliseconds is
+/// accepted too. Deserialisation rejects lengths above [`Span::LONGEST`]. Arithmetic may exceed that bound;
+/// such a length is written as the bound, so that it can be read again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span(u64);
 
-/// A stretch of time: from `start`, which belongs to it, to `end`, which does not.
+/// A half-open interval of time, from `start` (inclusive) to `end` (exclusive).
 #[derive(
     Clone,
     Copy,
@@ -36,19 +37,19 @@ pub struct Window {
     pub end: Timestamp,
 }
 
-/// Why a text is not a time or a length of time.
+/// The reasons for which a text is not a time or a length of time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTime {
-    /// Not a moment.
+    /// The text is not a moment.
     #[error("{0:?} is not a time: use RFC 3339 such as 2026-01-31T12:00:00Z, from 1970 to 9999")]
     Timestamp(String),
-    /// A moment after the last one.
+    /// The moment is after the last one.
     #[error("{0} ms after 1970 is too late: the last time is {last}, {ms} ms", last = Timestamp::MAX, ms = Timestamp::MAX.0)]
     TooLate(u64),
-    /// Not a length of time.
+    /// The text is not a length of time.
     #[error("{0:?} is not a length of time: use 250ms, 90s, 15m, 1h 30m or 2d")]
     Span(String),
-    /// A length of time above the longest.
+    /// The length exceeds the maximum.
     #[error("{0} is too long: a length of time is at most {days}d (10 years), {ms} ms", days = Span::LONGEST.0 / Span::DAY.0, ms = Span::LONGEST.0)]
     TooLong(String),
 }
@@ -57,13 +58,13 @@ impl Timestamp {
     /// The last moment: 9999-12-31T23:59:59.999Z.
     pub const MAX: Self = Self(253_402_300_799_999);
 
-    /// From milliseconds since the Unix epoch; [`Timestamp::MAX`] where that would be later.
+    /// Converts milliseconds since the Unix epoch; saturates at [`Timestamp::MAX`].
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         if millis > Self::MAX.0 { Self::MAX } else { Self(millis) }
     }
 
-    /// From milliseconds since the Unix epoch.
+    /// Converts milliseconds since the Unix epoch.
     ///
     /// # Errors
     /// [`InvalidTime::TooLate`] after [`Timestamp::MAX`].
@@ -77,19 +78,19 @@ impl Timestamp {
         self.0
     }
 
-    /// The time from `earlier` to this; zero if it lies after this.
+    /// The time from `earlier` to `self`; zero if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Span {
         Span(self.0.saturating_sub(earlier.0))
     }
 
-    /// The moment `span` before this; the epoch at the earliest.
+    /// The moment `span` before `self`; the epoch at the earliest.
     #[must_use]
     pub const fn before(self, span: Span) -> Self {
         Self(self.0.saturating_sub(span.0))
     }
 
-    /// The last multiple of `step` that is not after this.
+    /// The last multiple of `step` that is not after `self`.
     #[must_use]
     pub const fn floor(self, step: Span) -> Self {
         match self.0.checked_rem(step.0) {
@@ -99,7 +100,7 @@ impl Timestamp {
     }
 }
 
-/// Stops at [`Timestamp::MAX`].
+/// Saturates at [`Timestamp::MAX`].
 impl std::ops::Add<Span> for Timestamp {
     type Output = Self;
 
@@ -117,22 +118,22 @@ impl std::ops::Add for Span {
 }
 
 impl Span {
-    /// No time at all.
+    /// Zero.
     pub const ZERO: Self = Self(0);
 
     /// 24 hours.
     pub const DAY: Self = Self::from_mins(24 * 60);
 
-    /// The longest that a document or request may name: 10 years of 365 days.
+    /// The maximum that a document or request may specify: 10 years of 365 days.
     pub const LONGEST: Self = Self(3650 * Self::DAY.0);
 
-    /// From milliseconds, without a bound: see [`Span::checked_from_millis`] for what comes from outside.
+    /// Converts milliseconds, without a bound. Use [`Span::checked_from_millis`] for external input.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
-    /// From milliseconds, at most [`Span::LONGEST`].
+    /// Converts milliseconds, up to [`Span::LONGEST`].
     ///
     /// # Errors
     /// [`InvalidTime::TooLong`].
@@ -144,49 +145,49 @@ impl Span {
         Ok(span)
     }
 
-    /// The shorter of both.
+    /// The shorter of the two.
     #[must_use]
     pub const fn min(self, other: Self) -> Self {
         if self.0 < other.0 { self } else { other }
     }
 
-    /// From seconds.
+    /// Converts seconds.
     #[must_use]
     pub const fn from_secs(seconds: u64) -> Self {
         Self(seconds.saturating_mul(1000))
     }
 
-    /// From minutes.
+    /// Converts minutes.
     #[must_use]
     pub const fn from_mins(minutes: u64) -> Self {
         Self(minutes.saturating_mul(60_000))
     }
 
-    /// In milliseconds.
+    /// The length in milliseconds.
     #[must_use]
     pub const fn as_millis(self) -> u64 {
         self.0
     }
 
-    /// In seconds.
+    /// The length in seconds.
     #[must_use]
     pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 / 1000.0
     }
 
-    /// In hours.
+    /// The length in hours.
     #[must_use]
     pub fn as_hours(self) -> f64 {
         self.0 as f64 / 3_600_000.0
     }
 
-    /// Whether it is no time at all.
+    /// Whether the length is zero.
     #[must_use]
     pub const fn is_zero(self) -> bool {
         self.0 == 0
     }
 
-    /// How many steps it takes to cover this, at least one; one where `step` is zero.
+    /// The number of steps that cover the length, at least one; one if `step` is zero.
     #[must_use]
     pub const fn steps(self, step: Self) -> u64 {
         match self.0.checked_div(step.0) {
@@ -207,19 +208,19 @@ impl From<Span> for std::time::Duration {
 }
 
 impl Window {
-    /// From `start` on, `length` long.
+    /// The window of length `length` from `start` on.
     #[must_use]
     pub fn new(start: Timestamp, length: Span) -> Self {
         Self { start, end: start + length }
     }
 
-    /// Whether the moment lies inside.
+    /// Whether the moment is inside.
     #[must_use]
     pub fn contains(&self, at: Timestamp) -> bool {
         self.start <= at && at < self.end
     }
 
-    /// Whether some moment lies inside both.
+    /// Whether the two windows share a moment.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
         self.start < other.end && other.start < self.end
@@ -234,7 +235,7 @@ impl Window {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // jiff's own timestamps end a day before the last moment, its civil times do not.
+        // jiff's own timestamps end a day before the last moment; its civil times do not.
         let since = jiff::SignedDuration::from_millis(self.0.cast_signed());
         match EPOCH.checked_add(since) {
             Ok(moment) => write!(f, "{moment}Z"),
@@ -245,7 +246,7 @@ impl fmt::Display for Timestamp {
 
 const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
-/// Reads the last moments of 9999, which jiff's timestamps do not reach: UTC only.
+/// Parses the last moments of 9999, which jiff's timestamps do not reach. Accepts only UTC.
 fn last_moments(text: &str) -> Option<u64> {
     let moment: DateTime = text.strip_suffix(['Z', 'z'])?.parse().ok()?;
     let since = moment.duration_since(EPOCH);
@@ -320,7 +321,7 @@ impl FromStr for Span {
     }
 }
 
-/// Serde for a type over milliseconds: text where a person reads, the bare number elsewhere.
+/// Serde for a type over milliseconds: text in human-readable formats, a number otherwise.
 macro_rules! serde_as_text_or_millis {
     ($type:ident, $bound:ident, $expecting:literal, $example:literal) => {
         impl Serialize for $type {

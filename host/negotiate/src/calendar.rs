@@ -2,39 +2,39 @@ use std::sync::Arc;
 
 use haggle_model::{Timestamp, Window};
 
-/// How much of one resource is booked at every moment from `origin` on: a level there and the
-/// changes after it. A booking costs two entries, however long it is; equal boundaries share one.
+/// The booked amount of one resource over time from `origin` on, stored as a base level and the later
+/// changes. A booking costs two entries, whatever its length; equal boundaries share an entry.
 ///
-/// A clone shares its changes; to add a booking or to find the peak of a window takes time logarithmic in
-/// their number.
+/// A clone shares the changes. Adding a booking and finding the peak of a window take time logarithmic in
+/// the number of changes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Calendar {
-    /// The past before it is forgotten.
+    /// Bookings before this moment are forgotten.
     origin: Timestamp,
     /// The level at `origin`.
     base: i128,
-    /// By how much the level changes, at moments after `origin`; none is 0.
+    /// The level changes at moments after `origin`. No entry is 0.
     changes: Tree,
 }
 
-/// A persistent treap (Seidel and Aragon 1996) in the order of time, with a heap of the hashed moments: the
-/// same changes make the same tree, in whatever order they came.
+/// A persistent treap (Seidel and Aragon 1996), ordered by time, with the hash of the moment as the heap
+/// priority. The same set of changes produces the same tree in any insertion order.
 type Tree = Option<Arc<Node>>;
 
 #[derive(Clone, Debug, PartialEq)]
 struct Node {
     at: Timestamp,
     change: i128,
-    /// Of all changes here and below.
+    /// The sum of all changes in this subtree.
     sum: i128,
-    /// The highest sum of the first of them, at least one.
+    /// The highest prefix sum over the changes in this subtree; a prefix has at least one change.
     highest: i128,
     left: Tree,
     right: Tree,
 }
 
 impl Calendar {
-    /// Adds `steps` throughout the window; a negative number takes an earlier booking back.
+    /// Adds `steps` throughout the window. A negative number removes an earlier booking.
     pub(crate) fn add(&mut self, window: Window, steps: i128) {
         let start = window.start.max(self.origin);
         if start >= window.end || steps == 0 {
@@ -48,8 +48,8 @@ impl Calendar {
         change(&mut self.changes, window.end, -steps);
     }
 
-    /// The highest level within the window, and the first moment that has it; the level of a window
-    /// that is empty or forgotten is 0.
+    /// The highest level within the window, and the first moment at which it is reached. The level is 0 for
+    /// a window that is empty or lies before `origin`.
     pub(crate) fn peak(&self, window: Window) -> (i128, Timestamp) {
         let start = window.start.max(self.origin);
         if start >= window.end {
@@ -61,12 +61,12 @@ impl Calendar {
         highest
     }
 
-    /// The highest level from `origin` to the end of time.
+    /// The highest level from `origin` on, without an end.
     pub(crate) fn highest(&self) -> (i128, Timestamp) {
         self.peak(Window { start: self.origin, end: Timestamp::from_millis(u64::MAX) })
     }
 
-    /// Forgets what was before `now`.
+    /// Forgets all bookings before `now`.
     pub(crate) fn forget_before(&mut self, now: Timestamp) {
         if now <= self.origin {
             return;
@@ -79,7 +79,7 @@ impl Calendar {
         }
     }
 
-    /// Whether nothing is booked from `origin` on.
+    /// Whether no booking remains from `origin` on.
     pub(crate) fn is_flat(&self) -> bool {
         self.base == 0 && self.changes.is_none()
     }
@@ -90,7 +90,7 @@ impl Node {
         Self { at, change, sum: change, highest: change, left: None, right: None }
     }
 
-    /// Adds up what is here and below.
+    /// Recomputes the sums of this subtree.
     fn add_up(&mut self) {
         let here = sum(&self.left) + self.change;
         self.sum = here + sum(&self.right);
@@ -103,7 +103,7 @@ impl Node {
         }
     }
 
-    /// The first moment at which the sum of the changes until then is the highest.
+    /// The first moment at which the prefix sum is highest.
     fn first_highest(&self) -> Timestamp {
         match &self.left {
             Some(left) if left.highest == self.highest => left.first_highest(),
@@ -112,8 +112,8 @@ impl Node {
         }
     }
 
-    /// Parents have higher ranks than their children. No two moments have the same: the finalizer of
-    /// SplitMix64 (Steele, Lea and Flood 2014) can be inverted.
+    /// The heap priority of a moment: parents rank above their children. Two moments never have the same
+    /// rank, because the finalizer of SplitMix64 (Steele, Lea and Flood 2014) is invertible.
     const fn rank(at: Timestamp) -> u64 {
         let mut z = at.as_millis().wrapping_add(0x9e37_79b9_7f4a_7c15);
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -126,7 +126,7 @@ fn sum(tree: &Tree) -> i128 {
     tree.as_ref().map_or(0, |node| node.sum)
 }
 
-/// The first moment with a change.
+/// The moment of the first change.
 fn first(tree: &Tree) -> Option<Timestamp> {
     let mut node = tree.as_ref()?;
     while let Some(left) = &node.left {
@@ -135,13 +135,13 @@ fn first(tree: &Tree) -> Option<Timestamp> {
     Some(node.at)
 }
 
-/// Adds `steps`, not 0, to the change at a moment.
+/// Adds `steps`, which must not be 0, to the change at a moment.
 fn change(tree: &mut Tree, at: Timestamp, steps: i128) {
     let Some(here) = tree else {
         *tree = Some(Arc::new(Node::leaf(at, steps)));
         return;
     };
-    // Whatever ranks higher than this stands above it.
+    // A node that ranks higher becomes the parent of the current root.
     if Node::rank(at) > Node::rank(here.at) {
         let mut node = Node::leaf(at, steps);
         (node.left, node.right) = split(tree.take(), at);
@@ -164,7 +164,7 @@ fn change(tree: &mut Tree, at: Timestamp, steps: i128) {
     node.add_up();
 }
 
-/// What is at `at` or before, and what is after.
+/// Splits the tree into the changes at `at` or before, and the changes after it.
 fn split(tree: Tree, at: Timestamp) -> (Tree, Tree) {
     let Some(mut here) = tree else { return (None, None) };
     let node = Arc::make_mut(&mut here);
@@ -181,7 +181,7 @@ fn split(tree: Tree, at: Timestamp) -> (Tree, Tree) {
     }
 }
 
-/// One tree of two, all of the first before all of the second.
+/// Joins two trees. All changes of the first lie before all changes of the second.
 fn join(first: Tree, second: Tree) -> Tree {
     match (first, second) {
         (Some(mut a), Some(mut b)) => {
@@ -201,7 +201,7 @@ fn join(first: Tree, second: Tree) -> Tree {
     }
 }
 
-/// All changes at `at` or before.
+/// The sum of all changes at `at` or before.
 fn sum_until(mut tree: &Tree, at: Timestamp) -> i128 {
     let mut all = 0;
     while let Some(node) = tree {
@@ -215,8 +215,8 @@ fn sum_until(mut tree: &Tree, at: Timestamp) -> i128 {
     all
 }
 
-/// Follows the level over all changes after the one moment and before the other, where these are given, and
-/// keeps the highest and when it is first reached.
+/// Walks the level over the changes after `after` and before `before`, where these are given. Records the
+/// highest level and the first moment at which it is reached.
 fn climb(
     tree: &Tree,
     after: Option<Timestamp>,
@@ -244,8 +244,8 @@ fn climb(
     }
 }
 
-/// What a booking of `steps` over `window` adds above `others`, where the larger of the two counts at
-/// every moment: the stretches where it is the larger one, and by how much.
+/// The amount that a booking of `steps` over `window` adds to `others` if only the larger of the two counts
+/// at every moment. Returns the stretches in which the booking is larger, each with the difference.
 pub(crate) fn above(window: Window, steps: i128, others: &[(Window, i128)]) -> Vec<(Window, i128)> {
     let inside = |at: &Timestamp| window.start < *at && *at < window.end;
     let mut cuts: Vec<Timestamp> =
@@ -281,7 +281,8 @@ mod tests {
     }
 
     proptest! {
-        /// Against a level for every single moment; forgetting the past changes nothing ahead of it.
+        /// Compares the calendar with an array that has a level for every moment. Forgetting the past does
+        /// not change the future.
         #[test]
         fn agrees_with_an_array(
             bookings in prop::collection::vec((0_u64..30, 1_u64..10, 1_i128..9, any::<bool>(), 0_u64..30), 0..20),
@@ -320,7 +321,7 @@ mod tests {
                         super::change(&mut again.changes, Timestamp::from_millis(t), change);
                     }
                 }
-                // However it came about, and with all that was added up.
+                // The tree and its sums do not depend on the order of the changes.
                 prop_assert_eq!(&calendar, &again);
             }
             for (start, end, steps) in booked {

@@ -1,42 +1,42 @@
-//! Services that call each other in a circle, solved together.
+//! Solves the loads of services that call each other in a cycle.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A system of services, numbered from 0, that pass load to each other.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cycle {
-    /// By service: what it passes on for each unit that it carries itself.
+    /// By service: the units that it passes to each other service per unit of its own load.
     ratios: Vec<BTreeMap<usize, f64>>,
 }
 
-/// The load grows without end around this circle.
+/// The load around this cycle grows without bound.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Diverges {
-    /// The services of the circle in order, the first one again at the end.
+    /// The services of the cycle in order; the first is repeated at the end.
     pub(crate) circle: Vec<usize>,
-    /// How many units come back for each unit that goes around, over all ways; at least 1.
+    /// The units that return, over all paths, per unit that enters the cycle; at least 1.
     pub(crate) gain: f64,
 }
 
-/// One service taken out of the system.
+/// A service that the elimination has removed from the system.
 struct Eliminated {
     service: usize,
-    /// Its load, but for what the services still inside pass to it.
+    /// Its load without the load that the remaining services pass to it.
     own: f64,
-    /// What those pass to it for each unit that they carry.
+    /// The remaining services, and the load that each passes to it per unit of its own.
     from: Vec<(usize, f64)>,
 }
 
-/// A gain so close to 1 is taken for 1: the solution would be all rounding.
+/// A gain within this distance of 1 counts as 1, because rounding would dominate the solution.
 const CLOSE: f64 = 1e-9;
 
 impl Cycle {
-    /// `size` services that pass nothing on yet.
+    /// A system of `size` services without connections.
     pub(crate) fn new(size: usize) -> Self {
         Self { ratios: vec![BTreeMap::new(); size] }
     }
 
-    /// Lets `from` pass `ratio` units to `to` for each of its own.
+    /// Makes `from` pass `ratio` units to `to` per unit of its own load.
     pub(crate) fn connect(&mut self, from: usize, to: usize, ratio: f64) {
         if let Some(row) = self.ratios.get_mut(from)
             && ratio > 0.0
@@ -45,14 +45,13 @@ impl Cycle {
         }
     }
 
-    /// The load of every service when `inflow` comes from outside: the solution x of
-    /// `(I - Rᵀ) x = inflow`.
+    /// The load of every service for an external `inflow`: the solution x of `(I - Rᵀ) x = inflow`.
     ///
-    /// Services are eliminated one by one, each replaced by direct connections around it. `I - Rᵀ` has
-    /// no positive entry off its diagonal, so it has a solution for every inflow, and none negative,
-    /// exactly if every pivot of that elimination is positive (Fiedler and Pták 1962, on M-matrices):
-    /// no pivoting is needed, and the first pivot that is not names the circle. Sparse: a ring costs
-    /// linear time, and only a system where everything calls everything cubic time.
+    /// The services are eliminated one by one, and direct connections replace each. `I - Rᵀ` has no
+    /// positive entry off its diagonal. It therefore has a non-negative solution for every inflow exactly
+    /// if every pivot of the elimination is positive (Fiedler and Pták 1962, on M-matrices). No pivoting is
+    /// needed, and the first non-positive pivot identifies the cycle. The elimination is sparse: a ring
+    /// takes linear time, and only a system in which every service calls every other takes cubic time.
     pub(crate) fn solve(&self, inflow: &[f64]) -> Result<Vec<f64>, Diverges> {
         let size = self.ratios.len();
         let touched = self.reached(inflow);
@@ -111,7 +110,7 @@ impl Cycle {
         Ok(solution)
     }
 
-    /// The services that get any load at all.
+    /// The services that receive any load.
     fn reached(&self, inflow: &[f64]) -> BTreeSet<usize> {
         let mut reached: BTreeSet<usize> =
             inflow.iter().enumerate().filter(|(_, load)| **load > 0.0).map(|(i, _)| i).collect();
@@ -126,8 +125,8 @@ impl Cycle {
         reached
     }
 
-    /// A shortest way from `k` back to itself over the services eliminated before it, since what comes
-    /// back to it comes over those.
+    /// A shortest path from `k` back to itself over the services eliminated before it. The load that
+    /// returns to `k` passes only over those services.
     fn circle(&self, k: usize, touched: &BTreeSet<usize>) -> Vec<usize> {
         let mut before = BTreeMap::new();
         let mut queue = VecDeque::from([k]);
@@ -198,7 +197,7 @@ mod tests {
     }
 
     proptest! {
-        /// The solution satisfies the equations, and where there is none, the load does grow.
+        /// A solution satisfies the equations. If there is no solution, the load does grow.
         #[test]
         fn solves_the_equations(
             size in 1_usize..7,
@@ -224,7 +223,7 @@ mod tests {
                 }
                 Err(error) => {
                     prop_assert!(error.gain > 0.999 && error.circle.first() == error.circle.last());
-                    // The norm of no power of the ratios falls below that of their growth rate.
+                    // No power of the ratio matrix has a norm below the same power of its growth rate.
                     let mut x = vec![1.0; size];
                     for _ in 0..256 {
                         x = (0..size).map(|j| (0..size).map(|i| x[i] * ratio(i, j)).sum()).collect();

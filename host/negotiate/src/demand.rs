@@ -3,71 +3,72 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Purpose, SpreadError};
 
-/// What opens a negotiation: a service wants to carry a load over a window.
+/// The input of a negotiation: a service requests capacity for a load over a window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Demand {
-    /// The id of the negotiation, unique across hosts; it becomes part of the ids of its leases.
+    /// The id of the negotiation, unique across hosts. The ids of its leases contain it.
     pub session: String,
-    /// The service.
+    /// The service that requests.
     pub requester: Name,
-    /// The level that it wants to carry throughout the window on top of what it has promised to others; not
-    /// the increase. Whom it promised has negotiated already for what that asks of its dependencies.
+    /// The load that the service wants to carry throughout the window, beyond the load that it has promised
+    /// to others. It is a level, not an increase. The services that hold those promises have already
+    /// negotiated the resulting load on the dependencies.
     pub load: Quantities,
-    /// What it is for.
+    /// The purpose of the demand.
     pub purpose: Purpose,
-    /// When.
+    /// The time for which the load is requested.
     pub window: Window,
-    /// How it is negotiated.
+    /// The rules of the negotiation.
     pub policy: NegotiationPolicy,
-    /// The share of a replica's capacity that the requester plans with, above 0 and at most 1.
+    /// The planned share of a replica's capacity, above 0 and at most 1.
     pub target_utilization: f64,
-    /// The most that all replicas of the requester may cost together at any moment, per hour. It takes the place
-    /// of [`Snapshot::budget_per_hour`](crate::Snapshot::budget_per_hour), which says what that means for what is
-    /// leased already.
+    /// The maximum total price per hour of all replicas of the requester at any moment. It overrides
+    /// [`Snapshot::budget_per_hour`](crate::Snapshot::budget_per_hour), which describes its effect on
+    /// existing leases.
     pub budget_per_hour: Option<f64>,
-    /// When the negotiation began; its deadline counts from here.
+    /// The start of the negotiation. The deadline counts from this moment.
     pub started_at: Timestamp,
-    /// Whether it is only about what would be agreed: everybody is asked, and nothing is held or agreed.
+    /// Whether this is a dry run: the session asks all parties, but holds and agrees nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
 }
 
-/// Why a negotiation cannot begin.
+/// The reasons for which a negotiation cannot begin.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DemandError {
-    /// A service that is not there, though the graph leads to it.
+    /// The graph contains a service that does not exist.
     #[error("there is no service {0}: add it before negotiating for it")]
     UnknownService(Name),
-    /// The load names no resource that the requester has capacity for.
+    /// The load names no resource that a replica of the requester has capacity for.
     #[error("the load ({load}) names nothing that {service} has capacity for ({capacity})")]
     NotServed {
         /// The requester.
         service: Name,
-        /// What was asked for.
+        /// The requested load.
         load: Box<Quantities>,
         /// The capacity of a replica.
         capacity: Box<Quantities>,
     },
-    /// No time to negotiate for.
+    /// The window is empty or has ended.
     #[error("the window from {} to {} is empty or over at {now}", window.start, window.end)]
     Window {
         /// The window.
         window: Window,
-        /// The present.
+        /// The current time.
         now: Timestamp,
     },
-    /// A number out of its range.
+    /// A number is out of range.
     #[error("{field} is {value}: it must lie {range}")]
     Range {
         /// The field.
         field: &'static str,
-        /// What was given.
+        /// The given value.
         value: f64,
-        /// What would do.
+        /// The valid range, in words.
         range: &'static str,
     },
-    /// The dependency graph cannot carry it.
+    /// The dependency graph cannot carry the load.
     #[error(transparent)]
     Spread(#[from] SpreadError),
 }

@@ -25,17 +25,19 @@ use check::silence;
 use running::{Running, Step};
 use timers::awake;
 
-/// Runs any number of sessions over one ledger, with parties that answer when they like: each gets its
-/// questions as messages of its own, again and again with growing pauses until it answers or its share of
-/// the time is over; answers count once, whatever is lost, late or repeated.
+/// Runs any number of sessions over one ledger, with parties that may answer at any time. The engine sends
+/// each party its questions as separate messages and repeats them with growing pauses until the party
+/// answers or its share of the time is used up. Each answer counts once, even if messages are lost, late or
+/// repeated.
 ///
-/// It does nothing itself: every call takes what has happened and returns what is to be done, as
-/// [`Effect`]s. An agreement goes through three steps: the ledger holds everything and each party says
-/// that it holds its part; everything is written; only then it counts and is confirmed to all. What was
-/// not written when the process stops never happened: see [`Engine::recover`].
+/// The engine performs no I/O. Every call takes an event and returns the [`Effect`]s that the caller must
+/// carry out. An agreement takes three steps. First the ledger holds all leases and each party confirms
+/// that it holds its part. Then the caller writes everything. Only then does the agreement count, and the
+/// engine confirms it to all parties. An agreement that was not written when the process stopped did not
+/// happen; see [`Engine::recover`].
 ///
-/// A clone shares everything with its original, and takes constant time; a change to either copies only
-/// the session that it is about, but for the parts of it that stay as they are.
+/// A clone takes constant time and shares all structure with its original. A change to either copies only
+/// the session that it concerns, without the parts of that session that stay the same.
 #[derive(Clone, Debug, Default)]
 pub struct Engine {
     options: EngineOptions,
@@ -45,16 +47,16 @@ pub struct Engine {
     ended_in_order: Vector<Id>,
 }
 
-/// The id of a session, which costs no allocation to clone.
+/// The id of a session; cloning it does not allocate.
 type Id = SmolStr;
 
-/// What the engine works on at one call.
+/// The environment of one call of the engine.
 pub struct Setting<'a> {
     /// The services and providers.
     pub world: &'a dyn World,
-    /// The capacity that is promised.
+    /// The ledger of promised capacity.
     pub ledger: &'a mut Ledger,
-    /// The present.
+    /// The current time.
     pub now: Timestamp,
 }
 
@@ -65,7 +67,7 @@ impl Setting<'_> {
 }
 
 impl Engine {
-    /// An engine without sessions.
+    /// Creates an engine without sessions.
     #[must_use]
     pub fn new(options: EngineOptions) -> Self {
         Self { options, ..Self::default() }
@@ -74,7 +76,7 @@ impl Engine {
     /// Opens a session.
     ///
     /// # Errors
-    /// [`OpenError`]; nobody was asked then.
+    /// [`OpenError`]; the engine has then asked no party.
     pub fn open(
         &mut self,
         demand: Demand,
@@ -83,8 +85,7 @@ impl Engine {
         self.open_in_place_of(&[], demand, setting)
     }
 
-    /// Opens a session whose agreement takes the place of those of earlier sessions:
-    /// [`Session::in_place_of`].
+    /// Opens a session whose agreement replaces those of earlier sessions; see [`Session::in_place_of`].
     ///
     /// # Errors
     /// As [`Engine::open`].
@@ -104,10 +105,10 @@ impl Engine {
         Ok(self.with(&id, setting, |running, step| running.begin(outputs, step)))
     }
 
-    /// Takes in a message of a party. The same answer may come any number of times.
+    /// Processes a message from a party. The same answer may arrive any number of times.
     ///
     /// # Errors
-    /// [`MessageError`] for its sender; nothing has changed then, but that the transcript has it.
+    /// [`MessageError`] for the sender. The message is then only recorded in the transcript.
     pub fn receive(
         &mut self,
         message: Message,
@@ -138,8 +139,8 @@ impl Engine {
         }
     }
 
-    /// Takes in that a party has answered what cannot be read: that is no answer, and the question is as open
-    /// as before. Returns what to tell its sender.
+    /// Records that a party sent an unreadable answer. Such an answer does not count, and the question
+    /// stays open. Returns the error for the sender.
     pub fn unreadable(
         &mut self,
         session: &str,
@@ -160,15 +161,15 @@ impl Engine {
         error
     }
 
-    /// Keeps a remark about the answer to a question on the record of its session, as long as that is open.
-    /// Nothing else changes.
+    /// Adds a remark about the answer to a question to the transcript of its session, if the session is
+    /// open. Changes nothing else.
     pub fn remark(&mut self, question: &Message, text: String, now: Timestamp) {
         if let Some(running) = self.running(&question.session) {
             running.remark(question, text, now);
         }
     }
 
-    /// Takes in that a message has not arrived this time; it is sent again.
+    /// Records that one delivery attempt of a message failed. The engine sends the message again.
     pub fn unreached(&mut self, message: &Message, why: String) {
         let running = self.running(&message.session);
         let question = running.and_then(|running| running.questions.get_mut(&message.message));
@@ -177,8 +178,8 @@ impl Engine {
         }
     }
 
-    /// Says that a message cannot reach its party, or that the party cannot answer: it is not asked
-    /// again.
+    /// Records that a message cannot reach its party, or that the party cannot answer. The engine does not
+    /// ask that question again.
     pub fn undeliverable(
         &mut self,
         message: &Message,
@@ -193,8 +194,8 @@ impl Engine {
         })
     }
 
-    /// Says whether what was awaited is durable. An error must mean that it is not and never will be:
-    /// whoever does not know has to stop and [`Engine::recover`].
+    /// Reports whether an awaited write is durable. An error must mean that the write is not durable and
+    /// never will be. A caller that does not know must stop and call [`Engine::recover`].
     pub fn persisted(
         &mut self,
         session: &str,
@@ -208,13 +209,14 @@ impl Engine {
             effects
                 .extend(self.with(&id, setting, |running, step| running.tell(Input::Tick, step)));
         }
-        // What could not run out while it was on its way.
+        // Leases that could not expire during the commit may expire now.
         effects.extend(expire(setting));
         effects
     }
 
-    /// An owner announces what it has left from each of these times on: [`Ledger::reclaim`], where holders of
-    /// lower tiers lose their leases first. What is on its way to disk meanwhile ends once it is there.
+    /// Processes the announcement of the capacity that an owner has left from each of these times on; see
+    /// [`Ledger::reclaim`]. Holders of lower tiers lose their leases first. Leases of a commit in progress
+    /// are cut once it is durable.
     pub fn reclaim(
         &mut self,
         owner: &Owner,
@@ -226,10 +228,10 @@ impl Engine {
         (!cut.is_empty()).then_some(Effect::Reclaimed(cut))
     }
 
-    /// Ends a session that is not confirmed yet.
+    /// Cancels a session that is not confirmed yet.
     ///
     /// # Errors
-    /// [`MessageError`] where it is unknown, over, or on its way to disk.
+    /// [`MessageError`] if the session is unknown, finished, or being committed.
     pub fn cancel(
         &mut self,
         session: &str,
@@ -252,8 +254,7 @@ impl Engine {
         }
     }
 
-    /// Tells the parties of an agreement that these leases of it, which have been released, are not needed any
-    /// more.
+    /// Notifies the parties of an agreement that these leases of it have been released.
     pub fn give_back(
         &mut self,
         session: &str,
@@ -271,7 +272,7 @@ impl Engine {
         self.with(session, setting, |running, step| running.give_back_agreed(leases, step))
     }
 
-    /// Lets time pass: leases that are over expire, questions are repeated or given up, and sessions end
+    /// Processes the passage of time: leases expire, questions are repeated or time out, and sessions end
     /// at their deadline. Call it at [`Engine::next_due`] and whenever a lease may have ended.
     pub fn tick(&mut self, setting: &mut Setting<'_>) -> Vec<Effect> {
         let mut effects: Vec<Effect> = expire(setting).into_iter().collect();
@@ -287,37 +288,37 @@ impl Engine {
         effects
     }
 
-    /// When the engine has to look at a session again.
+    /// The next time at which a session needs [`Engine::tick`].
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
         self.timers.get_min().map(|(at, _)| *at)
     }
 
-    /// How many sessions are open, or have ended without everybody knowing it yet.
+    /// The number of sessions that are open, or have ended but still wait for acknowledgements.
     #[must_use]
     pub fn len(&self) -> usize {
         self.sessions.len()
     }
 
-    /// Whether there are none.
+    /// Whether the engine has no such session.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.sessions.is_empty()
     }
 
-    /// Whether a session is negotiating.
+    /// Whether a session is still negotiating.
     #[must_use]
     pub fn is_open(&self, session: &str) -> bool {
         self.sessions.get(session).is_some_and(|running| running.session.is_some())
     }
 
-    /// Whether a session's record is needed on disk.
+    /// Whether the record of a session must stay on disk.
     #[must_use]
     pub fn keeps_record(&self, session: &str) -> bool {
         self.sessions.get(session).is_some_and(|running| running.recorded)
     }
 
-    /// Lets a session do something, and looks when it is due again.
+    /// Applies an action to a session and updates its timer.
     fn with(
         &mut self,
         id: &str,
@@ -360,13 +361,14 @@ impl Engine {
     }
 }
 
-/// What is over now.
+/// Expires the leases that have ended.
 fn expire(setting: &mut Setting<'_>) -> Option<Effect> {
     let expired = setting.ledger.expire(setting.now);
     (!expired.is_empty()).then_some(Effect::Expired(expired))
 }
 
-/// Whose lease ends first where not all can stay. Gold is the least of tiers, and goes last.
+/// The order in which leases end if not all can stay: lowest tier first. `Gold` is the least `Tier` value
+/// and goes last.
 fn lowest_first(world: &dyn World) -> impl Fn(&Lease, &Lease) -> Ordering {
     let tier = |lease: &Lease| world.snapshot(&lease.holder).map(|snapshot| snapshot.tier);
     move |a, b| tier(b).cmp(&tier(a))

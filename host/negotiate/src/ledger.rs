@@ -23,59 +23,60 @@ pub use error::LedgerError;
 pub(crate) use views::Keeping;
 pub use views::Overcommitment;
 
-/// Who has leased how much of whose capacity, when.
+/// Records who has leased how much of whose capacity, and when.
 ///
-/// The invariant: held plus confirmed never exceeds capacity, for any owner, resource and moment. Where
-/// a hold is to replace older leases, the larger of both counts while both exist. Only two things may
-/// leave an owner overcommitted, and neither promises anything new: a capacity that is lowered below
-/// what is promised, and a restart with such a capacity; [`Ledger::overcommitted`] reports both.
+/// Invariant: held plus confirmed amounts never exceed capacity, for any owner, resource and moment. If a
+/// hold is to replace older leases, the larger of the two counts while both exist. An owner can become
+/// overcommitted in only two ways, and neither promises anything new: its capacity is lowered below the
+/// promised amount, or the process restarts with such a capacity. [`Ledger::overcommitted`] reports both.
 ///
-/// Every operation may be repeated: the second time changes nothing. Operations that change leases
-/// return them as they now are, for whoever keeps them. What is over is remembered until its hold would
-/// have run out, so that a message that arrives late cannot bring it back.
+/// Every operation is idempotent. Operations that change leases return the changed leases, so that the
+/// caller can persist them. The ledger remembers an ended lease until its hold would have run out, so that
+/// a late message cannot revive it.
 ///
-/// A clone shares everything with its original, and takes constant time; a change to either copies only
-/// the few tree nodes on the way to what it changes. Two ledgers are equal if their whole bookkeeping is,
-/// what is over and what is past included; [`Ledger::promises_the_same`] compares what counts from now on.
+/// A clone takes constant time and shares all structure with its original. A change to either copies only
+/// the few tree nodes on the path to the changed entry. Two ledgers are equal if all their entries are
+/// equal, including ended leases and past bookings. [`Ledger::promises_the_same`] compares only the entries
+/// that count from now on.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ledger {
     accounts: OrdMap<Owner, Arc<Account>>,
     entries: OrdMap<Key, Arc<Entry>>,
-    /// The leases by holder and owner; those that are over are not in it.
+    /// The leases by holder and owner, without those that have ended.
     lines: OrdMap<Name, OrdSet<(Owner, Key)>>,
-    /// When each entry ends or is forgotten.
+    /// The time at which each entry ends or is forgotten.
     due: OrdSet<(Timestamp, Key)>,
 }
 
-/// The id of a lease, which costs no allocation to clone.
+/// The id of a lease; cloning it does not allocate.
 type Key = SmolStr;
 
-/// A lease to be held, and the leases that end when it is confirmed.
+/// A lease to hold, and the leases that end when it is confirmed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Hold {
     /// The new lease, in the state `held`.
     pub lease: Lease,
-    /// Confirmed leases of the same holder on the same owner. They stay as they are until then.
+    /// Confirmed leases of the same holder on the same owner. They stay unchanged until the confirmation.
     pub replaces: Vec<LeaseId>,
-    /// Confirmed leases of other holders on the same owner that have to make way for it.
+    /// Confirmed leases of other holders on the same owner that this lease displaces.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub preempts: Vec<LeaseId>,
 }
 
-/// What a session asks for at its end, as a whole or not at all.
+/// The final changes of a session. The ledger applies all of them or none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Commitment {
-    /// Holds to be confirmed. What they replace ends where they begin.
+    /// The holds to confirm. The leases that they replace end where the holds begin.
     pub confirm: Vec<LeaseId>,
-    /// Further leases that end, and when: at once, where that is in the past.
+    /// Further leases to end, and the time; a time in the past means at once.
     pub end: BTreeMap<LeaseId, Timestamp>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Account {
-    /// In steps; none where the owner was removed and its leases are still running.
+    /// In steps; `None` if the owner was removed while its leases still run.
     capacity: Option<BTreeMap<Resource, i128>>,
-    /// What is taken back: from when on, and how much of it. It stands in the calendars, too.
+    /// The reclaimed amounts, each with its resource and window. The calendars contain them too.
     reclaimed: Vec<(Resource, Window, i128)>,
     calendars: BTreeMap<Resource, Calendar>,
 }
@@ -84,26 +85,26 @@ struct Account {
 struct Entry {
     key: Key,
     lease: Lease,
-    /// What it was said to replace when it was held.
+    /// The leases that the hold named for replacement when it was made.
     asked: Vec<LeaseId>,
-    /// What of that still runs.
+    /// Those of them that still run.
     replaces: Vec<LeaseId>,
-    /// The hold that is to replace this one.
+    /// The hold that will replace this lease.
     replaced_by: Option<LeaseId>,
-    /// What stands in the calendars because of it.
+    /// The bookings of this entry in the calendars.
     booked: Vec<(Resource, Window, i128)>,
-    /// Since when it is on its way to disk.
+    /// The start of the commit that includes this lease, while that commit is in progress.
     pinned: Option<Timestamp>,
 }
 
 impl Hold {
-    /// A lease to be held beside all others.
+    /// A hold that replaces no lease.
     #[must_use]
     pub const fn new(lease: Lease) -> Self {
         Self { lease, replaces: Vec::new(), preempts: Vec::new() }
     }
 
-    /// Every lease that ends with it.
+    /// Every lease that ends with this hold.
     pub fn ending(&self) -> impl Iterator<Item = &LeaseId> {
         self.replaces.iter().chain(&self.preempts)
     }
@@ -116,9 +117,9 @@ impl Ledger {
         Self::default()
     }
 
-    /// Sets what an owner has, from now on. Confirmed leases stay, and holds that exceed what is left are
-    /// released. Where the leases exceed it, that is reported, and nothing more is promised until enough of
-    /// them have ended.
+    /// Sets the capacity of an owner from now on. Confirmed leases stay. Holds that exceed the remaining
+    /// capacity are released. If confirmed leases exceed the capacity, the ledger reports that and promises
+    /// nothing more until enough of them have ended.
     pub fn set_capacity(&mut self, owner: &Owner, capacity: &Quantities) -> Vec<Overcommitment> {
         let steps = capacity.iter().map(|(r, amount)| (r, steps::down(r, amount))).collect();
         self.forget_reclaims(owner);
@@ -127,8 +128,8 @@ impl Ledger {
         self.overcommitted(owner)
     }
 
-    /// Takes an owner out. Its confirmed leases run on until they end, and are reported as promised
-    /// without capacity; holds are released.
+    /// Removes an owner. Its holds are released. Its confirmed leases run until they end, and the ledger
+    /// reports them as overcommitted.
     pub fn remove_owner(&mut self, owner: &Owner) -> Vec<Overcommitment> {
         self.forget_reclaims(owner);
         if let Some(account) = self.accounts.get_mut(owner) {
@@ -140,8 +141,8 @@ impl Ledger {
         overcommitted
     }
 
-    /// Releases holds, the newest first, until the rest fits: nobody counts on them yet, and confirmed they would
-    /// be promises without capacity.
+    /// Releases holds, newest first, until the rest fits. No party relies on a hold yet, and a confirmation
+    /// would promise capacity that does not exist.
     fn release_excess_holds(&mut self, owner: &Owner) {
         let held = self.leases().filter(|l| l.owner == *owner && l.state == LeaseState::Held);
         let mut held: Vec<LeaseId> = held.map(|lease| lease.id.clone()).collect();
@@ -152,10 +153,10 @@ impl Ledger {
         }
     }
 
-    /// Holds all of these or none, and returns those that were not held before.
+    /// Holds all of these leases or none. Returns the leases that were not held before.
     ///
     /// # Errors
-    /// [`LedgerError`] for the first that cannot be held; the ledger is then as it was.
+    /// [`LedgerError`] for the first lease that cannot be held; the ledger is then unchanged.
     pub fn hold(&mut self, holds: &[Hold], now: Timestamp) -> Result<Vec<Lease>, LedgerError> {
         let mut held = Vec::new();
         for hold in holds {
@@ -173,11 +174,11 @@ impl Ledger {
         Ok(held)
     }
 
-    /// What [`Ledger::confirm`] would change, so that it can be made durable before it counts.
+    /// The changes that [`Ledger::confirm`] would make, so that the caller can persist them first.
     ///
     /// # Errors
-    /// [`LedgerError`] if one of the holds is unknown or over, or another commitment that changes the
-    /// same lease is on its way to disk.
+    /// [`LedgerError`] if one of the holds is unknown or has ended, or if another commit in progress
+    /// changes the same lease.
     pub fn prepare(
         &self,
         commitment: &Commitment,
@@ -208,11 +209,11 @@ impl Ledger {
         Ok(changed.into_values().collect())
     }
 
-    /// Confirms all of the holds or none, ends what they replace and what else is to end, and returns
-    /// every lease that changed.
+    /// Confirms all of the holds or none. Ends the leases that they replace and the further leases of the
+    /// commitment. Returns every changed lease.
     ///
     /// # Errors
-    /// As [`Ledger::prepare`]; the ledger is then as it was.
+    /// As [`Ledger::prepare`]; the ledger is then unchanged.
     pub fn confirm(
         &mut self,
         commitment: &Commitment,
@@ -223,7 +224,7 @@ impl Ledger {
         Ok(changed)
     }
 
-    /// What ends goes first, so that no moment counts both in full.
+    /// Ends the old leases first, so that no moment counts old and new in full.
     fn change(&mut self, changed: &[Lease], confirm: &[LeaseId]) {
         let new: BTreeSet<&LeaseId> = confirm.iter().collect();
         let (confirmed, ended): (Vec<_>, Vec<_>) =
@@ -231,7 +232,8 @@ impl Ledger {
         ended.into_iter().chain(confirmed).for_each(|lease| self.update(lease));
     }
 
-    /// Gives back what is held or confirmed of these, and returns it. What is on its way to disk stays.
+    /// Releases the held and confirmed leases among these and returns them. Leases of a commit in progress
+    /// stay.
     pub fn release(&mut self, ids: &[LeaseId]) -> Vec<Lease> {
         let mut released = Vec::new();
         for id in ids {
@@ -243,7 +245,7 @@ impl Ledger {
         released
     }
 
-    /// Ends what is over at `now`, and returns it.
+    /// Expires the leases that have ended at `now` and returns them.
     pub fn expire(&mut self, now: Timestamp) -> Vec<Lease> {
         let mut expired = Vec::new();
         while let Some((at, key)) = self.due.get_min().cloned()
@@ -265,8 +267,8 @@ impl Ledger {
         expired
     }
 
-    /// Follows a clock that went back to `now`: what was forgotten as past counts again, as far as its lease is
-    /// still known.
+    /// Follows a clock that was set back to `now`: bookings that were forgotten as past count again if
+    /// their lease is still known.
     pub fn rewind(&mut self, now: Timestamp) {
         let mut calendars: BTreeMap<Owner, BTreeMap<Resource, Calendar>> = BTreeMap::new();
         let mut add = |owner: &Owner, (resource, window, steps): &(Resource, Window, i128)| {
@@ -286,8 +288,9 @@ impl Ledger {
         }
     }
 
-    /// Books the leases of an earlier run, whatever the capacities are now, and returns those that
-    /// changed: a hold is released, since its session is gone, and what ended in between has expired.
+    /// Books the leases of an earlier run, regardless of the current capacities. Returns the leases that
+    /// changed: a hold is released, because its session is gone, and a lease that ended in the meantime has
+    /// expired.
     pub fn restore(
         &mut self,
         leases: impl IntoIterator<Item = Lease>,
@@ -311,7 +314,7 @@ impl Ledger {
         changed
     }
 
-    /// Whether the hold is new.
+    /// Holds one lease. Returns whether the hold is new.
     fn hold_one(&mut self, hold: &Hold, now: Timestamp) -> Result<bool, LedgerError> {
         let lease = &hold.lease;
         let id = || lease.id.clone();
@@ -343,7 +346,8 @@ impl Ledger {
         Ok(true)
     }
 
-    /// Leases that are over in the meantime may be named: they are worth nothing any more.
+    /// Checks one lease that a hold replaces. A lease that has ended in the meantime is allowed; it books
+    /// nothing.
     fn check_replaced(&self, old: &LeaseId, new: &Lease, own: bool) -> Result<(), LedgerError> {
         let Some(entry) = self.entries.get(old.0.as_str()) else { return Ok(()) };
         let wrong =

@@ -1,19 +1,19 @@
 //! Negotiation sessions, market clearing and the capacity ledger, without I/O, clocks or threads.
 //!
-//! - [`Spread`] runs a load down the dependency graph.
-//! - [`Ledger`] knows who has leased whose capacity, and never promises any of it twice.
+//! - [`Spread`] propagates a load down the dependency graph.
+//! - [`Ledger`] records who has leased whose capacity. It never promises the same capacity twice.
 //! - [`clear`] determines the winners among the bids of providers.
-//! - [`Session`] is one negotiation: a state machine that takes in what has happened and says what is
-//!   to be done next.
-//! - [`Engine`] runs any number of sessions at once with parties that may be anywhere: it speaks
-//!   [`Message`]s, repeats them, and survives crashes. [`local_reply`] answers what needs no policy for
-//!   parties in this process.
+//! - [`Session`] is one negotiation: a state machine that consumes inputs and returns the outputs to carry
+//!   out.
+//! - [`Engine`] runs any number of concurrent sessions with local and remote parties. It exchanges
+//!   [`Message`]s, retries them and survives crashes. [`local_reply`] answers the messages to local parties
+//!   that need no policy.
 //!
 //! # Limitations
 //!
-//! - Capacity is a number until it is changed: an owner has the same at every moment ahead.
-//! - Replicas share the units of one kind as a pool. That they can be packed onto single machines is not
-//!   checked, except that each fits into one.
+//! - The ledger keeps one capacity per owner. That capacity applies to all future time until it is changed.
+//! - Replicas share the units of one kind as a pool. The ledger does not check that they can be packed onto
+//!   single machines; it only checks that each replica fits into one unit.
 
 mod calendar;
 mod cycle;

@@ -1,10 +1,10 @@
-//! What parties in this process answer without being asked.
+//! Automatic replies of parties in this process.
 
 use crate::{Content, Information, Message};
 
-/// What a party answers whose capacity is in the ledger of this process, where that takes no policy: the
-/// ledger holds for it what it is to hold, so it confirms, and acknowledges how that ended. None for what a
-/// policy has to answer, which is [`Content::CallForProposals`], and for what nobody waits for an answer to.
+/// The reply of a party whose capacity is in the ledger of this process, if no policy is needed. The ledger
+/// holds the party's leases, so the party confirms the hold and acknowledges its end. Returns `None` for
+/// [`Content::CallForProposals`], which a policy answers, and for messages that need no reply.
 #[must_use]
 pub const fn local_reply(message: &Message) -> Option<Content> {
     match &message.content {

@@ -21,46 +21,46 @@ pub(crate) use book::Book;
 pub use joint::{clear_in_turn, clear_together};
 pub use order::Order;
 
-/// A bid that was admitted, with the buyer's score for it.
+/// An admitted bid with the score that the buyer gave it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScoredBid {
-    /// What is offered.
+    /// The bid.
     pub bid: Bid,
-    /// Finite; higher is better. It counts for every replica that the bid gets.
+    /// The score per replica; finite, higher is better.
     pub score: f64,
 }
 
-/// What a bid has won.
+/// The replicas that a bid has won.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Allocation {
     /// The provider.
     pub provider: Name,
     /// The compute unit.
     pub unit: Name,
-    /// How many replicas; at least 1.
+    /// The number of replicas; at least 1.
     pub count: u32,
-    /// For one replica.
+    /// The price of one replica, per hour.
     pub price_per_hour: f64,
 }
 
-/// Who gets the replicas of a request.
+/// The result of clearing one request.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Clearing {
-    /// The winners, by provider and unit; a unit that bids at two prices may win twice.
+    /// The winners, sorted by provider and unit. A unit with bids at two prices may win twice.
     pub allocations: Vec<Allocation>,
-    /// How many replicas they are together: all that were asked for, or as many as can be had.
+    /// The total number of replicas: the requested number, or as many as are available.
     pub count: u32,
-    /// What they cost together.
+    /// The total price per hour.
     pub price_per_hour: f64,
 }
 
-/// Determines the winners. The largest number of replicas that bids, capacity and budget allow comes
-/// first, then the highest total score, then the lowest price; ties go by the names of provider and
-/// unit, so the order of the bids does not matter. The number of replicas is always the largest. A
-/// budget that binds makes score and price a knapsack problem: it is solved to the optimum for a few dozen
-/// bids, and for more than that to within what one exchange could gain; where even the pairs of bids are too
-/// many to look at all, to within what a bid more or less makes. `inventory` says how much of each unit is
-/// left: bids on units that are not in it get nothing.
+/// Determines the winners. The criteria, in order: the largest number of replicas that bids, capacity and
+/// budget allow; the highest total score; the lowest price. Ties are broken by the names of provider and
+/// unit, so the order of the bids does not matter. The number of replicas is always the maximum. A binding
+/// budget makes score and price a knapsack problem. For a few dozen bids the solution is optimal. For more
+/// bids it is within the gain of one exchange of the optimum; if even the pairs of bids are too many to
+/// examine, it is within the effect of one bid more or less. `inventory` gives the free capacity of each
+/// unit; bids on units that it lacks win nothing.
 #[must_use]
 pub fn clear(request: &Request, bids: &[ScoredBid], inventory: &[InventoryUnit]) -> Clearing {
     let book = Arc::new(Book::new(&request.resources, bids, inventory));
@@ -78,8 +78,8 @@ impl Clearing {
     }
 }
 
-/// How many replicas of these resources fit into what is left of a unit. Replicas share the units of one
-/// kind as a pool; how they are packed onto single machines is not looked at, except that one replica
+/// The number of replicas with these resources that fit into the free capacity of a unit. Replicas share
+/// the units of one kind as a pool. Packing onto single machines is not checked, except that one replica
 /// must fit into one machine.
 #[must_use]
 pub fn room(unit: &InventoryUnit, replica: &Quantities) -> u32 {
@@ -87,13 +87,13 @@ pub fn room(unit: &InventoryUnit, replica: &Quantities) -> u32 {
     whole.min(pooled(&unit.free, replica))
 }
 
-/// The most bids of one provider for one request: as many as the built-in plugin makes at most of each unit
-/// that it has on offer, within 100 and 4000.
+/// The maximum number of bids of one provider for one request. It equals the maximum that the built-in
+/// plugin bids per offered unit, clamped to 100 to 4000.
 pub(crate) fn most_bids(units: usize) -> usize {
     units.saturating_mul(16).clamp(100, 4000)
 }
 
-/// How many replicas of these resources fit into a pool.
+/// The number of replicas with these resources that fit into a pool.
 fn pooled(free: &Quantities, replica: &Quantities) -> u32 {
     let fits = replica
         .iter()

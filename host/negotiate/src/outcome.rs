@@ -5,69 +5,69 @@ use serde::{Deserialize, Serialize};
 
 use crate::Edge;
 
-/// How a negotiation ended.
+/// The result of a negotiation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Everything in it is confirmed.
+    /// Every lease of the agreement is confirmed.
     Agreed(Box<Agreement>),
-    /// Nothing has changed.
+    /// The negotiation changed nothing.
     Failed {
-        /// Why, by whoever could not or would not.
+        /// The reasons, each with the party concerned.
         reasons: Vec<Reason>,
-        /// How many rounds it took.
+        /// The number of rounds.
         rounds: u32,
     },
 }
 
-/// What was agreed.
+/// An agreement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Agreement {
-    /// The negotiation.
+    /// The id of the negotiation.
     pub session: String,
-    /// The service that wanted it.
+    /// The service that requested it.
     pub requester: Name,
-    /// How much of the demand, above 0 and at most 1.
+    /// The agreed fraction of the demand, above 0 and at most 1.
     pub fraction: f64,
-    /// Whether that is less than all.
+    /// Whether the fraction is below 1.
     pub reduced: bool,
-    /// When, where that is not the window that was wanted.
+    /// The agreed window, if it differs from the requested one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
-    /// What was tried in place of the whole at the time that was wanted, in this order.
+    /// The alternatives that were applied instead of the full demand at the requested time, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alternatives: Vec<Alternative>,
-    /// Leases of lower tiers that end where this begins: their holders have to negotiate again.
+    /// Leases of lower tiers that end when this agreement begins. Their holders must negotiate again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub preempted: Vec<LeaseId>,
-    /// Optional dependencies that the requester has to do without.
+    /// Optional dependencies that the requester does without.
     pub without_optional: Vec<Edge>,
-    /// The services that take part, the requester included.
+    /// The participating services, including the requester.
     pub services: BTreeMap<Name, AgreedService>,
-    /// The confirmed leases that stand behind it, new and old.
+    /// The confirmed leases behind the agreement, new and old.
     pub leases: Vec<LeaseId>,
-    /// What the replicas cost per hour that were bought or kept for it: for each service, at the dearest moment
-    /// of the window.
+    /// The price per hour of the replicas that were bought or kept for it: the sum over the services, each
+    /// at its most expensive moment of the window.
     pub price_per_hour: f64,
-    /// How many rounds it took.
+    /// The number of rounds.
     pub rounds: u32,
-    /// Why it is reduced or degraded.
+    /// The reasons for which it is reduced or degraded.
     pub reasons: Vec<Reason>,
 }
 
 /// The part of one service in an agreement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AgreedService {
-    /// What it carries because of this agreement.
+    /// The load that it carries because of this agreement.
     pub load: Quantities,
-    /// How many replicas it has for all that it has promised and plans itself, this included. Where units
-    /// are provided, so many are leased: all that it had, for a service other than the requester, since only
-    /// that knows what else it keeps them for. Where none are, a service other than the requester may have
-    /// more, and then keeps them.
+    /// The number of replicas for everything that the service has promised and plans, including this
+    /// agreement. If providers exist, this is the leased number. A service other than the requester keeps
+    /// all replicas it had, because only that service knows their other uses. If there are no providers, a
+    /// service other than the requester may have more replicas and keeps them.
     pub replicas: u32,
 }
 
-/// What one party said or could not do.
+/// A statement or failure of one party.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Reason {
     /// The service or provider.
@@ -86,7 +86,7 @@ impl Outcome {
         }
     }
 
-    /// Why it failed, is reduced or degraded.
+    /// The reasons for which it failed, or is reduced or degraded.
     #[must_use]
     pub fn reasons(&self) -> &[Reason] {
         match self {

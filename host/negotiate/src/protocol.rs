@@ -1,11 +1,12 @@
-//! What the parties of a negotiation say to each other: the records of `wit/answering.wit` and `wit/market.wit`.
+//! The messages between the parties of a negotiation: the records of `wit/answering.wit` and
+//! `wit/market.wit`.
 
 use std::{ops::Deref, sync::Arc};
 
 use haggle_model::{ComputeUnit, Name, Quantities, Resource, Span, Strength, Tier, Window};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What a negotiation is for.
+/// The purpose of a negotiation.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema,
 )]
@@ -24,55 +25,55 @@ pub enum Purpose {
     Renegotiation,
 }
 
-/// A call for proposals to one service: will it carry this load over that time?
+/// A call for proposals to one service: whether it will carry this load in this window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Inquiry {
-    /// The negotiation that asks.
+    /// The id of the negotiation.
     pub session: String,
     /// The round, from 1.
     pub round: u32,
-    /// The service that is asked.
+    /// The service that receives the inquiry.
     pub service: Name,
     /// The tier of that service.
     pub tier: Tier,
     /// The service whose demand opened the negotiation.
     pub requester: Name,
-    /// Why it was opened.
+    /// The purpose of the negotiation.
     pub purpose: Purpose,
-    /// How much the requester depends on the answer.
+    /// The degree to which the requester depends on the answer.
     pub strength: Strength,
-    /// The time in question.
+    /// The window of the load.
     pub window: Window,
-    /// What is requested of each resource, and what the service has of it.
+    /// By resource: the requested amount, and the service's own figures.
     #[serde(with = "asks")]
     #[schema(value_type = BTreeMap<Resource, Ask>)]
     pub asks: Asks,
 }
 
-/// What is requested of a service, and what it has of that. All parts name the same resources.
+/// The requested amounts and the service's own figures. All fields name the same resources.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Asks {
-    /// The total that the service would have to carry for this requester, not the increase.
+    /// The total that the service would carry for this requester, not the increase.
     pub requested: Quantities,
-    /// The most that the service can carry once it has grown to its bounds.
+    /// The maximum that the service can carry at its replica limit.
     pub capacity: Quantities,
-    /// What others hold of it in the window, without this requester's old agreement.
+    /// The amount committed to others in the window, without the old agreement of this requester.
     pub committed: Quantities,
-    /// What this requester already holds of it throughout the window.
+    /// The amount that this requester already holds throughout the window.
     pub agreed: Quantities,
-    /// The most that the service's own dependencies can sustain, as far as they have answered this round; what is
-    /// requested where none has.
+    /// The maximum that the service's own dependencies can sustain, as far as they have answered in this
+    /// round. If none has answered, it equals the requested amount.
     pub sustainable: Quantities,
 }
 
 impl Asks {
-    /// What is neither committed to others nor beyond the service's capacity.
+    /// The capacity that is not committed to others.
     #[must_use]
     pub fn free(&self) -> Quantities {
         self.capacity.minus(&self.committed)
     }
 
-    /// One by one.
+    /// Iterates over the resources.
     pub fn iter(&self) -> impl Iterator<Item = (Resource, Ask)> {
         self.requested.iter().map(|(resource, requested)| {
             let ask = Ask {
@@ -87,18 +88,18 @@ impl Asks {
     }
 }
 
-/// What is requested of one resource, and what the service has of it: see [`Asks`].
+/// The figures for one resource; see [`Asks`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Ask {
-    /// The total that the service would have to carry for this requester.
+    /// The total that the service would carry for this requester.
     pub requested: f64,
-    /// The most that the service can carry.
+    /// The maximum that the service can carry.
     pub capacity: f64,
-    /// What others hold of it.
+    /// The amount committed to others.
     pub committed: f64,
-    /// What this requester already holds of it.
+    /// The amount that this requester already holds.
     pub agreed: f64,
-    /// The most that the service's own dependencies can sustain.
+    /// The maximum that the service's own dependencies can sustain.
     pub sustainable: f64,
 }
 
@@ -133,12 +134,12 @@ mod asks {
     }
 }
 
-/// What a service would agree to instead.
+/// A counter-offer of a service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Offer {
-    /// For each resource asked for, how much of it; never more than was asked.
+    /// The offered amount by requested resource; it never exceeds the requested amount.
     pub quantities: Quantities,
-    /// For a person to read.
+    /// A sentence for a person.
     pub reason: String,
 }
 
@@ -146,32 +147,32 @@ pub struct Offer {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// All of it.
+    /// The service carries the full load.
     Accept,
-    /// No, and nothing less either; the text says why.
+    /// The service refuses, even a part; the text gives the reason.
     Reject(String),
-    /// Not all, but this.
+    /// The service offers a part.
     Counter(Offer),
 }
 
-/// A kind of machine in a provider's inventory, and what is left of it for the buyer.
+/// A kind of machine in a provider's inventory, and the capacity that is left for the buyer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct InventoryUnit {
-    /// Whose it is.
+    /// The provider.
     pub provider: Name,
-    /// Where it is.
+    /// The location of the machines.
     pub location: String,
-    /// One of them.
+    /// The description of the unit.
     pub unit: ComputeUnit,
-    /// What is free of all of them together throughout the window, what the buyer holds already
-    /// included.
+    /// The capacity of all machines together that is free throughout the window, including the capacity
+    /// that the buyer already holds.
     pub free: Quantities,
-    /// How many of them have something free, if what is taken is packed tightly.
+    /// The number of machines with free capacity, if the used capacity is packed tightly.
     pub available: u32,
 }
 
-/// What one provider has for a buyer. A clone shares the units: the session, its question, and whoever
-/// carries that look at the same ones.
+/// The inventory of one provider for a buyer. A clone shares the units, so the session, its question and
+/// their carriers use the same memory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inventory(Arc<[InventoryUnit]>);
 
@@ -201,57 +202,57 @@ impl<'de> Deserialize<'de> for Inventory {
     }
 }
 
-/// What a buyer wants: `count` replicas, each with these resources, over the window.
+/// A buyer's request: `count` replicas, each with these resources, over the window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Request {
-    /// Unique within its negotiation.
+    /// The id, unique within the negotiation.
     pub id: String,
-    /// The service whose replicas they are.
+    /// The service that needs the replicas.
     pub service: Name,
-    /// Its snapshot.
+    /// The tier of that service.
     pub tier: Tier,
-    /// For one replica.
+    /// The resources of one replica.
     pub resources: Quantities,
-    /// How many in all, those included that run already and would be replaced.
+    /// The total number of replicas, including running ones that would be replaced.
     pub count: u32,
-    /// The time in question.
+    /// The window of the request.
     pub window: Window,
-    /// The most the buyer pays for all these replicas together, per hour: its budget without what those of its
-    /// replicas cost that stay beside them.
+    /// The maximum total price of these replicas per hour: the budget of the buyer minus the price of its
+    /// other replicas.
     pub budget_per_hour: Option<f64>,
-    /// Where it must be; anywhere if none.
+    /// The required location; `None` means anywhere.
     pub location: Option<String>,
-    /// The accelerator it needs.
+    /// The required accelerator.
     pub gpu_type: Option<String>,
 }
 
-/// What a provider stands for.
+/// The guarantees of a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Guarantees {
-    /// 0 to 1: the share of the window in which the unit is up.
+    /// The share of the window in which the unit is up, 0 to 1.
     pub availability: f64,
-    /// 0 to 1: the probability that one is taken back within an hour.
+    /// The probability that a unit is taken back within an hour, 0 to 1.
     pub interruption_rate: f64,
-    /// How long before that it is announced.
+    /// The notice before a unit is taken back.
     pub interruption_notice: Span,
 }
 
-/// An offer of a provider: up to `count` replicas, each on its share of that compute unit. It comes from
-/// outside, so nothing in it is believed before the market has looked at it.
+/// A provider's offer of up to `count` replicas, each on a share of that compute unit. It comes from
+/// outside; the market validates it before use.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Bid {
-    /// The compute unit that would be used.
+    /// The compute unit.
     pub unit: String,
-    /// Whose it is.
+    /// The provider.
     pub provider: String,
-    /// Where it is.
+    /// The location of the unit.
     pub location: String,
-    /// How many replicas; at least 1.
+    /// The number of replicas; at least 1.
     pub count: u32,
-    /// For one replica.
+    /// The price of one replica, per hour.
     pub price_per_hour: f64,
-    /// Speed relative to a reference unit, which has 1.
+    /// The speed relative to a reference unit, which has 1.
     pub performance: f64,
-    /// What comes with it.
+    /// The guarantees.
     pub guarantees: Guarantees,
 }

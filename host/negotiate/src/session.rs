@@ -31,46 +31,47 @@ use asking::Asking;
 use buying::Buying;
 use deal::Deal;
 
-/// One negotiation, from a demand to an agreement that is confirmed as a whole or to nothing at all.
+/// One negotiation: a demand leads to an agreement that is confirmed as a whole, or to no change.
 ///
-/// It does nothing itself: [`Session::step`] takes what has happened and returns what is to be done. It
-/// sees services and dependencies as they were when it began, and providers and the ledger as they are
-/// at each step. It ends at its deadline at the latest, whatever is lost or repeated on the way.
+/// The session performs no I/O. [`Session::step`] takes an input and returns the outputs to carry out. The
+/// session uses the services and dependencies as they were at its start, but the providers and the ledger
+/// as they are at each step. It ends at its deadline at the latest, even if messages are lost or repeated.
 ///
-/// A round asks the services leaves first, then buys what must grow. Where somebody offers less than it has,
-/// the next round asks for the same again, as long as that brings more each time and leaves a round for
-/// whatever else may be tried. Whoever can do less than was asked sends it to the policy's alternatives in
-/// their order; the one that is always at hand lowers the fraction of the demand that the next round asks
-/// for, and in the last round that fraction is taken as it is. What flows over best-effort dependencies is told to those that only they lead to, and
-/// asked of nobody. The protocol is an iterated contract net (FIPA SC00030H).
+/// A round first asks the services, leaves first, and then buys the replicas that must be added. If a
+/// service offers less than it has, the next round repeats the same request, as long as the offers increase
+/// and a round is left for the alternatives. If a service cannot carry the requested load, the session
+/// tries the alternatives of the policy in order. The alternative that is always available lowers the
+/// fraction of the demand for the next round; in the last round, the session accepts the available
+/// fraction. Services that only best-effort dependencies lead to are informed of their load, and not asked.
+/// The protocol is an iterated contract net (FIPA SC00030H).
 ///
-/// A clone copies little: what grows with the number of services is shared until it changes.
+/// A clone copies little: structures that grow with the number of services are shared until they change.
 #[derive(Clone, Debug)]
 pub struct Session {
     demand: Demand,
-    /// Agreements of the requester that this one is to take the place of.
+    /// The earlier agreements of the requester that this session replaces.
     replaces: Arc<[String]>,
     deadline: Timestamp,
     snapshots: Arc<BTreeMap<Name, Snapshot>>,
-    /// Over all dependencies.
+    /// The load over all dependencies.
     whole: Arc<Spread>,
-    /// Over those that are waited for, without what was dropped.
+    /// The load over the mandatory and optional dependencies, without the dropped ones.
     firm: Arc<Spread>,
-    /// Over mandatory ones alone: what has to be carried in any case.
+    /// The load over the mandatory dependencies alone.
     core: Arc<Spread>,
     dropped: Arc<BTreeSet<Edge>>,
-    /// How much of the demand this round is about.
+    /// The fraction of the demand that this round requests.
     fraction: f64,
     terms: Terms,
-    /// From 1.
+    /// The current round, from 1.
     round: u32,
-    /// What each service can be counted on for, as far as it is known in this round.
+    /// The load that each service can carry, as far as known in this round.
     granted: OrdMap<Name, Quantities>,
-    /// What those said in this round that gave less than was asked.
+    /// The reasons of the services that granted less than was requested in this round.
     said: OrdMap<Name, Arc<str>>,
-    /// Whether somebody offered less in this round than it has.
+    /// Whether a service offered less than it has in this round.
     withheld: bool,
-    /// Providers that did not hold what they proposed.
+    /// Providers that did not hold their proposals.
     unreliable: BTreeSet<Name>,
     reasons: Arc<Vec<Reason>>,
     last_message: u64,
@@ -79,41 +80,41 @@ pub struct Session {
 
 #[derive(Clone, Debug)]
 enum State {
-    /// Services of one wave are asked.
+    /// The session waits for the services of one wave.
     Asking(Asking),
-    /// Providers bid, or buyers rank.
+    /// The session waits for bids of providers or scores of buyers.
     Buying(Buying),
-    /// The ledger is to hold everything.
+    /// The session waits until the ledger holds everything.
     Holding(Deal),
-    /// Another agreement about the same is on its way to disk. Everything is held, or could not be because of
-    /// that.
+    /// Another agreement on the same capacity is being committed. The hold of this session has succeeded,
+    /// or failed because of that commit.
     Waiting(Deal, Result<(), String>),
-    /// The ledger is to confirm everything.
+    /// The session waits until the ledger has confirmed everything.
     Confirming(Deal),
     Finished,
 }
 
-/// What follows from the fraction that the parties can agree to.
+/// The next step, given the fraction that the parties can agree to.
 enum Next {
     Proceed,
     AnotherRound,
     Fail,
 }
 
-/// Fractions that differ by less are the same; a smaller one is nothing.
+/// Fractions that differ by less than this are equal, and a smaller fraction counts as zero.
 const CLOSE: f64 = 1e-9;
 
 impl Session {
-    /// Opens a session and says what is to be done first.
+    /// Opens a session. Returns it with its first outputs.
     ///
     /// # Errors
-    /// [`DemandError`] where the demand makes no sense in this world.
+    /// [`DemandError`] if the demand is invalid.
     pub fn new(demand: Demand, cx: &Context<'_>) -> Result<(Self, Vec<Output>), DemandError> {
         Self::in_place_of(&[], demand, cx)
     }
 
-    /// Opens a session whose agreement takes the place of what the requester leased in earlier ones, even of
-    /// what lasts longer or begins later. Should it fail, those stand.
+    /// Opens a session whose agreement replaces the leases of the requester from earlier sessions,
+    /// including leases that last longer or begin later. If the session fails, those leases stay.
     ///
     /// # Errors
     /// As [`Session::new`].
@@ -178,8 +179,8 @@ impl Session {
         Ok((session, out))
     }
 
-    /// Takes in what has happened and says what is to be done. An answer that nobody waits for, because
-    /// it is late, repeated or of an unknown message, changes nothing.
+    /// Applies an input and returns the outputs to carry out. An answer that the session does not wait for,
+    /// because it is late, repeated or refers to an unknown message, has no effect.
     pub fn step(&mut self, input: Input, cx: &Context<'_>) -> Vec<Output> {
         let mut out = Vec::new();
         let state = std::mem::replace(&mut self.state, State::Finished);
@@ -187,31 +188,32 @@ impl Session {
         out
     }
 
-    /// Whether it has ended.
+    /// Whether the session has ended.
     #[must_use]
     pub const fn is_finished(&self) -> bool {
         matches!(self.state, State::Finished)
     }
 
-    /// Whether it goes on, at an [`Input::Tick`], once agreements have come from their way to disk.
+    /// Whether the session waits for another commit; it continues with an [`Input::Tick`] once that is
+    /// durable.
     #[must_use]
     pub const fn is_waiting(&self) -> bool {
         matches!(self.state, State::Waiting(..))
     }
 
-    /// When it ends at the latest.
+    /// The latest end of the session.
     #[must_use]
     pub const fn deadline(&self) -> Timestamp {
         self.deadline
     }
 
-    /// What it is about.
+    /// The demand of the session.
     #[must_use]
     pub const fn demand(&self) -> &Demand {
         &self.demand
     }
 
-    /// The round it is in, from 1.
+    /// The current round, from 1.
     #[must_use]
     pub const fn round(&self) -> u32 {
         self.round
@@ -270,7 +272,8 @@ impl Session {
         }
     }
 
-    /// Best-effort services are told; the bounds of the requester itself limit the first round.
+    /// Informs the best-effort services, and starts the first round within the bounds of the requester
+    /// itself.
     fn begin(&mut self, cx: &Context<'_>, out: &mut Vec<Output>) -> State {
         let told: Vec<Name> = self
             .whole
@@ -290,7 +293,7 @@ impl Session {
         self.next_round(cx, out)
     }
 
-    /// What a service has to carry for the whole demand, in the resources that it serves.
+    /// The load that a service carries for the whole demand, in the resources that it serves.
     fn share(&self, spread: &Spread, name: &Name) -> Quantities {
         let load = spread.shares().get(name).map(|share| &share.load);
         let capacity = self.snapshots.get(name).map(|snapshot| &snapshot.service.replica.capacity);
@@ -299,7 +302,8 @@ impl Session {
         Quantities::from_pairs(served).unwrap_or_default()
     }
 
-    /// Ends whatever is under way. A confirmation whose answer got lost counts if the ledger has it.
+    /// Aborts the current state. If the ledger has already carried out a confirmation whose answer was
+    /// lost, the confirmation counts.
     fn give_up(
         &mut self,
         state: State,
@@ -366,7 +370,7 @@ impl Session {
     }
 }
 
-/// What is left with dependencies of at least this strength.
+/// The spread without dependencies weaker than `least`.
 fn part(spread: &Arc<Spread>, least: Strength) -> Result<Arc<Spread>, SpreadError> {
     let mut all = spread.shares().keys().flat_map(|name| spread.dependencies_of(name));
     match all.all(|(_, dependency)| dependency.strength >= least) {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cycle::Cycle;
 
-/// One dependency of one service on another, by name.
+/// A dependency between two services, by name.
 #[derive(
     Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
 )]
@@ -17,8 +17,8 @@ pub struct Edge {
     pub to: Name,
 }
 
-/// What a load on one service asks of every service that it reaches over the dependency graph. Loads
-/// are proportional: a fraction of the load asks the same fraction of everybody.
+/// The load on every service that a load on one service causes over the dependency graph. Loads are
+/// proportional: a fraction of the load causes the same fraction everywhere.
 #[derive(Clone, Debug)]
 pub struct Spread {
     root: Name,
@@ -29,54 +29,54 @@ pub struct Spread {
     waves: Vec<Vec<Name>>,
 }
 
-/// The part of one service.
+/// The load of one service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Share {
-    /// What it has to carry because of the load on the root: an absolute level.
+    /// The load that it carries because of the load on the root, as an absolute level.
     pub load: Quantities,
-    /// How much the root needs it: as its strongest path, a path being as strong as its weakest edge.
+    /// The strength of its strongest path from the root. A path is as strong as its weakest edge.
     pub strength: Strength,
 }
 
-/// Why a load cannot be spread.
+/// The reasons for which a load cannot be spread.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum SpreadError {
     /// The root is not in the graph.
     #[error("there is no service {0} in the dependency graph: add it first")]
     UnknownService(Name),
-    /// Services call each other in a circle that multiplies the load.
+    /// Services call each other in a cycle that multiplies the load.
     #[error(
         "the {resource} of {cycle} grows without end: {gain:.3} units come back for each one that goes around; lower a ratio until that is below 1"
     )]
     Divergent {
         /// `a -> b -> a`.
         cycle: String,
-        /// What grows.
+        /// The resource that grows.
         resource: Resource,
-        /// What comes back for each unit, over all ways around.
+        /// The units that return per unit that enters, over all paths of the cycle.
         gain: f64,
     },
-    /// Ratios multiply to something absurd.
+    /// A load exceeds the range of an amount.
     #[error(
         "the load on {service} would be {amount:e} {resource}: check the ratios on the way to it"
     )]
     TooLarge {
         /// The service.
         service: Name,
-        /// What is too much.
+        /// The resource.
         resource: Resource,
-        /// How much it would be.
+        /// The resulting amount.
         amount: f64,
     },
-    /// The graph contradicts itself.
+    /// The graph is inconsistent.
     #[error(transparent)]
     Graph(#[from] GraphError),
 }
 
 impl Spread {
-    /// Runs `load` on `root` down the graph: for each resource by itself, a dependency carries its
-    /// ratio for each unit that the dependent carries, summed over all dependents. Takes time linear in
-    /// the reached part, cycles apart.
+    /// Propagates `load` on `root` down the graph. For each resource separately, a dependency carries its
+    /// ratio per unit of the dependent's load, summed over all dependents. Takes time linear in the reached
+    /// part, except for cycles.
     ///
     /// # Errors
     /// [`SpreadError`].
@@ -88,10 +88,10 @@ impl Spread {
         Self::over(graph, root, load, |_, _, _| true)
     }
 
-    /// The same without some dependencies, and so without what only they led to.
+    /// The same spread without some dependencies, and without the services that only they reach.
     ///
     /// # Errors
-    /// None that the whole spread did not have.
+    /// Only errors that the whole spread would also have.
     pub fn without(
         &self,
         left_out: impl Fn(&Name, &Name, &Dependency) -> bool,
@@ -101,27 +101,27 @@ impl Spread {
         })
     }
 
-    /// The service where the load begins.
+    /// The service on which the load begins.
     #[must_use]
     pub const fn root(&self) -> &Name {
         &self.root
     }
 
-    /// Every reached service by name, the root included. Where the root is part of a cycle, its load
-    /// here includes what comes back to it.
+    /// Every reached service by name, including the root. If the root is part of a cycle, its load includes
+    /// the load that returns to it.
     #[must_use]
     pub const fn shares(&self) -> &BTreeMap<Name, Share> {
         &self.shares
     }
 
-    /// The reached services, leaves first: everything that a service depends on comes in an earlier
-    /// wave, but for members of one cycle, which share theirs.
+    /// The reached services, leaves first. Each dependency of a service is in an earlier wave, except that
+    /// the members of a cycle share one.
     #[must_use]
     pub fn waves(&self) -> &[Vec<Name>] {
         &self.waves
     }
 
-    /// What a reached service depends on, in the order of the names.
+    /// The dependencies of a reached service, sorted by name.
     pub fn dependencies_of(&self, name: &Name) -> impl Iterator<Item = (&Name, &Dependency)> {
         self.graph.dependencies_of(name)
     }
@@ -163,11 +163,11 @@ impl Spread {
     }
 }
 
-/// Whether any load can be spread over the graph, as far as its cycles go: what comes back around each of
-/// them is less than what went in. Takes time linear in what is not part of a cycle.
+/// Checks that the cycles of the graph allow any load to be spread: for each cycle, less load returns than
+/// enters. Takes time linear in the part without cycles.
 ///
 /// # Errors
-/// [`SpreadError::Divergent`] with the first cycle that is not so.
+/// [`SpreadError::Divergent`] with the first violating cycle.
 pub fn cycle_gain(graph: &DependencyGraph) -> Result<(), SpreadError> {
     let inner = graph.as_petgraph();
     let inflow = vec![1.0; inner.node_count()];
@@ -185,7 +185,7 @@ impl std::fmt::Display for Edge {
     }
 }
 
-/// The part of the graph that the root reaches over edges that are kept.
+/// The part of the graph that the root reaches over the kept edges.
 fn reached(
     graph: &DependencyGraph,
     root: &Name,
@@ -208,7 +208,8 @@ fn reached(
     Ok(part)
 }
 
-/// The load of every node in one resource. `components` are strongly connected, leaves first.
+/// The load of every node in one resource. `components` are the strongly connected components, leaves
+/// first.
 fn flow(
     graph: &DependencyGraph,
     components: &[Vec<NodeIndex>],
@@ -245,7 +246,7 @@ fn flow(
     Ok(inner.node_indices().zip(load).collect())
 }
 
-/// The loads of one cycle, in the order of its nodes, given what flows into it.
+/// The loads of one cycle, in the order of its nodes, for a given inflow.
 fn circulate(
     graph: &DependencyGraph,
     component: &[NodeIndex],
@@ -276,8 +277,8 @@ fn circulate(
     })
 }
 
-/// The strength of every service: first all that mandatory edges alone reach, then what optional ones
-/// add, then the rest.
+/// The strength of every service: first the services that mandatory edges alone reach, then those that
+/// optional edges add, then the rest.
 fn strengths(graph: &DependencyGraph, root: &Name) -> BTreeMap<Name, Strength> {
     let mut strengths = BTreeMap::from([(root.clone(), Strength::Mandatory)]);
     for strength in [Strength::Mandatory, Strength::Optional, Strength::BestEffort] {
@@ -294,7 +295,7 @@ fn strengths(graph: &DependencyGraph, root: &Name) -> BTreeMap<Name, Strength> {
     strengths
 }
 
-/// Each component one wave after the latest of what it depends on.
+/// Places each component one wave after the latest wave of its dependencies.
 fn waves(graph: &DependencyGraph, components: &[Vec<NodeIndex>]) -> Vec<Vec<Name>> {
     let inner = graph.as_petgraph();
     let mut wave_of: Vec<Option<usize>> = vec![None; inner.node_count()];

@@ -1,9 +1,10 @@
-//! Fixed-point amounts. Sums of floating-point numbers depend on their order, so a ledger that adds
-//! and removes them for weeks would drift; whole steps do not.
+//! Fixed-point amounts. Sums of floating-point numbers depend on their order, so a ledger that adds and
+//! removes them for weeks would drift. Whole steps do not drift.
 
 use haggle_model::{Quantities, Resource};
 
-/// Steps in one unit of the resource: thousandths where fractions are usual, whole bytes and bits.
+/// The number of steps in one unit of the resource: thousandths where fractions are usual, whole bytes and
+/// bits.
 const fn per_unit(resource: Resource) -> f64 {
     match resource {
         Resource::MemoryBytes | Resource::NetworkBitsPerSecond | Resource::StorageBytes => 1.0,
@@ -14,27 +15,27 @@ const fn per_unit(resource: Resource) -> f64 {
     }
 }
 
-/// A demand in steps, rounded up: what is asked for is never booked short.
+/// Converts a demand to steps, rounded up, so that bookings never fall short of the request.
 pub(crate) fn up(resource: Resource, amount: f64) -> i128 {
     steps(amount * per_unit(resource), f64::ceil)
 }
 
-/// A capacity in steps, rounded down: what is not there is never promised.
+/// Converts a capacity to steps, rounded down, so that the ledger never promises more than exists.
 pub(crate) fn down(resource: Resource, amount: f64) -> i128 {
     steps(amount * per_unit(resource), f64::floor)
 }
 
-/// The amount of so many steps.
+/// Converts steps to an amount.
 pub(crate) fn amount(resource: Resource, steps: i128) -> f64 {
     steps as f64 / per_unit(resource)
 }
 
-/// Whether both book the same, but for resources of amount 0.
+/// Whether both book the same steps. Missing resources count as 0.
 pub(crate) fn same(a: &Quantities, b: &Quantities) -> bool {
     Resource::ALL.iter().all(|r| up(*r, a.get(*r)) == up(*r, b.get(*r)))
 }
 
-/// Amounts by resource from steps; negative ones count as 0.
+/// Converts steps to amounts by resource; negative steps count as 0.
 pub(crate) fn quantities(all: impl IntoIterator<Item = (Resource, i128)>) -> Quantities {
     let pairs = all.into_iter().map(|(r, n)| (r, amount(r, n).clamp(0.0, Quantities::MAX)));
     Quantities::from_pairs(pairs).unwrap_or_default()
@@ -42,7 +43,7 @@ pub(crate) fn quantities(all: impl IntoIterator<Item = (Resource, i128)>) -> Qua
 
 fn steps(value: f64, round: fn(f64) -> f64) -> i128 {
     let nearest = value.round();
-    // 0.1 * 3.0 is a hair above 0.3: that is rounding, not demand.
+    // 0.1 * 3.0 is slightly above 0.3. That is a rounding error, not demand.
     let hair = 1e-9 * value.abs().max(1.0);
     if (value - nearest).abs() <= hair { nearest as i128 } else { round(value) as i128 }
 }

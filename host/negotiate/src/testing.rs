@@ -1,4 +1,4 @@
-//! What the tests of several modules share.
+//! Shared test support.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ pub(crate) fn window(start: u64, end: u64) -> Window {
     Window { start: at(start), end: at(end) }
 }
 
-/// A small world with its ledger and parties that answer as they are told.
+/// A small world with its ledger and scripted parties.
 pub(crate) struct Fixture {
     pub(crate) graph: DependencyGraph,
     pub(crate) snapshots: BTreeMap<Name, Snapshot>,
@@ -62,12 +62,12 @@ pub(crate) struct Fixture {
     sessions: u32,
 }
 
-/// Services accept unless told otherwise; providers bid all they have at cost; buyers want it cheap.
+/// By default, services accept, providers bid all units at cost, and buyers prefer low prices.
 #[derive(Default)]
 pub(crate) struct Parties {
     pub(crate) answers: BTreeMap<Name, Result<Answer, String>>,
     pub(crate) bids: BTreeMap<Name, Result<Vec<Bid>, String>>,
-    /// What services offer round by round, at most; the last of it from then on.
+    /// The maximum offer of a service by round; the last entry applies to all later rounds.
     pub(crate) concedes: BTreeMap<Name, Vec<f64>>,
     pub(crate) scores: Option<Result<Vec<f64>, String>>,
     pub(crate) refuse_to_persist: bool,
@@ -97,8 +97,8 @@ impl World for Services<'_> {
 }
 
 impl Fixture {
-    /// Services of 100 requests per second and 1 core a replica, 10 replicas at most, all of which are
-    /// planned with.
+    /// Creates services with 100 requests per second and 1 core per replica, and at most 10 replicas, all
+    /// of which are planned.
     pub(crate) fn new(edges: &[(&str, &str, f64, Strength)]) -> Self {
         let mut fixture = Self {
             graph: graph(edges),
@@ -116,7 +116,7 @@ impl Fixture {
         fixture
     }
 
-    /// Adds a service, or sets how many replicas it may have.
+    /// Adds a service, or sets its maximum number of replicas.
     pub(crate) fn service(&mut self, service: &str, most: u32) {
         let json = format!(
             r#"{{"name": "{service}", "replica": {{"requests": {{"cpu_cores": 1}}, "capacity": {{"requests_per_second": 100}}}},
@@ -148,7 +148,7 @@ impl Fixture {
         self.providers.push(provider);
     }
 
-    /// `requester` wants to carry so much for ten minutes from now on.
+    /// A demand of `requester` for this load over the next ten minutes.
     pub(crate) fn demand(&mut self, requester: &str, load: f64) -> Demand {
         self.sessions += 1;
         Demand {
@@ -197,14 +197,14 @@ impl Fixture {
         self.parties.answers.insert(name(service), Ok(answer));
     }
 
-    /// What `holder` can count on of `service` for the next ten minutes.
+    /// The load of `service` that `holder` has leased throughout the next ten minutes.
     pub(crate) fn agreed(&self, holder: &str, service: &str) -> f64 {
         let owner = Owner::Service(name(service));
         let window = window(self.now, self.now + 600);
         self.ledger.agreed(&name(holder), &owner, window).get(Resource::RequestsPerSecond)
     }
 
-    /// How many replicas of `service` are placed for the next ten minutes.
+    /// The number of replicas of `service` that are placed throughout the next ten minutes.
     pub(crate) fn placed(&self, service: &str) -> u32 {
         let service = &self.snapshots[&name(service)].service;
         leased_replicas(&self.ledger, service, window(self.now, self.now + 600))
@@ -233,7 +233,7 @@ impl Parties {
                     })
                 })
                 .map(|answer| match answer {
-                    // As any sensible service: not more than was asked.
+                    // A sensible service offers no more than was requested.
                     Answer::Counter(offer)
                         if offer.quantities.covers(requested) && offer.reason != "greedy" =>
                     {

@@ -1,4 +1,4 @@
-//! What parties that answer at once come to, from a demand to its end.
+//! Complete negotiations with parties that answer at once.
 
 use haggle_model::{LeaseState, Quantities, Strength};
 
@@ -198,7 +198,7 @@ fn a_shortage_of_machines_reduces() {
     shop.provider("alder", 2, 1.0);
     let demand = shop.demand("web", 300.0);
     let done = shop.run(demand);
-    // 8 cores for the 3 + 3 + 6 replicas wanted.
+    // 8 cores for the 3 + 3 + 6 requested replicas.
     let agreement = done.outcome.agreement().unwrap();
     assert!((agreement.fraction - 2.0 / 3.0).abs() < 1e-12, "{agreement:?}");
     for (service, replicas) in [("web", 2), ("cart", 2), ("db", 4)] {
@@ -230,7 +230,7 @@ fn several_providers_share_and_the_cheap_one_comes_first() {
     let done = shop.run(demand);
     let agreement = done.outcome.agreement().unwrap();
     assert_eq!((agreement.price_per_hour, shop.placed("web")), (8.0, 6));
-    // The same again: everything is there, nobody is asked.
+    // The same demand again: everything exists already, and no party is asked.
     let demand = shop.demand("web", 600.0);
     let again = shop.run(demand);
     assert_eq!(again.outcome.agreement().unwrap().leases.len(), 2);
@@ -266,7 +266,7 @@ fn a_budget_reduces() {
     );
 }
 
-/// Each could buy all that is cheap, and the other could not pay for the rest alone.
+/// Each service alone could buy all cheap units, but then the other could not pay for the rest.
 #[test]
 fn services_share_what_they_all_want() {
     for (load, carried) in [(400.0, 1.0), (800.0, 0.5)] {

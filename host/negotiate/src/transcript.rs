@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Call, Content, Message, Proposed};
 
-/// What was said in a negotiation, in order, in at most about [`Transcript::MOST_BYTES`] of JSON.
+/// The messages of a negotiation, in order, limited to about [`Transcript::MOST_BYTES`] of JSON.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Transcript {
     /// The messages.
     pub messages: Vec<Said>,
-    /// How many more messages there were, for which no room was left.
+    /// The number of further messages that did not fit.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub left_out: u64,
 }
@@ -17,16 +17,16 @@ pub struct Transcript {
 /// A message in a transcript.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Said {
-    /// The message. Of a long list of units, bids, scores or leases it has the first entries only.
+    /// The message. It keeps only the first entries of a long list of units, bids, scores or leases.
     #[serde(flatten)]
     pub message: Message,
-    /// How many entries that list had when it was said, where some were left out.
+    /// The original length of that list, if it was shortened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entries: Option<usize>,
 }
 
 impl Transcript {
-    /// The size of the JSON from which on nothing is added but the end of the negotiation.
+    /// The JSON size, in bytes, above which only the end of the negotiation is added.
     pub const MOST_BYTES: usize = 512 * 1024;
 }
 
@@ -39,7 +39,7 @@ impl Deref for Said {
 }
 
 impl Said {
-    /// Keeps so many entries of a list at most.
+    /// Copies a message with at most `most` entries of its list.
     pub(crate) fn abridged(message: &Message, most: usize) -> Self {
         let (content, entries) = match &message.content {
             Content::CallForProposals(Call::Bids { request, inventory }) => {

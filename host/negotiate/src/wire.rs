@@ -1,12 +1,12 @@
-//! The one vocabulary that negotiations are held in, in process and over the network: that of the FIPA
-//! iterated contract net (SC00030H) with counter-offers.
+//! The messages of negotiations, in process and over the network: those of the FIPA iterated contract net
+//! (SC00030H) with counter-offers.
 
 use haggle_model::{Lease, LeaseId, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{Bid, Inquiry, Inventory, InventoryUnit, Offer, Outcome, Request};
 
-/// Identifies a message within its session. An answer carries the id of what it answers.
+/// Identifies a message within its session. An answer carries the id of its question.
 #[derive(
     Clone,
     Copy,
@@ -23,32 +23,32 @@ use crate::{Bid, Inquiry, Inventory, InventoryUnit, Offer, Outcome, Request};
 #[serde(transparent)]
 pub struct MessageId(pub u64);
 
-/// One message. As JSON: `{"session": "n1", "message": 3, "at": "2026-01-31T12:00:00Z", "from":
-/// "session", "to": {"service": "cart"}, "type": "call_for_proposals", "data": {…}}`. Whoever gets one
-/// may get it again: repetitions carry the same `message`, and are to be answered the same.
+/// One message. As JSON: `{"session": "n1", "message": 3, "at": "2026-01-31T12:00:00Z", "from": "session",
+/// "to": {"service": "cart"}, "type": "call_for_proposals", "data": {…}}`. A party may receive a message
+/// several times. Repetitions carry the same `message` and must get the same answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Message {
-    /// The negotiation.
+    /// The id of the negotiation.
     pub session: String,
-    /// Its id, unique among what this sender says in this negotiation.
+    /// The id of the message, unique among the messages of its sender in this negotiation.
     pub message: MessageId,
-    /// What it answers.
+    /// The id of the message that this one answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_reply_to: Option<MessageId>,
-    /// When it was first said.
+    /// The time at which it was first sent.
     #[serde(default)]
     pub at: Timestamp,
-    /// Who says it.
+    /// The sender.
     pub from: Party,
-    /// To whom.
+    /// The recipient.
     #[serde(default = "session")]
     pub to: Party,
-    /// What is said.
+    /// The content.
     #[serde(flatten)]
     pub content: Content,
 }
 
-/// Who takes part.
+/// A participant of a negotiation.
 #[derive(
     Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
 )]
@@ -56,7 +56,7 @@ pub struct Message {
 pub enum Party {
     /// The negotiation itself, on behalf of the requester.
     Session,
-    /// The keeper of all capacity.
+    /// The ledger, which records all capacity.
     Ledger,
     /// A service.
     Service(Name),
@@ -64,121 +64,121 @@ pub enum Party {
     Provider(Name),
 }
 
-/// What a message says. As JSON: its `type` and `data`.
+/// The content of a message. As JSON: its `type` and `data`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "type", content = "data", rename_all = "snake_case")]
 pub enum Content {
-    /// What would you do? Answered by `propose`, `counter` or `refuse`.
+    /// Asks the recipient for a proposal. The answer is `propose`, `counter` or `refuse`.
     CallForProposals(Call),
-    /// I would do this.
+    /// Proposes to fulfil a call for proposals.
     Propose(Proposed),
-    /// I would not do that, but less.
+    /// Offers less than requested.
     Counter(Offer),
-    /// I will not, or no longer.
+    /// Refuses a call, or the acceptance of an earlier proposal.
     Refuse {
         /// A sentence that a person can act on.
         reason: String,
     },
-    /// Do what you proposed: hold this until it is confirmed or released, or its `held_until` has
-    /// passed. Answered by `confirm` or `refuse`.
+    /// Accepts a proposal: the recipient holds these leases until they are confirmed or released, or until
+    /// their `held_until` has passed. The answer is `confirm` or `refuse`.
     Accept {
-        /// What is held.
+        /// The leases to hold.
         leases: Vec<Lease>,
     },
-    /// What you proposed is not needed; nobody waits for an answer.
+    /// Declines a proposal. No answer is needed.
     Reject {
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// To a party: it is agreed; answered by `inform`. From a party: what was accepted is held.
+    /// To a party: the leases are agreed; the answer is `inform`. From a party: it holds what it accepted.
     Confirm {
-        /// What is confirmed; empty in an answer.
+        /// The confirmed leases; empty in an answer.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         leases: Vec<Lease>,
     },
-    /// What you hold is needed no longer; answered by `inform`.
+    /// Releases held leases; the answer is `inform`.
     Release {
-        /// What is given back.
+        /// The released leases.
         leases: Vec<LeaseId>,
     },
-    /// End the negotiation: from its requester only.
+    /// Ends the negotiation. Only the requester may send it.
     Cancel {
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// For your information.
+    /// Informs the recipient.
     Inform(Information),
 }
 
-/// What is called for.
+/// The subject of a call for proposals.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Call {
-    /// A service is asked to carry a load.
+    /// Asks a service to carry a load.
     Load(Box<Inquiry>),
-    /// A provider is asked for bids.
+    /// Asks a provider for bids.
     Bids {
-        /// What is wanted.
+        /// The request.
         request: Request,
-        /// What the provider has of it.
+        /// The provider's relevant inventory.
         #[schema(value_type = Vec<InventoryUnit>)]
         inventory: Inventory,
     },
-    /// The buyer, which is the service of the request, is asked to score bids.
+    /// Asks the buyer, which is the service of the request, to score bids.
     Scores {
-        /// What is wanted.
+        /// The request.
         request: Request,
-        /// What is offered; never empty.
+        /// The bids; never empty.
         bids: Vec<Bid>,
     },
 }
 
-/// What is proposed, by the kind of the call.
+/// A proposal, by the kind of the call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Proposed {
-    /// To carry all of the load.
+    /// The service carries the full load.
     All,
-    /// These bids.
+    /// The bids of the provider.
     Bids(Vec<Bid>),
-    /// A finite number for each bid, in their order; higher is better.
+    /// The scores of the buyer: a finite number per bid, in order; higher is better.
     Scores(Vec<f64>),
 }
 
-/// What somebody is told.
+/// A piece of information.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Information {
-    /// A load that will come, over a best-effort dependency.
+    /// An expected load over a best-effort dependency.
     Load(Box<Inquiry>),
-    /// How it ended.
+    /// The outcome of the negotiation.
     Outcome(Outcome),
-    /// A `confirm` or `release` has arrived.
+    /// The acknowledgement of a `confirm` or `release`.
     Received,
-    /// Something that the other has done wrong, and what became of it.
+    /// A protocol violation by the recipient, and its consequence.
     Fault(String),
 }
 
-/// Why bytes are not a message.
+/// The reasons for which bytes are not a valid message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// Longer than anybody needs.
+    /// The message is too long.
     #[error("the message has {0} bytes: {most} are allowed", most = Message::MOST_BYTES)]
     TooLong(usize),
-    /// Not JSON, or not a message, or a number out of its range.
+    /// The bytes are not JSON or not a message, or a number is out of range.
     #[error("not a message: {0}")]
     Malformed(String),
 }
 
 impl Message {
-    /// The longest message that is read.
+    /// The maximum length of a message, in bytes.
     pub const MOST_BYTES: usize = 1 << 20;
 
-    /// Reads JSON. Amounts that are negative, not finite or absurd are not read at all.
+    /// Parses JSON. Rejects amounts that are negative, not finite or too large.
     ///
     /// # Errors
-    /// [`DecodeError`] with the place of the mistake.
+    /// [`DecodeError`] with the position of the error.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         if bytes.len() > Self::MOST_BYTES {
             return Err(DecodeError::TooLong(bytes.len()));
@@ -186,16 +186,17 @@ impl Message {
         serde_json::from_slice(bytes).map_err(|error| DecodeError::Malformed(error.to_string()))
     }
 
-    /// The JSON.
+    /// Serialises the message as JSON.
     ///
     /// # Errors
-    /// [`DecodeError::Malformed`] where a number in it is not finite, which JSON has no word for.
+    /// [`DecodeError::Malformed`] if it contains a number that is not finite, because JSON cannot represent
+    /// it.
     pub fn encode(&self) -> Result<Vec<u8>, DecodeError> {
         serde_json::to_vec(self).map_err(|error| DecodeError::Malformed(error.to_string()))
     }
 
-    /// An answer to this message, from whom it was sent to. It carries the id of the question: one
-    /// question has one answer.
+    /// Creates an answer to this message, from its recipient to its sender. It carries the id of the
+    /// question, so one question has one answer.
     #[must_use]
     pub fn reply(&self, content: Content, at: Timestamp) -> Self {
         Self {

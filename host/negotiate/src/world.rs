@@ -5,67 +5,69 @@ use haggle_model::{
 
 use crate::Ledger;
 
-/// What a negotiation sees of the services and providers.
+/// The services and providers, as a negotiation sees them.
 pub trait World {
-    /// Who depends on whom.
+    /// The dependency graph.
     fn graph(&self) -> &DependencyGraph;
 
-    /// Where a service stands; none where it does not exist.
+    /// The state of a service; `None` if it does not exist.
     fn snapshot(&self, service: &Name) -> Option<Snapshot>;
 
-    /// Everybody who has compute units. Where nobody has, replicas are not bought and not counted.
+    /// All providers. If there are none, replicas are neither bought nor counted.
     fn providers(&self) -> Vec<&Provider>;
 }
 
-/// Where a service stands.
+/// The state of a service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
     /// The service.
     pub service: Service,
-    /// Its tier as of now.
+    /// The current tier.
     pub tier: Tier,
-    /// The load that it plans for by itself, whatever it has promised; the load of replicas that it keeps on
-    /// purpose included, or a session of a dependent asks for fewer replicas than its own.
+    /// The load that the service plans for itself, without its promises. It includes the load of replicas
+    /// that the service keeps on purpose; otherwise a session of a dependent would request fewer replicas
+    /// than a session of its own.
     pub planned: Quantities,
-    /// The share of a replica's capacity that it plans with, above 0 and at most 1.
+    /// The planned share of a replica's capacity, above 0 and at most 1.
     pub target_utilization: f64,
-    /// The most that all its replicas may cost together at any moment, per hour: what stays counts beside what
-    /// is bought. Where they cost more already, since the budget was larger when they were leased, they may stay
-    /// until they end, and nothing that costs is added beside them.
+    /// The maximum total price per hour of all its replicas at any moment, including the staying ones. If
+    /// existing leases already exceed it because the budget was larger before, they may stay until they
+    /// end, but the session adds nothing that has a price.
     pub budget_per_hour: Option<f64>,
 }
 
-/// What a session sees at one step.
+/// The environment of one step of a session.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     /// The services and providers.
     pub world: &'a dyn World,
-    /// The capacity that is promised.
+    /// The ledger of promised capacity.
     pub ledger: &'a Ledger,
-    /// The present.
+    /// The current time.
     pub now: Timestamp,
 }
 
-/// What a service has to promise to others: what it carries with all the replicas it may have, each
-/// used up to `target_utilization`. This is its capacity in the ledger.
+/// The capacity of a service in the ledger: the load of its maximum number of replicas, each used up to
+/// `target_utilization`.
 #[must_use]
 pub fn service_capacity(service: &Service, target_utilization: f64) -> Quantities {
     service.carries(service.replicas.max).scaled(target_utilization)
 }
 
-/// How many replicas of its present size `holder` can count on throughout the window, by the leases it
-/// has confirmed: the least at any moment of it. Leases of providers that are gone do not count.
+/// The number of replicas that the confirmed leases of `service` place throughout the window: the minimum
+/// over all moments. Leases for smaller replicas than the current size do not count, nor do leases of
+/// removed providers.
 #[must_use]
 pub fn leased_replicas(ledger: &Ledger, service: &Service, window: Window) -> u32 {
     least_of(placements(ledger, service, window).collect(), window)
 }
 
-/// The confirmed leases that place replicas of one service, for whoever asks about many windows.
+/// The confirmed leases that place replicas of one service. Use it to query many windows.
 #[derive(Debug)]
 pub struct Placements<'a>(Vec<&'a Lease>);
 
 impl<'a> Placements<'a> {
-    /// Those of the service, in the size that a replica has now.
+    /// Collects the leases of the service that fit the current size of its replicas.
     #[must_use]
     pub fn of(ledger: &'a Ledger, service: &'a Service) -> Self {
         let leases = ledger.leases_of(&service.name);
@@ -80,7 +82,7 @@ impl<'a> Placements<'a> {
     }
 }
 
-/// The fewest replicas that these leases place at any moment of the window.
+/// The minimum number of replicas that these leases place over the window.
 fn least_of(leases: Vec<&Lease>, window: Window) -> u32 {
     leases
         .iter()
@@ -95,8 +97,8 @@ fn least_of(leases: Vec<&Lease>, window: Window) -> u32 {
         .unwrap_or(0)
 }
 
-/// The confirmed leases that place replicas of the service within the window, in the size that a
-/// replica has now.
+/// The confirmed leases that place replicas of the service within the window, at the current size of its
+/// replicas.
 pub(crate) fn placements<'a>(
     ledger: &'a Ledger,
     service: &'a Service,
@@ -106,7 +108,7 @@ pub(crate) fn placements<'a>(
     leases.filter(move |lease| lease.window.overlaps(&window) && places(ledger, service, lease))
 }
 
-/// Whether a lease of the service is confirmed and places replicas of it, in the size that a replica has now.
+/// Whether a confirmed lease places replicas of the service at their current size.
 pub(crate) fn places(ledger: &Ledger, service: &Service, lease: &Lease) -> bool {
     matches!(lease.owner, Owner::Unit { .. })
         && lease.state == LeaseState::Confirmed

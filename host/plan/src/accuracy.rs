@@ -3,39 +3,39 @@ use serde::{Deserialize, Serialize};
 
 use crate::Outlook;
 
-/// How good the forecasts of one service have been lately: each step that is over is compared with what was
-/// forecast for it last. Older steps count less and less; some 50 make the most of it.
+/// The accuracy of recent forecasts of one service. Each finished step is compared with its latest
+/// forecast. Older steps count exponentially less; about 50 steps dominate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Accuracy {
-    /// How many steps were compared.
+    /// The number of compared steps.
     pub steps: u64,
     /// The mean absolute error, in the unit of the load.
     pub error: f64,
-    /// The mean absolute change from one step to the next, for scale.
+    /// The mean absolute change from one step to the next, as a scale for the error.
     pub movement: f64,
-    /// The share of steps within the widest interval, 0 to 1.
+    /// The share of steps whose value was within the widest interval, 0 to 1.
     pub coverage: f64,
-    /// The last value that was compared.
+    /// The last compared value.
     #[serde(skip)]
     last: Option<f64>,
-    /// Until when everything was compared.
+    /// The end of the last compared step.
     #[serde(skip)]
     until: Timestamp,
-    /// How many steps were compared since the last fit, and the share of them within the widest interval.
+    /// The number of compared steps since the last fit, and the share of them within the widest interval.
     #[serde(skip)]
     since_fit: (u64, f64),
 }
 
-/// The least that the newest step counts.
+/// The minimum weight of the newest step.
 const GAIN: f64 = 0.02;
-/// Fewer steps say nothing about a drift.
+/// The minimum number of steps for detecting a drift.
 const ENOUGH: u64 = 20;
-/// Intervals that hold so much less than their level no longer fit.
+/// The tolerated shortfall of the coverage below its level.
 const SLACK: f64 = 0.25;
 
 impl Accuracy {
-    /// Compares the value of the step that began at `start` with what `outlook` says of it. A step counts
-    /// once; one that was not forecast, or of which nothing is known, does not.
+    /// Compares the value of the step that began at `start` with the forecast in `outlook`. Each step
+    /// counts once. A step without a forecast or a value does not count.
     pub fn compare(&mut self, outlook: &Outlook, start: Timestamp, value: f64) {
         if start < self.until || start < outlook.start || value.is_nan() || outlook.step.is_zero() {
             return;
@@ -63,21 +63,21 @@ impl Accuracy {
         self.until = start + outlook.step;
     }
 
-    /// The mean absolute error relative to the movement from step to step: above 1, the last value would
-    /// have been a better forecast. None where nothing has moved yet.
+    /// The mean absolute error divided by the mean change from step to step. Above 1, the last value would
+    /// have been a better forecast. `None` until the value has changed.
     #[must_use]
     pub fn scaled_error(&self) -> Option<f64> {
         (self.movement > 0.0).then(|| self.error / self.movement)
     }
 
-    /// Whether the model no longer fits: far fewer values than `level` lie within the interval.
+    /// Whether the model no longer fits: far fewer values than `level` are within the widest interval.
     #[must_use]
     pub fn has_drifted(&self, level: f64) -> bool {
         let (steps, coverage) = self.since_fit;
         steps >= ENOUGH && coverage < level - SLACK
     }
 
-    /// A new model is judged by what comes from now on, not by what the one before did.
+    /// Resets the drift detection after a new fit.
     pub fn refitted(&mut self) {
         self.since_fit = (0, 0.0);
     }
@@ -108,7 +108,7 @@ mod tests {
         accuracy.compare(&outlook(100, 5.0), at(100), 6.0);
         accuracy.compare(&outlook(100, 5.0), at(100), 60.0);
         accuracy.compare(&outlook(110, 5.0), at(110), 9.0);
-        // Before the forecast, beyond it, and unknown.
+        // These steps are before the forecast, beyond it, and unknown.
         accuracy.compare(&outlook(200, 5.0), at(120), 9.0);
         accuracy.compare(&outlook(110, 5.0), at(140), 9.0);
         accuracy.compare(&outlook(110, 5.0), at(120), f64::NAN);

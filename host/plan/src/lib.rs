@@ -1,5 +1,5 @@
-//! From what policies say to what a service needs, as pure functions: forecast, risk and recent needs go
-//! in, a number of replicas with its reason comes out. Nobody is asked here and nothing is agreed.
+//! Pure functions that compute the need of a service under its policy. The inputs are the forecast, the
+//! risk and recent needs; the output is a number of replicas with a reason. This crate does not negotiate.
 
 mod accuracy;
 mod outlook;

@@ -1,25 +1,25 @@
 use haggle_model::{ScalingLimits, Span, Timestamp, Window};
 use serde::{Deserialize, Serialize};
 
-/// A forecast of one service's load. All lists have a value a step; every number is finite.
+/// A forecast of one service's load. Each list has one value per step. Every number is finite.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Outlook {
-    /// When the first step begins.
+    /// The start of the first step.
     pub start: Timestamp,
-    /// How long a step is.
+    /// The length of a step.
     pub step: Span,
     /// The expected values.
     pub mean: Vec<f64>,
     /// Central prediction intervals, narrowest first.
     pub intervals: Vec<Interval>,
-    /// 0 to 1, as the policy gave it.
+    /// The confidence, 0 to 1, as the forecasting plugin reported it.
     pub confidence: f64,
 }
 
 /// A central prediction interval for every step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Interval {
-    /// The share of outcomes it holds, between 0 and 1.
+    /// The share of outcomes within the interval, between 0 and 1.
     pub level: f64,
     /// The lower bounds.
     pub lower: Vec<f64>,
@@ -28,9 +28,9 @@ pub struct Interval {
 }
 
 impl Outlook {
-    /// The highest value of the quantile that `limits` plan for over the steps that touch the window. Where
-    /// no interval has it as its upper bound, that is the highest upper bound of the widest interval; the
-    /// highest mean where there is no interval. `None` where no step touches the window.
+    /// The highest value of the planned quantile over the steps that overlap the window. If no interval has
+    /// that quantile as its upper bound, the widest interval is used; if there is no interval, the mean.
+    /// `None` if no step overlaps the window.
     #[must_use]
     pub fn peak(&self, limits: &ScalingLimits, window: Window) -> Option<f64> {
         let planned = self.intervals.iter().find(|interval| limits.plans_with(interval.level));
@@ -38,7 +38,7 @@ impl Outlook {
         self.over(bounds, window)
     }
 
-    /// The highest expected value over the steps that touch the window.
+    /// The highest expected value over the steps that overlap the window.
     #[must_use]
     pub fn mean_peak(&self, window: Window) -> Option<f64> {
         self.over(&self.mean, window)

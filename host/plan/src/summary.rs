@@ -3,39 +3,38 @@ use serde::{Deserialize, Serialize};
 
 use crate::Outlook;
 
-/// A forecast up to one horizon in a few numbers. Every number is finite.
+/// A summary of a forecast up to one horizon. Every number is finite.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Summary {
-    /// How far ahead of the forecast's start.
+    /// The horizon, counted from the start of the forecast.
     pub horizon: Span,
-    /// The mean of the expected values until then.
+    /// The mean of the expected values up to the horizon.
     pub mean: f64,
-    /// The highest of the expected values until then.
+    /// The maximum of the expected values up to the horizon.
     pub peak: f64,
-    /// At each level, how low and how high it may be until then.
+    /// The range of the values up to the horizon, for each level.
     pub intervals: Vec<Band>,
 }
 
-/// What encloses the prediction intervals of several steps.
+/// The range that encloses the prediction intervals of several steps.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Band {
-    /// The level of each of the intervals, between 0 and 1.
+    /// The level of the intervals, between 0 and 1.
     pub level: f64,
-    /// The lowest of the lower bounds.
+    /// The minimum of the lower bounds.
     pub lower: f64,
-    /// The highest of the upper bounds.
+    /// The maximum of the upper bounds.
     pub upper: f64,
 }
 
 impl Outlook {
-    /// How far ahead it reaches.
+    /// The length of the forecast.
     #[must_use]
     pub fn horizon(&self) -> Span {
         Span::from_millis(self.step.as_millis().saturating_mul(self.mean.len() as u64))
     }
 
-    /// The steps until `horizon`, rounded up to whole ones, in a few numbers. `None` where it does not reach
-    /// that far.
+    /// Summarises the steps up to `horizon`, rounded up to whole steps. `None` if the forecast is shorter.
     #[must_use]
     pub fn summary(&self, horizon: Span) -> Option<Summary> {
         let steps = usize::try_from(horizon.steps(self.step)).ok()?;
@@ -48,7 +47,7 @@ impl Outlook {
         });
         Some(Summary {
             horizon,
-            // Divided first: a sum of finite numbers need not be one.
+            // Dividing first avoids an overflow of the sum.
             mean: means.iter().map(|mean| mean / steps as f64).sum(),
             peak: highest(means)?,
             intervals: bands.collect::<Option<_>>()?,
@@ -77,7 +76,7 @@ mod tests {
         };
         let near = outlook.summary(Span::from_mins(5)).unwrap();
         assert_eq!((near.mean, near.peak), (4.0, 4.0));
-        // Seven minutes touch two steps.
+        // Seven minutes overlap two steps.
         let further = outlook.summary(Span::from_mins(7)).unwrap();
         assert_eq!((further.mean, further.peak), (6.0, 8.0));
         assert_eq!(further.intervals, [Band { level: 0.8, lower: 3.0, upper: 11.0 }]);

@@ -7,59 +7,59 @@ use serde::{Deserialize, Serialize};
 
 use crate::Outlook;
 
-/// What is known of a service when its target is worked out.
+/// The state of a service for computing its target.
 #[derive(Clone, Debug)]
 pub struct Snapshot<'a> {
     /// The service.
     pub service: &'a Service,
     /// The policy it follows.
     pub policy: &'a ScalingPolicy,
-    /// Now.
+    /// The current time.
     pub now: Timestamp,
-    /// How long until the next decision.
+    /// The time until the next decision.
     pub interval: Span,
-    /// How many replicas there are, starting ones included.
+    /// The number of replicas, including starting ones.
     pub replicas: u32,
-    /// The load that was last observed, in the service's load resource.
+    /// The latest observed load, in the unit of the service's load resource.
     pub observed: Option<f64>,
-    /// What is forecast; none where nobody could say.
+    /// The forecast, if there is one.
     pub outlook: Option<&'a Outlook>,
-    /// The probability that it fails soon, where anybody could say.
+    /// The probability of a failure soon, if known.
     pub risk: Option<f64>,
-    /// How fast it uses up the error budget of its objective, where it has one.
+    /// The burn rate of the error budget, if the service has an objective.
     pub burn_rate: Option<f64>,
-    /// What it has promised to others.
+    /// The load that the service has promised to others.
     pub promised: &'a Quantities,
-    /// The most that it has promised to others at any time for which it would negotiate now: replicas
-    /// that are needed again by then stay.
+    /// The maximum load that it has promised to others at any time within a negotiation that starts now.
+    /// Replicas that will be needed again by then stay.
     pub promised_soon: &'a Quantities,
-    /// What somebody asked for beyond that, where that was agreed.
+    /// The granted load of scaling requests beyond the promises.
     pub requested: Option<&'a Quantities>,
 }
 
-/// What a service needs.
+/// The need of a service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
-    /// The load to plan for.
+    /// The planned load.
     pub load: Quantities,
-    /// The replicas that carry it.
+    /// The number of replicas that carry it.
     pub replicas: u32,
-    /// Why.
+    /// The reason.
     pub reason: ScalingReason,
-    /// What kept it from being less or more.
+    /// The limit that changed the number of replicas.
     pub bound: Option<Bound>,
-    /// For a person to read.
+    /// An explanation for a person.
     pub explanation: String,
 }
 
-/// What a service needed a short while ago: it is scaled in to the highest of it only.
+/// The recent targets of a service. Scaling in stops at the highest of them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Recent(VecDeque<(Timestamp, u32)>);
 
 impl Recent {
-    /// Adds a target and forgets what is older than `window`.
+    /// Adds a target, and drops targets older than `window`.
     pub fn push(&mut self, now: Timestamp, replicas: u32, window: Span) {
-        // A target that a later and higher one outlives will never be the highest again.
+        // A target that is followed by an equal or higher one can never be the maximum again.
         while self.0.back().is_some_and(|(_, earlier)| *earlier <= replicas) {
             self.0.pop_back();
         }
@@ -74,7 +74,7 @@ impl Recent {
         self.0.iter().find(|(at, _)| recent(*at)).map(|(_, replicas)| *replicas)
     }
 
-    /// Forgets what lies ahead of `now`, after the clock went back.
+    /// Drops targets after `now`, once the clock has gone back.
     pub fn forget_after(&mut self, now: Timestamp) {
         self.0.retain(|(at, _)| *at <= now);
     }
@@ -86,13 +86,15 @@ impl Recent {
     }
 }
 
-/// A load counts up to so many times what all replicas carry: what they carry of it must not vanish beside it.
+/// The cap of a load, as a multiple of the capacity of all replicas. Far beyond it, that capacity would be
+/// lost in rounding when the two are compared.
 const BEYOND: f64 = 1e6;
 
-/// Works out what a service needs until a decision taken in the next pass could be in effect: the upper
-/// bound of its forecast, more of it when it is likely to fail, and never less than is observed already,
-/// was promised or was asked for. A service is not scaled in when the forecast is missing or its confidence
-/// low, nor below what it needed within the policy's stabilization window, or has promised already for soon.
+/// Computes the need of a service until a decision of the next pass could take effect. It is the upper
+/// bound of the forecast, with headroom if a failure is likely or the error budget burns too fast. It is
+/// never below the observed, promised or requested load. Scaling in requires a forecast with enough
+/// confidence. It stops at the highest need within the stabilization window and at the load promised for
+/// the near future.
 #[must_use]
 pub fn target(snapshot: &Snapshot<'_>, recent: &mut Recent) -> Target {
     let Snapshot { service, policy, now, replicas, .. } = *snapshot;
@@ -137,7 +139,7 @@ pub fn target(snapshot: &Snapshot<'_>, recent: &mut Recent) -> Target {
     let wanted = service.replicas_for(&load, scaling.target_utilization);
     let unbounded = service.replicas_wanted(&load, scaling.target_utilization);
     let mut bound = (unbounded != wanted).then_some(Bound::Replicas);
-    // What is asked for until a certain time is over then: it is no peak that might come back.
+    // A request with a fixed end is over at that time, so it does not count as a recent peak.
     recent.push(
         now,
         service.replicas_for(&lasting, scaling.target_utilization),
@@ -159,7 +161,7 @@ pub fn target(snapshot: &Snapshot<'_>, recent: &mut Recent) -> Target {
     Target { load, replicas: target, reason, bound, explanation }
 }
 
-/// The load to plan for by the forecast; what was observed where there is none.
+/// The planned load according to the forecast, or the observed load without one.
 fn forecast_load(snapshot: &Snapshot<'_>) -> (f64, ScalingReason, String) {
     let Snapshot { service, policy, now, interval, .. } = *snapshot;
     let lead =
@@ -167,7 +169,7 @@ fn forecast_load(snapshot: &Snapshot<'_>) -> (f64, ScalingReason, String) {
     let window = Window { start: now, end: now + lead + interval };
     let observed = snapshot.observed.unwrap_or(0.0).max(0.0);
     match snapshot.outlook.and_then(|outlook| outlook.peak(&policy.scaling, window)) {
-        // More than was held possible is coming in already.
+        // The observed load already exceeds the forecast maximum.
         Some(peak) if observed > peak => {
             let text = format!(
                 "{observed:.1} {} were observed, more than was forecast ({:.1} at most)",
@@ -274,7 +276,7 @@ mod tests {
         };
         let found = target(&now, &mut Recent::default());
         assert_eq!((found.replicas, found.reason), (9, ScalingReason::Request));
-        // More is forecast than was asked for.
+        // The forecast exceeds the request.
         let requested = rps(5.0);
         let now = Snapshot { requested: Some(&requested), ..now };
         let found = target(&now, &mut Recent::default());

@@ -4,29 +4,28 @@ use haggle_model::{Objective, Quantities, ScalingLimits, Service, Span, Timestam
 
 use crate::Outlook;
 
-/// How much of everything a group of services may have together.
+/// The total capacity of a group of services.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pool {
-    /// The load that all replicas at their upper bounds would carry, in requests per second or whatever
-    /// the services count their load by.
+    /// The load that all services carry at their maximum replicas, in the units of their load resources.
     pub capacity: f64,
 }
 
-/// Where a member of the pool stands: loads as shares of the pool, 0 to 1.
+/// The loads of a member of the pool, as shares of the pool from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PoolMember {
-    /// What it carries now.
+    /// The current load.
     pub current: f64,
-    /// The highest load expected over the horizon.
+    /// The highest expected load within the horizon.
     pub forecast_mean: f64,
-    /// The upper bound of it.
+    /// The upper bound of the load within the horizon.
     pub forecast_upper: f64,
-    /// As in the outlook.
+    /// The confidence of the forecast.
     pub confidence: f64,
 }
 
 impl Pool {
-    /// The pool that these services make up.
+    /// The pool of these services.
     #[must_use]
     pub fn of<'a>(services: impl IntoIterator<Item = &'a Service>) -> Self {
         let load =
@@ -34,7 +33,7 @@ impl Pool {
         Self { capacity: services.into_iter().map(load).sum() }
     }
 
-    /// Where a service stands in it.
+    /// The loads of a service relative to the pool.
     #[must_use]
     pub fn member(
         &self,
@@ -60,17 +59,18 @@ impl Pool {
     }
 }
 
-/// How a service keeps its objective: a turn is good when its replicas could carry what came.
+/// The compliance of a service with its objective. A request is good if the ready replicas could carry it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Compliance {
-    /// The latest turns as (when, requests, requests beyond capacity).
+    /// The latest intervals as (time, requests, requests beyond capacity).
     turns: VecDeque<(Timestamp, f64, f64)>,
     requests: f64,
     beyond: f64,
 }
 
 impl Compliance {
-    /// Counts a turn of the length `interval` in which `load` came and `ready` could be carried.
+    /// Records an interval of the length `interval` with the load `load`, during which the service could
+    /// carry `ready`.
     pub fn record(
         &mut self,
         now: Timestamp,
@@ -95,14 +95,14 @@ impl Compliance {
         }
     }
 
-    /// The share of requests that could be carried, 0 to 1; 1 where none came.
+    /// The share of requests that could be carried, 0 to 1; 1 if there were none.
     #[must_use]
     pub fn share(&self) -> f64 {
         if self.requests > 0.0 { (1.0 - self.beyond / self.requests).clamp(0.0, 1.0) } else { 1.0 }
     }
 
-    /// How fast the error budget is used up: 1 uses it up exactly (Google's SRE workbook, "Alerting on
-    /// SLOs").
+    /// The burn rate of the error budget. At 1, the budget is used up exactly (Google's SRE workbook,
+    /// "Alerting on SLOs").
     #[must_use]
     pub fn burn_rate(&self, objective: &Objective) -> f64 {
         (1.0 - self.share()) / (1.0 - objective.target)

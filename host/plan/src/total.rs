@@ -2,14 +2,14 @@ use haggle_model::{Span, Timestamp};
 
 use crate::{Interval, Outlook};
 
-/// The forecast of a sum: what all of `parts` come to together, from where the last of them begins to where
-/// the first of them ends, in the finest of their steps. `None` where they have no step in common.
+/// The forecast of the sum of `parts`, from the latest start to the earliest end, in the finest step.
+/// `None` if the parts have no common step.
 ///
 /// The mean is the sum of the means. The bounds are the sums of the bounds, at the levels that all parts
-/// have: that is so where errors go together, as they do where services see the same visitors. Where they do
-/// not, more outcomes than the level says lie within, so whoever plans by it is not short. It is coherent:
-/// totals of totals are the total of all, and as loads are not negative no part is above the whole. The
-/// confidence is the lowest of the parts.
+/// have. This is exact if the errors are fully correlated, as for services with the same visitors.
+/// Otherwise the intervals are too wide, which is safe for planning. The result is coherent: totals of
+/// totals equal the total of all, and because loads are not negative, no part exceeds the whole. The
+/// confidence is the minimum over the parts.
 #[must_use]
 pub fn total(parts: &[&Outlook]) -> Option<Outlook> {
     let first = parts.first()?;
@@ -24,7 +24,7 @@ pub fn total(parts: &[&Outlook]) -> Option<Outlook> {
         for part in parts {
             let values = of(part)?;
             for (sum, from) in sums.iter_mut().zip(starts()) {
-                // Policies may forecast the largest numbers there are.
+                // The sum of the largest possible forecasts could overflow.
                 *sum = (*sum + average(part, &values, from, step)).clamp(f64::MIN, f64::MAX);
             }
         }
@@ -44,8 +44,8 @@ pub fn total(parts: &[&Outlook]) -> Option<Outlook> {
     Some(Outlook { start, step, mean, intervals, confidence })
 }
 
-/// What `values`, one a step of `part`, come to on average over the time from `from` on: a load is the same
-/// throughout a step. Exactly the value where a single step covers that time.
+/// The average of `values`, one per step of `part`, over `length` from `from` on. The load is constant
+/// within a step. The result is exactly the value if a single step covers that time.
 fn average(part: &Outlook, values: &[f64], from: Timestamp, length: Span) -> f64 {
     let (step, length) = (part.step.as_millis().max(1), length.as_millis().max(1));
     let begin = from.since(part.start).as_millis();
@@ -120,7 +120,7 @@ mod tests {
         let fine = outlook(30, 20, &[1.0, 2.0, 3.0, 4.0, 5.0].map(point));
         let whole = total(&[&coarse, &fine]).unwrap();
         assert_eq!((whole.start.as_millis(), whole.step.as_millis()), (30, 20));
-        // The second of four steps is half within the first coarse one.
+        // Half of the second of the four steps is within the first coarse one.
         assert_eq!(whole.mean, [7.0, 11.0, 15.0, 16.0]);
         let later = outlook(120, 60, &[point(1.0)]);
         assert_eq!(total(&[&coarse, &later]), None);

@@ -1,4 +1,4 @@
-//! The checker's own books of what was described and taken back: it believes no total of the core.
+//! The checker's own record of descriptions and reclaims. It trusts no total of the core.
 
 use std::collections::BTreeMap;
 
@@ -7,23 +7,23 @@ use haggle_model::{
     ComputeUnit, Name, Owner, Provider, Quantities, ScalingPolicy, Service, Timestamp,
 };
 
-/// What every owner has, by the documents and announcements that were answered.
+/// The capacity of every owner, according to the answered documents and announcements.
 #[derive(Debug, Default)]
 pub(crate) struct Books {
     pub(crate) services: BTreeMap<Name, Service>,
     pub(crate) policies: BTreeMap<Name, ScalingPolicy>,
     providers: BTreeMap<Name, Provider>,
-    /// How many of each unit are gone from which time on.
+    /// The reclaimed number of each unit, with the time.
     pub(crate) reclaims: BTreeMap<(Name, Name), Vec<(u32, Timestamp)>>,
-    /// Until when what a document has taken may stay promised.
+    /// The time until which an owner may stay overcommitted after a document lowered its capacity.
     grace: BTreeMap<Owner, Timestamp>,
-    /// What the core has taken in and not answered.
+    /// The inputs that the core has received and not yet answered.
     pending: Vec<Pending>,
-    /// The highest `replicas.min` that each service was ever described with.
+    /// The highest `replicas.min` in any description of each service.
     floors: BTreeMap<Name, u32>,
     /// Changes with every entry.
     pub(crate) edition: u64,
-    /// The latest time that the core was told: what was gone once counts as gone at one time.
+    /// The latest time passed to the core. All reclaims that are due by then count as one time.
     pub(crate) latest: Timestamp,
 }
 
@@ -34,7 +34,7 @@ struct Pending {
     entry: Entry,
 }
 
-/// What changes the books.
+/// A change of the books.
 #[derive(Clone, Debug)]
 pub(crate) enum Entry {
     Change(Box<Change>),
@@ -54,19 +54,19 @@ impl Books {
         self.edition += 1;
     }
 
-    /// The core's own time at a step, which may lag a little behind a clock that went back.
+    /// Records the core's own time of a step. It may lag slightly behind a clock that went back.
     pub(crate) fn taken_in(&mut self, caller: u64, at: Timestamp) {
         for pending in self.pending.iter_mut().filter(|pending| pending.caller == caller) {
             pending.at = at;
         }
     }
 
-    /// How many replicas the service may have had in any case.
+    /// The minimum number of replicas that the service may always have had.
     pub(crate) fn floor(&self, service: &Name) -> u32 {
         self.floors.get(service).copied().unwrap_or_default()
     }
 
-    /// A caller is answered: what it asked for is done, or not.
+    /// Applies the entry of an answered caller if it was done.
     pub(crate) fn answered(&mut self, caller: u64, is_done: bool) {
         let Some(place) = self.pending.iter().position(|pending| pending.caller == caller) else {
             return;
@@ -78,7 +78,7 @@ impl Books {
         }
     }
 
-    /// The host has crashed. Whether what it took in last has been done shows in what is on disk.
+    /// Resets the books after a crash. The state on disk shows whether the pending entries were done.
     pub(crate) fn crashed(&mut self, on_disk: &State) {
         if std::mem::take(&mut self.pending).is_empty() {
             return;
@@ -151,8 +151,8 @@ impl Books {
         }
     }
 
-    /// A document may have taken something of each of these units: holders get the notice of the unit. Where
-    /// the unit has gone, leases run on.
+    /// Grants the holders of each of these units the notice of the unit, because a document may have
+    /// lowered its capacity. On removed units, leases run until they end.
     fn lower(&mut self, old: &Provider, at: Timestamp) {
         for unit in &old.units {
             let notice = self.unit(&old.name, &unit.id).map(|unit| unit.interruption_notice);
@@ -166,7 +166,7 @@ impl Books {
         self.providers.get(provider)?.unit(unit.as_str())
     }
 
-    /// When what of an owner is taken back, of those times that are announced.
+    /// The announced times at which capacity of an owner is taken back.
     pub(crate) fn times(&self, owner: &Owner) -> Vec<Timestamp> {
         let mut times: Vec<Timestamp> = self.grace.get(owner).copied().into_iter().collect();
         if let Owner::Unit { provider, unit } = owner
@@ -177,16 +177,16 @@ impl Books {
         times
     }
 
-    /// Until when more may be promised of an owner than it has.
+    /// The time until which an owner may be overcommitted.
     pub(crate) fn grace(&self, owner: &Owner) -> Timestamp {
         match owner {
-            // Nobody gives notice for a service: what it has promised stays promised.
+            // A service gives no notice: its promises stay.
             Owner::Service(_) => Timestamp::from_millis(u64::MAX),
             Owner::Unit { .. } => self.grace.get(owner).copied().unwrap_or_default(),
         }
     }
 
-    /// What an owner has at a time. What is asked for and not answered may or may not be so.
+    /// The capacity of an owner at a time. Pending entries may or may not apply.
     pub(crate) fn capacity(&self, owner: &Owner, at: Timestamp) -> Quantities {
         match owner {
             Owner::Service(name) => self.capacity_of_service(name),
@@ -242,10 +242,10 @@ impl Books {
         most
     }
 
-    /// Whether the core's announcements are those of the books, once nothing is pending.
+    /// Checks that the core's announcements equal those of the books, if nothing is pending.
     ///
     /// # Errors
-    /// What differs.
+    /// A description of the difference.
     pub(crate) fn same_reclaims(&self, state: &State) -> Result<(), String> {
         if !self.pending.is_empty() {
             return Ok(());

@@ -1,7 +1,7 @@
 use crate::report::Fnv;
 
-/// Draws that depend on what they are for and not on what was drawn before, so that leaving one thing
-/// out of a run changes nothing about the others.
+/// Random draws that depend on their purpose and not on earlier draws. Removing one part of a run therefore
+/// does not affect the others.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chance {
     seed: u64,
@@ -12,7 +12,7 @@ impl Chance {
         Self { seed }
     }
 
-    /// A generator for one purpose.
+    /// The generator for one purpose.
     pub(crate) fn rng(self, purpose: &str, number: u64) -> fastrand::Rng {
         let mut hash = Fnv::default();
         hash.add(&self.seed.to_le_bytes());

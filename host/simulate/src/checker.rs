@@ -1,4 +1,4 @@
-//! Looks at every step whether what must hold does. It adds up by itself and believes no total of the core.
+//! Checks the invariants at every step. It computes its own sums and trusts no total of the core.
 
 use std::collections::BTreeSet;
 
@@ -21,10 +21,10 @@ use requests::Requests;
 
 pub(crate) use flapping::dependencies;
 
-/// What was seen, of which rule.
+/// The result of a check; the error is the violated rule and a description.
 pub(crate) type Check = Result<(), (Rule, String)>;
 
-/// Everything that the checker notes.
+/// The complete state of the checker.
 #[derive(Debug, Default)]
 pub(crate) struct Checker {
     pub(crate) books: Books,
@@ -34,16 +34,16 @@ pub(crate) struct Checker {
     memory: Accounts,
     on_disk: Accounts,
     leased: Leased,
-    /// Leases that were on disk and are not any more.
+    /// Leases that were on disk and have been deleted.
     ended: BTreeSet<LeaseId>,
-    /// Leases on disk when it was looked at last.
+    /// The leases on disk at the last check.
     written: BTreeSet<LeaseId>,
-    /// The place in the journal of the last action of each service.
+    /// By service: the journal sequence of its last action.
     acted: std::collections::BTreeMap<Name, u64>,
 }
 
 impl Checker {
-    /// After every step that the core has taken.
+    /// Checks the state after a step of the core.
     pub(crate) fn stepped(&mut self, newest: &State, writes: &[Write]) -> Check {
         self.memory.check(
             newest.ledger().leases(),
@@ -81,7 +81,7 @@ impl Checker {
         Ok(())
     }
 
-    /// After a pass.
+    /// Checks the state after a pass.
     pub(crate) fn passed(&mut self, newest: &State, snapshot: &State, disk: &Disk) -> Check {
         if let Err(text) = self.books.same_reclaims(newest) {
             return fail(Rule::Reclaims, text);
@@ -91,7 +91,7 @@ impl Checker {
         self.leased.check(newest)
     }
 
-    /// Something was written.
+    /// Checks the disk after a write.
     pub(crate) fn written(&mut self, disk: &Disk, now: Timestamp) -> Check {
         let leases: BTreeSet<LeaseId> = disk.leases.keys().cloned().collect();
         if let Some(id) = leases.iter().find(|id| self.ended.contains(*id)) {
@@ -105,7 +105,8 @@ impl Checker {
         self.on_disk.check(disk.leases.values(), None, &self.books, now)
     }
 
-    /// A commit was acknowledged, and nothing else is written.
+    /// Checks that the durable state equals the disk after an acknowledged commit, with no other write
+    /// pending.
     pub(crate) fn settled(&self, snapshot: &State, disk: &Disk) -> Check {
         let confirmed = |lease: &&haggle_model::Lease| lease.state == LeaseState::Confirmed;
         let leases = snapshot.ledger().leases().filter(confirmed);
@@ -131,7 +132,7 @@ impl Checker {
         Ok(())
     }
 
-    /// A caller is answered.
+    /// Checks an answer to a caller.
     pub(crate) fn answered(
         &mut self,
         caller: Caller,
@@ -157,7 +158,7 @@ impl Checker {
         }
     }
 
-    /// The driver is told something.
+    /// Checks an action of the driver.
     pub(crate) fn acted(&mut self, action: &Action, disk: &Disk) -> Check {
         let Action { service, replicas, sequence, .. } = action;
         let last = self.acted.entry(service.name.clone()).or_default();
@@ -187,24 +188,24 @@ impl Checker {
         }
     }
 
-    /// The driver is told to forget a service. One of that name that comes later begins anew.
+    /// Forgets a service. A later service of that name starts anew.
     pub(crate) fn forgotten(&mut self, service: &Name) {
         self.acted.remove(service);
     }
 
-    /// The clock shows another time: what has lasted for a while cannot be measured on it.
+    /// Resets everything that is measured over time, after the clock has jumped.
     pub(crate) fn jumped(&mut self) {
         self.leased = Leased::default();
         self.flapping.everybody();
     }
 
-    /// The newest state is what is on disk again.
+    /// Resets the state to the one on disk, after a failed commit.
     pub(crate) fn undone(&mut self, disk: &Disk) {
         self.memory.reset(disk.leases.values());
         self.leased = Leased::default();
     }
 
-    /// The host has crashed. `state` is what is on disk.
+    /// Resets the checker after a crash. `state` is the state on disk.
     pub(crate) fn crashed(&mut self, state: &State, disk: &Disk) {
         self.books.crashed(state);
         self.callers.crashed();

@@ -1,24 +1,24 @@
-//! The store: commits become durable in their order, after a while, or fail.
+//! The simulated store: commits become durable in order after a delay, or fail.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use haggle_control::{CommitId, Key, Record, Restored, State, Write};
 use haggle_model::{Decision, Lease, LeaseId};
 
-/// What is on disk, and what is on its way there.
+/// The durable records and the commits in progress.
 #[derive(Debug, Default)]
 pub(crate) struct Disk {
     pub(crate) records: BTreeMap<Key, Record>,
     pub(crate) leases: BTreeMap<LeaseId, Lease>,
     pub(crate) log: Vec<Decision>,
     pub(crate) in_flight: VecDeque<Commit>,
-    /// The state that is on disk, once anything is.
+    /// The durable state, once there is one.
     pub(crate) state: Option<State>,
-    /// The commit that failed, until the core has been told.
+    /// The failed commit, until the core is notified.
     pub(crate) refusing: Option<CommitId>,
 }
 
-/// A commit that is not acknowledged.
+/// A commit that is not yet acknowledged.
 #[derive(Debug)]
 pub(crate) struct Commit {
     pub(crate) id: CommitId,
@@ -29,10 +29,10 @@ pub(crate) struct Commit {
 }
 
 impl Disk {
-    /// Writes the first commit that is not written, and returns it as it was.
+    /// Writes the first unwritten commit and returns its id.
     ///
     /// # Errors
-    /// A decision that does not follow the one before it.
+    /// A decision that does not follow its predecessor.
     pub(crate) fn write_next(&mut self) -> Result<Option<CommitId>, String> {
         let Some(next) = self.in_flight.iter_mut().find(|commit| !commit.is_written) else {
             return Ok(None);
@@ -73,7 +73,7 @@ impl Disk {
         self.in_flight.iter().rev().find(|commit| commit.is_written).map(|commit| commit.id)
     }
 
-    /// What a restart finds.
+    /// The records that a restart reads.
     pub(crate) fn restored(&self) -> Restored {
         let leases = self.leases.values().cloned().map(Record::Lease);
         let others = self.records.values();

@@ -1,4 +1,4 @@
-//! What runs the replicas: it lags, and now and then it does not do what it is told.
+//! The simulated driver of replicas. It lags, and sometimes ignores an action.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub(crate) struct Driver {
 #[derive(Debug)]
 struct Managed {
     desired: u32,
-    /// How many served before, and until when that is so.
+    /// The number of replicas that served before, and the time until which that holds.
     ready: u32,
     until: Timestamp,
 }

@@ -1,5 +1,5 @@
-//! The same run twice, once with a plugin that fails and once with that plugin healthy: what it does not decide
-//! for is decided the same, within one pass.
+//! Runs a world twice, once with a failing plugin and once with that plugin healthy. Services that the
+//! plugin does not decide for must get the same decisions, within one pass.
 
 use std::collections::BTreeMap;
 
@@ -15,11 +15,11 @@ use crate::{
     world::{INTERVAL, Shape, World},
 };
 
-/// Every so many seeds are compared.
+/// Every seed divisible by this number is compared.
 const EVERY: u64 = 16;
 
-/// Runs a world of two halves that share nothing. The flaky plugin decides for the first; what differs in the
-/// second is a violation.
+/// Runs a world of two halves that share nothing. The flaky plugin decides for the first half. Any
+/// difference in the second half is a violation.
 pub(crate) fn compare<S: Subject>(
     options: &Options,
     seed: u64,
@@ -52,8 +52,8 @@ pub(crate) fn compare<S: Subject>(
     })
 }
 
-/// What is not decided alike. Answers of plugins take other times in the other run, so a decision may be made
-/// one pass later, or be the one that the end of the run cuts off.
+/// The first difference between the decisions. Plugin answers take different times in the two runs, so a
+/// decision may come one pass later, or be cut off by the end of the run.
 fn difference(flaky: &[Decision], healthy: &[Decision], end: Timestamp) -> Option<String> {
     let text = |decision: &Decision| {
         let Decision { service, from, to, reason, at, .. } = decision;

@@ -1,10 +1,10 @@
-//! Deterministic simulation of the deciding core under faults.
+//! Deterministic simulation of the decision core under faults.
 //!
-//! Every seed makes random documents, loads and scaling requests, and a script of what goes wrong: the store
-//! fails, the host crashes after any effect, the clock jumps, plugins stall or talk nonsense, parties
-//! elsewhere are hard to reach, providers take capacity back. The core is driven as the host drives it. After
-//! every step a checker of its own looks whether all holds that must ([`Rule`]). The same options give the same
-//! [`Report`], bit by bit, on any number of threads.
+//! Every seed produces random documents, loads and scaling requests, and a script of faults: the store
+//! fails, the host crashes after any effect, the clock jumps, plugins stall or return nonsense, remote
+//! parties are hard to reach, and providers take capacity back. The simulator drives the core as the host
+//! does. After every step, an independent checker verifies the invariants ([`Rule`]). The same options
+//! produce exactly the same [`Report`], on any number of threads.
 //!
 //! ```
 //! use haggle_simulate::{Options, run};
@@ -42,21 +42,21 @@ pub use subject::{Sound, Subject};
 use plan::Plan;
 use shrink::shrink;
 
-/// The most violations that are shrunk and reported with their trace; all are counted.
+/// The maximum number of violations that are shrunk and reported with a trace. All are counted.
 const MOST_SHRUNK: usize = 4;
 
-/// Simulates the core. `progress` is told how many runs are done, from any thread.
+/// Simulates the core. The function calls `progress` from any thread with the number of finished runs.
 ///
 /// # Errors
-/// [`OptionsError`] for options out of their range.
+/// [`OptionsError`] if an option is out of range.
 pub fn run(options: &Options, progress: &(dyn Fn(u64) + Sync)) -> Result<Report, OptionsError> {
     run_with(options, Sound::default, progress)
 }
 
-/// Simulates something in place of the core.
+/// Simulates another subject instead of the core.
 ///
 /// # Errors
-/// [`OptionsError`] for options out of their range.
+/// [`OptionsError`] if an option is out of range.
 pub fn run_with<S: Subject>(
     options: &Options,
     subject: impl Fn() -> S + Sync,
@@ -92,10 +92,10 @@ pub fn run_with<S: Subject>(
     Ok(Report::sum(ran.into_iter().map(|(_, ran)| ran.tally).collect(), found))
 }
 
-/// Everything that happens in the run of one seed, a line each, and what was wrong at its end.
+/// The complete trace of the run of one seed, one line per event, with any violation at the end.
 ///
 /// # Errors
-/// [`OptionsError`] for options out of their range.
+/// [`OptionsError`] if an option is out of range.
 pub fn trace(options: &Options, seed: u64) -> Result<Vec<String>, OptionsError> {
     options.validate()?;
     let ran = run::run(options, seed, &Plan::whole(), Sound::default(), true);

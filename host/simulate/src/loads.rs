@@ -1,4 +1,4 @@
-//! What is measured, forecast and assessed of each service at each pass.
+//! The observations, forecasts and assessments of each service at each pass.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use haggle_plan::{Accuracy, Interval, Outlook};
 
 use crate::chance::Chance;
 
-/// What becomes known of a service at one pass.
+/// The new facts about a service at one pass.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sample {
     observed: Option<f64>,
@@ -17,7 +17,7 @@ pub(crate) struct Sample {
     tier: Option<Tier>,
 }
 
-/// What becomes known of one service, pass by pass.
+/// The facts about one service, by pass.
 #[derive(Clone, Debug)]
 pub(crate) struct Loads {
     samples: Vec<Sample>,
@@ -33,7 +33,7 @@ pub(crate) struct Facts {
 }
 
 impl Loads {
-    /// A load that walks about, with spikes, until it stays the same from pass `steady` on.
+    /// A random walk of the load with spikes. It is constant from pass `steady` on.
     pub(crate) fn random(service: usize, passes: u64, steady: u64, chance: Chance) -> Self {
         let mut rng = chance.rng("loads", service as u64);
         let never = (rng.u8(0..8) == 0, rng.u8(0..3) == 0, rng.u8(0..2) == 0);
@@ -77,7 +77,7 @@ impl Loads {
         Self { samples }
     }
 
-    /// Adds what becomes known at a pass.
+    /// Adds the facts of a pass.
     pub(crate) fn facts(&self, service: &Name, pass: u64, now: Timestamp, facts: &mut Facts) {
         let Some(sample) = usize::try_from(pass).ok().and_then(|pass| self.samples.get(pass))
         else {

@@ -1,25 +1,25 @@
 use haggle_model::Span;
 use serde::{Deserialize, Serialize};
 
-/// What is simulated.
+/// The options of a simulation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Options {
-    /// How many runs, each with a seed of its own.
+    /// The number of runs, each with its own seed.
     pub seeds: u64,
     /// The first seed; the others follow it.
     pub first_seed: u64,
-    /// The most services of a run; a run has at least half of it.
+    /// The maximum number of services in a run; the minimum is half of it.
     pub services: usize,
-    /// The most providers of a run; one run in eight has none.
+    /// The maximum number of providers in a run; one run in eight has none.
     pub providers: usize,
-    /// How many reconcile passes a run has.
+    /// The number of reconcile passes in a run.
     pub passes: u64,
-    /// The most scaling requests of a run; a run has at least half of it.
+    /// The maximum number of scaling requests in a run; the minimum is half of it.
     pub requests: usize,
-    /// The probability that a message to a party elsewhere, or its answer, gets lost.
+    /// The probability that a message to a remote party, or its answer, is lost.
     pub loss: f64,
-    /// The longest time that a message is under way.
+    /// The maximum delay of a message.
     pub delay: Span,
     /// The probability that a message arrives twice.
     pub duplicate: f64,
@@ -31,7 +31,7 @@ pub struct Options {
     pub jump: f64,
 }
 
-/// Why options are refused.
+/// The error for an option out of range.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{field} is {value}: it must lie between {least} and {most}")]
 pub struct OptionsError {
@@ -42,10 +42,10 @@ pub struct OptionsError {
 }
 
 impl Options {
-    /// Checks the ranges.
+    /// Validates the ranges.
     ///
     /// # Errors
-    /// [`OptionsError`] naming the first field out of its range.
+    /// [`OptionsError`] naming the first field that is out of range.
     pub fn validate(&self) -> Result<(), OptionsError> {
         let fields = [
             ("seeds", self.seeds as f64, 1.0, 1e9),

@@ -1,4 +1,4 @@
-//! Services and providers that answer for themselves, each a node of its own.
+//! Remote services and providers; each is a separate node.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,15 @@ use haggle_negotiate::{
 
 use crate::chance::Chance;
 
-/// One service or provider.
+/// One remote service or provider.
 #[derive(Debug, Default)]
 pub(crate) struct Participant {
-    /// What it has answered, so that it answers the same again.
+    /// The answers so far; a repeated question gets the same answer.
     answered: BTreeMap<(String, MessageId), Content>,
 }
 
 impl Participant {
-    /// What it says to a message: usually one answer, sometimes none, sometimes one that makes no sense.
+    /// The replies to a message: usually one answer, sometimes none, sometimes an invalid one.
     pub(crate) fn receive(
         &mut self,
         message: &Message,
@@ -45,7 +45,7 @@ impl Participant {
         let mut said = Vec::new();
         match rng.u8(0..60) {
             _ if !faults => {}
-            // It never answers this one.
+            // It never answers this question.
             0 => return said,
             1 => said.push(message.reply(absurd(&mut rng), now)),
             _ => {}

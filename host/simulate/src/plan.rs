@@ -1,17 +1,17 @@
 use std::collections::BTreeSet;
 
-/// What of a run takes place: all of it, or what is left after shrinking.
+/// The parts of a run that take place: all of them, or those left after shrinking.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Plan {
-    /// What happens, by its number in the script; all where none.
+    /// The script entries that take place, by number; `None` means all.
     pub(crate) happenings: Option<BTreeSet<usize>>,
-    /// Whether messages get lost.
+    /// Whether messages are lost.
     pub(crate) loses: bool,
-    /// Whether messages arrive twice.
+    /// Whether messages are duplicated.
     pub(crate) duplicates: bool,
-    /// Whether messages and answers take time.
+    /// Whether messages and answers are delayed.
     pub(crate) delays: bool,
-    /// Whether plugins and parties fail, stall and talk nonsense.
+    /// Whether plugins and parties fail, stall and return nonsense.
     pub(crate) faults: bool,
     /// Whether loads, forecasts, risks and tiers change.
     pub(crate) moves: bool,
@@ -33,7 +33,7 @@ impl Plan {
         self.happenings.as_ref().is_none_or(|happenings| happenings.contains(&number))
     }
 
-    /// Every kind of trouble that can be left out.
+    /// The kinds of faults that can be switched off.
     pub(crate) fn switches(&mut self) -> [(&'static str, &mut bool); 5] {
         [
             ("loss", &mut self.loses),

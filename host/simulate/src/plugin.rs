@@ -1,4 +1,4 @@
-//! What plugins answer: usually something sensible, sometimes nothing, an error or nonsense.
+//! The answers of simulated plugins: usually sensible, sometimes missing, an error or nonsense.
 
 use haggle_control::Consultation;
 use haggle_model::{Span, Timestamp};
@@ -10,13 +10,13 @@ use crate::{
     world::{FLAKY, Shape},
 };
 
-/// What a plugin says to each question, and after what time.
+/// The answers of a plugin, and the delay before them.
 pub(crate) struct Said {
     pub(crate) after: Span,
     pub(crate) answers: Vec<(Message, Result<Content, String>)>,
 }
 
-/// A plugin is called at a time; none where it never answers.
+/// Calls a plugin; `None` if it never answers.
 pub(crate) fn call(
     consultation: &Consultation,
     chance: Chance,
@@ -27,7 +27,7 @@ pub(crate) fn call(
     let Consultation { plugin, messages, .. } = consultation;
     let first = messages.first().map(|message| message.to.to_string()).unwrap_or_default();
     let mut rng = chance.rng(&format!("plugin {plugin} {first}"), now.as_millis());
-    // The flaky plugin is fine at times, and of no use for minutes.
+    // The flaky plugin works at times, and fails for minutes.
     let mood = chance.rng("mood", now.as_millis() / 60_000).u8(0..8);
     let trouble = match (faults, plugin.as_str(), shape) {
         (true, FLAKY, _) => mood,
@@ -36,8 +36,8 @@ pub(crate) fn call(
     };
     let after = Span::from_millis(if delays { rng.u64(1..40) } else { 5 });
     let answer = |message: &Message| {
-        // What is sensible depends on who is asked and when alone, to the second, so that a plugin's trouble
-        // elsewhere changes nothing.
+        // A sensible answer depends only on the party and the second, so that faults of a plugin elsewhere
+        // do not change it.
         let mut sense = chance.rng(&format!("sense {}", message.to), now.as_millis() / 1000);
         let mut sensible = || match &message.content {
             Content::CallForProposals(call) => Ok(propose(call, &mut sense)),

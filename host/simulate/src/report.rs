@@ -1,108 +1,108 @@
 use serde::{Deserialize, Serialize};
 
-/// What came of all runs.
+/// The result of all runs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// How many runs.
+    /// The number of runs.
     pub seeds: u64,
-    /// Inputs that the core took in.
+    /// The number of inputs to the core.
     pub steps: u64,
-    /// Reconcile passes.
+    /// The number of reconcile passes.
     pub passes: u64,
-    /// Runs in which something did not hold that must.
+    /// The number of runs that violated a rule.
     pub violations: u64,
-    /// Decisions to scale a service.
+    /// The number of decisions to scale a service.
     pub decisions: u64,
-    /// Negotiations that got all they wanted.
+    /// The number of negotiations that got the full demand.
     pub won: u64,
-    /// Negotiations that got less.
+    /// The number of negotiations that got a part.
     pub reduced: u64,
-    /// Negotiations that got nothing.
+    /// The number of negotiations that failed.
     pub failed: u64,
-    /// Scaling requests that were answered with a verdict or accepted.
+    /// The number of scaling requests that were accepted or got a verdict.
     pub acknowledged: u64,
-    /// Callers that were answered with an error.
+    /// The number of callers that got an error.
     pub refused: u64,
-    /// Commits that became durable.
+    /// The number of durable commits.
     pub commits: u64,
-    /// Commits that failed.
+    /// The number of failed commits.
     pub failed_commits: u64,
-    /// Messages to and from parties elsewhere.
+    /// The number of messages to and from remote parties.
     pub messages: u64,
-    /// Calls of plugins.
+    /// The number of plugin calls.
     pub consultations: u64,
-    /// Crashes of the host.
+    /// The number of crashes of the host.
     pub crashes: u64,
-    /// Jumps of the clock.
+    /// The number of clock jumps.
     pub jumps: u64,
-    /// Capacity that providers took back with notice.
+    /// The number of reclaims by providers.
     pub reclaims: u64,
-    /// Times that a state was restored from disk and compared.
+    /// The number of times that a state was restored from disk and compared.
     pub compared: u64,
-    /// Stands for everything that happened, in hexadecimal: equal for equal runs.
+    /// A hash of everything that happened, in hexadecimal; equal for equal runs.
     pub digest: String,
-    /// The violations, by seed.
+    /// The violations, sorted by seed.
     pub found: Vec<Violation>,
 }
 
-/// Something did not hold that must.
+/// A violation of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
-    /// The run that shows it.
+    /// The seed of the run.
     pub seed: u64,
-    /// The step at which it was seen.
+    /// The step at which it was detected.
     pub step: u64,
-    /// What did not hold.
+    /// The violated rule.
     pub rule: Rule,
-    /// What was seen.
+    /// A description.
     pub text: String,
-    /// What of the run is enough to show it.
+    /// The parts of the run that are enough to reproduce it.
     pub needs: String,
-    /// The shortest trace that was found, up to the violation.
+    /// The shortest trace found, up to the violation.
     pub trace: Vec<String>,
 }
 
-/// What must hold at every step.
+/// An invariant that must hold at every step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Rule {
-    /// Held plus confirmed exceeds no capacity at any moment, in memory and on disk, but for what was promised
-    /// before the capacity was lowered.
+    /// Held plus confirmed amounts never exceed capacity at any moment, in memory and on disk, except for
+    /// promises made before the capacity was lowered.
     Capacity,
-    /// What was promised before a capacity was lowered ends with the notice.
+    /// Promises made before a capacity was lowered end with the notice.
     Notice,
     /// Reclaims of a unit add up until it is restocked or described anew.
     Reclaims,
-    /// The leases of the durable state are those on disk, and what leaves the host is on disk before.
+    /// The leases of the durable state equal those on disk. Whatever leaves the host is on disk first.
     Durability,
-    /// A state restored from disk is the durable state.
+    /// A state restored from disk equals the durable state.
     Restore,
-    /// A commit that fails leaves no trace in the newest state.
+    /// A failed commit leaves no trace in the newest state.
     Undone,
-    /// A request that was acknowledged is known for ever, with all of its windows.
+    /// An acknowledged request stays known with all its windows.
     Acknowledged,
-    /// What a request was granted for a certain time stays reserved until that is over or it is cancelled.
+    /// A granted window with a fixed end stays reserved until it ends or is cancelled.
     Reserved,
-    /// What has ended on disk does not come back: leases, and cancelled requests.
+    /// Leases and cancelled requests that have ended on disk do not come back.
     Ended,
     /// The journal has no gaps, and the actions of a service never go back in it.
     Journal,
-    /// No service is ordered beyond its leases, but for the replicas that it has in any case.
+    /// No service is scaled beyond its leases, except for its minimum.
     Leased,
-    /// A service returns to where it came from within its stabilization window for a cause only.
+    /// A service reverses a decision within its stabilization window only for a cause.
     Flapping,
-    /// Everybody who asks is answered once and in time.
+    /// Every caller gets exactly one answer, in time.
     Answer,
-    /// A plugin that fails changes nothing for services that it does not decide for.
+    /// A failing plugin does not affect services that it does not decide for.
     Isolation,
-    /// Once nothing more happens, no negotiation is open and nobody waits.
+    /// Once nothing more happens, no negotiation is open and no caller waits.
     Rest,
     /// The core does not panic.
     Panic,
 }
 
-/// What came of one run.
+/// The counters of one run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Tally {
     pub(crate) steps: u64,
@@ -154,7 +154,7 @@ impl Report {
     }
 }
 
-/// FNV-1a, 64 bits: the same on every machine.
+/// FNV-1a, 64 bits; identical on every machine.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fnv(pub(crate) u64);
 

@@ -32,22 +32,22 @@ mod text;
 
 use text::{brief_effect, brief_input};
 
-/// What came of a run, and what was wrong at its last step.
+/// The result of a run, with any violation at its last step.
 pub(crate) struct Ran {
     pub(crate) tally: Tally,
     pub(crate) trace: Vec<String>,
     pub(crate) violation: Option<(Rule, String)>,
-    /// How many happenings its script has.
+    /// The number of entries in its script.
     pub(crate) happenings: usize,
     /// The decisions that became durable.
     pub(crate) decisions: Vec<Decision>,
-    /// What the host's clock showed at the end.
+    /// The time on the host's clock at the end.
     pub(crate) ended: Timestamp,
 }
 
 #[derive(Debug)]
 enum Event {
-    /// Documents come one by one.
+    /// The next document of the setup.
     Setup(usize),
     Pass(u64),
     Happen(usize),
@@ -56,14 +56,14 @@ enum Event {
         epoch: u64,
         answers: Vec<(Message, Result<Content, String>)>,
     },
-    /// At a party elsewhere.
+    /// A message arrives at a remote party.
     Arrive(Box<Message>),
-    /// At the host, on a connection that a crash closes.
+    /// A reply arrives at the host, on a connection that a crash closes.
     Reply {
         epoch: u64,
         input: Box<Input>,
     },
-    /// At the host, on a connection of its own.
+    /// A message arrives at the host, on its own connection.
     Said(Box<Message>),
     Write {
         epoch: u64,
@@ -89,20 +89,20 @@ struct Run<'a, S> {
     script: Script,
     subject: S,
     up: bool,
-    /// Counts the lives of the host.
+    /// The number of crashes so far. It identifies the current life of the host.
     epoch: u64,
     queue: BTreeMap<(Timestamp, u64), Event>,
     events: u64,
-    /// The time that passes for everybody; the host's clock shows another.
+    /// The simulation time; the host's clock shows another.
     now: Timestamp,
-    /// How far the host's clock is ahead.
+    /// The offset of the host's clock, in milliseconds.
     ahead: i64,
     wake: Option<Timestamp>,
     disk: Disk,
     last_write: Timestamp,
     fails_until: Timestamp,
     stalls_until: Timestamp,
-    /// After so many more effects the host crashes, and is down for so long.
+    /// The pending crash: the number of effects before it, and the downtime after it.
     crash: Option<(u32, Span)>,
     parties: BTreeMap<Party, Participant>,
     driver: Driver,
@@ -113,13 +113,13 @@ struct Run<'a, S> {
     trace: Option<Vec<String>>,
 }
 
-/// What the host's clock shows at the beginning: ten days after its epoch, so that it can jump back.
+/// The initial time on the host's clock: ten days after the epoch, so that the clock can jump back.
 const BEGIN: u64 = 864_000_000;
 
-/// More steps than any run needs.
+/// A limit that exceeds the steps of any run.
 const MOST_STEPS: u64 = 1_000_000;
 
-/// Every so many acknowledged commits a state is restored from disk and compared.
+/// Every acknowledged commit divisible by this number is restored from disk and compared.
 const COMPARED: u64 = 64;
 
 pub(crate) fn run<S: Subject>(
@@ -132,7 +132,8 @@ pub(crate) fn run<S: Subject>(
     run_in(options, seed, plan, subject, record, Shape::Whole)
 }
 
-/// A run in a world of a certain shape. In one of two halves nothing happens but scaling requests.
+/// Runs a world of a certain shape. In a world of two halves, the script contains only scaling requests and
+/// cancellations.
 pub(crate) fn run_in<S: Subject>(
     options: &Options,
     seed: u64,
@@ -228,7 +229,7 @@ impl<S: Subject> Run<'_, S> {
         self.rest()
     }
 
-    /// Nothing more is going to happen.
+    /// Checks that nothing is left open at the end.
     fn rest(&mut self) -> Check {
         let open = self.subject.newest().open_sessions();
         if open > 0 {
@@ -272,7 +273,7 @@ impl<S: Subject> Run<'_, S> {
         }
     }
 
-    /// Has the core take something in, and does what it wants.
+    /// Passes an input to the core, checks the result, and carries out the effects.
     fn feed(&mut self, input: Input) -> Check {
         if !self.up {
             return Ok(());
@@ -309,7 +310,7 @@ impl<S: Subject> Run<'_, S> {
         self.carry_out(effects)
     }
 
-    /// What the host's clock shows.
+    /// The time on the host's clock.
     fn clock(&self) -> Timestamp {
         self.clock_at(self.now)
     }
@@ -318,7 +319,7 @@ impl<S: Subject> Run<'_, S> {
         Timestamp::from_millis((BEGIN + at.as_millis()).saturating_add_signed(self.ahead))
     }
 
-    /// A caller who waits for so long, and as much longer as the store may take.
+    /// Creates a caller that waits this long, plus the maximum delay of the store.
     fn caller(&mut self, patience: Span) -> Caller {
         self.callers += 1;
         let slack = Span::from_millis(MOST_STALL.as_millis() * 2 + 3000);

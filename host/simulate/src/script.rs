@@ -1,4 +1,4 @@
-//! What happens in a run beside its loads: who asks for what, what changes, and what goes wrong.
+//! The script of a run, in addition to its loads: requests, changes and faults.
 
 use std::sync::Arc;
 
@@ -13,19 +13,19 @@ use crate::{
     world::{self, CUSTOM, FLAKY, INTERVAL, STEADY, Shape, World, amount},
 };
 
-/// One thing that happens at a time.
+/// One entry of the script.
 #[derive(Clone, Debug)]
 pub(crate) enum Happening {
     Change(Box<Change>),
     Request(Box<Asking>),
-    /// Changes a reservation, as far as there is one.
+    /// Amends a reservation, if it exists.
     Amend {
         request: usize,
         after: Span,
         lease: Span,
         replicas: u32,
     },
-    /// Cancels a request, as far as it is known.
+    /// Cancels a request, if it is known.
     Cancel {
         request: usize,
     },
@@ -39,30 +39,30 @@ pub(crate) enum Happening {
         unit: Name,
     },
     Plugin(PluginChange),
-    /// The host crashes after so many more effects.
+    /// The host crashes after this many further effects.
     Crash {
         effects: u32,
         down: Span,
     },
-    /// The store accepts nothing for a while.
+    /// The store rejects all commits for a while.
     StoreFails {
         lasts: Span,
     },
-    /// The store takes its time.
+    /// The store is slow for a while.
     StoreStalls {
         lasts: Span,
     },
-    /// The clock jumps ahead or back, by so many milliseconds.
+    /// The clock jumps forward or back by this many milliseconds.
     Jump(i64),
 }
 
-/// A scaling request whose times count from when it is made.
+/// A scaling request whose times are relative to its arrival.
 #[derive(Clone, Debug)]
 pub(crate) struct Asking {
-    /// Tells requests apart.
+    /// The number of the request.
     pub(crate) number: usize,
     pub(crate) service: Name,
-    /// When each window begins, how long it lasts and how much it asks for; no end is open-ended.
+    /// The start, length and amount of each window; a window without a length is open-ended.
     pub(crate) windows: Vec<(Option<Span>, Option<Span>, Amount)>,
     pub(crate) several: bool,
     pub(crate) deadline: Option<Span>,
@@ -74,11 +74,11 @@ pub(crate) struct Asking {
 pub(crate) enum Amount {
     Replicas(u32),
     Load(f64),
-    /// Of what no service serves.
+    /// A resource that no service serves.
     Gpus,
 }
 
-/// Everything that happens in a run, by time.
+/// The script of a run, sorted by time.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Script {
     pub(crate) happenings: Vec<(Timestamp, Happening)>,
@@ -194,7 +194,7 @@ impl Script {
     }
 }
 
-/// The longest that the store stalls.
+/// The maximum stall of the store.
 pub(crate) const MOST_STALL: Span = Span::from_millis(4000);
 
 fn asking(number: usize, world: &World, rng: &mut fastrand::Rng) -> Option<Happening> {
@@ -208,7 +208,7 @@ fn asking(number: usize, world: &World, rng: &mut fastrand::Rng) -> Option<Happe
         let now = !several && rng.bool();
         let start = (!now).then(|| Span::from_secs(begin));
         let lease_of = (several || !now || rng.bool()).then(|| Span::from_secs(lease));
-        // Now and then it overlaps the next.
+        // Sometimes the window overlaps the next.
         begin += if rng.u8(0..12) == 0 { lease / 2 } else { lease + rng.u64(0..30) };
         let amount = match rng.u8(0..30) {
             0 => Amount::Replicas(1_000_000),
@@ -231,7 +231,7 @@ fn asking(number: usize, world: &World, rng: &mut fastrand::Rng) -> Option<Happe
     Some(Happening::Request(Box::new(asking)))
 }
 
-/// A document is changed, deleted or put again as it was.
+/// Changes, deletes or repeats a document.
 fn change(world: &World, rng: &mut fastrand::Rng) -> Option<Happening> {
     let service = any(&world.services, rng)?;
     let number = number_of(&service.name);

@@ -8,11 +8,11 @@ use crate::{
     subject::Subject,
 };
 
-/// The longest trace of a violation that is kept; its end is what matters.
+/// The maximum length of a reported trace in lines. The end of the trace is kept.
 const MOST_LINES: usize = 2_000;
 
-/// Leaves out of a run whatever is not needed for a violation of the same rule: first large parts of the
-/// script, then smaller ones down to single happenings, then kinds of trouble.
+/// Removes the parts of a run that are not needed to violate the same rule: first large parts of the
+/// script, then smaller ones down to single entries, then kinds of faults.
 pub(crate) fn shrink<S: Subject>(
     options: &Options,
     seed: u64,

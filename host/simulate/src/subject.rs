@@ -3,8 +3,8 @@ use std::sync::Arc;
 use haggle_control::{Control, Effect, Input, Options, Restored, State};
 use haggle_model::Timestamp;
 
-/// What is put to the test. [`Sound`] is the core as it is; tests put broken ones in its place, to see that
-/// the checker notices.
+/// The subject of a simulation. [`Sound`] is the core itself. Tests use broken subjects to check that the
+/// checker detects them.
 pub trait Subject {
     /// As [`Control::step`].
     fn step(&mut self, now: Timestamp, input: Input) -> Vec<Effect>;
@@ -14,11 +14,11 @@ pub trait Subject {
     fn newest(&self) -> &State;
     /// As [`Control::next_due`].
     fn next_due(&self, now: Timestamp) -> Option<Timestamp>;
-    /// Begins anew with what is on disk, as [`Control::restore`]; everything else is lost.
+    /// Restarts from the records on disk, as [`Control::restore`]; everything else is lost.
     fn restore(&mut self, options: Options, disk: Restored, now: Timestamp) -> Vec<Effect>;
 }
 
-/// The core as it is.
+/// The core itself.
 #[derive(Debug)]
 pub struct Sound(Control);
 

@@ -1,4 +1,4 @@
-//! The random documents with which a run begins, and others to replace them.
+//! The random initial documents of a run, and random replacements for them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,14 +11,14 @@ use haggle_negotiate::EngineOptions;
 
 use crate::{chance::Chance, options::Options};
 
-/// The time between two passes.
+/// The interval between two passes.
 pub(crate) const INTERVAL: Span = Span::from_secs(15);
 
-/// A plugin of negotiations that usually does what it should.
+/// A negotiation plugin that usually works.
 pub(crate) const STEADY: &str = "price-performance";
-/// A plugin of negotiations that often does not.
+/// A negotiation plugin that often fails.
 pub(crate) const FLAKY: &str = "flaky";
-/// A plugin of negotiations that has no built-in generation.
+/// A negotiation plugin without a built-in generation.
 pub(crate) const CUSTOM: &str = "custom";
 
 /// The documents of a run.
@@ -30,8 +30,8 @@ pub(crate) struct World {
     pub(crate) providers: Vec<Provider>,
 }
 
-/// Whether services fall into two halves that share nothing: neither dependencies nor providers nor policies.
-/// The flaky plugin decides for the first half only.
+/// Whether the services form two halves that share no dependencies, providers or policies. The flaky plugin
+/// decides only for the first half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     Whole,
@@ -75,7 +75,7 @@ impl World {
         world
     }
 
-    /// The documents in an order in which each finds what it names.
+    /// The documents in an order in which each one's references exist.
     pub(crate) fn changes(&self) -> Vec<Change> {
         let policies = self.policies.iter().cloned().map(Change::PutPolicy);
         let services = self.services.iter().cloned().map(Change::PutService);
@@ -86,7 +86,7 @@ impl World {
     }
 }
 
-/// How the core works in every run.
+/// The options of the core in every run.
 pub(crate) fn control() -> ControlOptions {
     let roles = [
         ("ensemble", "forecasting"),
@@ -138,7 +138,7 @@ pub(crate) fn policy(
     ];
     let mut alternatives: Vec<Alternative> = all.into_iter().filter(|_| rng.bool()).collect();
     if shape == Shape::Halves {
-        // Whether and for when these are tried depends on leases of anybody.
+        // Whether and when these apply depends on leases of all services.
         alternatives.retain(|alternative| {
             !matches!(alternative, Alternative::Delayed | Alternative::Preempt)
         });
@@ -238,7 +238,7 @@ fn pick<T: Copy, const N: usize>(rng: &mut fastrand::Rng, of: [T; N]) -> Option<
     of.get(rng.usize(0..N)).copied()
 }
 
-/// Of what lies within the range of an amount.
+/// The given amount of a resource; empty if it is out of range.
 pub(crate) fn amount(resource: Resource, amount: f64) -> Quantities {
     Quantities::of(resource, amount).unwrap_or_default()
 }

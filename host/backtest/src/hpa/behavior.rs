@@ -7,33 +7,33 @@ use super::HpaSettings;
 /// A limit on how fast the number of replicas changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    /// How much.
+    /// The maximum change.
     pub change: Change,
-    /// In what time.
+    /// The period over which the change is limited.
     pub period: Span,
 }
 
 /// A change in the number of replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// So many.
+    /// A number of pods.
     Pods(u32),
-    /// So many hundredths of what there were.
+    /// A percentage of the replicas at the start of the period.
     Percent(u32),
 }
 
-/// What is remembered to keep recommendations steady and changes slow.
+/// The history needed to stabilise recommendations and limit the rate of change.
 #[derive(Debug, Default)]
 pub(super) struct Behavior {
-    /// Recommendations within the stabilisation time.
+    /// The recommendations within the stabilisation time.
     recommended: VecDeque<(Timestamp, u32)>,
-    /// By how much the number of replicas was changed when, within the longest period of the limits.
+    /// The changes of the number of replicas, with their times, within the longest period of the limits.
     changes: VecDeque<(Timestamp, i64)>,
 }
 
 impl Behavior {
-    /// From what the metric asks for to what is ordered: stabilised, limited in rate, within bounds
-    /// (least, most).
+    /// Turns the number of replicas that the metric wants into the one to order: stabilised, rate-limited,
+    /// and within bounds (min, max).
     pub(super) fn normalized(
         &mut self,
         now: Timestamp,
@@ -57,13 +57,13 @@ impl Behavior {
         }
     }
 
-    /// Remembers a change.
+    /// Records a change.
     pub(super) fn scaled(&mut self, now: Timestamp, from: u32, to: u32) {
         self.changes.push_back((now, i64::from(to) - i64::from(from)));
     }
 
-    /// Out at once, in only to the highest recommendation within `window`. What there is when it first
-    /// looks counts as a recommendation.
+    /// Scales out at once, and in only to the highest recommendation within `window`. The number of
+    /// replicas at the first call counts as a recommendation.
     fn stabilized(&mut self, now: Timestamp, window: Span, current: u32, wanted: u32) -> u32 {
         if self.recommended.is_empty() {
             self.recommended.push_back((now, current));
@@ -76,8 +76,7 @@ impl Behavior {
         current.clamp(wanted, highest.unwrap_or(wanted).max(wanted))
     }
 
-    /// How far one limit lets the number of replicas go, counted from what there were when its period
-    /// began.
+    /// The number of replicas that one limit allows, relative to the number at the start of its period.
     fn limited(&self, now: Timestamp, current: u32, limit: RateLimit, up: bool) -> u32 {
         let since = self.changes.iter().filter(|(at, _)| *at + limit.period > now);
         let changed: i64 = since.map(|(_, change)| change).sum();
@@ -88,7 +87,7 @@ impl Behavior {
             Change::Percent(share) if up => {
                 base.saturating_add(base.saturating_mul(share.into()).saturating_add(99) / 100)
             }
-            // What remains is rounded down, so what goes is rounded up.
+            // The remainder is rounded down, so the reduction is rounded up.
             Change::Percent(share) => base.saturating_mul(100 - i64::from(share.min(100))) / 100,
         };
         u32::try_from(reached.max(0)).unwrap_or(u32::MAX)
@@ -110,7 +109,7 @@ mod tests {
     use super::{Behavior, Change, RateLimit};
     use crate::HpaSettings;
 
-    /// Feeds recommendations every 15 s, each carried out; returns the numbers of replicas.
+    /// Applies recommendations every 15 s and carries each out. Returns the numbers of replicas.
     fn course(settings: &HpaSettings, first: u32, wanted: &[u32]) -> Vec<u32> {
         let mut behavior = Behavior::default();
         let mut current = first;
@@ -140,7 +139,7 @@ mod tests {
         let mut wanted = vec![10, 3];
         wanted.extend([2; 40]);
         let course = course(&settings, 10, &wanted);
-        // The recommendation of the first sync lapses 300 s later, that of the second 15 s after.
+        // The recommendation of the first sync expires 300 s later, that of the second 15 s after it.
         let drops: Vec<_> = (1..course.len()).filter(|i| course[*i] != course[i - 1]).collect();
         assert_eq!((drops, course[20], course[21]), (vec![20, 21], 3, 2));
     }

@@ -1,32 +1,33 @@
-/// The pods of a service as the replica calculator tells them apart.
+/// The pods of a service, as the replica calculator classifies them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pods {
-    /// Ready, and measured.
+    /// Ready, with a metric.
     pub(super) sampled: u32,
-    /// Ready, but not measured yet.
+    /// Ready, without a metric.
     pub(super) missing: u32,
-    /// Starting.
+    /// Starting, not ready.
     pub(super) unready: u32,
 }
 
-/// What each pod should use.
+/// The target usage of each pod.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Target {
-    /// What one pod can carry.
+    /// The capacity of one pod.
     pub(super) request: f64,
-    /// The share of it that is aimed at.
+    /// The target share of the capacity.
     pub(super) utilization: f64,
-    /// What is off by no more than this share is left alone.
+    /// The tolerated relative deviation.
     pub(super) tolerance: f64,
 }
 
 impl Target {
-    /// How many replicas bring the usage to the target, or `current` where the change is too small, or
-    /// would turn round once the pods without usage are counted in; none where nothing is measured.
+    /// The number of replicas that brings the usage to the target. It equals `current` if the change is too
+    /// small, or if it would reverse once the pods without usage are included. `None` if there is no
+    /// metric.
     ///
-    /// `usage` is that of the sampled pods together. On the way up, pods that are not ready or not
-    /// measured count as idle. On the way down, those that are not ready are left out, and those that
-    /// are not measured count as fully used.
+    /// `usage` is the total of the sampled pods. When scaling out, pods that are not ready or have no
+    /// metric count as idle. When scaling in, pods that are not ready are ignored, and pods without a
+    /// metric count as fully used.
     pub(super) fn replicas(self, current: u32, pods: Pods, usage: f64) -> Option<u32> {
         if pods.sampled == 0 || !usage.is_finite() {
             return None;
@@ -53,9 +54,9 @@ impl Target {
     }
 }
 
-/// The ratio times the count, rounded up but for a rounding error.
+/// The ratio times the count, rounded up within a rounding tolerance.
 fn whole(ratio: f64, count: u32) -> u32 {
-    // The cast saturates, and the bounds of the service follow.
+    // The cast saturates; the caller applies the bounds of the service.
     (ratio * f64::from(count) - 1e-9).ceil() as u32
 }
 
@@ -76,7 +77,7 @@ mod tests {
         assert_eq!(replicas(4, 0, 0, 401.0), Some(9));
         assert_eq!(replicas(4, 0, 0, 100.0), Some(2));
         assert_eq!(replicas(4, 0, 0, 0.0), Some(0));
-        // 10% off either way is left alone, more is not.
+        // A deviation of 10% is tolerated, a larger one is not.
         assert_eq!(replicas(20, 0, 0, 1100.0), Some(20));
         assert_eq!(replicas(20, 0, 0, 900.0), Some(20));
         assert_eq!(replicas(20, 0, 0, 1101.0), Some(23));
@@ -88,18 +89,18 @@ mod tests {
     #[test]
     fn pods_that_start_count_as_idle_on_the_way_up() {
         assert_eq!(replicas(4, 0, 2, 400.0), Some(8));
-        // They will do: 10 for a need of 8.
+        // The starting pods are enough: 10 for a need of 8.
         assert_eq!(replicas(4, 0, 6, 400.0), Some(10));
-        // On the way down they are left out.
+        // When scaling in, they are ignored.
         assert_eq!(replicas(4, 0, 2, 100.0), Some(2));
     }
 
     #[test]
     fn pods_without_a_metric_never_turn_it_round() {
-        // Idle on the way up.
+        // Idle when scaling out.
         assert_eq!(replicas(4, 2, 0, 400.0), Some(8));
         assert_eq!(replicas(4, 6, 0, 400.0), Some(10));
-        // Full on the way down: (100 + 100) / 50.
+        // Fully used when scaling in: (100 + 100) / 50.
         assert_eq!(replicas(4, 1, 0, 100.0), Some(4));
         assert_eq!(replicas(4, 3, 0, 100.0), Some(7));
     }

@@ -9,7 +9,7 @@ use crate::{
     Oracle, Report, Workload, default_services,
 };
 
-/// Gives orders as written: (seconds, replicas).
+/// Gives predefined orders as (seconds, replicas).
 struct Script(Vec<(u64, u32)>);
 
 impl Competitor for Script {
@@ -56,7 +56,7 @@ fn outcome(workload: &Workload, mut competitor: impl Competitor) -> CompetitorRe
     run(workload, &mut competitor, &mut |_| {}).unwrap()
 }
 
-/// A minute at 100, one at 350, one that nobody knows, one at 100: 1, 4, ? and 1 replicas.
+/// A minute at 100, one at 350, one unknown, one at 100: 1, 4, ? and 1 replicas.
 const ROWS: &str = "0,100\n60,350\n120,\n180,100\n";
 
 #[test]
@@ -67,7 +67,7 @@ fn measures_what_the_formulas_say() {
     let web = report.total;
     let known = 180.0;
     let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} is not {b}");
-    // Over capacity the whole second minute: by 250 for 10 s, by 50 for 50 s.
+    // Over capacity for the whole second minute: by 250 for 10 s, by 50 for 50 s.
     close(web.over_capacity_time_share, 60.0 / known);
     close(web.over_capacity_request_share, (250.0 * 10.0 + 50.0 * 50.0) / (550.0 * 60.0));
     close(web.theta_u, 100.0 * (0.75 * 10.0 + 0.25 * 50.0) / known);
@@ -87,8 +87,8 @@ fn the_oracle_is_never_short_and_never_idle_for_long() {
     let workload = workload(ROWS);
     let web = outcome(&workload, Oracle::new(&workload)).total;
     assert_eq!((web.tau_u, web.over_capacity_time_share), (0.0, 0.0));
-    // The three that start are ordered at 0 s and let go at 120 s, where the load is not known but
-    // will be 100.
+    // The three that start are ordered at 0 s and released at 120 s, where the load is unknown but will be
+    // 100.
     let hours = (4.0 * 120.0 + 120.0) / 3600.0;
     assert!((web.replica_hours - hours).abs() < 1e-12, "{}", web.replica_hours);
 }
@@ -99,8 +99,8 @@ fn the_autoscaler_follows_the_load() {
         .map(|minute| format!("{},{}\n", minute * 60, if minute < 10 { 100 } else { 1000 }))
         .collect();
     let web = outcome(&workload(&rows), Hpa::new(HpaSettings::default())).total;
-    // 1 becomes 2 at the target of 70%; at 615 s the usage is seen, and 2, 6, 12, 15 are ordered 15 s
-    // apart, ready a minute later.
+    // 1 becomes 2 at the target of 70%. The usage is visible at 615 s; 2, 6, 12 and 15 are ordered 15 s
+    // apart and are ready a minute later.
     assert_eq!(web.scaling_actions, 4);
     let over = (1000.0 - 200.0) * 75.0 + (1000.0 - 600.0) * 15.0;
     let all = 100.0 * 600.0 + 1000.0 * 1800.0;
@@ -164,7 +164,7 @@ fn tells_how_far_it_is() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Nobody who is never short does with less than the oracle, and it is never short itself.
+    /// No scaler that is never short uses less than the oracle, and the oracle itself is never short.
     #[test]
     fn the_oracle_bounds_everybody(
         loads in prop::collection::vec(prop::option::weighted(0.9, 0_u32..3000), 2..60),
@@ -176,7 +176,7 @@ proptest! {
         let rows: String = loads.iter().enumerate().map(row).collect();
         let workload = workload(&rows);
         let oracle = outcome(&workload, Oracle::new(&workload)).total;
-        // What was ordered at the start is ready a minute later.
+        // Replicas ordered at the start are ready a minute later.
         let short = loads.iter().take(60_usize.div_ceil(step as usize)).count() as f64;
         let most = 100.0 * short / loads.len() as f64;
         if loads.iter().flatten().count() == loads.len() {
@@ -191,7 +191,7 @@ proptest! {
             prop_assert!((0.0..=1.0).contains(&metrics.over_capacity_request_share));
             prop_assert!((0.0..=100.0 + 1e-9).contains(&(metrics.tau_u + metrics.tau_o)));
             prop_assert!((0.0..=100.0).contains(&metrics.theta_u));
-            // Over capacity is under-provisioned, and the other way round.
+            // Over capacity implies under-provisioning, and vice versa.
             prop_assert!((100.0 * metrics.over_capacity_time_share - metrics.tau_u).abs() < 1e-9);
         }
     }

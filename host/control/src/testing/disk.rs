@@ -7,12 +7,12 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Key, Record, Restored, Write};
 
-/// What is durable.
+/// The durable records.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Disk {
     pub(crate) records: BTreeMap<Key, Record>,
     pub(crate) decisions: Vec<Decision>,
-    /// How many writes there were.
+    /// The number of writes.
     pub(crate) writes: usize,
 }
 
@@ -31,7 +31,7 @@ impl Disk {
         }
     }
 
-    /// What a restart reads. What the core says that it does not read is left out.
+    /// The records that a restart reads, without those that the core does not read.
     pub(crate) fn read(&self) -> Restored {
         let mut restored = Restored::default();
         for (key, record) in &self.records {
@@ -49,7 +49,7 @@ impl Disk {
     }
 }
 
-/// As it is read after it was written.
+/// The record after it was written and read again.
 fn as_read(record: Record) -> Record {
     match record {
         Record::State(name, state) => Record::State(name, read(&state)),

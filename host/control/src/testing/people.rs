@@ -1,13 +1,13 @@
-//! Parties elsewhere, which answer for themselves.
+//! Remote parties, which answer for themselves.
 
 use haggle_negotiate::{Call, Content, Information, Message, Offer, Proposed};
 
-/// How a party elsewhere behaves.
+/// The behaviour of a remote party.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Script {
     /// Agrees to everything.
     Agreeable,
-    /// Offers this part of what is asked.
+    /// Offers this fraction of the request.
     Offers(f64),
     /// Accepts, and then does not hold what it accepted.
     Faithless,
@@ -17,7 +17,7 @@ pub(crate) enum Script {
     Silent,
 }
 
-/// What the party says at once, if anything.
+/// The immediate response of the party, if any.
 pub(crate) fn said(script: Script, message: &Message) -> Option<Result<Content, String>> {
     Some(Ok(match (script, &message.content) {
         (Script::Silent, _) => return None,

@@ -1,4 +1,4 @@
-//! Bidding plugins that are as simple as can be.
+//! Minimal negotiation plugins.
 
 use haggle_model::{Quantities, Resource};
 use haggle_negotiate::{
@@ -7,10 +7,10 @@ use haggle_negotiate::{
 
 use crate::Consultation;
 
-/// How a plugin behaves.
+/// The behaviour of a plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// Promises what is free, bids what fits at its cost, ranks by the price.
+    /// Promises the free capacity, bids every unit that fits at cost, and ranks by price.
     Fair,
     /// Refuses everything.
     Refusing,
@@ -18,11 +18,11 @@ pub(crate) enum Manner {
     Silent,
     /// Fails.
     Failing,
-    /// Offers more than there is, bids with what it has not, and ranks with too few numbers.
+    /// Offers more than the request, bids with capacity that it does not have, and returns too few scores.
     Absurd,
 }
 
-/// The answers to a consultation; none of a plugin that does not answer.
+/// The answers to a consultation; `None` if the plugin does not answer.
 pub(crate) fn consulted(
     consultation: &Consultation,
     manner: Manner,
@@ -113,7 +113,7 @@ fn absurd(message: &Message) -> Content {
     }
 }
 
-/// So many requests per second.
+/// A load of this many requests per second.
 pub(crate) fn rps(amount: f64) -> Quantities {
     Quantities::of(Resource::RequestsPerSecond, amount).unwrap()
 }

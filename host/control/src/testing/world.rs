@@ -14,45 +14,45 @@ use crate::{
 mod asks;
 mod holds;
 
-/// The time between two reconcile passes.
+/// The interval between two reconcile passes.
 pub(crate) const PASS: Span = Span::from_secs(10);
 
-/// The core with a disk, plugins, parties, a driver and callers, which all do at once what they are to do.
+/// The core with a disk, plugins, parties, a driver and callers, all of which act at once.
 pub(crate) struct World {
     pub(crate) now: Timestamp,
     pub(crate) control: Control,
     pub(crate) options: Options,
     pub(crate) disk: Disk,
-    /// How plugins behave that are not fair.
+    /// The behaviour of the plugins that are not fair.
     pub(crate) plugins: BTreeMap<Name, Manner>,
-    /// How parties elsewhere behave, by endpoint.
+    /// The behaviour of remote parties, by endpoint.
     pub(crate) parties: BTreeMap<String, Script>,
-    /// What was sent to parties elsewhere.
+    /// The messages sent to remote parties.
     pub(crate) delivered: Vec<Message>,
-    /// What plugins were asked, whether they answered or not.
+    /// All consultations of plugins, answered or not.
     pub(crate) consultations: Vec<Consultation>,
     pub(crate) answers: BTreeMap<Caller, Result<Answer, ControlError>>,
     pub(crate) events: Vec<Event>,
     pub(crate) actions: Vec<Action>,
-    /// Which generation decides, by plugin; the built-in one if none.
+    /// The active generation by plugin; `None` means the built-in one.
     pub(crate) deciding: BTreeMap<Name, Option<u64>>,
-    /// Replicas that run.
+    /// The running replicas.
     pub(crate) driver: BTreeMap<Name, u32>,
-    /// Loads that are measured before each pass.
+    /// The loads that are measured before each pass.
     pub(crate) loads: BTreeMap<Name, f64>,
-    /// Commits that are held back.
+    /// Commits that the test holds back.
     held: Option<VecDeque<(CommitId, Vec<Write>)>>,
     fails: bool,
-    /// The last commit that was emitted, and the last that failed.
+    /// The last emitted commit, and the last failed one.
     emitted: CommitId,
     failed: CommitId,
-    /// The last commit that was on its way behind one that fails.
+    /// The last commit that was in progress behind a failing one.
     behind: CommitId,
     pub(crate) last_caller: u64,
-    /// Owners whose capacity was lowered, and until when they may have promised more.
+    /// Owners whose capacity was lowered, and the time until which they may be overcommitted.
     lowered: BTreeMap<Owner, Timestamp>,
     next_pass: Timestamp,
-    /// Whether it is compared with a restart after each step.
+    /// Whether each step is followed by a comparison with a restart.
     pub(crate) thorough: bool,
 }
 
@@ -104,7 +104,7 @@ impl World {
         }
     }
 
-    /// Takes in an input, carries out everything that follows, and checks the result.
+    /// Applies an input, carries out all effects, and checks the result.
     pub(crate) fn step(&mut self, input: Input) {
         let effects = self.control.step(self.now, input);
         self.carry_out(effects);
@@ -119,7 +119,7 @@ impl World {
                     assert!(id > self.emitted, "commits ascend");
                     self.emitted = id;
                     if self.fails && self.held.is_none() {
-                        // So will those that are on their way behind it.
+                        // The commits in progress behind it fail too.
                         let later = queue.iter().filter_map(|effect| match effect {
                             Effect::Commit { id, .. } => Some(*id),
                             _ => None,
@@ -187,12 +187,12 @@ impl World {
         self.control.step(self.now, Input::Committed(id))
     }
 
-    /// The next commit fails, and those on their way behind it.
+    /// Makes the next commit fail, with those in progress behind it.
     pub(crate) fn fail_next_commit(&mut self) {
         self.fails = true;
     }
 
-    /// Commits wait until they are released.
+    /// Holds commits back until they are released.
     pub(crate) fn hold_commits(&mut self) {
         self.held.get_or_insert_default();
     }
@@ -201,7 +201,7 @@ impl World {
         self.held.as_ref().map_or(0, VecDeque::len)
     }
 
-    /// The first commits that are held become durable, or fail.
+    /// Completes the first held commits; they become durable or fail.
     pub(crate) fn release_some(&mut self, count: usize) {
         for _ in 0..count {
             let first = self.held.as_mut().and_then(VecDeque::pop_front);
@@ -212,7 +212,7 @@ impl World {
         self.check();
     }
 
-    /// All commits that are held become durable, and later ones do so at once.
+    /// Completes all held commits and stops holding commits back.
     pub(crate) fn release(&mut self) {
         while self.held_commits() > 0 {
             self.release_some(1);
@@ -221,7 +221,7 @@ impl World {
         self.check();
     }
 
-    /// The process stops and starts again at the present.
+    /// Restarts the process at the current time.
     pub(crate) fn restart(&mut self) {
         self.held = self.held.take().map(|_| VecDeque::new());
         self.actions.clear();
@@ -239,14 +239,14 @@ impl World {
         self.restart();
     }
 
-    /// The clock jumps, and the next thing that happens is a tick.
+    /// Makes the clock jump, and then ticks.
     pub(crate) fn restart_clock(&mut self, now: Timestamp) {
         self.now = now;
         self.next_pass = now + PASS;
         self.step(Input::Tick);
     }
 
-    /// Lets time pass: ticks when something is due, and a pass every interval.
+    /// Lets time pass: ticks whenever something is due, and runs a pass every interval.
     pub(crate) fn pass(&mut self, time: Span) {
         let end = self.now + time;
         while self.next_pass <= end {
@@ -267,7 +267,7 @@ impl World {
         self.now = self.now.max(end);
     }
 
-    /// One pass at the present, with what the driver sees and what was measured.
+    /// Runs one pass now, after the driver's report and the measured loads.
     pub(crate) fn reconcile(&mut self) {
         let see = |(service, replicas): (&Name, &u32)| ReplicaReport {
             service: service.clone(),

@@ -1,4 +1,4 @@
-//! What is cancelled leaves nothing behind that nobody else counts on.
+//! A cancellation removes everything that no other promise depends on.
 
 use haggle_model::{Span, Timestamp};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! How long plugins may take, and what is said of those that stand in.
+//! The deadlines of plugins, and the remarks about fallbacks.
 
 use haggle_model::Span;
 use haggle_negotiate::{Content, Information};
@@ -9,7 +9,7 @@ use crate::{
     testing::{Manner, World, consulted, name},
 };
 
-/// A shop on machines, with a service that it cannot do without and one that it can.
+/// A shop on machines, with a mandatory and an optional dependency.
 fn world() -> World {
     let mut world = World::new();
     world.policy(json!({"alternatives": ["partial"], "lease": "4m", "renew_before": "1m"}));
@@ -22,8 +22,7 @@ fn world() -> World {
     world
 }
 
-/// Whoever answers at the last moment that a consultation allows is heard, and leaves enough time for all the
-/// questions after.
+/// An answer at the last moment of a consultation counts, and leaves enough time for all later questions.
 #[test]
 fn an_answer_at_the_last_moment_counts() {
     for deadline in ["30s", "2s", "400ms"] {
@@ -74,6 +73,6 @@ fn a_remark_about_an_answer_is_on_record() {
         .find(|message| message.content == Content::Inform(Information::Fault(remark.clone())));
     let said = said.expect("the remark is kept");
     assert_eq!((said.message.message, &said.to), (question.message, &question.to));
-    // It is over: nothing is kept any more.
+    // The session has ended: remarks are no longer kept.
     world.step(Input::Remarked(vec![(question, remark)]));
 }

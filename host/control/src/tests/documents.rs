@@ -59,7 +59,7 @@ fn a_provider_that_is_put_again_keeps_what_it_announced() {
     world.reclaim("rack", "m", 2, Span::from_mins(2));
     world.provider("rack", &[("m", 4)], 1.0);
     assert_eq!(reclaims(&world, "rack"), announced);
-    // Nor does another price take anything from that.
+    // A price change does not affect the announcements.
     world.provider("rack", &[("m", 4)], 3.0);
     assert_eq!(reclaims(&world, "rack"), announced);
     assert_eq!((world.leased_at("web", world.now), world.leased_at("web", at)), (16, 8));
@@ -67,7 +67,7 @@ fn a_provider_that_is_put_again_keeps_what_it_announced() {
     assert_eq!((world.leased_at("web", world.now), world.leased_at("web", at)), (16, 8));
     world.pass(Span::from_mins(3));
     assert_eq!(world.replicas("web"), 8);
-    // Described anew, it has what the description says.
+    // A new description of the unit removes them.
     world.provider("rack", &[("m", 3)], 1.0);
     assert_eq!(reclaims(&world, "rack"), []);
     assert_eq!(world.ask(json!({"service": "web", "replicas": 16})).to, 12);
@@ -182,7 +182,7 @@ fn a_cycle_that_amplifies_load_is_refused() {
     assert_eq!(world.disk.writes, writes);
     assert!(world.state().catalog().graph().dependencies.len() == 2);
     world.depend_with("cache", "web", edge(0.25)).unwrap();
-    // Nor may a dependency on the cycle become stronger than that.
+    // A dependency on the cycle may not exceed that bound either.
     assert!(world.depend_with("web", "db", edge(4.0)).is_err());
     let kept = world.state().catalog().graph();
     let kept = kept.dependencies.iter().find(|edge| edge.from == name("web")).unwrap();
@@ -230,7 +230,7 @@ fn the_same_upload_changes_nothing() {
     let Answer::Promoted { put, current } = answer else { panic!() };
     assert_eq!((put, current.map(|current| current.number)), (Put::Updated, Some(1)));
     assert_eq!((world.disk.writes, world.events.len()), (writes, events));
-    // With another configuration it is another.
+    // Another configuration makes another generation.
     let mut other = world.generation("mine", 2, "aa");
     other.configuration = json!({"margin": 0.1});
     world.plugin(PluginChange::Promote(other.into())).unwrap();
@@ -251,7 +251,7 @@ fn a_rollback_to_a_built_in_plugin_survives_a_restart() {
     assert_eq!(world.deciding[&mine], None);
     world.restart();
     assert_eq!(world.deciding[&mine], None);
-    // And forward again.
+    // Another rollback returns to the newer generation.
     world.plugin(PluginChange::RollBack(mine.clone())).unwrap();
     assert_eq!(world.deciding[&mine], Some(2));
     world.restart();
@@ -293,7 +293,7 @@ fn a_plugin_in_use_keeps_its_roles_and_its_place() {
     less.roles = vec!["tiering".to_owned()];
     let error = world.plugin(PluginChange::Promote(less.into())).unwrap_err();
     assert!(matches!(error, ControlError::RoleInUse { .. }), "{error}");
-    // Going back to a generation without the role is refused alike.
+    // A rollback to a generation without the role is refused too.
     assert!(world.plugin(PluginChange::RollBack(name("mine"))).is_err());
 }
 

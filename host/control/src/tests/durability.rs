@@ -1,4 +1,4 @@
-//! What counts when: nothing leaves the core before what it says is durable.
+//! The order of durability: no effect leaves the core before the state that it reports is durable.
 
 use haggle_model::Span;
 use serde_json::json;
@@ -18,7 +18,7 @@ fn world() -> World {
     world
 }
 
-/// What has gone out so far: answers, actions, messages, events.
+/// The number of answers, actions, messages and events so far.
 fn gone_out(world: &World) -> [usize; 4] {
     [world.answers.len(), world.actions.len(), world.delivered.len(), world.events.len()]
 }
@@ -31,7 +31,7 @@ fn effects_wait_until_what_they_say_is_durable() {
     world.hold_commits();
     let first = world.begin(json!({"service": "web", "replicas": 5}), false);
     let second = world.begin(json!({"service": "nobody", "replicas": 5}), false);
-    // Plugins have answered meanwhile, and everything is agreed.
+    // Plugins have answered in the meantime, and everything is agreed.
     assert_eq!(world.control.newest().open_sessions(), 0);
     assert!(world.held_commits() > 0);
     assert_eq!(gone_out(&world), before);
@@ -131,7 +131,7 @@ fn whoever_waits_since_before_a_failure_goes_on_waiting() {
     assert!(world.answers.is_empty() || !world.answers.contains_key(&caller));
     world.plugins.clear();
     world.fail_next_commit();
-    // The question is repeated, answered, and what is agreed cannot be written.
+    // The question is repeated and answered, but the agreement cannot be written.
     world.pass(Span::from_secs(1));
     world.pass(Span::from_secs(20));
     let Ok(Answer::Verdict(verdict)) = world.answer(caller) else { panic!() };
@@ -151,7 +151,7 @@ fn while_the_store_fails_what_is_due_is_tried_less_and_less_often() {
             Effect::Commit { id, .. } => Some(id),
             _ => None,
         });
-        // The session is over, and that cannot be written.
+        // The session has ended, but that cannot be written.
         let id = commits.last().unwrap();
         world.control.step(now, Input::CommitFailed(id, "disk full".to_owned()));
         let due = world.control.next_due(now).unwrap();
@@ -213,7 +213,7 @@ fn nothing_that_is_staged_is_lost_by_a_report_about_what_has_failed() {
     world.fail_next_commit();
     world.release_some(1);
     let late = world.begin(json!({"service": "web", "replicas": 3}), false);
-    // Those that were on their way behind the one that failed are reported only now.
+    // Only now are the commits behind the failed one reported.
     world.release();
     let Ok(Answer::Verdict(verdict)) = world.answer(late) else { panic!() };
     assert_eq!(verdict.to, 3);

@@ -1,4 +1,4 @@
-//! Parties elsewhere, and plugins that misbehave.
+//! Remote parties, and faulty plugins.
 
 use haggle_model::Span;
 use haggle_negotiate::{Content, Party};
@@ -20,7 +20,7 @@ fn world() -> World {
     world
 }
 
-/// A service elsewhere, which `web` depends on.
+/// A world with a remote service that `web` depends on.
 fn with_cart(script: Script) -> World {
     let mut world = world();
     let more = json!({"endpoint": CART, "replica": {"capacity": {"requests_per_second": 10}}});
@@ -84,7 +84,7 @@ fn whoever_was_not_told_of_an_agreement_is_told_after_a_restart() {
     world.parties.insert(CART.to_owned(), Script::Agreeable);
     world.pass(Span::from_secs(20));
     assert_eq!(verdict(&world, second).to, 7);
-    // It is told that it is confirmed, and does not acknowledge that.
+    // The party gets the confirmation and does not acknowledge it.
     world.delivered.clear();
     world.restart();
     let records = world.disk.count(|key| matches!(key, Key::Session(_)));
@@ -154,7 +154,7 @@ fn a_stalled_plugin_only_affects_its_own_services() {
         let deadline = demand.started_at + demand.policy.deadline;
         demand.requester.as_str().starts_with("slow") && world.now < deadline
     }));
-    // It answers again.
+    // The plugin answers again.
     world.plugins.clear();
     assert_eq!(world.ask(json!({"service": "slow", "replicas": 5})).to, 5);
 }
@@ -216,7 +216,7 @@ fn messages_that_nobody_waits_for_are_refused() {
         why: "not JSON".to_owned(),
     });
     assert!(world.answer(unreadable).unwrap_err().to_string().contains("not JSON"));
-    // Its answer by itself counts all the same.
+    // Its unprompted answer counts all the same.
     let late = world.caller();
     world.parties.insert(CART.to_owned(), Script::Agreeable);
     let proposed = Content::Propose(haggle_negotiate::Proposed::All);

@@ -1,4 +1,4 @@
-//! What changes over time: amendments, records, the clock.
+//! Changes over time: amendments, records and the clock.
 
 use haggle_model::{Lease, Span};
 use serde_json::json;
@@ -24,7 +24,7 @@ fn a_reservation_is_changed_in_place_or_stands_as_it_was() {
     let start = world.at_minute(10);
     let request = json!({"service": "web", "replicas": 6, "start": start, "duration": "5m"});
     let id = world.ask(request).negotiation;
-    // Earlier, longer, and more of it.
+    // The new window is earlier, longer and larger.
     let window = json!({"start": world.at_minute(8), "duration": "10m", "replicas": 10});
     let verdict = world.amend(&id, window).unwrap();
     assert_eq!((verdict.verdict, verdict.to), (Verdict::Approved, 10), "{verdict:?}");
@@ -37,7 +37,7 @@ fn a_reservation_is_changed_in_place_or_stands_as_it_was() {
     let reservations = world.state().reservations(None);
     assert_eq!(reservations.len(), 1);
     assert_eq!((reservations[0].request.as_str(), reservations[0].replicas), (id.as_str(), 10));
-    // What cannot be had at all leaves everything as it is.
+    // An amendment that is not available at all changes nothing.
     world.plugins.insert(name("price-performance"), Manner::Refusing);
     let window = json!({"start": world.at_minute(8), "duration": "20m", "replicas": 12});
     let denied = world.amend(&id, window).unwrap();
@@ -116,7 +116,7 @@ fn an_overlap_shorter_than_a_pass_is_cut_off() {
     assert_eq!(world.ask(window(after, "5m")).window.start, world.at_minute(15));
     let before = world.at_minute(10).before(Span::from_secs(60));
     assert_eq!(world.try_ask(window(before, "75s")).unwrap_err().kind(), ErrorKind::Conflict);
-    // Nor does anything so short remain at all.
+    // A remainder that short is not granted either.
     let within = world.at_minute(12);
     assert_eq!(world.try_ask(window(within, "5s")).unwrap_err().kind(), ErrorKind::Conflict);
 }
@@ -195,7 +195,7 @@ fn a_clock_that_goes_back_leaves_reservations_and_nothing_in_the_future() {
     assert!(world.events.iter().any(|e| e.kind == EventKind::Alert && e.message.contains("back")));
     assert!(world.service_state("web").observed.is_none());
     assert!(world.service_state("web").forecast.is_none());
-    // What is there stays, and what is needed is had at once.
+    // Existing replicas stay, and new ones are granted at once.
     world.load("web", 55.0);
     world.pass(PASS);
     assert_eq!(world.replicas("web"), 6);

@@ -1,4 +1,4 @@
-//! Whatever happens in whatever order, what always holds holds.
+//! Invariants under random inputs.
 
 use haggle_model::{LeaseState, Owner, Span, Tier, Window};
 use haggle_negotiate::leased_replicas;
@@ -190,7 +190,7 @@ impl World {
         requests.keys().nth(place).cloned()
     }
 
-    /// Everything comes to rest, and nothing is left over.
+    /// Lets everything settle, and checks that nothing is left over.
     fn come_to_rest(&mut self) {
         self.release();
         self.plugins.clear();
@@ -238,7 +238,7 @@ proptest! {
                 let moment = Window::new(world.now, Span::from_millis(1));
                 let owner = Owner::Service(service.name.clone());
                 let promised = state.ledger().committed(&owner, moment, &[]);
-                // The ledger rounds up to thousandths, each promise by itself.
+                // The ledger rounds each promise up to thousandths.
                 let rounding = crate::testing::rps(0.1);
                 let needed = service.replicas_for(&promised.minus(&rounding), 1.0);
                 let leased = leased_replicas(state.ledger(), service, moment);

@@ -1,4 +1,4 @@
-//! Scaling requests, now and for later.
+//! Scaling requests for now and for later.
 
 use haggle_model::{ScalingPolicy, Span, Timestamp, Window};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ impl World {
         Self::begun() + Span::from_mins(minute)
     }
 
-    /// Replicas for these minutes.
+    /// Requests replicas for these minutes.
     fn reserve(&mut self, replicas: u32, from: u64, to: u64) -> ScalingVerdict {
         let lease = Span::from_mins(to - from);
         let start = self.at_minute(from);
@@ -42,7 +42,7 @@ impl World {
         self.try_ask(request).unwrap_err()
     }
 
-    /// The replicas that are leased, by the minutes that they are leased for.
+    /// The leased replicas as (first minute, last minute, replicas).
     pub(super) fn leased(&self, holder: &str) -> Vec<(u64, u64, u32)> {
         let minute = |at: Timestamp| at.since(Self::begun()).as_millis() / 60_000;
         let units = self.leases(holder).into_iter().filter(|lease| lease.replicas > 0);
@@ -84,7 +84,7 @@ fn sessions_for_now_leave_what_is_reserved() {
     let mut world = world(3);
     world.service("other", "silver");
     assert_eq!(world.reserve(8, 10, 20).to, 8);
-    // It grows and is renewed again and again, up to the window and through it.
+    // The service grows and renews its leases repeatedly, up to the window and through it.
     for minute in 1..10 {
         world.load("web", 10.0 * minute as f64);
         world.until(minute);
@@ -139,7 +139,7 @@ fn a_restart_forgets_nothing_that_is_reserved() {
     assert_eq!(world.replicas("web"), 40);
     world.until(22);
     assert!(world.replicas("web") < 10);
-    // Down throughout the window: it is over, and does not begin.
+    // The host is down throughout the window: the reservation is over and does not begin.
     restart(&mut world, 55);
     world.until(56);
     assert!(world.replicas("web") < 10);

@@ -1,11 +1,11 @@
-//! What is reserved and taken back is negotiated for again.
+//! The core renegotiates reservations whose capacity is reclaimed.
 
 use haggle_model::{Lease, Span, Timestamp};
 use serde_json::{Value, json};
 
 use crate::testing::World;
 
-/// A provider, and a service that asks another.
+/// A provider, and a service with a dependency.
 fn world(alternatives: Value) -> World {
     let mut world = World::new();
     world.policy(json!({"alternatives": alternatives, "lease": "4m", "renew_before": "1m"}));
@@ -17,7 +17,7 @@ fn world(alternatives: Value) -> World {
     world
 }
 
-/// Of twenty replicas, which asks for as many of the other service: all there is.
+/// Reserves twenty replicas. They need as many of the dependency, which together is the full capacity.
 fn reserve(world: &mut World, start: Timestamp) -> String {
     let request = json!({"service": "web", "replicas": 20, "start": start, "duration": "10m"});
     let verdict = world.ask(request);
@@ -31,7 +31,7 @@ fn later(world: &World, holder: &str, start: Timestamp) -> Vec<Lease> {
     leases
 }
 
-/// How many replicas have a lease when the reservation begins.
+/// The number of replicas with a lease when the reservation begins.
 fn reserved(world: &World, holder: &str, start: Timestamp) -> u32 {
     later(world, holder, start).iter().map(|lease| lease.replicas).sum()
 }
@@ -47,7 +47,7 @@ fn what_is_reserved_and_taken_back_is_had_elsewhere_at_once() {
         let start = world.now + Span::from_mins(30);
         let request = reserve(&mut world, start);
         world.provider("hall", &[("m", 10)], 2.0);
-        // Both services are on the machines that go.
+        // Both services are on the machines that are reclaimed.
         world.reclaim("rack", "m", 8, Span::from_mins(1));
         if !at_once {
             world.pass(Span::from_mins(15));
@@ -79,7 +79,7 @@ fn where_nothing_else_is_to_be_had_it_is_tried_again() {
     world.reclaim("rack", "m", 3, Span::from_mins(1));
     let (web, db) = both(&world, start);
     assert_eq!(web + db, 20, "one of the two leases ends, the other one is kept");
-    // Each that is begun takes the next number.
+    // Each negotiation uses the next number.
     let begun = |world: &mut World| -> u64 {
         let verdict = world.ask(json!({"service": "db", "replicas": 1, "dry_run": true}));
         verdict.negotiation.rsplit('-').next().unwrap().parse().unwrap()

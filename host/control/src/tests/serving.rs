@@ -1,4 +1,4 @@
-//! What passes do for each service.
+//! The effect of passes on each service.
 
 use haggle_model::{ScalingReason, Span};
 use serde_json::json;
@@ -8,7 +8,7 @@ use crate::{
     testing::{PASS, World, name},
 };
 
-/// The units that a provider has left, as negotiations see them.
+/// The units of a provider that negotiations see.
 fn left(world: &World, provider: &str) -> Vec<u32> {
     let provider = &world.state().providers[&name(provider)];
     provider.units.iter().map(|unit| unit.count).collect()
@@ -39,12 +39,12 @@ fn what_was_lost_is_negotiated_for_at_once_and_after_a_crash() {
     world.service("web", "silver");
     assert_eq!(world.ask(json!({"service": "web", "replicas": 8})).to, 8);
     assert_eq!(world.places("web"), [("spot/m".to_owned(), 8, 600)]);
-    // No pass comes between.
+    // No pass runs in between.
     world.reclaim("spot", "m", 2, Span::from_secs(5));
     let firm = world.places("web").into_iter().find(|(place, ..)| place == "firm/m");
     assert_eq!(firm, Some(("firm/m".to_owned(), 8, 600)));
 
-    // A reclaim that cannot be made up for, and a crash before anybody can try again.
+    // A reclaim without a replacement, and a crash before the next attempt.
     world.reclaim("firm", "m", 2, Span::from_secs(60));
     world.restart();
     world.provider("new", &[("m", 2)], 2.0);
@@ -64,7 +64,7 @@ fn what_was_asked_for_goes_on_where_nothing_else_is_known() {
     assert_eq!(world.ask(json!({"service": "web", "replicas": 5})).to, 5);
     world.pass(Span::from_mins(5));
     assert_eq!(world.replicas("web"), 5);
-    // Until a certain time it is wanted until then.
+    // A request with a fixed end lasts until that end.
     assert_eq!(world.ask(json!({"service": "web", "replicas": 7, "duration": "3m"})).to, 7);
     world.pass(Span::from_secs(170));
     assert_eq!(world.replicas("web"), 7);
@@ -83,7 +83,7 @@ fn replicas_whose_place_is_taken_back_go_when_there_is_no_other() {
     assert_eq!(world.ask(json!({"service": "web", "replicas": 8})).to, 8);
     world.reclaim("rack", "m", 1, Span::from_secs(60));
     assert_eq!(world.replicas("web"), 8);
-    // The rest goes on, and what is lost is held until it ends.
+    // The other lease continues, and the lost one is kept until it ends.
     world.pass(Span::from_secs(50));
     assert_eq!(world.replicas("web"), 8);
     world.pass(Span::from_secs(20));

@@ -1,4 +1,4 @@
-//! What does not change where nothing does, and what yields to what.
+//! A stable load causes no changes; and the precedence between needs.
 
 use haggle_model::{Decision, Span};
 use serde_json::json;
@@ -8,7 +8,7 @@ use crate::{
     testing::{PASS, World, name},
 };
 
-/// Numbers between -1 and 1 that look like chance.
+/// A deterministic pseudo-random sequence between -1 and 1.
 struct Noise(u64);
 
 impl Noise {
@@ -19,7 +19,7 @@ impl Noise {
     }
 }
 
-/// Decisions that take back what another one did so short a time ago.
+/// Pairs of decisions in which the second reverses the first within this time.
 fn reversals(decisions: &[&Decision], within: Span) -> Vec<(Decision, Decision)> {
     let pairs = decisions.iter().zip(decisions.iter().skip(1));
     let reversed =
@@ -45,7 +45,7 @@ fn a_steady_load_with_noise_does_not_flap() {
         let mut noise = Noise(seed);
         let warm = world.now + Span::from_mins(10);
         for _ in 0..(4 * 360) {
-            // Around 45 requests per second, which five replicas just carry.
+            // The load varies around 45 requests per second, which five replicas just carry.
             world.load("web", 45.0 * (1.0 + 0.03 * noise.next()));
             world.pass(PASS);
         }
@@ -88,7 +88,7 @@ fn a_request_without_an_end_yields_to_what_dependents_need() {
     world.service("web", "silver");
     world.service("db", "silver");
     world.depend("web", "db", 1.0);
-    // All that there is but for what the other one has in any case.
+    // The full capacity, except for the minimum of the other service.
     world.pass(PASS);
     let verdict = world.ask(json!({"service": "db", "replicas": 50}));
     assert!(verdict.to >= 14, "{verdict:?}");
@@ -146,7 +146,7 @@ fn what_is_cancelled_without_an_end_goes_back_to_what_was_there() {
         world.provider("rack", &[("m", 4)], 1.0);
         world.service("web", "silver");
         if known {
-            // Not so well that anything would be scaled in because of it.
+            // The confidence is too low to scale in.
             world.load("web", 20.0);
             world.forecast("web", 20.0, 0.0);
         }

@@ -1,4 +1,4 @@
-//! Windows of a request wait for each other where each negotiation looks at many units.
+//! Windows of a request wait for each other if each negotiation examines many units.
 
 use haggle_model::Span;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::{
 
 const WINDOWS: u64 = 30;
 
-/// A market of 8,000 kinds of units: two windows look at as many as may be looked at at once.
+/// A market of 8,000 unit kinds: two windows together reach the limit of examined units.
 fn world() -> World {
     let mut world = World::new();
     let ids: Vec<String> = (0..1000).map(|n| format!("m{n}")).collect();
@@ -36,7 +36,7 @@ fn others_get_their_turn_between_the_windows_of_a_request() {
     let mut ticks = 0;
     while world.state().can_open_window() {
         let waiting = world.state().unopened.len();
-        // Something else is done before the next window begins.
+        // Another change is processed before the next window begins.
         world.change(Change::PutService(service(&format!("other{ticks}")))).unwrap();
         assert_eq!(world.state().unopened.len(), waiting);
         world.step(Input::Tick);

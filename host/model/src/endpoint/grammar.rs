@@ -2,26 +2,26 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The most bytes of an endpoint, and of a DNS name and one label of it (RFC 1035).
+/// The maximum length of an endpoint in bytes, and of a DNS name and one of its labels (RFC 1035).
 pub(super) const MOST: usize = 2048;
 const MOST_NAME: usize = 253;
 const MOST_LABEL: usize = 63;
 
-/// What a view shows in place of secrets.
+/// The replacement for secrets in views.
 pub(super) const HIDDEN: &str = "***";
 
-/// The parts of an address, as they are written.
+/// The parts of an address, as written.
 #[derive(Clone, Copy)]
 pub(super) struct Parts<'a> {
     pub(super) userinfo: Option<&'a str>,
     pub(super) host: &'a str,
     pub(super) port: Option<&'a str>,
-    /// Empty, or begins with a slash.
+    /// The path; empty, or starting with a slash.
     pub(super) path: &'a str,
     pub(super) query: Option<&'a str>,
 }
 
-/// Takes what follows `http://` apart. Whether the parts are any good is for [`check`] to say.
+/// Splits the text after `http://` into its parts. [`check`] validates the parts.
 pub(super) fn split(rest: &str) -> Parts<'_> {
     let (before, query) = match rest.split_once('?') {
         Some((before, query)) => (before, Some(query)),
@@ -74,7 +74,7 @@ pub(super) fn check(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Whether a host is written as an address, in the one spelling that is read.
+/// Parses a host that is an address, in the one accepted spelling.
 pub(super) fn address(host: &str) -> Option<IpAddr> {
     match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(inner) => inner.parse::<Ipv6Addr>().ok().map(IpAddr::from),
@@ -82,8 +82,8 @@ pub(super) fn address(host: &str) -> Option<IpAddr> {
     }
 }
 
-/// Whether a host is a DNS name. One whose last label is a number would be read as an address by many
-/// resolvers.
+/// Whether a host is a DNS name. Many resolvers would read a name whose last label is a number as an
+/// address.
 fn is_name(host: &str) -> bool {
     let label = |label: &str| {
         let plain = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
@@ -103,8 +103,8 @@ fn is_port(port: &str) -> bool {
     port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
-/// Whether a text has only characters that RFC 3986 allows unescaped in each component, those of `also`,
-/// and complete escapes.
+/// Whether a text has only characters that RFC 3986 allows unescaped in each component, characters of
+/// `also`, and complete escapes.
 fn spelled(text: &str, also: &str) -> bool {
     let escapes = text.split('%').skip(1).all(|after| {
         let mut digits = after.bytes().take(2);
@@ -115,7 +115,7 @@ fn spelled(text: &str, also: &str) -> bool {
     escapes && text.chars().all(|c| plain(c) || also.contains(c))
 }
 
-/// Resolves percent escapes.
+/// Decodes percent escapes.
 pub(super) fn decoded(text: &str) -> Vec<u8> {
     let mut pieces = text.split('%');
     let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();

@@ -2,7 +2,7 @@ use super::{Alternative, PolicyError, ScalingPolicy};
 use crate::Span;
 
 impl ScalingPolicy {
-    /// Checks what the types alone do not.
+    /// Validates the rules that the types do not enforce.
     ///
     /// # Errors
     /// [`PolicyError`] naming the field.
@@ -106,14 +106,14 @@ impl ScalingPolicy {
         Ok(())
     }
 
-    /// The most steps of a history or a forecast.
+    /// The maximum number of steps of a history or a forecast.
     pub const MOST_STEPS: u64 = 10_000;
-    /// The most levels of prediction intervals.
+    /// The maximum number of levels of prediction intervals.
     pub const MOST_LEVELS: usize = 32;
-    /// The most season lengths.
+    /// The maximum number of season lengths.
     pub const MOST_SEASONS: usize = 16;
 
-    /// Every length of time with its range, and that range in words.
+    /// Every time span with its range, and the range in words.
     fn spans(&self) -> [(&'static str, Span, Span, Span, &'static str); 11] {
         const DECADE: &str = "be at most 3650d";
         const YEAR: &str = "be at most 365d";

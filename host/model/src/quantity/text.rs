@@ -1,4 +1,4 @@
-//! How amounts are written.
+//! The text format of amounts.
 
 use std::{fmt, str::FromStr};
 
@@ -15,7 +15,7 @@ impl Serialize for Quantities {
     }
 }
 
-/// An amount as text or number; the step between what people write and [`Quantities`].
+/// An amount parsed from a text or number, before it becomes part of [`Quantities`].
 struct Amount(f64);
 
 impl FromStr for Amount {

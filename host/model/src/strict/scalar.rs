@@ -2,14 +2,14 @@ use std::fmt;
 
 use serde::de::{self, Unexpected, Visitor};
 
-/// The visitor of a number or a truth value. It says in words what it takes, and takes nothing else: a format
-/// that reads numbers out of text, as YAML does, shows them as they are written.
+/// The visitor of a number or boolean. It describes the accepted values in words and accepts no others. A
+/// format that parses numbers from text, such as YAML, presents them as written.
 pub(super) struct Scalar<V> {
     pub(super) visitor: V,
     pub(super) wanted: Wanted,
 }
 
-/// What a scalar must be.
+/// The accepted kind of a scalar.
 #[derive(Clone, Copy)]
 pub(super) enum Wanted {
     Whole { least: i128, most: i128 },
@@ -28,7 +28,7 @@ impl fmt::Display for Wanted {
 }
 
 impl<V> Scalar<V> {
-    /// Refuses what is of another kind, or out of the range.
+    /// Rejects a value of another kind or out of range.
     fn check<E: de::Error>(
         &self,
         unexpected: Unexpected<'_>,

@@ -1,4 +1,4 @@
-//! Whether anybody listens to what is said.
+//! Decides whether a session accepts a message.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub(super) enum Admitted {
     Reply(Box<(Arc<Question>, Reply)>),
 }
 
-/// Whether the message is one that this session listens to. The question that it answers is closed.
+/// Checks that this session accepts the message, and closes the question that the message answers.
 pub(super) fn admit(running: &mut Running, message: Message) -> Result<Admitted, MessageError> {
     if let Content::Cancel { reason } = message.content {
         let requester = Party::Service(running.requester.clone());
@@ -41,7 +41,7 @@ pub(super) fn admit(running: &mut Running, message: Message) -> Result<Admitted,
     Ok(Admitted::Reply(Box::new((question, reply))))
 }
 
-/// Whether this party was asked that.
+/// Checks that this question went to this party.
 pub(super) fn was_asked(
     running: &Running,
     id: MessageId,

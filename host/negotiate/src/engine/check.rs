@@ -1,4 +1,4 @@
-//! Whether an answer answers its question, and what it says.
+//! Checks that an answer matches its question, and converts it.
 
 use super::question::{Kind, Question};
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     market::most_bids,
 };
 
-/// What was answered. An error is no fault of form: the party does not want to.
+/// A checked answer. An error here is a refusal by the party, not a malformed message.
 #[derive(Debug)]
 pub(super) enum Reply {
     Answer(Result<Answer, String>),
@@ -16,7 +16,7 @@ pub(super) enum Reply {
     Received,
 }
 
-/// Amounts within rounding are the same.
+/// Two amounts within this distance are equal, up to rounding.
 const CLOSE: f64 = 1e-9;
 
 pub(super) fn check(question: &Question, content: Content) -> Result<Reply, MessageError> {
@@ -86,7 +86,7 @@ fn check_offer(inquiry: &Inquiry, offer: &Offer) -> Result<(), MessageError> {
     Ok(())
 }
 
-/// What a party is taken to have answered that does not.
+/// The reply that the engine assumes for a party that does not answer.
 pub(super) fn silence(kind: Kind, why: String) -> Reply {
     match kind {
         Kind::Ask(_) => Reply::Answer(Err(why)),

@@ -3,64 +3,65 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Agreement, Fault, Message, Outcome, Transcript};
 
-/// What an [`Engine`](crate::Engine) wants done, in this order.
+/// An action that an [`Engine`](crate::Engine) requests. The caller carries actions out in order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Send this to `message.to`. It may get lost: it is sent again where an answer is needed.
+    /// Send this to `message.to`. The message may get lost; the engine repeats it if it needs an answer.
     Deliver(Message),
-    /// Write this, as a whole and after everything before it.
+    /// Write this atomically, after everything before it.
     Persist(Persist),
-    /// These leases are over: forget them on disk, without hurry.
+    /// These leases have expired. Delete them from disk; this is not urgent.
     Expired(Vec<Lease>),
-    /// Their owner takes back what these leases are about: they end before their time, or are over. Write
-    /// them; their holders have to negotiate for others.
+    /// The owner of these leases has taken their capacity back. The leases end early or have ended. Write
+    /// them; their holders must negotiate for others.
     Reclaimed(Vec<Lease>),
-    /// Somebody did something wrong; it changed nothing, or counted as a refusal.
+    /// A party broke the protocol. Its message had no effect or counted as a refusal.
     Fault {
         /// The session.
         session: String,
-        /// Who and what.
+        /// The party and the fault.
         fault: Fault,
     },
-    /// A session has ended. After a restart, an agreement that was not told to all may be told again.
+    /// A session has ended. If some parties have not yet been notified of the agreement, this may come
+    /// again after a restart.
     Finished(Ending),
 }
 
-/// What is to be written.
+/// A write that the engine requests.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Persist {
     /// The session.
     pub session: String,
-    /// Its record from now on; none: delete it.
+    /// The new record of the session; `None` deletes the record.
     pub record: Option<SessionRecord>,
-    /// Leases as they will be: those that are released or expired are to be deleted.
+    /// The new state of the leases. Delete the leases that are released or expired.
     pub leases: Vec<Lease>,
     /// Whether the session waits for [`Engine::persisted`](crate::Engine::persisted).
     pub awaited: bool,
 }
 
-/// What of a session outlives the process.
+/// The part of a session that survives the process.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SessionRecord {
-    /// Its id.
+    /// The id of the session.
     pub session: String,
-    /// Who wanted it.
+    /// The service that requested the session.
     pub requester: Name,
-    /// When it ends at the latest.
+    /// The latest end of the session.
     pub deadline: Timestamp,
-    /// What was agreed; none as long as nothing was.
+    /// The agreement, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agreed: Option<Agreed>,
 }
 
-/// An agreement that counts, though perhaps not everybody has been told yet.
+/// An agreement that counts, even if some parties have not yet been notified.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Agreed {
-    /// What was agreed.
+    /// The agreement itself.
     pub agreement: Box<Agreement>,
-    /// The leases that began with it.
+    /// The leases that it created.
     pub leases: Vec<Lease>,
-    /// The last message so far: what is said after a restart has higher ids.
+    /// The id of the last message so far. Messages after a restart have higher ids.
     pub last_message: u64,
 }
 
@@ -69,10 +70,10 @@ pub struct Agreed {
 pub struct Ending {
     /// The session.
     pub session: String,
-    /// How it ended.
+    /// The result.
     pub outcome: Outcome,
-    /// Every lease that it changed for good.
+    /// Every lease that it changed permanently.
     pub changes: Vec<Lease>,
-    /// What was said, where that is kept.
+    /// The messages of the session, if the engine keeps transcripts.
     pub transcript: Transcript,
 }

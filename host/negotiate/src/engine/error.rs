@@ -2,91 +2,91 @@ use haggle_model::Resource;
 
 use crate::{DemandError, MessageId, Party};
 
-/// Why a session does not begin.
+/// The reasons for which a session does not open.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The demand makes no sense.
+    /// The demand is invalid.
     #[error(transparent)]
     Demand(#[from] DemandError),
-    /// The id is taken.
+    /// The id is already in use.
     #[error("negotiation {0} exists already: a new one needs a new id")]
     Taken(String),
 }
 
-/// Why a message changes nothing.
+/// The reasons for which a message has no effect.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MessageError {
-    /// No such session.
+    /// The session does not exist.
     #[error("there is no negotiation {0}")]
     UnknownSession(String),
-    /// It is over.
+    /// The session has ended.
     #[error("negotiation {0} is over: what comes now changes nothing")]
     Finished(String),
-    /// Neither an answer nor anything else that is listened to.
+    /// The message answers no question, and the session does not accept it without one.
     #[error("a {0} that answers nothing: say in in_reply_to which message it answers")]
     Unprompted(&'static str),
-    /// It answers what was never asked.
+    /// The message answers a question that was never sent.
     #[error("there was no message {0} in this negotiation that it could answer")]
     UnknownQuestion(MessageId),
-    /// Somebody else was asked.
+    /// The question went to another party.
     #[error("{from} answers message {message}, which went to {asked}")]
     WrongParty {
         /// The question.
         message: MessageId,
-        /// Who answers.
+        /// The sender of the answer.
         from: Party,
-        /// Who was asked.
+        /// The party that received the question.
         asked: Party,
     },
-    /// The negotiation has gone on without it.
+    /// The session no longer waits for this answer.
     #[error("message {0} is not waited for any more: the answer came too late")]
     Late(MessageId),
-    /// A second answer that is not the first.
+    /// A second answer differs from the first.
     #[error("message {0} was answered before, and otherwise: the first answer counts")]
     Contradiction(MessageId),
-    /// Nobody can tell what it says.
+    /// The answer cannot be parsed.
     #[error("the answer to message {message} cannot be read: {why}")]
     Unreadable {
         /// The question.
         message: MessageId,
-        /// What is wrong.
+        /// The parse error.
         why: String,
     },
-    /// Not an answer to this kind of question.
+    /// The answer does not match this kind of question.
     #[error("a {got} does not answer message {message}: {wanted} would")]
     WrongKind {
         /// The question.
         message: MessageId,
-        /// What came.
+        /// The kind of the received message.
         got: &'static str,
-        /// What would do.
+        /// The kinds that would be valid.
         wanted: &'static str,
     },
-    /// An offer of what was not asked.
+    /// The offer names a resource that was not requested.
     #[error("{0} is offered, which was not asked for")]
     NotAsked(Resource),
-    /// An offer of more than was asked.
+    /// The offer exceeds the request.
     #[error("{offered} {resource} are offered where {asked} were asked for")]
     TooMuch {
-        /// Of what.
+        /// The resource.
         resource: Resource,
-        /// How much is offered.
+        /// The offered amount.
         offered: f64,
-        /// How much was asked for.
+        /// The requested amount.
         asked: f64,
     },
-    /// A bid that cannot be.
+    /// A bid is invalid.
     #[error("a bid is refused: {0}")]
     Bid(String),
-    /// Scores that cannot be.
+    /// The scores are invalid.
     #[error("the scores are refused: {0}")]
     Scores(String),
-    /// Only the requester may cancel.
+    /// A party other than the requester sent a cancellation.
     #[error("{0} cannot cancel: only the requester can")]
     NotTheRequester(Party),
-    /// The agreement is on its way to disk.
+    /// The agreement is being committed.
     #[error("negotiation {0} is being confirmed: it cannot be cancelled any more")]
     Confirming(String),
 }

@@ -1,32 +1,34 @@
 use haggle_model::Span;
 use serde::{Deserialize, Serialize};
 
-/// How an [`Engine`](crate::Engine) works.
+/// Options of an [`Engine`](crate::Engine).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EngineOptions {
-    /// How questions are repeated.
+    /// The retry schedule of questions.
     pub retry: Retry,
-    /// How many ended sessions are remembered, to tell a late message from a stray one.
+    /// The number of ended sessions that the engine remembers, to distinguish late messages from stray
+    /// ones.
     pub remembered: usize,
-    /// Whether everything that is said is kept until the session ends.
+    /// Whether the engine keeps a transcript of each session until the session ends.
     pub transcripts: bool,
 }
 
-/// A question without an answer is asked again, each time after twice the time, as long as there is time for
-/// it: its share of what is left until the deadline of its session.
+/// The retry schedule of a question. The pause doubles after each attempt. Attempts continue while the
+/// question has time left: its share of the time until the deadline of its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retry {
-    /// The time before the first repetition.
+    /// The pause before the first retry.
     pub first: Span,
-    /// The longest time between two.
+    /// The maximum pause between two attempts.
     pub longest: Span,
-    /// How often the end of a session is told whoever does not acknowledge it, in all; at least once.
+    /// The maximum number of attempts to notify a party of the end of a session if it does not acknowledge;
+    /// at least one attempt is made.
     pub attempts: u32,
 }
 
 impl Retry {
-    /// How long the answer to this attempt, from 1, is waited for.
+    /// The time to wait for an answer to this attempt; the first attempt is 1.
     #[must_use]
     pub fn wait(&self, attempt: u32) -> Span {
         let doublings = attempt.saturating_sub(1).min(32);

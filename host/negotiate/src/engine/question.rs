@@ -5,43 +5,43 @@ use haggle_model::{Span, Strength, Timestamp};
 use super::Retry;
 use crate::{Call, Content, Effect, Message, MessageId, Party, Session};
 
-/// Something that was said and is to be answered.
+/// A message that needs an answer.
 #[derive(Clone, Debug)]
 pub(super) struct Question {
-    /// As it is sent, every time.
+    /// The message; every attempt sends it unchanged.
     pub(super) message: Message,
     pub(super) kind: Kind,
     attempts: u32,
-    /// When it is asked again, or given up.
+    /// The time of the next attempt, or of the timeout.
     pub(super) due: Timestamp,
-    /// When it is given up; without that, after so many attempts.
+    /// The time at which the question times out. If `None`, the number of attempts is limited instead.
     until: Option<Timestamp>,
-    /// Why the last attempt brought nothing that counts, as far as that is known.
+    /// The reason for which the last attempt brought no valid answer, if known.
     pub(super) trouble: Option<String>,
 }
 
-/// What the answer is for. Those of the session name the output that it waits for.
+/// The use of the answer. Variants with a message id name the session output that waits for the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// One of a wave, by its place in it.
+    /// One inquiry of a wave, by its index.
     Ask(usize),
     Bids(MessageId),
     Scores(MessageId),
     Accept,
-    /// An end that is told until it is acknowledged.
+    /// The notification of an end, repeated until the party acknowledges it.
     Notice,
 }
 
-/// A question that is not waited for any more.
+/// A question that no longer waits for an answer.
 #[derive(Clone, Debug)]
 pub(super) struct Closed {
     pub(super) asked: Party,
-    /// Of the answer that counted.
+    /// The digest of the answer that counted.
     pub(super) answer: Option<u64>,
 }
 
 impl Question {
-    /// It is asked for the first time.
+    /// Creates a question for its first attempt.
     pub(super) fn new(
         message: Message,
         kind: Kind,
@@ -49,7 +49,7 @@ impl Question {
         retry: Retry,
         now: Timestamp,
     ) -> Self {
-        // Nothing waits for whoever is told of an end.
+        // No session waits for the acknowledgement of an end.
         let waits = session.filter(|_| kind != Kind::Notice);
         let until = waits.map(|session| now + patience(&message.content, session, now));
         let mut question = Self { message, kind, attempts: 1, due: now, until, trouble: None };
@@ -57,7 +57,7 @@ impl Question {
         question
     }
 
-    /// What is sent to ask once more; none where it is given up.
+    /// The effect of the next attempt; `None` if the question times out.
     pub(super) fn again(&mut self, retry: Retry, now: Timestamp) -> Option<Effect> {
         let goes_on = self.until.map_or(self.attempts < retry.attempts, |until| now < until);
         if !goes_on {
@@ -73,7 +73,7 @@ impl Question {
         self.until.map_or(again, |until| until.min(again))
     }
 
-    /// Why it is given up.
+    /// A description of the timeout.
     pub(super) fn given_up(&self) -> String {
         let attempts = match self.attempts {
             1 => "1 attempt".to_owned(),
@@ -85,7 +85,7 @@ impl Question {
         }
     }
 
-    /// Who has not answered.
+    /// The party that has not answered, with the last trouble.
     pub(super) fn silent(&self) -> String {
         match &self.trouble {
             Some(trouble) => format!("{} ({trouble})", self.message.to),
@@ -94,10 +94,10 @@ impl Question {
     }
 }
 
-/// How long an answer is waited for: a share of what is left until the deadline, so that whoever is silent
-/// leaves time for those who are not, whatever the order. Without a service that the requester cannot do
-/// without there is nothing to agree on, so it gets half. Of all else each round that is left and the rest of
-/// this one could do with as much, but few sessions need all their rounds.
+/// The time to wait for an answer: a share of the time until the deadline, so that a silent party leaves
+/// time for the others in any order. A mandatory dependency gets half, because no agreement is possible
+/// without it. The rest is divided between this round and the remaining rounds, but into at most
+/// [`MOST_PARTS`], because few sessions need all their rounds.
 fn patience(content: &Content, session: &Session, now: Timestamp) -> Span {
     let rounds = u64::from(session.demand().policy.max_rounds.saturating_sub(session.round()));
     let parts = match content {
@@ -106,18 +106,18 @@ fn patience(content: &Content, session: &Session, now: Timestamp) -> Span {
         {
             2
         }
-        // Nothing follows it in this round.
+        // This is the last question of a round.
         Content::Accept { .. } => (rounds + 1).min(MOST_PARTS),
         _ => (rounds + 2).min(MOST_PARTS),
     };
     Span::from_millis(session.deadline().since(now).as_millis() / parts)
 }
 
-/// At least this part of what is left is waited for an answer.
+/// The minimum wait is the remaining time divided by this number.
 const MOST_PARTS: u64 = 4;
 
 impl Kind {
-    /// What answers it.
+    /// A description of the valid answers.
     pub(super) const fn wanted(self) -> &'static str {
         match self {
             Self::Ask(_) => "a propose of all, a counter or a refuse",
@@ -129,7 +129,7 @@ impl Kind {
     }
 }
 
-/// Tells two answers apart; of no meaning outside this process.
+/// A digest that distinguishes two answers; valid only within this process.
 pub(super) fn digest(content: &Content) -> u64 {
     let mut hasher = DefaultHasher::new();
     match serde_json::to_vec(content) {

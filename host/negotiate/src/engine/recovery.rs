@@ -1,4 +1,4 @@
-//! What becomes of the sessions that were open when the host stopped.
+//! Recovers the sessions that were open when the host stopped.
 
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use super::{
 use crate::{Outcome, Reason, Transcript};
 
 impl Engine {
-    /// After a restart, on a ledger restored from the leases on disk: ends every session that was open.
-    /// What was agreed is agreed, and told to everybody once more; all else has failed, and what parties
-    /// hold for it runs out by itself.
+    /// Call this after a restart, on a ledger restored from the leases on disk. It ends every session that
+    /// was open. An agreed session keeps its agreement, and the engine notifies all parties again. Every
+    /// other session fails, and the holds of its parties time out.
     pub fn recover(
         &mut self,
         records: impl IntoIterator<Item = SessionRecord>,

@@ -1,4 +1,4 @@
-//! One session with everything that it has said and waits for.
+//! One session with its transcript and its pending questions.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -19,48 +19,48 @@ use crate::{Answer, Begun, Input, MessageId, Outcome, Output, Party, Said, Sessi
 mod apply;
 mod outbound;
 
-/// A clone copies what may change with every message, and shares the rest.
+/// A clone copies the fields that may change with every message and shares the rest.
 #[derive(Clone, Debug)]
 pub(super) struct Running {
     pub(super) id: String,
     pub(super) requester: Name,
     pub(super) deadline: Timestamp,
     dry_run: bool,
-    /// None once it has ended and only waits until everybody knows.
+    /// `None` once the session has ended and only waits for acknowledgements.
     pub(super) session: Option<Arc<Session>>,
     pub(super) questions: OrdMap<MessageId, Arc<Question>>,
     pub(super) closed: OrdMap<MessageId, Closed>,
     gathering: Option<Gathering>,
-    /// On its way to disk.
+    /// The commit in progress.
     pub(super) committing: Option<Committing>,
-    /// What was accepted of whom in this round, and is to be confirmed or released.
+    /// The leases accepted from each party in this round. They are later confirmed or released.
     accepted: Arc<BTreeMap<Party, Vec<Lease>>>,
     proposed: OrdSet<Party>,
     changes: Arc<BTreeMap<LeaseId, Lease>>,
     pub(super) recorded: bool,
     last_message: u64,
     keeps_transcript: bool,
-    /// How much that makes no sense was said.
+    /// The number of refused messages.
     refused: usize,
     said: Vector<Arc<Said>>,
-    /// The size of what is kept, as JSON.
+    /// The size of the kept messages as JSON, in bytes.
     said_bytes: usize,
-    /// How much more was said.
+    /// The number of messages that were not kept.
     left_out: u64,
-    /// Nothing is due before.
+    /// The earliest time at which anything is due.
     pub(super) due: Option<Timestamp>,
-    /// When the engine looks at it again.
+    /// The time of the engine's timer for this session.
     pub(super) scheduled: Option<Timestamp>,
 }
 
-/// Several answers that a session takes as one.
+/// Several answers that the session receives as one input.
 #[derive(Clone, Debug)]
 enum Gathering {
     Wave { output: MessageId, answers: Vector<Given>, missing: usize },
     Accepts { output: MessageId, missing: usize },
 }
 
-/// What one party has answered, once it has.
+/// The answer of one party; `None` until it arrives.
 type Given = Option<Arc<Result<Answer, String>>>;
 
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ pub(super) struct Committing {
     begun: Arc<Begun>,
 }
 
-/// What a session is told next, and what it wants then.
+/// The environment of one step of a session, and the effects it emits.
 pub(super) struct Step<'a, 'b> {
     pub(super) setting: &'a mut Setting<'b>,
     pub(super) retry: Retry,
@@ -104,8 +104,8 @@ impl Running {
         }
     }
 
-    /// Writes down that it exists, and does what the session wants first. Of a dry run there is nothing to
-    /// carry on after a restart.
+    /// Persists that the session exists and carries out its first outputs. A dry run is not recorded,
+    /// because there is nothing to resume after a restart.
     pub(super) fn begin(&mut self, outputs: Vec<Output>, step: &mut Step<'_, '_>) {
         if self.dry_run {
             return self.pursue(outputs, step);
@@ -121,12 +121,12 @@ impl Running {
         self.pursue(outputs, step);
     }
 
-    /// Takes up an agreement of an earlier run: everybody is told once more.
+    /// Resumes an agreement of an earlier run and notifies all parties again.
     pub(super) fn resume(record: SessionRecord, agreed: &Agreed, step: &mut Step<'_, '_>) -> Self {
         let mut running = Self {
             accepted: Arc::new(by_party(agreed.leases.iter().cloned())),
             recorded: true,
-            // Beyond anything that was said after the record was written.
+            // This exceeds the id of every message sent after the record was written.
             last_message: agreed.last_message.saturating_add(1 << 20),
             ..Self::over(record.session, record.requester, record.deadline)
         };
@@ -134,7 +134,7 @@ impl Running {
         running
     }
 
-    /// One that has ended, in which something is still to be said: beyond all that was said before.
+    /// An ended session that still sends messages. Their ids exceed those of all earlier messages.
     pub(super) fn over(id: String, requester: Name, deadline: Timestamp) -> Self {
         Self {
             id,
@@ -161,7 +161,7 @@ impl Running {
         }
     }
 
-    /// Of what was agreed, this is not needed any more. After a crash nobody is told of the agreement again.
+    /// Releases leases of an agreement. After a crash, no party is notified of that agreement again.
     pub(super) fn give_back_agreed(&mut self, leases: Vec<Lease>, step: &mut Step<'_, '_>) {
         self.close_all(|_| true);
         self.accepted = Arc::new(by_party(leases));
@@ -169,12 +169,12 @@ impl Running {
         self.forget(step);
     }
 
-    /// Whether it waits for agreements of others to come from their way to disk.
+    /// Whether the session waits for commits of other sessions.
     pub(super) fn is_waiting(&self) -> bool {
         self.session.as_ref().is_some_and(|session| session.is_waiting())
     }
 
-    /// Tells the session what has happened, if it still listens.
+    /// Passes an input to the session if it is still open, and carries out the outputs.
     pub(super) fn tell(&mut self, input: Input, step: &mut Step<'_, '_>) {
         if let Some(session) = &mut self.session {
             let outputs = Arc::make_mut(session).step(input, &step.setting.context());
@@ -182,7 +182,7 @@ impl Running {
         }
     }
 
-    /// Does what the session wants, and what it wants then.
+    /// Carries out the outputs of the session, and those that follow from them.
     fn pursue(&mut self, outputs: Vec<Output>, step: &mut Step<'_, '_>) {
         let mut queue = VecDeque::from(outputs);
         while let Some(output) = queue.pop_front() {
@@ -193,7 +193,7 @@ impl Running {
         }
     }
 
-    /// The disk has answered.
+    /// Handles the result of the commit.
     pub(super) fn persisted(&mut self, result: Result<(), String>, step: &mut Step<'_, '_>) {
         let Some(Committing { output, begun }) = self.committing.take() else { return };
         self.due_by(self.deadline);
@@ -219,7 +219,7 @@ impl Running {
         self.tell(Input::Confirmed { message: output, result }, step);
     }
 
-    /// A party has answered a question, which is closed.
+    /// Handles the reply to a question, which is already closed.
     pub(super) fn heard(&mut self, question: &Question, reply: Reply, step: &mut Step<'_, '_>) {
         let party = question.message.to.clone();
         let input = match (reply, question.kind) {
@@ -255,7 +255,7 @@ impl Running {
         let Some(Gathering::Wave { output, answers, missing }) = &mut self.gathering else {
             return None;
         };
-        // Each question is closed by its first answer, so each place is filled once.
+        // The first answer closes the question, so each place is filled once.
         *answers.get_mut(place)? = Some(Arc::new(answer));
         *missing = missing.saturating_sub(1);
         if *missing > 0 {
@@ -267,7 +267,7 @@ impl Running {
         Some(Input::Answers { message, answers })
     }
 
-    /// One that does not hold what it proposed is enough to let go.
+    /// One party that does not hold its proposal makes the whole hold fail.
     fn note_hold(&mut self, from: &Party, result: Result<(), String>) -> Option<Input> {
         let Some(Gathering::Accepts { output, missing }) = &mut self.gathering else {
             return None;
@@ -284,7 +284,7 @@ impl Running {
         Some(Input::Held { message, result })
     }
 
-    /// Finds out what is due next. Answers need not do that: being looked at too early does no harm.
+    /// Recomputes the due time. Answers need not call this, because an early wake-up is harmless.
     pub(super) fn reschedule(&mut self) {
         let waits = self.session.is_some() && self.committing.is_none();
         let deadline = waits.then_some(self.deadline);
@@ -305,7 +305,7 @@ impl Running {
     }
 }
 
-/// Those that each party has to say something about.
+/// Groups leases by the party that answers for them.
 fn by_party(leases: impl IntoIterator<Item = Lease>) -> BTreeMap<Party, Vec<Lease>> {
     let mut all: BTreeMap<Party, Vec<Lease>> = BTreeMap::new();
     for lease in leases {
@@ -314,7 +314,7 @@ fn by_party(leases: impl IntoIterator<Item = Lease>) -> BTreeMap<Party, Vec<Leas
     all
 }
 
-/// Who has to say something about the capacity of this owner.
+/// The party that answers for the capacity of this owner.
 fn party(owner: &Owner) -> Party {
     match owner {
         Owner::Service(name) => Party::Service(name.clone()),

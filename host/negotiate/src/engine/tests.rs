@@ -1,4 +1,4 @@
-//! Messages that are lost, late, repeated or make no sense.
+//! Lost, late, repeated and invalid messages.
 
 use std::collections::VecDeque;
 
@@ -17,7 +17,7 @@ mod together;
 
 const PAIR: &[(&str, &str, f64, Strength)] = &[("web", "db", 1.0, Mandatory)];
 
-/// An engine in a small world, with a disk that writes when it is told to.
+/// An engine in a small world, with a disk that tests control.
 struct Bench {
     world: Fixture,
     engine: Engine,
@@ -93,7 +93,7 @@ impl Bench {
         self.keep(effects);
     }
 
-    /// Answers everything as agreeable parties would, until nothing more is said.
+    /// Answers all messages as agreeable parties would, until no more are sent.
     fn agree(&mut self) {
         while let Some(message) = self.said.pop_front() {
             let content = match &message.content {
@@ -125,7 +125,7 @@ fn nothing_counts_before_it_is_durable() {
     let awaited = bench.writes.iter().find(|persist| persist.awaited).unwrap().clone();
     assert!(awaited.leases.iter().all(|lease| lease.state == LeaseState::Confirmed));
     assert!(bench.world.ledger.leases().all(|lease| lease.state == LeaseState::Held));
-    // However long the disk takes: neither the deadline nor a cancellation can end it now.
+    // While the disk writes, neither the deadline nor a cancellation can end the session.
     bench.tick(100);
     let cancelled = bench.with(|engine, setting| engine.cancel(&id, "no".into(), setting));
     assert_eq!(cancelled, Err(MessageError::Confirming(id.clone())));
@@ -318,7 +318,7 @@ fn a_restart_ends_every_session() {
     let records: Vec<SessionRecord> =
         bench.writes.iter().filter_map(|persist| persist.record.clone()).collect();
     let leases: Vec<_> = bench.writes.iter().flat_map(|persist| persist.leases.clone()).collect();
-    // The record of the first was written when it opened and again when it was agreed.
+    // The record of the first session was written when it opened and again when it was agreed.
     let last = |id: &str| records.iter().rfind(|r| r.session == id).unwrap().clone();
     let on_disk: Vec<SessionRecord> = [&agreed, &open].into_iter().map(|id| last(id)).collect();
 

@@ -1,4 +1,4 @@
-//! What time does to a session.
+//! Processes the timers of a session.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{Fault, Input, MessageId};
 
-/// Repeats questions, gives them up, and ends the session at its deadline.
+/// Repeats questions, times them out, and ends the session at its deadline.
 pub(super) fn awake(running: &mut Running, step: &mut Step<'_, '_>) {
     let now = step.setting.now;
     if running.committing.is_none() && running.session.is_some() && now >= running.deadline {

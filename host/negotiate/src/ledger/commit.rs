@@ -1,6 +1,6 @@
-//! A commitment on its way to disk: from [`Ledger::begin`] to [`Ledger::finish`] or
-//! [`Ledger::abandon`] nothing else changes the leases that it changes, so that what is written is what
-//! counts afterwards, however long the disk takes.
+//! Commits in progress. Between [`Ledger::begin`] and [`Ledger::finish`] or [`Ledger::abandon`], nothing
+//! else changes the leases of the commitment. The written state is therefore the state that counts
+//! afterwards, however long the disk takes.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use haggle_model::{Lease, LeaseId, Timestamp};
 
 use super::{Commitment, Ledger, LedgerError, entries::reschedule};
 
-/// A commitment on its way to disk.
+/// A commit in progress.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "its leases are kept for it until it is finished or abandoned"]
 pub struct Begun {
@@ -17,13 +17,13 @@ pub struct Begun {
 }
 
 impl Begun {
-    /// The leases as they will be, to be made durable.
+    /// The leases in their new state, to be made durable.
     #[must_use]
     pub fn changes(&self) -> &[Lease] {
         &self.changes
     }
 
-    /// The leases that begin with it.
+    /// The leases that the commitment confirms.
     pub fn confirmed(&self) -> impl Iterator<Item = &Lease> {
         self.changes.iter().filter(|lease| self.confirm.contains(&lease.id))
     }
@@ -34,11 +34,11 @@ impl Begun {
 }
 
 impl Ledger {
-    /// What [`Ledger::finish`] will change, to be made durable before. Until then these leases neither
-    /// run out nor are released or replaced.
+    /// Starts a commit. Returns the changes that [`Ledger::finish`] will make, so that the caller can make
+    /// them durable first. Until then these leases do not expire and cannot be released or replaced.
     ///
     /// # Errors
-    /// As [`Ledger::prepare`]; the ledger is then as it was.
+    /// As [`Ledger::prepare`]; the ledger is then unchanged.
     pub fn begin(&mut self, commitment: &Commitment, now: Timestamp) -> Result<Begun, LedgerError> {
         let changes = self.prepare(commitment, now)?;
         let begun = Begun { changes, confirm: commitment.confirm.clone() };
@@ -46,34 +46,34 @@ impl Ledger {
         Ok(begun)
     }
 
-    /// Carries out what was begun, which nothing can have made impossible in between, and returns what has
-    /// changed: what `begin` said would.
+    /// Carries out a commit. Nothing can have made it impossible in between. Returns the changes, which
+    /// equal those that `begin` announced.
     pub fn finish(&mut self, begun: Begun) -> Vec<Lease> {
         begun.pinned().for_each(|id| self.pin(id, None));
         self.change(&begun.changes, &begun.confirm);
         begun.changes
     }
 
-    /// Takes back what was begun: for when it did not become durable, and never will.
+    /// Abandons a commit that did not become durable and never will.
     pub fn abandon(&mut self, begun: &Begun) {
         begun.pinned().for_each(|id| self.pin(id, None));
     }
 
-    /// What a hold is to replace, as long as that runs.
+    /// The leases that a hold will replace, as long as they run.
     #[must_use]
     pub fn replacing(&self, id: &LeaseId) -> &[LeaseId] {
         self.entries.get(id.0.as_str()).map_or(&[], |entry| &entry.replaces)
     }
 
-    /// Whether any commitment is on its way to disk.
+    /// Whether any commit is in progress.
     #[must_use]
     pub fn is_committing(&self) -> bool {
-        // What cannot run out is due last.
+        // A lease in a commit cannot expire, so it is due last.
         let last = self.due.get_max().and_then(|(_, key)| self.entries.get(key));
         last.is_some_and(|entry| entry.pinned.is_some())
     }
 
-    /// Whether a commitment that changes the lease is on its way to disk.
+    /// Whether a commit in progress changes the lease.
     pub(crate) fn is_pinned(&self, id: &LeaseId) -> bool {
         self.entries.get(id.0.as_str()).is_some_and(|entry| entry.pinned.is_some())
     }

@@ -1,4 +1,4 @@
-//! How entries come, change and go, and the calendars with them.
+//! Inserts, updates and removes entries, and keeps the calendars consistent with them.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Ledger {
-    /// What a lease adds to the calendars, given what it replaces.
+    /// The bookings of a lease in the calendars, given the leases that it replaces.
     pub(super) fn bookings(
         &self,
         lease: &Lease,
@@ -25,7 +25,7 @@ impl Ledger {
         }
     }
 
-    /// What amounts throughout a window take beyond the leases that they are to replace.
+    /// The bookings of amounts throughout a window, beyond the leases that they will replace.
     pub(super) fn beyond(
         &self,
         amounts: &Quantities,
@@ -76,7 +76,7 @@ impl Ledger {
         self.entries.insert(key, Arc::new(entry));
     }
 
-    /// Brings a known lease to its new state or window, and everything that depends on it along.
+    /// Updates a known lease to its new state or window, and everything that depends on it.
     pub(super) fn update(&mut self, lease: &Lease) {
         let Some(entry) = self.entries.get_mut(lease.id.0.as_str()) else { return };
         let entry = Arc::make_mut(entry);
@@ -108,7 +108,7 @@ impl Ledger {
         }
     }
 
-    /// Brings the calendars to what the entry adds to them now.
+    /// Updates the calendars to the current bookings of the entry.
     fn rebook(&mut self, key: &str) {
         let Some(entry) = self.entries.get(key) else { return };
         let bookings = self.bookings(&entry.lease, &entry.replaces);
@@ -121,7 +121,7 @@ impl Ledger {
         book(Arc::make_mut(account), entry, bookings);
     }
 
-    /// The lease as it is after it ended at `at`, where that changes it.
+    /// The lease after it ends at `at`; `None` if that changes nothing.
     pub(super) fn ended(&self, id: &LeaseId, at: Timestamp, now: Timestamp) -> Option<Lease> {
         let lease = self.live(&id.0)?;
         if at >= lease.window.end {
@@ -144,7 +144,7 @@ impl Ledger {
             .filter(|lease| matches!(lease.state, LeaseState::Held | LeaseState::Confirmed))
     }
 
-    /// Takes an entry out with all its traces.
+    /// Removes an entry and all references to it.
     pub(super) fn forget(&mut self, key: &str) {
         let Some(entry) = self.entries.get(key) else { return };
         let over = Lease { state: LeaseState::Released, ..entry.lease.clone() };
@@ -162,7 +162,7 @@ impl Ledger {
         }
     }
 
-    /// The account of an owner, which has no capacity if it is new.
+    /// The account of an owner. A new account has no capacity.
     pub(super) fn account(&mut self, owner: &Owner) -> &mut Account {
         Arc::make_mut(self.accounts.entry(owner.clone()).or_default())
     }
@@ -175,7 +175,7 @@ impl Ledger {
         }
     }
 
-    /// An owner that was removed stays only as long as its leases.
+    /// Drops the account of a removed owner once its leases have ended.
     pub(super) fn drop_idle_account(&mut self, owner: &Owner) {
         if let Some(account) = self.accounts.get(owner)
             && account.capacity.is_none()
@@ -186,7 +186,7 @@ impl Ledger {
     }
 }
 
-/// Puts these bookings in place of those that the entry had.
+/// Replaces the bookings of the entry.
 fn book(account: &mut Account, entry: &mut Entry, bookings: Vec<(Resource, Window, i128)>) {
     for (resource, window, steps) in &entry.booked {
         account.calendars.entry(*resource).or_default().add(*window, -steps);
@@ -197,7 +197,7 @@ fn book(account: &mut Account, entry: &mut Entry, bookings: Vec<(Resource, Windo
     entry.booked = bookings;
 }
 
-/// Moves an entry from when it was due before to when it is due now.
+/// Moves an entry from its previous due time to its current one.
 pub(super) fn reschedule(due: &mut OrdSet<(Timestamp, Key)>, before: Timestamp, entry: &Entry) {
     let now = entry.due();
     if now != before {
@@ -207,8 +207,8 @@ pub(super) fn reschedule(due: &mut OrdSet<(Timestamp, Key)>, before: Timestamp, 
 }
 
 impl Entry {
-    /// When it ends by itself, or, once it is over, when nobody can mean it any more; never while it is on
-    /// its way to disk.
+    /// The time at which the lease expires or, once it has ended, at which no late message can refer to it.
+    /// An entry in a commit is never due.
     pub(super) fn due(&self) -> Timestamp {
         match self.lease.state {
             _ if self.pinned.is_some() => Timestamp::from_millis(u64::MAX),

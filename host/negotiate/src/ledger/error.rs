@@ -1,56 +1,56 @@
 use haggle_model::{LeaseId, LeaseState, Owner, Resource, Timestamp};
 
-/// Why the ledger refuses.
+/// The reasons for which the ledger rejects an operation.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LedgerError {
     /// The owner has no account.
     #[error("{0} has no capacity in the ledger: it does not exist, or was removed")]
     UnknownOwner(Owner),
-    /// More than there is.
+    /// The lease exceeds the free capacity.
     #[error("{owner} has {free} {resource} free at {at}, and lease {id} needs {more} more")]
     Exceeds {
         /// The lease.
         id: LeaseId,
-        /// Whose capacity.
+        /// The owner of the capacity.
         owner: Owner,
-        /// What is short.
+        /// The resource that is short.
         resource: Resource,
-        /// When.
+        /// The moment.
         at: Timestamp,
-        /// How much would be added.
+        /// The amount that the lease would add.
         more: f64,
-        /// How much is left.
+        /// The free amount.
         free: f64,
     },
-    /// The id was used for something else.
+    /// The id belongs to a lease with other terms.
     #[error("lease {0} exists with other terms: a new lease needs a new id")]
     Different(LeaseId),
-    /// The hold or its window is over before it began.
+    /// The hold or its window has already ended, or the window is empty.
     #[error("lease {0} cannot be held: its hold or its window is over, or empty")]
     TooLate(LeaseId),
-    /// Confirmed after its end.
+    /// The lease has ended and cannot be confirmed.
     #[error("lease {id} is {state:?} and cannot be held or confirmed: negotiate again")]
     Over {
         /// The lease.
         id: LeaseId,
-        /// Where it stands; a hold that has run out still says `held`.
+        /// The state of the lease; a hold that has run out is still `held`.
         state: LeaseState,
     },
-    /// Never held, or long over.
+    /// The lease was never held, or the ledger has forgotten it.
     #[error("there is no lease {0}: hold it first")]
     Unknown(LeaseId),
-    /// Another commitment is on its way to disk.
+    /// Another commit of this lease is in progress.
     #[error("lease {0} is being changed by another negotiation: try again")]
     Busy(LeaseId),
-    /// The lease to be replaced is not one that can be.
+    /// The old lease cannot be replaced.
     #[error("lease {new} cannot replace {old}: {rule}")]
     CannotReplace {
         /// The new lease.
         new: LeaseId,
-        /// The old one.
+        /// The old lease.
         old: LeaseId,
-        /// Why.
+        /// The violated rule.
         rule: &'static str,
     },
 }

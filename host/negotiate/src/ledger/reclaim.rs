@@ -1,4 +1,4 @@
-//! Leases that go on for longer, and capacity that its owner takes back.
+//! Renews leases and reclaims capacity for owners.
 
 use std::{
     cmp::Ordering,
@@ -12,12 +12,12 @@ use super::{Ledger, LedgerError};
 use crate::steps;
 
 impl Ledger {
-    /// Lets a confirmed lease end later, where there is room for that, and returns it. The second time
-    /// changes nothing.
+    /// Extends a confirmed lease to a later end, if capacity allows, and returns it. The operation is
+    /// idempotent.
     ///
     /// # Errors
-    /// [`LedgerError`] if the lease is not confirmed or over, is being replaced, or its owner has not
-    /// enough after its present end; it is then as it was.
+    /// [`LedgerError`] if the lease is not confirmed, has ended or is being replaced, or if its owner has
+    /// too little capacity after the current end. The lease is then unchanged.
     pub fn renew(
         &mut self,
         id: &LeaseId,
@@ -43,11 +43,12 @@ impl Ledger {
         Ok(lease)
     }
 
-    /// An owner announces what it has left from each of these times on, in ascending order and in place of what
-    /// it announced before. What is promised beyond that ends then: holds are released, and confirmed leases
-    /// are cut short in the order of `first`, until the rest fits. Returns the leases that changed, by id;
-    /// their holders have until then to negotiate for others. A lease on its way to disk stays:
-    /// [`Ledger::cut_back`] ends it once it is there. When a time has come, the new capacity is set.
+    /// Processes the announcement of the capacity that an owner has left from each of these times on, in
+    /// ascending order. It replaces earlier announcements. From each time on, the excess ends: holds are
+    /// released, and confirmed leases are cut short in the order of `first`, until the rest fits. Returns
+    /// the changed leases, sorted by id; their holders have until then to negotiate for others. A lease in
+    /// a commit stays; [`Ledger::cut_back`] ends it once it is durable. The caller sets the new capacity
+    /// when an announced time has come.
     pub fn reclaim(
         &mut self,
         owner: &Owner,
@@ -74,8 +75,8 @@ impl Ledger {
         self.cut_from(owner, starts, now, first)
     }
 
-    /// Ends, as [`Ledger::reclaim`] does, what does not fit into what has been taken back of an owner since:
-    /// what was on its way to disk when that was announced.
+    /// Ends the leases that exceed the announced capacity of an owner, as [`Ledger::reclaim`] does. It
+    /// applies to leases that were in a commit when the reclaim was announced.
     pub fn cut_back(
         &mut self,
         owner: &Owner,
@@ -87,7 +88,7 @@ impl Ledger {
         self.cut_from(owner, starts, now, first)
     }
 
-    /// Ends leases from each of these times on until the rest fits that runs before the next.
+    /// From each of these times on, ends leases until the rest fits that runs before the next time.
     fn cut_from(
         &mut self,
         owner: &Owner,
@@ -107,7 +108,7 @@ impl Ledger {
         changed.into_values().collect()
     }
 
-    /// Ends leases from the beginning of the window on until the rest fits.
+    /// Ends leases from the beginning of the window on, until the rest fits.
     fn cut(
         &mut self,
         owner: &Owner,
@@ -139,7 +140,7 @@ impl Ledger {
         changed
     }
 
-    /// What the owner has too little of within the window.
+    /// A resource that the owner has too little of within the window.
     fn short(&self, owner: &Owner, window: Window) -> Option<Resource> {
         let account = self.accounts.get(owner)?;
         let capacity = account.capacity.as_ref()?;
@@ -149,7 +150,7 @@ impl Ledger {
         over.map(|(resource, _)| *resource)
     }
 
-    /// A new capacity takes the place of what was announced.
+    /// Removes the announced reclaims, because a new capacity replaces them.
     pub(super) fn forget_reclaims(&mut self, owner: &Owner) {
         let Some(account) = self.accounts.get_mut(owner) else { return };
         if account.reclaimed.is_empty() {

@@ -231,7 +231,7 @@ fn what_was_not_written_can_be_given_up() {
 fn what_comes_after_the_beginning_is_no_part_of_it() {
     let mut ledger = ledger(10.0);
     ledger.hold(&[hold("a", 2.0, window(0, 100), &[])], at(0)).unwrap();
-    // It ends what is not there, or is over.
+    // The commitment also ends a lease that does not exist or has ended.
     let commitment = Commitment { end: [(id("b"), at(0))].into(), ..confirm(&["a"]) };
     let begun = ledger.begin(&commitment, at(1)).unwrap();
     ledger.hold(&[hold("b", 3.0, window(0, 100), &[])], at(1)).unwrap();

@@ -1,4 +1,4 @@
-//! What can be read from the ledger.
+//! Read access to the ledger.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -10,28 +10,28 @@ use serde::{Deserialize, Serialize};
 use super::{Key, Ledger};
 use crate::steps;
 
-/// An owner has promised more than it has.
+/// An owner that has promised more than its capacity.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Overcommitment {
-    /// Whose capacity.
+    /// The owner of the capacity.
     pub owner: Owner,
-    /// What is short.
+    /// The resource that is short.
     pub resource: Resource,
-    /// How much there is.
+    /// The capacity.
     pub capacity: f64,
-    /// The most that is promised at once.
+    /// The highest promised amount at any moment.
     pub committed: f64,
-    /// When that is first so.
+    /// The first moment of that amount.
     pub at: Timestamp,
 }
 
-/// What a holder keeps of an owner at least, in place of leases that it has.
+/// The minimum that a holder keeps of an owner, in place of its current leases.
 #[derive(Clone, Debug)]
 pub(crate) struct Keeping {
     pub(crate) amounts: Quantities,
     pub(crate) window: Window,
     pub(crate) replaces: Vec<LeaseId>,
-    /// Leases of others that make way for it.
+    /// Leases of other holders that it displaces.
     pub(crate) preempts: Vec<LeaseId>,
 }
 
@@ -46,20 +46,20 @@ impl fmt::Display for Overcommitment {
 }
 
 impl Ledger {
-    /// What the owner has; none where it has no account.
+    /// The capacity of the owner; `None` if it has no account.
     #[must_use]
     pub fn capacity(&self, owner: &Owner) -> Option<Quantities> {
         let capacity = self.accounts.get(owner)?.capacity.as_ref()?;
         Some(steps::quantities(capacity.iter().map(|(r, steps)| (*r, *steps))))
     }
 
-    /// The owners that have an account.
+    /// The owners that have capacity.
     pub fn owners(&self) -> impl Iterator<Item = &Owner> {
         self.accounts.iter().filter(|(_, account)| account.capacity.is_some()).map(|(o, _)| o)
     }
 
-    /// The most that is promised of the owner at once within the window, these leases left out. A lease
-    /// that another negotiation is replacing just now is counted all the same.
+    /// The highest amount of the owner that is promised at any moment of the window, not counting the
+    /// leases in `without`. A lease in `without` still counts while another negotiation is replacing it.
     #[must_use]
     pub fn committed(&self, owner: &Owner, window: Window, without: &[LeaseId]) -> Quantities {
         let Some(account) = self.accounts.get(owner) else { return Quantities::new() };
@@ -78,16 +78,16 @@ impl Ledger {
         steps::quantities(peaks)
     }
 
-    /// What is free of the owner throughout the window if these leases were replaced; nothing where it
-    /// has no account.
+    /// The amount of the owner that is free throughout the window if these leases were replaced; empty if
+    /// the owner has no account.
     #[must_use]
     pub fn free(&self, owner: &Owner, window: Window, replacing: &[LeaseId]) -> Quantities {
         let capacity = self.capacity(owner).unwrap_or_default();
         capacity.minus(&self.committed(owner, window, replacing))
     }
 
-    /// What is free of the owner for each of these throughout its window if it replaced its own leases, and all
-    /// others kept what they keep.
+    /// For each of these, the amount of the owner that is free throughout its window if it replaced its own
+    /// leases and all others kept theirs.
     pub(crate) fn free_beside(&self, owner: &Owner, all: &[Keeping]) -> Vec<Quantities> {
         let capacity = self.capacity(owner).unwrap_or_default();
         let account = self.accounts.get(owner);
@@ -112,7 +112,8 @@ impl Ledger {
         free.collect()
     }
 
-    /// What stands in the calendars of the owner because of these, but for what others are replacing just now.
+    /// The bookings of these leases in the calendars of the owner, without leases that other holds are
+    /// replacing.
     fn booked_by<'a>(
         &'a self,
         leases: &'a [LeaseId],
@@ -125,8 +126,8 @@ impl Ledger {
             .flat_map(|entry| &entry.booked)
     }
 
-    /// What `holder` has leased of `owner` and can count on throughout the window: the least at any
-    /// moment of it. Holds do not count.
+    /// The amount of `owner` that `holder` has leased throughout the window: the minimum over all moments.
+    /// Holds do not count.
     #[must_use]
     pub fn agreed(&self, holder: &Name, owner: &Owner, window: Window) -> Quantities {
         let leases: Vec<&Lease> = self
@@ -150,17 +151,17 @@ impl Ledger {
         Quantities::from_pairs(resources.into_iter().map(|r| (r, least(r)))).unwrap_or_default()
     }
 
-    /// The leases that are held or confirmed, by holder.
+    /// The leases that are held or confirmed, sorted by holder.
     pub fn leases(&self) -> impl Iterator<Item = &Lease> {
         self.lines.values().flatten().filter_map(|(_, key)| self.live(key))
     }
 
-    /// Those of one holder, by owner.
+    /// The leases of one holder, sorted by owner.
     pub fn leases_of(&self, holder: &Name) -> impl Iterator<Item = &Lease> {
         self.lines.get(holder).into_iter().flatten().filter_map(|(_, key)| self.live(key))
     }
 
-    /// Those of one holder on one owner.
+    /// The leases of one holder on one owner.
     pub fn leases_between(&self, holder: &Name, owner: &Owner) -> impl Iterator<Item = &Lease> {
         let first = (owner.clone(), Key::default());
         self.lines
@@ -171,14 +172,14 @@ impl Ledger {
             .filter_map(|(_, key)| self.live(key))
     }
 
-    /// A lease, even one that is over, as long as it is remembered.
+    /// A lease, even an ended one, as long as the ledger remembers it.
     #[must_use]
     pub fn lease(&self, id: &LeaseId) -> Option<&Lease> {
         self.entries.get(id.0.as_str()).map(|entry| &entry.lease)
     }
 
-    /// Whether both have the same capacities and the same confirmed leases: what a restart restores, whatever
-    /// is held, and whatever is over and still remembered.
+    /// Whether both ledgers have the same capacities and the same confirmed leases, which is the state that
+    /// a restart restores. Holds and ended leases are ignored.
     #[must_use]
     pub fn promises_the_same(&self, other: &Self) -> bool {
         let capacities = |ledger: &Self| -> Vec<(Owner, Quantities)> {
@@ -189,7 +190,7 @@ impl Ledger {
             && self.leases().filter(confirmed).eq(other.leases().filter(confirmed))
     }
 
-    /// Where the owner has promised more than it has, from the present on.
+    /// The resources for which the owner has promised more than its capacity, from now on.
     #[must_use]
     pub fn overcommitted(&self, owner: &Owner) -> Vec<Overcommitment> {
         let Some(account) = self.accounts.get(owner) else { return Vec::new() };

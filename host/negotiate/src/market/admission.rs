@@ -5,17 +5,17 @@ use serde::{Deserialize, Serialize};
 use super::room;
 use crate::{Bid, InventoryUnit, Request};
 
-/// A bid that was not admitted.
+/// A bid that the market refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RefusedBid {
-    /// The bid as it came.
+    /// The bid as received.
     pub bid: Bid,
-    /// Why, for the provider to mend it.
+    /// The reason, so that the provider can correct the bid.
     pub reason: String,
 }
 
-/// Sorts bids into those that can be ranked and those that cannot. A bid for more than is
-/// free is admitted for what is.
+/// Separates valid bids from invalid ones. A bid for more replicas than fit is admitted for the number that
+/// fits.
 #[must_use]
 pub fn admit(
     request: &Request,
@@ -38,7 +38,7 @@ pub fn admit(
     (admitted, refused)
 }
 
-/// How many replicas the bid may get at most; at least 1.
+/// The maximum number of replicas that the bid may win; at least 1.
 fn most(request: &Request, bid: &Bid, unit: Option<&InventoryUnit>) -> Result<u32, String> {
     let Some(unit) = unit else {
         return Err(format!("provider {} has no unit {} on offer", bid.provider, bid.unit));

@@ -1,5 +1,4 @@
-//! The bids for one request and the units that they are for, sorted once for all the times that they are
-//! cleared.
+//! The bids for one request and the units they refer to, sorted once for all clearings of the request.
 
 use std::cmp::Ordering;
 
@@ -8,43 +7,44 @@ use haggle_model::{Name, Quantities};
 use super::{ScoredBid, pooled};
 use crate::InventoryUnit;
 
-/// What was bid for one request, indexed. Its size is that of the bids, however large the inventory is.
+/// The bids for one request, indexed. The size depends on the number of bids, not on the size of the
+/// inventory.
 #[derive(Clone, Debug)]
 pub(crate) struct Book {
-    /// Of one replica.
+    /// The resources of one replica.
     resources: Quantities,
-    /// The units that were bid for, by provider and name.
+    /// The units with bids, sorted by provider and name.
     stocks: Vec<Stock>,
-    /// The best score first.
+    /// The bids, best score first.
     lots: Vec<Lot>,
 }
 
-/// What is left of a unit that was bid for.
+/// The free capacity of a unit with bids.
 #[derive(Clone, Debug)]
 pub(super) struct Stock {
     pub(super) provider: Name,
     pub(super) unit: Name,
     pub(super) free: Quantities,
-    /// How many replicas all machines together have room for while nothing of them is taken.
+    /// The number of replicas that fit into all machines together while they are empty.
     whole: u32,
 }
 
-/// A bid, with what it has won so far.
+/// A bid with the number of replicas that it has won so far.
 #[derive(Clone, Debug)]
 pub(super) struct Lot {
-    /// Its place among the stocks, so that lots compare by provider and unit.
+    /// The index among the stocks; lots therefore compare by provider and unit.
     pub(super) unit: usize,
     pub(super) most: u32,
     pub(super) price: f64,
     pub(super) score: f64,
     pub(super) won: u32,
-    /// Its place by score, price and name.
+    /// The rank by score, price and name.
     pub(super) id: usize,
 }
 
 impl Book {
-    /// Bids on units that are not in the inventory, and bids without a finite score, are left out. Of units
-    /// with the same name the first counts.
+    /// Builds the book. Ignores bids on units outside the inventory and bids without a finite score. Of
+    /// units with the same name, the first counts.
     pub(crate) fn new<'a>(
         resources: &Quantities,
         bids: &[ScoredBid],
@@ -76,35 +76,35 @@ impl Book {
         };
         let stocks =
             used.iter().filter_map(|place| all.get(*place)).map(|unit| stock(unit)).collect();
-        // Whoever bids first gains nothing by it.
+        // The sort makes the result independent of the order of the bids.
         lots.sort_by(by_score);
         lots.iter_mut().enumerate().for_each(|(id, lot)| lot.id = id);
         Self { resources: resources.clone(), stocks, lots }
     }
 
-    /// The bids that count, best score first; none has won anything.
+    /// The valid bids, best score first, without winners.
     pub(super) fn lots(&self) -> &[Lot] {
         &self.lots
     }
 
-    /// The units that were bid for, by provider and name.
+    /// The units with bids, sorted by provider and name.
     pub(super) fn stocks(&self) -> &[Stock] {
         &self.stocks
     }
 
-    /// Where a unit is among the stocks.
+    /// The index of a unit among the stocks.
     pub(crate) fn place(&self, provider: &Name, unit: &Name) -> Option<usize> {
         let wanted = (provider.as_str(), unit.as_str());
         let key = |stock: &Stock| (stock.provider.as_str(), stock.unit.as_str()).cmp(&wanted);
         self.stocks.binary_search_by(key).ok()
     }
 
-    /// Another amount is left of a unit.
+    /// Sets the free capacity of a unit.
     pub(crate) fn set_free(&mut self, place: usize, free: Quantities) {
         self.stocks.get_mut(place).into_iter().for_each(|stock| stock.free = free.clone());
     }
 
-    /// How many replicas have room in what is left of a stock once this is taken as well.
+    /// The number of replicas that fit into the free capacity of a stock after `taken` is also subtracted.
     pub(super) fn room_beside(&self, stock: &Stock, taken: Option<&Quantities>) -> u32 {
         match taken {
             Some(taken) => stock.whole.min(pooled(&stock.free.minus(taken), &self.resources)),
@@ -117,7 +117,7 @@ pub(super) fn by_score(a: &Lot, b: &Lot) -> Ordering {
     b.score.total_cmp(&a.score).then(a.price.total_cmp(&b.price)).then_with(|| by_name(a, b))
 }
 
-/// By what a replica is worth when money has that price.
+/// Orders lots by the value of a replica, given the price of money.
 pub(super) fn by_value(price: f64) -> impl Fn(&Lot, &Lot) -> Ordering {
     move |a, b| {
         let value = |lot: &Lot| lot.score - price * lot.price;

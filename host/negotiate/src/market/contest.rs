@@ -1,8 +1,8 @@
-//! Local search over the choices of all orders: chains in which one order moves to something better, and
-//! those who had it before move on (ejection chains; Yagiura, Ibaraki and Glover, An ejection chain approach
-//! for the generalized assignment problem, 2004). What is wanted too much costs a penalty that grows
-//! wherever no chain helps (Morris, The breakout method, 1993) and shrinks where nothing is wanted too much,
-//! so the search goes to and fro between solutions and what is slightly more than there is.
+//! Local search over the choices of all orders. It uses ejection chains: one order moves to a better offer,
+//! and the orders it displaces move on (Yagiura, Ibaraki and Glover, An ejection chain approach for the
+//! generalized assignment problem, 2004). Exceeding a pool or budget costs a penalty. The penalty grows
+//! whenever no chain helps (Morris, The breakout method, 1993) and shrinks while nothing is exceeded. The
+//! search therefore alternates between feasible solutions and slightly infeasible ones.
 
 use super::{
     prices::{Choice, Prices},
@@ -12,48 +12,49 @@ use super::{
 
 pub(super) struct Contest<'a> {
     state: SearchState<'a>,
-    /// What each offer is worth at the prices.
+    /// The value of each offer at the prices.
     values: Vec<f64>,
-    /// Until which step nobody goes back to each offer.
+    /// By offer: the step until which no move may return to it.
     barred: Vec<usize>,
     step: usize,
-    /// How many offers may still be looked at.
+    /// The remaining work, in examined offers.
     work: usize,
     random: Random,
-    /// Where replicas of an order may go, what that costs, and whether others than those who are there
-    /// already have room there; kept for its memory only.
+    /// A reusable buffer for the possible targets of a move: (offer, cost, whether the site has room for
+    /// one more replica than it has now).
     arrivals: Vec<(usize, f64, bool)>,
 }
 
-/// How many offers are looked at until a solution is found, and from then on, at most.
+/// The maximum number of offers to examine: until the first solution, and after it.
 const MOST_WORK: [usize; 2] = [1_500_000, 700_000];
 
-/// How often each offer is looked at beside each other one, at most: among few there is not much to find.
+/// The maximum number of times that each pair of offers is examined. A search among few offers ends early.
 const MOST_PAIRS: usize = 30;
 
 /// A score within this share of the bound is good enough.
 const CLOSE: f64 = 1e-3;
 
-/// Changes that are smaller are rounding.
+/// Smaller changes are rounding errors.
 const ROUNDING: f64 = 1e-9;
 
-/// How many chains are tried for what is broken, and for what an order wants, and how long they get.
+/// The number of chains tried for a broken constraint, the number tried for an improvement of an order, and
+/// the maximum length of a chain.
 const CHAINS: usize = 8;
 const WISHES: usize = 3;
 const LENGTH: usize = 4;
 
-/// What a weight grows by, and the factor by which it shrinks.
+/// The increment of a weight, and the factor by which weights shrink.
 const GROWTH: f64 = 1.0;
 const DECAY: f64 = 0.8;
 
-/// How many steps an offer that was left is not taken up again: at least that, and less than three times
-/// that.
+/// The minimum number of steps before an abandoned offer may be used again; the maximum is just under three
+/// times this number.
 const BARRED: usize = 6;
 
 impl<'a> Contest<'a> {
-    /// Begins with what everybody would choose at these prices.
+    /// Starts from the choice of all orders at these prices.
     pub(super) fn new(problem: &'a Problem, prices: &Prices, choice: &Choice) -> Self {
-        // A penalty for what is too much has to be more than the price, or nobody would mind.
+        // The penalty must exceed the price; otherwise an excess would pay off.
         let prices_of = prices.pools.iter().chain(&prices.money);
         let weights = prices_of.map(|price| 1.5 * price + 0.5).collect();
         Self {
@@ -67,7 +68,7 @@ impl<'a> Contest<'a> {
         }
     }
 
-    /// The best solution that was found: how many replicas each offer wins.
+    /// The number of replicas that each offer wins in the best solution found.
     pub(super) fn run(mut self, bound: f64) -> Option<Vec<u32>> {
         let sides = self.state.problem.sides.len();
         let good = bound - CLOSE * bound.abs();
@@ -100,7 +101,7 @@ impl<'a> Contest<'a> {
         best.map(|(won, _)| won)
     }
 
-    /// Moves an order to something better: by itself, or as others can move on.
+    /// Moves an order to a better offer, directly or with a chain of other moves.
     fn improve(&mut self, side: usize) -> bool {
         match self.best_move(side, None, false) {
             Some(way) if way.change < -ROUNDING => {
@@ -116,7 +117,8 @@ impl<'a> Contest<'a> {
         }
     }
 
-    /// Does something about one thing that is broken. If nothing helps, that is worth more from now on.
+    /// Tries to repair one broken constraint. If no chain helps, raises the weights of all broken
+    /// constraints.
     fn mend(&mut self) {
         let Some(broken) = self.random.pick(&self.state.broken) else { return };
         let mut ways = self.ways(broken);
@@ -132,8 +134,8 @@ impl<'a> Contest<'a> {
         }
     }
 
-    /// Follows each of the moves by others until all of them together are an improvement; nothing is moved
-    /// where they never are.
+    /// Extends each move to a chain until the chain as a whole is an improvement. Undoes every chain that
+    /// is not.
     fn chain(&mut self, first: &[Move]) -> bool {
         for first in first {
             let mut chain: Vec<Move> = Vec::with_capacity(LENGTH);
@@ -153,7 +155,7 @@ impl<'a> Contest<'a> {
         false
     }
 
-    /// The best that can be done about what a move has broken.
+    /// The best move that repairs what the last move has broken.
     fn follow(&mut self, after: Move, chain: &[Move]) -> Option<Move> {
         let problem = self.state.problem;
         let site = problem.offers.get(after.to)?.site;
@@ -170,8 +172,8 @@ impl<'a> Contest<'a> {
         ways.min_by(|a, b| a.change.total_cmp(&b.change))
     }
 
-    /// What can be done about something that is broken: each order's best way out of the pool, or the
-    /// best way to something cheaper.
+    /// The moves that can repair a broken constraint: for a pool, the best move of each order out of it;
+    /// for a budget, the best move to a cheaper offer.
     fn ways(&mut self, broken: usize) -> Vec<Move> {
         let problem = self.state.problem;
         if let Some(side) = self.state.whose(broken) {
@@ -195,7 +197,7 @@ impl<'a> Contest<'a> {
         ways
     }
 
-    /// The best move of one replica of an order: away from that site, or to something cheaper.
+    /// The best move of one replica of an order: away from the given site, or to a cheaper offer.
     fn best_move(&mut self, side: usize, from: Option<usize>, cheaper: bool) -> Option<Move> {
         let state = &self.state;
         let order = state.problem.sides.get(side)?;
@@ -235,7 +237,8 @@ impl<'a> Contest<'a> {
         best
     }
 
-    /// The moves to what scores more, whatever that breaks: first those that gain most at the prices.
+    /// The moves to offers with a higher score, regardless of the constraints they break; the largest gain
+    /// at the prices first.
     fn wishes(&mut self, side: usize) -> Vec<Move> {
         let state = &self.state;
         let Some(side) = state.problem.sides.get(side) else { return Vec::new() };
@@ -262,7 +265,8 @@ impl<'a> Contest<'a> {
     }
 }
 
-/// SplitMix64 (Steele, Lea and Flood, 2014), always from the same seed: the same orders give the same answer.
+/// SplitMix64 (Steele, Lea and Flood, 2014) with a fixed seed, so that the same orders give the same
+/// result.
 struct Random(u64);
 
 impl Random {

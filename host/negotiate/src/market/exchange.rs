@@ -1,4 +1,4 @@
-//! Who wins when one request is cleared by itself.
+//! Clears a single request.
 
 use std::{cell::Cell, cmp::Ordering, sync::Arc};
 
@@ -10,34 +10,34 @@ use super::{
     search::{Item, MOST_WORK, Search},
 };
 
-/// The bids of a book with what each has won so far.
+/// The bids of a book, each with the number of replicas that it has won so far.
 pub(super) struct Lots {
     book: Arc<Book>,
-    /// In the order of the book, but for a search.
+    /// In the order of the book, except during a search.
     lots: Vec<Lot>,
-    /// What is left of each stock of the book, in replicas.
+    /// The remaining room of each stock of the book, in replicas.
     left: Vec<u32>,
 }
 
-/// How often the range of the price of money is halved.
+/// The number of bisection steps for the price of money.
 const HALVINGS: usize = 50;
 
-/// So many bids are sorted at once at least.
+/// The minimum number of bids that are sorted at once.
 const FEW: usize = 64;
 
-/// How many pairs of bids are looked at in search of exchanges.
+/// The maximum number of pairs of bids that the exchange examines.
 const MOST_PAIRS: usize = 2_000_000;
 
-/// The most bids among which the best solution is searched for.
+/// The maximum number of bids for the exact search.
 const MOST_SEARCHED: usize = 200;
 
-/// Money within rounding: nobody loses a deal to the last bit.
+/// The rounding tolerance of a budget, so that rounding does not exclude a bid.
 pub(super) fn slack(budget: f64) -> f64 {
     1e-9 * budget.max(1.0)
 }
 
 impl Book {
-    /// The most replicas that can be had on a budget, up to `count`.
+    /// The maximum number of replicas within a budget, up to `count`.
     pub(crate) fn most(self: &Arc<Self>, count: u32, budget: Option<f64>) -> u32 {
         let mut lots = Lots::new(self, |_, _| None);
         lots.take_most(count, budget);
@@ -46,7 +46,7 @@ impl Book {
 }
 
 impl Lots {
-    /// Nobody has won anything. `taken` says what others have taken of a unit.
+    /// Creates lots without winners. `taken` returns the amount that others have taken of a unit.
     pub(super) fn new<'a>(
         book: &Arc<Book>,
         taken: impl Fn(&Name, &Name) -> Option<&'a Quantities>,
@@ -56,9 +56,10 @@ impl Lots {
         Self { book: Arc::clone(book), lots: book.lots().to_vec(), left }
     }
 
-    /// First by score alone. Where that misses the budget, or replicas because of it, the budget gets a
-    /// price (a Lagrange multiplier) at which greed just keeps to it; what that leaves is improved by
-    /// exchanges, and then by branch and bound, as long as the bound says that there may be something.
+    /// Selects by score alone first. If that exceeds the budget, or if the budget limits the number of
+    /// replicas, the budget gets a price (a Lagrange multiplier) at which the greedy selection just
+    /// respects it. Exchanges improve the result. Branch and bound then improves it further, unless the
+    /// bound shows that no improvement is possible.
     pub(super) fn settle(&mut self, count: u32, budget: Option<f64>) {
         let Some(budget) = budget else {
             self.take_best(count);
@@ -94,7 +95,7 @@ impl Lots {
         }
     }
 
-    /// Takes the largest number of replicas that can be had, whichever those are.
+    /// Selects the largest possible number of replicas, regardless of score.
     pub(super) fn take_most(&mut self, count: u32, budget: Option<f64>) {
         match budget {
             Some(budget) => self.take(by_price, count, budget),
@@ -102,7 +103,7 @@ impl Lots {
         }
     }
 
-    /// Looks for the best of all, among so few bids that it is likely to be found.
+    /// Searches for the optimum, if there are few enough bids that it is likely to be found.
     fn search(&mut self, budget: f64, price_of_money: f64) {
         self.lots.sort_by(by_value(price_of_money));
         let items = self.items();
@@ -118,8 +119,8 @@ impl Lots {
         }
     }
 
-    /// Goes through the ways to get exactly `count` replicas within the budget that score more than the
-    /// visitor has said last, at first `hurdle`, while the work lasts.
+    /// Visits the selections of exactly `count` replicas within the budget whose score exceeds the last
+    /// value returned by the visitor, initially `hurdle`. Stops when the work budget is used up.
     pub(super) fn visit(
         mut self,
         count: u32,
@@ -144,7 +145,7 @@ impl Lots {
         self.lots.iter().map(item).collect()
     }
 
-    /// The price of money from which on only money counts.
+    /// The price of money above which only the price of a bid matters.
     fn steepest(&self) -> f64 {
         let mut lots: Vec<&Lot> = self.lots.iter().collect();
         lots.sort_by(|a, b| a.price.total_cmp(&b.price));
@@ -156,12 +157,12 @@ impl Lots {
         if steepest.is_finite() { steepest.max(1e-9) } else { 1.0 }
     }
 
-    /// How many replicas there is room for on a stock of the book.
+    /// The number of replicas that still fit into a stock of the book.
     pub(super) fn room(&self, stock: usize) -> u32 {
         self.left.get(stock).copied().unwrap_or(0)
     }
 
-    /// What every lot has won, in the order of their ids.
+    /// The number of replicas that every lot has won, by lot id.
     fn solution(&self) -> Vec<u32> {
         let mut won: Vec<(usize, u32)> = self.lots.iter().map(|lot| (lot.id, lot.won)).collect();
         won.sort_unstable();
@@ -176,7 +177,7 @@ impl Lots {
         }
     }
 
-    /// The winners by provider and unit, the best bid of a unit first.
+    /// The winners, sorted by provider and unit; the best bid of a unit first.
     pub(super) fn won(&self) -> Vec<Allocation> {
         let mut lots: Vec<&Lot> = self.lots.iter().filter(|lot| lot.won > 0).collect();
         lots.sort_by(|a, b| a.unit.cmp(&b.unit).then_with(|| by_score(a, b)));
@@ -188,7 +189,7 @@ impl Lots {
         lots.into_iter().filter_map(allocation).collect()
     }
 
-    /// Takes up to `count` by score, whatever that costs: the lots are in that order.
+    /// Selects up to `count` replicas by score, regardless of price. The lots must be in that order.
     fn take_best(&mut self, count: u32) {
         let (mut wanted, mut money) = (count, f64::INFINITY);
         for place in 0..self.lots.len() {
@@ -199,9 +200,9 @@ impl Lots {
         }
     }
 
-    /// Takes up to `count` in that order, as far as the money goes. Bids that share a unit form a laminar
-    /// matroid, on which such a greedy choice is the best one for its order. Only as many bids are sorted
-    /// as it takes.
+    /// Selects up to `count` replicas in the given order within the money. Bids that share a unit form a
+    /// laminar matroid, so this greedy selection is optimal for its order. The function sorts only as many
+    /// bids as it needs.
     fn take(&mut self, order: impl Fn(&Lot, &Lot) -> Ordering, count: u32, money: f64) {
         let lots = self.lots.clone();
         let mut all: Vec<(usize, &Lot)> = lots.iter().enumerate().collect();
@@ -221,7 +222,7 @@ impl Lots {
         }
     }
 
-    /// Takes of one lot what is wanted, there and paid for.
+    /// Selects from one lot as many replicas as are requested, available and affordable.
     fn take_of(&mut self, place: usize, wanted: &mut u32, money: &mut f64) {
         let Some(price) = self.lots.get(place).map(|lot| lot.price) else { return };
         let payable = if price > 0.0 { (*money / price).floor().max(0.0) } else { f64::INFINITY };
@@ -240,9 +241,9 @@ impl Lots {
         }
     }
 
-    /// Moves replicas from worse bids to better ones while the money lasts: first the moves that gain
-    /// most for what they cost. Every move raises the total score, so this ends; the bound is for scores
-    /// that differ by rounding only, and for bids in such numbers that all pairs of them take too long.
+    /// Moves replicas from worse bids to better ones while the money lasts, the best gain per cost first.
+    /// Every move raises the total score, so the loop ends. The limits cover scores that differ only by
+    /// rounding, and numbers of bids for which all pairs would take too long.
     fn exchange(&mut self, budget: f64) {
         let most_moves = 4 * self.lots.len() * self.lots.len();
         let mut pairs = 0;
@@ -271,7 +272,7 @@ impl Lots {
         }
     }
 
-    /// What moving replicas from one bid to another gains for each unit of money, and how many can move.
+    /// The gain per unit of money of moving replicas from one bid to another, and the number that can move.
     fn gain(&self, from: usize, to: usize, money: f64) -> Option<(f64, u32)> {
         let (a, b) = (self.lots.get(from)?, self.lots.get(to)?);
         let (gain, cost) = (b.score - a.score, b.price - a.price);

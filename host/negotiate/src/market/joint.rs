@@ -1,4 +1,4 @@
-//! Several requests that draw on the same units, each on a budget of its own.
+//! Clears several requests that share the same units, each with its own budget.
 
 use std::{cell::Cell, collections::BTreeMap};
 
@@ -13,30 +13,30 @@ use super::{
     problem::Problem,
 };
 
-/// Clearings of all orders, with their total score.
+/// The clearings of all orders, and their total score.
 type Solution = (Vec<Clearing>, f64);
 
-/// How much is looked at in search of the best solution, in bids.
+/// The work limit of the exact search, in examined bids.
 const MOST_WORK: usize = 100_000;
 
-/// The most bids of all orders among which the best solution is searched for.
+/// The maximum total number of bids for the exact search.
 const MOST_SEARCHED: usize = 60;
 
-/// Clears orders one after the other: what one takes is not there for the next, so some may get fewer
-/// replicas than they want.
+/// Clears orders one after another. Capacity that one order takes is not available to the next, so some
+/// orders may get fewer replicas than they request.
 #[must_use]
 pub fn clear_in_turn(orders: &[Order]) -> Vec<Clearing> {
     let places: Vec<usize> = (0..orders.len()).collect();
     in_turn(orders, &places).0
 }
 
-/// Gives all orders all that they want, each within its budget and together within what there is, for the
-/// highest total score; none if there is no such solution, or none was found. Where no two orders want
-/// the same, the best for each is the best for all, and what that would score bounds everything else.
-/// Otherwise prices are put on what several want, which often shows that there is no solution or how good
-/// one can be at most, and a local search starts from what everybody would choose at them; among so few
-/// bids that it is likely to find the best, all ways are searched through. Ties go to the earlier order's
-/// best, so the outcome depends on the order of orders, and never on that of the bids.
+/// Clears all orders in full, each within its budget and all within the shared capacity, with the highest
+/// total score. Returns `None` if there is no such solution, or if none was found. The separate optima of
+/// the orders bound the total score; if no two orders compete, these optima are the solution. Otherwise the
+/// function prices the contested capacity. This often proves that there is no solution, or yields a tight
+/// bound. A local search then starts from the choices at these prices. If there are few enough bids to find
+/// the optimum, an exact search follows. Ties favour the earlier order, so the result depends on the order
+/// of `orders`, but not on that of the bids.
 #[must_use]
 pub fn clear_together(orders: &[Order]) -> Option<Vec<Clearing>> {
     if let [order] = orders {
@@ -73,10 +73,10 @@ pub fn clear_together(orders: &[Order]) -> Option<Vec<Clearing>> {
     best.map(|(clearings, _)| clearings)
 }
 
-/// Every order in turn takes the best that all others leave it, if that is better than what it has. None
-/// where that is more than there is after all.
+/// Lets the orders, one after another, take the best selection that the others leave, if that is better
+/// than the current one. Returns `None` if the result exceeds the capacity.
 fn polished(orders: &[Order], mut all: Vec<Lots>) -> Option<Solution> {
-    // What those take who have not had their turn yet.
+    // The amounts that the later orders take.
     let mut later = vec![Taken::default()];
     for (order, lots) in orders.iter().zip(&all).rev() {
         let mut taken = later.last().cloned().unwrap_or_default();
@@ -101,16 +101,16 @@ fn polished(orders: &[Order], mut all: Vec<Lots>) -> Option<Solution> {
     Some((clearings, score))
 }
 
-/// Branch and bound over the orders, one after the other.
+/// Branch and bound over the orders, one after another.
 struct Joint<'a> {
     orders: &'a [Order],
-    /// How many bids may still be looked at.
+    /// The remaining work, in examined bids.
     work: &'a Cell<usize>,
     best: Option<Solution>,
 }
 
 impl Joint<'_> {
-    /// Goes through the ways to settle the next order. The last one has nobody to leave anything for.
+    /// Visits the selections for the next order. The last order takes its optimum directly.
     fn descend(&mut self, settled: &mut Vec<Clearing>, taken: &Taken, score: f64) {
         let orders = self.orders;
         let Some((next, later)) = orders.get(settled.len()..).and_then(<[_]>::split_first) else {
@@ -149,7 +149,7 @@ impl Joint<'_> {
     }
 }
 
-/// Settles the orders in these turns; the clearings are in the order of the orders.
+/// Clears the orders in the sequence `turns`. The clearings are returned in the order of `orders`.
 fn in_turn(orders: &[Order], turns: &[usize]) -> Solution {
     let mut taken = Taken::default();
     let mut clearings = vec![Clearing::default(); orders.len()];
@@ -169,7 +169,8 @@ fn in_turn(orders: &[Order], turns: &[usize]) -> Solution {
     (clearings, score)
 }
 
-/// What the orders score together if each has what is left to itself; none where one gets too few.
+/// The total score of the orders if each had the remaining capacity to itself; `None` if one gets too few
+/// replicas.
 fn alone(orders: &[Order], taken: &Taken) -> Option<f64> {
     orders.iter().try_fold(0.0, |total, order| {
         let lots = order.settled(taken);
@@ -177,10 +178,10 @@ fn alone(orders: &[Order], taken: &Taken) -> Option<f64> {
     })
 }
 
-/// Whether all units that were bid for have together what all orders together take: if not, nothing need be
-/// searched for.
+/// Whether the total capacity of all units with bids covers the total request. If it does not, no search is
+/// needed.
 fn is_enough_in_total(orders: &[Order]) -> bool {
-    // What an order gives back is there for itself alone.
+    // Capacity that an order releases is available only to that order.
     let mut free: BTreeMap<(Name, Name), Quantities> = BTreeMap::new();
     let mut has = Quantities::new();
     for order in orders {

@@ -1,4 +1,4 @@
-//! Requests that are cleared together, and what each leaves for the others.
+//! The requests of a joint clearing, and the capacity that each leaves for the others.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -7,37 +7,37 @@ use haggle_model::{Name, Quantities};
 use super::{Allocation, ScoredBid, book::Book, exchange::Lots};
 use crate::{InventoryUnit, Request};
 
-/// One of the requests that are cleared together.
+/// One request of a joint clearing.
 #[derive(Clone, Debug)]
 pub struct Order {
-    /// What is wanted; its budget is for this request alone.
+    /// The request; its budget applies to this request alone.
     pub request: Request,
-    /// What was bid for it, and what is left of each unit for this request as long as the others take no more
+    /// The bids, with the capacity of each unit that is free for this request while the others take no more
     /// than they hold.
     pub(crate) book: Arc<Book>,
-    /// By provider and unit: what of that it holds already, and gives back where it wins anew. Where only one
-    /// order is for a unit, that makes no difference.
+    /// By provider and unit: the part of that capacity that the order already holds, and releases if it
+    /// wins anew. It has no effect on a unit that only one order bids for.
     pub held: BTreeMap<(Name, Name), Quantities>,
-    /// How many replicas it has, all of which it keeps where it can win no more than that.
+    /// The number of replicas that the order already has. It keeps all of them if it can win no more.
     pub has: u32,
 }
 
-/// By provider and unit: what has been taken of it beyond what was held.
+/// By provider and unit: the amount taken beyond the held amount.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Taken(BTreeMap<(Name, Name), Quantities>);
 
 impl Order {
-    /// An order of somebody who has and holds nothing. `inventory` says how much of each unit is left: bids on
-    /// units that are not in it get nothing.
+    /// Creates an order that has no replicas and holds nothing. `inventory` gives the free capacity of each
+    /// unit; bids on units that it lacks win nothing.
     #[must_use]
     pub fn new(request: Request, bids: &[ScoredBid], inventory: &[InventoryUnit]) -> Self {
         let book = Arc::new(Book::new(&request.resources, bids, inventory));
         Self { request, book, held: BTreeMap::new(), has: 0 }
     }
 
-    /// What it can win beside what others have taken; nothing is won yet.
+    /// The lots of the order, without winners, given the amounts that others have taken.
     pub(super) fn lots(&self, taken: &Taken) -> Lots {
-        // Most often nothing is taken.
+        // Usually nothing is taken.
         match taken.0.is_empty() {
             true => Lots::new(&self.book, |_, _| None),
             false => Lots::new(&self.book, |provider, unit| {
@@ -54,7 +54,7 @@ impl Order {
 }
 
 impl Taken {
-    /// Whether that is left for an order.
+    /// Whether the capacity for these allocations is left for the order.
     pub(super) fn leaves(&self, order: &Order, won: &[Allocation]) -> bool {
         let has = |unit: &(Name, Name), count: u32| {
             let stock = order.book.place(&unit.0, &unit.1);
@@ -85,7 +85,7 @@ impl Taken {
     }
 }
 
-/// By provider and unit: how many replicas.
+/// The number of replicas by provider and unit.
 fn counts(won: &[Allocation]) -> BTreeMap<(Name, Name), u32> {
     let mut counts = BTreeMap::new();
     for won in won {

@@ -1,32 +1,32 @@
-//! What scarce things are worth where several orders want them: the Lagrangian relaxation of capacity and
-//! budgets. At each set of prices every order chooses what is best for it alone, which bounds what all
-//! can score together; the prices go where that bound is lowest.
+//! Prices for contested capacity: the Lagrangian relaxation of capacity and budgets. At given prices, every
+//! order makes its own best choice. These choices bound the total score, and the prices move to minimise
+//! that bound.
 
 use super::problem::{Offer, Problem, Site};
 
-/// What a unit of each pool, and of each order's money, is worth; or what is wanted of them too much.
+/// The price per unit of each pool, and of the money of each order. The type also holds the excess of each.
 #[derive(Clone)]
 pub(super) struct Prices {
     pub(super) pools: Vec<f64>,
     pub(super) money: Vec<f64>,
 }
 
-/// What everybody would choose at some prices.
+/// The choices of all orders at some prices.
 pub(super) struct Choice {
-    /// No solution scores more than that.
+    /// An upper bound on the score of every solution.
     pub(super) bound: f64,
-    /// By offer: replicas.
+    /// The number of replicas by offer.
     pub(super) won: Vec<u32>,
     excess: Prices,
 }
 
-/// How often the prices change.
+/// The number of price updates.
 const ROUNDS: usize = 150;
 
-/// How far below the best bound one might get, at first, for each replica.
+/// The initial distance of the target below the best bound, per replica.
 const HOPE: f64 = 0.1;
 
-/// After so many rounds without success, half as much is hoped for.
+/// The number of rounds without improvement after which that distance is halved.
 const PATIENCE: u32 = 5;
 
 impl Prices {
@@ -34,7 +34,7 @@ impl Prices {
         Self { pools: vec![pools; problem.pools.len()], money: vec![money; problem.sides.len()] }
     }
 
-    /// What a replica of each offer is worth at these prices, to the order that it is for.
+    /// The value of a replica of each offer to its order at these prices.
     pub(super) fn values(&self, problem: &Problem) -> Vec<f64> {
         let price = |prices: &[f64], place: usize| prices.get(place).copied().unwrap_or(0.0);
         let rent = |site: &Site| -> f64 {
@@ -49,11 +49,11 @@ impl Prices {
         problem.offers.iter().map(value).collect()
     }
 
-    /// Prices at which the bound is low, with what is chosen there; none if that proves that there is no
-    /// solution. The prices of pools take Polyak's steps towards a target that comes nearer whenever it is
-    /// out of reach (Bertsekas, Nonlinear Programming, section 6.3.1). The price of an order's money concerns that order
-    /// alone, so it has a step of its own, larger as long as its direction stays the same, and smaller
-    /// when it turns (Riedmiller and Braun, RPROP, 1993).
+    /// Finds prices with a low bound, and the choices at these prices. Returns `None` if the bound proves
+    /// that there is no solution. The prices of pools follow Polyak's steps towards a target that moves
+    /// closer when it is out of reach (Bertsekas, Nonlinear Programming, section 6.3.1). The price of an
+    /// order's money concerns only that order, so it has its own step size. The step grows while its
+    /// direction stays the same and shrinks when it reverses (Riedmiller and Braun, RPROP, 1993).
     pub(super) fn find(problem: &Problem) -> Option<(Self, Choice)> {
         let mut ranking: Vec<Vec<usize>> =
             problem.sides.iter().map(|side| side.offers.clone().collect()).collect();
@@ -98,7 +98,7 @@ impl Prices {
         Some((best, choice))
     }
 
-    /// The squared length of what the prices of pools can do something about.
+    /// The squared length of the excess of pools, limited to pools whose price can still change.
     fn square(&self, excess: &Self) -> f64 {
         let all = self.pools.iter().zip(&excess.pools);
         all.filter(|(price, excess)| **price > 0.0 || **excess > 0.0).map(|(_, e)| e * e).sum()
@@ -106,8 +106,8 @@ impl Prices {
 }
 
 impl Choice {
-    /// `ranking` has the offers of each order, best first at the last prices, so that little has to be
-    /// sorted.
+    /// Computes the choices at these prices. `ranking` contains the offers of each order, best first at the
+    /// previous prices, so that little sorting is needed.
     fn at(prices: &Prices, problem: &Problem, ranking: &mut [Vec<usize>]) -> Self {
         let mut excess = Prices {
             pools: problem.pools.iter().map(|pool| -pool.most).collect(),

@@ -1,4 +1,5 @@
-//! Several orders in plain numbers, for those who try many ways to share the same units out.
+//! A numeric representation of several orders, for the algorithms that try many ways to divide the same
+//! units.
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -10,48 +11,47 @@ use super::{
     order::{Order, Taken},
 };
 
-/// What there is, and who bids what for it. An amount of 1 is what a replica takes on average, 1 of money
-/// is the average price of an order's bids, and 1 of score the average range of an order's scores: so 1 is
-/// neither much nor little of anything.
+/// The capacity and the offers. Amounts are normalised: 1 is the average amount that a replica takes, the
+/// average price of an order's bids, or the average score range of an order.
 #[derive(Default)]
 pub(super) struct Problem {
     pub(super) sides: Vec<Side>,
     pub(super) sites: Vec<Site>,
     pub(super) offers: Vec<Offer>,
-    /// One resource of one unit each.
+    /// The pools; each is one resource of one unit.
     pub(super) pools: Vec<Pool>,
-    /// What a score of 1 is of the scores that were given.
+    /// The original score that corresponds to a normalised score of 1.
     pub(super) unit_score: f64,
-    /// No solution scores less.
+    /// A lower bound on the score of every solution.
     pub(super) least_score: f64,
-    /// Of each order.
+    /// The lots by order.
     lots: Vec<Lots>,
 }
 
-/// An order.
+/// One order.
 pub(super) struct Side {
     pub(super) count: u32,
     pub(super) money: Option<f64>,
     pub(super) offers: Range<usize>,
 }
 
-/// What an order may take of one unit.
+/// One unit as seen by one order.
 pub(super) struct Site {
     pub(super) side: usize,
-    /// The most replicas that fit if nobody else takes anything.
+    /// The maximum number of replicas that fit if no other order takes anything.
     pub(super) most: u32,
     pub(super) takes: Vec<Take>,
 }
 
-/// What each replica at a site takes of a pool.
+/// The amount of a pool that each replica at a site takes.
 pub(super) struct Take {
     pub(super) pool: usize,
     pub(super) each: f64,
-    /// What the order holds of the pool already: only what goes beyond that is taken.
+    /// The amount of the pool that the order already holds; only the excess over it is taken.
     held: f64,
 }
 
-/// A bid.
+/// One bid.
 pub(super) struct Offer {
     pub(super) site: usize,
     pub(super) most: u32,
@@ -60,18 +60,18 @@ pub(super) struct Offer {
 }
 
 pub(super) struct Pool {
-    /// What is there for all, whoever they are.
+    /// The amount available to all orders.
     pub(super) free: f64,
-    /// No more than that is there for anybody, with all that is held.
+    /// The total amount, including everything that is held.
     pub(super) most: f64,
     pub(super) sites: Vec<usize>,
 }
 
-/// Where each resource of each unit is among the pools.
+/// The pool index by unit and resource.
 type Places = BTreeMap<(Name, Name, Resource), usize>;
 
 impl Take {
-    /// What so many replicas take beyond what is held.
+    /// The amount that this number of replicas takes beyond the held amount.
     pub(super) fn of(&self, count: u32) -> f64 {
         (f64::from(count) * self.each - self.held).max(0.0)
     }
@@ -88,7 +88,7 @@ impl Problem {
         for order in orders {
             problem.add(order, &sizes, &mut places);
         }
-        // What is held stands on top of what is there for all.
+        // Held amounts are in addition to the amount available to all.
         for take in problem.sites.iter().flat_map(|site| &site.takes) {
             if let Some(pool) = problem.pools.get_mut(take.pool) {
                 pool.most += take.held;
@@ -132,7 +132,7 @@ impl Problem {
         self.lots.push(lots);
     }
 
-    /// What the replicas of an order take of a unit, at the site that comes next.
+    /// The amounts that the replicas of an order take of a unit. They belong to the next site.
     fn takes_of(
         &mut self,
         order: &Order,
@@ -163,7 +163,7 @@ impl Problem {
         takes
     }
 
-    /// The offers of an order, with their places.
+    /// The offers of an order with their indices.
     pub(super) fn of(&self, side: &Side) -> impl Iterator<Item = (usize, &Offer)> {
         side.offers.clone().zip(self.offers.get(side.offers.clone()).unwrap_or_default())
     }
@@ -172,7 +172,7 @@ impl Problem {
         self.sites.get(site).map_or(&[], |site| &site.takes)
     }
 
-    /// The bids of each order, of which each has won that many replicas.
+    /// Applies the number of won replicas by offer, and returns the lots of each order.
     pub(super) fn solved(mut self, won: &[u32]) -> Vec<Lots> {
         for (side, lots) in self.sides.iter().zip(&mut self.lots) {
             lots.restore(won.get(side.offers.clone()).unwrap_or_default());
@@ -181,7 +181,7 @@ impl Problem {
     }
 }
 
-/// Of those above 0; 1 where there are none.
+/// The mean of the values above 0; 1 if there are none.
 fn mean(values: impl Iterator<Item = f64>) -> f64 {
     let values = values.filter(|value| *value > 0.0);
     let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));

@@ -1,42 +1,42 @@
-//! The best way to spend a budget that binds, by branch and bound.
+//! Branch and bound for the best selection under a binding budget.
 
 use std::cell::Cell;
 
-/// One bid as the search sees it.
+/// One bid in the search.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Item {
-    /// Which unit's room it takes.
+    /// The index of the unit whose room it takes.
     pub(super) unit: usize,
     pub(super) most: u32,
     pub(super) price: f64,
     pub(super) score: f64,
 }
 
-/// Told of a way to get all replicas, with its score; says what the next one has to exceed.
+/// Receives a complete selection and its score. Returns the score that the next selection must exceed.
 pub(super) type Visit<'a> = dyn FnMut(&[u32], f64) -> f64 + 'a;
 
-/// What is searched for: exactly so many replicas within the money, of the highest score.
+/// A search for exactly `count` replicas within the money, with the highest score.
 pub(super) struct Search<'a> {
-    /// By score less `price_of_money` times price, highest first.
+    /// Sorted by score minus `price_of_money` times price, highest first.
     items: &'a [Item],
-    /// The places of the items, cheapest first.
+    /// The indices of the items, cheapest first.
     cheapest: Vec<usize>,
     room: Vec<u32>,
-    /// The Lagrange multiplier of the budget: it makes the bound tight.
+    /// The Lagrange multiplier of the budget, which makes the bound tight.
     price_of_money: f64,
     best_score: f64,
-    /// How many items may still be looked at, by all that share it.
+    /// The remaining work, in examined items, shared by several searches.
     work: &'a Cell<usize>,
 }
 
-/// Enough for a few dozen bids; a second at most.
+/// Enough for a few dozen bids; takes at most a second.
 pub(super) const MOST_WORK: usize = 3_000_000;
 
-/// Scores that differ by less are the same.
+/// Scores that differ by less than this, relatively, are equal.
 const CLOSE: f64 = 1e-9;
 
 impl<'a> Search<'a> {
-    /// A search for something better than what scores `best_score`.
+    /// Creates a search for a selection with a score above `best_score`.
     pub(super) fn new(
         items: &'a [Item],
         room: Vec<u32>,
@@ -53,8 +53,8 @@ impl<'a> Search<'a> {
         Self { items, cheapest, room, price_of_money, best_score, work }
     }
 
-    /// How many replicas each item gets in the best solution, if there is a better one. It is the best of
-    /// all unless the work ran out.
+    /// The number of replicas by item in the best selection; `None` if none is better than `best_score`.
+    /// The result is optimal unless the work limit was reached.
     pub(super) fn run(self, count: u32, money: f64) -> Option<Vec<u32>> {
         let mut best = None;
         self.visit(count, money, &mut |taken, score| {
@@ -64,7 +64,7 @@ impl<'a> Search<'a> {
         best
     }
 
-    /// Goes through the solutions that score more than what the visitor has said last.
+    /// Visits the selections whose score exceeds the last value returned by the visitor.
     pub(super) fn visit(mut self, count: u32, money: f64, visit: &mut Visit<'_>) {
         let mut taken = vec![0; self.items.len()];
         self.descend(0, count, (money, 0.0), &mut taken, visit);
@@ -116,8 +116,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Whether what is left can be afforded, and could be better than the best: the Lagrangian relaxation
-    /// of the budget, solved greedily on what is left.
+    /// Whether the remaining replicas are affordable and could improve on the best score. The test solves
+    /// the Lagrangian relaxation of the budget greedily for the remaining items.
     fn is_worthwhile(&self, place: usize, count: u32, money: f64, score: f64) -> bool {
         self.work.set(self.work.get().saturating_sub(2 * (self.items.len() - place)));
         let rest = (place..self.items.len()).collect::<Vec<_>>();
@@ -132,7 +132,7 @@ impl<'a> Search<'a> {
         cost.is_some_and(|cost| cost <= money)
     }
 
-    /// What so many replicas are worth in this order; none where there are not so many.
+    /// The total value of `count` replicas taken in this order; `None` if there are not enough.
     fn fill(&self, order: &[usize], mut count: u32, value: impl Fn(&Item) -> f64) -> Option<f64> {
         let mut room = self.room.clone();
         let mut total = 0.0;

@@ -1,41 +1,41 @@
-//! How things stand while orders compete: who has what, and what all take too much of.
+//! The state of the local search: the current choices and the exceeded constraints.
 
 use super::problem::{Offer, Problem};
 
-/// Every order has all its replicas. What they take or spend too much costs a penalty.
+/// Every order always has all its replicas. Exceeding a pool or budget costs a penalty.
 pub(super) struct SearchState<'a> {
     pub(super) problem: &'a Problem,
-    /// By offer: replicas.
+    /// The number of replicas by offer.
     pub(super) won: Vec<u32>,
     pub(super) score: f64,
-    /// By site: replicas.
+    /// The number of replicas by site.
     at: Vec<u32>,
-    /// By how much what there is is exceeded, and what a unit of that costs: pools first, then budgets.
+    /// The excess of each constraint, and the penalty per unit of excess: pools first, then budgets.
     over: Vec<f64>,
     weights: Vec<f64>,
-    /// What is exceeded, in no particular order.
+    /// The exceeded constraints, unordered.
     pub(super) broken: Vec<usize>,
-    /// Where each is among what is broken.
+    /// The index of each constraint in `broken`.
     places: Vec<Option<usize>>,
 }
 
-/// Replicas of an order that go from one offer to another.
+/// A move of replicas of one order from one offer to another.
 #[derive(Clone, Copy)]
 pub(super) struct Move {
     pub(super) from: usize,
     pub(super) to: usize,
     pub(super) count: u32,
-    /// What penalties less score change by: below 0 is better.
+    /// The change of penalties minus score; negative is better.
     pub(super) change: f64,
 }
 
-/// Amounts within rounding: sums of many steps, with their error.
+/// The rounding tolerance for sums of many steps.
 const ROUNDING: f64 = 1e-9;
 
 impl<'a> SearchState<'a> {
     pub(super) fn new(problem: &'a Problem, won: &[u32], weights: Vec<f64>) -> Self {
         let pools = problem.pools.iter().map(|pool| -pool.free);
-        // A budget without a limit is never exceeded.
+        // An unlimited budget is never exceeded.
         let money = problem.sides.iter().map(|side| -side.money.unwrap_or(f64::INFINITY));
         let over: Vec<f64> = pools.chain(money).collect();
         let mut state = Self {
@@ -62,38 +62,38 @@ impl<'a> SearchState<'a> {
         self.at.get(site).copied().unwrap_or(0)
     }
 
-    /// Whether one replica more may have the offer, by its own terms.
+    /// Whether the offer allows one more replica.
     pub(super) fn is_open(&self, place: usize, offer: &Offer) -> bool {
         self.has(place) < offer.most
     }
 
-    /// Whether the site has room for one replica more if it were alone.
+    /// Whether the site would have room for one more replica if only its order used the unit.
     pub(super) fn has_room(&self, site: usize) -> bool {
         self.problem.sites.get(site).is_some_and(|here| self.at(site) < here.most)
     }
 
-    /// By how much a pool or a budget is exceeded.
+    /// The excess of a pool or budget.
     pub(super) fn over(&self, which: usize) -> f64 {
         get(&self.over, which)
     }
 
-    /// What that costs, if it is.
+    /// The penalty of a pool or budget, if it is exceeded.
     pub(super) fn cost(&self, which: usize) -> f64 {
         get(&self.weights, which) * self.over(which)
     }
 
-    /// What it would cost more if so much more were taken.
+    /// The change of the penalty if `more` is taken.
     fn dearer_by(&self, which: usize, more: f64) -> f64 {
         let over = self.over(which);
         get(&self.weights, which) * ((over + more).max(0.0) - over.max(0.0))
     }
 
-    /// How a budget is numbered among what can be broken.
+    /// The constraint index of a budget.
     pub(super) fn budget(&self, side: usize) -> usize {
         self.problem.pools.len() + side
     }
 
-    /// The order whose budget that is.
+    /// The order of a budget constraint; `None` for a pool.
     pub(super) fn whose(&self, broken: usize) -> Option<usize> {
         broken.checked_sub(self.problem.pools.len())
     }
@@ -102,7 +102,7 @@ impl<'a> SearchState<'a> {
         self.places.get(place).is_some_and(Option::is_some)
     }
 
-    /// What the penalties at a site change by with so many more replicas there.
+    /// The change of the penalties at a site if the number of replicas changes by `by`.
     pub(super) fn penalty(&self, site: usize, by: i64) -> f64 {
         let now = self.at(site);
         let then = moved(now, by);
@@ -113,12 +113,12 @@ impl<'a> SearchState<'a> {
         penalty
     }
 
-    /// What the penalty of an order's budget changes by if it spends so much more.
+    /// The change of the penalty of an order's budget if it spends `more`.
     pub(super) fn dearer(&self, side: usize, more: f64) -> f64 {
         self.dearer_by(self.budget(side), more)
     }
 
-    /// So many replicas from one offer to another.
+    /// The move of `count` replicas from one offer to another.
     pub(super) fn moving(&self, from: usize, to: usize, count: u32) -> Option<Move> {
         let (a, b) = (self.problem.offers.get(from)?, self.problem.offers.get(to)?);
         let n = f64::from(count);
@@ -131,7 +131,7 @@ impl<'a> SearchState<'a> {
         Some(Move { from, to, count, change })
     }
 
-    /// The same move of more replicas, where that is better.
+    /// The same move with more replicas, if that is better.
     pub(super) fn enlarged(&self, way: Move, most: u32) -> Move {
         let (Some(a), Some(b)) =
             (self.problem.offers.get(way.from), self.problem.offers.get(way.to))
@@ -156,14 +156,14 @@ impl<'a> SearchState<'a> {
         self.apply(Move { from: way.to, to: way.from, ..way });
     }
 
-    /// What is broken costs more from now on.
+    /// Raises the weights of all broken constraints.
     pub(super) fn raise(&mut self, by: f64) {
         for which in &self.broken {
             self.weights.get_mut(*which).into_iter().for_each(|weight| *weight += by);
         }
     }
 
-    /// Everything costs less from now on.
+    /// Lowers all weights.
     pub(super) fn lower(&mut self, factor: f64) {
         self.weights.iter_mut().for_each(|weight| *weight *= factor);
     }
@@ -196,7 +196,7 @@ impl<'a> SearchState<'a> {
         self.list(which, broken);
     }
 
-    /// Keeps the list of what is broken.
+    /// Updates the list of broken constraints.
     fn list(&mut self, which: usize, broken: bool) {
         let Some(place) = self.places.get_mut(which) else { return };
         match (*place, broken) {

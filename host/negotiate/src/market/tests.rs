@@ -153,8 +153,8 @@ fn replicas_share_units_but_each_fits_into_one() {
     assert_eq!(room(&two, &Quantities::new()), u32::MAX);
 }
 
-/// Every way to give `count` replicas to the bids, as (replicas, score, price) of the best within the
-/// budget.
+/// The best selection of `count` replicas within the budget, found by exhaustive search, as (replicas,
+/// score).
 fn exhaustive(bids: &[ScoredBid], left: [u32; 2], count: u32, money: f64) -> (u32, f64) {
     let Some((first, rest)) = bids.split_first() else { return (0, 0.0) };
     let unit = usize::from(first.bid.unit == "n");

@@ -1,4 +1,5 @@
-//! What is tried where the whole cannot be had when it is wanted, in the order of the policy.
+//! Tries the alternatives of the policy, in order, when the full demand is not available at the requested
+//! time.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -12,24 +13,24 @@ use haggle_model::{
 use super::{CLOSE, Next, Session, drafting::Draft};
 use crate::{Context, Demand, service_capacity};
 
-/// What a round is about, beside the demand.
+/// The terms of a round, in addition to the demand.
 #[derive(Clone, Debug)]
 pub(super) struct Terms {
-    /// The window that the demand asks for.
+    /// The requested window.
     pub(super) wanted: Window,
-    /// What has not been tried yet.
+    /// The alternatives not yet tried.
     untried: VecDeque<Alternative>,
-    /// What was tried and is in force.
+    /// The alternatives in effect.
     pub(super) taken: Vec<Alternative>,
-    /// The most that the requester itself can carry.
+    /// The largest fraction that the requester itself can carry.
     pub(super) whole: f64,
-    /// Whether less than the whole will do.
+    /// Whether a smaller fraction is acceptable.
     smaller: bool,
     /// Whether replicas may be in any location.
     pub(super) anywhere: bool,
-    /// Whether lower tiers have to make way.
+    /// Whether leases of lower tiers may be preempted.
     pub(super) borrows: bool,
-    /// The fraction that the last round came to in which somebody withheld something.
+    /// The available fraction of the last round in which a service offered less than it has.
     offered: f64,
 }
 
@@ -47,13 +48,13 @@ impl Terms {
         }
     }
 
-    /// Whether so much is more than in the round before.
+    /// Records the fraction. Returns whether it exceeds that of the round before.
     fn improves(&mut self, fraction: f64) -> bool {
         let before = std::mem::replace(&mut self.offered, fraction);
         fraction > before * (1.0 + CLOSE)
     }
 
-    /// The rounds that trying the others takes.
+    /// The number of rounds needed to try the remaining alternatives.
     fn rounds_to_try(&self) -> u32 {
         let tried = self.untried.iter().filter(|other| **other != Alternative::Partial);
         u32::try_from(tried.count()).unwrap_or(u32::MAX)
@@ -67,7 +68,8 @@ impl Terms {
 }
 
 impl Session {
-    /// The bounds of the requester itself limit the first round already; whether anything is left.
+    /// Limits the first round to the bounds of the requester itself. Returns whether anything is left to
+    /// request.
     pub(super) fn bound_by_requester(&mut self) -> bool {
         loop {
             let root = self.demand.requester.clone();
@@ -103,13 +105,14 @@ impl Session {
         }
     }
 
-    /// Goes on with the fraction that is possible, asks again, or turns to the next alternative.
+    /// Proceeds with the possible fraction, repeats the round, or tries the next alternative.
     pub(super) fn decide(&mut self, fraction: f64, cx: &Context<'_>) -> Next {
         if fraction >= self.fraction * (1.0 - CLOSE) {
             return Next::Proceed;
         }
         let rounds = self.demand.policy.max_rounds.saturating_sub(self.round);
-        // Who withholds may concede: the same again, before anything less is settled for.
+        // A service that offered less than it has may concede. Repeat the same request before accepting
+        // less.
         if self.withheld && rounds > self.terms.rounds_to_try() && self.terms.improves(fraction) {
             return Next::AnotherRound;
         }
@@ -122,7 +125,7 @@ impl Session {
             let Some(alternative) = self.terms.untried.pop_front() else { return Next::Fail };
             if alternative == Alternative::Partial {
                 self.terms.smaller = true;
-                // Less at the time that was wanted, if there is a round left to ask for that.
+                // Requests less at the originally requested time, if a round is left for that.
                 if self.demand.window != self.terms.wanted && rounds_left && !self.terms.borrows {
                     self.demand.window = self.terms.wanted;
                     self.terms.taken.retain(|taken| *taken != Alternative::Delayed);
@@ -138,12 +141,12 @@ impl Session {
         }
     }
 
-    /// Whether there is something to it.
+    /// Applies an alternative. Returns whether it can change anything.
     fn try_alternative(&mut self, alternative: Alternative, cx: &Context<'_>) -> bool {
         let possible = match alternative {
             Alternative::Delayed => match self.later(cx) {
                 Some(start) => {
-                    // Should that not do either, the next opportunity.
+                    // If this start fails too, the next attempt tries the next one.
                     self.terms.untried.push_front(alternative);
                     self.demand.window = Window::new(start, self.terms.wanted.length());
                     true
@@ -178,7 +181,8 @@ impl Session {
         Next::AnotherRound
     }
 
-    /// Lower tiers have to make way once they have had their notice: it begins then at the earliest.
+    /// Allows preemption of lower tiers. Their notice must pass first, so the window begins after the
+    /// notice.
     fn borrow(&mut self, cx: &Context<'_>) -> bool {
         let earliest = cx.now + self.demand.policy.preemption_notice;
         let start = self.demand.window.start.max(earliest);
@@ -194,7 +198,7 @@ impl Session {
         lower
     }
 
-    /// Without anything optional, and without headroom of its own.
+    /// Drops the optional dependencies and the headroom of the requester.
     fn degrade(&mut self) -> bool {
         let root = &self.demand.requester;
         let headroom = Arc::make_mut(&mut self.snapshots)
@@ -217,7 +221,7 @@ impl Session {
         known.or_else(|| cx.world.snapshot(name).map(|snapshot| snapshot.tier))
     }
 
-    /// Whether a lease has to make way for the requester.
+    /// Whether the requester may preempt a lease.
     fn is_lower(&self, lease: &Lease, cx: &Context<'_>) -> bool {
         let own = self.tier_of(&self.demand.requester, cx);
         lease.state == LeaseState::Confirmed
@@ -226,7 +230,7 @@ impl Session {
             && self.tier_of(&lease.holder, cx).zip(own).is_some_and(|(other, own)| other > own)
     }
 
-    /// The leases on an owner that would make way, the lowest tier first.
+    /// The preemptible leases on an owner, lowest tier first.
     pub(super) fn lower(&self, owner: &Owner, cx: &Context<'_>) -> Vec<LeaseId> {
         if !self.terms.borrows {
             return Vec::new();
@@ -244,7 +248,7 @@ impl Session {
         leases.into_iter().map(|lease| lease.id.clone()).collect()
     }
 
-    /// As few of those as it takes to make room for this one.
+    /// The minimum of preempted leases that makes room for a new lease.
     pub(super) fn victims(
         &self,
         draft: &Draft,

@@ -1,4 +1,4 @@
-//! A round: the services are asked, leaves first.
+//! The asking part of a round: asks the services, leaves first.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use haggle_model::{LeaseId, LeaseState, Name, Quantities, Strength};
 use super::{CLOSE, Next, Output, Session, State};
 use crate::{Answer, Asks, Context, Inquiry, MessageId, Party, Spread};
 
-/// One wave has been asked.
+/// A wave that was asked.
 #[derive(Clone, Debug)]
 pub(super) struct Asking {
     pub(super) message: MessageId,
@@ -24,7 +24,7 @@ impl Session {
         self.ask_from(0, cx, out)
     }
 
-    /// Asks the first wave from this one on in which anybody needs asking.
+    /// Asks the first wave, from `first` on, in which any service must be asked.
     fn ask_from(&mut self, first: usize, cx: &Context<'_>, out: &mut Vec<Output>) -> State {
         let mut wave = first;
         while let Some(names) = self.firm.waves().get(wave).cloned() {
@@ -33,7 +33,8 @@ impl Session {
                 let Some(inquiry) = self.inquiry(&self.firm, name, cx) else { continue };
                 let Asks { requested, agreed, .. } = &inquiry.asks;
                 if agreed.covers(requested) {
-                    // What is agreed already needs no asking, and may be more than is requested.
+                    // An existing agreement that covers the request needs no inquiry. It may exceed the
+                    // request.
                     self.granted.insert(name.clone(), agreed.clone());
                 } else {
                     inquiries.push(inquiry);
@@ -50,7 +51,7 @@ impl Session {
         self.settle_answers(cx, out)
     }
 
-    /// What a service is asked in this round.
+    /// The inquiry to a service in this round.
     pub(super) fn inquiry(
         &self,
         spread: &Spread,
@@ -88,7 +89,7 @@ impl Session {
         })
     }
 
-    /// What the requester holds of a service in the window.
+    /// The confirmed leases that the requester holds on a service in the window.
     pub(super) fn promises(&self, service: &Name, cx: &Context<'_>) -> Vec<LeaseId> {
         cx.ledger
             .leases_between(&self.demand.requester, &Self::owner(service))
@@ -97,7 +98,7 @@ impl Session {
             .collect()
     }
 
-    /// The share of what is asked of a service that those sustain that it cannot do without.
+    /// The share of the requested load that the mandatory dependencies of a service sustain.
     fn sustained(&self, name: &Name) -> f64 {
         self.firm
             .dependencies_of(name)
@@ -129,8 +130,8 @@ impl Session {
         self.ask_from(wave + 1, cx, out)
     }
 
-    /// Keeps what one service can be counted on for. It stays bound to what it has agreed to before,
-    /// whatever it says now, and cannot promise what the ledger knows to be promised to others.
+    /// Records the load that one service can carry. The service stays bound to earlier agreements, whatever
+    /// it answers now. It cannot promise capacity that the ledger has promised to others.
     fn note_answer(
         &mut self,
         message: MessageId,
@@ -191,7 +192,7 @@ fn like(asks: &Quantities, all: &Quantities) -> Quantities {
     Quantities::from_pairs(asks.iter().map(|(r, _)| (r, all.get(r)))).unwrap_or_default()
 }
 
-/// The smaller amount of each resource of `asks`.
+/// The smaller amount of each resource in `asks`.
 fn least(asks: &Quantities, all: &Quantities) -> Quantities {
     let pairs = asks.iter().map(|(r, amount)| (r, amount.min(all.get(r))));
     Quantities::from_pairs(pairs).unwrap_or_default()

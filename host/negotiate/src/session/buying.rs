@@ -1,4 +1,4 @@
-//! Replicas that must be added are bought from the providers.
+//! Buys the replicas that must be added from the providers.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -11,47 +11,47 @@ use crate::{
     admit, leased_replicas, market::most_bids, room,
 };
 
-/// Bids or scores are waited for.
+/// The session waits for bids or scores.
 #[derive(Clone, Debug)]
 pub(super) struct Buying {
     purchases: Vec<Arc<Purchase>>,
-    /// By message: which purchase, and who.
+    /// By message: the index of the purchase, and the party that is to answer.
     due: OrdMap<MessageId, (usize, Name)>,
     ranking: bool,
 }
 
-/// What one service buys.
+/// The purchase of one service.
 #[derive(Clone, Debug)]
 pub(super) struct Purchase {
     pub(super) request: Request,
-    /// By provider; nobody has nothing.
+    /// The inventory by provider, without empty ones.
     pub(super) inventory: Arc<BTreeMap<Name, Inventory>>,
-    /// Of admitted bids; the scores come with the ranking.
+    /// The admitted bids; the scores arrive with the ranking.
     pub(super) bids: Vec<ScoredBid>,
-    /// Replicas that its present leases place throughout the window.
+    /// The number of replicas that the current leases place throughout the window.
     pub(super) leased: u32,
-    /// Those of them that stay where they are; the others are among what is bought.
+    /// The number of those replicas that stay. The others are part of the purchase.
     pub(super) beside: u32,
-    /// What went wrong with providers.
+    /// Problems with providers.
     pub(super) troubles: Vec<String>,
 }
 
-/// What a buyer has leased of what it needs for a window.
+/// The current leases of a buyer for a window.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Stake {
     /// As [`Purchase::leased`].
     leased: u32,
     /// As [`Purchase::beside`].
     beside: u32,
-    /// What the replicas beside leave of the budget.
+    /// The budget that is left after the price of the staying replicas.
     budget_per_hour: Option<f64>,
 }
 
-/// So many units are looked at in one round, by all services that buy.
+/// The maximum number of units that one round examines for all buying services.
 const MOST_UNITS: usize = 400_000;
 
 impl Purchase {
-    /// What was found of everybody.
+    /// All units in the inventory.
     pub(super) fn units(&self) -> impl Iterator<Item = &InventoryUnit> {
         self.inventory.values().flat_map(|units| units.iter())
     }
@@ -93,13 +93,13 @@ impl Session {
         self.go_on_buying(buying, cx, out)
     }
 
-    /// Whether the replicas of a service take up something that somebody provides.
+    /// Whether the replicas of a service use resources that providers sell.
     pub(super) fn is_metered(snapshot: &Snapshot, cx: &Context<'_>) -> bool {
         !snapshot.service.replica.requests.is_zero() && !cx.world.providers().is_empty()
     }
 
-    /// What all services buy to carry their parts of that fraction; none where they would look at too many
-    /// units.
+    /// The purchases of all services for their parts of that fraction; `None` if they would examine too
+    /// many units.
     pub(super) fn purchases(
         &self,
         spread: &Spread,
@@ -118,7 +118,7 @@ impl Session {
         Some(all)
     }
 
-    /// What a service buys to carry its part of that fraction; none where it has enough.
+    /// The purchase of a service for its part of that fraction; `None` if it has enough replicas.
     pub(super) fn purchase(
         &self,
         spread: &Spread,
@@ -150,8 +150,9 @@ impl Session {
         Some(Purchase { request, inventory, bids, leased, beside, troubles })
     }
 
-    /// Brings a purchase to what its buyer has leased by now. Another negotiation may have leased more since bids
-    /// were called for: that is not given up for fewer replicas, and it takes its part of the budget.
+    /// Updates a purchase to the current leases of its buyer. Another negotiation may have leased more
+    /// since the call for bids. The session does not replace that with fewer replicas, and it deducts its
+    /// price from the budget.
     fn refresh(&self, purchase: &mut Arc<Purchase>, cx: &Context<'_>) {
         let Purchase { request, leased, beside, .. } = &**purchase;
         let Some(snapshot) = self.snapshots.get(&request.service) else { return };
@@ -176,8 +177,8 @@ impl Session {
         }
     }
 
-    /// The units on which at least one replica has room, as the buyer sees them: what it holds of them
-    /// itself counts as free where it would be replaced.
+    /// The units with room for at least one replica, as the buyer sees them: its own leases count as free
+    /// where they would be replaced.
     fn inventory(&self, request: &Request, cx: &Context<'_>) -> BTreeMap<Name, Inventory> {
         let mut inventory: BTreeMap<Name, Inventory> = BTreeMap::new();
         let replaced = self.replaced_replicas(&request.service, cx);
@@ -209,7 +210,7 @@ impl Session {
                 inventory.insert(provider.name.clone(), units.into());
             }
         }
-        // Who did not keep its word is asked again only where nobody else has anything.
+        // The session asks an unreliable provider again only if no other provider has anything.
         let kept = |provider: &Name| !self.unreliable.contains(provider);
         if inventory.keys().any(kept) {
             inventory.retain(|provider, _| kept(provider));
@@ -294,7 +295,7 @@ impl Session {
         self.go_on_buying(buying, cx, out)
     }
 
-    /// Waits for what is due; then has the bids ranked, and then settles.
+    /// Waits for pending answers, then has the bids ranked, and then settles the purchases.
     fn go_on_buying(
         &mut self,
         mut buying: Buying,
@@ -322,7 +323,7 @@ impl Session {
     }
 }
 
-/// How many units have something free, if what is taken is packed tightly.
+/// The number of units with free capacity, if the used capacity is packed tightly.
 fn partly_free(free: &Quantities, has: &Quantities) -> u32 {
     let units = Resource::ALL
         .iter()

@@ -1,5 +1,5 @@
-//! Whether another negotiation has come to an agreement about the same since a deal was drafted: then it is
-//! drafted anew, in place of that, so that only one agreement stands.
+//! Detects whether another negotiation has agreed on the same capacity since a deal was drafted. If so, the
+//! deal is drafted again on top of that agreement, so that only one agreement is in effect.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,26 +8,27 @@ use haggle_model::{Lease, LeaseId, LeaseState, Name, Owner, Timestamp};
 use super::{Session, drafting::Draft};
 use crate::Context;
 
-/// What a deal stands on.
+/// The assumptions of a deal.
 #[derive(Debug, Default)]
 pub(super) struct Basis {
-    /// Those whose replicas it places.
+    /// The services whose replicas the deal places.
     placed: BTreeSet<Name>,
-    /// Those beside the requester that keep the replicas they have, and how many the deal counts on.
+    /// The services, other than the requester, that keep their replicas, with the number that the deal
+    /// relies on.
     relied: BTreeMap<Name, u32>,
-    /// What those that are placed and the requester had leased within its window.
+    /// The leases that the placed services and the requester had within the window.
     seen: BTreeSet<LeaseId>,
-    /// Until when that of it lasts that is to stay.
+    /// By lease that is to stay: its end.
     kept: BTreeMap<LeaseId, Timestamp>,
 }
 
-/// Whether a deal still stands on what it was drafted for.
+/// Whether the assumptions of a deal still hold.
 #[derive(Debug)]
 pub(super) enum Ground {
     Firm,
-    /// An agreement that changes it is on its way to disk.
+    /// An agreement that changes them is being committed.
     Moving,
-    /// It does not; the text says why.
+    /// They do not hold; the text gives the reason.
     Lost(String),
 }
 
@@ -38,14 +39,14 @@ impl Ground {
 }
 
 impl Basis {
-    /// Those that keep the replicas they have, and how many the deal counts on.
+    /// The services that keep their replicas, with the number that the deal relies on.
     pub(super) const fn relied(&self) -> &BTreeMap<Name, u32> {
         &self.relied
     }
 }
 
 impl Session {
-    /// What the draft stands on; it places replicas of these.
+    /// The assumptions of the draft, which places replicas of the services in `placed`.
     pub(super) fn basis(
         &self,
         draft: &Draft,
@@ -54,7 +55,7 @@ impl Session {
         cx: &Context<'_>,
     ) -> Basis {
         let mut basis = Basis { placed, relied, ..Basis::default() };
-        // What is on its way to disk could not be taken into account yet.
+        // The draft could not take commits in progress into account.
         let settled = |lease: &&Lease| !cx.ledger.is_pinned(&lease.id);
         let seen = self.concerned(&basis.placed, cx).filter(settled);
         basis.seen = seen.map(|lease| lease.id.clone()).collect();
@@ -62,7 +63,7 @@ impl Session {
         basis
     }
 
-    /// Whether another negotiation has changed what the deal stands on.
+    /// Whether another negotiation has changed the assumptions of the deal.
     pub(super) fn ground(&self, basis: &Basis, cx: &Context<'_>) -> Ground {
         let Basis { placed, relied, seen, kept } = basis;
         let others = || self.concerned(placed, cx).filter(|l| l.negotiation != self.demand.session);
@@ -86,7 +87,7 @@ impl Session {
         }
     }
 
-    /// What the requester and those that are placed have leased within the window, or are about to.
+    /// The leases of the requester and the placed services within the window, including those in a commit.
     fn concerned<'a>(
         &'a self,
         placed: &'a BTreeSet<Name>,

@@ -1,4 +1,4 @@
-//! What was agreed is held, and then confirmed as a whole.
+//! Holds the leases of a deal, and then confirms them as a whole.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -15,7 +15,7 @@ use crate::{
     leased_replicas,
 };
 
-/// An agreement on its way through the ledger.
+/// An agreement that the ledger is holding or confirming.
 #[derive(Clone, Debug)]
 pub(super) struct Deal {
     pub(super) message: MessageId,
@@ -25,7 +25,7 @@ pub(super) struct Deal {
 }
 
 impl Deal {
-    /// Whether the ledger has carried it out.
+    /// Whether the ledger has carried the deal out.
     pub(super) fn is_committed(&self, ledger: &Ledger) -> bool {
         let Commitment { confirm, end } = &*self.commitment;
         let state = |id: &LeaseId| ledger.lease(id).map(|lease| lease.state);
@@ -39,7 +39,7 @@ impl Deal {
 }
 
 impl Session {
-    /// Turns what was agreed into leases, and has them held.
+    /// Turns the placements into leases and requests the hold.
     pub(super) fn strike(
         &mut self,
         placements: BTreeMap<Name, Placement>,
@@ -54,7 +54,7 @@ impl Session {
             let load = self.share(&self.firm, name).scaled(self.fraction);
             let placement = placements.get(name);
             let needed = self.needed(&self.firm, name, self.fraction, cx);
-            // Fewer only where it is not this demand that needs them all.
+            // The number is lower only if other loads, not this demand, need the rest.
             let replicas = placement.map_or(needed, |placed| placed.replicas().min(needed));
             let replicas = replicas.max(self.kept(name, cx));
             let anew = matches!(placement, Some(Placement::Anew { .. }));
@@ -111,9 +111,9 @@ impl Session {
         State::Holding(deal)
     }
 
-    /// How many of its replicas a service keeps in any case. The requester keeps those that the whole demand
-    /// would need: who asks for more and gets less is not to end up with fewer. Others keep all they have,
-    /// since only they know what for.
+    /// The number of replicas that a service keeps in any case. The requester keeps those that the whole
+    /// demand would need: a request for more must not end with fewer. Other services keep all replicas,
+    /// because only they know their uses.
     fn kept(&self, name: &Name, cx: &Context<'_>) -> u32 {
         let leased = self.leased(name, cx).unwrap_or(0);
         match *name == self.demand.requester {
@@ -122,15 +122,16 @@ impl Session {
         }
     }
 
-    /// The replicas that a service has leased for the window; none where its replicas need no lease.
+    /// The number of replicas that a service has leased for the window; `None` if its replicas need no
+    /// lease.
     fn leased(&self, name: &Name, cx: &Context<'_>) -> Option<u32> {
         let snapshot = self.snapshots.get(name).filter(|s| Self::is_metered(s, cx))?;
         Some(leased_replicas(cx.ledger, &snapshot.service, self.demand.window))
     }
 
-    /// Whether every service still has the replicas that the deal counts on, and the requester gives none back
-    /// that it has come to need since: other sessions may have changed both. Brings what the agreement says of
-    /// those that keep what they have to what that is now.
+    /// Checks that every service still has the replicas that the deal relies on, and that the requester
+    /// releases none that it now needs. Other sessions may have changed both. Updates the agreement to the
+    /// current replicas of the services that keep theirs.
     fn check_replicas(&self, deal: &mut Deal, cx: &Context<'_>) -> Result<(), String> {
         let root = &self.demand.requester;
         let agreement = Arc::make_mut(&mut deal.agreement);
@@ -165,13 +166,13 @@ impl Session {
                 let message = self.next_message();
                 self.ready(Deal { message, ..deal }, cx, out)
             }
-            // To try again before it is there would be as vain.
+            // A retry before the other commit is durable would fail too.
             Err(why) if self.ground(&deal.basis, cx).is_moving() => State::Waiting(deal, Err(why)),
             Err(why) => self.strike_again(&deal, &why, cx, out),
         }
     }
 
-    /// Everything is held: it is confirmed, unless another agreement has come in between.
+    /// Confirms the held leases, unless another agreement has changed the assumptions.
     pub(super) fn ready(
         &mut self,
         mut deal: Deal,
@@ -179,7 +180,7 @@ impl Session {
         out: &mut Vec<Output>,
     ) -> State {
         match self.ground(&deal.basis, cx) {
-            // A dry run takes nobody's place.
+            // A dry run replaces nothing.
             _ if self.demand.dry_run => self.commit(deal, out),
             Ground::Firm => match self.check_replicas(&mut deal, cx) {
                 Ok(()) => self.commit(deal, out),
@@ -197,10 +198,10 @@ impl Session {
         cx: &Context<'_>,
         out: &mut Vec<Output>,
     ) -> State {
-        // Somebody else was faster: look at what is left and ask again.
+        // Another session was faster: examine the remaining capacity and ask again.
         let root = self.demand.requester.clone();
         self.reason(&root, format!("what was agreed could not be held: {why}"));
-        // Should the answer be wrong, for instance after a time-out, nothing stays behind.
+        // The answer may be wrong, for instance after a timeout. The release makes sure that no hold stays.
         self.release(deal, out);
         if self.round < self.demand.policy.max_rounds {
             self.next_round(cx, out)
@@ -209,7 +210,7 @@ impl Session {
         }
     }
 
-    /// The rounds that are left do not hinge on a party that does not keep its word, as far as they need not.
+    /// Makes the remaining rounds independent of an unreliable party, as far as possible.
     pub(super) fn do_without(&mut self, party: Party) {
         match party {
             Party::Service(name) if !self.core.shares().contains_key(&name) => {
@@ -246,7 +247,7 @@ impl Session {
         }
     }
 
-    /// Even where no lease changes: that it is agreed has to be kept.
+    /// Requests the confirmation, even if no lease changes, because the agreement itself must be persisted.
     fn commit(&self, deal: Deal, out: &mut Vec<Output>) -> State {
         let commitment = Commitment::clone(&deal.commitment);
         let agreement = Box::new(Agreement::clone(&deal.agreement));

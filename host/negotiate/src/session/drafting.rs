@@ -1,4 +1,4 @@
-//! Puts the leases of a deal together: which are held, which go on, and which end.
+//! Assembles the leases of a deal: the new holds, the leases that continue, and the leases that end.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,15 @@ use crate::{
     world::{placements, places},
 };
 
-/// The leases of a deal while they are put together.
+/// The leases of a deal under assembly.
 #[derive(Default)]
 pub(super) struct Draft {
     pub(super) holds: Vec<Hold>,
-    /// What ends without being replaced, and when.
+    /// The leases that end without a replacement, and when.
     pub(super) end: BTreeMap<LeaseId, Timestamp>,
-    /// What goes on, and until when.
+    /// The leases that continue, and until when.
     pub(super) kept: Vec<(LeaseId, Timestamp)>,
-    /// What the replicas cost, per hour: of each service at its dearest moment.
+    /// The price of the replicas per hour: the sum over the services, each at its most expensive moment.
     pub(super) price: f64,
 }
 
@@ -33,7 +33,7 @@ impl Draft {
 }
 
 impl Session {
-    /// The promise of a service to carry its load for the requester.
+    /// Drafts the promise of a service to carry its load for the requester.
     pub(super) fn draft_promise(
         &self,
         draft: &mut Draft,
@@ -53,7 +53,7 @@ impl Session {
             return draft.keep(&staying.with(&replaced));
         }
         let mut amounts = load.clone();
-        // Whoever asks for less than what stays gives the rest of that back as well.
+        // If the requester requests less than the staying leases provide, it also releases the excess.
         if load.covers(&staying.least_amounts(window)) {
             window = staying.missing(window, |here| here.amounts().covers(load));
             amounts = load.minus(&staying.least_amounts(window));
@@ -71,10 +71,10 @@ impl Session {
         draft.holds.push(Hold { lease, replaces, preempts });
     }
 
-    /// The replicas of a service on the units that have won, in place of those it had within the window. Where
-    /// it `keeps` more replicas than it has won, its present leases run until they place fewer than that. Only
-    /// then do the new leases take over from all of them: both beside each other would be more than it needs, and
-    /// could cost more than its budget.
+    /// Drafts the replicas of a service on the units that won, in place of its current ones within the
+    /// window. If the service `keeps` more replicas than it has won, its current leases run until they
+    /// place fewer than that. Only then do the new leases replace them. Both at the same time would exceed
+    /// the need and could exceed the budget.
     pub(super) fn draft_placement(
         &self,
         draft: &mut Draft,
@@ -101,7 +101,7 @@ impl Session {
             return draft.keep(&old);
         }
         if start > window.start {
-            // These stand behind the agreement until the new takes over.
+            // These leases back the agreement until the new ones take over.
             let goes_on = old.leases().filter(|lease| lease.window.start < start);
             let until = |lease: &Lease| (lease.id.clone(), lease.window.end.min(start));
             draft.kept.extend(goes_on.map(until));
@@ -128,7 +128,7 @@ impl Session {
         draft.end.extend(ending.into_values().flatten().map(|id| (id, start)));
     }
 
-    /// The requester keeps what it has, or gives back the dearest of what it no longer needs.
+    /// Keeps the leases of the requester, or releases the most expensive ones that it no longer needs.
     pub(super) fn draft_fewer(&self, draft: &mut Draft, needed: u32, cx: &Context<'_>) {
         let root = &self.demand.requester;
         let Some(snapshot) = self.snapshots.get(root) else { return };
@@ -138,7 +138,7 @@ impl Session {
         let cover =
             |lease: &&Lease| lease.window.start <= window.start && lease.window.end >= window.end;
         if !leases.iter().all(cover) {
-            // Where leases take over from each other, none can be cut short without a gap.
+            // If leases succeed each other, shortening any of them would leave a gap.
             draft.price += all.highest_price(window);
             return draft.keep(&all);
         }
@@ -164,7 +164,7 @@ impl Session {
         }
     }
 
-    /// Promises of services on which the requester no longer depends at all.
+    /// Ends the promises of services that the requester no longer depends on.
     pub(super) fn draft_departures(&self, draft: &mut Draft, cx: &Context<'_>) {
         let window = self.demand.window;
         let gone = cx.ledger.leases_of(&self.demand.requester).filter(|lease| {

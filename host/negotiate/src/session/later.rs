@@ -1,4 +1,4 @@
-//! When all that is needed could be had, where it cannot be had when it is wanted.
+//! Finds a later time at which all requested capacity is available.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -7,16 +7,16 @@ use haggle_model::{Lease, LeaseId, Owner, Span, Timestamp, Window};
 use super::{Session, buying::Purchase, offered::Offered};
 use crate::{Bid, Context, Guarantees, InventoryUnit, Request, ScoredBid, room};
 
-/// How often it is looked at most whether what several services buy fits beside each other: about as often
-/// as a round does that looks for the largest fraction. A round finds out the same.
+/// The maximum number of checks whether the purchases of several services fit together: about as many as a
+/// round needs to find the largest fraction. Beyond it, the round itself checks that.
 const MOST_PLACED: usize = 30;
 
-/// So many units are looked at in search of a later moment: what lies beyond is not found.
+/// The maximum number of units that the search examines. Later moments are not found.
 const MOST_LOOKED_AT: usize = 1_000_000;
 
 impl Session {
-    /// The next moment at which a lease ends that is in the way, and at which all that is needed would be
-    /// free as far as the ledger knows: promises of services, and units for the replicas to be added.
+    /// The next moment at which a relevant lease ends and all requested capacity would be free according to
+    /// the ledger: the promises of services, and units for the additional replicas.
     pub(super) fn later(&mut self, cx: &Context<'_>) -> Option<Timestamp> {
         let before = self.demand.window;
         let latest = self.terms.wanted.start + self.demand.policy.max_delay;
@@ -30,7 +30,7 @@ impl Session {
         let length = self.terms.wanted.length();
         let (mut placed, mut looked_at) = (0, 0);
         let start = ends.into_iter().find(|start| {
-            // What is asked about the ledger is asked about the demand's window.
+            // Queries of the ledger use the window of the demand.
             self.demand.window = Window::new(*start, length);
             self.services_are_free(cx) && self.units_are_free(&mut placed, &mut looked_at, cx)
         });
@@ -56,8 +56,8 @@ impl Session {
         })
     }
 
-    /// Whether there is room for the replicas that must be bought, whatever they cost: for those of each
-    /// service, and then for all of them beside each other.
+    /// Whether there is room for the additional replicas, regardless of price: for each service alone, and
+    /// then for all of them together.
     fn units_are_free(&self, placed: &mut usize, looked_at: &mut usize, cx: &Context<'_>) -> bool {
         if *looked_at > MOST_LOOKED_AT {
             return false;
@@ -90,7 +90,7 @@ impl Session {
     }
 }
 
-/// As if its provider bid all that it has, for nothing.
+/// A bid for the full room of a unit at no cost.
 fn all_of(unit: &InventoryUnit, request: &Request) -> ScoredBid {
     let guarantees =
         Guarantees { availability: 1.0, interruption_rate: 0.0, interruption_notice: Span::ZERO };

@@ -8,134 +8,134 @@ use crate::{
     Request,
 };
 
-/// What a session wants done. Each has an id of its own; `Ask`, `CallForBids`, `Rank`, `Hold` and
-/// `Confirm` wait for the [`Input`] that carries it.
+/// An action that a session requests. Each has its own id. `Ask`, `CallForBids`, `Rank`, `Hold` and
+/// `Confirm` wait for the [`Input`] with the same id.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
-    /// Ask services, all of one wave; [`Input::Answers`] has theirs in the same order.
+    /// Ask all services of one wave. [`Input::Answers`] returns the answers in the same order.
     Ask {
-        /// Its id.
+        /// The id of the message.
         message: MessageId,
-        /// What each is asked.
+        /// The inquiries.
         inquiries: Vec<Inquiry>,
     },
-    /// Tell services what is coming; nobody waits for an answer.
+    /// Inform services of an expected load. They do not answer.
     Inform {
-        /// Its id.
+        /// The id of the message.
         message: MessageId,
-        /// What each is told.
+        /// The expected loads.
         inquiries: Vec<Inquiry>,
     },
-    /// Ask a provider for bids; answered by [`Input::Bids`].
+    /// Ask a provider for bids; [`Input::Bids`] answers it.
     CallForBids {
-        /// Its id.
+        /// The id of the message.
         message: MessageId,
-        /// Who is asked.
+        /// The provider.
         provider: Name,
-        /// What is wanted.
+        /// The request.
         request: Request,
-        /// What it has of that.
+        /// The provider's relevant inventory.
         inventory: Inventory,
     },
-    /// Ask the buyer, the service of the request, to score bids; answered by [`Input::Scores`].
+    /// Ask the buyer, the service of the request, to score bids; [`Input::Scores`] answers it.
     Rank {
-        /// Its id.
+        /// The id of the message.
         message: MessageId,
-        /// What is wanted.
+        /// The request.
         request: Request,
-        /// Never empty.
+        /// The bids; never empty.
         bids: Vec<Bid>,
     },
-    /// Hold all of these or none; answered by [`Input::Held`].
+    /// Hold all of these leases or none; [`Input::Held`] answers it.
     Hold {
-        /// Its id.
+        /// The id of the message.
         message: MessageId,
-        /// Never empty.
+        /// The holds; never empty.
         holds: Vec<Hold>,
     },
-    /// Confirm as a whole or not at all; answered by [`Input::Confirmed`].
+    /// Confirm the commitment as a whole or not at all; [`Input::Confirmed`] answers it.
     Confirm {
-        /// Its id.
+        /// The id of the message.
         message: MessageId,
-        /// What begins and what ends.
+        /// The leases to confirm and to end.
         commitment: Commitment,
-        /// What is then agreed.
+        /// The resulting agreement.
         agreement: Box<Agreement>,
     },
-    /// Give these back, if they are held.
+    /// Release these leases, if they are held.
     Release {
-        /// Its id.
+        /// The id of the message.
         message: MessageId,
-        /// Never empty.
+        /// The leases; never empty.
         leases: Vec<LeaseId>,
     },
-    /// Something came that should not have; it changed nothing, or counted as a refusal.
+    /// A party broke the protocol. Its message had no effect or counted as a refusal.
     Fault(Fault),
     /// The session has ended.
     Finished(Outcome),
 }
 
-/// What has happened.
+/// An event for a session.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
-    /// What services answered, or why one did not.
+    /// The answers of the services of a wave, or the reasons for which they are missing.
     Answers {
-        /// What is answered.
+        /// The id of the output that this answers.
         message: MessageId,
-        /// One for each inquiry, in their order.
+        /// One answer per inquiry, in order.
         answers: Vec<Result<Answer, String>>,
     },
-    /// What a provider bids, or why it does not.
+    /// The bids of a provider, or the reason for which there are none.
     Bids {
-        /// What is answered.
+        /// The id of the output that this answers.
         message: MessageId,
-        /// Empty where it does not want to.
+        /// The bids; empty if the provider does not want to bid.
         bids: Result<Vec<Bid>, String>,
     },
-    /// How the buyer scores bids, or why it does not.
+    /// The scores of the buyer, or the reason for which there are none.
     Scores {
-        /// What is answered.
+        /// The id of the output that this answers.
         message: MessageId,
-        /// A finite number for each bid, in their order; higher is better.
+        /// A finite number per bid, in order; higher is better.
         scores: Result<Vec<f64>, String>,
     },
-    /// Whether everything is held.
+    /// Whether all leases are held.
     Held {
-        /// What is answered.
+        /// The id of the output that this answers.
         message: MessageId,
-        /// Why nothing is held.
+        /// The error if nothing is held.
         result: Result<(), String>,
     },
-    /// Whether everything is confirmed.
+    /// Whether the commitment is confirmed.
     Confirmed {
-        /// What is answered.
+        /// The id of the output that this answers.
         message: MessageId,
-        /// The leases that changed, or why nothing is confirmed.
+        /// The changed leases, or the reason for which nothing is confirmed.
         result: Result<Vec<Lease>, String>,
     },
-    /// A party does not hold what it proposed; [`Input::Held`] follows.
+    /// A party does not hold its proposal; [`Input::Held`] follows.
     Unreliable(Party),
     /// Time has passed.
     Tick,
-    /// The deadline has come; the text says who has not answered.
+    /// The deadline has passed; the text lists the silent parties.
     Overdue(String),
-    /// Whoever wanted it wants it no more; the text says why.
+    /// The requester cancels the session; the text gives the reason.
     Cancel(String),
 }
 
-/// Something that a party did wrong.
+/// A protocol violation by a party.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Fault {
-    /// What it belongs to.
+    /// The id of the message concerned.
     pub message: MessageId,
-    /// Who, or the session itself where the sender is not known.
+    /// The party, or the session itself if the sender is unknown.
     pub participant: Party,
-    /// What, and what became of it.
+    /// The violation and its consequence.
     pub text: String,
 }
 
 impl Input {
-    /// The id of what is answered, if anything is.
+    /// The id of the output that this answers, if there is one.
     #[must_use]
     pub const fn message(&self) -> Option<MessageId> {
         match self {

@@ -1,21 +1,21 @@
-//! What one service buys, as the market looks at it, and what it says where it gets too little.
+//! A purchase together with its bids, and the explanation of a shortage.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::buying::Purchase;
 use crate::{Request, Spread, market::Book, room};
 
-/// What one service buys, with all that was bid for it as the market looks at it.
+/// The purchase of one service, with its bids indexed for clearing.
 pub(super) struct Offered<'a> {
     pub(super) purchase: &'a Purchase,
     pub(super) book: Arc<Book>,
 }
 
-/// So much that went wrong with providers is told of one service.
+/// The maximum number of provider problems that an explanation lists.
 const MOST_TROUBLES: usize = 10;
 
 impl<'a> Offered<'a> {
-    /// Sorts the bids, which is done once for all that is tried with them.
+    /// Indexes the bids once for all clearings of the purchase.
     pub(super) fn new(purchase: &'a Purchase) -> Self {
         let Purchase { request, bids, .. } = purchase;
         Self { purchase, book: Arc::new(Book::new(&request.resources, bids, purchase.units())) }
@@ -23,7 +23,7 @@ impl<'a> Offered<'a> {
 }
 
 impl Offered<'_> {
-    /// Why it gets only so many replicas.
+    /// An explanation why the service gets only this many replicas.
     pub(super) fn shortage(&self, replicas: u32) -> String {
         let Purchase { request, beside, troubles, inventory, .. } = self.purchase;
         let Request { count, resources, budget_per_hour, location, gpu_type, .. } = request;
@@ -61,7 +61,7 @@ impl Purchase {
         spread.shares().contains_key(&self.request.service)
     }
 
-    /// Whether some provider bids for fewer replicas than it has room for and are wanted.
+    /// Whether a provider bids for some replicas, but for fewer than are requested and fit.
     pub(super) fn is_withheld(&self) -> bool {
         let Request { resources, count, .. } = &self.request;
         let mut offered: BTreeMap<(&str, &str), u32> = BTreeMap::new();

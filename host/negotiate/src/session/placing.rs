@@ -1,4 +1,4 @@
-//! Who gets the replicas that were bid for, and how much of the demand they carry.
+//! Clears the bids, and computes the fraction of the demand that the resulting replicas carry.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,16 +15,17 @@ use crate::{
     ledger::Keeping,
 };
 
-/// How the replicas of a service are placed.
+/// The placement of the replicas of a service.
 #[derive(Debug)]
 pub(super) enum Placement {
-    /// On what it has leased already, which is more than it was offered.
+    /// On its current leases, which are more than it was offered.
     AsBefore(u32),
-    /// On what these bids have won, in place of what was there for that window, and beside so many that stay.
+    /// On the bids that won, in place of the replaced leases in that window and in addition to the staying
+    /// replicas.
     Anew { clearing: Clearing, window: Window, beside: u32 },
 }
 
-/// How often the range of fractions is halved, at most: to one part in a billion.
+/// The maximum number of bisection steps; this narrows the fraction to one part in a billion.
 const BISECTIONS: usize = 30;
 
 impl Placement {
@@ -37,8 +38,8 @@ impl Placement {
 }
 
 impl Session {
-    /// Determines the winners. Where not everything can be had, the services that are needed in any case
-    /// come first, as far as what there is goes; then the optional ones that fit beside them.
+    /// Determines the winners. If not everything is available, the mandatory services come first as far as
+    /// capacity allows, and then the optional ones that still fit.
     pub(super) fn settle_purchases(
         &mut self,
         purchases: &[Arc<Purchase>],
@@ -78,8 +79,8 @@ impl Session {
         }
     }
 
-    /// Whether that fraction of the demand does not lack replicas of this service. If it has too few for
-    /// what it plans itself, but enough for this, then so be it.
+    /// Whether this service has enough replicas for that fraction of the demand. It may have too few for
+    /// its own plans if it has enough for the demand.
     pub(super) fn is_enough(
         &self,
         spread: &Spread,
@@ -94,8 +95,8 @@ impl Session {
             || self.carried_with(spread, name, replicas, cx) >= fraction * (1.0 - CLOSE)
     }
 
-    /// The largest fraction for which all that must be bought can be had, services sharing what there is:
-    /// by bisection, then rounded up to what the replicas carry that it buys.
+    /// The largest fraction for which all mandatory purchases succeed while services share the capacity.
+    /// The function bisects, and then rounds up to the load that the purchased replicas carry.
     fn largest_fraction(&self, offered: &[Offered<'_>], cx: &Context<'_>) -> f64 {
         let core = &self.core;
         let must = || offered.iter().map(|o| o.purchase).filter(|p| p.is_in(core));
@@ -114,7 +115,7 @@ impl Session {
         if placed(self.fraction).is_some() {
             return self.fraction;
         }
-        // What is placed depends on how many replicas there must be, and no more than that.
+        // The placement depends only on the required numbers of replicas.
         let counts = |fraction: f64| -> Vec<(u32, u32)> {
             let names = must().map(|purchase| &purchase.request.service);
             let needed = |name| self.needed(core, name, fraction, cx);
@@ -135,13 +136,13 @@ impl Session {
             self.carried_with(core, name, replicas, cx)
         });
         let exact = carried.fold(self.fraction, f64::min);
-        // Within rounding below it counts as well: that is what the replicas carry.
+        // A slightly smaller value counts too: the replicas carry exactly that.
         let rounding = exact <= low && exact >= low * (1.0 - 2.0 * CLOSE);
         if rounding || (exact > low && placed(exact).is_some()) { exact } else { low }
     }
 
-    /// How many replicas a service gets for that fraction where no other one buys anything: how many that
-    /// are is found out much faster than which are the best.
+    /// The number of replicas that a service gets for that fraction if no other service buys. Counting them
+    /// is much faster than finding the best ones.
     fn count_alone(
         &self,
         offered: &Offered<'_>,
@@ -171,10 +172,10 @@ impl Session {
         }
     }
 
-    /// Where the services of the spread get the replicas that they need for that fraction: together, if
-    /// there is enough for all of them. If not, one after the other, the optional ones last: what one takes
-    /// is not there for the next. Where that is too little for that fraction of the demand, they get
-    /// together what it takes without their own plans, if there is enough for that.
+    /// Places the replicas that the services of the spread need for that fraction: jointly, if there is
+    /// enough for all. Otherwise the services are cleared one after another, optional ones last, and
+    /// capacity that one takes is not available to the next. If that is too little for the fraction, the
+    /// services jointly get the replicas needed without their own plans, if there is enough for that.
     pub(super) fn place(
         &self,
         spread: &Spread,
@@ -213,7 +214,7 @@ impl Session {
             placements
         };
         let orders = counted(&|name| self.needed(spread, name, fraction, cx));
-        // One order by itself is cleared the same in both ways.
+        // A single order has the same result in both ways.
         let several = orders.len() > 1;
         if let Some(all) = several.then(|| clear_together(&orders)).flatten() {
             return placements(&orders, all);
@@ -237,7 +238,7 @@ impl Session {
         }
     }
 
-    /// For so many replicas in all.
+    /// The order for a total of `count` replicas.
     fn order(offered: &Offered<'_>, count: u32) -> Order {
         let Offered { purchase, book } = offered;
         let Purchase { request, leased, beside, .. } = purchase;
@@ -246,14 +247,15 @@ impl Session {
         Order { request, book: Arc::clone(book), held: BTreeMap::new(), has }
     }
 
-    /// What the orders hold of the units that several of them may win, and what that leaves to each of them.
-    /// A lease that is renewed usually ends within the window. What is held then goes on as far as it is
-    /// wanted: its end frees nothing for the others, and its renewal takes nothing more.
+    /// Computes the amounts that orders hold on units that several of them may win, and the capacity that
+    /// is left for each. A renewed lease usually ends within the window. Such a lease is treated as if it
+    /// continued, up to the requested amount: its end frees nothing for other orders, and its renewal takes
+    /// nothing more.
     fn share_units(&self, orders: &mut [Order], cx: &Context<'_>) {
         if orders.len() < 2 {
             return;
         }
-        // Where nobody holds anything, nothing is renewed.
+        // If no order holds anything, nothing is renewed.
         let mut held: BTreeSet<(Name, Name)> = BTreeSet::new();
         for order in orders.iter() {
             let leases = self.replaced_replicas(&order.request.service, cx);
@@ -287,7 +289,7 @@ impl Session {
         }
     }
 
-    /// What the buyer holds of a unit and may replace, as far as that is not more than it wants.
+    /// The replaceable amount that the buyer holds on a unit, up to the amount it wants.
     fn keeping(&self, request: &Request, owner: &Owner, cx: &Context<'_>) -> Keeping {
         let Request { service, resources, count, window, .. } = request;
         let replaced = self.replaced_replicas(service, cx).on(owner);
@@ -297,9 +299,9 @@ impl Session {
         Keeping { amounts, window: *window, replaces, preempts }
     }
 
-    /// How many replicas a service needs for what it plans itself and for all that it has promised, that
-    /// fraction of the present demand included. The requester needs no fewer than it has, as far as the whole
-    /// demand is for them: who asks for more and gets less does not end up with fewer.
+    /// The number of replicas that a service needs for its own plans and all its promises, including that
+    /// fraction of the current demand. The requester needs at least the replicas it has, as far as the
+    /// whole demand would need them: a request for more must not end with fewer.
     pub(super) fn needed(
         &self,
         spread: &Spread,
@@ -309,7 +311,7 @@ impl Session {
     ) -> u32 {
         let Some(snapshot) = self.snapshots.get(name) else { return 0 };
         let promised = self.promised(spread, name, fraction, cx);
-        // The plan of the requester is what this is about.
+        // The plan of the requester is this demand itself.
         let own = *name == self.demand.requester;
         let total = if own { promised } else { promised.max(&snapshot.planned) };
         let needed = snapshot.service.replicas_for(&total, snapshot.target_utilization);
@@ -319,7 +321,7 @@ impl Session {
         needed.max(self.keeps(spread, name, cx))
     }
 
-    /// How many of the replicas that a service has leased at the beginning of the window it does not lose.
+    /// The number of replicas leased at the beginning of the window that the service keeps.
     pub(super) fn keeps(&self, spread: &Spread, name: &Name, cx: &Context<'_>) -> u32 {
         let Some(snapshot) = self.snapshots.get(name) else { return 0 };
         let begin = Window::new(self.demand.window.start, Span::from_millis(1));
@@ -330,7 +332,7 @@ impl Session {
         }
     }
 
-    /// How many replicas a service needs for all that it has promised, whatever it plans itself.
+    /// The number of replicas that a service needs for all its promises, without its own plans.
     pub(super) fn least(
         &self,
         spread: &Spread,
@@ -359,7 +361,7 @@ impl Session {
         cx.ledger.committed(&Self::owner(name), self.demand.window, &without)
     }
 
-    /// The fraction of the demand that a service carries with so many replicas.
+    /// The fraction of the demand that a service carries with this many replicas.
     fn carried_with(&self, spread: &Spread, name: &Name, replicas: u32, cx: &Context<'_>) -> f64 {
         let Some(snapshot) = self.snapshots.get(name) else { return 0.0 };
         let carried = snapshot.service.carries(replicas).scaled(snapshot.target_utilization);

@@ -1,4 +1,4 @@
-//! How much of the demand everybody can carry, and which optional dependencies fit beside it.
+//! Computes the fraction of the demand that all services can carry, and the optional dependencies that fit.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -11,10 +11,10 @@ use super::{CLOSE, Session};
 use crate::{Edge, Spread, service_capacity};
 
 impl Session {
-    /// The largest fraction that all services can carry which the requester cannot do without, given what
-    /// has been granted: the optimum of the linear program with one variable a service, since loads are
-    /// proportional to the fraction. What is optional comes second and never lowers it: of the optional
-    /// dependencies those are kept that still fit, nearest to the requester first.
+    /// The largest fraction that all mandatory services can carry, given the granted loads. Loads are
+    /// proportional to the fraction, so this is the optimum of a linear program with one variable. Optional
+    /// dependencies never lower the fraction. The session keeps those that still fit, nearest to the
+    /// requester first.
     pub(super) fn settle_granted(&mut self) -> f64 {
         let root = &self.demand.requester;
         let mut most: BTreeMap<&Name, Quantities> =
@@ -43,8 +43,8 @@ impl Session {
         fraction
     }
 
-    /// The core with as many of the optional dependencies as fit, in their order from the requester on.
-    /// Load only grows with them, so whole groups are tried at once, and halved where they do not fit.
+    /// The core with as many optional dependencies as fit, in order from the requester. Load only grows
+    /// with dependencies, so the function tries whole groups and halves a group that does not fit.
     pub(super) fn with_what_fits(&self, fits: &dyn Fn(&Spread) -> bool) -> Arc<Spread> {
         if fits(&self.firm) {
             return Arc::clone(&self.firm);
@@ -69,7 +69,7 @@ impl Session {
         }
     }
 
-    /// With these optional dependencies and no others.
+    /// The spread with only these optional dependencies.
     fn only(&self, kept: &BTreeSet<Edge>) -> Option<Spread> {
         let left_out = |from: &Name, to: &Name, strength| {
             strength != Strength::Mandatory
@@ -78,7 +78,8 @@ impl Session {
         self.firm.without(|from, to, d| left_out(from, to, d.strength)).ok()
     }
 
-    /// From now on it is about this part of the graph; what is lost with it is dropped.
+    /// Restricts the session to this part of the graph, and records the lost optional dependencies as
+    /// dropped.
     pub(super) fn keep(&mut self, firm: Arc<Spread>) {
         if Arc::ptr_eq(&firm, &self.firm) {
             return;
@@ -93,7 +94,7 @@ impl Session {
     }
 }
 
-/// The optional dependencies, breadth first.
+/// The optional dependencies in breadth-first order.
 fn optional(spread: &Spread) -> Vec<Edge> {
     let mut edges = Vec::new();
     let mut seen = BTreeSet::from([spread.root()]);

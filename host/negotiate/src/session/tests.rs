@@ -23,7 +23,7 @@ fn step(shop: &Fixture, session: &mut Session, input: Input) -> Vec<Output> {
     session.step(input, &Context { world: &world, ledger: &shop.ledger, now: at(shop.now) })
 }
 
-/// What an honest party answers; carries holds and the like out in the ledger.
+/// The answer of an honest party. Holds and similar outputs are carried out in the ledger.
 fn answer(shop: &mut Fixture, output: &Output) -> Option<Input> {
     let now = at(shop.now);
     Some(match output {
@@ -72,7 +72,7 @@ fn outcome(outputs: &[Output]) -> Option<&Outcome> {
     })
 }
 
-/// Goes on until the session wants something of the ledger.
+/// Runs until the session requests a hold.
 fn until_hold(shop: &mut Fixture, session: &mut Session, mut outputs: Vec<Output>) -> Vec<Output> {
     while !outputs.iter().any(|output| matches!(output, Output::Hold { .. })) {
         let input = outputs.iter().find_map(|output| answer(shop, output)).unwrap();
@@ -97,7 +97,7 @@ fn two_compete_for_the_last_capacity() {
     let mut shop = Fixture::new(PAIR);
     let (mut web, first) = open(&mut shop, "web", 700.0);
     let (mut app, second) = open(&mut shop, "app", 700.0);
-    // Both are told that they can have all of it, and one is faster.
+    // Both are offered the full capacity, and one is faster.
     let web_holds = until_hold(&mut shop, &mut web, first);
     let app_holds = until_hold(&mut shop, &mut app, second);
     let web_end = finish(&mut shop, &mut web, web_holds);

@@ -1,4 +1,4 @@
-//! Runs a demand to its end against parties that answer at once.
+//! Runs a demand to its end with parties that answer at once.
 
 use haggle_model::Timestamp;
 
@@ -8,7 +8,7 @@ use crate::{
     OpenError, Party, Proposed, Setting, World, local_reply,
 };
 
-/// Until everybody knows how it ended.
+/// Runs until all parties have acknowledged the end.
 pub(crate) fn drive(
     demand: Demand,
     world: &dyn World,
@@ -57,8 +57,8 @@ pub(crate) fn drive(
 }
 
 impl Parties {
-    /// What the parties answer to each of these, services of one wave together: none where no answer is
-    /// needed, an error where one does not want to or fails.
+    /// The replies of the parties to these messages; the services of one wave answer together. `None` means
+    /// that no answer is needed, an error that the party refuses or fails.
     fn answer_all(&mut self, messages: &[Message]) -> Vec<Option<Result<Content, String>>> {
         let inquiries: Vec<Inquiry> = messages.iter().filter_map(inquiry).cloned().collect();
         let mut answers = match inquiries.is_empty() {

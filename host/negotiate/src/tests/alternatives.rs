@@ -1,4 +1,4 @@
-//! What is tried when the whole cannot be had.
+//! The alternatives to the full demand.
 
 use haggle_model::{
     Alternative::{Delayed, OtherLocation, Partial, Preempt, WithoutOptional},
@@ -42,7 +42,7 @@ fn later_waits_for_the_lease_that_is_in_the_way() {
 
 #[test]
 fn later_spends_no_round_on_a_moment_at_which_the_units_are_full() {
-    // Six leases of one core each on eight, which end one after the other.
+    // Six leases of one core each on eight cores, which end one after another.
     let shop = || {
         let mut shop = Fixture::new(&[("web", "db", 0.5, Strength::Mandatory)]);
         shop.provider("alder", 2, 1.0);
@@ -65,7 +65,7 @@ fn later_spends_no_round_on_a_moment_at_which_the_units_are_full() {
         assert_eq!(agreement.window, Some(window(starts, starts + 600)), "{replicas}");
         assert_eq!((agreement.fraction, agreement.rounds), (1.0, 2));
     }
-    // Two services that share what is free: four replicas and two.
+    // Two services share the free units: four replicas and two.
     let mut shop = shop();
     let mut demand = shop.demand("web", 400.0);
     demand.policy.alternatives = vec![Delayed];
@@ -171,7 +171,7 @@ fn degraded_does_without_headroom_and_without_what_is_optional() {
 
 #[test]
 fn an_optional_branch_does_not_take_from_what_is_needed() {
-    // Both lead to db; only cart is needed.
+    // Both lead to db; only cart is mandatory.
     let mut shop = Fixture::new(&[
         ("web", "cart", 1.0, Strength::Mandatory),
         ("web", "ads", 1.0, Strength::Optional),
@@ -187,7 +187,7 @@ fn an_optional_branch_does_not_take_from_what_is_needed() {
 
 #[test]
 fn who_has_no_choice_goes_first() {
-    // Both fit, but only if db leaves the machines here to web, which must be here.
+    // Both fit only if db leaves the units here to web, which must be here.
     let mut shop = Fixture::new(&[("web", "db", 1.0, Strength::Mandatory)]);
     shop.provider("alder", 1, 1.0);
     shop.provider("birch", 1, 2.0);

@@ -1,4 +1,4 @@
-//! What replicas cost at each moment, beside what their service may spend.
+//! The price of replicas at each moment, compared with the budget of their service.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,8 @@ use crate::{
 
 use Strength::Mandatory;
 
-/// Where the replicas of a service cost more than its budget, and more than they did before.
+/// A description of the first moment at which the replicas of a service exceed its budget and their earlier
+/// price.
 pub(super) fn excess(
     before: &[Lease],
     after: &[Lease],
@@ -29,7 +30,7 @@ pub(super) fn excess(
     })
 }
 
-/// What the replicas of a service cost at that moment, per hour.
+/// The price per hour of the replicas of a service at that moment.
 fn price(leases: &[Lease], service: &Name, at: Timestamp) -> f64 {
     let leases = leases.iter().filter(|l| l.holder == *service && l.window.contains(at));
     leases.map(|lease| lease.price_per_hour).sum()
@@ -53,7 +54,7 @@ fn what_is_kept_counts_toward_a_smaller_budget() {
     shop.parties.bids.insert(name("alder"), Err("trapped".into()));
     let demand = shop.demand("web", 800.0);
     let done = shop.run(Demand { budget_per_hour: Some(14.0), ..demand });
-    // Birch has 7 for that. The 10 are kept until they end, and not beside the 7.
+    // For that budget, Birch has 7. The 10 stay until they end, and never run at the same time as the 7.
     assert_eq!(fraction(&done), 7.0 / 8.0);
     assert_eq!(prices(&shop, "web", [1, 599, 600, 601]), [12.0, 12.0, 14.0, 0.0]);
     let agreement = done.outcome.agreement().unwrap();
@@ -78,7 +79,7 @@ fn what_outlasts_the_rest_ends_where_the_new_takes_over() {
     let (window, budget_per_hour) = (window(1, 4000), Some(8.0));
     let done = shop.run(Demand { window, budget_per_hour, ..demand });
     assert_eq!(fraction(&done), 4.0 / 5.0);
-    // From 600 on the 3 that are left are fewer than the 4 that the budget buys.
+    // From 600 on, the 3 remaining replicas are fewer than the 4 that the budget buys.
     assert_eq!(prices(&shop, "web", [1, 599, 600, 3999]), [5.0, 5.0, 8.0, 8.0]);
     assert_eq!(leased_replicas(&shop.ledger, &shop.snapshots[&name("web")].service, window), 4);
 }
@@ -99,8 +100,8 @@ fn what_follows_one_another_is_not_added_up() {
     assert_eq!(prices(&shop, "db", [0, 300, 500, 900]), [3.0, 4.0, 4.0, 3.0]);
 }
 
-/// Who wants how much, after which pause, how far ahead and for how long; whose budget becomes what; which
-/// provider does not bid; and how many rounds there are.
+/// A demand as (service, load, pause, lead, length); a new budget of one service; the provider that does
+/// not bid; and the number of rounds.
 type Step = ((usize, f64, u64, u64, u64), (usize, Option<f64>), usize, u32);
 
 fn step() -> impl Strategy<Value = Step> {
@@ -112,8 +113,8 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
-    /// At every moment, the replicas of a service cost its budget at most or no more than before, whoever
-    /// negotiates. So many as were agreed are leased.
+    /// At every moment, the replicas of a service are within its budget or cost no more than before. The
+    /// agreed number of replicas is leased.
     #[test]
     fn nobody_spends_more_than_its_budget(
         edges in prop::collection::vec((0_usize..4, 0_usize..4, 1_u8..9), 0..5),

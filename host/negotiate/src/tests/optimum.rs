@@ -1,4 +1,4 @@
-//! What is agreed against the optimum of the linear program that it should be.
+//! Compares agreed fractions with the optimum of the corresponding linear program.
 
 use std::collections::BTreeSet;
 
@@ -13,8 +13,9 @@ use crate::{
 
 const SIZE: usize = 8;
 
-/// One variable for the fraction and one for the load of each service: the load of a service is what
-/// comes from outside and over mandatory dependencies, and lies within its capacity.
+/// The optimum of the program with one variable for the fraction and one for the load of each service. The
+/// load of a service is what enters from outside and over mandatory dependencies, and lies within its
+/// capacity.
 fn optimum(world: &Fixture, requester: &Name, demand: f64, caps: &[f64]) -> f64 {
     let mut lp = Problem::new(OptimizationDirection::Maximize);
     let fraction = lp.add_var(1.0, (0.0, 1.0));
@@ -51,8 +52,9 @@ fn optimum(world: &Fixture, requester: &Name, demand: f64, caps: &[f64]) -> f64 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
-    /// On random graphs, with and without cycles: exactly as much as the mandatory services can carry,
-    /// whatever is optional; and none of the optional dependencies that were dropped would have fitted.
+    /// On random graphs, with and without cycles, the agreed fraction is exactly what the mandatory
+    /// services can carry, whatever the optional ones need. None of the dropped optional dependencies would
+    /// have fitted.
     #[test]
     fn the_agreed_fraction_is_the_optimum(
         edges in prop::collection::vec((0..SIZE, 0..SIZE, 1_u8..9, 0_u8..4), 0..20),
@@ -93,7 +95,7 @@ proptest! {
             let mut fewer = dropped.clone();
             fewer.remove(edge);
             let more = whole.without(|from, to, _| gone(from, to, &fewer)).unwrap();
-            // What else that edge leads to may be dropped for reasons of its own.
+            // Optional services behind that edge may be dropped for other reasons.
             let more = more.without(|from, to, d| {
                 d.strength != Strength::Mandatory
                     && !(from == &edge.from && to == &edge.to)

@@ -1,4 +1,4 @@
-//! Sessions in random worlds, against random answers.
+//! Sessions in random worlds with random answers.
 
 use haggle_model::{Lease, LeaseState, Resource, Strength};
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ use crate::{
     testing::{Fixture, at, calls, name, rps, window},
 };
 
-/// What changes in a world, and what is demanded then.
+/// A change of the world, and the demand that follows.
 #[derive(Clone, Debug)]
 struct Step {
     requester: usize,
@@ -67,8 +67,8 @@ fn overcommitted(world: &Fixture) -> Vec<Overcommitment> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
-    /// Every session ends within its rounds; nothing stays held; nothing is promised twice; a failed
-    /// session changes nothing, and an agreement is backed by leases for all that it says.
+    /// Every session ends within its rounds, and leaves no holds. Nothing is promised twice. A failed
+    /// session changes nothing, and leases back everything that an agreement states.
     #[test]
     fn sessions_end_clean(
         edges in prop::collection::vec((0_usize..6, 0_usize..6, 1_u8..9, 0_u8..3), 0..12),
@@ -138,7 +138,7 @@ proptest! {
             for id in &agreement.leases {
                 prop_assert_eq!(world.ledger.lease(id).unwrap().state, LeaseState::Confirmed);
             }
-            // What was bought when the budget was larger is kept, but nothing is added to it.
+            // Leases that were bought under a larger budget stay, but nothing is added to them.
             let excess = excess(&before, &leases(&world), &requester, step.budget);
             prop_assert!(excess.is_none(), "{}", excess.unwrap_or_default());
         }

@@ -1,4 +1,4 @@
-//! Answers and demands that make no sense, and negotiations that come to nothing.
+//! Invalid answers and demands, and failed negotiations.
 
 use haggle_model::{LeaseState, Strength::Mandatory};
 

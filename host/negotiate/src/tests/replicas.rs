@@ -1,4 +1,4 @@
-//! What sessions do to the replicas of those who take part, in random worlds.
+//! The effect of sessions on the replicas of their participants, in random worlds.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use crate::{
     testing::{Fixture, at, calls, name, rps, window},
 };
 
-/// Who wants how much, after which pause, how far ahead and for how long; what somebody plans, and with which
-/// share of its replicas; and how many rounds there are.
+/// A demand as (service, load, pause, lead, length); a plan as (service, load, utilization); and the number
+/// of rounds.
 type Deed = ((usize, f64, u64, u64, u64), (usize, f64, f64), u32);
 
 fn deed() -> impl Strategy<Value = Deed> {
@@ -23,9 +23,9 @@ fn deed() -> impl Strategy<Value = Deed> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
-    /// A session of somebody else leaves a service at least as many replicas as it had; a session of its own
-    /// at least those of them that it needs for what it has promised and what was agreed. An agreement names no
-    /// more than are leased.
+    /// A session of another requester leaves a service at least the replicas that it had. A session of its
+    /// own leaves at least those that it needs for its promises and the agreed load. An agreement states no
+    /// more replicas than are leased.
     #[test]
     fn nobody_loses_what_it_needs(
         edges in prop::collection::vec((0_usize..5, 0_usize..5, 1_u8..9, 0_u8..3), 1..10),
@@ -86,7 +86,7 @@ proptest! {
                     prop_assert!(has >= needs.min(*had), "{service} has {has} of {had}, needs {needs}");
                 } else {
                     prop_assert!(has >= *had, "{service} has {has} of {had} by a session of {requester}");
-                    // Nor does what it reports make anybody take some away.
+                    // The reported number does not cause a removal either.
                     prop_assert!(agreed.is_none_or(|agreed| agreed.replicas >= *had), "{agreed:?}");
                 }
             }

@@ -1,4 +1,4 @@
-//! Agreements about windows that overlap in part.
+//! Agreements for windows that partly overlap.
 
 use haggle_model::{Alternative, Owner, Strength::Mandatory};
 
@@ -21,7 +21,7 @@ fn run(shop: &mut Fixture, who: &str, load: f64, start: u64, end: u64) {
     assert_eq!(fraction(&done), 1.0, "{who} {load}");
 }
 
-/// The replicas that are placed at that second.
+/// The number of replicas placed at that second.
 fn placed(shop: &Fixture, who: &str, second: u64) -> u32 {
     let who = name(who);
     let leases = shop.ledger.leases_of(&who);
@@ -46,7 +46,7 @@ fn growth_adds_to_what_lasts_longer() {
     for lease in &before {
         assert_eq!(shop.ledger.lease(&lease.id), Some(lease), "it stands as it was agreed");
     }
-    // What was added is renewed alone.
+    // Only the addition is renewed.
     shop.now = 300;
     run(&mut shop, "web", 600.0, 300, 900);
     assert_eq!((placed(&shop, "web", 300), placed(&shop, "web", 900)), (6, 3));
@@ -79,7 +79,7 @@ fn what_begins_later_is_neither_replaced_nor_bought_twice() {
 
 #[test]
 fn several_renew_together_what_they_have_though_it_is_nearly_all() {
-    // Each of them sees 9 free of 16, its own 7 included, though what both have ends within the window.
+    // Each sees 9 of 16 free, including its own 7, although the leases of both end within the window.
     for (load, later) in [(700.0, 700.0), (700.0, 800.0), (800.0, 800.0), (800.0, 300.0)] {
         let mut shop = shop();
         run(&mut shop, "web", load, 0, 600);
@@ -88,7 +88,7 @@ fn several_renew_together_what_they_have_though_it_is_nearly_all() {
         let replicas = (later / 100.0) as u32;
         assert_eq!((placed(&shop, "web", 1000), placed(&shop, "db", 1000)), (replicas, replicas));
     }
-    // One of them has renewed by itself meanwhile.
+    // One of them has renewed on its own in the meantime.
     let mut shop = shop();
     run(&mut shop, "web", 700.0, 0, 600);
     shop.now = 500;
@@ -109,7 +109,7 @@ fn a_renewal_leaves_alone_what_is_reserved_for_later() {
     let mut demand = shop.demand("web", 600.0);
     demand.policy.alternatives = vec![Alternative::Partial];
     let done = shop.run(Demand { window: window(540, 1140), ..demand });
-    // Both hold more until then than is left beside it later.
+    // Until then, both hold more than the later reservation leaves free.
     assert_eq!(fraction(&done), 0.5, "{:?}", done.outcome);
     let all = ["web", "db", "other"].map(|who| placed(&shop, who, 1000));
     assert_eq!(all, [3, 3, 10]);

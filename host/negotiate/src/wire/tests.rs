@@ -52,7 +52,7 @@ fn says_what_is_wrong() {
 }
 
 proptest! {
-    /// Any bytes are a message or an error; what was read is written and read again as it is.
+    /// Any bytes decode to a message or an error. A decoded message survives another round trip unchanged.
     #[test]
     fn decoding_never_panics_and_reads_back(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         if let Ok(message) = Message::decode(&bytes) {

@@ -1,4 +1,4 @@
-//! What every owner has promised, moment by moment.
+//! The promised amounts of every owner, moment by moment.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use haggle_negotiate::Ledger;
 use super::{Check, fail};
 use crate::{books::Books, report::Rule};
 
-/// What was promised when it was looked at last.
+/// The promised amounts at the last check.
 #[derive(Debug, Default)]
 pub(crate) struct Accounts {
     accounts: BTreeMap<Owner, Account>,
@@ -21,11 +21,11 @@ struct Account {
     levels: Levels,
 }
 
-/// How much is promised from each of these moments on, by resource.
+/// The promised amounts by resource, from each of these moments on.
 type Levels = BTreeMap<Timestamp, [f64; Resource::ALL.len()]>;
 
 impl Accounts {
-    /// What is promised is this, however that came.
+    /// Sets the promised amounts without a check.
     pub(crate) fn reset<'a>(&mut self, leases: impl Iterator<Item = &'a Lease>) {
         self.accounts.clear();
         for (owner, leases) in by_owner(leases) {
@@ -35,7 +35,7 @@ impl Accounts {
         }
     }
 
-    /// Checks what is promised now, and notes it.
+    /// Checks the promised amounts and records them.
     pub(crate) fn check<'a>(
         &mut self,
         leases: impl Iterator<Item = &'a Lease>,
@@ -108,7 +108,7 @@ fn by_owner<'a>(leases: impl Iterator<Item = &'a Lease>) -> BTreeMap<&'a Owner, 
     owners
 }
 
-/// Where a hold is to replace others, the larger of both counts.
+/// The levels of the leases. If a hold is to replace others, the larger of the two counts.
 fn levels(leases: &[&Lease], ledger: Option<&Ledger>) -> Levels {
     let mut levels = Levels::new();
     for lease in leases {
@@ -148,7 +148,8 @@ fn at_moment(levels: &Levels, at: Timestamp) -> Option<[f64; Resource::ALL.len()
     levels.range(..=at).next_back().map(|(_, level)| *level)
 }
 
-/// By more than rounding: the ledger counts in thousandths, and rounds each lease up.
+/// Whether a level exceeds a limit by more than rounding. The ledger counts in thousandths and rounds each
+/// lease up.
 fn exceeds(level: f64, most: f64) -> bool {
     level > most * (1.0 + 1e-9) + 0.02
 }

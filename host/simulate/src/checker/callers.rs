@@ -1,4 +1,4 @@
-//! Everybody who asks is answered once and in time.
+//! Checks that every caller gets one answer in time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use crate::report::Rule;
 
 #[derive(Debug, Default)]
 pub(crate) struct Callers {
-    /// Until when each must be answered, in the time of the simulation.
+    /// By caller: the latest time for its answer, in simulation time.
     waiting: BTreeMap<u64, Timestamp>,
     due: BTreeSet<(Timestamp, u64)>,
     answered: BTreeSet<u64>,
@@ -44,7 +44,7 @@ impl Callers {
         }
     }
 
-    /// Connections are gone, and nobody waits any more.
+    /// A crash closes all connections, so no caller waits any more.
     pub(crate) fn crashed(&mut self) {
         self.waiting.clear();
         self.due.clear();

@@ -1,4 +1,4 @@
-//! A service does not go back to where it came from without a cause.
+//! Checks that no service reverses a decision without a cause.
 
 use std::collections::BTreeMap;
 
@@ -12,16 +12,16 @@ use crate::report::Rule;
 
 #[derive(Debug, Default)]
 pub(crate) struct Flapping {
-    /// Counts inputs.
+    /// The number of inputs so far.
     step: u64,
     /// The first input of the latest pass.
     pass: u64,
     services: BTreeMap<Name, History>,
-    /// When there was last a cause for everybody.
+    /// The last input that was a cause for all services.
     everybody: u64,
-    /// How the latest negotiation of each service ended.
+    /// The latest outcome of each service's negotiations.
     outcomes: BTreeMap<Name, String>,
-    /// When windows of requests begin or end.
+    /// The times at which windows of requests begin or end.
     edges: std::collections::BTreeSet<Timestamp>,
 }
 
@@ -30,11 +30,11 @@ struct History {
     up: Option<Turn>,
     down: Option<Turn>,
     load: u64,
-    /// When it, or whoever depends on it, last lost a lease.
+    /// The last input at which it, or one of its dependents, lost a lease.
     lost: u64,
-    /// Its leased replicas, when it was looked at last.
+    /// The number of its leased replicas at the last check.
     leased: u32,
-    /// What is promised of it.
+    /// The total amount that it has promised.
     promised: f64,
 }
 
@@ -49,18 +49,18 @@ struct Turn {
 }
 
 impl Flapping {
-    /// What is known of the load of a service has changed: a cause to raise it at any time, and to lower it
-    /// once its stabilization window is over.
+    /// Records that the known load of a service has changed. This is a cause to scale out at any time, and
+    /// to scale in after the stabilization window.
     pub(crate) fn load(&mut self, service: Name) {
         self.services.entry(service).or_default().load = self.step;
     }
 
-    /// There is a cause for everybody.
+    /// Records a cause for all services.
     pub(crate) fn everybody(&mut self) {
         self.everybody = self.step;
     }
 
-    /// A negotiation has ended. Parties that say something else than before are a cause.
+    /// Records the end of a negotiation. An outcome that differs from the last one is a cause.
     pub(crate) fn ended(&mut self, record: &haggle_control::NegotiationRecord, state: &State) {
         let requester = &record.demand.requester;
         let agreed = record.result.agreement().map(|agreement| {
@@ -75,17 +75,17 @@ impl Flapping {
         }
     }
 
-    /// What was granted begins and ends: both are a cause then.
+    /// Records the beginning and the end of a granted window; both are causes at their time.
     pub(crate) fn edges(&mut self, window: haggle_model::Window) {
         self.edges.extend([window.start, window.end]);
     }
 
-    /// A pass begins. What becomes known with it is known to all decisions that follow from it.
+    /// Records the beginning of a pass. All decisions that follow know the facts of this pass.
     pub(crate) fn pass(&mut self) {
         self.pass = self.step;
     }
 
-    /// What was decided last may be undone: decisions that follow are compared with none before.
+    /// Forgets the last decisions, because they may be undone. Later decisions are not compared with them.
     pub(crate) fn forget(&mut self) {
         for history in self.services.values_mut() {
             (history.up, history.down) = (None, None);
@@ -93,7 +93,7 @@ impl Flapping {
         self.everybody();
     }
 
-    /// Another input comes at a time of the host's clock.
+    /// Records the next input, at a time of the host's clock.
     pub(crate) fn next(&mut self, now: Timestamp) {
         self.step += 1;
         while self.edges.first().is_some_and(|edge| *edge <= now) {
@@ -102,8 +102,8 @@ impl Flapping {
         }
     }
 
-    /// What services can count on, and what they have promised. Fewer leases are a cause, and so is another
-    /// promise: it has to be kept, whatever was decided before.
+    /// Records the leases and promises of services. Fewer leases are a cause, and so is a changed promise,
+    /// because it must be kept regardless of earlier decisions.
     pub(crate) fn leases(&mut self, state: &State) {
         let (now, step) = (state.now(), self.step);
         let mut sums: BTreeMap<&Name, (u32, f64)> = BTreeMap::new();
@@ -136,14 +136,15 @@ impl Flapping {
         }
     }
 
-    /// Replicas went because their leases did: a cause for the service and what it depends on.
+    /// Records that replicas were removed with their leases. This is a cause for the service and its
+    /// dependencies.
     pub(crate) fn lost(&mut self, service: &Name, state: &State) {
         for name in dependencies(vec![service.clone()], state) {
             self.services.entry(name).or_default().lost = self.step;
         }
     }
 
-    /// A service is scaled.
+    /// Checks a decision.
     pub(crate) fn decided(&mut self, decision: &Decision, policy: Option<&ScalingPolicy>) -> Check {
         let everybody = self.everybody;
         let Decision { service, at, from, to, reason, .. } = decision;
@@ -156,7 +157,7 @@ impl Flapping {
             at.since(before.at) < window && before.at <= *at
         });
         let caused = |before: &Turn| {
-            // What was raised by a request or lowered by a lost lease is no measure.
+            // Decisions for requests and for lost leases are exempt.
             let by_load = goes_up && history.load > before.pass;
             let exempt = matches!(
                 (goes_up, before.reason, reason),
@@ -179,7 +180,7 @@ impl Flapping {
     }
 }
 
-/// These services and whatever they depend on.
+/// These services and all their direct and indirect dependencies.
 pub(crate) fn dependencies(of: Vec<Name>, state: &State) -> Vec<Name> {
     let mut all = of;
     if all.is_empty() {

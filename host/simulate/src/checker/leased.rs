@@ -1,5 +1,5 @@
-//! No service has more replicas than it has leased, but for those that it has in any case, and but for a while
-//! in which it negotiates for others.
+//! Checks that no service has more replicas than leases, except for its minimum and for a limited time in
+//! which it negotiates for replacements.
 
 use std::collections::BTreeMap;
 
@@ -9,18 +9,18 @@ use haggle_model::{Decision, Lease, LeaseState, Name, Owner, Span, Timestamp};
 use super::{Check, fail};
 use crate::{report::Rule, world::INTERVAL};
 
-/// So long may a service negotiate for replicas in place of those that it has lost: longer than any deadline.
+/// The maximum time that a service may negotiate for lost replicas. It exceeds every deadline.
 const PATIENCE: Span = Span::from_secs(120);
 
-/// Since when services have had more replicas than leases.
+/// By service: the time since which it has more replicas than leases.
 #[derive(Debug, Default)]
 pub(crate) struct Leased {
     short: BTreeMap<Name, Timestamp>,
-    /// What each service had leased when it was looked at last.
+    /// The leases of each service at the last step.
     before: BTreeMap<Name, Vec<Lease>>,
 }
 
-/// How many replicas a service may have by its leases; none where it needs none.
+/// The maximum number of replicas that the leases of a service allow; `None` if it needs no leases.
 fn most(service: &Name, state: &State) -> Option<u32> {
     let (service, _) = state.service(service).ok()?;
     state.catalog().providers().next()?;
@@ -37,7 +37,7 @@ fn most(service: &Name, state: &State) -> Option<u32> {
     Some(leased.max(service.replicas.min))
 }
 
-/// A service was raised, and this is the state at the end of that step.
+/// Checks a decision to scale out against the state at the end of its step.
 pub(crate) fn raised(decision: &Decision, state: &State) -> Check {
     let Decision { service, from, to, .. } = decision;
     match most(service, state) {
@@ -50,8 +50,8 @@ pub(crate) fn raised(decision: &Decision, state: &State) -> Check {
 }
 
 impl Leased {
-    /// An agreement leaves no service in it fewer leased replicas than it had, but for the requester that asked
-    /// for fewer.
+    /// Checks that an agreement leaves no service fewer leased replicas than before, except a requester
+    /// that requested fewer.
     pub(crate) fn agreed(&self, record: &NegotiationRecord, state: &State) -> Check {
         let now = state.now();
         let Some(agreement) = record.result.agreement() else { return Ok(()) };
@@ -63,8 +63,8 @@ impl Leased {
                 continue;
             };
             let before = self.before.get(name).into_iter().flatten();
-            // What was preempted is another matter, and so are replicas of another size or on units that
-            // are gone.
+            // Preempted leases do not count, nor do leases for replicas of another size or on removed
+            // units.
             let stays = |lease: &&Lease| {
                 let size = service.replica.requests.scaled(f64::from(lease.replicas));
                 let preempted = agreement.preempted.contains(&lease.id);
@@ -81,7 +81,7 @@ impl Leased {
         Ok(())
     }
 
-    /// Notes who has too many, and what everybody has.
+    /// Records the services with too many replicas, and the leases of all services.
     pub(crate) fn look(&mut self, state: &State) {
         let now = state.now();
         self.before.clear();
@@ -103,7 +103,7 @@ impl Leased {
         }
     }
 
-    /// Whether anybody has had too many for too long.
+    /// Checks that no service has had too many replicas for too long.
     pub(crate) fn check(&self, state: &State) -> Check {
         let now = state.now();
         let late =

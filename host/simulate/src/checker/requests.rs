@@ -1,4 +1,4 @@
-//! What was acknowledged of scaling requests.
+//! Checks what was acknowledged about scaling requests.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,11 @@ use crate::{disk::Disk, report::Rule, script::Asking};
 
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
-    /// What callers asked for and were not told.
+    /// By caller: the request that is not yet answered.
     asked: BTreeMap<u64, Asked>,
-    /// What was acknowledged, by id.
+    /// The acknowledged requests by id.
     known: BTreeMap<String, Known>,
-    /// The ids by the numbers of the script.
+    /// The ids by the numbers in the script.
     pub(crate) ids: BTreeMap<usize, String>,
 }
 
@@ -30,18 +30,19 @@ struct Known {
     windows: usize,
     several: bool,
     definite: Vec<bool>,
-    /// What it holds for certain, by window.
+    /// The windows that are certainly reserved, by index.
     reserved: BTreeMap<usize, Window>,
-    /// It has no verdict yet.
+    /// Whether it has no verdict yet.
     is_pending: bool,
-    /// Somebody tries to change or cancel it, or its service may have been deleted: nothing is certain.
+    /// Whether nothing is certain, because a change or cancellation is in progress or its service may have
+    /// been deleted.
     is_open: bool,
     is_cancelled: bool,
 }
 
 impl Requests {
     pub(crate) fn asks(&mut self, caller: u64, asking: &Asking) {
-        // Without a lease of its own a window is open-ended, whenever it begins.
+        // A window without a length is open-ended, whenever it begins.
         let definite = asking.windows.iter().map(|(_, lease, _)| lease.is_some());
         let request = Asked::Request {
             number: asking.number,
@@ -67,7 +68,7 @@ impl Requests {
         }
     }
 
-    /// A service may be deleted: its requests with it.
+    /// Marks the requests of a service that may be deleted.
     pub(crate) fn deletes(&mut self, service: &Name, state: &State) {
         let all: Vec<String> =
             state.reservations(Some(service)).into_iter().map(|r| r.request).collect();
@@ -124,7 +125,7 @@ impl Requests {
                     && verdict.verdict != Verdict::Denied
                     && !known.is_cancelled
                 {
-                    // Other changes may be under way.
+                    // Other changes may be in progress.
                     known.reserved.clear();
                 }
             }
@@ -142,11 +143,11 @@ impl Requests {
         Ok(())
     }
 
-    /// At each pass: what was acknowledged is known, what was granted is reserved, what was cancelled stays so.
-    /// Returns the verdicts that were not known before.
+    /// Checks at each pass that acknowledged requests are known, granted windows are reserved, and
+    /// cancelled requests stay cancelled. Returns the verdicts that are new.
     ///
     /// # Errors
-    /// What does not hold.
+    /// The violated rule with a description.
     pub(crate) fn check(
         &mut self,
         newest: &State,
@@ -192,14 +193,14 @@ impl Requests {
         Ok(verdicts)
     }
 
-    /// The clock shows another time: what ends until then is over.
+    /// Drops windows that have ended, after the clock has jumped.
     pub(crate) fn over(&mut self, now: Timestamp) {
         for known in self.known.values_mut() {
             known.reserved.retain(|_, window| window.end > now);
         }
     }
 
-    /// What callers were not told nobody has to keep.
+    /// After a crash, unanswered requests need not be kept.
     pub(crate) fn crashed(&mut self) {
         self.asked.clear();
         self.known.values_mut().for_each(|known| {
@@ -209,7 +210,7 @@ impl Requests {
 }
 
 impl Known {
-    /// Notes what was granted for a certain time.
+    /// Records the granted windows that have a fixed end.
     fn take(&mut self, verdict: &ScalingVerdict) {
         let mut grant = |place: usize, verdict: Verdict, window: Window| {
             let definite = self.definite.get(place).copied().unwrap_or(false);

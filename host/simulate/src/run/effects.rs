@@ -1,4 +1,4 @@
-//! What the core wants done.
+//! Carries out the effects of the core.
 
 use haggle_control::{Answer, Effect, Input};
 use haggle_model::Span;
@@ -8,7 +8,7 @@ use super::{Commit, Event, Run, brief_effect};
 use crate::{checker::Check, subject::Subject};
 
 impl<S: Subject> Run<'_, S> {
-    /// Does what the core wants, in its order. The host may crash after any of it.
+    /// Carries out effects in order. The host may crash after any of them.
     pub(super) fn carry_out(&mut self, effects: Vec<Effect>) -> Check {
         for effect in effects {
             if let Some((effects, down)) = &mut self.crash {
@@ -85,7 +85,7 @@ impl<S: Subject> Run<'_, S> {
         }
     }
 
-    /// To a party elsewhere.
+    /// Sends a message to a remote party.
     fn deliver(&mut self, message: Message) {
         self.tally.messages += 1;
         let purpose = format!("deliver {} {}", message.session, message.message);
@@ -108,7 +108,7 @@ impl<S: Subject> Run<'_, S> {
         self.schedule(first, Event::Arrive(Box::new(message)));
     }
 
-    /// At a party elsewhere.
+    /// Delivers a message to a remote party.
     pub(super) fn arrive(&mut self, message: &Message) {
         let (chance, faults, now) = (self.chance, self.plan.faults, self.now);
         let party = self.parties.entry(message.to.clone()).or_default();

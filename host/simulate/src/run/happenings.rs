@@ -1,4 +1,4 @@
-//! What the script wants to happen.
+//! Carries out the entries of the script.
 
 use haggle_control::{Change, Input, ReclaimRequest, ScalingRequest, ScalingWindow};
 use haggle_model::{Name, Span};
@@ -151,7 +151,7 @@ impl<S: Subject> Run<'_, S> {
         Ok(())
     }
 
-    /// What the input may be the cause of.
+    /// Records the services whose decisions the input may cause.
     pub(super) fn note_causes(&mut self, input: &Input) {
         let now = self.clock();
         let flapping = &mut self.checker.flapping;
@@ -184,7 +184,7 @@ impl<S: Subject> Run<'_, S> {
                 };
                 all.iter().filter(differs).map(|one| one.service.clone()).collect()
             }
-            // Replicas that are gone are missed by those whose objectives they keep.
+            // Fewer ready replicas affect the objectives of the service.
             Input::Driver(all) => {
                 let fewer = |one: &&haggle_control::ReplicaReport| {
                     let known = state.service(&one.service).ok().and_then(|(_, s)| s.seen);
@@ -198,7 +198,7 @@ impl<S: Subject> Run<'_, S> {
             }
             _ => Vec::new(),
         };
-        // What depends on it asks for more or less.
+        // The requests to its dependencies change with it.
         let all = dependencies(changed, state);
         all.into_iter().for_each(|name| flapping.load(name));
     }

@@ -1,4 +1,4 @@
-//! The documents with which a run begins, its passes, and the plugins that they call.
+//! The setup documents of a run, its passes, and its plugin calls.
 
 use haggle_control::{Consultation, Input, Scope};
 use haggle_model::Span;
@@ -7,7 +7,7 @@ use super::{Event, Run};
 use crate::{checker::Check, loads::Facts, plugin, subject::Subject};
 
 impl<S: Subject> Run<'_, S> {
-    /// The documents with which everything begins, a few at a time.
+    /// Applies the setup documents one after another.
     pub(super) fn set_up(&mut self, place: usize) -> Check {
         let Some(change) = self.setup.get(place).cloned() else { return Ok(()) };
         self.schedule(Span::from_millis(20), Event::Setup(place + 1));

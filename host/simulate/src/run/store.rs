@@ -1,4 +1,4 @@
-//! The disk and what it does to the core.
+//! The simulated disk and its effects on the core.
 
 use haggle_control::{Effect, Input};
 use haggle_model::Span;
@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl<S: Subject> Run<'_, S> {
-    /// The host starts with what is on disk.
+    /// Starts the host from the state on disk.
     pub(super) fn start(&mut self) -> Check {
         self.up = true;
         self.say(|| "host: starts".into());
@@ -29,12 +29,12 @@ impl<S: Subject> Run<'_, S> {
     }
 
     pub(super) fn commit(&mut self, commit: Commit) {
-        // What comes after a commit that failed is not durable either.
+        // A commit after a failed one does not become durable either.
         if self.disk.refusing.is_some() {
             return;
         }
         self.disk.in_flight.push_back(commit);
-        // Halves would wait for each other's commits.
+        // With delays, the halves would wait for each other's commits.
         let latency = match self.plan.delays && self.shape == Shape::Whole {
             true => self.chance.rng("disk", self.now.as_millis()).u64(0..30),
             false => 1,
@@ -79,7 +79,7 @@ impl<S: Subject> Run<'_, S> {
         if !is_open {
             return Ok(());
         }
-        // Now and then the next acknowledgement stands for this one as well.
+        // Sometimes the next acknowledgement covers this commit too.
         let waits = self.disk.in_flight.iter().any(|commit| commit.id > id);
         if waits && self.chance.rng("group", id.0).u8(0..3) == 0 {
             return Ok(());
@@ -92,7 +92,7 @@ impl<S: Subject> Run<'_, S> {
         Ok(())
     }
 
-    /// Whether a restart would find what counts.
+    /// Checks that a restart would restore the durable state.
     fn compare(&mut self) -> Check {
         let snapshot = self.subject.snapshot();
         let now = snapshot.now();
@@ -120,7 +120,7 @@ impl<S: Subject> Run<'_, S> {
         self.feed(Input::CommitFailed(id, "the disk is full".into()))
     }
 
-    /// What was under way when the host crashed is on disk up to some point.
+    /// Writes a random prefix of the commits that were in progress at the crash.
     pub(super) fn lose(&mut self) -> Check {
         let clock = self.clock();
         let open = self.disk.in_flight.iter().filter(|commit| !commit.is_written).count();

@@ -1,4 +1,4 @@
-//! What a trace says.
+//! The text of a trace.
 
 use haggle_control::{Effect, Input, Record, Write};
 use haggle_negotiate::{Content, Message};

@@ -1,4 +1,4 @@
-//! Who asks the core for something, and what is answered.
+//! Inputs to the core, and the answers to them.
 
 use haggle_model::{Owner, Resource, Service, Span, Timestamp};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ impl World {
         Caller(self.last_caller)
     }
 
-    /// The answer to a caller, which must have come.
+    /// The answer to a caller; panics if there is none.
     pub(crate) fn answer(&self, caller: Caller) -> Result<Answer, ControlError> {
         self.answers.get(&caller).unwrap_or_else(|| panic!("{caller:?} has no answer")).clone()
     }
@@ -46,7 +46,7 @@ impl World {
         self.policy_with(json!({}), negotiation);
     }
 
-    /// A policy that follows the load at once, but for what is said here.
+    /// Sets a policy that follows the load at once, with these changes.
     pub(crate) fn policy_with(&mut self, scaling: Value, negotiation: Value) {
         let mut all =
             json!({"target_utilization": 1.0, "min_confidence": 0.0, "stabilization": "0s"});
@@ -55,7 +55,7 @@ impl World {
         self.change(Change::PutPolicy(serde_json::from_value(policy).unwrap())).unwrap();
     }
 
-    /// A provider of machines with four cores each, so many of each kind, with a notice of 30 seconds.
+    /// Adds a provider of machines with four cores each, as (kind, count), with a notice of 30 seconds.
     pub(crate) fn provider(&mut self, name: &str, units: &[(&str, u32)], cost: f64) -> Put {
         let unit = |(id, count): &(&str, u32)| {
             json!({"id": id, "count": count, "resources": {"cpu_cores": 4}, "cost_per_hour": cost,
@@ -70,7 +70,7 @@ impl World {
         self.service_with(name, json!({ "tier": tier }));
     }
 
-    /// A service whose replicas take a core and carry ten requests per second, but for what is said here.
+    /// Adds a service whose replicas take one core and carry ten requests per second, with these changes.
     pub(crate) fn service_with(&mut self, name: &str, more: Value) {
         let mut service = serde_json::to_value(service(name)).unwrap();
         service.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -78,7 +78,7 @@ impl World {
         self.change(Change::PutService(service)).unwrap();
     }
 
-    /// A request of one asks for so many of the other.
+    /// Adds a dependency with this ratio of requests.
     pub(crate) fn depend(&mut self, from: &str, to: &str, ratio: f64) {
         self.depend_with(from, to, json!({"ratios": {"requests_per_second": ratio}})).unwrap();
     }
@@ -171,7 +171,7 @@ impl World {
         self.answer(caller)
     }
 
-    /// A plugin generation as it is uploaded.
+    /// A plugin generation as uploaded.
     pub(crate) fn generation(&self, plugin: &str, number: u64, digest: &str) -> Generation {
         Generation {
             plugin: name(plugin),
@@ -186,7 +186,7 @@ impl World {
         }
     }
 
-    /// The load that is measured from now on, and forecast with certainty.
+    /// Sets the measured load from now on, and forecasts it with full confidence.
     pub(crate) fn load(&mut self, service: &str, load: f64) {
         self.loads.insert(name(service), load);
         let at = self.now;

@@ -1,4 +1,4 @@
-//! What is there, and what always holds of it.
+//! Queries of the world, and the invariants that always hold.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ impl World {
         self.state().service(&name(service)).unwrap().1
     }
 
-    /// Replicas that run, as the driver was told.
+    /// The number of running replicas according to the driver.
     pub(crate) fn replicas(&self, service: &str) -> u32 {
         self.driver[&name(service)]
     }
@@ -38,7 +38,7 @@ impl World {
         places
     }
 
-    /// How many replicas have a lease at that time.
+    /// The number of replicas with a lease at that time.
     pub(crate) fn leased_at(&self, holder: &str, at: Timestamp) -> u32 {
         let here =
             |lease: &Lease| lease.window.contains(at) && lease.state == LeaseState::Confirmed;
@@ -53,7 +53,7 @@ impl World {
         self.state().request(id)
     }
 
-    /// Checks what holds after every step.
+    /// Checks the invariants after a step.
     pub(crate) fn check(&self) {
         for state in [self.control.newest(), &self.control.snapshot()] {
             self.check_capacity(state);
@@ -63,7 +63,7 @@ impl World {
         }
     }
 
-    /// Leases lie within capacity by a sum of their own, at every moment.
+    /// Checks with an independent sum that the leases are within capacity at every moment.
     fn check_capacity(&self, state: &State) {
         let leases: Vec<&Lease> = state.ledger().leases().collect();
         let owners: BTreeSet<&Owner> = leases.iter().map(|lease| &lease.owner).collect();
@@ -86,7 +86,7 @@ impl World {
         }
     }
 
-    /// What an owner has at a time, by what was described and announced.
+    /// The capacity of an owner at a time, according to the descriptions and announcements.
     fn capacity(&self, state: &State, owner: &Owner, at: Timestamp) -> Option<Quantities> {
         let catalog = state.catalog();
         match owner {
@@ -105,7 +105,7 @@ impl World {
         }
     }
 
-    /// A restart now would lose nothing.
+    /// Checks that a restart now would lose nothing.
     fn check_restart(&self) {
         let (restored, _) = Control::restore(self.options.clone(), self.disk.read(), self.now);
         let snapshot = self.control.snapshot();
@@ -114,8 +114,8 @@ impl World {
         }
     }
 
-    /// Nobody has more replicas than are leased, but for those that it has in any case. Leases that end between
-    /// two passes are noticed by the next.
+    /// Checks that no service has more replicas than are leased, except for its minimum. The next pass
+    /// handles leases that end between two passes.
     pub(super) fn check_replicas(&self) {
         let state = self.state();
         if state.catalog().providers().next().is_none() {
@@ -133,7 +133,8 @@ impl World {
     }
 }
 
-/// What a lease counts for at a time. A hold counts for what it exceeds what it is to replace by.
+/// The amount that counts for a lease at a time. A hold counts for its excess over the leases it will
+/// replace.
 fn counted(state: &State, lease: &Lease, at: Timestamp) -> Quantities {
     if !lease.window.contains(at) {
         return Quantities::new();

@@ -1,4 +1,4 @@
-//! What a session wants is done.
+//! Carries out the outputs of a session.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Running {
-    /// What the session is told at once, if anything.
+    /// Carries out one output. Returns an input for the session if the result is known at once.
     pub(super) fn carry_out(&mut self, output: Output, step: &mut Step<'_, '_>) -> Option<Input> {
         match output {
             Output::Ask { message, inquiries } => {
@@ -47,7 +47,8 @@ impl Running {
                 None
             }
             Output::Hold { message, holds } if self.dry_run => {
-                // Whether it could be held; nobody is asked to.
+                // A dry run checks on a copy of the ledger whether the leases can be held, and asks no
+                // party.
                 let held = step.setting.ledger.clone().hold(&holds, step.setting.now);
                 let result = held.map(drop).map_err(|error| error.to_string());
                 Some(Input::Held { message, result })
@@ -107,7 +108,7 @@ impl Running {
         }
     }
 
-    /// Whom something was accepted of is told that it is not needed.
+    /// Notifies the parties of all accepted leases that these are released.
     pub(super) fn give_back(&mut self, step: &mut Step<'_, '_>) {
         self.close_all(|kind| kind != Kind::Notice);
         for (to, leases) in Arc::unwrap_or_clone(std::mem::take(&mut self.accepted)) {
@@ -150,7 +151,7 @@ impl Running {
         }));
     }
 
-    /// Whether there is nothing left to do; its record is then deleted.
+    /// Whether nothing is left to do. The record of a finished session is deleted.
     pub(in crate::engine) fn settle(&mut self, step: &mut Step<'_, '_>) -> bool {
         let over = self.session.is_none() && self.questions.is_empty();
         if over {

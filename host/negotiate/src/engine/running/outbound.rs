@@ -1,4 +1,4 @@
-//! What is said, and what is waited for.
+//! Sends messages, tracks questions and keeps the transcript.
 
 use std::sync::Arc;
 
@@ -11,11 +11,12 @@ use crate::{
     engine::question::{Closed, Kind, Question},
 };
 
-/// So many entries of a list are kept in a transcript: at first, and once a quarter of it is full.
+/// The number of list entries that a transcript keeps of a message: at first, and once a quarter of the
+/// transcript is full.
 const MOST_ENTRIES: usize = 8;
 const FEWEST_ENTRIES: usize = 1;
 
-/// So much that makes no sense is kept of one session.
+/// The maximum number of refused messages that a session keeps.
 const MOST_REFUSED: usize = 1000;
 
 impl Running {
@@ -27,7 +28,7 @@ impl Running {
         step.effects.push(Effect::Fault { session: self.id.clone(), fault });
     }
 
-    /// Keeps a remark about how a question came to be answered, as long as anything is kept.
+    /// Adds a remark about how a question was answered, while the session is open.
     pub(in crate::engine) fn remark(&mut self, question: &Message, text: String, now: Timestamp) {
         if self.session.is_none() {
             return;
@@ -37,7 +38,7 @@ impl Running {
         self.note(&message);
     }
 
-    /// Keeps that somebody said what makes no sense; the question is open as before.
+    /// Records a refused message. The question stays open.
     pub(in crate::engine) fn refuse(
         &mut self,
         error: &MessageError,
@@ -59,12 +60,12 @@ impl Running {
         self.note(&message);
     }
 
-    /// Whether so much was said that makes no sense that no more of what parties say is kept.
+    /// Whether the session has refused so many messages that it no longer keeps messages of parties.
     pub(in crate::engine) const fn is_flooded(&self) -> bool {
         self.refused >= MOST_REFUSED
     }
 
-    /// Keeps what was said.
+    /// Adds a message to the transcript.
     pub(in crate::engine) fn note(&mut self, message: &Message) {
         if !self.keeps_transcript {
             return;
@@ -80,7 +81,7 @@ impl Running {
         self.said.push_back(Arc::new(said));
     }
 
-    /// Keeps how it ended.
+    /// Adds the outcome to the transcript.
     pub(super) fn note_outcome(&mut self, outcome: &Outcome, now: Timestamp) {
         if self.keeps_transcript {
             let content = Content::Inform(Information::Outcome(outcome.clone()));
@@ -90,7 +91,7 @@ impl Running {
         }
     }
 
-    /// What was said, which is not kept any longer.
+    /// Takes the transcript out of the session.
     pub(super) fn transcript(&mut self) -> Transcript {
         let said = std::mem::take(&mut self.said);
         let messages = said.into_iter().map(Arc::unwrap_or_clone).collect();
@@ -151,20 +152,20 @@ impl Running {
     }
 }
 
-/// What is kept of a message.
+/// The transcript entry of a message.
 fn legible(message: &Message, entries: usize) -> Said {
     let mut said = Said::abridged(message, entries);
     make_legible(&mut said.message.content);
     said
 }
 
-/// The length of its JSON.
+/// The length of the entry as JSON, in bytes.
 fn size(said: &Said) -> usize {
     serde_json::to_vec(said).map_or(0, |json| json.len())
 }
 
-/// JSON has no word for a number that is not finite, and would not read it back. Such a number is refused, and
-/// the transcript says so: what stands there in its place is 0.
+/// Replaces numbers that are not finite by 0, because JSON cannot represent them. Such a number was
+/// refused, and the transcript records the refusal.
 fn make_legible(content: &mut Content) {
     let finite = |number: &mut f64| {
         if !number.is_finite() {

@@ -1,18 +1,18 @@
-//! Who is silent, and for how long that is borne.
+//! Silent parties, and the timeouts of their questions.
 
 use haggle_model::{Span, Strength::Optional};
 
 use super::*;
 
 impl Bench {
-    /// With that deadline, in seconds.
+    /// Opens a session with this deadline, in seconds.
     fn open_by(&mut self, load: f64, deadline: u64) -> String {
         let mut demand = self.world.demand("web", load);
         demand.policy.deadline = Span::from_secs(deadline);
         self.open_for(demand)
     }
 
-    /// Lets time pass in which those do not answer; all others do, and the disk writes at once.
+    /// Lets time pass while the `silent` parties do not answer. All others do, and the disk writes at once.
     fn pass(&mut self, seconds: std::ops::RangeInclusive<u64>, silent: &dyn Fn(&Message) -> bool) {
         for now in seconds {
             self.tick(now);
@@ -80,7 +80,7 @@ fn silence_is_asked_again_and_then_taken_for_a_refusal() {
         bench.tick(now);
     }
     assert!(bench.said.iter().all(|again| *again == first));
-    // Half of thirty seconds, with growing pauses.
+    // The wait is half of thirty seconds, with growing pauses.
     assert_eq!(bench.said.len(), 6);
     let reasons = bench.ends[0].outcome.reasons();
     assert!(reasons[0].text.contains("no answer after 7 attempts"), "{reasons:?}");
@@ -181,7 +181,7 @@ fn an_answer_that_cannot_be_read_is_none() {
     assert!(matches!(error, MessageError::UnknownQuestion(_)), "{error}");
     let error = unreadable(&mut bench, "n9", &call.to, call.message);
     assert!(matches!(error, MessageError::UnknownSession(_)), "{error}");
-    // However much of it there is, it is asked again, and a good answer counts.
+    // The question stays open after any number of unreadable answers, and a valid answer counts.
     for _ in 0..5000 {
         unreadable(&mut bench, &id, &call.to, call.message);
     }

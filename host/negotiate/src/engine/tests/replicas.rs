@@ -1,4 +1,4 @@
-//! Sessions of a service and of its dependent that change its replicas at the same time.
+//! Concurrent sessions of a service and its dependent that both change the replicas of the service.
 
 use super::{Bench, Mandatory};
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     testing::{at, name},
 };
 
-/// `db` has five replicas that it needs for itself alone.
+/// A bench in which `db` has five replicas for its own load.
 fn five() -> Bench {
     let mut bench = Bench::of(&[("web", "db", 1.0, Mandatory)]);
     bench.world.provider("alder", 9, 1.0);
@@ -41,7 +41,7 @@ fn reply(bench: &mut Bench, message: &Message) {
     bench.hear(message.reply(content, at(0))).unwrap();
 }
 
-/// Answers all that is said until the first message of this kind, which is left unanswered.
+/// Answers all messages up to the first of this kind, and leaves that one unanswered.
 fn until(bench: &mut Bench, kind: impl Fn(&Content) -> bool) -> Message {
     loop {
         let message = bench.said.pop_front().unwrap();
@@ -52,7 +52,7 @@ fn until(bench: &mut Bench, kind: impl Fn(&Content) -> bool) -> Message {
     }
 }
 
-/// Answers and writes all that is to be answered and written.
+/// Answers all messages and completes all writes.
 fn finish(bench: &mut Bench) {
     while !bench.said.is_empty() || !bench.writes.is_empty() {
         while let Some(message) = bench.said.pop_front() {
@@ -64,7 +64,7 @@ fn finish(bench: &mut Bench) {
     }
 }
 
-/// What `web` agreed on counts on no more replicas of `db` than there are, and on enough.
+/// Checks that the agreement of `web` relies on no more replicas of `db` than exist, and on enough.
 fn check(bench: &Bench, needed: u32) {
     let agreed = bench.ends.iter().filter_map(|end| end.outcome.agreement());
     let mut of_web = agreed.rev().filter(|agreed| agreed.requester == name("web"));

@@ -1,9 +1,9 @@
-//! Sessions of one requester at the same time: in the end it has the leases of one agreement.
+//! Concurrent sessions of one requester: in the end, it has the leases of exactly one agreement.
 
 use super::Bench;
 use crate::testing::name;
 
-/// What the db has promised to web, and in which negotiations.
+/// The load that `db` has promised to `web`, and the negotiations that agreed it.
 fn promised(bench: &Bench) -> (f64, Vec<&str>) {
     let web = name("web");
     let leases = bench.world.ledger.leases_of(&web).map(|lease| lease.negotiation.as_str());
@@ -16,7 +16,7 @@ fn the_one_that_ends_last_takes_the_place_of_the_other() {
         let mut bench = Bench::new();
         let [first, second] = order.map(|load| bench.open(load));
         bench.agree();
-        // One is on its way to disk; the other waits for that, and asks nobody meanwhile.
+        // One commit is in progress. The other session waits for it and asks no party in the meantime.
         assert!(bench.ends.is_empty() && bench.said.is_empty());
         assert_eq!(bench.writes.iter().filter(|write| write.awaited).count(), 1);
         bench.written(&first, Ok(()));

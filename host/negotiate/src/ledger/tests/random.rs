@@ -1,4 +1,4 @@
-//! Random operations against a book kept the simplest way: a list of leases, added up moment by moment.
+//! Compares random operations with a naive book: a list of leases that is summed for every moment.
 
 use haggle_model::{Lease, LeaseId, LeaseState, Resource, Timestamp, Window};
 use proptest::prelude::*;
@@ -39,7 +39,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// The book: what every lease is, and what a hold is to replace.
+/// The book: the current state of every lease, and the leases that each hold will replace.
 #[derive(Default)]
 struct Book(Vec<(Lease, Vec<LeaseId>)>);
 
@@ -47,7 +47,7 @@ impl Book {
     fn put(&mut self, changed: Vec<Lease>) {
         for lease in changed {
             if matches!(lease.state, LeaseState::Released | LeaseState::Expired) {
-                // Once it is over, a later lease may have its id.
+                // After a lease has ended, a later one may have its id.
                 self.0.iter_mut().for_each(|(_, replaces)| replaces.retain(|id| *id != lease.id));
             }
             match self.0.iter_mut().find(|(known, _)| known.id == lease.id) {
@@ -88,7 +88,7 @@ impl Book {
     }
 }
 
-/// Every moment from `now` on must agree with the book.
+/// Checks that the ledger agrees with the book at every moment from `now` on.
 fn compare(ledger: &Ledger, book: &Book, now: u64) -> Result<(), TestCaseError> {
     for t in now..LAST + 20 {
         let here: Window = window(t, t + 1);
@@ -101,9 +101,8 @@ fn compare(ledger: &Ledger, book: &Book, now: u64) -> Result<(), TestCaseError> 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
-    /// The calendars agree with the book at every moment; what is held and confirmed exceeds the
-    /// capacity only where that was lowered afterwards, and then does not grow; after everything has
-    /// ended nothing is left.
+    /// The calendars agree with the book at every moment. Held and confirmed amounts exceed the capacity
+    /// only after it was lowered, and then do not grow. After everything has ended, nothing is left.
     #[test]
     fn never_overcommits_and_never_leaks(ops in prop::collection::vec(op(), 1..60)) {
         let mut ledger = Ledger::new();
@@ -157,7 +156,7 @@ proptest! {
                         } else {
                             ledger.abandon(&commitment);
                         }
-                        // What could not run out before.
+                        // These leases could not expire during the commit.
                         book.put(ledger.expire(at(now)));
                     }
                 }

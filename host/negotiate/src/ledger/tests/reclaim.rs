@@ -1,4 +1,4 @@
-//! What an owner takes back, and what is cut for it once it is there.
+//! Capacity that an owner takes back, and the leases that are cut for it after their commit.
 
 use std::cmp::Ordering;
 
@@ -6,13 +6,13 @@ use haggle_model::{Lease, LeaseState, Owner};
 
 use super::{Ledger, at, confirm, cores, free, hold, id, lease, ledger, name, rack, window};
 
-/// The one that has more goes last.
+/// Cuts smaller leases first.
 fn smaller_first(a: &Lease, b: &Lease) -> Ordering {
     let cores = |lease: &Lease| lease.amounts.get(haggle_model::Resource::CpuCores);
     cores(a).total_cmp(&cores(b))
 }
 
-/// Cuts that depend on nothing but names.
+/// Cuts leases in the order of their ids alone.
 fn by_name(_: &Lease, _: &Lease) -> Ordering {
     Ordering::Equal
 }
@@ -22,7 +22,7 @@ fn confirmed(ledger: &mut Ledger, text: &str, amount: f64, from: u64, to: u64) {
     ledger.confirm(&confirm(&[text]), at(0)).unwrap();
 }
 
-/// On its way to disk when the owner announces that it has nothing left from 20 on.
+/// A ledger with a lease in a commit when the owner announces that nothing is left from 20 on.
 fn pinned(amount: f64) -> Ledger {
     let mut ledger = ledger(10.0);
     ledger.hold(&[hold("a", amount, window(0, 100), &[])], at(0)).unwrap();

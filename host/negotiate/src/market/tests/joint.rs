@@ -1,4 +1,4 @@
-//! Several requests cleared together, against an exact solver.
+//! Compares the joint clearing of several requests with an exact solver.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::{
 
 const UNITS: [&str; 3] = ["k", "l", "m"];
 
-/// A request for so many replicas of so many cores on a budget, with bids as (unit, count, price, score).
+/// A request for `count` replicas of `size` cores on a budget, with its bids.
 #[derive(Clone, Debug)]
 struct Wish {
     count: u32,
@@ -42,7 +42,7 @@ fn counts(clearings: &[Clearing]) -> Vec<u32> {
 #[test]
 fn who_can_do_with_something_else_leaves_the_rest_to_who_cannot() {
     let stock = [unit("alder", "k", 2), unit("alder", "l", 2), unit("alder", "m", 2)];
-    // The first prefers what the second and the third need in part.
+    // The first order prefers units that the second and third partly need.
     let wishes = [
         wish(
             3,
@@ -75,7 +75,7 @@ fn what_is_dear_to_one_goes_to_it_though_another_comes_first() {
     assert_eq!(units, ["l", "k"], "1.4 together, and not 0.7");
 }
 
-/// The highest total score at which all get all that they want.
+/// The highest total score at which all requests are met in full.
 fn optimum(wishes: &[Wish], stock: &[InventoryUnit]) -> Option<f64> {
     let mut problem = Problem::new(OptimizationDirection::Maximize);
     let mut used: BTreeMap<&str, Vec<_>> = BTreeMap::new();
@@ -105,7 +105,7 @@ fn optimum(wishes: &[Wish], stock: &[InventoryUnit]) -> Option<f64> {
     }
 }
 
-/// Prices are all different, so that what has won is found again by its price.
+/// All prices differ, so that a bid can be identified by its price.
 fn a_wish() -> impl Strategy<Value = Wish> {
     let bids = prop::collection::vec((0_usize..3, 1_u32..4, 0_u8..6, 1_u8..50), 1..6);
     (0_u32..5, prop::bool::ANY, prop::option::of(0_u8..30), bids).prop_map(
@@ -128,8 +128,8 @@ fn a_wish() -> impl Strategy<Value = Wish> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
 
-    /// Everything for all exactly where that is possible, within one percent of the best; never more
-    /// than was bid, than the budget pays, or than there is.
+    /// The clearing succeeds exactly if that is possible, and is within one percent of the optimum. It
+    /// never exceeds the bids, the budgets or the capacity.
     #[test]
     fn is_the_optimum_of_all_requests(
         wishes in prop::collection::vec(a_wish(), 2..5),

@@ -1,5 +1,5 @@
-//! Requests cleared together in larger numbers than an exact solver can take: allocations are drawn first,
-//! and capacity and budgets are what these take, so that there is a solution.
+//! Joint clearings too large for an exact solver. The test first draws allocations, and then sets capacity
+//! and budgets to the amounts that these take, so that a solution exists.
 
 use std::collections::BTreeMap;
 
@@ -35,11 +35,11 @@ struct Kind {
     bids_each: usize,
     units: usize,
     most_replicas: usize,
-    /// Whether all replicas take the same.
+    /// Whether all replicas need the same resources.
     alike: bool,
-    /// What there is beyond what the planted allocation takes, as a share of that.
+    /// The capacity beyond the planted allocation, as a share of it.
     slack: f64,
-    /// The same of budgets; none where there are none.
+    /// The same for budgets; `None` for no budgets.
     change: Option<f64>,
 }
 
@@ -116,8 +116,8 @@ fn orders(wishes: &[Wish], stock: &[InventoryUnit]) -> Vec<Order> {
     wishes.iter().map(order).collect()
 }
 
-/// The total score, after making sure that it is a solution. Prices are all different, so that what has
-/// won is found again by its price.
+/// The total score, after a check that the clearings are a solution. All prices differ, so that a bid can
+/// be identified by its price.
 fn score(wishes: &[Wish], stock: &[InventoryUnit], all: &[Clearing]) -> f64 {
     let (mut score, mut used) = (0.0, BTreeMap::<&str, Quantities>::new());
     for (wish, clearing) in wishes.iter().zip(all) {
@@ -140,7 +140,7 @@ fn score(wishes: &[Wish], stock: &[InventoryUnit], all: &[Clearing]) -> f64 {
     score
 }
 
-/// How many of so many planted allocations are found.
+/// The number of planted allocations that are found.
 fn found(kind: Kind, seeds: u64) -> u64 {
     let is_found = |seed: &u64| {
         let (wishes, stock) = planted(*seed, kind);
@@ -178,7 +178,7 @@ fn a_puzzle_without_gaps_is_solved_where_it_is_small() {
     assert!(found(SMALL, 20) >= 19, "{}", found(SMALL, 20));
 }
 
-/// What would be the best if replicas could be split: at least what can be had.
+/// The optimum if replicas could be split; an upper bound on the real optimum.
 fn relaxed(wishes: &[Wish], stock: &[InventoryUnit]) -> f64 {
     let mut problem = Problem::new(OptimizationDirection::Maximize);
     let mut used: BTreeMap<(&str, Resource), Vec<_>> = BTreeMap::new();
@@ -222,12 +222,12 @@ fn is_close_to_the_bound_where_units_are_large() {
     }
 }
 
-/// What an order holds is there for it alone, on top of what is there for all.
+/// Capacity that an order holds is available only to it, in addition to the shared capacity.
 #[test]
 fn what_is_held_is_given_back_to_whom_it_was_taken_from() {
     let (wishes, stock) = planted(1, Kind { alike: true, change: None, ..LARGE });
     let planted = clear_together(&orders(&wishes, &stock)).unwrap();
-    // Everybody holds what it has won, and nothing is free beside that.
+    // Every order holds what it has won, and nothing else is free.
     let mut holding = orders(&wishes, &[]);
     let mut stocks = Vec::new();
     for ((order, clearing), wish) in holding.iter_mut().zip(&planted).zip(&wishes) {
@@ -256,7 +256,7 @@ fn what_is_held_is_given_back_to_whom_it_was_taken_from() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
-    /// The same orders get the same answer, in whatever order they were bid for; and that is a solution.
+    /// The same orders have the same result for any order of the bids, and that result is a solution.
     #[test]
     fn the_order_of_bids_does_not_matter(
         seed in any::<u64>(),
