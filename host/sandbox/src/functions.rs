@@ -1,4 +1,4 @@
-//! The functions that a plugin exports, each as a value that can be called, kept and called again.
+//! The functions that a plugin exports, each as a value that can be called, stored and replayed.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ use crate::{
     tiering,
 };
 
-/// What a component can decide. Each role is an interface in `wit/`.
+/// A role of a component. Each role is an interface in `wit/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -26,7 +26,7 @@ pub enum Role {
     Forecasting,
     /// Predicts failures.
     FailurePrediction,
-    /// Answers calls for proposals for a service.
+    /// Answers inquiries about a service.
     Answering,
     /// Bids for a provider.
     Selling,
@@ -37,7 +37,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// All of them.
+    /// All roles.
     pub const ALL: [Self; 6] = [
         Self::Forecasting,
         Self::FailurePrediction,
@@ -47,7 +47,7 @@ impl Role {
         Self::Tiering,
     ];
 
-    /// The interface in `wit/`.
+    /// Returns the name of the interface in `wit/`.
     #[must_use]
     pub const fn interface(self) -> &'static str {
         match self {
@@ -71,23 +71,23 @@ impl fmt::Display for Role {
     }
 }
 
-/// One call of a plugin: its arguments. It can be stored, and called again later.
+/// The arguments of one call of a plugin. They can be stored and called again.
 pub trait Function: Serialize + DeserializeOwned {
-    /// As in `forecasting.forecast`.
+    /// The function's name, such as `forecasting.forecast`.
     const NAME: &'static str;
-    /// The role it belongs to.
+    /// The role that the function belongs to.
     const ROLE: Role;
-    /// What is answered, once it was checked.
+    /// The checked answer.
     type Answer: Serialize + DeserializeOwned + PartialEq + fmt::Debug;
 
-    /// What the plugin is told besides its subject.
+    /// Returns the context of the call.
     fn context(&self) -> &Context;
 
-    /// Gives the plugin another configuration.
+    /// Replaces the configuration.
     fn configure(&mut self, configuration: &str);
 
-    /// Calls a plugin, for [`Generation::call_within`]. It is not generic, so that it is compiled once, with this
-    /// crate, and not by whoever calls.
+    /// Calls a plugin, for [`Generation::call_within`]. It is not generic, so that it is compiled once, in
+    /// this crate, and not in every caller.
     #[doc(hidden)]
     fn call(
         &self,
@@ -96,7 +96,7 @@ pub trait Function: Serialize + DeserializeOwned {
     ) -> Result<Called<Self::Answer>, CallError>;
 }
 
-/// How a function is called in a guest.
+/// Calls a function in a guest.
 pub(crate) trait Guest: Function {
     /// Calls the guest.
     async fn invoke(
@@ -106,12 +106,12 @@ pub(crate) trait Guest: Function {
         exports: &Exports,
     ) -> wasmtime::Result<Result<Self::Answer, Fault>>;
 
-    /// Checks the answer against the contract; an item that breaks it becomes a fault, or is left out where
-    /// there is no place for one. Returns which those are.
+    /// Checks the answer against the contract. An item that breaks it becomes a fault, or is omitted if it
+    /// cannot hold one. Returns these items.
     fn check(&self, answer: &mut Self::Answer) -> Result<Vec<Broken>, Cause>;
 }
 
-/// A function: its arguments, which role's guest it calls and how, and how its answer is checked.
+/// Defines a function: its arguments, the guest function to call, and the check of the answer.
 macro_rules! function {
     (
         $(#[$doc:meta])*
@@ -124,7 +124,7 @@ macro_rules! function {
         $(#[$doc])*
         #[derive(Clone, Debug, Serialize, Deserialize)]
         pub struct $name {
-            /// What the plugin is told besides its subject.
+            /// The context of the call.
             pub context: Context,
             $($(#[$field_doc])* pub $field: $type,)*
         }
@@ -178,7 +178,7 @@ function! {
     {
         /// The series, fitted together.
         panel: forecasting::Panel,
-        /// What the last fit returned.
+        /// The result of the last fit.
         previous: Option<forecasting::Fitted>,
     }
     -> forecasting::Fitted,
@@ -194,9 +194,9 @@ function! {
     {
         /// The model that the series share.
         shared: Option<Vec<u8>>,
-        /// One for each series.
+        /// One task for each series.
         tasks: Vec<forecasting::Task>,
-        /// Events that fall into the histories or horizons.
+        /// Events that overlap the histories or horizons.
         events: Vec<CalendarEvent>,
     }
     -> Vec<Result<forecasting::Outlook, Fault>>,
@@ -208,12 +208,12 @@ function! {
 }
 
 function! {
-    /// Learns from examples whose outcome is known.
+    /// Learns from examples with known outcomes.
     Learn = "failure-prediction.learn", FailurePrediction.failure_prediction
     {
-        /// What was learnt before.
+        /// The result of earlier learning.
         model: Option<Vec<u8>>,
-        /// How far ahead the outcomes look.
+        /// The prediction horizon, in milliseconds.
         horizon_ms: u64,
         /// The examples.
         examples: Vec<failure::Example>,
@@ -229,11 +229,11 @@ function! {
     /// Assesses a batch of instances.
     Assess = "failure-prediction.assess", FailurePrediction.failure_prediction
     {
-        /// What was learnt.
+        /// The learned model.
         model: Option<Vec<u8>>,
-        /// How far ahead to look.
+        /// The prediction horizon, in milliseconds.
         horizon_ms: u64,
-        /// One for each instance.
+        /// The vitals of each instance.
         instances: Vec<failure::Vitals>,
     }
     -> Vec<Result<failure::Risk, Fault>>,
@@ -248,7 +248,7 @@ function! {
     /// Answers inquiries on behalf of services.
     Respond = "answering.respond", Answering.answering
     {
-        /// One for each service that is asked.
+        /// One inquiry for each service.
         inquiries: Vec<answering::Inquiry>,
     }
     -> Vec<Result<answering::Answer, Fault>>,
@@ -260,9 +260,9 @@ function! {
     /// Bids on behalf of a provider.
     MakeBids = "selling.make-bids", Selling.selling
     {
-        /// What is requested.
+        /// The buyer's request.
         request: market::Request,
-        /// What the provider has.
+        /// The provider's units.
         inventory: Vec<selling::ComputeUnit>,
     }
     -> Vec<market::Bid>,
@@ -276,9 +276,9 @@ function! {
     /// Ranks bids on behalf of the buyer.
     Rank = "ranking.rank", Ranking.ranking
     {
-        /// What is requested.
+        /// The buyer's request.
         request: market::Request,
-        /// What was offered.
+        /// The offered bids.
         bids: Vec<market::Bid>,
     }
     -> Vec<f64>,
@@ -290,7 +290,7 @@ function! {
     /// Assigns tiers and shares of capacity.
     Assign = "tiering.assign", Tiering.tiering
     {
-        /// The services that compete for it.
+        /// The services that compete for capacity.
         services: Vec<tiering::ServiceState>,
     }
     -> Vec<tiering::Assignment>,
@@ -298,8 +298,8 @@ function! {
     check: |this, answer| check::assignments(&this.services, answer).map(|()| Vec::new())
 }
 
-/// Calls a function again from its stored arguments and returns the stored form of the answer. `None` is
-/// a function of that name that this host does not know, or arguments that it cannot read.
+/// Calls a function again from its stored arguments and returns the encoded answer. Returns `None` if this
+/// host does not know the function or cannot decode the arguments.
 #[must_use]
 pub fn replay(
     generation: &Generation,

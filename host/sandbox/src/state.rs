@@ -3,40 +3,40 @@ use wasmtime_wasi::{WasiCtxView, WasiView};
 
 use crate::{contract::log, error::Diagnostics, limits::Limits, meter::Meter, wasi::VirtualWasi};
 
-/// How much a line matters.
+/// The severity of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogLevel {
-    /// For the author.
+    /// For the plugin's author.
     Debug,
-    /// For the curious.
+    /// For information.
     Info,
     /// For the operator.
     Warn,
-    /// For the operator, now.
+    /// For the operator's immediate attention.
     Error,
 }
 
-/// A line that a plugin left for the operator.
+/// A log line of a plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
-    /// How much it matters.
+    /// The severity.
     pub level: LogLevel,
-    /// The line, without control characters.
+    /// The text, without control characters.
     pub message: String,
 }
 
-/// What the host keeps for one instance, which lives for one call.
+/// The host's state for one instance, which lives for one call.
 pub(crate) struct State {
     limits: Limits,
     pub(crate) meter: Meter,
-    /// Memory given out so far, in bytes.
+    /// Memory allocated so far, in bytes.
     memory: usize,
-    /// A wish for memory was refused.
+    /// Whether an allocation was refused.
     pub(crate) memory_refused: bool,
     pub(crate) log: Vec<LogLine>,
-    /// Lines that did not fit.
+    /// Number of lines dropped beyond the limit.
     pub(crate) log_dropped: usize,
-    /// Made on first use where the guest did not import WASI.
+    /// Created on first use if the guest does not import WASI.
     pub(crate) wasi: Option<VirtualWasi>,
 }
 
@@ -56,7 +56,7 @@ impl State {
 }
 
 impl State {
-    /// What is left of a call without an answer.
+    /// Collects the diagnostics of a call without an answer.
     pub(crate) fn diagnostics(&mut self, backtrace: Vec<String>) -> Box<Diagnostics> {
         Box::new(Diagnostics {
             log: std::mem::take(&mut self.log),
@@ -120,7 +120,7 @@ impl log::Host for State {
             left = left.saturating_sub(c.len_utf8());
             fits
         };
-        // A guest must not be able to forge lines or to drive a terminal.
+        // A guest must not be able to forge log lines or control a terminal.
         let plain = |c: char| if c.is_control() { ' ' } else { c };
         let message = message.chars().take_while(fits).map(plain).collect();
         self.log.push(LogLine { level, message });
