@@ -41,12 +41,10 @@
 //!
 //! - After a power failure the number stored outside sled may be about a second of writes behind; the loss of
 //!   exactly those writes goes unnoticed.
-//! - Damage to pages that sled's snapshot covers is detected by their checksums when they are read, not at
-//!   the
-//!   start.
+//! - Damage to pages that sled's snapshot covers is detected by their checksums when they are read, not
+//!   at the start.
 //! - If a device reports that it could not sync, the store treats the content of the page cache as durable
-//!   when
-//!   it reopens the engine.
+//!   when it reopens the engine.
 
 mod admission;
 mod apply;

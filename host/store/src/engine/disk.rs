@@ -5,8 +5,7 @@
 //! - sled's lock outlives the handle until its worker threads have ended;
 //! - values that do not fit a page go to files that are neither synced nor ever deleted (see `pages`);
 //! - after the first failed write, sled refuses everything that touches the disk until it is reopened, and
-//!   reads
-//!   show the refused writes;
+//!   reads show the refused writes;
 //! - opening sled needs room for a snapshot (see `reserve`);
 //! - sled silently drops unreadable parts of its log (see `log_file`).
 
