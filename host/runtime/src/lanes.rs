@@ -24,7 +24,7 @@ pub(crate) struct Lanes(Arc<Shared>);
 pub(crate) enum Lane {
     /// Questions in negotiations.
     Questions(Name),
-    /// Late questions, which the stand-in answers.
+    /// Late questions, which the fallback answers.
     Late(Name),
     Predictions(Name),
 }
@@ -105,7 +105,7 @@ impl Lanes {
         self.0.take(&mut state, lane, Waiting { timeliness, late_at, job: Box::new(job) })
     }
 
-    /// Moves all jobs that are late at `now` to the late lane, where the stand-in runs them. Returns when the
+    /// Moves all jobs that are late at `now` to the late lane, where the fallback runs them. Returns when the
     /// next waiting job becomes late.
     pub(crate) fn pass_late(&self, now: Instant) -> Option<Instant> {
         let mut state = self.0.lock();

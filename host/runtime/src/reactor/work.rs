@@ -32,7 +32,7 @@ impl Reactor {
                 let (shared, mail) = (Arc::clone(&self.shared), mail.clone());
                 let plugin = consultation.plugin.clone();
                 let refused: Vec<Message> = consultation.messages.clone();
-                // Half of the time is reserved for the stand-in.
+                // Half of the time is reserved for the fallback.
                 let late_at = Instant::now() + Duration::from(consultation.patience(now)) / 2;
                 let taken = self.shared.lanes.ask(&plugin, late_at, move |timeliness| {
                     let now = shared.clock.now();
