@@ -28,9 +28,9 @@ const OLD_PACKAGE: &str = "haggle:policy/";
 pub struct Inspection {
     /// The exported roles.
     pub roles: BTreeSet<Role>,
-    /// The imported interfaces.
+    /// The names of its imports.
     pub imports: Vec<String>,
-    /// The exported interfaces.
+    /// The names of its exports.
     pub exports: Vec<String>,
     /// Whether the upload was a core module with component type information.
     pub encoded: bool,
