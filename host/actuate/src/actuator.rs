@@ -3,9 +3,9 @@ use serde::{Deserialize, Serialize};
 
 /// Carries out decisions.
 pub trait Actuator: Send {
-    /// Takes over a service: its replicas are whatever runs already, or `replicas` that are ready where
-    /// there is no telling. Of a service that it has already, it learns what changed in the
-    /// description, and leaves the replicas alone.
+    /// Starts tracking a service: its replicas are those that run already, or `replicas` ready ones if the
+    /// actuator cannot tell. For a service that is already tracked, updates the description and leaves the
+    /// replicas unchanged.
     ///
     /// # Errors
     /// [`ActuateError`]; nothing has changed then.
@@ -16,16 +16,16 @@ pub trait Actuator: Send {
         replicas: u32,
     ) -> Result<(), ActuateError>;
 
-    /// Lets go of a service. What runs is left as it is where it is real.
+    /// Stops tracking a service. Real replicas keep running.
     fn forget(&mut self, service: &Name);
 
-    /// Brings a service to `order.to` replicas. An order that comes again is carried out once.
+    /// Scales a service to `order.to` replicas. A repeated order is carried out once.
     ///
     /// # Errors
     /// [`ActuateError`]; nothing has changed then.
     fn scale(&mut self, now: Timestamp, order: &ScaleOrder) -> Result<(), ActuateError>;
 
-    /// How many replicas a service has; none where it is not tracked.
+    /// Returns the number of replicas of a service; `None` if it is not tracked.
     fn status(&mut self, now: Timestamp, service: &Name) -> Option<ReplicaStatus>;
 }
 
@@ -35,74 +35,74 @@ pub trait Actuator: Send {
 pub struct ScaleOrder {
     /// The service.
     pub service: Name,
-    /// How many replicas the decision saw: for the log, not a condition.
+    /// Number of replicas when the decision was made. For the log; not a condition.
     pub from: u32,
-    /// How many there are to be.
+    /// Requested number of replicas.
     pub to: u32,
-    /// The place of the decision in the journal. Orders of one service ascend.
+    /// The sequence number of the decision in the journal. Orders of one service ascend.
     pub sequence: u64,
 }
 
-/// How many replicas there are. Those that fail are replaced, so `desired` is always `starting + ready`.
+/// The replicas of a service. Failed replicas are replaced, so `desired` is always `starting + ready`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ReplicaStatus {
-    /// How many were ordered.
+    /// Number of replicas ordered.
     pub desired: u32,
-    /// How many of them do not serve yet.
+    /// Number of replicas that are starting.
     pub starting: u32,
-    /// How many of them serve.
+    /// Number of replicas that serve requests.
     pub ready: u32,
 }
 
-/// Why an order is not carried out.
+/// The reason why an order is not carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ActuateError {
-    /// Nobody said that there is such a service.
+    /// The service is not tracked.
     #[error("service {0} is not tracked: add it before it is scaled")]
     Unknown(Name),
-    /// A newer order was carried out already.
+    /// A newer order has already been carried out.
     #[error(
         "service {service}: order {sequence} comes after order {latest} was carried out: decide again"
     )]
     Superseded {
         /// The service.
         service: Name,
-        /// The order's place in the journal.
+        /// The sequence number of the order.
         sequence: u64,
-        /// That of the newest order.
+        /// The sequence number of the newest order.
         latest: u64,
     },
-    /// Two different orders of the same number.
+    /// Two different orders have the same sequence number.
     #[error(
         "service {service}: order {sequence} was to {before} replicas before and is to {now} now: number each decision once"
     )]
     Contradiction {
         /// The service.
         service: Name,
-        /// The order's place in the journal.
+        /// The sequence number of the orders.
         sequence: u64,
-        /// How many replicas it was for.
+        /// Number of replicas in the earlier order.
         before: u32,
-        /// How many it is for.
+        /// Number of replicas in this order.
         now: u32,
     },
-    /// An absurd number of replicas.
+    /// The number of replicas exceeds the maximum.
     #[error("service {service}: {replicas} replicas are more than the {most} that are believed", most = Replicas::MOST)]
     TooMany {
         /// The service.
         service: Name,
-        /// How many were ordered.
+        /// Number of replicas ordered.
         replicas: u32,
     },
 }
 
-/// The last order that was carried out for a service: what makes orders idempotent and ordered.
+/// The last order carried out for a service, which makes orders idempotent and ordered.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct LastOrder(Option<(u64, u32)>);
 
 impl LastOrder {
-    /// Whether the order is to be carried out: not where it was already.
+    /// Whether to carry out the order; `false` for a repeated one.
     pub(crate) fn admits(self, order: &ScaleOrder) -> Result<bool, ActuateError> {
         let service = || order.service.clone();
         let (sequence, now) = (order.sequence, order.to);

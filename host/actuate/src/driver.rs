@@ -11,66 +11,67 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ActuateError, Actuator, ReplicaStatus, ScaleOrder};
 
-/// Work of a driver that may take a while.
+/// Driver work that may take a while.
 pub type Work<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// What a service is to be.
+/// The target of a service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Action {
     /// The service as described.
     pub service: Service,
     /// The number of replicas.
     pub replicas: u32,
-    /// What each replica may use; a driver changes it in place where it can.
+    /// The resources of each replica; a driver changes them in place if it can.
     pub resources: Quantities,
-    /// The place of the decision in the journal; 0 before the first. Actions of one service never descend.
+    /// The sequence number of the decision in the journal; 0 before the first one. Actions of one service
+    /// never descend.
     pub sequence: u64,
 }
 
-/// One replica of a service, with an identity of its own.
+/// One replica of a service, with its own identity.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Instance {
-    /// Tells it from all other replicas of its service, also from those before it.
+    /// Distinguishes the replica from all others of its service, including earlier ones.
     pub id: String,
-    /// Where it serves, where that is known.
+    /// The address on which it serves requests, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub address: Option<SocketAddr>,
-    /// What it may use.
+    /// Its resources.
     pub resources: Quantities,
-    /// Whether it serves.
+    /// Whether it serves requests.
     pub ready: bool,
 }
 
-/// Carries out what was decided, and sees what is. Every method may be called again at any time, and several
-/// at once for different services.
+/// Carries out decisions and observes replicas. Every method may be called repeatedly at any time, and
+/// concurrently for different services.
 pub trait Driver: Send + Sync {
-    /// Brings a service to what the action says. The first action of a service takes it over: its replicas are
-    /// whatever runs already.
+    /// Brings a service to the action's target. The first action of a service starts managing it: its
+    /// replicas are those that run already.
     fn apply(&self, now: Timestamp, action: Action) -> Work<'_, Result<(), ActuateError>>;
 
-    /// Lets go of a service. What runs is left as it is where it is real.
+    /// Stops managing a service. Real replicas keep running.
     fn forget(&self, service: Name) -> Work<'_, ()>;
 
-    /// How many replicas each service has.
+    /// Returns the number of replicas of each service.
     fn observe(&self, now: Timestamp) -> Work<'_, Vec<(Name, ReplicaStatus)>>;
 
-    /// How many replicas a service has; none where the driver does not manage it.
+    /// Returns the number of replicas of a service; `None` if the driver does not manage it.
     fn status(&self, now: Timestamp, service: &Name) -> Option<ReplicaStatus>;
 
-    /// The replicas of a service, at most `most` of them.
+    /// Returns at most `most` replicas of a service.
     fn replicas(&self, now: Timestamp, service: &Name, most: usize) -> Vec<Instance>;
 }
 
-/// An [`Actuator`], which acts at once and keeps numbers only, as a driver. Its replicas are told apart by
-/// their place.
+/// A driver over an [`Actuator`], which acts at once and only counts replicas. The replicas are identified by
+/// their index.
 pub struct Immediate<A> {
     actuator: Mutex<A>,
     services: Mutex<BTreeMap<Name, (u64, Quantities)>>,
 }
 
 impl<A: Actuator> Immediate<A> {
-    /// Makes a driver of it.
+    /// Creates a driver over an actuator.
     pub fn new(actuator: A) -> Self {
         Self { actuator: Mutex::new(actuator), services: Mutex::default() }
     }
@@ -82,7 +83,7 @@ impl<A: Actuator> Immediate<A> {
         let known = services.insert(service.name.clone(), (*sequence, resources.clone()));
         actuator.track(now, service, *replicas)?;
         let from = actuator.status(now, &service.name).unwrap_or_default().desired;
-        // The first action says what there is, and actions without a decision behind them change nothing.
+        // The first action only establishes the replicas, and actions without a decision change nothing.
         if known.is_none() || *sequence == 0 || from == *replicas {
             return Ok(());
         }

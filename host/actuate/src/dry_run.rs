@@ -7,14 +7,14 @@ use crate::{
     actuator::{LastOrder, in_range},
 };
 
-/// Touches nothing: logs each order, and answers as if it had been carried out at once.
+/// Changes nothing: it logs each order, and reports as if it had been carried out at once.
 #[derive(Debug, Default)]
 pub struct DryRun {
     services: BTreeMap<Name, (u32, LastOrder)>,
 }
 
 impl DryRun {
-    /// Without services.
+    /// Creates a driver without services.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

@@ -6,17 +6,17 @@ use crate::ReplicaStatus;
 
 /// The replicas of one service over time.
 ///
-/// What happens at the same moment happens in this order: replicas become ready, replicas fail, an
-/// order is carried out.
+/// Events at the same time happen in this order: replicas become ready, replicas fail, an order is carried
+/// out.
 #[derive(Debug)]
 pub(crate) struct Fleet {
     startup: Span,
     clock: Timestamp,
     ready: u32,
     starting: u32,
-    /// How many of the starting ones become ready when.
+    /// When the starting replicas become ready, with their number.
     due: BTreeMap<Timestamp, u32>,
-    /// How many replicas fail when.
+    /// When replicas fail, with their number.
     failures: BTreeMap<Timestamp, u32>,
 }
 
@@ -30,7 +30,7 @@ impl Fleet {
         self.clock
     }
 
-    /// How long replicas that start from now on take.
+    /// Sets the startup time of replicas that start from now on.
     pub(crate) fn set_startup(&mut self, startup: Span) {
         self.startup = startup;
     }
@@ -40,13 +40,13 @@ impl Fleet {
         ReplicaStatus { desired: starting + ready, starting, ready }
     }
 
-    /// When something changes next by itself.
+    /// Returns the time of the next scheduled event.
     pub(crate) fn next_event(&self) -> Option<Timestamp> {
         let next = |events: &BTreeMap<Timestamp, u32>| events.keys().next().copied();
         next(&self.due).into_iter().chain(next(&self.failures)).min()
     }
 
-    /// Follows a clock that was set back to `now`: what is under way takes as long as it would have.
+    /// Follows a clock that was set back to `now`, so that scheduled events keep their remaining time.
     pub(crate) fn rewind(&mut self, now: Timestamp) {
         let back = self.clock.since(now);
         let earlier = |events: &mut BTreeMap<Timestamp, u32>| {
@@ -58,7 +58,7 @@ impl Fleet {
         self.clock = now;
     }
 
-    /// Lets time pass until `now`; nothing happens where that lies in the past.
+    /// Advances the time to `now`; does nothing if that is in the past.
     pub(crate) fn advance(&mut self, now: Timestamp) {
         while let Some(at) = self.next_event().filter(|at| *at <= now) {
             self.clock = self.clock.max(at);
@@ -66,14 +66,14 @@ impl Fleet {
             for _ in 0..self.failures.remove(&at).unwrap_or(0) {
                 self.fail(at);
             }
-            // A start-up that takes no time ends within the moment.
+            // A startup that takes no time ends at the same moment.
             self.settle(at);
         }
         self.clock = self.clock.max(now);
     }
 
-    /// Brings the fleet to `replicas`. New ones start now. Of those that go, the ones that have only
-    /// begun to start go first, then ready ones, at once.
+    /// Scales the fleet to `replicas`. New ones start now. Removals take effect at once: the most recently
+    /// started ones first, then ready ones.
     pub(crate) fn resize(&mut self, now: Timestamp, replicas: u32) {
         let desired = self.starting + self.ready;
         if replicas > desired {
@@ -96,13 +96,12 @@ impl Fleet {
         self.ready -= surplus;
     }
 
-    /// Makes a replica fail at `at`, or now where that is past.
+    /// Schedules the failure of a replica at `at`, or now if that is in the past.
     pub(crate) fn schedule_failure(&mut self, at: Timestamp) {
         *self.failures.entry(at.max(self.clock)).or_insert(0) += 1;
     }
 
-    /// A ready replica fails, or the one that has started last where none is ready; another one starts
-    /// in its place.
+    /// Fails a ready replica, or the most recently started one if none is ready; a replacement starts.
     fn fail(&mut self, at: Timestamp) {
         if self.ready > 0 {
             self.ready -= 1;
@@ -123,7 +122,7 @@ impl Fleet {
         self.starting += count;
     }
 
-    /// Those that are due become ready.
+    /// Makes replicas ready whose startup has ended.
     fn settle(&mut self, at: Timestamp) {
         while let Some(first) = self.due.first_entry().filter(|first| *first.key() <= at) {
             let count = first.remove();

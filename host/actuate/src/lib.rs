@@ -1,8 +1,8 @@
-//! Decisions out: a [`Driver`] carries out what was decided and sees what is. [`Immediate`] makes one of an
-//! [`Actuator`], which acts at once: [`DryRun`] writes down what it would do; [`Simulator`] has replicas that
-//! take their time to start, and that can be made to fail.
+//! Output of decisions: a [`Driver`] carries out decisions and observes replicas. [`Immediate`] is a driver
+//! over an [`Actuator`], which acts at once: [`DryRun`] logs what it would do; [`Simulator`] has replicas
+//! that take time to start and can be made to fail.
 //!
-//! Nothing here reads a clock: the present is an argument.
+//! Nothing here reads a clock: the current time is an argument.
 
 mod actuator;
 mod driver;

@@ -8,25 +8,25 @@ use crate::{
     fleet::Fleet,
 };
 
-/// Replicas that exist on paper only. A new one serves once its service's start-up time has passed
-/// since the order; one that is scaled in is gone at once, those that are still starting first; one
-/// that fails is replaced by another that has to start.
+/// Simulates replicas. A new replica serves requests once its service's startup time has passed since the
+/// order. Scaling in takes effect at once, and removes starting replicas first. A failed replica is replaced
+/// by one that must start.
 ///
-/// A clock that is set back is followed: what is under way takes as long as it would have.
+/// The simulator follows a clock that is set back, so that scheduled events keep their remaining time.
 #[derive(Debug, Default)]
 pub struct Simulator {
     services: BTreeMap<Name, (Fleet, LastOrder)>,
 }
 
 impl Simulator {
-    /// Without services.
+    /// Creates a simulator without services.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Makes a replica of the service fail at `at`, or as soon as may be where that is past. It is a
-    /// ready one, or the one started last where none is ready; without replicas nothing happens.
+    /// Schedules the failure of a replica at `at`, or at once if that is in the past. A ready replica fails,
+    /// or the most recently started one if none is ready; without replicas nothing happens.
     ///
     /// # Errors
     /// [`ActuateError::Unknown`].
@@ -37,13 +37,13 @@ impl Simulator {
         Ok(())
     }
 
-    /// When the number of ready replicas of any service changes next without an order.
+    /// Returns when the number of ready replicas of any service changes next without an order.
     #[must_use]
     pub fn next_event(&self) -> Option<Timestamp> {
         self.services.values().filter_map(|(fleet, _)| fleet.next_event()).min()
     }
 
-    /// The fleet of a service, brought to the present.
+    /// Returns the fleet of a service, advanced to `now`.
     fn at(
         &mut self,
         now: Timestamp,
@@ -77,7 +77,7 @@ impl Actuator for Simulator {
         Ok(())
     }
 
-    /// Its replicas are gone.
+    /// Removes the service with its replicas.
     fn forget(&mut self, service: &Name) {
         self.services.remove(service);
     }

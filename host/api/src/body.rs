@@ -9,19 +9,19 @@ use tokio_stream::StreamExt;
 
 use crate::{Problem, ProblemKind, problem::Answer};
 
-/// The most bytes of a JSON document.
+/// Maximum size of a JSON document, in bytes.
 pub(crate) const JSON_BYTES: usize = 2 << 20;
 
-/// The most bytes of a batch of samples.
+/// Maximum size of a batch of samples, in bytes.
 pub(crate) const SAMPLES_BYTES: usize = 16 << 20;
 
-/// So much is set aside for a body before any of it has arrived, at most.
+/// Maximum buffer space to allocate for a body before its bytes arrive, in bytes.
 const AHEAD: usize = 64 << 10;
 
-/// The bodies of one kind that are in memory: so many, and so many bytes of all together.
+/// Limits the bodies of one kind that are in memory at once, by count and by total bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Room {
-    /// What they are, as in "uploads".
+    /// The plural noun for the bodies, such as "uploads". Used in error messages.
     kind: &'static str,
     bodies: Bound,
     bytes: Bound,
@@ -33,14 +33,14 @@ struct Bound {
     most: usize,
 }
 
-/// A whole body. It counts for its room until it is dropped.
+/// A complete body. It counts against its [`Room`] until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) bytes: Vec<u8>,
     pub(crate) place: Place,
 }
 
-/// What a body takes of its room, given back when dropped.
+/// The share of a [`Room`] that a body uses. Dropping it releases the share.
 #[derive(Debug)]
 pub(crate) struct Place {
     _body: OwnedSemaphorePermit,
@@ -52,12 +52,12 @@ impl Room {
         Self { kind, bodies: Bound::new(bodies), bytes: Bound::new(bytes) }
     }
 
-    /// Reads a whole body of at most `limit` bytes. A longer one is refused on what its length says or, where
-    /// that is not known, as soon as it is too long; never is more than the limit in memory. Only bytes that
-    /// have arrived count for the room, so that a sender who announces much and sends little keeps nobody
-    /// out. Where there is no room, the body is refused instead of waiting, since whoever is before it may be
-    /// slow. The front sees to it that the body arrives in time, and listens for a while to a client that
-    /// sends on although it is refused.
+    /// Reads a complete body of at most `limit` bytes. A longer body is refused on its `Content-Length` or,
+    /// without one, as soon as it exceeds the limit; memory never holds more than the limit. Only bytes that
+    /// have arrived count against the room, so a client that announces a large body and sends little blocks
+    /// nobody. If the room is full, the body is refused instead of waiting, because the bodies ahead of it
+    /// may be slow. The front enforces the time in which the body must arrive, and keeps reading for a while
+    /// from a client that goes on sending after the refusal.
     pub(crate) async fn read(&self, request: Request, limit: usize) -> Answer<Received> {
         let (parts, body) = request.into_parts();
         let announced = content_length(&parts.headers).unwrap_or(0);

@@ -16,16 +16,16 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::default().routes(routes!(list)).routes(routes!(put, get, delete))
 }
 
-/// Every event of the calendar.
+/// All events of the calendar.
 #[derive(Serialize, ToSchema)]
 struct Calendar {
-    /// By name.
+    /// The events, ordered by name.
     items: Vec<CalendarEvent>,
 }
 
 /// List the calendar
 ///
-/// The events that are known to change demand. What has happened in the host is at `/v1/events`.
+/// Lists the known events that change demand. For what has happened in the host, see `/v1/events`.
 #[utoipa::path(
     get,
     path = "/v1/calendar",
@@ -39,12 +39,12 @@ async fn list(State(api): State<Api>) -> Json<Calendar> {
     Json(Calendar { items })
 }
 
-/// Describe an event
+/// Create or replace a calendar event
 ///
-/// Adds the event or replaces it: a campaign, a backup, a release, with the times that it took place and
-/// will. Forecasters that know of events learn its effect from the times that have been, with their next
-/// fit, and expect it at those to come. The services that it names must be there. It is forgotten once the
-/// last of its times lies before all history. The body may leave `name` out.
+/// An event is a campaign, a backup or a release, with its past and future times. Forecasters that support
+/// events learn an event's effect from its past times at their next fit, and apply it at its future times.
+/// The services that the event names must exist. The host deletes the event once its last time is older than
+/// all history. The body may omit `name`.
 #[utoipa::path(
     put,
     path = "/v1/calendar/{name}",
@@ -60,8 +60,8 @@ async fn list(State(api): State<Api>) -> Json<Calendar> {
         ]
     })),
     responses(
-        (status = 201, description = "It is new", body = CalendarEvent),
-        (status = 200, description = "It was there before", body = CalendarEvent),
+        (status = 201, description = "Created", body = CalendarEvent),
+        (status = 200, description = "Replaced", body = CalendarEvent),
         WriteProblems,
     )
 )]
@@ -77,7 +77,7 @@ async fn put(
     Ok((status, Json(stored)))
 }
 
-/// Look at an event
+/// Get a calendar event
 #[utoipa::path(
     get,
     path = "/v1/calendar/{name}",
@@ -91,16 +91,16 @@ async fn get(State(api): State<Api>, Path(name): Path<Name>) -> Answer<Json<Cale
     Ok(Json(state.catalog().event(&name)?.as_ref().clone()))
 }
 
-/// Delete an event
+/// Delete a calendar event
 ///
-/// What was learnt of it is forgotten with the next fit.
+/// The next fit drops what the forecasters learned from the event.
 #[utoipa::path(
     delete,
     path = "/v1/calendar/{name}",
     tag = "calendar",
     operation_id = "delete_event",
     params(("name" = Name, Path, description = "The event", example = "spring-sale")),
-    responses((status = 204, description = "It is gone"), ChangeProblems)
+    responses((status = 204, description = "Deleted"), ChangeProblems)
 )]
 async fn delete(State(api): State<Api>, By(by): By, Path(name): Path<Name>) -> Answer<StatusCode> {
     api.delete(by, Change::DeleteEvent(name)).await

@@ -11,23 +11,23 @@ use crate::{
     state::Api,
 };
 
-/// The most decisions that one request gets.
+/// Maximum number of decisions in one response.
 const MOST: u64 = 1000;
 
 pub(crate) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::default().routes(routes!(list))
 }
 
-/// Which decisions.
+/// Selects a page of decisions.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 struct Page {
-    /// Those with a higher sequence than this.
+    /// Return only decisions with a sequence number above this one.
     #[param(default = 0)]
     #[serde(deserialize_with = "whole::<_, 0, { u64::MAX }>")]
     after: u64,
-    /// At most so many, 1 to 1000.
+    /// Maximum number of decisions to return, 1 to 1000.
     #[param(default = 100, minimum = 1, maximum = 1000)]
     #[serde(deserialize_with = "whole::<_, 1, MOST>")]
     limit: u64,
@@ -39,18 +39,19 @@ impl Default for Page {
     }
 }
 
-/// A page of the journal.
+/// A page of the decision journal.
 #[derive(Serialize, ToSchema)]
 struct Decisions {
-    /// In the order in which they were taken.
+    /// The decisions, in the order in which they were taken.
     items: Vec<Decision>,
-    /// What to pass as `after` for those that follow.
+    /// The value of `after` that returns the next page.
     next: u64,
 }
 
 /// List the decisions
 ///
-/// From the oldest on. Pass `next` as `after` to go on; a page with no items is the end for now.
+/// Returns decisions from the oldest on. To get the next page, pass `next` as `after`. A page without items
+/// means that there are no further decisions yet.
 #[utoipa::path(
     get,
     path = "/v1/decisions",

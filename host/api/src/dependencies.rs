@@ -14,10 +14,10 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::default().routes(routes!(put, delete)).routes(routes!(graph))
 }
 
-/// Describe a dependency
+/// Create or replace a dependency
 ///
-/// Adds the dependency of one service on another, or replaces it. Both services must be there; cycles
-/// are allowed. The body may leave `from` and `to` out.
+/// Describes that one service depends on another. Both services must exist. Cycles are allowed. The body may
+/// omit `from` and `to`.
 #[utoipa::path(
     put,
     path = "/v1/dependencies/{from}/{to}",
@@ -32,8 +32,8 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         "ratios": {"requests_per_second": 1.5}
     })),
     responses(
-        (status = 201, description = "It is new", body = DependencyDocument),
-        (status = 200, description = "It was there before", body = DependencyDocument),
+        (status = 201, description = "Created", body = DependencyDocument),
+        (status = 200, description = "Replaced", body = DependencyDocument),
         WriteProblems,
     )
 )]
@@ -59,7 +59,7 @@ async fn put(
         ("from" = Name, Path, description = "The dependent", example = "checkout"),
         ("to" = Name, Path, description = "The dependency", example = "payments"),
     ),
-    responses((status = 204, description = "It is gone"), ChangeProblems)
+    responses((status = 204, description = "Deleted"), ChangeProblems)
 )]
 async fn delete(
     State(api): State<Api>,
@@ -69,7 +69,7 @@ async fn delete(
     api.delete(by, Change::DeleteDependency(from, to)).await
 }
 
-/// Look at the dependency graph
+/// Get the dependency graph
 #[utoipa::path(
     get,
     path = "/v1/graph",

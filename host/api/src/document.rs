@@ -6,18 +6,18 @@ use serde_json::Value;
 
 use crate::{Problem, problem::Answer};
 
-/// Reads a JSON document; an error says the field, line and column.
+/// Parses a JSON document from the body. An error gives the field, line and column.
 pub(crate) fn parse<T: DeserializeOwned>(text: &[u8]) -> Answer<T> {
     read(text).map_err(|fault| fault.problem("the body", None))
 }
 
-/// Reads a JSON document that came as a query parameter.
+/// Parses a JSON document from a query parameter.
 pub(crate) fn parse_parameter<T: DeserializeOwned>(name: &str, text: &[u8]) -> Answer<T> {
     read(text).map_err(|fault| fault.problem(&format!("the query parameter `{name}`"), None))
 }
 
-/// Reads a JSON object that describes what the path names. Each of `names` is a field and what the path
-/// says of it: the text may leave the field out, or must agree.
+/// Parses a JSON object that describes the resource in the path. `names` pairs each field with its value in
+/// the path: the text may omit the field, otherwise its value must agree.
 pub(crate) fn named<T: DeserializeOwned>(
     text: &[u8],
     names: &[(&'static str, &Name)],
@@ -38,8 +38,8 @@ pub(crate) fn named<T: DeserializeOwned>(
     if missing.is_empty() {
         return parse(text);
     }
-    // They are added at the end, so that the parser reports every position as it is in the text that
-    // was sent. That text is an object: it ends with a brace.
+    // Append the missing names at the end, so that the parser's positions match the text that the client
+    // sent. That text is an object, so it ends with a brace.
     let open = text.trim_ascii_end();
     let open = open.strip_suffix(b"}").unwrap_or(open);
     let comma = if fields.is_empty() { "" } else { "," };
@@ -48,7 +48,7 @@ pub(crate) fn named<T: DeserializeOwned>(
     read(&completed).map_err(|fault| fault.problem("the body", Some(end)))
 }
 
-/// What is wrong with a document, and where.
+/// A parse error, with its field and position.
 struct Fault {
     field: String,
     cause: String,
@@ -57,8 +57,8 @@ struct Fault {
 }
 
 impl Fault {
-    /// As a problem of `source`. `end` is the last position there is, where the parser saw more than was
-    /// sent.
+    /// Converts the fault into a problem of `source`. `end` is the last position of the text that the client
+    /// sent; it caps the reported position when the parser saw appended text.
     fn problem(self, source: &str, end: Option<(usize, usize)>) -> Problem {
         let (line, column) = end.map_or(self.at, |end| self.at.min(end));
         let Self { field, cause, .. } = self;
@@ -87,7 +87,7 @@ fn fault(field: String, error: &serde_json::Error) -> Fault {
     Fault { field, cause, at, is_json: error.is_data() }
 }
 
-/// The line and column of the end of a text, as the parser counts them.
+/// The line and column of the end of a text, counted as the parser counts them.
 fn position(text: &[u8]) -> (usize, usize) {
     let line = 1 + text.iter().filter(|byte| **byte == b'\n').count();
     let column = text.rsplit(|byte| *byte == b'\n').next().map_or(0, <[u8]>::len);

@@ -12,21 +12,22 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{openapi::ListProblems, state::Api};
 
-/// How many events wait for the connection. Whoever is further behind is so in the host's own backlog.
+/// Number of events buffered for the connection. A slower reader falls behind in the host's own backlog.
 const AHEAD: usize = 16;
 
-/// How often a silent stream shows that it is alive.
+/// Interval of the keep-alive comments on an idle stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 pub(crate) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::default().routes(routes!(stream))
 }
 
-/// Follow what happens
+/// Follow events
 ///
-/// Server-sent events from now on: `event` is the kind, `id` ascends, `data` is the event as JSON. Who reads
-/// too slowly gets an event `lagged` with data such as `{"missed": 12}` in place of what was missed; the
-/// journal at `/v1/decisions` has every decision. Silence is broken by a comment every 15 seconds.
+/// Streams server-sent events from now on: `event` is the kind, `id` ascends, `data` is the event as JSON. A
+/// client that reads too slowly gets an event `lagged` with data such as `{"missed": 12}` in place of the
+/// events that it missed; the journal at `/v1/decisions` has every decision. An idle stream carries a comment
+/// every 15 seconds.
 #[utoipa::path(
     get,
     path = "/v1/events",
@@ -48,7 +49,7 @@ async fn stream(State(api): State<Api>) -> Sse<impl Stream<Item = Result<sse::Ev
     Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }
 
-/// Passes events on until the host ends or nobody listens any more.
+/// Forwards events until the host ends or the client disconnects.
 async fn forward(
     mut events: broadcast::Receiver<NumberedEvent>,
     sender: mpsc::Sender<Result<sse::Event, Infallible>>,
@@ -72,7 +73,7 @@ async fn forward(
 }
 
 fn written(event: &NumberedEvent) -> sse::Event {
-    // An event is plain data, which always has a JSON form on one line.
+    // An event is plain data, so serialization cannot fail and yields one line.
     let data = serde_json::to_string(event).unwrap_or_default();
     sse::Event::default().event(event.kind.as_str()).id(event.id.to_string()).data(data)
 }

@@ -23,24 +23,24 @@ use crate::{
     state::{Api, lost},
 };
 
-/// On whose behalf the request is made.
+/// The principal that makes the request.
 pub(crate) struct By(pub(crate) Principal);
 
-/// What the path names. Where that is no name at all, nothing can have it: reading or deleting it is answered
-/// with 404, and writing it with 400, each of which says what a name is.
+/// The path parameters. If a path segment is not a valid name, no resource can have it: reads and deletes
+/// answer 404 and writes answer 400. Both responses say what a valid name is.
 pub(crate) struct Path<T>(pub(crate) T);
 
-/// What the query says. Its type should deny unknown fields.
+/// The query parameters. `T` should deny unknown fields.
 pub(crate) struct Query<T>(pub(crate) T);
 
 /// A JSON body of at most `LIMIT` bytes.
 pub(crate) struct Json<T, const LIMIT: usize = JSON_BYTES>(pub(crate) T);
 
-/// A JSON body of more bytes is parsed on a thread that may block, because that takes a while.
+/// Larger JSON bodies are parsed on a blocking thread, because parsing them takes long. In bytes.
 const AT_ONCE: usize = 128 << 10;
 
-/// What the client prefers, as keys in lower case with their values (RFC 7240). As it asks, unknown ones are
-/// ignored and the others followed as far as that goes.
+/// The client's preferences as pairs of lower-case key and value (RFC 7240). As the RFC requires, callers
+/// ignore unknown preferences and honour the others as far as possible.
 pub(crate) fn preferences(headers: &HeaderMap) -> impl Iterator<Item = (String, &str)> {
     let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split([',', ';'])).map(|preference| {
@@ -49,7 +49,7 @@ pub(crate) fn preferences(headers: &HeaderMap) -> impl Iterator<Item = (String, 
     })
 }
 
-/// Reads a whole number of a query that lies between two others.
+/// Deserializes a whole number within `LEAST..=MOST` from a query parameter.
 pub(crate) fn whole<'de, D: Deserializer<'de>, const LEAST: u64, const MOST: u64>(
     deserializer: D,
 ) -> Result<u64, D::Error> {
@@ -59,17 +59,17 @@ pub(crate) fn whole<'de, D: Deserializer<'de>, const LEAST: u64, const MOST: u64
     })
 }
 
-/// Whether the client does not want to wait for the outcome.
+/// Whether the client prefers not to wait for the outcome (`respond-async`).
 pub(crate) fn prefers_async(headers: &HeaderMap) -> bool {
     preferences(headers).any(|(key, _)| key == "respond-async")
 }
 
-/// A JSON body that describes what the path names, not yet read: the names in the path complete it.
+/// A JSON body, not yet parsed, that describes the resource in the path. The names in the path complete it.
 pub(crate) struct Document(Received);
 
 impl Document {
-    /// Reads it. Each of `names` is a field and what the path says of it: the body may leave the field
-    /// out, or must agree.
+    /// Parses the body. `names` pairs each field with its value in the path: the body may omit the field,
+    /// otherwise its value must agree.
     pub(crate) fn named<T: DeserializeOwned>(self, names: &[(&'static str, &Name)]) -> Answer<T> {
         document::named(&self.0.bytes, names)
     }
@@ -80,9 +80,9 @@ impl<S: Send + Sync> FromRequestParts<S> for By {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         Ok(Self(match parts.extensions.get::<haggle_front::Principal>() {
-            // Without a front, nobody has said who they are either.
+            // Without a front, the request carries no identity.
             None | Some(haggle_front::Principal::Anonymous) => Principal::Anonymous,
-            // Whom this version does not know has no more rights than anybody.
+            // An unknown kind of principal gets no more rights than an anonymous one.
             Some(_) => Principal::Anonymous,
         }))
     }
@@ -154,7 +154,7 @@ impl FromRequest<Api> for Document {
     }
 }
 
-/// Refuses any query, for routes that take none: a parameter that does nothing is a mistake.
+/// Refuses any query on routes without parameters, because a parameter without effect is a mistake.
 pub(crate) async fn refuse_parameters(request: Request, next: Next) -> Response {
     match request.uri().query() {
         None | Some("") => next.run(request).await,
@@ -167,11 +167,12 @@ pub(crate) async fn refuse_parameters(request: Request, next: Next) -> Response 
     }
 }
 
-/// The conditions under which a client may want something changed.
+/// The headers that make a change conditional.
 const CONDITIONS: [HeaderName; 3] =
     [header::IF_MATCH, header::IF_NONE_MATCH, header::IF_UNMODIFIED_SINCE];
 
-/// Refuses to change anything under a condition: whoever sets one counts on its being checked.
+/// Refuses conditional changes, because the host cannot check the condition and the client relies on that
+/// check.
 pub(crate) async fn refuse_conditions(request: Request, next: Next) -> Response {
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     match CONDITIONS.iter().find(|name| request.headers().contains_key(*name)) {

@@ -14,20 +14,20 @@ use crate::{
     views::{ForecastView, ForecastsView, NoForecast},
 };
 
-/// The most horizons that one request may name.
+/// Maximum number of horizons in one request.
 const MOST: usize = 16;
 
 pub(crate) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::default().routes(routes!(list)).routes(routes!(get))
 }
 
-/// Up to which horizons forecasts are summed up.
+/// The horizons for which to summarize forecasts.
 #[derive(Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 struct Horizons {
-    /// Up to 16 lengths of time with commas between them: for each, the mean and the peak until then, and
-    /// how low and how high it may be, are given as well.
+    /// Up to 16 durations, separated by commas. For each one the response adds the mean and the peak of the
+    /// forecast until then, with their lower and upper bounds.
     #[param(example = "5m,15m,1h")]
     horizons: String,
 }
@@ -47,12 +47,12 @@ impl Horizons {
     }
 }
 
-/// Look at all forecasts
+/// List all forecasts
 ///
-/// The latest forecast of every service that has one, and what they come to together, by the resource that
-/// load is counted in. The mean of a total is the sum of the means, and its bounds are the sums of the bounds:
-/// that is so where errors go together, and wider than it need be where they do not. A horizon beyond a
-/// forecast is left out of it.
+/// Returns the latest forecast of every service that has one, and the totals by the resource that the load is
+/// measured in. The mean of a total is the sum of the means, and its bounds are the sums of the bounds.
+/// Summed bounds are exact if the errors are perfectly correlated, and too wide otherwise. A horizon that
+/// lies beyond a forecast is omitted from that forecast.
 #[utoipa::path(
     get,
     path = "/v1/forecasts",
@@ -69,10 +69,10 @@ async fn list(
     api.read(move |host| Ok(ForecastsView::of(&host.snapshot(), &horizons))).await.map(Json)
 }
 
-/// Look at the latest forecast of a service
+/// Get the latest forecast of a service
 ///
-/// Its load, step by step, with prediction intervals. There is none before the first pass of the
-/// control loop that saw samples of the service, and none while its plugin fails; the problem says why.
+/// The load, step by step, with prediction intervals. There is no forecast before the first reconcile pass
+/// that has samples of the service, or while its plugin fails; the problem says why.
 #[utoipa::path(
     get,
     path = "/v1/forecasts/{service}",

@@ -26,7 +26,7 @@ Haggle: scaling that is forecast by sandboxed plugins and negotiated before it h
   /healthz        is it open                  /metrics        for Prometheus
 ";
 
-/// A text that says its format, and that the format depends on what the request accepts.
+/// A text with its `Content-Type`, and a `Vary` header because the format depends on `Accept`.
 type Metrics = ([(HeaderName, &'static str); 2], Bytes);
 
 pub(crate) fn routes() -> OpenApiRouter<Api> {
@@ -38,7 +38,7 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(metrics))
 }
 
-/// Where to go
+/// List the entry points
 #[utoipa::path(
     get,
     path = "/",
@@ -50,30 +50,30 @@ async fn index() -> &'static str {
     INDEX
 }
 
-/// Is the process alive?
+/// Liveness
 ///
-/// Also while the host starts.
+/// Answers `ok` while the process is alive, including during startup.
 #[utoipa::path(
     get,
     path = "/livez",
     tag = "host",
     operation_id = "livez",
-    responses((status = 200, description = "It is: `ok`", content_type = "text/plain", body = String))
+    responses((status = 200, description = "`ok`", content_type = "text/plain", body = String))
 )]
 async fn livez() -> &'static str {
     "ok"
 }
 
-/// Is the host open?
+/// Startup
 ///
-/// Not while it starts.
+/// Answers 503 while the host starts, and `ok` afterwards.
 #[utoipa::path(
     get,
     path = "/healthz",
     tag = "host",
     operation_id = "healthz",
     responses(
-        (status = 200, description = "It is: `ok`", content_type = "text/plain", body = String),
+        (status = 200, description = "`ok`", content_type = "text/plain", body = String),
         ReadyProblems,
     )
 )]
@@ -81,16 +81,16 @@ async fn healthz() -> &'static str {
     "ok"
 }
 
-/// Can the host work?
+/// Readiness
 ///
-/// Not while it starts, and not after the store failed.
+/// Answers `ok` if the host can work. Answers 503 while the host starts and after the store has failed.
 #[utoipa::path(
     get,
     path = "/readyz",
     tag = "host",
     operation_id = "readyz",
     responses(
-        (status = 200, description = "It can: `ok`", content_type = "text/plain", body = String),
+        (status = 200, description = "`ok`", content_type = "text/plain", body = String),
         ReadyProblems,
     )
 )]
@@ -100,8 +100,8 @@ async fn readyz(State(api): State<Api>) -> Answer<&'static str> {
 
 /// Metrics for Prometheus
 ///
-/// In the OpenMetrics format where the request accepts `application/openmetrics-text`, else in the text format of
-/// Prometheus.
+/// Uses the OpenMetrics format if the request accepts `application/openmetrics-text`, and the Prometheus text
+/// format otherwise.
 #[utoipa::path(
     get,
     path = "/metrics",

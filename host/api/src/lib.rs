@@ -1,10 +1,9 @@
-//! The HTTP API of the policy host. A handler only translates: it reads the host's durable snapshot, for
-//! which nobody waits, or has the host do one thing and awaits the answer, which holds no thread. Every
-//! refusal, whoever makes it, is a [`Problem`], and the description at `/openapi.json` comes from the handlers
-//! themselves.
+//! The HTTP API of the policy host. A handler only translates: it reads the host's durable snapshot, which
+//! never blocks, or calls one operation of the host and awaits the result without holding a thread. Every
+//! error response is a [`Problem`]. The handlers themselves generate the description at `/openapi.json`.
 //!
-//! [`serve`] puts [`haggle_front`] before the routes, which bounds what clients may take of the server.
-//! Answers show endpoints without the secrets in them.
+//! [`serve`] puts [`haggle_front`] before the routes; it bounds the resources that clients can use. Responses
+//! show endpoints without their secrets.
 
 mod body;
 mod calendar;
@@ -47,8 +46,8 @@ pub use serve::{ApiOptions, serve};
 
 use state::Api;
 
-/// Every route of the API over `host`, without the front that [`serve`] puts before them. It runs in a tokio
-/// runtime with time and I/O.
+/// Builds every route of the API over `host`, without the front that [`serve`] adds. It must run in a tokio
+/// runtime with time and I/O enabled.
 pub fn router(host: Arc<Host>, options: &ApiOptions) -> Router {
     let without_parameters = services::routes()
         .merge(dependencies::routes())
@@ -76,6 +75,6 @@ pub fn router(host: Arc<Host>, options: &ApiOptions) -> Router {
         .layer(middleware::from_fn(extract::refuse_conditions))
         .layer(middleware::from_fn(trace::trace))
         .with_state(Api::new(host, options.upload_bytes));
-    // Around all of it, because a route says only at its end which methods it has.
+    // This layer wraps the whole router, because a route reports its allowed methods only in its response.
     Router::new().fallback_service(routes).layer(middleware::from_fn(problem::name_methods))
 }

@@ -24,16 +24,16 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::default().routes(routes!(get)).routes(routes!(leases)).routes(routes!(receive))
 }
 
-/// Leases.
+/// All leases.
 #[derive(Serialize, ToSchema)]
 struct Leases<'a> {
-    /// By their ids.
+    /// The leases, ordered by id.
     items: Vec<&'a Lease>,
 }
 
-/// Look at a negotiation
+/// Get a negotiation
 ///
-/// What was demanded, who was asked, what they answered, and what came of it.
+/// Returns the demand, the parties asked, their answers and the outcome.
 #[utoipa::path(
     get,
     path = "/v1/negotiations/{id}",
@@ -48,7 +48,7 @@ async fn get(State(api): State<Api>, Path(id): Path<String>) -> Answer<Json<Valu
 
 /// List the leases
 ///
-/// Capacity that is held or agreed, and not over.
+/// Returns the capacity that is held or agreed and has not ended.
 #[utoipa::path(
     get,
     path = "/v1/leases",
@@ -66,19 +66,21 @@ async fn leases(State(api): State<Api>) -> Answer<SharedJson> {
     api.shared_json(&api.large.leases, written).await
 }
 
-/// A message to a negotiation, bare or as the data of a CloudEvent. `sdk/participants.md` describes its fields.
+/// A message to a negotiation, plain or as the data of a CloudEvent. `sdk/participants.md` describes its
+/// fields.
 #[derive(ToSchema)]
 #[schema(value_type = Object)]
 #[expect(dead_code, reason = "it describes the body, which the engine reads")]
 struct PostedMessage(serde_json::Value);
 
-/// Say something in a negotiation
+/// Send a message to a negotiation
 ///
-/// How a party with an endpoint answers later than in the response to the message that it was posted, and
-/// how the service that wanted it ends a negotiation (`cancel`). The body is a message, bare or as the data
-/// of a CloudEvent; what it leaves out of `session`, `message` and `to` goes without saying. The same answer
-/// may come any number of times; another one to the same message is refused. What makes no sense is refused
-/// with 422, is in the transcript and changes nothing: the question stays open.
+/// A party with an endpoint uses this to answer later than in the response to the message that it received.
+/// The service that requested the negotiation uses it to end the negotiation (`cancel`). The body is a
+/// message, plain or as the data of a CloudEvent; the host fills in `session`, `message` and `to` if the body
+/// omits them. Sending the same answer again has no effect; the host refuses a different answer to the same
+/// message. The host refuses an invalid answer with 422, records it in the transcript and changes nothing:
+/// the question stays open.
 #[utoipa::path(
     post,
     path = "/v1/negotiations/{id}/messages",
@@ -89,7 +91,7 @@ struct PostedMessage(serde_json::Value);
         content((PostedMessage = "application/json"), (PostedMessage = "application/cloudevents+json")),
         example = json!({"in_reply_to": 3, "from": {"service": "cart"}, "type": "propose", "data": "all"})
     ),
-    responses((status = 202, description = "It was taken in"), SendProblems)
+    responses((status = 202, description = "Accepted"), SendProblems)
 )]
 async fn receive(
     State(api): State<Api>,
@@ -108,16 +110,16 @@ async fn receive(
     Ok(StatusCode::ACCEPTED)
 }
 
-/// Why bytes are not a message.
+/// The reason why bytes are not a valid message.
 #[derive(Debug)]
 enum Wrong {
-    /// It is of nobody, or about nothing.
+    /// The body has no sender, or answers no message.
     Body(String),
-    /// It is an answer of somebody to something, and what it says cannot be read.
+    /// The sender and the answered message are known, but the content is invalid.
     Answer { about: MessageId, from: Party, why: String },
 }
 
-/// Reads a message, and completes it from the path.
+/// Parses a message and completes it from the path.
 fn message(session: &str, bytes: &[u8]) -> Result<Message, Wrong> {
     let Strict(value): Strict<Value> =
         serde_json::from_slice(bytes).map_err(|error| Wrong::Body(format!("the body: {error}")))?;
@@ -128,7 +130,7 @@ fn message(session: &str, bytes: &[u8]) -> Result<Message, Wrong> {
     if named != session {
         return Err(Wrong::Body(format!("session is {named}, and the path says {session:?}")));
     }
-    // What is no answer needs no id either: nothing refers to it.
+    // A message that answers nothing needs no id, because nothing refers to it.
     let answered = fields.get("in_reply_to").cloned();
     fields.entry("message").or_insert_with(|| answered.unwrap_or_else(|| 0.into()));
     let about = fields.get("in_reply_to").and_then(|about| MessageId::deserialize(about).ok());

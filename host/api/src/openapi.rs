@@ -11,7 +11,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{Problem, ProblemKind, state::Api};
 
-/// The description without its paths, which the routes bring.
+/// The description without its paths, which the routes add.
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -29,21 +29,22 @@ use crate::{Problem, ProblemKind, state::Api};
     ),
     components(schemas(Problem)),
     tags(
-        (name = "services", description = "What is scaled."),
-        (name = "dependencies", description = "What services ask of each other."),
-        (name = "providers", description = "Who has compute units to give."),
+        (name = "services", description = "The services that the host scales."),
+        (name = "dependencies", description = "The load that services cause on each other."),
+        (name = "providers", description = "The providers of compute units."),
         (name = "policies", description = "How services are scaled."),
-        (name = "calendar", description = "What is known to change demand, and when."),
-        (name = "plugins", description = "The sandboxed components that decide."),
-        (name = "facts", description = "What was measured, and what is forecast from it."),
-        (name = "negotiation", description = "What was asked for, agreed and reserved."),
-        (name = "decisions", description = "What was decided, and what happens."),
+        (name = "calendar", description = "Known events that change demand."),
+        (name = "plugins", description = "The sandboxed components that make the decisions."),
+        (name = "facts", description = "Measurements and forecasts."),
+        (name = "negotiation", description = "Requests, agreements and reservations."),
+        (name = "decisions", description = "Decisions and events."),
         (name = "host", description = "The host itself."),
     )
 )]
 struct Description;
 
-/// An empty router that knows the description, and serves it once [`publish`] has made it whole.
+/// An empty router that holds the description. The router serves it once [`publish`] provides the complete
+/// one.
 pub(crate) fn described() -> OpenApiRouter<Api> {
     let mut description = Description::openapi();
     let components = description.components.get_or_insert_default();
@@ -57,9 +58,9 @@ pub(crate) fn described() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(description).routes(routes!(document))
 }
 
-/// What makes the description known to the route that serves it.
+/// Provides the complete description to the route that serves it.
 pub(crate) fn publish(description: &utoipa::openapi::OpenApi) -> Extension<Published> {
-    // A description is plain data, which always has a JSON form.
+    // A description is plain data, so serialization cannot fail.
     Extension(Published(serde_json::to_vec(description).unwrap_or_default().into()))
 }
 
@@ -67,7 +68,7 @@ pub(crate) fn publish(description: &utoipa::openapi::OpenApi) -> Extension<Publi
 #[derive(Clone)]
 pub(crate) struct Published(Bytes);
 
-/// This description
+/// Get this description
 #[utoipa::path(
     get,
     path = "/openapi.json",
@@ -78,7 +79,7 @@ async fn document(Extension(Published(bytes)): Extension<Published>) -> impl Int
     ([(header::CONTENT_TYPE, "application/json")], bytes)
 }
 
-/// Declares the problems that a kind of request can end in, for the description.
+/// Declares, for the description, the problems that a kind of request can return.
 macro_rules! problems {
     ($($(#[$doc:meta])* $group:ident: $($kind:ident)*;)*) => {
         $(
@@ -95,19 +96,19 @@ macro_rules! problems {
 }
 
 problems! {
-    /// Of asking for what has no name and no parameters.
+    /// Problems of listing a collection, which has no name and no parameters.
     ListProblems: Invalid Internal;
-    /// Of asking for something by its name.
+    /// Problems of reading a resource by name.
     ReadProblems: Invalid NotFound Internal;
-    /// Of putting a document.
+    /// Problems of putting a document.
     WriteProblems: Invalid Timeout Conflict PreconditionFailed TooLarge UnsupportedMediaType Internal Busy;
-    /// Of sending a document that names something.
+    /// Problems of sending a document that refers to other resources.
     SendProblems: Invalid NotFound Timeout Conflict PreconditionFailed TooLarge UnsupportedMediaType Unprocessable Internal Busy;
-    /// Of changing or deleting something by its name.
+    /// Problems of changing or deleting a resource by name.
     ChangeProblems: Invalid NotFound Conflict PreconditionFailed Internal Busy;
-    /// Of uploading a plugin.
+    /// Problems of uploading a plugin.
     UploadProblems: Invalid Timeout Conflict PreconditionFailed TooLarge Unprocessable Internal Busy;
-    /// Of asking whether the host can work.
+    /// Problems of a health check.
     ReadyProblems: Busy;
 }
 
@@ -131,7 +132,7 @@ fn response(kind: ProblemKind) -> Response {
     problem(kind.title(), Some(example))
 }
 
-/// A refusal of the front, before a request reaches a handler.
+/// The response of the front when it refuses a request before a handler sees it.
 fn refused(refusal: Refusal) -> Response {
     problem(refusal.title(), None)
 }
@@ -144,7 +145,7 @@ fn problem(title: &str, example: Option<Value>) -> Response {
     ResponseBuilder::new().description(title).content(Problem::MEDIA_TYPE, content).build()
 }
 
-/// What a problem of the kind may say.
+/// An example `detail` for a problem of this kind.
 const fn detail(kind: ProblemKind) -> &'static str {
     match kind {
         ProblemKind::Invalid => {

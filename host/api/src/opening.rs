@@ -14,19 +14,19 @@ use tower::{ServiceExt, service_fn};
 
 use crate::{ApiOptions, Problem, ProblemKind};
 
-/// A host that may still be opening, which can take minutes where its built-in plugins are compiled first. The
-/// API says so until it is [`Opening::done`].
+/// A host that may still be opening. Opening can take minutes if the built-in plugins must first be compiled.
+/// The API reports that it is starting until [`Opening::done`] is called.
 #[derive(Clone, Debug, Default)]
 pub struct Opening(Arc<OnceLock<Arc<Host>>>);
 
 impl Opening {
-    /// The host is open, and the API is its from the next request on. A second host is not taken.
+    /// Marks the host as open; the API uses it from the next request on. A second host is ignored.
     pub fn done(&self, host: Arc<Host>) {
-        // A second one is dropped.
+        // A second host is dropped.
         let _ = self.0.set(host);
     }
 
-    /// The host, once it is open.
+    /// Returns the host once it is open.
     #[must_use]
     pub fn host(&self) -> Option<&Arc<Host>> {
         self.0.get()
@@ -41,7 +41,8 @@ impl From<Arc<Host>> for Opening {
     }
 }
 
-/// The routes of the host once it is open; until then, that it is alive and starting.
+/// Routes requests to the host once it is open. Until then, only the liveness route answers `ok`; all others
+/// answer that the host is starting.
 pub(crate) fn router(opening: Opening, options: ApiOptions) -> Router {
     let routes = Arc::new(OnceLock::new());
     Router::new().fallback_service(service_fn(move |request: Request| {

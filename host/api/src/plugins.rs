@@ -19,10 +19,10 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(rollback))
 }
 
-/// Every plugin.
+/// All plugins.
 #[derive(Serialize, ToSchema)]
 struct Plugins {
-    /// By name.
+    /// The plugins, ordered by name.
     items: Vec<PluginView>,
 }
 
@@ -38,10 +38,9 @@ async fn list(State(api): State<Api>) -> Json<Plugins> {
     Json(Plugins { items: api.host.plugins() })
 }
 
-/// Look at a plugin
+/// Get a plugin
 ///
-/// The generation that decides, the one before it, and what became of the newest upload, and the
-/// last error.
+/// Returns the active generation, the previous one, the state of the newest upload, and the last error.
 #[utoipa::path(
     get,
     path = "/v1/plugins/{name}",
@@ -56,24 +55,25 @@ async fn get(State(api): State<Api>, Path(name): Path<Name>) -> Answer<Json<Plug
 
 /// Delete a plugin
 ///
-/// Refused while a scaling policy or provider names it. Where it was loaded over a built-in plugin of the same
-/// name, that one decides again.
+/// Refused while a scaling policy or provider refers to the plugin. If the plugin had replaced a built-in
+/// plugin of the same name, the built-in plugin becomes active again.
 #[utoipa::path(
     delete,
     path = "/v1/plugins/{name}",
     tag = "plugins",
     operation_id = "delete_plugin",
     params(("name" = Name, Path, description = "The plugin", example = "seasonal")),
-    responses((status = 204, description = "It is gone"), ChangeProblems)
+    responses((status = 204, description = "Deleted"), ChangeProblems)
 )]
 async fn delete(State(api): State<Api>, By(by): By, Path(name): Path<Name>) -> Answer<StatusCode> {
     api.finish(|host| async move { host.delete_plugin(by, &name).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Return to the generation before
+/// Roll back to the previous generation
 ///
-/// The next call is decided by it; calls in flight finish on the one that they began with.
+/// The next call uses the previous generation. Calls in flight finish on the generation on which they
+/// started.
 #[utoipa::path(
     post,
     path = "/v1/plugins/{name}/rollback",

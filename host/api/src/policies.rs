@@ -16,10 +16,10 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::default().routes(routes!(list)).routes(routes!(put, get))
 }
 
-/// Every scaling policy.
+/// All scaling policies.
 #[derive(Serialize, ToSchema)]
 struct Policies {
-    /// By name.
+    /// The policies, ordered by name.
     items: Vec<ScalingPolicy>,
 }
 
@@ -37,10 +37,10 @@ async fn list(State(api): State<Api>) -> Json<Policies> {
     Json(Policies { items })
 }
 
-/// Describe a scaling policy
+/// Create or replace a scaling policy
 ///
-/// Adds the policy or replaces it; what the body leaves out is as in the default policy. The next pass of
-/// the control loop follows it.
+/// Omitted fields take their values from the default policy. The policy applies from the next reconcile pass
+/// on.
 #[utoipa::path(
     put,
     path = "/v1/policies/{name}",
@@ -52,8 +52,8 @@ async fn list(State(api): State<Api>) -> Json<Policies> {
         "scaling": {"quantile": 0.975, "target_utilization": 0.7, "stabilization": "5m"}
     })),
     responses(
-        (status = 201, description = "It is new", body = ScalingPolicy),
-        (status = 200, description = "It was there before", body = ScalingPolicy),
+        (status = 201, description = "Created", body = ScalingPolicy),
+        (status = 200, description = "Replaced", body = ScalingPolicy),
         WriteProblems,
     )
 )]
@@ -69,7 +69,7 @@ async fn put(
     Ok((status, Json(stored)))
 }
 
-/// Look at a scaling policy
+/// Get a scaling policy
 #[utoipa::path(
     get,
     path = "/v1/policies/{name}",

@@ -10,67 +10,67 @@ use haggle_model::concise;
 use haggle_runtime::{ErrorKind, HostError};
 use serde::{Deserialize, Serialize};
 
-/// Why a request was refused: problem details as RFC 9457 has them.
+/// The reason why a request was refused, as problem details (RFC 9457).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Problem {
-    /// `urn:haggle:problem:` and the kind; stable, for programs.
+    /// `urn:haggle:problem:` and the kind. Stable, for programs.
     #[serde(rename = "type")]
     #[schema(example = "urn:haggle:problem:not_found")]
     pub kind: String,
-    /// The kind in words; the same for all problems of the kind.
+    /// The kind in words. Equal for all problems of the kind.
     #[schema(example = "Not found")]
     pub title: String,
     /// The HTTP status.
     #[schema(example = 404)]
     pub status: u16,
-    /// What was wrong this time, where, and how to mend it.
+    /// What was wrong, where, and how to fix it.
     #[schema(example = "there is no service checkout")]
     pub detail: String,
-    /// Where to look later, for the header of that name.
+    /// The value of the `Location` header, where the result will appear.
     #[serde(skip)]
     location: Option<String>,
 }
 
-/// What kinds of problems there are.
+/// The kinds of problems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProblemKind {
-    /// The request does not say what it should.
+    /// The request is malformed.
     Invalid,
-    /// There is no such thing.
+    /// The resource does not exist.
     NotFound,
-    /// There is such a thing, but this cannot be done with it.
+    /// The resource exists, but does not support this method.
     MethodNotAllowed,
-    /// The body stopped arriving.
+    /// The body did not arrive in time.
     Timeout,
-    /// Something else is in the way.
+    /// The request conflicts with the current state.
     Conflict,
-    /// It depends on a condition that the host cannot check.
+    /// The request carries a condition that the host cannot check.
     PreconditionFailed,
     /// The body is too large.
     TooLarge,
-    /// The body is of another type.
+    /// The media type of the body is not supported.
     UnsupportedMediaType,
-    /// What was sent is well-formed, and still not acceptable.
+    /// The body is well-formed but not acceptable.
     Unprocessable,
-    /// The host's own trouble.
+    /// The host failed internally.
     Internal,
-    /// Not now.
+    /// The host is temporarily unable to handle the request.
     Busy,
-    /// Not before the host is open.
+    /// The host is still starting.
     Starting,
-    /// Not before the host runs again.
+    /// The host is stopping; retry once it runs again.
     Stopping,
 }
 
-/// What a handler answers.
+/// The result of a handler.
 pub(crate) type Answer<T> = Result<T, Problem>;
 
-/// How long a client should wait before it asks a busy host again, in seconds.
+/// The `Retry-After` of a busy host, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static(Problem::MEDIA_TYPE);
 
 impl ProblemKind {
-    /// All of them, in the order of their status.
+    /// All kinds, ordered by status.
     pub const ALL: [Self; 13] = [
         Self::Invalid,
         Self::NotFound,
@@ -87,7 +87,7 @@ impl ProblemKind {
         Self::Stopping,
     ];
 
-    /// The name within the problem's type.
+    /// The kind's name, as it appears in the `type` of a problem.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -165,7 +165,7 @@ impl Problem {
     /// The content type of a problem.
     pub const MEDIA_TYPE: &'static str = "application/problem+json";
 
-    /// A problem of that kind.
+    /// Creates a problem of this kind.
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         Self {
             kind: format!("urn:haggle:problem:{}", kind.as_str()),
@@ -176,12 +176,12 @@ impl Problem {
         }
     }
 
-    /// The same problem, and where to look later.
+    /// Adds the location where the result will appear.
     pub(crate) fn at(self, location: String) -> Self {
         Self { location: Some(location), ..self }
     }
 
-    /// A request that does not say what it should.
+    /// Creates a problem for a malformed request.
     pub(crate) fn invalid(detail: impl Into<String>) -> Self {
         Self::new(ProblemKind::Invalid, detail)
     }
@@ -226,7 +226,7 @@ pub(crate) async fn no_method(method: Method, uri: Uri) -> Problem {
     Problem::new(ProblemKind::MethodNotAllowed, detail)
 }
 
-/// Says in a problem which methods are allowed: only the response of the router knows them.
+/// Adds the allowed methods to the problem, because only the router's response knows them.
 pub(crate) async fn name_methods(request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let response = next.run(request).await;

@@ -25,16 +25,16 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(restock))
 }
 
-/// Every provider.
+/// All providers.
 #[derive(Serialize, ToSchema)]
 struct Providers {
-    /// By name.
+    /// The providers, ordered by name.
     items: Vec<ProviderView>,
 }
 
 /// List the providers
 ///
-/// Each as it was described, and what it has at present.
+/// Returns each provider's description and its current capacity.
 #[utoipa::path(
     get,
     path = "/v1/providers",
@@ -51,9 +51,9 @@ async fn list(State(api): State<Api>) -> Answer<SharedJson> {
     api.shared_json(&api.large.providers, providers).await
 }
 
-/// Describe a provider
+/// Create or replace a provider
 ///
-/// Adds the provider and its compute units, or replaces them. The body may leave `name` out.
+/// Sets the provider and its compute units. The body may omit `name`.
 #[utoipa::path(
     put,
     path = "/v1/providers/{name}",
@@ -72,8 +72,8 @@ async fn list(State(api): State<Api>) -> Answer<SharedJson> {
         }]
     })),
     responses(
-        (status = 201, description = "It is new", body = Provider),
-        (status = 200, description = "It was there before", body = Provider),
+        (status = 201, description = "Created", body = Provider),
+        (status = 200, description = "Replaced", body = Provider),
         WriteProblems,
     )
 )]
@@ -89,9 +89,9 @@ async fn put(
     Ok((status, Json(stored)))
 }
 
-/// Look at a provider
+/// Get a provider
 ///
-/// As it was described, and what it has at present: what is taken back changes the status and not the
+/// Returns the provider's description and its current capacity. A reclaim changes the status, not the
 /// description.
 #[utoipa::path(
     get,
@@ -109,23 +109,24 @@ async fn get(State(api): State<Api>, Path(name): Path<Name>) -> Answer<Json<Prov
 
 /// Delete a provider
 ///
-/// It gets no more business; leases of its compute units run on until they end.
+/// The provider receives no further requests. Leases of its compute units continue until they end.
 #[utoipa::path(
     delete,
     path = "/v1/providers/{name}",
     tag = "providers",
     operation_id = "delete_provider",
     params(("name" = Name, Path, description = "The provider", example = "north")),
-    responses((status = 204, description = "It is gone"), ChangeProblems)
+    responses((status = 204, description = "Deleted"), ChangeProblems)
 )]
 async fn delete(State(api): State<Api>, By(by): By, Path(name): Path<Name>) -> Answer<StatusCode> {
     api.delete(by, Change::DeleteProvider(name)).await
 }
 
-/// Take compute units back
+/// Reclaim compute units
 ///
-/// A provider announces that so many of a unit are gone from a time on, beside those announced before. Leases that do not fit into the rest
-/// end then, those of lower tiers first, and their holders negotiate for others before that.
+/// A provider announces that it takes back this number of a unit from a given time on, in addition to earlier
+/// reclaims. Leases that no longer fit end at that time, lower tiers first; before that, their holders
+/// negotiate for replacements.
 #[utoipa::path(
     post,
     path = "/v1/providers/{name}/reclaims",
@@ -133,7 +134,7 @@ async fn delete(State(api): State<Api>, By(by): By, Path(name): Path<Name>) -> A
     operation_id = "reclaim_units",
     params(("name" = Name, Path, description = "The provider", example = "north")),
     request_body(content = ReclaimRequest, example = json!({"unit": "standard-4", "count": 2})),
-    responses((status = 200, description = "What that means", body = Reclaimed), SendProblems)
+    responses((status = 200, description = "The effect of the reclaim", body = Reclaimed), SendProblems)
 )]
 async fn reclaim(
     State(api): State<Api>,
@@ -144,10 +145,10 @@ async fn reclaim(
     api.finish(|host| async move { host.reclaim(by, name, request).await }).await.map(Json)
 }
 
-/// Give compute units back
+/// Cancel the reclaims of a unit
 ///
-/// A provider has back what it had taken of a unit: what was announced is void, and what was gone is there
-/// again. Leases that have ended stay so. The second time changes nothing.
+/// A provider restores what it had reclaimed of a unit: announced reclaims are void, and reclaimed units are
+/// available again. Leases that have ended stay ended. Repeating the request has no effect.
 #[utoipa::path(
     delete,
     path = "/v1/providers/{name}/reclaims/{unit}",
@@ -157,7 +158,7 @@ async fn reclaim(
         ("name" = Name, Path, description = "The provider", example = "north"),
         ("unit" = Name, Path, description = "The unit", example = "standard-4"),
     ),
-    responses((status = 204, description = "All of the unit is there"), ChangeProblems)
+    responses((status = 204, description = "All units are available again"), ChangeProblems)
 )]
 async fn restock(
     State(api): State<Api>,

@@ -11,27 +11,27 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::default().routes(routes!(list))
 }
 
-/// Whose reservations.
+/// Filters the reservations.
 #[derive(Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 struct Whose {
-    /// Those of this service; of all services if none.
+    /// Return only the reservations of this service. Default: all services.
     #[param(value_type = Option<String>, example = "checkout")]
     service: Option<Name>,
 }
 
-/// Reservations.
+/// A list of reservations.
 #[derive(Serialize, ToSchema)]
 struct Reservations {
-    /// By their requests.
+    /// The reservations, ordered by their request.
     items: Vec<Reservation>,
 }
 
 /// List the reservations
 ///
-/// Every window that a scaling request was granted, and that is not over. To change one, or to cancel it, use the
-/// scaling request that it names.
+/// Returns every window that the host has granted to a scaling request and that has not ended. To change or
+/// cancel one, use the scaling request that it names.
 #[utoipa::path(
     get,
     path = "/v1/reservations",

@@ -12,23 +12,23 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::default().routes(routes!(push))
 }
 
-/// What became of a batch.
+/// The result of a batch.
 #[derive(Serialize, ToSchema)]
 struct Stored {
-    /// How many samples and failures are kept.
+    /// Number of samples and failures that the host stored.
     stored: usize,
-    /// How many came too late to be kept.
+    /// Number of samples and failures that were too old to store.
     stale: usize,
 }
 
 /// Send measurements
 ///
-/// Up to 16 MiB of them at once. All are taken or, where one is refused, none.
+/// Sends up to 16 MiB at once. The host accepts the whole batch or, if it refuses one item, nothing.
 ///
-/// They may come at any times, late, twice and out of order. A forecast sees one value for each step of its
-/// policy: the mean of the samples that fall into it, missing where there are none. Of two samples of the
-/// same time the last one counts; what is older than any history is counted as stale, failures too. A value is a level or a
-/// rate, not a counter that only grows.
+/// Samples may arrive late, repeatedly and out of order. A forecast uses one value for each step of its
+/// policy: the mean of the samples within the step, or a missing value if there are none. If two samples have
+/// the same time, the later arrival replaces the earlier one. Samples and failures that are older than any
+/// history count as stale. A value must be a level or a rate, not an ever-growing counter.
 #[utoipa::path(
     post,
     path = "/v1/samples",
@@ -41,7 +41,7 @@ struct Stored {
         ],
         "failures": [{"service": "checkout", "instance": "checkout-3", "time": "2026-01-31T11:58:30Z"}]
     })),
-    responses((status = 202, description = "They are taken", body = Stored), SendProblems)
+    responses((status = 202, description = "Accepted", body = Stored), SendProblems)
 )]
 async fn push(
     State(api): State<Api>,

@@ -22,20 +22,22 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(amend))
 }
 
-/// Ask to scale a service
+/// Request to scale a service
 ///
-/// The gate: the answer comes when everybody concerned has agreed, or the negotiation has ended without
-/// agreement, at its `deadline` at the latest. `approved` is all that was asked for, `reduced` a part,
-/// `denied` nothing; `reasons` say why. With `Prefer: respond-async` the answer comes as soon as it is on
-/// disk that it is negotiated, and the verdict is found where it points to, even if the host is stopped in
-/// between; an event tells when. With `dry_run` everybody is asked, but nothing is held, reserved or scaled;
-/// the verdict says so. It is kept nowhere, so `dry_run` is answered with the verdict (200) in any case. A host
-/// that stops answers whoever waits with a 503, whose `Location` is where the verdict is found once it runs again.
+/// The response is the verdict, once all parties have agreed or the negotiation has ended without agreement,
+/// at its `deadline` at the latest. `approved` grants the whole request, `reduced` a part and `denied`
+/// nothing; `reasons` say why. With `Prefer: respond-async` the host responds as soon as the request is
+/// durable. The verdict is then available at the response's `Location`, even if the host restarts meanwhile,
+/// and an event reports it. With `dry_run` the host asks all parties but holds, reserves and scales nothing;
+/// the verdict says so. The host does not store a dry run, so its response is always the verdict (200). A
+/// host that stops answers waiting clients with a 503 whose `Location` has the verdict once the host runs
+/// again.
 ///
-/// What is asked for with a `start` is reserved: agreed now, leased for that window, scaled when it begins, and
-/// over when it ends. It stands whatever is needed before; a request for a time for which something is agreed
-/// already is refused (409) and says what to cancel. `windows` asks for several windows at once: each is
-/// negotiated by itself and stands by itself, whatever comes of the others.
+/// A request with a `start` makes a reservation: the host negotiates it now, leases capacity for that window,
+/// scales the service when the window begins and ends it when the window ends. The reservation holds whatever
+/// the service needs before. The host refuses a request for a time that overlaps an existing agreement (409)
+/// and names what to cancel. `windows` requests several windows at once; the host negotiates each one
+/// independently, and each verdict is independent of the others.
 #[utoipa::path(
     post,
     path = "/v1/scaling-requests",
@@ -57,7 +59,7 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         (status = 200, description = "The verdict", body = ScalingVerdict),
         (
             status = 202,
-            description = "It is being negotiated",
+            description = "In negotiation",
             body = Progress,
             headers(("location" = String, description = "Where to look for the verdict")),
         ),
@@ -81,7 +83,7 @@ async fn request(
     Ok((StatusCode::ACCEPTED, location, axum::Json(progress)).into_response())
 }
 
-/// Why there is no verdict. A host that stops says where the verdict is found later.
+/// The problem when there is no verdict. If the host stops, it gives the location of the later verdict.
 fn unanswered(error: HostError, dry_run: bool) -> Problem {
     match &error {
         HostError::Stopped { .. } if dry_run => HostError::Closing.into(),
@@ -97,16 +99,16 @@ fn location(request: &str) -> String {
     format!("/v1/scaling-requests/{request}")
 }
 
-/// Look at a scaling request
+/// Get a scaling request
 ///
-/// Whether it is still being negotiated, and the verdict once there is one.
+/// Returns whether the negotiation is in progress, and the verdict once there is one.
 #[utoipa::path(
     get,
     path = "/v1/scaling-requests/{id}",
     tag = "negotiation",
     operation_id = "get_scaling_request",
     params(("id" = String, Path, description = "The request, which is also its negotiation")),
-    responses((status = 200, description = "Where it stands", body = Progress), ReadProblems)
+    responses((status = 200, description = "The status of the request", body = Progress), ReadProblems)
 )]
 async fn get(State(api): State<Api>, Path(id): Path<String>) -> Answer<axum::Json<Progress>> {
     api.read(move |host| Ok(host.progress(&id)?)).await.map(axum::Json)
@@ -114,16 +116,16 @@ async fn get(State(api): State<Api>, Path(id): Path<String>) -> Answer<axum::Jso
 
 /// Cancel a scaling request
 ///
-/// Its negotiations end, and what was agreed is given back as far as it is not over: leases for later at once,
-/// and what has begun is scaled to what is needed without it. The id of one window's negotiation cancels that
-/// window alone. The second time changes nothing.
+/// Ends the request's negotiations and releases what was agreed and has not ended. Future leases end at once;
+/// for a window that has begun, the service scales to what it needs without the request. The id of one
+/// window's negotiation cancels only that window. Repeating the request has no effect.
 #[utoipa::path(
     delete,
     path = "/v1/scaling-requests/{id}",
     tag = "negotiation",
     operation_id = "cancel_scaling_request",
     params(("id" = String, Path, description = "The request, or the negotiation of one of its windows")),
-    responses((status = 204, description = "It is cancelled"), ChangeProblems)
+    responses((status = 204, description = "Cancelled"), ChangeProblems)
 )]
 async fn cancel(State(api): State<Api>, By(by): By, Path(id): Path<String>) -> Answer<StatusCode> {
     api.finish(|host| async move { host.cancel(by, &id).await }).await?;
@@ -132,9 +134,9 @@ async fn cancel(State(api): State<Api>, By(by): By, Path(id): Path<String>) -> A
 
 /// Change a reservation
 ///
-/// Negotiates for the new window and what is wanted in it, and answers with the verdict as to a scaling request.
-/// The reservation stands as it was until that is agreed, and stays so if it is denied. It keeps its id. A
-/// request of several windows, and one that reserves nothing, cannot be changed (409).
+/// Negotiates the new window and its new demand, and responds with a verdict as for a scaling request. The
+/// reservation keeps its id and stays unchanged until the new terms are agreed, also if they are denied. A
+/// request with several windows, or one that reserves nothing, cannot be changed (409).
 #[utoipa::path(
     put,
     path = "/v1/scaling-requests/{id}/window",

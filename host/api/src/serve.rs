@@ -6,20 +6,20 @@ use tokio::net::TcpListener;
 
 use crate::{Opening, opening};
 
-/// What the API is told beside the host.
+/// Options of the API beside the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiOptions {
-    /// The most bytes of a plugin's upload; more is refused while it arrives.
+    /// Maximum size of a plugin upload, in bytes. A larger upload is refused while it arrives.
     pub upload_bytes: usize,
-    /// What clients may take of the server.
+    /// Limits on the resources that clients can use.
     pub front: FrontOptions,
 }
 
-/// So many scaling requests may wait for their verdict. They are counted apart from other requests, so that
-/// whoever waits keeps nobody from reading.
+/// Maximum number of scaling requests that wait for their verdict. They have their own limit, so that waiting
+/// requests do not block reads.
 const WAITING: usize = 4096;
 
-/// Room for those who wait, beside the other requests, the event streams and idle connections.
+/// Maximum number of connections: for waiting requests, other requests, event streams and idle connections.
 const CONNECTIONS: usize = 6144;
 
 impl Default for ApiOptions {
@@ -29,7 +29,7 @@ impl Default for ApiOptions {
             path: "/v1/scaling-requests".to_owned(),
             requests: WAITING,
         };
-        // Bodies that come slowly keep nobody from reading.
+        // Writes have their own limit, so that slow bodies do not block reads.
         let writing = RouteBound {
             methods: vec![Method::POST, Method::PUT, Method::DELETE],
             path: String::new(),
@@ -46,9 +46,10 @@ impl Default for ApiOptions {
     }
 }
 
-/// Serves the API of a host, which may still be opening, on `listener` until `shutdown` resolves. Then it accepts nothing more, ends the event
-/// streams, and gives requests in flight the time that the front's options say. Whoever waits for a verdict
-/// does not wait on: a 503 says where to find it once the host runs again.
+/// Serves the API of a host, which may still be opening, on `listener` until `shutdown` resolves. Then it
+/// accepts no further connections, ends event streams, and gives requests in flight the time in the front's
+/// options. Requests that wait for a verdict end at once with a 503 that says where to find the verdict once
+/// the host runs again.
 ///
 /// # Errors
 /// When the listener has no address.

@@ -23,26 +23,26 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(replicas))
 }
 
-/// Every service.
+/// All services.
 #[derive(Serialize, ToSchema)]
 struct Services {
-    /// By name.
+    /// The services, ordered by name.
     items: Vec<ServiceView>,
 }
 
-/// Replicas of a service.
+/// The replicas of a service.
 #[derive(Serialize, ToSchema)]
 struct Replicas {
-    /// In the driver's order.
+    /// The replicas, in the driver's order.
     items: Vec<Instance>,
 }
 
-/// The most replicas that one request gets.
+/// Maximum number of replicas in one response.
 const MOST_REPLICAS: usize = 1000;
 
 /// List the services
 ///
-/// Each as it was described, and where it stands.
+/// Returns each service's description and status.
 #[utoipa::path(
     get,
     path = "/v1/services",
@@ -59,9 +59,9 @@ async fn list(State(api): State<Api>) -> Answer<SharedJson> {
     api.shared_json(&api.large.services, services).await
 }
 
-/// Describe a service
+/// Create or replace a service
 ///
-/// Adds the service or replaces its description. The body may leave `name` out.
+/// Sets the service's description. The body may omit `name`.
 #[utoipa::path(
     put,
     path = "/v1/services/{name}",
@@ -79,8 +79,8 @@ async fn list(State(api): State<Api>) -> Answer<SharedJson> {
         "objective": {"target": 0.999}
     })),
     responses(
-        (status = 201, description = "It is new", body = Service),
-        (status = 200, description = "It was there before", body = Service),
+        (status = 201, description = "Created", body = Service),
+        (status = 200, description = "Replaced", body = Service),
         WriteProblems,
     )
 )]
@@ -96,9 +96,9 @@ async fn put(
     Ok((status, Json(stored)))
 }
 
-/// Look at a service
+/// Get a service
 ///
-/// As it was described, and where it stands.
+/// Returns the service's description and status.
 #[utoipa::path(
     get,
     path = "/v1/services/{name}",
@@ -115,14 +115,14 @@ async fn get(State(api): State<Api>, Path(name): Path<Name>) -> Answer<Json<Serv
 
 /// Delete a service
 ///
-/// Refused while a dependency touches it.
+/// Refused while a dependency refers to the service.
 #[utoipa::path(
     delete,
     path = "/v1/services/{name}",
     tag = "services",
     operation_id = "delete_service",
     params(("name" = Name, Path, description = "The service", example = "checkout")),
-    responses((status = 204, description = "It is gone"), ChangeProblems)
+    responses((status = 204, description = "Deleted"), ChangeProblems)
 )]
 async fn delete(State(api): State<Api>, By(by): By, Path(name): Path<Name>) -> Answer<StatusCode> {
     api.delete(by, Change::DeleteService(name)).await
@@ -130,7 +130,8 @@ async fn delete(State(api): State<Api>, By(by): By, Path(name): Path<Name>) -> A
 
 /// List the replicas of a service
 ///
-/// As the driver sees them, 1000 at most: each with its id, and where it knows that, its address.
+/// Returns the replicas that the driver reports, at most 1000: each with its id and, if the driver knows it,
+/// its address.
 #[utoipa::path(
     get,
     path = "/v1/services/{name}/replicas",

@@ -1,4 +1,4 @@
-//! One answer for all that ask for the same at the same time.
+//! One computation shared by all clients that request the same response concurrently.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,19 +7,19 @@ use tokio::sync::Mutex;
 
 use crate::problem::Answer;
 
-/// An answer that takes a while to work out, and is the same whoever asks. Those who ask while it is worked out
-/// share the next one, so many readers cost no more than one. Nobody gets an answer that was begun before they
-/// asked: whoever has changed something sees it.
+/// A response that is expensive to compute and equal for every client. Requests that arrive during a
+/// computation share the next one, so many readers cost no more than one. A response never comes from a
+/// computation that started before the request, so a client sees its own changes.
 #[derive(Debug, Default)]
 pub(crate) struct SharedAnswer {
-    /// How many were begun.
+    /// Number of computations started.
     begun: AtomicU64,
-    /// The latest, with its number from 1.
+    /// The latest response, with its number, counted from 1.
     latest: Mutex<(u64, Bytes)>,
 }
 
 impl SharedAnswer {
-    /// The answer as of now or a little later.
+    /// Returns the response as of now or a little later.
     pub(crate) async fn get(&self, work_out: impl Future<Output = Answer<Bytes>>) -> Answer<Bytes> {
         let before = self.begun.load(Ordering::SeqCst);
         let mut latest = self.latest.lock().await;

@@ -1,11 +1,12 @@
-//! Documents as answers show them.
+//! Documents as responses show them.
 
 use haggle_model::{Endpoint, Provider, Service};
 use serde::{Serialize, Serializer};
 
-/// A document as answers show it: its endpoint without the secrets in it.
+/// A document as responses show it, with the secrets in its endpoint masked.
 ///
-/// A client that writes back what it has read is refused, as the endpoint then has stars in it.
+/// The host refuses a client that writes back a masked document, because the endpoint then contains
+/// asterisks.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Shown<T> {
     document: T,

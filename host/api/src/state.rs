@@ -15,21 +15,21 @@ use crate::{
     shared_answer::SharedAnswer,
 };
 
-/// What every handler shares.
+/// The state that all handlers share.
 #[derive(Clone)]
 pub(crate) struct Api {
     pub(crate) host: Arc<Host>,
-    /// The most bytes of an upload.
+    /// Maximum size of an upload, in bytes.
     pub(crate) upload_bytes: usize,
-    /// Where uploads are received. They take no place among those that are compiled until they are whole.
+    /// Receives uploads. An upload takes no compilation slot until it is complete.
     pub(crate) uploads: Room,
-    /// Where all other bodies are received.
+    /// Receives all other bodies.
     pub(crate) documents: Room,
-    /// Answers that grow with the number of services.
+    /// Responses that grow with the number of services.
     pub(crate) large: Arc<Large>,
 }
 
-/// Answers that take long to work out where there is a lot.
+/// Shared responses that are expensive to compute for large states.
 #[derive(Debug, Default)]
 pub(crate) struct Large {
     pub(crate) services: SharedAnswer,
@@ -39,19 +39,19 @@ pub(crate) struct Large {
     pub(crate) open_metrics: SharedAnswer,
 }
 
-/// JSON that is written already.
+/// JSON that is already serialized, with its content type.
 pub(crate) type SharedJson = ([(HeaderName, &'static str); 1], Bytes);
 
-/// So many uploads are received at the same time.
+/// Maximum number of uploads received at once.
 const UPLOADS: usize = 64;
 
-/// They are as large together as so many of the largest size.
+/// Maximum total size of concurrent uploads, as a multiple of the largest upload.
 const LARGEST_UPLOADS: usize = 4;
 
-/// So many other bodies are received at the same time.
+/// Maximum number of other bodies received at once.
 const DOCUMENTS: usize = 4096;
 
-/// The most bytes of them together.
+/// Maximum total size of the other bodies, in bytes.
 const DOCUMENT_BYTES: usize = 16 * SAMPLES_BYTES;
 
 impl Api {
@@ -65,12 +65,12 @@ impl Api {
         }
     }
 
-    /// The durable state.
+    /// Returns the durable state.
     pub(crate) fn snapshot(&self) -> Arc<State> {
         self.host.snapshot()
     }
 
-    /// Reads what lies on disk or takes a while to work out, on a thread that may block.
+    /// Runs a disk read or a long computation on a blocking thread.
     pub(crate) async fn read<T, F>(&self, question: F) -> Answer<T>
     where
         T: Send + 'static,
@@ -80,8 +80,8 @@ impl Api {
         spawn_blocking(move || question(&host)).await.unwrap_or_else(lost)
     }
 
-    /// Works out a large JSON answer, and writes it, on a thread that may block, once for all that ask at the
-    /// same time.
+    /// Computes and serializes a large JSON response on a blocking thread, once for all clients that request
+    /// it concurrently.
     pub(crate) async fn shared_json(
         &self,
         shared: &SharedAnswer,
@@ -91,7 +91,7 @@ impl Api {
         Ok(([(header::CONTENT_TYPE, "application/json")], bytes))
     }
 
-    /// Has the host do something, to its end, even if the client goes away meanwhile.
+    /// Runs an operation of the host to completion, even if the client disconnects.
     pub(crate) async fn finish<T, W>(&self, work: impl FnOnce(Arc<Host>) -> W) -> Answer<T>
     where
         T: Send + 'static,
@@ -103,7 +103,7 @@ impl Api {
         }
     }
 
-    /// Adds or replaces a document, and says which of the two in the status.
+    /// Creates or replaces a document; the status says which.
     pub(crate) async fn put(&self, by: Principal, change: Change) -> Answer<StatusCode> {
         let put = self.finish(|host| async move { host.change(by, change).await }).await?;
         Ok(match put {
@@ -119,12 +119,12 @@ impl Api {
     }
 }
 
-/// JSON of plain data, which always has that form.
+/// Serializes plain data as JSON, which cannot fail.
 pub(crate) fn written_json(answer: &impl Serialize) -> Bytes {
     serde_json::to_vec(answer).unwrap_or_default().into()
 }
 
-/// A request that ended without an answer.
+/// The problem for a task that ended without a result.
 pub(crate) fn lost<T>(error: JoinError) -> Answer<T> {
     tracing::error!("a request was lost: {error}");
     let detail = "the host lost this request: its log says more";

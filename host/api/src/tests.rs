@@ -22,11 +22,10 @@ use tower::ServiceExt;
 
 use super::{ApiOptions, Problem, ProblemKind, router};
 
-/// One stepped host for all tests, because its plugins take a while to compile. Each test uses names of its
-/// own.
+/// One stepped host for all tests, because its plugins take long to compile. Each test uses its own names.
 static HOST: LazyLock<Arc<Host>> = LazyLock::new(|| Host::open(options()).unwrap());
 
-/// Options of a host whose built-in plugins are compiled once for all tests.
+/// Options of a host that shares its compiled built-in plugins between all tests.
 fn options() -> HostOptions {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tmp");
     let cache = Some(target.join("plugins"));
@@ -45,7 +44,7 @@ impl Reply {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    /// The body as JSON, of a reply with that status.
+    /// The body as JSON. Asserts the status.
     #[track_caller]
     fn json(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text());
@@ -53,7 +52,7 @@ impl Reply {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// Checks that it is a complete problem of that kind whose detail contains each of `hints`.
+    /// Asserts a complete problem of this kind whose detail contains each of `hints`.
     #[track_caller]
     fn is_problem(&self, kind: ProblemKind, hints: &[&str]) {
         assert_eq!(self.status, kind.status(), "{}", self.text());
@@ -66,7 +65,7 @@ impl Reply {
     }
 }
 
-/// The host, whose plugins may have to be compiled first.
+/// Returns the host. Its plugins may first have to be compiled.
 pub(crate) async fn host() -> Arc<Host> {
     tokio::task::spawn_blocking(|| Arc::clone(&HOST)).await.unwrap()
 }

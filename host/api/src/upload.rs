@@ -22,25 +22,25 @@ use crate::{
     state::Api,
 };
 
-/// How long an upload waits to be compiled where the client does not say.
+/// How long an upload waits for compilation if the client does not say.
 const PATIENCE: Span = Span::from_secs(10);
 
-/// The longest that it may say.
+/// The longest wait that a client may request.
 const MOST_PATIENCE: Span = Span::from_mins(5);
 
 pub(crate) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::default().routes(routes!(put))
 }
 
-/// How a plugin is loaded.
+/// Parameters of a plugin upload.
 #[derive(Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 struct Parameters {
-    /// What every call passes to the plugin: a JSON object, percent-encoded.
+    /// The configuration that every call passes to the plugin: a JSON object, percent-encoded.
     #[param(value_type = Option<String>, example = r#"{"damping": 0.9}"#)]
     configuration: Option<String>,
-    /// How long to wait until it is compiled and tried out, at most `5m`; `10s` if none.
+    /// How long to wait until the plugin is compiled and tested, at most `5m`. Default: `10s`.
     #[param(value_type = Option<String>, example = "30s")]
     wait: Option<Span>,
 }
@@ -54,20 +54,21 @@ struct Component(Vec<u8>);
 /// An upload that is still being compiled.
 #[derive(Serialize, ToSchema)]
 struct Compiling {
-    /// The plugin.
+    /// The plugin's name.
     name: Name,
-    /// Where it stands.
+    /// The state of the upload.
     status: LoadState,
 }
 
 /// Load a plugin
 ///
-/// The body is a WebAssembly component (or a core module that carries its component type). It is checked,
-/// compiled aside and tried out; then it decides, from one call to the next. What cannot be loaded changes
+/// The body is a WebAssembly component (or a core module that carries its component type). The host checks,
+/// compiles and tests it in the background; then the next call uses it. A plugin that fails to load changes
 /// nothing.
 ///
-/// Compiling may take longer than this request waits (`wait`, or `Prefer: respond-async` for not at all, or
-/// `Prefer: wait=30`). The answer is 202 then, and `load` of the plugin says what becomes of it.
+/// If compilation takes longer than the request waits, the response is 202, and `load` of the plugin reports
+/// the progress. The time to wait is `wait`, or `Prefer: wait=30`; with `Prefer: respond-async` the request
+/// does not wait.
 #[utoipa::path(
     put,
     path = "/v1/plugins/{name}",
@@ -84,13 +85,13 @@ struct Compiling {
         description = "The component; its content type does not matter"
     ),
     responses(
-        (status = 201, description = "It is new, and decides", body = PluginView),
-        (status = 200, description = "A new generation of it decides", body = PluginView),
+        (status = 201, description = "Created, and active", body = PluginView),
+        (status = 200, description = "A new generation is active", body = PluginView),
         (
             status = 202,
-            description = "It is still being compiled",
+            description = "Still compiling",
             body = Compiling,
-            headers(("location" = String, description = "Where to look what becomes of it")),
+            headers(("location" = String, description = "The plugin, whose `load` reports the progress")),
             example = json!({"name": "seasonal", "status": "compiling"}),
         ),
         UploadProblems,
@@ -110,7 +111,7 @@ async fn put(
     let known = api.host.plugin(&name);
     let is_new = known.map_or(true, |before| before.current.is_none());
     let mut load = api.host.load_plugin(by, &name, bytes, configuration).await?;
-    // The bytes are the host's now, which bounds how many uploads it compiles.
+    // The host now owns the bytes, and limits the uploads that it compiles.
     drop(place);
     Ok(match load.wait(patience).await.transpose()? {
         Some(view) if is_new => (StatusCode::CREATED, Json(view)).into_response(),
@@ -125,7 +126,7 @@ fn compiling(name: Name) -> Response {
     (StatusCode::ACCEPTED, location, Json(body)).into_response()
 }
 
-/// How long to wait: as the query says, or the header, or the usual time.
+/// The time to wait: from the query, else from the header, else the default.
 fn patience(wait: Option<Span>, headers: &HeaderMap) -> Answer<Duration> {
     let wait = wait.or_else(|| preferred(headers)).unwrap_or(PATIENCE);
     if wait > MOST_PATIENCE {
@@ -135,7 +136,7 @@ fn patience(wait: Option<Span>, headers: &HeaderMap) -> Answer<Duration> {
     Ok(wait.into())
 }
 
-/// What the client prefers about waiting.
+/// The client's waiting preference, if any.
 fn preferred(headers: &HeaderMap) -> Option<Span> {
     let mut wait = preferences(headers).filter(|(key, _)| key == "wait");
     let seconds = wait.find_map(|(_, value)| value.parse().ok());

@@ -1,4 +1,4 @@
-//! What is shown of services, providers and forecasts.
+//! Responses that show services, providers and forecasts.
 
 mod forecasts;
 mod providers;

@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{FrontOptions, Problem, Refusal, RouteBound, body::Held};
 
-/// Counts what is in flight, and bounds heads.
+/// Limits the requests in flight and the size of heads.
 #[derive(Debug)]
 pub(crate) struct Admission {
     head_bytes: usize,
@@ -30,7 +30,7 @@ struct Bound {
     most: usize,
 }
 
-/// What must be answered when nothing else is.
+/// Paths that are always answered, even if all limits are reached.
 const HEALTH: [&str; 4] = ["/livez", "/healthz", "/readyz", "/metrics"];
 
 impl Admission {
@@ -47,7 +47,7 @@ impl Admission {
         }
     }
 
-    /// The bound that a request counts for, and the path where it is one of a path's own.
+    /// Returns the limit that applies to a request, with the path if it is a route's own limit.
     fn bound(&self, request: &Request) -> (&Bound, Option<&str>) {
         match self.routes.iter().find(|(route, _)| route.fits(request)) {
             Some((route, bound)) => (bound, Some(&route.path)),
@@ -55,7 +55,7 @@ impl Admission {
         }
     }
 
-    /// Whether a request's head is as small as it should be.
+    /// Checks the size of a request's head.
     fn check_head(&self, request: &Request) -> Result<(), Problem> {
         let (fields, headers) = (request.headers().len(), request.headers());
         if fields > self.head_fields {
@@ -90,7 +90,7 @@ impl Bound {
     }
 }
 
-/// Takes a request in while there is room, and keeps its place until the response is written.
+/// Admits a request if there is room, and holds its place until the response is written.
 pub(crate) async fn admit(
     State(admission): State<Arc<Admission>>,
     request: Request,
@@ -112,7 +112,7 @@ pub(crate) async fn admit(
     };
     let is_head = request.method() == Method::HEAD;
     let response = next.run(request).await;
-    // Of the answer to HEAD, only the head is written.
+    // Only the head of a response to HEAD is written.
     if is_head || !is_event_stream(&response) {
         return response.map(|body| Held::hold(body, place, None));
     }
@@ -124,7 +124,7 @@ pub(crate) async fn admit(
     };
     let mut closing = admission.closing.clone();
     let until = Box::pin(async move {
-        // An error means that the server is gone already.
+        // An error means that the server has ended.
         let _ = closing.wait_for(Option::is_some).await;
     });
     response.map(|body| Held::hold(body, stream, Some(until)))

@@ -4,26 +4,26 @@ use std::{
     str::FromStr,
 };
 
-/// A name or address, and possibly a port: what an HTTP request says in `Host`.
+/// A host and optional port, as in the `Host` header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Authority {
     pub(crate) host: Host,
     pub(crate) port: Option<u16>,
 }
 
-/// Names in lower case, addresses in one form, so that equal hosts are equal.
+/// Names in lower case and addresses in canonical form, so that equal hosts compare equal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Host {
     Name(String),
     Address(IpAddr),
 }
 
-/// A host that clients may ask for: a name or address such as `haggle.example`, which allows the port that
-/// the front listens on and no port, or with another port such as `haggle.example:8443`.
+/// A host that clients may use: a name or address such as `haggle.example`, which allows no port and the port
+/// that the front listens on, or with a different port such as `haggle.example:8443`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedHost(pub(crate) Authority);
 
-/// Why a text is no host.
+/// The error for an invalid host.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{given:?} is not a host: give a name or an address, and if clients use another port than the one listened on, a colon and that port; without http:// and without a path"

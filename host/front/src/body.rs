@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::{Pace, connection::Connection, pace::Stopwatch};
 
-/// A request's body that must arrive at a pace.
+/// A request body that must arrive at a minimum pace.
 pub(crate) struct Paced {
     incoming: Incoming,
     connection: Arc<Connection>,
@@ -24,24 +24,24 @@ pub(crate) struct Paced {
     ended: bool,
 }
 
-/// Whether a request's body came too late.
+/// Whether a request's body was too slow.
 #[derive(Clone, Default)]
 pub(crate) struct Late(Arc<AtomicBool>);
 
-/// What a handler sees of a body that comes too late. Whatever it answers, the client is told that it was
-/// too late.
+/// The error that a handler gets for a body that is too slow. Whatever the handler answers, the client gets a
+/// timeout.
 #[derive(Debug, thiserror::Error)]
 #[error("the body arrived too slowly")]
 struct TooSlow;
 
-/// A response's body that keeps something until it is written or given up, and that may be ended early.
+/// A response body that holds a value until it is written or dropped, and that may end early.
 pub(crate) struct Held<G> {
     body: AxumBody,
     until: Option<Ending>,
     _held: G,
 }
 
-/// Resolves when a body is to end.
+/// Resolves when a body must end.
 pub(crate) type Ending = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 type Polled = Poll<Option<Result<Frame<Bytes>, axum::Error>>>;
@@ -63,7 +63,7 @@ impl Paced {
         Self { incoming, connection, watch, timer: None, late, ended: false }
     }
 
-    /// Whether the sender has had its time.
+    /// Whether the sender has used up its time.
     fn poll_overdue(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.watch.wait(Instant::now());
         let Some(deadline) = self.watch.deadline() else { return Poll::Pending };
@@ -123,7 +123,7 @@ impl Drop for Paced {
 }
 
 impl<G: Send + Unpin + 'static> Held<G> {
-    /// Keeps `held` as long as the body, which ends early when `until` resolves.
+    /// Holds `held` as long as the body, which ends early when `until` resolves.
     pub(crate) fn hold(body: AxumBody, held: G, until: Option<Ending>) -> AxumBody {
         AxumBody::new(Self { body, until, _held: held })
     }

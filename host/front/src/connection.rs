@@ -18,7 +18,7 @@ use crate::{
     pace::{Stopwatch, later},
 };
 
-/// What is known of a connection by those who serve it: its socket, its requests and its clock.
+/// The state of a connection that its servers share: its socket, its requests and its deadlines.
 #[derive(Debug)]
 pub(crate) struct Connection {
     local: SocketAddr,
@@ -34,48 +34,48 @@ pub(crate) struct Connection {
 struct State {
     phase: Phase,
     writing: Stopwatch,
-    /// A request's body was not read to its end: the peer may still be sending it.
+    /// Whether a request's body was not read to its end, so the peer may still be sending.
     unread: bool,
-    /// A response is not written yet, or not all of it.
+    /// Whether a response is not completely written.
     unanswered: bool,
-    /// What came is no request in HTTP/1.1, and nothing was said of it yet.
+    /// Whether malformed input has arrived that is not yet reported.
     malformed: bool,
-    /// The peer sends nothing more, as far as that is known.
+    /// Whether the peer has stopped sending, as far as known.
     end: End,
 }
 
-/// The end of what a peer sends.
+/// The end of the peer's input.
 ///
-/// A peer may shut its writing side and still wait for the answer, so the end is kept from the HTTP
-/// connection, which would break off, while a request is answered. It is shown at once where the answer is an
-/// event stream, which nothing else would end, and where the rest of a body is waited for.
+/// A peer may shut down its writing side and still wait for the response. While a request is being answered,
+/// the end is therefore hidden from the HTTP connection, which would abort. It is shown at once if the
+/// response is an event stream, which nothing else would end, or if the rest of a body is awaited.
 #[derive(Debug)]
 enum End {
-    /// It has not come.
+    /// The end has not arrived.
     NotSeen,
-    /// It has come and is kept back; the reader is woken when it is shown.
+    /// The end has arrived and is hidden; showing it wakes the reader.
     KeptBack(Waker),
-    /// It has come, or is to be shown when it comes.
+    /// The end has arrived, or will be shown when it arrives.
     Shown,
 }
 
-/// What the connection waits for.
+/// What the connection is waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// The first request. The peer has sent nothing yet.
+    /// The first request. The peer has sent nothing.
     Opened { until: Instant },
     /// The rest of a head.
     Head { until: Instant },
-    /// A handler, or the peer to take the response: whoever of the two is waited for has a clock of its own.
+    /// A handler, or the peer reading the response. Both have their own deadlines.
     Busy,
     /// The next request.
     Idle { until: Instant },
-    /// The peer to close its end.
+    /// The peer closing its side.
     Closing { until: Instant },
 }
 
-/// How long, and for how many bytes, a peer that still sends is listened to once everything is said. A
-/// connection that is closed earlier is reset, and the peer may not get to see why it was refused.
+/// How long, and for how many bytes, to keep reading from a peer after the last response. Closing earlier
+/// would reset the connection, and the peer might not see why it was refused.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 1 << 20;
 
@@ -100,7 +100,7 @@ impl Connection {
         }
     }
 
-    /// The address that the peer connected to.
+    /// Returns the address that the peer connected to.
     pub(crate) const fn local(&self) -> SocketAddr {
         self.local
     }
@@ -109,7 +109,7 @@ impl Connection {
         self.peer
     }
 
-    /// When the peer has kept the connection waiting for too long; none while it does not.
+    /// Returns the time at which the peer has delayed the connection too long; `None` if it is not delaying.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let state = self.state();
         let until = match state.phase {
@@ -119,11 +119,11 @@ impl Connection {
             | Phase::Idle { until }
             | Phase::Closing { until } => Some(until),
         };
-        // A peer that does not take the last response is not idle.
+        // A peer that does not read the last response is not idle.
         state.writing.deadline().or(until)
     }
 
-    /// The head of a request is complete.
+    /// Records that the head of a request is complete.
     pub(crate) fn begin_request(&self) {
         let mut state = self.state();
         state.phase = Phase::Busy;
@@ -132,12 +132,13 @@ impl Connection {
         state.writing.restart();
     }
 
-    /// The response is a stream of events, which ends when its peer does.
+    /// Records that the response is an event stream, which ends when its peer does.
     pub(crate) fn begin_stream(&self) {
         self.state().show_end();
     }
 
-    /// The rest of a request's body is waited for: it does not come from a peer that sends nothing more.
+    /// Records that the rest of a request's body is awaited. If the peer has stopped sending, it will not
+    /// arrive.
     pub(crate) fn wait_for_body(&self) {
         let mut state = self.state();
         if matches!(state.end, End::KeptBack(_)) {
@@ -145,7 +146,7 @@ impl Connection {
         }
     }
 
-    /// The response is complete.
+    /// Records that the response is complete.
     pub(crate) fn end_request(&self) {
         let mut state = self.state();
         if state.phase == Phase::Busy {
@@ -153,7 +154,7 @@ impl Connection {
         }
     }
 
-    /// The body of a request is not read any further.
+    /// Records that the rest of a request's body will not be read.
     pub(crate) fn leave_unread(&self) {
         self.state().unread = true;
     }
@@ -182,7 +183,7 @@ impl Connection {
         }
     }
 
-    /// Everything that there is to write is written.
+    /// Records that all output is written.
     fn flushed(&self) {
         let mut state = self.state();
         if state.phase != Phase::Busy {
@@ -193,7 +194,7 @@ impl Connection {
         }
     }
 
-    /// The peer sends nothing more. Whether the reader is to know that now.
+    /// Records the end of the peer's input. Returns whether to show it to the reader now.
     fn end(&self, reader: &Waker) -> bool {
         let mut state = self.state();
         if state.unanswered && !matches!(state.end, End::Shown) {
@@ -203,7 +204,7 @@ impl Connection {
         true
     }
 
-    /// Nothing more will be written. Whether to wait until the peer has seen it.
+    /// Records the end of the output. Returns whether to wait until the peer has read it.
     fn close(&self) -> bool {
         let mut state = self.state();
         if !matches!(state.phase, Phase::Closing { .. }) {
@@ -212,13 +213,14 @@ impl Connection {
         state.unread
     }
 
-    /// What came cannot be read as a request.
+    /// Records that the input is not a valid request.
     pub(crate) fn is_malformed(&self) {
         self.state().malformed = true;
     }
 
-    /// What the HTTP library says by itself, as a problem. It does so where a head cannot be read, with an
-    /// empty body: while no request is answered, whatever it writes is that. After it the connection ends.
+    /// Returns a problem to replace the HTTP library's own response. The library responds by itself, with an
+    /// empty body, when it cannot parse a head: any output while no request is being answered is such a
+    /// response. The connection ends after it.
     fn own_words(&self, bytes: &[u8]) -> Option<Problem> {
         let mut state = self.state();
         if state.unanswered || matches!(state.phase, Phase::Busy | Phase::Closing { .. }) {
@@ -242,8 +244,8 @@ impl Connection {
         Problem::new(Refusal::HeadTooLarge, detail)
     }
 
-    /// What is still to be said to a peer whose time is over, or who sent something else than a request. A
-    /// peer that sent nothing does not wait for an answer.
+    /// Returns the last response to a peer that timed out or sent an invalid request. A peer that sent
+    /// nothing does not expect a response.
     fn last_words(&self) -> Option<Problem> {
         let state = self.state();
         let Phase::Head { until } = state.phase else { return None };
@@ -261,7 +263,7 @@ impl Connection {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Each change is a single assignment: a panic leaves nothing half done.
+        // Each change is a single assignment, so a panic leaves a consistent state.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -279,13 +281,13 @@ fn malformed() -> Problem {
     Problem::new(Refusal::Invalid, detail)
 }
 
-/// A socket that tells its connection what happens.
+/// A socket that reports its activity to its connection.
 #[derive(Debug)]
 pub(crate) struct Watched {
     stream: TcpStream,
     connection: Arc<Connection>,
     discarded: usize,
-    /// What is written in place of the HTTP library's own words.
+    /// The output that replaces the HTTP library's own response.
     instead: Vec<u8>,
 }
 
@@ -303,14 +305,14 @@ impl Watched {
         written
     }
 
-    /// Takes bytes that are to be replaced. Whether that was done.
+    /// Replaces bytes that the HTTP library writes by itself. Returns whether it did.
     fn replace(&mut self, bytes: &[u8]) -> bool {
         let Some(problem) = self.connection.own_words(bytes) else { return false };
         self.instead = problem.to_wire();
         true
     }
 
-    /// Writes what replaces other bytes.
+    /// Writes the replacement.
     fn poll_instead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.instead.is_empty() {
             let written = Pin::new(&mut self.stream).poll_write(context, &self.instead);
@@ -326,7 +328,7 @@ impl Watched {
 impl Drop for Watched {
     fn drop(&mut self) {
         if let Some(problem) = self.connection.last_words() {
-            // Into an empty buffer, without waiting; if it fails, the peer sees the connection close.
+            // The buffer is empty, so this does not wait. If it fails, the peer sees the connection close.
             let _ = self.stream.try_write(&problem.to_wire());
         }
     }

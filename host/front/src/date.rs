@@ -1,4 +1,4 @@
-//! The time in the `Date` header of responses.
+//! The `Date` header of responses.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,8 +9,8 @@ const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const SECONDS_OF_A_DAY: u64 = 86_400;
 
-/// A time as RFC 9110 writes it, to the second; none before 1970 and after 9999, which it cannot write. A server
-/// whose clock is that wrong sends no date.
+/// Formats a time as in RFC 9110, to the second. The format covers 1970 to 9999; a server whose clock is
+/// outside of that sends no date.
 pub(crate) fn http_date(time: SystemTime) -> Option<HeaderValue> {
     let seconds = time.duration_since(UNIX_EPOCH).ok()?.as_secs();
     let (days, of_day) = (seconds / SECONDS_OF_A_DAY, seconds % SECONDS_OF_A_DAY);
@@ -26,8 +26,9 @@ pub(crate) fn http_date(time: SystemTime) -> Option<HeaderValue> {
     HeaderValue::from_str(&text).ok()
 }
 
-/// The year, the month from 0 and the day from 1 of a day after 1970-01-01. Years begin in March here, so that
-/// a leap day is the last day of its year, and 400 of them are a cycle of the same length.
+/// Converts a day number since 1970-01-01 to the year, the month from 0 and the day from 1. Years begin in
+/// March here, so that a leap day is the last day of its year, and every 400 years form a cycle of equal
+/// length.
 const fn civil(days: u64) -> (u64, u64, u64) {
     const CYCLE: u64 = 146_097;
     let days = days + 719_468;

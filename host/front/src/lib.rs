@@ -1,18 +1,19 @@
-//! The HTTP server in front of any axum router. It owns whatever a client could do to the server before a
-//! handler runs, and keeps handlers free of it:
+//! The HTTP server in front of any axum router. It handles everything that a client can do to the server
+//! before a handler runs:
 //!
-//! - **Bounds.** Heads, bodies and responses must move at a [`Pace`]; connections, requests in flight and
-//!   event streams are counted. What exceeds a bound is refused or closed, and costs nobody else anything.
-//! - **Pages of others.** A request that a web page of another site may have caused, by a form, by script or
-//!   by DNS rebinding, does not reach a handler.
-//! - **Who asks.** Each request carries a [`Principal`] in its extensions.
+//! - **Limits.** Heads, bodies and responses must keep a minimum [`Pace`]; connections, requests in flight
+//!   and event streams are counted. The front refuses or closes whatever exceeds a limit, without effect on
+//!   other clients.
+//! - **Cross-site requests.** A request that a page of another site may have caused, by a form, a script or
+//!   DNS rebinding, does not reach a handler.
+//! - **Identity.** Each request carries a [`Principal`] in its extensions.
 //!
-//! Refusals are problem details (RFC 9457), whose types are [`Refusal`]s.
+//! Refusals are problem details (RFC 9457) of the types in [`Refusal`].
 //!
 //! # Limitations
 //!
-//! - It speaks HTTP/1 without TLS.
-//! - What is not HTTP, or has a head more than twice as large as allowed, is refused with a bare status.
+//! - The front speaks HTTP/1 without TLS.
+//! - Input that is not HTTP, or that has a head more than twice as large as allowed, gets a bare status.
 
 mod admission;
 mod authority;

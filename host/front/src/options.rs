@@ -4,60 +4,61 @@ use axum::http::Method;
 
 use crate::AllowedHost;
 
-/// How slowly a peer may send or take bytes. Only the time counts in which the host waits for the peer. A peer
-/// may fall behind `bytes_per_second` by `patience`, and catches up by being faster; being ahead does not add
-/// up. A large body therefore has as long as its size needs, a trickle has not, and neither has a peer that
-/// sends much at once and then nothing.
+/// The minimum rate at which a peer must send or read bytes. Only the time in which the host waits for the
+/// peer counts. A peer may fall behind `bytes_per_second` by `patience`, and catches up by being faster;
+/// being ahead does not accumulate. A large body therefore gets the time that its size needs. A peer that
+/// sends a trickle, or much data at once and then nothing, times out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// How long the peer may keep the host waiting, however little it moves.
+    /// How long the peer may keep the host waiting without progress.
     pub patience: Duration,
-    /// The slowest rate at which a peer that is slower than `patience` still makes headway. 0 counts as 1.
+    /// The minimum rate of a peer that takes longer than `patience`, in bytes per second. 0 counts as 1.
     pub bytes_per_second: u64,
 }
 
-/// A bound of its own for some requests: those that may wait for long, so that they keep nobody else out.
+/// A separate limit for requests that may wait long, so that they do not block others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteBound {
-    /// Requests with one of these methods.
+    /// The methods of these requests.
     pub methods: Vec<Method>,
-    /// Requests to this path and to those below it.
+    /// The path of these requests; includes all paths below it.
     pub path: String,
-    /// The most requests in flight. Further ones get a 503.
+    /// Maximum number of requests in flight. Further ones get a 503.
     pub requests: usize,
 }
 
-/// The bounds of a front.
+/// The limits of a front.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FrontOptions {
-    /// How long a request's head may take from its first byte on, and a new connection until its first
-    /// request's head is complete.
+    /// Time limit for a request's head from its first byte on, and for a new connection to complete its first
+    /// head.
     pub head_patience: Duration,
-    /// How long a connection may be idle between requests.
+    /// Time limit of an idle connection between requests.
     pub idle_patience: Duration,
-    /// How fast a request's body must arrive, while a handler reads it.
+    /// Minimum pace of a request's body, while a handler reads it.
     pub body: Pace,
-    /// How fast a response must be taken, event streams included.
+    /// Minimum pace at which a client must read a response, including event streams.
     pub response: Pace,
-    /// The most bytes of a request's head, the target included.
+    /// Maximum size of a request's head in bytes, including the target.
     pub head_bytes: usize,
-    /// The most fields of a request's head; more than 8192 count as 8192.
+    /// Maximum number of header fields of a request; values above 8192 count as 8192.
     pub head_fields: usize,
-    /// The most connections. Further ones get a 503 and are closed.
+    /// Maximum number of connections. Further ones get a 503 and are closed.
     pub connections: usize,
-    /// The most requests in flight, from the head until the response is written. Further ones get a 503.
-    /// Event streams, requests that have a bound in `routes`, and those to `/livez`, `/healthz`,
-    /// `/readyz` and `/metrics` do not count.
+    /// Maximum number of requests in flight, from the head until the response is written. Further ones get a
+    /// 503. Event streams, requests with a limit in `routes`, and requests to `/livez`, `/healthz`, `/readyz`
+    /// and `/metrics` do not count.
     pub requests: usize,
-    /// Bounds of their own; the first that fits a request counts.
+    /// Separate limits; the first one that matches a request applies.
     pub routes: Vec<RouteBound>,
-    /// The most event streams: responses of the type `text/event-stream`. Further ones get a 503.
+    /// Maximum number of event streams, which are responses of type `text/event-stream`. Further ones get a
+    /// 503.
     pub event_streams: usize,
-    /// How long requests in flight may take to end once the front shuts down. The last tenth of it is for
-    /// responses alone: a request that has none by then gets a 503.
+    /// Time limit for requests in flight once the front shuts down. Its last tenth is reserved for responses:
+    /// a request without a response by then gets a 503.
     pub drain: Duration,
-    /// By which names, beside `localhost`, loopback addresses and the address of the connection, clients
-    /// may ask for the host.
+    /// Hosts that clients may use, in addition to `localhost`, loopback addresses and the address of the
+    /// connection.
     pub hosts: Vec<AllowedHost>,
 }
 

@@ -1,11 +1,12 @@
-//! Keeps web pages of others from acting on the host. Browsers send requests to wherever a page says; what
-//! they cannot do is lie about the page's origin:
+//! Protects the host from web pages of other sites. Browsers send requests to wherever a page says, but they
+//! do not lie about the page's origin:
 //!
-//! - Under DNS rebinding, the page's own name resolves to this host. `Host` then has that name, which is not
-//!   one of this host's.
-//! - A form or a script of another origin comes with that `Origin`, or says so in `Sec-Fetch-Site`.
+//! - Under DNS rebinding, the page's own name resolves to this host. `Host` then contains that name, which is
+//!   not one of this host's.
+//! - A request from a form or script of another origin carries that `Origin`, or reports it in
+//!   `Sec-Fetch-Site`.
 //!
-//! Clients that are no browsers send neither `Origin` nor `Sec-Fetch-Site`, and are not affected.
+//! Clients other than browsers send neither `Origin` nor `Sec-Fetch-Site`, and are not affected.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -22,7 +23,7 @@ use crate::{
     connection::Connection,
 };
 
-/// The hosts that this server is.
+/// The allowed hosts of this server.
 #[derive(Debug)]
 pub(crate) struct Guard {
     allowed: Vec<AllowedHost>,
@@ -52,8 +53,8 @@ impl Guard {
         Self { allowed }
     }
 
-    /// Whether the request is for this host, whose end of the connection is `local`, and is not caused by
-    /// a page of another origin.
+    /// Checks that the request is for this host, whose end of the connection is `local`, and that no page of
+    /// another origin caused it.
     fn check(&self, request: &Parts, local: SocketAddr) -> Result<(), Problem> {
         let host = host_of(request)?;
         if let Some(host) = &host
@@ -92,7 +93,7 @@ impl Guard {
     fn lists(&self, asked: &Authority, own_port: bool) -> bool {
         self.allowed.iter().any(|AllowedHost(allowed)| {
             let port = match allowed.port {
-                // Browsers leave out the ports that belong to their schemes.
+                // Browsers omit the default ports of their schemes.
                 Some(80 | 443) if asked.port.is_none() => true,
                 Some(port) => asked.port == Some(port),
                 None => own_port,
@@ -101,8 +102,8 @@ impl Guard {
         })
     }
 
-    /// Whether a page of that origin is one of this server's: it has the host that the request is for, or
-    /// one of those that were named. A proxy in between may have put its own in `Host`.
+    /// Whether a page of that origin belongs to this server: it has the request's host, or one of the allowed
+    /// hosts. A proxy in between may have replaced `Host`.
     fn is_own(&self, origin: &str, host: Option<&Authority>, local: SocketAddr) -> bool {
         let Some((scheme, authority)) = origin.split_once("://") else { return false };
         let default_port = match scheme {
@@ -129,7 +130,7 @@ impl Guard {
     }
 }
 
-/// The host that a request is for; none if it says none, which only HTTP/1.0 allows.
+/// Returns the host that a request is for; `None` if it gives none, which only HTTP/1.0 allows.
 fn host_of(request: &Parts) -> Result<Option<Authority>, Problem> {
     let invalid = |detail: &str| Problem::new(Refusal::Invalid, detail);
     let mut fields = request.headers.get_all(header::HOST).iter();
@@ -148,8 +149,8 @@ fn host_of(request: &Parts) -> Result<Option<Authority>, Problem> {
         None => return Err(invalid("the request has no Host header: HTTP/1.1 requires one")),
     };
     let Some(target) = request.uri.authority() else { return Ok(host) };
-    // A target with a host of its own goes before the header. Whoever sends two different ones means to
-    // have them taken for each other.
+    // A host in the target takes precedence over the header. A request with two different hosts tries to
+    // confuse them.
     let target = Authority::parse(target.as_str());
     if target.is_none() || host.is_some() && target != host {
         return Err(invalid("the request's target names another host than its Host header"));
@@ -157,7 +158,7 @@ fn host_of(request: &Parts) -> Result<Option<Authority>, Problem> {
     Ok(target)
 }
 
-/// The values of a header; what is no text is an empty one.
+/// The values of a header; a value that is not text becomes empty.
 fn texts(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default())
 }
@@ -189,7 +190,7 @@ mod tests {
         request.body(()).unwrap().into_parts().0
     }
 
-    /// The status that the guard refuses with; 0 if it does not.
+    /// Returns the status of the guard's refusal; 0 if it admits the request.
     fn status(line: &str) -> u16 {
         let hosts = ["haggle.example", "proxy.example:8443", "tls.example:443"];
         let guard = Guard::new(hosts.map(|host| host.parse().unwrap()).to_vec());

@@ -4,16 +4,16 @@ use tokio::time::Instant;
 
 use crate::Pace;
 
-/// Far enough to be never, and near enough for the clock to reach.
+/// Long enough to mean "never", short enough for the clock.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Holds one peer to a pace.
+/// Measures a peer against a pace.
 #[derive(Debug)]
 pub(crate) struct Stopwatch {
     pace: Pace,
-    /// How far the peer was behind its pace before the present wait.
+    /// How far the peer was behind the pace before the current wait.
     behind: Duration,
-    /// When the present wait began.
+    /// When the current wait began.
     since: Option<Instant>,
 }
 
@@ -22,36 +22,36 @@ impl Stopwatch {
         Self { pace, behind: Duration::ZERO, since: None }
     }
 
-    /// From now on the host waits for the peer, unless it did already.
+    /// Starts a wait for the peer, unless one has started already.
     pub(crate) fn wait(&mut self, now: Instant) {
         self.since.get_or_insert(now);
     }
 
-    /// The peer has moved so many bytes, and is waited for no longer.
+    /// Records that the peer has moved this many bytes, and ends the wait.
     pub(crate) fn advance(&mut self, bytes: usize, now: Instant) {
         if let Some(since) = self.since.take() {
             self.behind = self.behind.saturating_add(now.saturating_duration_since(since));
         }
         let rate = self.pace.bytes_per_second.max(1);
-        // Multiplied first, as most bytes come in pieces that are worth less than a second.
+        // Multiply first, because most pieces are worth less than a second.
         let nanos = (bytes as u128 * 1_000_000_000) / u128::from(rate);
         let earned = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
         self.behind = self.behind.saturating_sub(earned);
     }
 
-    /// Starts anew with the next response.
+    /// Resets for the next response.
     pub(crate) fn restart(&mut self) {
         *self = Self::new(self.pace);
     }
 
-    /// When the present wait, if there is one, has taken too long.
+    /// Returns when the current wait, if any, exceeds the limit.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let left = self.pace.patience.saturating_sub(self.behind);
         self.since.map(|since| later(since, left))
     }
 }
 
-/// The moment that long after another; about a year later if that is nearer.
+/// Adds a duration to a time, limited to about a year.
 pub(crate) fn later(from: Instant, by: Duration) -> Instant {
     from + by.min(NEVER)
 }
@@ -115,7 +115,7 @@ mod tests {
         watch.advance(1_000_000, begun);
         watch.wait(begun);
         assert_eq!(watch.deadline(), Some(begun + seconds(60)));
-        // 20 s behind, of which 500 bytes are 5 s, and 50 bytes half a second.
+        // 20 s behind; 500 bytes are worth 5 s, and 50 bytes half a second.
         watch.advance(500, begun + seconds(20));
         watch.advance(50, begun + seconds(20));
         watch.wait(begun + seconds(20));

@@ -1,8 +1,8 @@
-/// Who makes a request. The front puts it into the extensions of every request, where handlers find it
+/// The identity of a request's sender. The front adds it to the extensions of every request; handlers read it
 /// with `axum::Extension<Principal>`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Principal {
-    /// Somebody who has not said who they are. Everybody, for as long as nothing authenticates.
+    /// A client without identification. Currently every client, because there is no authentication.
     Anonymous,
 }

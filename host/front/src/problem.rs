@@ -5,45 +5,45 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Why the front refused a request: problem details as RFC 9457 has them.
+/// The reason why the front refused a request, as problem details (RFC 9457).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// `urn:haggle:problem:` and the refusal; stable, for programs.
+    /// `urn:haggle:problem:` and the refusal. Stable, for programs.
     #[serde(rename = "type")]
     pub kind: String,
     /// The refusal in words.
     pub title: String,
     /// The HTTP status.
     pub status: u16,
-    /// What was wrong, the bound, and how to mend it.
+    /// What was wrong, the limit, and how to fix it.
     pub detail: String,
 }
 
-/// What the front refuses.
+/// The refusals of the front.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The request does not say whom it is for.
+    /// The request has a missing or invalid host.
     Invalid,
-    /// A page of another site caused it.
+    /// A page of another site caused the request.
     Forbidden,
     /// The head or the body took too long to arrive.
     Timeout,
-    /// It is for another host.
+    /// The request is for a different host.
     Misdirected,
     /// The head is too large.
     HeadTooLarge,
-    /// A bound of the host is reached.
+    /// A limit of the host is reached.
     Busy,
     /// The host stops before the request is answered.
     Stopping,
 }
 
-/// How long a client should wait before it asks a busy host again, in seconds.
+/// The `Retry-After` of a busy host, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static(Problem::MEDIA_TYPE);
 
 impl Refusal {
-    /// All of them, in the order of their status.
+    /// All refusals, ordered by status.
     pub const ALL: [Self; 7] = [
         Self::Invalid,
         Self::Forbidden,
@@ -54,7 +54,7 @@ impl Refusal {
         Self::Stopping,
     ];
 
-    /// The name within the problem's type.
+    /// The refusal's name, as it appears in the `type` of a problem.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -100,7 +100,7 @@ impl Problem {
     /// The content type of a problem.
     pub const MEDIA_TYPE: &'static str = "application/problem+json";
 
-    /// A problem of that kind.
+    /// Creates a problem for this refusal.
     pub(crate) fn new(refusal: Refusal, detail: impl Into<String>) -> Self {
         Self {
             kind: format!("urn:haggle:problem:{}", refusal.as_str()),
@@ -119,10 +119,10 @@ impl Problem {
         busy.then_some([(header::RETRY_AFTER, RETRY_AFTER)])
     }
 
-    /// The whole response in HTTP/1.1, after which the connection is closed: for a connection that no
-    /// request has been read from.
+    /// Formats a complete HTTP/1.1 response that closes the connection, for a connection without a parsed
+    /// request.
     pub(crate) fn to_wire(&self) -> Vec<u8> {
-        // A problem is plain data, which always has a JSON form.
+        // A problem is plain data, so serialization cannot fail.
         let body = serde_json::to_string(self).unwrap_or_default();
         let retry = if self.retry_after().is_some() { "retry-after: 1\r\n" } else { "" };
         let (status, media_type, length) = (self.status(), Self::MEDIA_TYPE, body.len());

@@ -37,36 +37,35 @@ use crate::{
     pace::later,
 };
 
-/// So many refused connections are waited for until the peer has read why; further ones are closed at once.
+/// Maximum number of refused connections that stay open until the peer has read the reason; further ones
+/// close at once.
 const REFUSALS: usize = 64;
 
-/// How long a refused peer is waited for.
+/// Time limit for a refused peer to read the reason.
 const REFUSAL_LINGER: Duration = Duration::from_secs(1);
 
-/// How long to wait after the system could not hand out a connection, for lack of file descriptors for
-/// example.
+/// Pause after the system failed to accept a connection, for example for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The smallest buffer that hyper takes.
+/// The minimum buffer size of hyper, in bytes.
 const LEAST_BUFFER: usize = 8 << 10;
 
-/// The most header fields that hyper makes room for.
+/// The maximum number of header fields that hyper supports.
 const MOST_FIELDS: usize = 8 << 10;
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
 const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
-/// Serves `router` on `listener` until `shutdown` resolves. Then it accepts nothing more, ends the event
-/// streams, and gives requests in flight the time that [`FrontOptions::drain`] says: those that have no
+/// Serves `router` on `listener` until `shutdown` resolves. Then it accepts no further connections, ends the
+/// event streams, and gives requests in flight the time in [`FrontOptions::drain`]: requests without a
 /// response by then get a 503, and their handlers are dropped.
 ///
-/// A client may shut its writing side once it has sent its request, and still gets the answer. Only an event
+/// A client may shut down its writing side after its request and still gets the response. Only an event
 /// stream ends when its client does that.
 ///
-/// Each request has a [`Principal`] and axum's `ConnectInfo<SocketAddr>` in its extensions. A request's body
-/// that arrives too slowly fails while the handler reads it; the client then gets a 408, whatever the handler
-/// answers.
+/// Each request has a [`Principal`] and axum's `ConnectInfo<SocketAddr>` in its extensions. If a request's
+/// body arrives too slowly, the handler's read fails, and the client gets a 408 whatever the handler answers.
 ///
 /// # Errors
 /// When the listener has no address.
@@ -126,12 +125,12 @@ pub async fn serve(
 struct Server {
     router: Router,
     options: FrontOptions,
-    /// Once the server shuts down, until when requests may wait for their responses.
+    /// After the shutdown has begun, the time until which requests may wait for their responses.
     closing: watch::Receiver<Option<Instant>>,
 }
 
 impl Server {
-    /// Serves one connection until it is closed or has kept the server waiting for too long.
+    /// Serves one connection until it closes or has delayed the server too long.
     async fn converse(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
         let Ok(local) = stream.local_addr() else { return };
         if let Err(error) = stream.set_nodelay(true) {
@@ -141,13 +140,14 @@ impl Server {
         let io = TokioIo::new(Watched::new(stream, Arc::clone(&connection)));
         let hard = self.options.head_bytes.saturating_mul(2).max(LEAST_BUFFER);
         let service = service_fn(|request| {
-            // Before the answer is worked out: what the peer sends meanwhile belongs to a connection that is busy.
+            // Mark the connection as busy before the response is computed, so that input that arrives
+            // meanwhile belongs to it.
             connection.begin_request();
             self.answer(request, &connection)
         });
         let http = http1::Builder::new()
             .header_read_timeout(None)
-            // Its own date panics where the clock is absurd.
+            // hyper's own date panics if the clock is out of range.
             .auto_date_header(false)
             .max_header_size(hard)
             .max_headers(self.options.head_fields.saturating_mul(2).min(MOST_FIELDS))
@@ -217,7 +217,7 @@ impl Server {
         Ok(response.map(|body| Held::hold(body, ends, None)))
     }
 
-    /// Resolves when the server shuts down and a request has waited for as long as it may then.
+    /// Resolves when the server is shutting down and the time for waiting requests is up.
     async fn too_late_to_wait(&self) {
         let mut closing = self.closing.clone();
         let until = closing.wait_for(Option::is_some).await.ok().and_then(|until| *until);
@@ -235,7 +235,7 @@ impl Server {
         Problem::new(Refusal::Timeout, detail)
     }
 
-    /// Tells a peer, without waiting for it, that there is no room.
+    /// Refuses a peer for lack of room, without waiting for it.
     fn refuse(&self, stream: TcpStream) -> io::Result<TcpStream> {
         let most = self.options.connections;
         let detail = format!(
@@ -243,20 +243,20 @@ impl Server {
         );
         let text = Problem::new(Refusal::Busy, detail).to_wire();
         let mut stream = stream.into_std()?;
-        // It fits into the empty buffer of a new connection.
+        // The response fits into the empty buffer of a new connection.
         stream.write_all(&text)?;
         stream.shutdown(Shutdown::Write)?;
         TcpStream::from_std(stream)
     }
 }
 
-/// The answer to a request that the server can no longer wait for.
+/// The response to a request that the server can no longer wait for.
 fn stopping() -> Problem {
     let detail = "the host is stopping, and this request was not done in time: look at what has become of it once the host runs again, and ask again for what is missing";
     Problem::new(Refusal::Stopping, detail)
 }
 
-/// Tells a connection that the response has ended.
+/// Notifies a connection when the response has ended.
 struct EndsRequest(Arc<Connection>);
 
 impl Drop for EndsRequest {
@@ -265,7 +265,7 @@ impl Drop for EndsRequest {
     }
 }
 
-/// Lets a refused peer read why, before the connection is closed.
+/// Gives a refused peer time to read the reason, before the connection closes.
 async fn linger(stream: TcpStream) {
     let until_closed = async {
         let mut scratch = [0; 1 << 10];
@@ -278,11 +278,11 @@ async fn linger(stream: TcpStream) {
             }
         }
     };
-    // Whether it has closed or not, the connection ends now.
+    // The connection ends now, whether the peer has closed it or not.
     let _ = timeout(REFUSAL_LINGER, until_closed).await;
 }
 
-/// Whether accepting failed for one connection only.
+/// Whether accepting failed only for a single connection.
 fn is_of_the_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionRefused | ConnectionAborted | ConnectionReset)

@@ -1,11 +1,11 @@
-//! What can be asked for on the command line.
+//! The command line.
 
 use clap::{Parser, Subcommand};
 
 use crate::{commands, logging::Logging};
 
-/// A policy host: forecasts demand, predicts failures and negotiates before anything scales, with policies
-/// that are WebAssembly components.
+/// A policy host: it forecasts demand, predicts failures and negotiates before anything scales. Plugins,
+/// which are WebAssembly components, make the decisions.
 #[derive(Debug, Parser)]
 #[command(name = "haggle", version, max_term_width = 100, after_help = EXAMPLES)]
 pub(crate) struct Cli {
@@ -44,11 +44,11 @@ enum Command {
 }
 
 impl Cli {
-    /// Does what was asked for.
+    /// Runs the selected command.
     pub(crate) fn run(self) -> anyhow::Result<()> {
         self.logging.start(match &self.command {
             Command::Serve(_) => "info",
-            // It narrates what matters of that itself.
+            // The demo itself prints the important events.
             Command::Demo(_) => "error",
             _ => "warn",
         })?;

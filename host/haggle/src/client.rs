@@ -1,4 +1,4 @@
-//! A host, over HTTP.
+//! A client of a host's HTTP API.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use ureq::{
     http::{Response, StatusCode},
 };
 
-/// Which host.
+/// Selects the host.
 #[derive(Debug, Args)]
 pub(crate) struct Remote {
-    /// Where the host listens
+    /// URL of the host's API
     #[arg(long, value_name = "URL", env = "HAGGLE_URL", default_value = "http://127.0.0.1:4870", value_parser = base)]
     url: String,
 }
 
-/// Whether a document was there before.
+/// Whether a document was created or replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Put {
@@ -27,26 +27,26 @@ pub(crate) enum Put {
     Updated,
 }
 
-/// A connection to a host.
+/// A client of one host.
 pub(crate) struct Client {
     agent: Agent,
     base: String,
 }
 
-/// A host that does not accept a connection by then is not there.
+/// Connect timeout; a host that does not accept a connection by then counts as unreachable.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// The longest that a host lets a client wait is five minutes.
+/// Response timeout. A host lets a client wait for at most five minutes.
 const ANSWER: Duration = Duration::from_secs(330);
 
-/// More than this is no answer of a host.
+/// Maximum size of a response, in bytes.
 const LONGEST: u64 = 64 << 20;
 
 impl Remote {
     pub(crate) fn connect(&self) -> Client {
         let config = Agent::config_builder()
             .http_status_as_error(false)
-            // A proxy would come from the environment, which is no configuration.
+            // A proxy would come from the environment, and the environment must not configure this program.
             .proxy(None)
             .timeout_connect(Some(CONNECT))
             .timeout_recv_response(Some(ANSWER))
@@ -63,7 +63,7 @@ impl Client {
         self.document(response)
     }
 
-    /// Creates or changes a document.
+    /// Creates or replaces a document.
     pub(crate) fn put(&self, path: &str, document: &impl Serialize) -> anyhow::Result<Put> {
         let response = self.reached(self.agent.put(self.at(path)).send_json(document))?;
         let put =
@@ -72,7 +72,8 @@ impl Client {
         Ok(put)
     }
 
-    /// Sends bytes with parameters; also says whether the host has taken them and is not done yet.
+    /// Uploads bytes with query parameters. Returns `None` if the host has accepted them but has not
+    /// finished.
     pub(crate) fn upload<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -91,13 +92,13 @@ impl Client {
         self.document(response).map(Some)
     }
 
-    /// Has something done that needs no more words.
+    /// Sends an empty POST request and reads the response.
     pub(crate) fn post<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         let response = self.reached(self.agent.post(self.at(path)).send_empty())?;
         self.document(response)
     }
 
-    /// Sends a document and reads the answer.
+    /// Sends a document and reads the response.
     pub(crate) fn ask<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -107,7 +108,7 @@ impl Client {
         self.document(response)
     }
 
-    /// Deletes.
+    /// Deletes a resource.
     pub(crate) fn delete(&self, path: &str) -> anyhow::Result<()> {
         let response = self.reached(self.agent.delete(self.at(path)).call())?;
         self.accepted(response).map(drop)
@@ -134,7 +135,7 @@ impl Client {
         })
     }
 
-    /// The body of an answer that is not a refusal.
+    /// Returns the body of a successful response; any other response is an error.
     fn accepted(&self, mut response: Response<Body>) -> anyhow::Result<Vec<u8>> {
         let status = response.status();
         let bytes = response

@@ -1,5 +1,5 @@
-//! What should be, as YAML documents: services, dependencies, providers, policies and events. A file holds one
-//! or several with `---` between them; each says its `kind`.
+//! The desired state as YAML documents: services, dependencies, providers, policies and events. A file holds
+//! one or more documents, separated by `---`; each states its `kind`.
 
 mod read;
 mod split;
@@ -12,17 +12,17 @@ use haggle_model::{Document, Name};
 
 pub(crate) use read::parse;
 
-/// A document and where it stands.
+/// A document and its place in a file.
 #[derive(Debug)]
 pub(crate) struct Placed {
-    /// What it says.
+    /// The content.
     pub(crate) document: Document,
     /// `FILE, document N`.
     pub(crate) place: String,
 }
 
-/// What a document is about, in the order in which documents are applied: nothing comes before what it
-/// refers to.
+/// The subject of a document. The order of the variants is the order in which documents are applied: every
+/// document comes after the documents that it refers to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Identity {
     Policy(Name),
@@ -43,7 +43,7 @@ impl Identity {
         }
     }
 
-    /// As in the field `kind`.
+    /// The value of the field `kind`.
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
             Self::Policy(_) => "policy",
@@ -54,7 +54,7 @@ impl Identity {
         }
     }
 
-    /// Its name, or both ends of a dependency.
+    /// The name, or both ends of a dependency.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Policy(name) | Self::Provider(name) | Self::Service(name) | Self::Event(name) => {
@@ -71,12 +71,12 @@ impl std::fmt::Display for Identity {
     }
 }
 
-/// Reads a file, or every `.yaml` and `.yml` file of a folder, and brings the documents into the order in
+/// Reads a file, or every `.yaml` and `.yml` file of a folder, and sorts the documents into the order in
 /// which they are applied.
 ///
 /// # Errors
-/// For the first file that cannot be read, and for the first document that is not valid: with file,
-/// document, line and column.
+/// For the first file that cannot be read, and for the first document that is not valid, with file, document,
+/// line and column.
 pub(crate) fn open(path: &Path) -> anyhow::Result<Vec<Placed>> {
     let mut documents = Vec::new();
     for file in files(path)? {
@@ -93,10 +93,10 @@ pub(crate) fn open(path: &Path) -> anyhow::Result<Vec<Placed>> {
     ordered(documents)
 }
 
-/// Brings documents into the order in which they are applied.
+/// Sorts documents into the order in which they are applied.
 ///
 /// # Errors
-/// Where two are about the same.
+/// When two documents have the same subject.
 pub(crate) fn ordered(mut documents: Vec<Placed>) -> anyhow::Result<Vec<Placed>> {
     documents.sort_by_cached_key(|placed| Identity::of(&placed.document));
     for (first, second) in documents.iter().zip(documents.iter().skip(1)) {

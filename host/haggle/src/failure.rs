@@ -1,4 +1,4 @@
-//! How a command ends that did not succeed.
+//! Reports failed commands.
 
 use std::{io::Write, process::ExitCode};
 
@@ -6,19 +6,19 @@ use haggle_model::{concise, escaped};
 
 use crate::output::Closed;
 
-/// Says on standard error, in one sentence chain, what went wrong.
+/// Prints the error and its causes to standard error, as one sentence.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if error.is::<Closed>() {
-        // Whoever read the output has had enough of it: `haggle ... | head` is no failure.
+        // The reader closed the output: `haggle ... | head` is not a failure.
         return ExitCode::SUCCESS;
     }
-    // Nothing is left to be done about a standard error that is closed as well.
+    // If standard error is closed as well, there is nothing left to do.
     drop(writeln!(std::io::stderr(), "haggle: {}", concise(&sentence(error))));
     ExitCode::FAILURE
 }
 
-/// Says what is wrong with the command line, or what was asked of it, and ends. An argument that could not be
-/// seen as it is, because it drives the terminal for example, is repeated with escapes.
+/// Prints a usage error or the requested help, and exits. Escapes arguments with invisible characters, which
+/// could for example control the terminal.
 pub(crate) fn misused(error: &clap::Error) -> ! {
     let said = error.render().to_string();
     let shown = shown(&said);
@@ -29,13 +29,12 @@ pub(crate) fn misused(error: &clap::Error) -> ! {
     std::process::exit(error.exit_code());
 }
 
-/// Escapes what is not seen; lines stay lines.
+/// Escapes invisible characters, except line breaks.
 fn shown(text: &str) -> String {
     text.split('\n').map(escaped).collect::<Vec<_>>().join("\n")
 }
 
-/// The causes from the outermost to the innermost. Some errors say their cause themselves; it is not
-/// said twice.
+/// The chain of causes, outermost first. A cause that an outer error already contains is not repeated.
 pub(crate) fn sentence(error: &anyhow::Error) -> String {
     let mut said = String::new();
     for cause in error.chain() {

@@ -1,4 +1,4 @@
-//! A host on the network: its address, its API, and the end of both.
+//! A host on the network: its address, its API, and their shutdown.
 
 use std::{
     io::ErrorKind,
@@ -11,19 +11,19 @@ use anyhow::{Context, anyhow, bail};
 use haggle_api::{ApiOptions, Opening};
 use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
 
-/// A running API. It ends when it is told to, or by a signal.
+/// A running API. It ends when it is closed, or by a signal.
 pub(crate) struct Hosting {
     runtime: Runtime,
     api: JoinHandle<std::io::Result<()>>,
     close: watch::Sender<bool>,
-    /// Told when a signal has come or the API has ended.
+    /// Notified when a signal has arrived or the API has ended.
     over: Receiver<()>,
 }
 
-/// Opens the port.
+/// Binds the port.
 ///
 /// # Errors
-/// Where somebody else has the port, or where the address could be reached by others.
+/// When another process uses the port, or when the address is not a loopback address.
 pub(crate) fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     if !address.ip().is_loopback() {
         bail!(
@@ -41,7 +41,8 @@ pub(crate) fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     Ok(listener)
 }
 
-/// Each connection is an open file, and the usual limit of 1024 is below what the API allows.
+/// Raises the limit of open files: each connection uses one, and the usual limit of 1024 is below the API's
+/// own limit.
 fn raise_open_files() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
@@ -52,8 +53,8 @@ fn raise_open_files() {
 }
 
 impl Hosting {
-    /// Serves the API of a host, which may still be opening. A signal that comes before it is open ends the
-    /// process at once, since nothing is under way.
+    /// Serves the API of a host, which may still be opening. A signal before the host is open ends the
+    /// process at once, because no work is in progress.
     pub(crate) fn start(
         listener: TcpListener,
         opening: Opening,
@@ -74,7 +75,7 @@ impl Hosting {
         let api = runtime.spawn(async move {
             let mut closing = closing;
             let asked = async move {
-                // Its other end gone is as good as being asked.
+                // A dropped sender means the same as a request to close.
                 drop(closing.wait_for(|close| *close).await);
             };
             let outcome = haggle_api::serve(listener, opening, options, asked).await;
@@ -88,7 +89,7 @@ impl Hosting {
                 }
                 let _ = over.send(());
             }
-            // Whoever asks twice does not want to wait.
+            // A second signal ends the process without waiting.
             if signal().await.is_ok() {
                 std::process::exit(130);
             }
@@ -96,29 +97,29 @@ impl Hosting {
         Ok(Self { runtime, api, close, over: is_over })
     }
 
-    /// Waits; true says that it is time to close.
+    /// Waits up to `patience`; `true` means that it is time to close.
     pub(crate) fn wait(&self, patience: Duration) -> bool {
         !matches!(self.over.recv_timeout(patience), Err(RecvTimeoutError::Timeout))
     }
 
     /// Waits until it is time to close.
     pub(crate) fn wait_until_over(&self) {
-        // Both of its other ends gone is as good as being told.
+        // If both senders are dropped, it is time to close as well.
         let _ = self.over.recv();
     }
 
-    /// Ends the API; requests in flight may finish.
+    /// Shuts the API down; requests in flight may finish.
     pub(crate) fn close(self) -> anyhow::Result<()> {
         let Self { runtime, api, close, .. } = self;
         close.send_replace(true);
         let outcome = runtime.block_on(api);
-        // Reading a plugin's body may have left a thread behind that nobody waits for.
+        // Reading a plugin's body may have left a blocked thread behind.
         runtime.shutdown_timeout(Duration::from_secs(1));
         outcome.context("the API ended abruptly")?.context("the API ended")
     }
 }
 
-/// Resolves when the process is asked to end.
+/// Resolves when the process receives SIGINT or SIGTERM.
 #[cfg(unix)]
 async fn signal() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};

@@ -1,4 +1,4 @@
-//! Diagnostics on standard error.
+//! Logging to standard error.
 
 use std::io::IsTerminal;
 
@@ -6,14 +6,14 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-/// What is logged, and how.
+/// Logging options.
 #[derive(Debug, Args)]
 pub(crate) struct Logging {
-    /// What to log on standard error: off, error, warn, info, debug, trace, or by module such as
+    /// What to log to standard error: off, error, warn, info, debug, trace, or by module such as
     /// `info,haggle_runtime=debug`
     #[arg(long, global = true, value_name = "FILTER", help_heading = "Diagnostics")]
     log: Option<String>,
-    /// How a line of the log looks
+    /// Format of a log line
     #[arg(
         long,
         global = true,
@@ -26,17 +26,17 @@ pub(crate) struct Logging {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
-    /// For a person.
+    /// Text for a person.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
 impl Logging {
-    /// Begins to log; `usual` is what is logged where nothing was asked for.
+    /// Starts logging; `usual` is the filter if the command line gives none.
     pub(crate) fn start(&self, usual: &str) -> anyhow::Result<()> {
         let wanted = self.log.as_deref().unwrap_or(usual);
-        // Only what was asked for here counts: the environment is no configuration.
+        // Only the command line configures the filter, not the environment.
         let filter = EnvFilter::builder()
             .parse(wanted)
             .with_context(|| format!("--log {wanted:?} is not a filter: use e.g. info"))?;

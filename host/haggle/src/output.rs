@@ -1,4 +1,4 @@
-//! Results: on standard output, or in a file that is there as a whole or not at all.
+//! Writes results to standard output, or atomically to a file.
 
 use std::{
     fmt,
@@ -11,7 +11,7 @@ use std::{
 use anyhow::Context;
 use serde::Serialize;
 
-/// Whoever read standard output closed it.
+/// The error when the reader has closed standard output.
 #[derive(Debug)]
 pub(crate) struct Closed;
 
@@ -23,10 +23,10 @@ impl fmt::Display for Closed {
 
 impl std::error::Error for Closed {}
 
-/// Where a result goes.
+/// The destination of a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// Written as `-`.
+    /// Given as `-`.
     Stdout,
     /// A path.
     File(PathBuf),
@@ -41,7 +41,8 @@ impl FromStr for Target {
 }
 
 impl Target {
-    /// Lets `write` fill it. A file is written beside its place and moved there when it is complete.
+    /// Lets `write` fill the target. A file is written to a temporary file beside it and renamed when
+    /// complete.
     pub(crate) fn write(
         &self,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -65,30 +66,30 @@ pub(crate) fn stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> an
     }
 }
 
-/// One line on standard output.
+/// Prints one line to standard output.
 pub(crate) fn line(text: impl fmt::Display) -> anyhow::Result<()> {
     stdout(|out| writeln!(out, "{text}"))
 }
 
-/// A document on standard output.
+/// Prints a JSON document to standard output.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     stdout(|out| write_json(out, value))
 }
 
-/// A document, indented, with a line break behind it.
+/// Writes an indented JSON document with a final line break.
 pub(crate) fn write_json(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, value)?;
     writeln!(out)
 }
 
-/// One line on standard error: what a person may want to know, but no script.
+/// Prints one line to standard error: a note for a person, not for scripts.
 pub(crate) fn note(text: impl fmt::Display) {
-    // A closed standard error is no reason to stop.
+    // A closed standard error is not an error.
     drop(writeln!(io::stderr(), "{text}"));
 }
 
 fn file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    // What is no regular file (a pipe, /dev/null) cannot be replaced, only written to.
+    // A target that is not a regular file (a pipe, /dev/null) cannot be replaced, only written to.
     if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         let mut out = BufWriter::new(File::options().write(true).open(path)?);
         write(&mut out)?;
@@ -108,7 +109,7 @@ fn file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io
     Ok(())
 }
 
-/// A temporary file is private; a result is as any file that this user writes.
+/// A temporary file is private; this sets the permissions of an ordinary file.
 #[cfg(unix)]
 fn set_usual_permissions(file: &File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;

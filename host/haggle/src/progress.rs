@@ -1,4 +1,4 @@
-//! Progress on standard error, for a person at a terminal only.
+//! Progress on standard error, only at a terminal.
 
 use std::{
     borrow::Cow,
@@ -7,27 +7,27 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// A bar or a spinner. Nothing is seen of it where standard error is no terminal, or where the work is
-/// over within half a second; it is gone when it is dropped.
+/// A progress bar or spinner. It is invisible if standard error is not a terminal or the work takes less than
+/// half a second. Dropping it clears it.
 pub(crate) struct Progress {
     bar: ProgressBar,
     shown_from: Option<Instant>,
 }
 
-/// Work that is over sooner needs no progress.
+/// Work that ends sooner shows no progress.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 const TICK: Duration = Duration::from_millis(100);
 
 impl Progress {
-    /// A bar of `length` steps.
+    /// Creates a bar of `length` steps.
     pub(crate) fn bar(length: u64, what: impl Into<Cow<'static, str>>) -> Self {
         let style = ProgressStyle::with_template("{msg} [{bar:30}] {percent}% {eta}");
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
         Self::new(ProgressBar::hidden().with_style(style.progress_chars("=> ")), length, what)
     }
 
-    /// Work of unknown length.
+    /// Creates a spinner for work of unknown length.
     pub(crate) fn spinner(what: impl Into<Cow<'static, str>>) -> Self {
         let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}");
         let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
@@ -37,24 +37,24 @@ impl Progress {
         spinner
     }
 
-    /// One more step is done.
+    /// Advances by one step.
     pub(crate) fn step(&self) {
         self.show_when_due();
         self.bar.inc(1);
     }
 
-    /// What is being done now.
+    /// Sets the message.
     pub(crate) fn say(&self, what: impl Into<Cow<'static, str>>) {
         self.bar.set_message(what);
     }
 
-    /// So many more steps are done.
+    /// Advances by `steps`.
     pub(crate) fn add(&self, steps: u64) {
         self.show_when_due();
         self.bar.inc(steps);
     }
 
-    /// So many steps are done.
+    /// Sets the number of steps done.
     pub(crate) fn set(&self, steps: u64) {
         self.show_when_due();
         self.bar.set_position(steps);
@@ -73,7 +73,7 @@ impl Progress {
     }
 
     fn show(&self) {
-        // The target itself stays hidden where standard error is no terminal.
+        // The target stays hidden if standard error is not a terminal.
         self.bar.set_draw_target(ProgressDrawTarget::stderr());
     }
 }

@@ -20,70 +20,71 @@ use serde::{Deserialize, Deserializer, de::Error};
 
 use crate::yaml;
 
-/// Everything that can be set; what is left out is as documented here.
+/// All settings. The comments give the defaults.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Settings {
-    /// Where the API listens: 127.0.0.1:4870.
+    /// The address on which the API listens: 127.0.0.1:4870.
     pub(crate) listen: SocketAddr,
-    /// The names by which the API may be reached beside `localhost` and the address it listens on: none.
+    /// Host names by which clients may reach the API, in addition to `localhost` and the listen address:
+    /// none.
     #[serde(deserialize_with = "hosts")]
     pub(crate) hosts: Vec<AllowedHost>,
-    /// Where everything is kept: ./haggle-data.
+    /// The data directory: ./haggle-data.
     pub(crate) data: PathBuf,
     /// The time between two reconcile passes: 15s.
     pub(crate) interval: Span,
-    /// Who carries out decisions: dry_run.
+    /// The actuator that carries out decisions: dry_run.
     pub(crate) actuator: ActuatorKind,
-    /// Which endpoints of parties may be reached: all but link-local and metadata addresses.
+    /// The allowed endpoints of parties: all but link-local and metadata addresses.
     pub(crate) endpoints: EndpointSettings,
-    /// What a call of a plugin may use.
+    /// Limits of a plugin call.
     pub(crate) limits: Limits,
-    /// What single plugins are granted: nothing.
+    /// Grants to individual plugins: none.
     pub(crate) plugins: BTreeMap<Name, PluginGrants>,
-    /// How much the store keeps.
+    /// Limits of the store.
     pub(crate) store: StoreBounds,
-    /// Whether to go on without acknowledged writes that are lost; only the command line can say so, because it
-    /// is said once.
+    /// Whether to start even if acknowledged writes are lost. Only the command line can set it, because it
+    /// applies to a single start.
     #[serde(skip)]
     pub(crate) accept_loss: bool,
 }
 
-/// Who carries out decisions.
+/// The actuator that carries out decisions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ActuatorKind {
-    /// Nobody; they are written down.
+    /// Only records decisions.
     #[default]
     DryRun,
-    /// Replicas that exist on paper only.
+    /// Simulates replicas.
     Simulator,
 }
 
-/// Which endpoints of parties may be reached.
+/// The allowed endpoints of parties.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct EndpointSettings {
-    /// The addresses that endpoints may have although they are link-local or metadata addresses: none.
+    /// Link-local or metadata addresses that endpoints may nevertheless have: none.
     pub(crate) allow: Vec<IpAddr>,
 }
 
-/// What one plugin is granted.
+/// The grants to one plugin.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct PluginGrants {
-    /// The directories that it may read.
+    /// The directories that the plugin may read.
     pub(crate) directories: Vec<Grant>,
 }
 
-/// How much the store keeps.
+/// Limits of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct StoreBounds {
-    /// The most bytes of journalled calls; the oldest go first: 256 MiB.
+    /// Maximum size of the call journal in bytes; the oldest calls are removed first: 256 MiB.
     #[serde(deserialize_with = "journal_bytes")]
     pub(crate) journal_bytes: u64,
-    /// The most journalled calls; the oldest go first: 100000.
+    /// Maximum number of journalled calls; the oldest are removed first: 100000.
     #[serde(deserialize_with = "journal_calls")]
     pub(crate) journal_calls: u64,
     /// The size of the page cache in bytes: 64 MiB.
@@ -92,10 +93,10 @@ pub(crate) struct StoreBounds {
 }
 
 impl Settings {
-    /// The port of the API.
+    /// The default listen address.
     pub(crate) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4870);
 
-    /// Reads a file.
+    /// Reads a settings file.
     ///
     /// # Errors
     /// With file, line, column and field.
@@ -112,7 +113,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Checks what the types alone do not.
+    /// Validates ranges that the types do not enforce.
     pub(crate) fn validate(&self) -> anyhow::Result<()> {
         if self.interval < Span::from_secs(1) || self.interval > Span::from_mins(24 * 60) {
             bail!("interval is {}: it must lie between 1s and 1d", self.interval);
@@ -123,7 +124,7 @@ impl Settings {
         for (field, value, least, most) in [
             ("fuel", limits.fuel, 1, 1 << 60),
             ("deadline_ms", limits.deadline_ms, 1, DAY_MS),
-            // A plugin can use 4 GiB at most.
+            // A plugin can use at most 4 GiB.
             ("memory_bytes", limits.memory_bytes as u64, 1 << 16, 4 * GIB),
             ("answer_bytes", limits.answer_bytes as u64, 1, 4 * GIB),
             ("log_lines", limits.log_lines as u64, 0, 1 << 20),
@@ -147,7 +148,7 @@ impl Settings {
         Ok(())
     }
 
-    /// Makes the one that carries out decisions.
+    /// Creates the driver that carries out decisions.
     pub(crate) fn driver(&self) -> Arc<dyn Driver> {
         match self.actuator {
             ActuatorKind::DryRun => Arc::new(Immediate::new(DryRun::new())),
@@ -155,7 +156,7 @@ impl Settings {
         }
     }
 
-    /// How the API is served.
+    /// The options of the API.
     pub(crate) fn api_options(&self) -> ApiOptions {
         let mut options =
             ApiOptions { upload_bytes: self.limits.upload_bytes, ..ApiOptions::default() };
@@ -163,7 +164,7 @@ impl Settings {
         options
     }
 
-    /// How parties are reached by a host that itself listens on an address.
+    /// The options of the HTTP transport, for a host that listens on `own`.
     pub(crate) fn http_options(&self, own: SocketAddr) -> HttpOptions {
         let addresses = AddressPolicy { own: vec![own], allowed: self.endpoints.allow.clone() };
         HttpOptions { addresses, ..HttpOptions::default() }
@@ -176,7 +177,7 @@ impl Settings {
         self.plugins.iter().map(directories).collect()
     }
 
-    /// How the store is set up.
+    /// The options of the store.
     pub(crate) fn store_options(&self) -> StoreOptions {
         let StoreBounds { journal_bytes, journal_calls, cache_bytes } = self.store;
         let accept_loss = self.accept_loss;
@@ -227,7 +228,7 @@ fn cache_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Err
     whole("store.cache_bytes", deserializer)
 }
 
-/// A whole number; what is none is named, with the field. Its bounds are checked with those of the others.
+/// Deserializes a whole number; an error names the field. `validate` checks the range.
 fn whole<'de, D: Deserializer<'de>>(field: &str, deserializer: D) -> Result<u64, D::Error> {
     let text = String::deserialize(deserializer)?;
     let digits = text.replace('_', "");

@@ -1,4 +1,4 @@
-//! Tables for people: columns aligned by spaces.
+//! Text tables with columns aligned by spaces.
 
 use haggle_model::escaped;
 
@@ -9,12 +9,12 @@ pub(crate) struct Table {
     rows: Vec<Vec<String>>,
 }
 
-/// The head of a column, and at which side its cells stand.
+/// The head of a column, and the alignment of its cells.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Header {
-    /// For text.
+    /// Left-aligned, for text.
     Left(&'static str),
-    /// For numbers.
+    /// Right-aligned, for numbers.
     Right(&'static str),
 }
 
@@ -27,12 +27,12 @@ impl Header {
 }
 
 impl Table {
-    /// Without rows.
+    /// Creates a table without rows.
     pub(crate) fn new(header: impl Into<Vec<Header>>) -> Self {
         Self { header: header.into(), rows: Vec::new() }
     }
 
-    /// Adds a row. What cannot be seen of a cell is shown as an escape.
+    /// Adds a row. Invisible characters are escaped.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().map(|cell| escaped(&cell)).collect());
     }

@@ -1,12 +1,12 @@
-//! YAML into types, with errors that say where.
+//! Deserializes YAML; errors give the position.
 
 use anyhow::anyhow;
 use haggle_model::Strict;
 use serde::de::DeserializeOwned;
 use serde_saphyr::{Error, UserMessageFormatter, options::MergeKeyPolicy};
 
-/// Reads one document, whose text begins on line `first` of the place that it is from. What JSON would not take
-/// is not taken here either: quoted numbers, `yes` for true, merge keys, and tags that a type would have to know.
+/// Reads one document, whose text begins on line `first` of `place`. YAML features without a JSON counterpart
+/// are refused: quoted numbers, `yes` for true, merge keys, and tags that a type would have to interpret.
 ///
 /// # Errors
 /// `PLACE, line L, column C: WHAT`.
@@ -25,7 +25,7 @@ pub(crate) fn read<T: DeserializeOwned>(text: &str, place: &str, first: u64) -> 
         match error.location().filter(|at| at.line() > 0) {
             Some(at) => {
                 let (line, column) = (at.line(), at.column());
-                // The text counts lines from the beginning of the document, not of the file.
+                // The message counts lines from the beginning of the document, not of the file.
                 let behind = format!(" at line {line}, column {column}");
                 let what = what.strip_suffix(&behind).unwrap_or(&what);
                 anyhow!("{place}, line {}, column {column}: {what}", first + line - 1)
@@ -35,7 +35,7 @@ pub(crate) fn read<T: DeserializeOwned>(text: &str, place: &str, first: u64) -> 
     })
 }
 
-/// What is YAML, and not taken all the same.
+/// The reason why valid YAML is refused, if it is a refused feature.
 fn refused(error: &Error) -> Option<String> {
     match error.without_snippet() {
         Error::MergeKeyNotAllowed { .. } => Some(

@@ -1,5 +1,5 @@
-//! The way of the meter through a component: imported by it, handed to each of its core modules and to
-//! each component within it.
+//! Passes the meter through a component: the component imports it and hands it to each of its core modules
+//! and nested components.
 
 use std::convert::Infallible;
 
@@ -22,16 +22,16 @@ pub(super) fn instrument(component: &[u8]) -> Result<Vec<u8>, Error<Infallible>>
     Ok(rewriter.component(Parser::new(0), component, component)?.finish())
 }
 
-/// What indices are relative to.
+/// What an index refers to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Scope {
     /// A component, in which the meter takes the first index of each kind that it needs.
     Component,
-    /// The declarations within a type, which stay as they are.
+    /// The declarations within a type, which are not changed.
     Type,
 }
 
-/// The core instance with the function, the count and the limit; the one before it is what it is made of.
+/// The core instance with the function, the count and the limit. It is built from the instance before it.
 const METER_INSTANCE: u32 = 1;
 
 struct Rewriter {
@@ -53,14 +53,15 @@ impl Rewriter {
         Ok(component)
     }
 
-    /// The index after those of the meter, of which there is one of every kind but core instances.
+    /// Shifts an index past those of the meter, which adds one of every kind except core instances.
     fn moved(&self, index: u32, outward: u32) -> u32 {
         let scope = self.scopes.iter().rev().nth(outward as usize);
         index + u32::from(scope == Some(&Scope::Component))
     }
 }
 
-/// Imports the meter as the first instance, and joins it with the count and the limit to a core instance.
+/// Imports the meter as the first instance, and combines it with the count and the limit into a core
+/// instance.
 fn import_meter(component: &mut Component) {
     let mut meter = InstanceType::new();
     meter
@@ -130,8 +131,8 @@ impl ReencodeComponent for Rewriter {
         self.moved(index, outward)
     }
 
-    /// What cleans up after a call of the host's is left out: the instance goes with the call. Within a
-    /// composition others may call as well, and often, so what belongs to nested components stays.
+    /// Removes the cleanup after calls by the host, because the instance ends with the call. Within a
+    /// composition other components may call repeatedly, so the cleanup of nested components stays.
     fn parse_component_canonical(
         &mut self,
         functions: &mut CanonicalFunctionSection,
@@ -180,7 +181,7 @@ impl ReencodeComponent for Rewriter {
         Ok(())
     }
 
-    /// Names and producers: of no use to the compiler.
+    /// Drops names and producers, which the compiler does not need.
     fn parse_component_custom_section(
         &mut self,
         _: &mut Component,

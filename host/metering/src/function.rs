@@ -1,4 +1,4 @@
-//! A function that counts what it executes.
+//! Instruments a function to count the instructions that it executes.
 
 use std::convert::Infallible;
 
@@ -13,40 +13,39 @@ use super::{
     stretch::{Stretch, is_bulk, stretches},
 };
 
-/// How many bytes are copied or filled for the price of one instruction: a power of two.
+/// Bytes copied or filled at the cost of one instruction, as a power of two.
 const BYTES_SHIFT: i64 = 4;
 
-/// Where a module's meter is.
+/// The indices of a module's meter.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Meter {
-    /// The global with what was counted since it was last shown.
+    /// The global with the count since the last report.
     pub(super) count: u32,
     /// The global with the limit for loops that call nothing.
     pub(super) limit: u32,
-    /// The function that shows the count.
+    /// The function that reports the count.
     pub(super) show: u32,
 }
 
-/// A function with its meter.
+/// An instrumented function.
 pub(super) struct Metered {
     pub(super) function: Function,
-    /// The offsets of the branches that are hardly ever taken.
+    /// The offsets of the unlikely branches.
     pub(super) unlikely: Vec<u32>,
 }
 
-/// The locals that the meter needs.
+/// The locals that the meter adds.
 #[derive(Clone, Copy)]
 struct Locals {
-    /// The count while a loop runs that calls nothing; it is written to the global as well, but need not be
-    /// read from there.
+    /// The count during a loop that calls nothing. It is also written to the global, but not read from there.
     count: u32,
-    /// The limit then.
+    /// The limit during such a loop.
     limit: u32,
-    /// A length on the top of the stack.
+    /// The length on the top of the stack.
     length: u32,
 }
 
-/// Builds the meter into a function that has so many parameters.
+/// Instruments a function with the given number of parameters.
 pub(super) fn instrument(
     rewriter: &mut impl Reencode<Error = Infallible>,
     meter: Meter,
@@ -69,7 +68,7 @@ pub(super) fn instrument(
     let function = Function::new(locals);
     let mut writer = Writer { function, meter, locals: own, unlikely: Vec::new() };
     writer.count(whole.cost);
-    // What neither loops nor calls is soon over, and whoever calls it has a look.
+    // A function without loops and calls ends soon, and its caller reports the count.
     if whole.calls || !loops.is_empty() {
         writer.show();
     }
@@ -128,7 +127,7 @@ impl Writer {
             .global_set(count);
     }
 
-    /// Shows the count if it is due.
+    /// Reports the count if it exceeds a slice.
     fn show(&mut self) {
         let Meter { count, limit, show } = self.meter;
         self.code().global_get(count).i64_const(SLICE).i64_gt_s();
@@ -137,14 +136,14 @@ impl Writer {
         self.code().i64_const(0).global_set(count).end();
     }
 
-    /// Takes count and limit into locals, before a loop that calls nothing.
+    /// Loads count and limit into locals, before a loop that calls nothing.
     fn load(&mut self) {
         let (globals, locals) = (self.meter, self.locals);
         self.code().global_get(globals.count).local_set(locals.count);
         self.code().global_get(globals.limit).local_set(locals.limit);
     }
 
-    /// Counts, and ends the guest if the count has passed the limit: the host does not return.
+    /// Counts, and stops the guest if the count has passed the limit: the call to the host does not return.
     fn count_or_stop(&mut self, cost: i64) {
         let (globals, locals) = (self.meter, self.locals);
         self.code().local_get(locals.count).i64_const(cost).i64_add();

@@ -1,52 +1,53 @@
 //! Metering, compiled into the guest: every core module of a component counts the instructions that it
-//! executes, and shows its count to the host now and then, which knows the budget and the deadline.
+//! executes, and occasionally reports its count to the host, which knows the budget and the deadline.
 //!
-//! The compiler could do that itself, but its counter may be refilled at every turn of every loop, and what a
-//! loop holds in registers has to survive that: numeric loops ran at half their speed. So there are two ways
-//! to look at the count:
+//! The compiler has such a counter, but may reload it at every iteration of every loop, and the values that a
+//! loop holds in registers must survive that: numeric loops ran at half their speed. This crate therefore
+//! checks the count in two ways:
 //!
-//! - Where functions begin, and in loops that call something, the count is *shown* once it has passed
-//!   a slice: the host adds it up, looks at the clock and lets the guest go on.
-//! - In loops that call nothing it is compared with the *limit* that the host gave last. A guest that
-//!   passes it does not come back: its fuel is used up, or no processor executes so much before its
-//!   deadline. Nothing has to survive, so the loop keeps its registers.
+//! - At the beginning of functions, and in loops that call functions, the guest *reports* the count once it
+//!   has passed a slice: the host adds it up, checks the clock and lets the guest continue.
+//! - In loops that call nothing, the guest compares the count with the *limit* that the host gave last. A
+//!   guest that passes it does not continue: its fuel is used up, or no processor executes that much before
+//!   the deadline. No values have to survive, so the loop keeps its registers.
 //!
-//! The count is an over-estimate: a turn of a loop, or a call of a function, counts its dearest path, outside
-//! of inner loops; what copies or fills memory counts by the bytes. It is the same in every repetition,
-//! whatever the processor. A loop whose turns hardly ever take that path may so pass the limit long before
-//! its deadline; then the host repeats the call, which comes to the same, with a limit for that pace.
+//! The count is an upper bound: an iteration of a loop, or a call of a function, counts its most expensive
+//! path, without inner loops; instructions that copy or fill memory count by the bytes. The count is the same
+//! in every repetition, on any processor. A loop whose iterations rarely take the most expensive path may
+//! therefore pass the limit long before its deadline. The host then repeats the call, which gives the same
+//! result, with a limit for that pace.
 //!
-//! The count and the limit are globals of a small module of their own, which all core modules of a component
-//! share. A guest cannot reach them: they have no index that it could name.
+//! The count and the limit are globals of a separate small module, which all core modules of a component
+//! share. A guest cannot access them, because they have no index in its own code.
 
 mod component;
 mod function;
 mod module;
 mod stretch;
 
-/// What the guest imports: an interface with the function [`SHOW`], `func(count: s64) -> s64`, which takes
-/// the instructions counted since the last time and returns the limit. A guest that has passed the limit
-/// shows the complement of its count, and does not go on.
+/// The interface that the guest imports. It has the function [`SHOW`], `func(count: s64) -> s64`, which takes
+/// the instructions counted since the last report and returns the limit. A guest that has passed the limit
+/// reports the complement of its count, and does not continue.
 pub const METER: &str = "haggle:sandbox/meter";
 /// See [`METER`].
 pub const SHOW: &str = "show";
-/// Where a count begins: so far that the first function that is called shows it and learns the limit.
+/// The initial count, so high that the first function called reports it and gets the limit.
 pub const START: i64 = 1 << 62;
-/// Counts up to this are not shown: some tens of microseconds.
+/// Counts up to this are not reported; it corresponds to some tens of microseconds.
 pub(crate) const SLICE: i64 = 100_000;
-/// Compiled code of another version is of no use.
+/// The version of the metering. Compiled code of another version cannot be used.
 pub const VERSION: u32 = 5;
 
-/// A component that cannot be metered, and why.
+/// The error for a component that cannot be metered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the component cannot be metered: {0}")]
 pub struct Unmeterable(String);
 
-/// Builds the meter into a component, which must be valid. The names of functions are kept for backtraces;
-/// other custom sections are dropped.
+/// Instruments a component, which must be valid. The names of functions are kept for backtraces; other custom
+/// sections are dropped.
 ///
 /// # Errors
-/// [`Unmeterable`] where the component is of a kind that cannot be rewritten.
+/// [`Unmeterable`] when the component is of a kind that cannot be rewritten.
 pub fn instrument(component: &[u8]) -> Result<Vec<u8>, Unmeterable> {
     component::instrument(component).map_err(|error| Unmeterable(error.to_string()))
 }
@@ -90,7 +91,7 @@ mod tests {
               (func $first)
               (func $second (call $first))))"#;
         let metered = instrument(&wat::parse_str(wat).unwrap()).unwrap();
-        // The function that shows the count comes behind the one that is imported.
+        // The reporting function follows the imported one.
         let expected = [(0, "imported"), (2, "first"), (3, "second")];
         assert_eq!(function_names(&metered), expected.map(|(at, name)| (at, name.to_owned())));
     }

@@ -1,4 +1,4 @@
-//! A core module with a meter: it imports one function more, and two globals.
+//! Instruments a core module: adds one imported function and two globals.
 
 use std::convert::Infallible;
 
@@ -20,35 +20,35 @@ use super::{
 };
 
 const COUNT: &str = "count";
-/// What may be counted aside: many times what a sensible allocator takes.
+/// Maximum count of a call without reports: many times what a reasonable allocator needs.
 const ASIDE: i64 = 1 << 30;
 const LIMIT: &str = "limit";
-/// What [`SHOW`] takes and returns, and the type of the globals.
+/// The type of the argument and result of [`SHOW`], and of the globals.
 const NUMBER: GlobalType = GlobalType { val_type: ValType::I64, mutable: true, shared: false };
 
 struct Rewriter {
     meter: Meter,
-    /// How many parameters each function type has.
+    /// Number of parameters of each function type.
     parameters: Vec<u32>,
-    /// The types of the functions that are defined here.
+    /// The types of the functions defined in this module.
     types: Vec<u32>,
-    /// The functions that are exported by way of another, and how.
+    /// The functions that are exported through a wrapper, and the kind of wrapper.
     wrapped: Vec<(u32, Wrapping)>,
-    /// Where the branches are that are hardly ever taken, in each function so far.
+    /// The offsets of the unlikely branches in each function so far.
     unlikely: Vec<Vec<u32>>,
 }
 
-/// What is done around a function that the host calls.
+/// The wrapper around a function that the host calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wrapping {
-    /// A decision: the count is shown in the end.
+    /// A regular call: the count is reported at the end.
     Entry,
-    /// What the canonical ABI calls while arguments or results are passed, when nothing may be imported from
-    /// the host: the count is not shown, unless it gets out of hand, which ends the guest.
+    /// A function that the canonical ABI calls while arguments or results are passed, when the guest must not
+    /// call the host: the count is not reported, unless it exceeds the maximum, which stops the guest.
     Aside,
 }
 
-/// The sections of a module, in their order.
+/// The sections of a module, in order.
 #[derive(Default)]
 struct Sections {
     types: TypeSection,
@@ -67,7 +67,7 @@ struct Sections {
     names: NameMap,
 }
 
-/// Builds the meter into a core module.
+/// Instruments a core module.
 pub(super) fn instrument(bytes: &[u8]) -> Result<Module, Error<Infallible>> {
     let mut rewriter = Rewriter::of(bytes)?;
     let mut sections = Sections::default();
@@ -100,7 +100,7 @@ pub(super) fn instrument(bytes: &[u8]) -> Result<Module, Error<Infallible>> {
 }
 
 impl Rewriter {
-    /// Looks for where the meter's indices are: behind the last of their kind that is imported.
+    /// Determines the meter's indices, which follow the last import of their kind.
     fn of(bytes: &[u8]) -> Result<Self, Error<Infallible>> {
         let (mut functions, mut globals) = (0, 0);
         let (mut parameters, mut types) = (Vec::new(), Vec::new());
@@ -135,12 +135,12 @@ impl Rewriter {
         Ok(Self { meter, parameters, types, wrapped: Vec::new(), unlikely: Vec::new() })
     }
 
-    /// The type of a function that is defined here, by the guest's index.
+    /// Returns the type of a function defined in this module, by the guest's index.
     fn type_of(&self, function: u32) -> Option<u32> {
         self.types.get(function.checked_sub(self.meter.show)? as usize).copied()
     }
 
-    /// Exports what was exported, the functions that the host calls by way of others.
+    /// Exports what the module exported; functions that the host calls are exported through a wrapper.
     fn export(
         &mut self,
         exports: &mut ExportSection,
@@ -155,8 +155,8 @@ impl Rewriter {
         Ok(())
     }
 
-    /// Keeps the names of functions. Producers and hints for branches that have moved are of no use any more.
-    /// Validation does not look at names, so a section that is damaged ends where the damage is.
+    /// Keeps the names of functions. Producers and the hints of moved branches are dropped. Validation does
+    /// not cover names, so parsing stops where a section is damaged.
     fn parse_names(&mut self, names: &mut NameMap, section: &CustomSectionReader<'_>) {
         let KnownCustom::Name(subsections) = section.as_known() else { return };
         for subsection in subsections.into_iter().map_while(Result::ok) {
@@ -224,7 +224,7 @@ impl Reencode for Rewriter {
 }
 
 impl Wrapping {
-    /// By the names that toolchains use for what the host calls.
+    /// Determines the wrapper from the export names that toolchains use.
     fn of(export: &str) -> Option<Self> {
         let aside = ["cabi_", "canonical_abi_", "cm32p2_"].iter().any(|p| export.starts_with(p));
         if aside || export.ends_with("_post") {
@@ -234,7 +234,7 @@ impl Wrapping {
         entry.then_some(Self::Entry)
     }
 
-    /// A function that calls the inner one, which has so many parameters.
+    /// Builds a wrapper that calls the inner function with the given number of parameters.
     fn around(self, inner: u32, parameters: u32, meter: Meter) -> Function {
         let Meter { count, limit, show } = meter;
         let mut function = Function::new([(1, ValType::I64)]);
@@ -259,7 +259,7 @@ impl Wrapping {
     }
 }
 
-/// The module that all others share: it has the count and the limit, and passes the function on.
+/// Builds the module that all others share: it has the count and the limit, and passes the function on.
 pub(super) fn meter() -> Module {
     let mut types = TypeSection::new();
     types.ty().function([ValType::I64], [ValType::I64]);

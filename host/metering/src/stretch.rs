@@ -1,61 +1,62 @@
-//! What a turn of a loop costs at most: its dearest path.
+//! Computes the maximum cost of a loop iteration: its most expensive path.
 
 use wasmparser::Operator;
 
-/// What an instruction costs that the engine has a function of its own for.
+/// The cost of an instruction for which the engine calls a library function.
 const LIBRARY_CALL: i64 = 64;
 
-/// What the turn of a loop and a call cost themselves.
+/// The cost of an iteration itself, and of a call itself.
 const TURN: i64 = 1;
 
-/// What is executed from one look at the count to the next: a turn of a loop without the loops in it, or
-/// the function without its loops.
+/// The code between two checks of the count: an iteration of a loop without its inner loops, or the function
+/// without its loops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stretch {
-    /// What its dearest path costs, be there never so many others: an interpreter's loop is hardly anything
-    /// but branches.
+    /// The cost of its most expensive path, regardless of the number of paths: an interpreter's loop consists
+    /// almost entirely of branches.
     pub(super) cost: i64,
-    /// It calls something, be it in an inner loop.
+    /// Whether it calls a function, also in an inner loop.
     pub(super) calls: bool,
-    /// The loop around it.
+    /// The enclosing loop.
     pub(super) around: Option<usize>,
 }
 
-/// The function's own stretch, and that of each loop in the order of their beginnings.
+/// Returns the function's own stretch, and those of the loops in the order of their beginnings.
 pub(super) fn stretches(operators: &[Operator<'_>]) -> (Stretch, Vec<Stretch>) {
     let mut walk = Walk::new();
     operators.iter().for_each(|operator| walk.step(operator));
     (walk.whole, walk.loops)
 }
 
-/// What a branch may lead to.
+/// The target of a branch.
 struct Label {
-    /// How many loops are open where it leads to.
+    /// Number of open loops at the target.
     depth: usize,
-    /// It leads to the beginning of a loop, where another turn begins, not to the end of a block.
+    /// Whether it leads to the beginning of a loop, where another iteration begins, and not to the end of a
+    /// block.
     is_loop: bool,
-    /// The dearest path of those that have branched to it; none if no one has.
+    /// The most expensive path of the branches to it so far; `None` if there is none.
     arrived: Option<i64>,
-    /// The dearest path to the beginning of an `if`, for what is executed if it is not so.
+    /// The most expensive path to the beginning of an `if`, for its `else` part.
     otherwise: Option<i64>,
 }
 
-/// A loop that is open.
+/// An open loop.
 struct Open {
-    /// Its place among all loops.
+    /// Its index among all loops.
     place: usize,
-    /// The dearest path to its beginning, in the stretch around it.
+    /// The most expensive path to its beginning, in the enclosing stretch.
     before: Option<i64>,
 }
 
-/// A walk through a function. A path costs what it executes in the stretch that it is in; none is what
-/// cannot be reached.
+/// A walk through a function. The cost of a path is what it executes in its own stretch; `None` means
+/// unreachable.
 struct Walk {
     whole: Stretch,
     loops: Vec<Stretch>,
     open: Vec<Open>,
     labels: Vec<Label>,
-    /// The dearest path to here.
+    /// The most expensive path to the current position.
     here: Option<i64>,
 }
 
@@ -132,8 +133,8 @@ impl Walk {
         self.innermost().calls |= calls;
     }
 
-    /// A branch that may be taken, to the label that is so many labels out; to the end of the function
-    /// where that is more than there are.
+    /// A branch that may be taken, `out` labels outwards; to the end of the function if there are fewer
+    /// labels.
     fn branch(&mut self, out: u32) {
         let outermost = self.labels.len().saturating_sub(1);
         let out = usize::try_from(out).unwrap_or(usize::MAX).min(outermost);
@@ -179,7 +180,7 @@ fn cost(operator: &Operator<'_>) -> i64 {
     }
 }
 
-/// Whether it takes time by the length that is its last operand.
+/// Whether its duration depends on the length in its last operand.
 pub(super) fn is_bulk(operator: &Operator<'_>) -> bool {
     matches!(
         operator,

@@ -3,29 +3,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::{SampleError, sample::check_instance};
 
-/// Something failed.
+/// A report that an instance of a service failed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FailureReport {
     /// The service.
     pub service: Name,
-    /// The replica, container or API, 1 to 253 bytes; the service itself if none.
+    /// The replica, container or API, 1 to 253 bytes. Default: the service itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
-    /// When; the time it arrives if none.
+    /// When it failed. Default: the time of arrival.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<Timestamp>,
 }
 
 impl FailureReport {
-    /// Checks what the types alone do not. `index` is its place in its batch, for the error.
+    /// Validates what the types do not enforce. `index` is the position in the batch, for the error.
     ///
     /// # Errors
-    /// [`SampleError`] naming the place and the field.
+    /// [`SampleError`] with the position and the field.
     pub fn validate(&self, index: usize) -> Result<(), SampleError> {
         check_instance(Self::WHAT, index, self.instance.as_deref())
     }
 
-    /// What errors call it.
+    /// The name of the item in errors.
     pub(crate) const WHAT: &'static str = "failure";
 }

@@ -6,76 +6,76 @@ use crate::{DEFAULT_METRIC, FailureReport, Sample, SampleError, ring::Ring};
 
 /// The recent samples of every series, in memory and bounded.
 ///
-/// Samples come at any times, late, twice and out of order: of the same time the last one counts, what
-/// is older than the history keeps is dropped, and what lies in the future is refused.
+/// Samples may arrive late, repeatedly and out of order: the latest arrival for a time counts, samples older
+/// than the history are dropped, and samples in the future are refused.
 #[derive(Debug)]
 pub struct History {
     limits: HistoryLimits,
     rings: BTreeMap<SeriesKey, Ring>,
 }
 
-/// What a history keeps. Full, it takes at most `series × points × 20` bytes and the keys.
+/// The limits of a history. When full, it uses at most `series × points × 20` bytes plus the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HistoryLimits {
-    /// How far back.
+    /// The maximum age of a sample.
     pub keep: Span,
-    /// The most points of a series; the oldest go first.
+    /// Maximum number of points per series; the oldest are dropped first.
     pub points: usize,
-    /// The most series.
+    /// Maximum number of series.
     pub series: usize,
-    /// How far ahead of the host's clock a sample's may be.
+    /// How far ahead of the host's clock a sample's time may be.
     pub ahead: Span,
 }
 
-/// Names a series.
+/// Identifies a series.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SeriesKey {
     /// The service.
     pub service: Name,
     /// The metric.
     pub metric: String,
-    /// The replica, container or machine; the whole service if none.
+    /// The replica, container or machine; `None` for the whole service.
     pub instance: Option<String>,
 }
 
-/// What became of a batch.
+/// The result of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Accepted {
-    /// How many are kept.
+    /// Number of samples stored.
     pub stored: usize,
-    /// How many came too late to be kept.
+    /// Number of samples that were too old to store.
     pub stale: usize,
 }
 
-/// Why a batch is refused. Then none of it is kept.
+/// The reason why a batch is refused. No part of it is then stored.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PushError {
-    /// A sample or a failure is not valid.
+    /// A sample or failure is invalid.
     #[error(transparent)]
     Invalid(#[from] SampleError),
-    /// A sample or a failure of the future.
+    /// A sample or failure lies in the future.
     #[error(
         "{what} {index}: time is {time}, more than {ahead} after {now}: set the clock of its source, or leave the time out"
     )]
     Future {
         /// "sample" or "failure".
         what: &'static str,
-        /// Which of the batch, from 0.
+        /// The position in the batch, from 0.
         index: usize,
         /// Its time.
         time: Timestamp,
         /// The host's time.
         now: Timestamp,
-        /// How far ahead it may be.
+        /// The maximum distance into the future.
         ahead: Span,
     },
-    /// More series than the history keeps.
+    /// The batch would exceed the maximum number of series.
     #[error(
         "sample {index}: there are {limit} series already, the most that are kept: send fewer instances or metrics, or raise the limit"
     )]
     TooManySeries {
-        /// Which of the batch, from 0.
+        /// The position in the batch, from 0.
         index: usize,
         /// The limit.
         limit: usize,
@@ -83,31 +83,31 @@ pub enum PushError {
 }
 
 impl History {
-    /// An empty history.
+    /// Creates an empty history.
     #[must_use]
     pub fn new(limits: HistoryLimits) -> Self {
         Self { limits, rings: BTreeMap::new() }
     }
 
-    /// Keeps at least so far back from now on, and as many more points as that takes.
+    /// Extends the history to at least this age, with proportionally more points.
     pub fn reach(&mut self, back: Span) {
         self.limits = self.limits.reaching(back);
     }
 
-    /// How far back it keeps.
+    /// Returns the maximum age of a sample.
     #[must_use]
     pub const fn keep(&self) -> Span {
         self.limits.keep
     }
 
-    /// Whether it still takes in samples of that time; earlier ones are too old for every policy, and need not be
-    /// kept anywhere.
+    /// Whether samples of that time are still accepted. Earlier samples are too old for every policy and need
+    /// not be stored.
     #[must_use]
     pub fn takes(&self, now: Timestamp, time: Timestamp) -> bool {
         time >= now.before(self.limits.keep)
     }
 
-    /// Keeps one sample; see [`History::push_all`].
+    /// Stores one sample; see [`History::push_all`].
     ///
     /// # Errors
     /// [`PushError`], with 0 as the index.
@@ -115,11 +115,11 @@ impl History {
         self.push_all(now, std::slice::from_ref(sample))
     }
 
-    /// Keeps a batch of samples, all or none. Those that come too late to be kept are not an error, for
-    /// whoever sends them again would fail for ever: they are counted.
+    /// Stores a batch of samples as a whole or not at all. Samples that are too old are counted and are not
+    /// an error, because a client that retries would fail forever.
     ///
     /// # Errors
-    /// [`PushError`] naming the sample and the field.
+    /// [`PushError`] with the sample and the field.
     pub fn push_all(&mut self, now: Timestamp, samples: &[Sample]) -> Result<Accepted, PushError> {
         self.check(now, samples)?;
         let mut accepted = Accepted::default();
@@ -136,10 +136,10 @@ impl History {
         Ok(accepted)
     }
 
-    /// Whether [`History::push_all`] would take the batch, which changes nothing yet.
+    /// Checks whether [`History::push_all`] would accept the batch, without changing anything.
     ///
     /// # Errors
-    /// [`PushError`] naming the sample and the field.
+    /// [`PushError`] with the sample and the field.
     pub fn check(&self, now: Timestamp, samples: &[Sample]) -> Result<(), PushError> {
         let mut added = BTreeSet::new();
         for (index, sample) in samples.iter().enumerate() {
@@ -156,11 +156,11 @@ impl History {
         Ok(())
     }
 
-    /// Whether a batch of failures can be taken: what they say of instances and times is held to the same
-    /// rules as samples. Which of them are not too old to be kept, [`History::takes`] says.
+    /// Checks a batch of failures: instances and times follow the same rules as in samples.
+    /// [`History::takes`] determines which of them are too old.
     ///
     /// # Errors
-    /// [`PushError`] naming the failure and the field.
+    /// [`PushError`] with the failure and the field.
     pub fn check_failures(
         &self,
         now: Timestamp,
@@ -173,7 +173,7 @@ impl History {
         Ok(())
     }
 
-    /// The time of something that came now, which does not lie in the future.
+    /// Returns the time of an item that arrived at `now`, or an error if it lies in the future.
     fn in_time(
         &self,
         what: &'static str,
@@ -188,10 +188,10 @@ impl History {
         Ok(time)
     }
 
-    /// The series as a policy sees it: the last `length` whole steps before `now`, each the mean of the
-    /// samples that fall into it, NaN where there are none. Steps begin at multiples of `step` since the
-    /// epoch; the one that `now` falls into is not over yet and left out. The steps before the first
-    /// known value are left out too, so the series may be shorter, or empty.
+    /// Returns the series for a policy: the last `length` whole steps before `now`, each with the mean of its
+    /// samples, or NaN if there are none. Steps begin at multiples of `step` since the epoch; the incomplete
+    /// step at `now` is omitted. Steps before the first known value are also omitted, so the series may be
+    /// shorter, or empty.
     #[must_use]
     pub fn series(&self, key: &SeriesKey, now: Timestamp, step: Span, length: usize) -> Series {
         let step = Span::from_millis(step.as_millis().max(1));
@@ -200,7 +200,7 @@ impl History {
         let earliest = end.before(reach).floor(step);
         let mut start = end;
         let mut values: Vec<f64> = Vec::new();
-        // When the last of them is over, and how many samples it is the mean of.
+        // The end of the last step, and the number of samples in its mean.
         let (mut over, mut count) = (end, 0.0);
         let points = self.rings.get(key).into_iter().flat_map(|ring| ring.between(earliest, end));
         for (time, value) in points {
@@ -210,7 +210,7 @@ impl History {
                 values.reserve_exact(slots(start, end, step));
             }
             if time >= over {
-                // Most often the very next step: no need to divide.
+                // Usually the value is in the next step, which needs no division.
                 let missing = if time < over + step { 0 } else { slots(over, time, step) };
                 values.resize(values.len() + missing, f64::NAN);
                 values.push(value);
@@ -226,18 +226,18 @@ impl History {
         Series { start, step, values }
     }
 
-    /// The newest sample of a series.
+    /// Returns the newest sample of a series.
     #[must_use]
     pub fn latest(&self, key: &SeriesKey) -> Option<(Timestamp, f64)> {
         self.rings.get(key)?.latest()
     }
 
-    /// Every series there is, by service, metric and instance.
+    /// Returns all series, ordered by service, metric and instance.
     pub fn keys(&self) -> impl Iterator<Item = &SeriesKey> {
         self.rings.keys()
     }
 
-    /// The series of one service.
+    /// Returns the series of one service.
     pub fn keys_of(&self, service: &Name) -> impl Iterator<Item = &SeriesKey> {
         let first = SeriesKey { service: service.clone(), metric: String::new(), instance: None };
         self.rings
@@ -246,13 +246,13 @@ impl History {
             .take_while(move |key| key.service.as_str() == service.as_str())
     }
 
-    /// How many points there are in all.
+    /// Returns the total number of points.
     #[must_use]
     pub fn points(&self) -> usize {
         self.rings.values().map(Ring::len).sum()
     }
 
-    /// Drops what is older than the history keeps, and series that have nothing left.
+    /// Drops samples older than the history, and series without samples.
     pub fn prune(&mut self, now: Timestamp) {
         let oldest = now.before(self.limits.keep);
         self.rings.retain(|_, ring| {
@@ -261,18 +261,18 @@ impl History {
         });
     }
 
-    /// Drops every series of a service.
+    /// Drops all series of a service.
     pub fn forget(&mut self, service: &Name) {
         self.rings.retain(|key, _| key.service != *service);
     }
 }
 
 impl HistoryLimits {
-    /// The most points of a series, however far back it reaches.
+    /// Maximum number of points per series, for any age.
     pub const MOST_POINTS: usize = 100_000;
 
-    /// Limits that reach at least so far back, with as many points for the same time: at most
-    /// [`HistoryLimits::MOST_POINTS`], or what there were.
+    /// Returns limits that reach at least this far back, with proportionally more points: at most
+    /// [`HistoryLimits::MOST_POINTS`], or the present number if that is higher.
     #[must_use]
     pub fn reaching(self, back: Span) -> Self {
         if back <= self.keep {
@@ -284,27 +284,27 @@ impl HistoryLimits {
     }
 }
 
-/// How many whole steps lie between two times.
+/// Returns the number of whole steps between two times.
 fn slots(start: Timestamp, end: Timestamp, step: Span) -> usize {
     let whole = end.since(start).as_millis().checked_div(step.as_millis()).unwrap_or(0);
     usize::try_from(whole).unwrap_or(usize::MAX)
 }
 
 impl SeriesKey {
-    /// The requests per second of a service as a whole.
+    /// Returns the key of a whole service's requests per second.
     #[must_use]
     pub fn load(service: Name) -> Self {
         Self { service, metric: DEFAULT_METRIC.to_owned(), instance: None }
     }
 
-    /// The load of a service as a whole: its metric is the resource by which that is counted.
+    /// Returns the key of a whole service's load: the metric is the resource that the load is measured in.
     #[must_use]
     pub fn load_of(service: &Service) -> Self {
         let metric = service.load_resource().as_str().to_owned();
         Self { service: service.name.clone(), metric, instance: None }
     }
 
-    /// The series that a sample belongs to.
+    /// Returns the series of a sample.
     #[must_use]
     pub fn of(sample: &Sample) -> Self {
         Self {
@@ -316,7 +316,7 @@ impl SeriesKey {
 }
 
 impl Default for HistoryLimits {
-    /// A day and an hour, 10,000 points a series, 200,000 series, and a minute of clock skew.
+    /// A day and an hour, 10,000 points per series, 200,000 series, and a minute of clock skew.
     fn default() -> Self {
         Self {
             keep: Span::from_mins(25 * 60),

@@ -1,8 +1,8 @@
-//! Facts in: samples as they arrive, and loads as they were recorded.
+//! Input data: samples as they arrive, and recorded loads.
 //!
-//! [`Sample`] is one measurement, [`History`] the bounded memory of them and the regular series that
-//! policies see. [`Trace`] is a recorded load for a backtest, [`read_panel`] any batch of series for a
-//! forecast. Nothing here reads a clock: the present is an argument.
+//! [`Sample`] is one measurement; [`History`] stores recent samples and computes the regular series that
+//! policies use. [`Trace`] is a recorded load for a backtest; [`read_panel`] reads any batch of series for a
+//! forecast. Nothing here reads a clock: the current time is an argument.
 
 mod error;
 mod failure;

@@ -9,7 +9,7 @@ use crate::{
     times,
 };
 
-/// The step that series without times are given. Their times mean nothing; a policy sees the steps.
+/// The step of series without times. Their times are meaningless; a policy uses only the steps.
 pub const PANEL_STEP: Span = Span::from_mins(60);
 
 /// Reads a batch of series from a file within the default limits; see [`read_panel`].
@@ -23,15 +23,15 @@ pub fn open_panel(path: &Path) -> Result<Vec<(String, Series)>, FileError> {
         .map_err(|source| FileError { path: path.to_owned(), source })
 }
 
-/// Reads a batch of series, each with its id, from CSV, gzipped or not, in either of two layouts:
+/// Reads a batch of series, each with its id, from CSV, optionally gzipped, in one of two layouts:
 ///
-/// - one series a row, `id,value,value,...`, as the M4 competition has it: rows of different length,
-///   missing values empty or `NA`, those at the end left out, a header (`V1,V2,...`) skipped. The
-///   series have no times: they start at the epoch and have a step of [`PANEL_STEP`].
-/// - one series a column under a header with a time column first, read as a [`Trace`](crate::Trace);
-///   the ids are the headers as they are written.
+/// - One series per row, `id,value,value,...`, as in the M4 competition. Rows may differ in length; missing
+///   values are empty or `NA`; trailing missing values and a header (`V1,V2,...`) are skipped. The series
+///   have no times: they start at the epoch with a step of [`PANEL_STEP`].
+/// - One series per column below a header, with a time column first, read as a [`Trace`](crate::Trace). The
+///   ids are the headers, unchanged.
 ///
-/// It is the second where no cell of the first row but the first is a number, and either that first
+/// The second layout applies if no cell of the first row except the first is a number, and either that first
 /// cell is the name of a time column or the cell below it is a date.
 ///
 /// # Errors
@@ -93,7 +93,7 @@ fn by_row(rows: &mut Rows<'_>) -> Result<Vec<(String, Series)>, TableError> {
     if panel.is_empty() { Err(TableError::NoSeries) } else { Ok(panel) }
 }
 
-/// Whether something stands behind the first cell, and none of it is a number or a gap in one.
+/// Whether there are cells after the first, none of which is a number or a missing value.
 fn is_header(row: &Row) -> Result<bool, TableError> {
     let mut named = false;
     for column in 1..row.len() {

@@ -2,16 +2,16 @@ use std::{cmp::Ordering, collections::VecDeque};
 
 use haggle_model::Timestamp;
 
-/// The samples of one series in the order of their times, each time once; bounded in number. A point
-/// takes 16 bytes, and at most a quarter more is reserved than is used.
+/// The samples of one series, ordered by time, with unique times; bounded in number. A point takes 16 bytes,
+/// and the capacity exceeds the use by at most a quarter.
 #[derive(Debug, Default)]
 pub(crate) struct Ring {
     points: VecDeque<(Timestamp, f64)>,
 }
 
 impl Ring {
-    /// Keeps the point, in its place if it comes late and instead of the one of the same time. The
-    /// oldest goes where there are more than `most`.
+    /// Inserts the point at its position, replacing one of the same time. If there are more than `most`
+    /// points, the oldest is dropped.
     pub(crate) fn insert(&mut self, at: Timestamp, value: f64, most: usize) {
         let last = self.points.back().map(|(time, _)| at.cmp(time));
         if matches!(last, None | Some(Ordering::Greater)) {
@@ -32,7 +32,7 @@ impl Ring {
         }
     }
 
-    /// Drops what is older than `oldest`.
+    /// Drops points older than `oldest`.
     pub(crate) fn prune(&mut self, oldest: Timestamp) {
         let stale = self.before(oldest);
         self.points.drain(..stale);
@@ -49,7 +49,7 @@ impl Ring {
         self.points.len()
     }
 
-    /// The points from `start` on and before `end`, oldest first.
+    /// Returns the points from `start` on and before `end`, oldest first.
     pub(crate) fn between(
         &self,
         start: Timestamp,
@@ -59,8 +59,8 @@ impl Ring {
         self.points.range(first..past.max(first)).copied()
     }
 
-    /// How many points are older. Most often it is none or all of them: to search thousands of rings for
-    /// that would cost more than to read them.
+    /// Returns the number of points before `at`. Usually it is none or all of them, so check these cases
+    /// first: a binary search in thousands of rings would cost more than reading them.
     fn before(&self, at: Timestamp) -> usize {
         match (self.points.front(), self.points.back()) {
             (Some((oldest, _)), _) if *oldest >= at => 0,
@@ -69,7 +69,7 @@ impl Ring {
         }
     }
 
-    /// Grows by a quarter instead of doubling: of many thousand rings most stay at their size.
+    /// Grows by a quarter instead of doubling, because most of many thousand rings keep their size.
     fn reserve(&mut self, most: usize) {
         let length = self.points.len();
         if length == self.points.capacity() {

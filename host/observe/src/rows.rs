@@ -4,17 +4,17 @@ use csv::{ByteRecord, ReaderBuilder, Terminator};
 
 use crate::{Limits, TableError, source};
 
-/// Put behind every file, so that its last line ends with one, whatever the file has.
+/// Appended to every file, so that its last line always ends.
 const LINE_BREAK: &[u8] = b"\n";
 
-/// The rows of a CSV file one by one. Rows may differ in length.
+/// Reads the rows of a CSV file. Rows may differ in length.
 pub(crate) struct Rows<'a> {
     reader: csv::Reader<Chain<Box<dyn Read + 'a>, &'static [u8]>>,
     limits: Limits,
     unread: Option<Row>,
 }
 
-/// One row; columns count from 0 here and from 1 in errors.
+/// One row. Columns count from 0 here and from 1 in errors.
 #[derive(Default)]
 pub(crate) struct Row {
     pub(crate) line: u64,
@@ -25,7 +25,7 @@ impl<'a> Rows<'a> {
     pub(crate) fn new(reader: impl Read + 'a, limits: Limits) -> Result<Self, TableError> {
         let bytes =
             source::unpacked(reader, limits.bytes).map_err(|error| refusal(error, limits))?;
-        // A carriage return before the line break is white space around the last cell.
+        // A carriage return before the line break counts as white space of the last cell.
         let reader = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
@@ -34,7 +34,7 @@ impl<'a> Rows<'a> {
         Ok(Self { reader, limits, unread: None })
     }
 
-    /// Reads the next row that is not blank into `row`; false at the end.
+    /// Reads the next row that is not blank into `row`; returns `false` at the end.
     pub(crate) fn read(&mut self, row: &mut Row) -> Result<bool, TableError> {
         if let Some(unread) = self.unread.take() {
             *row = unread;
@@ -52,14 +52,14 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// The line that the record just read begins on, counted back from where reading stands now: the
-    /// position of the record itself is before the blank lines above it.
+    /// The line on which the record just read begins, computed backwards from the current position, because
+    /// the record's own position is before the blank lines above it.
     fn line_of(&self, record: &ByteRecord) -> u64 {
         let within = record.as_slice().iter().filter(|c| **c == b'\n').count() as u64;
         self.reader.position().line().saturating_sub(within + 1)
     }
 
-    /// Gives a row back: it is read again next.
+    /// Puts a row back, to be read again next.
     pub(crate) fn unread(&mut self, row: Row) {
         self.unread = Some(row);
     }
@@ -69,7 +69,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// With rows of any length and bytes for text, reading is all that can go wrong.
+/// Converts an error of the reader. With rows of any length and bytes as text, only I/O can fail.
 fn io_error(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,
@@ -89,7 +89,7 @@ impl Row {
         self.record.len()
     }
 
-    /// The cell's text without the white space around it; empty where there is no such cell.
+    /// Returns the cell's text without surrounding white space; empty if there is no such cell.
     pub(crate) fn text(&self, column: usize) -> Result<&str, TableError> {
         let bytes = self.record.get(column).unwrap_or_default();
         std::str::from_utf8(bytes)
@@ -97,7 +97,7 @@ impl Row {
             .map_err(|_| TableError::Encoding { line: self.line, column: column + 1 })
     }
 
-    /// The cell's number; NaN where it is empty or says that there is none.
+    /// Returns the cell's number; NaN if the value is missing.
     pub(crate) fn value(&self, column: usize) -> Result<f64, TableError> {
         let text = self.text(column)?;
         if is_missing(text) {

@@ -1,57 +1,58 @@
 use haggle_model::{Name, Quantities, Resource, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// The metric of a sample that names none: the load of a service.
+/// The default metric of a sample: the load of a service.
 pub const DEFAULT_METRIC: &str = "requests_per_second";
 
-/// The most bytes of a metric and an instance together: with the name of a service they make up a key of the store.
+/// Maximum length of a metric and an instance together, in bytes: with the service's name they form a key of
+/// the store.
 const MOST_NAMES: usize = 313;
 
-/// The largest value of a metric that is no resource.
+/// The largest value of a metric that is not a resource.
 const MOST_VALUE: f64 = 1e30;
 
 /// One measurement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sample {
-    /// The service it was taken of.
+    /// The measured service.
     pub service: Name,
-    /// What was measured: 1 to 128 of letters, digits and `_ . : / -`, beginning with a letter or `_`.
+    /// The metric: 1 to 128 letters, digits and `_ . : / -`, beginning with a letter or `_`.
     #[serde(default = "default_metric")]
     #[schema(default = "requests_per_second")]
     pub metric: String,
-    /// The replica, container or machine it was taken on; the whole service if none. 1 to 253 bytes, and at most
-    /// 313 together with the metric.
+    /// The measured replica, container or machine; 1 to 253 bytes, and at most 313 together with the metric.
+    /// Default: the whole service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
-    /// When; the time it arrives if none.
+    /// When it was measured. Default: the time of arrival.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<Timestamp>,
-    /// In the unit of the metric: 0 to 1e15 where that is a resource, between -1e30 and 1e30 otherwise.
+    /// The value in the unit of the metric: 0 to 1e15 for a resource, otherwise -1e30 to 1e30.
     pub value: f64,
 }
 
-/// Why a sample or a failure is refused.
+/// The reason why a sample or failure is refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{what} {index}: {field} is {value}: it must {rule}")]
 pub struct SampleError {
     /// "sample" or "failure".
     pub what: &'static str,
-    /// Which of the batch, from 0.
+    /// The position in the batch, from 0.
     pub index: usize,
-    /// Which field.
+    /// The invalid field.
     pub field: &'static str,
-    /// What was given, shortened.
+    /// The given value, shortened.
     pub value: String,
-    /// What is asked of it.
+    /// The rule that it violates.
     pub rule: &'static str,
 }
 
 impl Sample {
-    /// Checks what the types alone do not. `index` is its place in its batch, for the error.
+    /// Validates what the types do not enforce. `index` is the position in the batch, for the error.
     ///
     /// # Errors
-    /// [`SampleError`] naming the place and the field.
+    /// [`SampleError`] with the position and the field.
     pub fn validate(&self, index: usize) -> Result<(), SampleError> {
         let wrong =
             |field, value, rule| Err(SampleError { what: Self::WHAT, index, field, value, rule });
@@ -74,11 +75,12 @@ impl Sample {
         Ok(())
     }
 
-    /// What errors call it.
+    /// The name of the item in errors.
     pub(crate) const WHAT: &'static str = "sample";
 }
 
-/// Checks the instance of a sample or failure: whatever names one must name the same.
+/// Checks the instance of a sample or failure. Both use the same rules, so that they can name the same
+/// instance.
 pub(crate) fn check_instance(
     what: &'static str,
     index: usize,

@@ -2,13 +2,13 @@ use std::io::{self, BufReader, Cursor, ErrorKind, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
-/// How much of a file is believed. It bounds memory, for a small gzipped file can unpack to a huge one
-/// and two rows a century apart can span a gap of billions of steps.
+/// Limits for reading a file. They bound memory, because a small gzipped file can unpack to a huge one, and
+/// two rows a century apart can span a gap of billions of steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The most bytes once unpacked.
+    /// Maximum size after unpacking, in bytes.
     pub bytes: u64,
-    /// The most values, those missing in gaps included.
+    /// Maximum number of values, including those missing in gaps.
     pub values: usize,
 }
 
@@ -19,8 +19,8 @@ impl Default for Limits {
     }
 }
 
-/// The bytes of a file, unpacked where they begin as gzip does, without a byte order mark, and refused
-/// beyond the limit with [`ErrorKind::FileTooLarge`].
+/// Reads a file, unpacks it if it begins like gzip, and removes a byte order mark. Beyond the limit it fails
+/// with [`ErrorKind::FileTooLarge`].
 pub(crate) fn unpacked<'a>(reader: impl Read + 'a, limit: u64) -> io::Result<Box<dyn Read + 'a>> {
     const GZIP: &[u8] = &[0x1f, 0x8b];
     const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
@@ -35,7 +35,7 @@ pub(crate) fn unpacked<'a>(reader: impl Read + 'a, limit: u64) -> io::Result<Box
     Ok(Box::new(text))
 }
 
-/// The first `count` bytes, or as many as there are, and a reader that begins with them again.
+/// Returns the first `count` bytes, or fewer at the end, and a reader that starts with them again.
 fn peeked<R: Read>(mut reader: R, count: usize) -> io::Result<(Vec<u8>, impl Read)> {
     let mut head = Vec::with_capacity(count);
     reader.by_ref().take(count as u64).read_to_end(&mut head)?;

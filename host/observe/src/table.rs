@@ -8,16 +8,16 @@ use crate::{
     times,
 };
 
-/// A table with a time column first, brought to a constant step.
+/// A table with a time column first, resampled to a constant step.
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) start: Timestamp,
     pub(crate) step: Span,
-    /// Header and values, in the order of the file.
+    /// Headers and values, in the order of the file.
     pub(crate) columns: Vec<(String, Vec<f64>)>,
 }
 
-/// The rows as they are in the file.
+/// The rows of the file.
 struct Recorded {
     times: Vec<Timestamp>,
     columns: Vec<(String, Vec<f64>)>,
@@ -61,8 +61,8 @@ impl Recorded {
         Ok(all)
     }
 
-    /// Puts every row on the nearest of the regular times that begin with the first row. Rows that
-    /// share a time are averaged; a time without a row is missing.
+    /// Assigns every row to the nearest of the regular times that start with the first row. Rows with the
+    /// same time are averaged; a time without a row is missing.
     fn regular(self, limit: usize) -> Result<Table, TableError> {
         let rows = self.times.len();
         let (Some(start), Some(step)) = (self.times.first().copied(), usual_step(&self.times))
@@ -88,9 +88,9 @@ impl Recorded {
     }
 }
 
-/// The distance between two rows in milliseconds: the median, which gaps and a few odd times do not
-/// bend. Where the times jitter, so that many distances differ from it, it is refined to the mean of
-/// all of them, a gap counting as the steps it spans; otherwise the error would add up over the rows.
+/// Returns the distance between two rows in milliseconds: the median, which gaps and outliers do not distort.
+/// If the times jitter, so that many distances differ from the median, it is refined to the mean, where a gap
+/// counts as the steps it spans; otherwise the error would accumulate over the rows.
 fn usual_step(times: &[Timestamp]) -> Option<u64> {
     let mut steps: Vec<u64> = times
         .iter()
@@ -109,7 +109,7 @@ fn usual_step(times: &[Timestamp]) -> Option<u64> {
     Some(total.checked_div(spanned)?.max(1))
 }
 
-/// The mean of the known values of each slot; the slots ascend.
+/// Averages the known values of each slot; the slots ascend.
 fn averaged(slots: &[usize], values: &[f64], length: usize) -> Vec<f64> {
     let mut means = vec![f64::NAN; length];
     let mut count = 0.0;

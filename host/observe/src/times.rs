@@ -1,17 +1,17 @@
 use haggle_model::Timestamp;
 use jiff::{civil::DateTime, tz::TimeZone};
 
-/// Numbers from here on are milliseconds: as seconds it would be the year 5138, as milliseconds it is
-/// March 1973.
+/// Numbers from here on are milliseconds: as seconds this would be the year 5138, as milliseconds it is March
+/// 1973.
 const FIRST_MILLIS: f64 = 1e11;
 
-/// Reads a time as people record it: RFC 3339, a date and time without a zone (UTC), or Unix seconds
-/// or milliseconds.
+/// Parses a time as people record it: RFC 3339, a date and time without a zone (UTC), or Unix seconds or
+/// milliseconds.
 pub(crate) fn parse(text: &str) -> Option<Timestamp> {
     parse_number(text).or_else(|| parse_date(text))
 }
 
-/// Only the written forms: what cannot be a plain number.
+/// Parses only dates, not plain numbers.
 pub(crate) fn parse_date(text: &str) -> Option<Timestamp> {
     if let Ok(time) = text.parse() {
         return Some(time);
@@ -26,7 +26,7 @@ fn parse_number(text: &str) -> Option<Timestamp> {
     }
     let number: f64 = text.parse().ok()?;
     let millis = if number < FIRST_MILLIS { number * 1000.0 } else { number };
-    // 9999-12-31T23:59:59.999Z, the last time that can be written.
+    // 9999-12-31T23:59:59.999Z, the last time with a text form.
     (millis <= 253_402_300_799_999.0).then(|| Timestamp::from_millis(millis.round() as u64))
 }
 

@@ -8,29 +8,29 @@ use crate::{
     table::Table,
 };
 
-/// A recorded load: one column a service, all on the same regular times.
+/// A recorded load: one column per service, all at the same regular times.
 ///
-/// The file is CSV, gzipped or not, with a header `time,<service>,...` and a row for each time. Times
-/// are RFC 3339, `2026-01-31 12:00:00` (taken as UTC), or Unix seconds or milliseconds, and never go
-/// backwards. An empty cell is a missing value. The step is the usual distance between two rows; a
-/// time without a row is missing, rows that share one are averaged.
+/// The file is CSV, optionally gzipped, with a header `time,<service>,...` and a row for each time. Times are
+/// RFC 3339, `2026-01-31 12:00:00` (taken as UTC), or Unix seconds or milliseconds, and must not go
+/// backwards. An empty cell is a missing value. The step is the usual distance between two rows; a time
+/// without a row is missing, and rows with the same time are averaged.
 #[derive(Clone, Debug)]
 pub struct Trace {
     /// The time of the first value.
     pub start: Timestamp,
-    /// The distance between two values; never zero.
+    /// The distance between two values. Never zero.
     pub step: Span,
-    /// At least one, all of the same length, in the order of the file.
+    /// The columns, in the order of the file: at least one, all of the same length.
     pub columns: Vec<Column>,
 }
 
 /// The load of one service.
 #[derive(Clone, Debug)]
 pub struct Column {
-    /// The header as the name of a service: in lower case, with a hyphen for what a name cannot have
-    /// (`Requests_Per_Second` is `requests-per-second`).
+    /// The header, converted to the name of a service: in lower case, with a hyphen for invalid characters
+    /// (`Requests_Per_Second` becomes `requests-per-second`).
     pub service: Name,
-    /// One value for each step, in the unit of the file; NaN is a missing value.
+    /// One value per step, in the unit of the file. NaN is a missing value.
     pub values: Vec<f64>,
 }
 
@@ -46,7 +46,7 @@ impl Trace {
             .map_err(|source| FileError { path: path.to_owned(), source })
     }
 
-    /// Reads from anything that can be read.
+    /// Reads from any reader.
     ///
     /// # Errors
     /// [`TableError`] with the line and the column.
@@ -66,19 +66,19 @@ impl Trace {
         Ok(Self { start: table.start, step: table.step, columns })
     }
 
-    /// How many steps there are.
+    /// Returns the number of steps.
     #[must_use]
     pub fn steps(&self) -> usize {
         self.columns.first().map_or(0, |column| column.values.len())
     }
 
-    /// The moment one step after the last value.
+    /// Returns the time one step after the last value.
     #[must_use]
     pub fn end(&self) -> Timestamp {
         self.start + Span::from_millis(self.step.as_millis().saturating_mul(self.steps() as u64))
     }
 
-    /// The load of a service.
+    /// Returns the load of a service.
     #[must_use]
     pub fn series(&self, service: &Name) -> Option<Series> {
         let column = self.columns.iter().find(|column| column.service == *service)?;
@@ -108,7 +108,7 @@ fn service_name(header: &str) -> Result<Name, InvalidName> {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let text: String = header.chars().map(plain).collect();
     let text = text.trim_matches('-');
-    // A text that leaves nothing is shown as it was written.
+    // If nothing remains, the error shows the original text.
     Name::new(if text.is_empty() { header } else { text })
 }
 
@@ -155,7 +155,7 @@ mod tests {
         let text = "time,web\r\n1376314800,1\r\n\r\n1376315100,2\r\n";
         let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
         packed.write_all(text.as_bytes()).unwrap();
-        // The name says nothing: the bytes do.
+        // The content determines the format, not the file name.
         for bytes in [text.as_bytes(), &packed.finish().unwrap()] {
             let mut file = tempfile::NamedTempFile::with_suffix(".csv").unwrap();
             file.write_all(bytes).unwrap();

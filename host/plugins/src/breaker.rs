@@ -1,26 +1,26 @@
-//! A circuit breaker: a generation that fails again and again is not asked for a while.
+//! A circuit breaker: it holds back calls of a generation that fails repeatedly.
 
 use std::time::Duration;
 
-/// So many failures in a row open the breaker.
+/// Number of consecutive failures that open the breaker.
 const FAILURES: u32 = 3;
 
-/// The first pause. Each further one, with no success between, is twice as long.
+/// Length of the first pause. Each further pause without a success in between is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(60);
 
-/// The longest pause is the first one doubled so many times: 32 minutes.
+/// Maximum number of doublings: the longest pause is 32 minutes.
 const DOUBLINGS: u32 = 5;
 
-/// Whether a generation is called. Times are those of a clock that never goes back.
+/// Decides whether a generation may be called. Times are those of a monotonic clock.
 ///
-/// Closed, it lets every call through. After three failures in a row it is open and lets none through until
-/// the pause is over, which begins when the last failing call ends. Then one trial decides: a success closes
-/// it, a failure opens it for twice as long.
+/// A closed breaker admits every call. After three consecutive failures it opens and admits none during a
+/// pause, which begins when the last failing call ends. Then it admits one trial: a success closes the
+/// breaker, a failure opens it for twice as long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Breaker {
-    /// Since the last success.
+    /// Consecutive failures since the last success.
     failures: u32,
-    /// How many times it was opened since it was closed last.
+    /// Number of openings since the breaker was last closed.
     openings: u32,
     state: State,
 }
@@ -32,31 +32,31 @@ enum State {
     Open {
         until: Duration,
     },
-    /// A trial runs. If nothing is heard of it, another may begin after a pause.
+    /// A trial is running. If its outcome is never reported, another may begin after a pause.
     HalfOpen {
         again: Duration,
     },
 }
 
-/// The right to one call. Its outcome is reported with it.
+/// The permission for one call, with which its outcome is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket {
     is_trial: bool,
 }
 
-/// How a call went, as far as the breaker cares.
+/// The outcome of a call, as the breaker counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The generation answered, be it that it declined.
+    /// The generation answered, or declined.
     Answered,
-    /// It failed.
+    /// The generation failed.
     Failed,
-    /// The call says nothing about the generation: the host had no room for it or no time.
+    /// The outcome says nothing about the generation: the host had no instance or no time for the call.
     Unknown,
 }
 
 impl Breaker {
-    /// Whether a call may begin now.
+    /// Admits a call, or returns `None` if it is held back.
     pub fn admit(&mut self, now: Duration) -> Option<Ticket> {
         match self.state {
             State::Closed => Some(Ticket { is_trial: false }),
@@ -70,8 +70,8 @@ impl Breaker {
         }
     }
 
-    /// Takes in how a call went that ended now. Calls that began before the breaker opened neither close it
-    /// nor make its pause longer than it is counted from their end.
+    /// Reports the outcome of a call that ended at `now`. Calls that began before the breaker opened do not
+    /// close it, and extend the pause only so that it counts from their end.
     pub fn report(&mut self, ticket: Ticket, verdict: Verdict, now: Duration) {
         match (self.state, verdict) {
             (State::Closed, Verdict::Answered) => self.failures = 0,
@@ -95,7 +95,7 @@ impl Breaker {
         }
     }
 
-    /// How long no call is let through from now on, if any is held back.
+    /// Returns how long calls are held back from `now` on, if they are.
     #[must_use]
     pub fn pauses(&self, now: Duration) -> Option<Duration> {
         match self.state {

@@ -1,4 +1,4 @@
-//! What went wrong last, and which of it is worth another event.
+//! Plugin errors: the last one of each plugin, and when to emit another event.
 
 use std::{
     collections::BTreeMap,
@@ -11,10 +11,10 @@ use serde::Serialize;
 
 use crate::registry::Who;
 
-/// Between two events about the same function of the same generation.
+/// Minimum time between two events about the same function of the same generation.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// The most bytes of a message that is kept or passed on.
+/// Maximum length of a stored or forwarded message, in bytes.
 pub(crate) const MOST_TEXT: usize = 1 << 10;
 
 /// The last error of a plugin.
@@ -24,9 +24,9 @@ pub struct LastError {
     pub at: Timestamp,
     /// The generation that failed.
     pub generation: u64,
-    /// What was called, as in `forecasting.forecast`.
+    /// The function that was called, such as `forecasting.forecast`.
     pub function: &'static str,
-    /// What went wrong, at most 1 KiB.
+    /// The error message, at most 1 KiB.
     pub message: String,
 }
 
@@ -36,13 +36,13 @@ pub(crate) struct Complaints(Mutex<BTreeMap<Name, OfPlugin>>);
 #[derive(Debug, Default)]
 struct OfPlugin {
     last: Option<LastError>,
-    /// By generation and function: when an event was last made of it, and how many were not since.
+    /// By generation and function: the time of the last event, and the number of errors since.
     said: BTreeMap<(u64, &'static str), (Duration, u64)>,
 }
 
 impl Complaints {
-    /// Notes an error. Returns how many errors were noted since the last event about the same, where another
-    /// event is due.
+    /// Records an error. If another event is due, returns the number of errors since the last event about the
+    /// same function.
     pub(crate) fn note(
         &self,
         by: &Who,
@@ -55,7 +55,7 @@ impl Complaints {
         let of = all.entry(by.plugin.clone()).or_default();
         let generation = by.generation;
         of.last = Some(LastError { at, generation, function, message: cut(message.to_owned()) });
-        // Retired generations are not asked any more.
+        // Retired generations are no longer called.
         of.said.retain(|(number, _), (said, _)| {
             *number == generation || now.saturating_sub(*said) < PAUSE
         });
@@ -85,7 +85,7 @@ impl Complaints {
     }
 }
 
-/// At most 1 KiB of a text.
+/// Truncates a text to 1 KiB.
 #[must_use]
 pub fn cut(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(MOST_TEXT));

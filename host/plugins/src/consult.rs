@@ -1,4 +1,4 @@
-//! Answers of parties in this process, from plugins.
+//! Answers questions for parties in this process, from plugins.
 
 use std::time::Duration;
 
@@ -15,28 +15,27 @@ use crate::{
     timeliness::Timeliness,
 };
 
-/// What became of one question of a consultation.
+/// The result of one question of a consultation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Consulted {
     /// The question.
     pub question: Message,
-    /// What the party says, or why it says nothing; texts have at most 1 KiB.
+    /// The party's answer, or the reason why there is none. Texts have at most 1 KiB.
     pub answer: Result<Content, String>,
-    /// Who answered instead of the plugin that was named, and why, where that is so; at most 1 KiB.
+    /// If another candidate answered instead of the named plugin: which one, and why. At most 1 KiB.
     pub remark: Option<String>,
 }
 
-/// What a party says, where anybody answers for it, and a remark about who did.
+/// An answer with a remark about the candidate that gave it, or the reason why there is none.
 type Said = Result<(Content, Option<String>), String>;
 
-/// The least time for whoever answers when it is late already: an answer that comes after all costs nobody
-/// anything.
+/// Minimum time for a candidate's answer to a late question; an answer that arrives too late does no harm.
 const GRACE: Duration = Duration::from_millis(100);
 
 impl Decider {
-    /// Answers the questions of a consultation, each in its place, until it is too late for them. All
-    /// inquiries about loads are one call; what a plugin fails to answer of them goes to whoever stands in
-    /// for it. A rejection is an answer and goes nowhere else.
+    /// Answers the questions of a consultation, each in its place, until their deadline. All inquiries about
+    /// loads form one call; those that a plugin fails to answer go to its fallback. A rejection is an answer
+    /// and is not passed on.
     #[must_use]
     pub fn consult(
         &self,
@@ -103,7 +102,7 @@ impl Decider {
     }
 }
 
-/// What a call is told of the world; the configuration is that of whoever is asked.
+/// The context of a call. The decider fills in the candidate's configuration.
 #[must_use]
 pub const fn context(now: Timestamp, seed: u64) -> Context {
     Context { now_ms: now.as_millis(), seed, configuration: String::new() }

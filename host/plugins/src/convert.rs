@@ -1,4 +1,4 @@
-//! Between the host's nouns and the contract's: the same words, generated twice.
+//! Converts between the host's types and the contract's, which have the same structure.
 
 use haggle_model::{
     CalendarEvent, EventKind, Quantities, Resource, Series, Strength, Tier, Window,
@@ -9,7 +9,7 @@ use haggle_negotiate::{
 use haggle_plan::{Interval, Outlook};
 use haggle_sandbox::{answering, forecasting, market, selling, types};
 
-/// A resource in the contract.
+/// Converts a resource to the contract.
 #[must_use]
 pub const fn resource(resource: Resource) -> types::ResourceKind {
     match resource {
@@ -35,19 +35,19 @@ const fn resource_of(kind: types::ResourceKind) -> Resource {
     }
 }
 
-/// Quantities in the contract.
+/// Converts quantities to the contract.
 #[must_use]
 pub fn quantities(all: &Quantities) -> Vec<types::Quantity> {
     all.iter().map(|(r, amount)| types::Quantity { kind: resource(r), amount }).collect()
 }
 
-/// A window in the contract.
+/// Converts a window to the contract.
 #[must_use]
 pub const fn window(window: Window) -> types::Window {
     types::Window { start_ms: window.start.as_millis(), end_ms: window.end.as_millis() }
 }
 
-/// A tier in the contract.
+/// Converts a tier to the contract.
 #[must_use]
 pub const fn tier(tier: Tier) -> types::Tier {
     match tier {
@@ -57,7 +57,7 @@ pub const fn tier(tier: Tier) -> types::Tier {
     }
 }
 
-/// A tier of the contract.
+/// Converts a tier from the contract.
 #[must_use]
 pub const fn tier_of(tier: types::Tier) -> Tier {
     match tier {
@@ -84,8 +84,8 @@ const fn strength(strength: Strength) -> answering::Strength {
     }
 }
 
-/// Loads are never negative, so neither is what is forecast of them. NaNs are made one and the same, so
-/// that a plugin cannot tell them apart and a replay sees the same bits.
+/// Converts a series to the contract. Loads are never negative, and neither are their forecasts. All NaNs
+/// become the same bits, so that a plugin cannot distinguish them and a replay sees the same input.
 #[must_use]
 pub fn series(id: &str, series: &Series) -> types::Series {
     let canonical = |value: &f64| if value.is_finite() { *value } else { f64::NAN };
@@ -99,7 +99,7 @@ pub fn series(id: &str, series: &Series) -> types::Series {
     }
 }
 
-/// What a plugin is told of calendar events: those of their times that touch the window.
+/// Converts calendar events to the contract, with the occurrences that overlap the window.
 #[must_use]
 pub fn events_within<'a>(
     all: impl Iterator<Item = &'a CalendarEvent>,
@@ -127,7 +127,7 @@ const fn event_kind(kind: EventKind) -> types::EventKind {
     }
 }
 
-/// The outlook that a plugin gives a series: it begins where the series ends.
+/// Converts a plugin's outlook for a series; the outlook begins where the series ends.
 #[must_use]
 pub fn outlook(series: &Series, outlook: forecasting::Outlook) -> Outlook {
     let interval = |interval: forecasting::Interval| Interval {
@@ -144,7 +144,7 @@ pub fn outlook(series: &Series, outlook: forecasting::Outlook) -> Outlook {
     }
 }
 
-/// An inquiry in the contract.
+/// Converts an inquiry to the contract.
 #[must_use]
 pub fn inquiry(inquiry: &Inquiry) -> answering::Inquiry {
     let ask = |(kind, ask): (Resource, Ask)| answering::Ask {
@@ -168,10 +168,10 @@ pub fn inquiry(inquiry: &Inquiry) -> answering::Inquiry {
     }
 }
 
-/// An answer of the contract; the sandbox has checked its amounts.
+/// Converts an answer from the contract; the sandbox has checked its amounts.
 ///
 /// # Errors
-/// A text saying which amount is none.
+/// A text that names an invalid amount.
 pub fn answer(answer: answering::Answer) -> Result<Answer, String> {
     Ok(match answer {
         answering::Answer::Accept => Answer::Accept,
@@ -184,7 +184,7 @@ pub fn answer(answer: answering::Answer) -> Result<Answer, String> {
     })
 }
 
-/// A request in the contract.
+/// Converts a request to the contract.
 #[must_use]
 pub fn request(request: &Request) -> market::Request {
     market::Request {
@@ -200,7 +200,7 @@ pub fn request(request: &Request) -> market::Request {
     }
 }
 
-/// What a provider has of a unit, in the contract.
+/// Converts a provider's inventory of a unit to the contract.
 #[must_use]
 pub fn compute_unit(inventory: &InventoryUnit) -> selling::ComputeUnit {
     let InventoryUnit { provider, location, unit, free, .. } = inventory;
@@ -223,7 +223,7 @@ pub fn compute_unit(inventory: &InventoryUnit) -> selling::ComputeUnit {
     }
 }
 
-/// A bid in the contract.
+/// Converts a bid to the contract.
 #[must_use]
 pub fn bid(bid: &Bid) -> market::Bid {
     market::Bid {
@@ -241,7 +241,7 @@ pub fn bid(bid: &Bid) -> market::Bid {
     }
 }
 
-/// A bid of the contract.
+/// Converts a bid from the contract.
 #[must_use]
 pub fn bid_of(bid: market::Bid) -> Bid {
     Bid {

@@ -26,8 +26,8 @@ mod telling;
 
 use telling::{Failure, failures_of_items};
 
-/// Has plugins decide: the current generation of the one that is named, then its previous one, then a
-/// built-in one of the same role. It holds no lock over a call, and may be used from any number of threads.
+/// Calls plugins: the current generation of the named plugin, then its previous one, then a built-in one of
+/// the same role. Thread-safe; it holds no lock during a call.
 pub struct Decider {
     registry: Arc<Registry>,
     observer: Arc<dyn Observer>,
@@ -37,40 +37,40 @@ pub struct Decider {
     complaints: Complaints,
 }
 
-/// An answer and who gave it.
+/// An answer and the generation that gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decided<T> {
     /// The answer.
     pub answer: T,
-    /// Who gave it.
+    /// The generation that gave it.
     pub by: Who,
-    /// Where that is not the generation that decides when all is well: why, and who answered instead.
+    /// If that is not the first candidate: why, and which one answered instead.
     pub remark: Option<String>,
 }
 
-/// What a call is made on.
+/// The terms of a call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terms<'a> {
     pub(crate) now: Timestamp,
-    /// The plugin that is to decide.
+    /// The plugin that should decide.
     pub(crate) plugin: &'a Name,
-    /// For all candidates together.
+    /// The time for all candidates together.
     pub(crate) time: Duration,
     pub(crate) timeliness: Timeliness,
 }
 
-/// Whether a generation is asked.
+/// The state that decides whether a generation is called.
 #[derive(Debug, Default)]
 struct Admission {
     breaker: Breaker,
     overdue: Overdue,
 }
 
-/// A generation that is given less time than this and uses it up has not failed.
+/// A generation with less time than this that uses it up has not failed.
 const FAIR: Duration = Duration::from_millis(100);
 
 impl Decider {
-    /// A decider over these generations. Nothing is journalled where no journal is given.
+    /// Creates a decider over these generations. Without a journal, calls are not recorded.
     #[must_use]
     pub fn new(
         registry: Arc<Registry>,
@@ -82,23 +82,23 @@ impl Decider {
         Self { registry, observer, journal, clock, admissions, complaints }
     }
 
-    /// The compiled generations.
+    /// Returns the compiled generations.
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
 
-    /// Who is told what plugins do.
+    /// Returns the observer of plugin activity.
     #[must_use]
     pub fn observer(&self) -> &Arc<dyn Observer> {
         &self.observer
     }
 
-    /// Has these generations decide from now on; see [`Registry::apply`]. A plugin that is deleted leaves no
-    /// error behind, and a generation that is dropped no circuit breaker.
+    /// Makes these generations active; see [`Registry::apply`]. Deleting a plugin clears its error, and
+    /// dropping a generation clears its circuit breaker.
     ///
     /// # Errors
-    /// [`NotLoaded`], which is an event as well.
+    /// [`NotLoaded`], which is also reported as an event.
     pub fn promote(
         &self,
         plugin: &Name,
@@ -120,19 +120,19 @@ impl Decider {
         applied
     }
 
-    /// The generation whose models are used: the one that decides when all is well.
+    /// Returns the generation whose models apply: the first candidate.
     #[must_use]
     pub fn current(&self, plugin: &Name, role: Role) -> Option<Who> {
         self.registry.candidates(plugin, role).into_iter().next().map(|loaded| loaded.who)
     }
 
-    /// The last error of a plugin, where it has failed since the host started.
+    /// Returns the last error of a plugin since the host started.
     #[must_use]
     pub fn last_error(&self, plugin: &Name) -> Option<LastError> {
         self.complaints.last(plugin)
     }
 
-    /// How long the circuit breaker holds calls of a generation back, if it does.
+    /// Returns how long the circuit breaker holds back calls of a generation, if it does.
     #[must_use]
     pub fn pauses(&self, by: &Who) -> Option<Duration> {
         let admissions = self.admissions();
@@ -140,12 +140,12 @@ impl Decider {
         admission.breaker.pauses(self.clock.elapsed())
     }
 
-    /// Calls a function that has one answer, within `time` in all. `ask` makes the call for whoever is asked:
-    /// models go with the component that made them. Each gets its part of the time that is left, and an
-    /// uploaded generation is waited for no longer, even where it cannot be stopped at once.
+    /// Calls a function that has one answer, within `time` in all. `ask` builds the call for each candidate,
+    /// because models belong to the component that made them. Each candidate gets its share of the remaining
+    /// time. The decider waits no longer for an uploaded generation, even if that cannot be stopped at once.
     ///
     /// # Errors
-    /// [`Unanswered`] of the first one that was asked, where nobody answers.
+    /// [`Unanswered`] of the first candidate that was called, if none answers.
     pub fn call<F: Movable>(
         &self,
         now: Timestamp,
@@ -156,9 +156,9 @@ impl Decider {
         self.call_on(Terms { now, plugin, time, timeliness: Timeliness::InTime }, ask)
     }
 
-    /// Calls a function that answers each of `items` items, within `time` in all. `ask` makes the call for
-    /// some of the items and whoever is asked for them. Items without an answer go to the next one; see
-    /// [`Unanswered`] for those that do not.
+    /// Calls a function that answers each of `items` items, within `time` in all. `ask` builds the call for a
+    /// candidate and a subset of the items. Items without an answer go to the next candidate; see
+    /// [`Unanswered`] for the exceptions.
     pub fn each<F: PerItem>(
         &self,
         now: Timestamp,
@@ -186,7 +186,7 @@ impl Decider {
                 let error = error.clone();
                 failures.push(Failure { place, error, items: vec![0], of: 1 });
             })?;
-            // What is left out of the answer, as a bid may be, is said; the rest stands.
+            // Report the first omitted part of the answer, such as a bid; the rest is valid.
             if let Some(first) = called.broken.first() {
                 let fault = Fault::Internal(format!("left out: {first}"));
                 let error = item::<F>(loaded, fault);
@@ -232,7 +232,7 @@ impl Decider {
         answers.into_iter().map(|it| self.decided(terms.plugin, &candidates, it)).collect()
     }
 
-    /// Calls one generation and tells everybody how that went.
+    /// Calls one generation and reports the outcome.
     fn ask<F: Movable>(
         &self,
         terms: Terms<'_>,
@@ -268,9 +268,9 @@ impl Decider {
         Ok(result?)
     }
 
-    /// Runs a call. What the host brings itself ends in time; any other generation is given a little less than
-    /// is waited for, so that one that can be stopped says what it was doing. Without a bound on the time there
-    /// is nothing to wait less for.
+    /// Runs a call. A built-in generation ends in time. Any other one gets a little less time than the
+    /// decider waits, so that a generation that can be stopped reports what it was doing. If the time is
+    /// unbounded, the full time applies.
     fn run<F: Movable>(
         &self,
         loaded: &Loaded,
@@ -294,7 +294,7 @@ impl Decider {
         match timed::within(time, overdue, work) {
             Ok(Some(result)) => result,
             Ok(None) => Err(without(Cause::Deadline(time))),
-            // There is no room for it, which is not its fault.
+            // There was no room for the call, which is not the generation's fault.
             Err(_) => Err(without(Cause::Busy(Duration::ZERO))),
         }
     }
@@ -319,14 +319,14 @@ impl Decider {
 
     fn report(&self, by: &Who, ticket: Ticket, verdict: Verdict) {
         let now = self.clock.elapsed();
-        // It may be gone by now.
+        // The entry may have been removed meanwhile.
         if let Some(admission) = self.admissions().get_mut(&(by.plugin.clone(), by.generation)) {
             admission.breaker.report(ticket, verdict, now);
         }
     }
 
-    /// Of the time until then, what the next of so many candidates gets: a part less than an equal one, so that
-    /// the last, which has all that is left, has time to spare on a busy machine.
+    /// The share of the time until `ends` for the next of `candidates` candidates. It is less than an equal
+    /// share, so that the last candidate, which gets all remaining time, has a reserve on a busy machine.
     fn share(&self, ends: Duration, candidates: usize) -> Duration {
         let left = ends.saturating_sub(self.clock.elapsed());
         let parts = u32::try_from(candidates).unwrap_or(u32::MAX).saturating_add(1);
@@ -342,10 +342,10 @@ impl Decider {
     }
 }
 
-/// Whether a call without an answer is the generation's fault.
+/// Whether a call without an answer counts as a failure of the generation.
 fn failure(error: &CallError, time: Duration) -> Verdict {
     match error.cause {
-        // Declining is an answer.
+        // A fault means that the plugin declined, which is an answer.
         Cause::Fault(_) => Verdict::Answered,
         Cause::Busy(_) => Verdict::Unknown,
         Cause::Deadline(_) if time < FAIR => Verdict::Unknown,

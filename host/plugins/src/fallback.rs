@@ -1,28 +1,27 @@
-//! Who is asked for what, one candidate after the other.
+//! Calls one candidate after another.
 //!
-//! - What a candidate fails to answer goes to the next one.
-//! - Where a candidate has too little data to go on, only the last one is asked as well, which is the
-//!   built-in one: another generation of the same plugin would want as much, and any answer is better than
-//!   none.
-//! - A model that a candidate cannot read goes back to whoever asked, to be fitted anew.
+//! - Items that a candidate fails to answer go to the next one.
+//! - If a candidate has too little data, only the last candidate, the built-in one, is also called: another
+//!   generation of the same plugin would need as much data, and any answer is better than none.
+//! - If a candidate cannot read a model, the caller gets the fault and fits again.
 
 use crate::error::Unanswered;
 
-/// An answer of one of the candidates.
+/// An answer and the candidate that gave it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Placed<T> {
-    /// The place of the candidate that gave it.
+    /// The index of the candidate that gave it.
     pub(crate) place: usize,
     pub(crate) answer: T,
-    /// Why the candidates before did not; the first that says more than that nobody was asked.
+    /// The reason why earlier candidates did not answer: the first one that is more than "not called".
     pub(crate) instead_of: Option<Unanswered>,
 }
 
-/// What became of an item; the error is that of the first candidate that was asked for it.
+/// The result for an item. The error is that of the first candidate that was called for it.
 pub(crate) type Outcome<T> = Result<Placed<T>, Unanswered>;
 
-/// Asks for every item of a batch. `ask` is given the place of a candidate and the items; it returns an
-/// answer for each of them or why there is none at all.
+/// Gets an answer for every item of a batch. `ask` takes the index of a candidate and the items; it returns a
+/// result for each item, or one error for all of them.
 pub(crate) fn each<T>(
     candidates: usize,
     items: usize,
@@ -30,7 +29,7 @@ pub(crate) fn each<T>(
 ) -> Vec<Option<Outcome<T>>> {
     let mut results: Vec<Option<Outcome<T>>> = (0..items).map(|_| None).collect();
     let mut open: Vec<usize> = (0..items).collect();
-    // Items for which only the last candidate is asked.
+    // Items that only the last candidate may still answer.
     let mut held: Vec<usize> = Vec::new();
     for place in 0..candidates {
         let is_last = place + 1 == candidates;
@@ -67,7 +66,7 @@ pub(crate) fn each<T>(
     results
 }
 
-/// Asks for one answer.
+/// Gets a single answer.
 pub(crate) fn one<T>(
     candidates: usize,
     mut ask: impl FnMut(usize) -> Result<T, Unanswered>,
@@ -76,7 +75,7 @@ pub(crate) fn one<T>(
     answers.into_iter().next().flatten()
 }
 
-/// The first error counts, but one that only says that nobody was asked.
+/// Keeps the first error, but replaces one that only says "not called".
 fn remember<T>(result: &mut Option<Outcome<T>>, error: Unanswered) {
     let says_more = !error.was_not_asked();
     let is_vague =
@@ -146,7 +145,7 @@ mod tests {
     }
 
     proptest! {
-        /// Every item is answered by the first candidate that answers it.
+        /// The first candidate that can answer an item answers it.
         #[test]
         fn an_answer_is_found_where_anybody_has_one(
             // For each candidate and item: 0 answers, 1 fails, 2 lacks data.
@@ -180,7 +179,7 @@ mod tests {
                 match (expected, answer) {
                     (Some(place), Some(Ok(found))) => {
                         prop_assert_eq!((found.place, found.answer), (place, item));
-                        // Whoever was first needs no reason, and everybody else has one.
+                        // The first candidate needs no reason; every later one has one.
                         prop_assert_eq!(found.instead_of.is_some(), place > 0);
                     }
                     (None, Some(Err(_))) => {}

@@ -5,20 +5,21 @@ use haggle_sandbox::{
     types::Fault,
 };
 
-/// A function whose calls may be made on another thread.
+/// A function whose calls may run on another thread.
 pub trait Movable: Function<Answer: Send> + Send + Sync + 'static {}
 
 impl<F: Function<Answer: Send> + Send + Sync + 'static> Movable for F {}
 
-/// A function that answers each item of its batch, with a fault where it cannot.
+/// A function that answers each item of its batch, possibly with a fault.
 pub trait PerItem: Movable {
-    /// What one item is answered.
+    /// The answer to one item.
     type Item;
 
-    /// The answers, in the order of the items.
+    /// Splits the answer by item, in order.
     fn items(answer: Self::Answer) -> Vec<Result<Self::Item, Fault>>;
 
-    /// Whether the whole call counts as a failure: every item is a fault of the plugin's own, as nonsense is.
+    /// Whether the whole call counts as a failure: every item is an internal fault of the plugin, such as an
+    /// invalid answer.
     fn has_failed(answer: &Self::Answer) -> bool;
 }
 
@@ -27,14 +28,14 @@ fn all_broken<T>(answers: &[Result<T, Fault>]) -> bool {
     !answers.is_empty() && answers.iter().all(broken)
 }
 
-/// A model that was fitted to one series.
+/// A model fitted to one series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FittedSeries {
-    /// What was learnt about this series.
+    /// The model of this series.
     pub model: Vec<u8>,
-    /// What was learnt about all series that were fitted with it; the same for all of them.
+    /// The model shared by all series that were fitted together.
     pub shared: Option<Arc<Vec<u8>>>,
-    /// How many of the values before the fit a forecast looks at; all if none.
+    /// Number of values before the fit that a forecast needs; `None` means all.
     pub lookback: Option<u32>,
 }
 

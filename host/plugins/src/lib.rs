@@ -1,10 +1,10 @@
-//! Which plugin decides: the generations, who stands in for whom, and what is kept of the calls.
+//! Decides which plugin generation answers, falls back to others, and records the calls.
 //!
-//! The core says which generations decide; this crate has them compiled ([`Uploads`]), keeps them
-//! ([`Registry`]) and calls them ([`Decider`]), beside the core and with no lock held. What a generation
-//! fails to answer goes to the one before it and then to a built-in one, item by item where a function
-//! answers so ([`PerItem`]); a generation that fails again and again is not asked for a while ([`Breaker`]).
-//! An [`Observer`] is told, and a [`Journal`] keeps what can be repeated ([`replay`]).
+//! The core determines the active generations; this crate compiles them ([`Uploads`]), stores them
+//! ([`Registry`]) and calls them ([`Decider`]), beside the core and without holding a lock. If a generation
+//! fails to answer, the previous one and then a built-in one is called, item by item if the function supports
+//! it ([`PerItem`]). A circuit breaker holds back a generation that fails repeatedly ([`Breaker`]). An
+//! [`Observer`] receives events, and a [`Journal`] records repeatable calls ([`replay`]).
 
 mod breaker;
 mod complaints;

@@ -8,31 +8,31 @@ use serde_json::Value;
 
 use crate::registry::Who;
 
-/// Who is told what plugins do. It is called beside decisions and must return soon.
+/// Receives reports on plugin activity. The decider calls it during decisions, so it must return soon.
 pub trait Observer: Send + Sync {
-    /// Something happened that a person may want to know. The subject is a plugin or a service.
+    /// Reports an event that a person may want to know. The subject is a plugin or a service.
     fn event(&self, kind: EventKind, subject: &str, message: String, detail: Value);
 
-    /// A function was called, with or without an answer.
+    /// Reports a call of a function; `ok` says whether it had an answer.
     fn call(&self, by: &Who, function: &'static str, ok: bool);
 
-    /// So many items that a plugin was to decide went on to the next candidate; 1 for a call that has one
+    /// Reports the number of items of a plugin that went on to the next candidate; 1 for a call with one
     /// answer.
     fn fallback(&self, plugin: &Name, function: &'static str, items: usize);
 
-    /// A plugin logged a line, be it in a call that failed.
+    /// Reports a plugin's log line, also of a call that failed.
     fn log(&self, by: &Who, level: LogLevel, message: &str);
 }
 
-/// Where calls are kept to be repeated.
+/// Records calls for replay.
 pub trait Journal: Send + Sync {
-    /// Takes in a call with a deterministic outcome; its `sequence` is 0. It must not wait for a disk.
+    /// Records a call with a deterministic outcome; its `sequence` is 0. Must not wait for a disk.
     fn record(&self, call: CallRecord);
 }
 
-/// A clock that never goes back.
+/// A monotonic clock.
 pub trait Clock: Send + Sync {
-    /// The time since some moment that stays the same.
+    /// Returns the time since a fixed moment.
     fn elapsed(&self) -> Duration;
 }
 

@@ -9,34 +9,34 @@ use haggle_control::Generation as Record;
 use haggle_model::Name;
 use haggle_sandbox::{Digest, Generation, Role};
 
-/// Which generation of which plugin.
+/// Identifies a generation of a plugin.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Who {
     /// The plugin.
     pub plugin: Name,
     /// Its generation.
     pub generation: u64,
-    /// Of its component: models go with it.
+    /// The digest of its component. Models belong to the component.
     pub digest: Digest,
 }
 
-/// A generation that can be called.
+/// A loaded generation.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// Which it is.
+    /// Its identity.
     pub who: Who,
     /// The compiled component.
     pub generation: Arc<Generation>,
 }
 
-/// The compiled generations: which of each plugin decides and to which a rollback returns. Readers never
-/// wait; the core says what changes ([`Registry::apply`]).
+/// The compiled generations: the active one of each plugin, and the one to which a rollback returns. Reads
+/// never block; the core controls the changes ([`Registry::apply`]).
 #[derive(Debug)]
 pub struct Registry {
-    /// In the order of their rank: the first of a role stands in for all others.
+    /// Built-in generations, ordered by rank: the first with a role is the fallback for all others.
     built_in: Vec<Loaded>,
     plugins: ArcSwap<BTreeMap<Name, Slot>>,
-    /// Compiled, and not yet promoted. Held by whoever changes the table as well.
+    /// Compiled but not yet promoted generations. Changes of the table also hold this lock.
     waiting: Mutex<BTreeMap<(Name, u64), Loaded>>,
 }
 
@@ -47,7 +47,7 @@ struct Slot {
     previous: Option<Loaded>,
 }
 
-/// A generation is to decide that is not loaded. The one before or the built-in one decides in its place.
+/// A generation should become active but is not loaded. The previous or built-in one is used instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "generation {number} of plugin {plugin} is not loaded and cannot decide: upload the plugin again, or roll it back"
@@ -66,14 +66,14 @@ impl fmt::Display for Who {
 }
 
 impl Loaded {
-    /// Names a compiled generation.
+    /// Identifies a compiled generation.
     #[must_use]
     pub fn new(plugin: Name, generation: Arc<Generation>) -> Self {
         let who = Who { plugin, generation: generation.number(), digest: generation.digest() };
         Self { who, generation }
     }
 
-    /// Whether it can decide that.
+    /// Whether the generation has the role.
     #[must_use]
     pub fn plays(&self, role: Role) -> bool {
         self.generation.roles().contains(&role)
@@ -81,25 +81,25 @@ impl Loaded {
 }
 
 impl Registry {
-    /// A registry of the plugins that the host brings itself, by rank.
+    /// Creates a registry of the built-in plugins, ordered by rank.
     #[must_use]
     pub fn new(built_in: Vec<Loaded>) -> Self {
         Self { built_in, plugins: ArcSwap::default(), waiting: Mutex::default() }
     }
 
-    /// The plugins that the host brings itself, by rank.
+    /// Returns the built-in plugins, ordered by rank.
     #[must_use]
     pub fn built_in(&self) -> &[Loaded] {
         &self.built_in
     }
 
-    /// The built-in generation of that name.
+    /// Returns the built-in generation of that name.
     #[must_use]
     pub fn built_in_of(&self, plugin: &Name) -> Option<&Loaded> {
         self.built_in.iter().find(|built_in| built_in.who.plugin == *plugin)
     }
 
-    /// Keeps a compiled generation until it is promoted or discarded.
+    /// Stores a compiled generation until it is promoted or discarded.
     pub fn keep(&self, loaded: Loaded) {
         let key = (loaded.who.plugin.clone(), loaded.who.generation);
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(key, loaded);
@@ -111,12 +111,14 @@ impl Registry {
         waiting.remove(&(plugin.clone(), number));
     }
 
-    /// Has these generations decide from now on, as the core says with
-    /// [`Effect::Promote`](haggle_control::Effect::Promote). Calls in flight finish on the old ones. What is
-    /// neither current nor previous any more is dropped, and so is what is compiled and older than either.
+    /// Makes these generations active, as the core decided with
+    /// [`Effect::Promote`](haggle_control::Effect::Promote). Calls in flight finish on the old generations.
+    /// Generations that are neither current nor previous are dropped, and so are compiled ones that are older
+    /// than either.
     ///
     /// # Errors
-    /// [`NotLoaded`] where a generation was never compiled or is dropped; the others count all the same.
+    /// [`NotLoaded`] when a generation was never compiled or is dropped; the other one is applied
+    /// nevertheless.
     pub fn apply(
         &self,
         plugin: &Name,
@@ -131,7 +133,7 @@ impl Registry {
             let number = record.number;
             let known = [&old.current, &old.previous].into_iter().flatten();
             let mut known = known.filter(|loaded| loaded.who.generation == number);
-            // The built-in generation has a number as well, and is never meant here.
+            // The built-in generation also has a number, but records never refer to it.
             let uploaded = known.find(|loaded| !self.is_built_in(loaded)).cloned();
             let found = uploaded.or_else(|| waiting.get(&(plugin.clone(), number)).cloned());
             if found.is_none() {
@@ -158,7 +160,7 @@ impl Registry {
         missing.map_or(Ok(()), Err)
     }
 
-    /// The generation that decides.
+    /// Returns the active generation.
     #[must_use]
     pub fn current(&self, plugin: &Name) -> Option<Loaded> {
         match self.plugins.load().get(plugin) {
@@ -167,13 +169,13 @@ impl Registry {
         }
     }
 
-    /// The generation to which a rollback returns.
+    /// Returns the generation to which a rollback returns.
     #[must_use]
     pub fn previous(&self, plugin: &Name) -> Option<Loaded> {
         self.plugins.load().get(plugin)?.previous.clone()
     }
 
-    /// Every plugin with a generation that decides or did before, by name: (current, previous).
+    /// Returns all plugins with an active or previous generation, by name: (current, previous).
     #[must_use]
     pub fn list(&self) -> BTreeMap<Name, (Option<Loaded>, Option<Loaded>)> {
         let built_in = self.built_in.iter();
@@ -186,9 +188,8 @@ impl Registry {
         all
     }
 
-    /// Who is asked to decide, in this order: the current generation, the previous one unless it is the one
-    /// that was rolled back from, the built-in one of the same name, and the first built-in one that plays the
-    /// role.
+    /// Returns the candidates in the order of their calls: the current generation, the previous one unless it
+    /// was rolled back, the built-in one of the same name, and the first built-in one with the role.
     #[must_use]
     pub fn candidates(&self, plugin: &Name, role: Role) -> Vec<Loaded> {
         let named = self.built_in_of(plugin).cloned();
@@ -208,7 +209,7 @@ impl Registry {
         all
     }
 
-    /// How a generation is called in a message.
+    /// The name of a generation in messages.
     pub(crate) fn title(&self, loaded: &Loaded) -> String {
         if self.is_built_in(loaded) {
             format!("the built-in {}", loaded.who.plugin)
@@ -217,7 +218,7 @@ impl Registry {
         }
     }
 
-    /// Whether the host brings this generation itself.
+    /// Whether the generation is built in.
     #[must_use]
     pub fn is_built_in(&self, loaded: &Loaded) -> bool {
         self.built_in.iter().any(|other| Arc::ptr_eq(&other.generation, &loaded.generation))

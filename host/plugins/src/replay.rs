@@ -5,50 +5,51 @@ use haggle_sandbox::{Cause, Generation, Grant, Load, Sandbox, replay as call_aga
 use haggle_store::{CallRecord, Digest};
 use serde::Serialize;
 
-/// What came of calling everything again.
+/// The result of a replay.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ReplayReport {
-    /// How many calls were repeated.
+    /// Number of repeated calls.
     pub replayed: u64,
-    /// Those that ended differently.
+    /// The calls with a different result.
     pub differing: Vec<Difference>,
 }
 
-/// A call that ended differently.
+/// A call whose repetition gave a different result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// Its place in the journal.
+    /// Its sequence number in the journal.
     pub sequence: u64,
     /// The plugin and its generation.
     pub plugin: String,
-    /// What was called.
+    /// The function that was called.
     pub function: String,
-    /// How it differs.
+    /// The difference.
     pub what: String,
 }
 
-/// Where components are found that decided once.
+/// Finds the components of journalled calls.
 pub trait Components {
-    /// Why they cannot be read.
+    /// The error when a component cannot be read.
     type Error;
 
-    /// The component with that digest.
+    /// Returns the component with that digest.
     ///
     /// # Errors
-    /// Where it cannot be read.
+    /// When it cannot be read.
     fn component(&self, digest: &Digest) -> Result<Option<Vec<u8>>, Self::Error>;
 
-    /// The directories that a generation was granted; none where nothing is known of it any more.
+    /// Returns the directories granted to a generation; none if the generation is no longer known.
     ///
     /// # Errors
-    /// Where that cannot be read.
+    /// When they cannot be read.
     fn grants(&self, plugin: &Name, generation: u64) -> Result<Vec<Grant>, Self::Error>;
 }
 
-/// Runs journalled calls again and compares the outcomes bit by bit. `progress` is told how many are done.
+/// Repeats journalled calls and compares the results bit by bit. `progress` receives the number of calls
+/// done.
 ///
 /// # Errors
-/// Of the calls or components, where they cannot be read. A difference is no error.
+/// When calls or components cannot be read. A difference is not an error.
 pub fn replay<C: Components>(
     calls: impl Iterator<Item = Result<CallRecord, C::Error>>,
     components: &C,
@@ -82,7 +83,7 @@ pub fn replay<C: Components>(
     Ok(report)
 }
 
-/// The generation that decided, or why there is none any more.
+/// Loads the generation of a call, or returns the reason why it is not available.
 fn load<C: Components>(
     components: &C,
     sandbox: &Sandbox,
@@ -92,7 +93,7 @@ fn load<C: Components>(
         return Ok(Err(format!("its component {} is gone", call.digest)));
     };
     let grants = components.grants(&call.plugin, call.generation)?;
-    // Each call brings its configuration.
+    // Each call carries its own configuration.
     let loaded = sandbox.load(Load {
         plugin: call.plugin.as_str(),
         generation: call.generation,
@@ -103,7 +104,7 @@ fn load<C: Components>(
     Ok(loaded.map_err(|error| error.to_string()))
 }
 
-/// Calls again and returns what differs, if anything does.
+/// Repeats a call and returns the difference, if any.
 fn repeat(generation: &Generation, call: &CallRecord) -> Option<String> {
     let Some(outcome) = call_again(generation, &call.function, &call.input) else {
         return Some("this version of the host cannot read it".to_owned());

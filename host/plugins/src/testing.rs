@@ -1,4 +1,4 @@
-//! What the tests of several modules need.
+//! Helpers for the tests of several modules.
 
 use std::{
     path::Path,
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{Clock, Component, Decider, Journal, Loaded, Observer, Registry, Uploads, Who};
 
-/// The plugin for tests behaves until 29 August 2025; this is later.
+/// The test plugin behaves until 29 August 2025; this is later.
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_757_000_040_000);
 
 pub(crate) const MISBEHAVING: &[u8] = include_bytes!("../../../plugins/dist/misbehaving.wasm");
@@ -24,7 +24,7 @@ pub(crate) fn name(name: &str) -> Name {
     Name::new(name).unwrap()
 }
 
-/// One for all tests, which compiles each component once.
+/// One sandbox for all tests, which compiles each component once.
 pub(crate) fn sandbox() -> Arc<Sandbox> {
     static SANDBOX: OnceLock<Arc<Sandbox>> = OnceLock::new();
     let open = || {
@@ -35,7 +35,7 @@ pub(crate) fn sandbox() -> Arc<Sandbox> {
     Arc::clone(SANDBOX.get_or_init(open))
 }
 
-/// A built-in plugin that forecasts and one that negotiates.
+/// A built-in plugin for forecasting and one for negotiation.
 pub(crate) fn built_in() -> Vec<Loaded> {
     let names = ["seasonal-smoothing", "price-performance"];
     let load = |plugin: &str| {
@@ -52,7 +52,7 @@ pub(crate) fn built_in() -> Vec<Loaded> {
     names.map(load).into()
 }
 
-/// Everything that plugins were seen to do.
+/// Records all reports on plugin activity.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) events: Mutex<Vec<(EventKind, String, String)>>,
@@ -86,7 +86,7 @@ impl Journal for Seen {
     }
 }
 
-/// A clock that tests move.
+/// A clock for tests.
 #[derive(Debug, Default)]
 pub(crate) struct ManualClock(pub(crate) Mutex<Duration>);
 
@@ -123,7 +123,7 @@ impl World {
         Self { seen, clock, decider, uploads: Uploads::new(sandbox(), registry) }
     }
 
-    /// Loads a plugin that does as it is told once it is in use, and has it decide.
+    /// Loads a plugin that misbehaves as `deed` says once it is in use, and makes it active.
     pub(crate) fn misbehaving(
         &self,
         plugin: &str,
@@ -138,7 +138,7 @@ impl World {
         record
     }
 
-    /// How often a plugin was called.
+    /// Number of calls of a plugin.
     pub(crate) fn calls(&self, plugin: &str) -> usize {
         self.seen.calls.lock().unwrap().iter().filter(|(by, _)| by == plugin).count()
     }

@@ -15,7 +15,7 @@ use crate::{
 
 type Forecasts = Vec<Result<Decided<forecasting::Outlook>, Unanswered>>;
 
-/// Has three series forecast.
+/// Forecasts three series.
 fn forecast_within(decider: &Decider, plugin: &str, time: Duration) -> Forecasts {
     let task = |item: &usize| forecasting::Task {
         series: forecasting::Series {
@@ -60,7 +60,7 @@ fn an_item_that_is_nonsense_costs_the_others_nothing() {
     assert_eq!(*world.seen.fallbacks.lock().unwrap(), 1);
     let last = world.decider.last_error(&name("p")).unwrap();
     assert_eq!((last.at, last.function), (NOW, "forecasting.forecast"));
-    // The second time, nobody needs to be told within a minute.
+    // A second failure within a minute emits no event.
     forecast(&world, "p");
     assert_eq!(world.events(EventKind::Fallback).len(), 1);
     assert_eq!(*world.seen.fallbacks.lock().unwrap(), 2);
@@ -150,14 +150,14 @@ fn the_generation_before_answers_what_the_current_one_does_not() {
 
 #[test]
 fn whoever_stalls_leaves_time_for_a_stand_in() {
-    // No time passes on this clock, so that a busy machine does not take the stand-in's part.
+    // This clock does not advance, so that a busy machine does not use up the fallback's share.
     let world = World::new();
     world.misbehaving("p", "loop", None);
     let decider = &world.decider;
     let answers = forecast_within(decider, "p", Duration::from_secs(2));
     assert!(answers.iter().all(|answer| answer.as_ref().unwrap().by.plugin == name(STAND_IN)));
     assert!(decider.last_error(&name("p")).unwrap().message.contains("did not answer within"));
-    // No time at all is not held against anybody.
+    // A call with no time at all does not count as a failure.
     let late = forecast_within(decider, "p", Duration::ZERO);
     assert!(late.iter().all(|answer| matches!(answer, Err(Unanswered::Late(_)))), "{late:?}");
 }
@@ -235,7 +235,7 @@ fn numbers_are_above_all_that_decided_or_may() {
     let first = uploads.begin(&plugin, Some(&known)).unwrap();
     let second = uploads.begin(&plugin, Some(&known)).unwrap();
     assert_eq!((first.number(), second.number()), (42, 43));
-    // Only the last number can be given again where its upload fails.
+    // Only the last number is reused if its upload fails.
     drop(first);
     assert_eq!(uploads.begin(&plugin, None).unwrap().number(), 44);
     drop(second);
@@ -299,6 +299,6 @@ fn what_does_not_load_after_a_restart_is_left_out_and_said() {
     assert!(errors[0].starts_with("generation 2 of plugin q cannot be restored: its component"));
     assert_eq!(decider.registry().current(&name("p")).unwrap().who.generation, 2);
     assert_eq!(decider.registry().previous(&name("p")).unwrap().who.generation, 1);
-    // A built-in plugin stands in.
+    // A built-in plugin is the fallback.
     assert_eq!(decider.current(&name("q"), Role::Forecasting).unwrap().plugin, name(STAND_IN));
 }

@@ -1,8 +1,8 @@
-//! Work that is waited for no longer than it may take.
+//! Runs work with a bounded wait.
 //!
-//! A guest in a loop that calls nothing is stopped only when it has counted as much as a fast processor could
-//! have until its deadline, which may be some times as long. Whoever waits for it must not: the work goes on,
-//! on a thread of its own, and what comes of it is dropped.
+//! A guest in a loop that calls nothing is stopped only when it has counted as many instructions as a fast
+//! processor could have executed until its deadline, which may take several times as long. The caller must
+//! not wait for that: the work continues on its own thread, and its result is dropped.
 
 use std::{
     sync::{
@@ -12,11 +12,11 @@ use std::{
     time::Duration,
 };
 
-/// Counts work that goes on although nobody waits for it any more.
+/// Counts abandoned work that is still running.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Overdue(Arc<AtomicUsize>);
 
-/// What passes between whoever waits and the thread that works.
+/// The state shared by the waiting caller and the working thread.
 struct Handover<T> {
     state: Mutex<State<T>>,
     changed: Condvar,
@@ -24,13 +24,13 @@ struct Handover<T> {
 
 enum State<T> {
     Working,
-    /// None where the work panicked.
+    /// `None` if the work panicked.
     Done(Option<T>),
-    /// Nobody waits any more.
+    /// The caller no longer waits.
     Abandoned,
 }
 
-/// Says that the work is over when it is dropped, be it by a panic.
+/// Signals the end of the work when dropped, also after a panic.
 struct End<T> {
     handover: Arc<Handover<T>>,
     overdue: Overdue,
@@ -62,11 +62,11 @@ impl<T> Drop for End<T> {
     }
 }
 
-/// Does some work on a thread of its own, which has the priority of this one. None where it is not done in
-/// time: it goes on then, and counts as overdue until it ends.
+/// Runs work on its own thread, with the priority of this one. Returns `None` if it is not done in time; the
+/// work then continues, and counts as overdue until it ends.
 ///
 /// # Errors
-/// Where no thread can be started.
+/// When no thread can be started.
 pub(crate) fn within<T: Send + 'static>(
     time: Duration,
     overdue: &Overdue,

@@ -1,8 +1,8 @@
-/// Whether a consultation begins while there is time to ask the plugin.
+/// Whether a consultation begins early enough to call the plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timeliness {
-    /// The plugin is asked, and has its part of the time.
+    /// The plugin is called, with its share of the time.
     InTime,
-    /// The calls before it took too long: only a built-in plugin is asked.
+    /// Earlier calls took too long: only a built-in plugin is called.
     Late,
 }

@@ -11,13 +11,13 @@ use serde_json::Value;
 
 use crate::registry::{Loaded, Registry};
 
-/// So many uploads are compiled or wait for that at once: more would only fill the memory.
+/// Maximum number of uploads that are compiled or waiting for it at once, which bounds the memory.
 const MOST_PENDING: usize = 8;
 
-/// So many failed uploads of plugins are remembered; the oldest are forgotten.
+/// Maximum number of failed uploads to remember; the oldest are dropped.
 const MOST_FAILED: usize = 64;
 
-/// Has uploads compiled, and knows how the newest of each plugin fares.
+/// Compiles uploads, and knows the status of each plugin's newest one.
 #[derive(Debug)]
 pub struct Uploads {
     sandbox: Arc<Sandbox>,
@@ -27,78 +27,78 @@ pub struct Uploads {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The highest number that was given for each plugin since the host started.
+    /// The highest number assigned for each plugin since the host started.
     numbers: BTreeMap<Name, u64>,
-    /// The highest number of a plugin whose numbers were forgotten: none up to it is given again.
+    /// The highest number of a plugin whose numbers were dropped; new numbers are above it.
     forgotten: u64,
     newest: BTreeMap<Name, UploadStatus>,
-    /// The plugins whose uploads failed, oldest first.
+    /// The plugins with failed uploads, oldest first.
     failed: VecDeque<Name>,
-    /// Those whose bytes are in memory.
+    /// Number of uploads whose bytes are in memory.
     pending: usize,
 }
 
-/// How the newest upload of a plugin fares.
+/// The status of a plugin's newest upload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct UploadStatus {
-    /// The generation that it becomes.
+    /// The number of the new generation.
     pub generation: u64,
-    /// How far it is.
+    /// The phase of the upload.
     pub phase: UploadPhase,
-    /// What went wrong.
+    /// The error, if the upload failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
-/// How far an upload is.
+/// The phase of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UploadPhase {
-    /// It is checked, compiled and tried out, or waits for its promotion.
+    /// It is being checked, compiled and tested, or waits for its promotion.
     Compiling,
-    /// It decides, or has decided.
+    /// The generation is active, or was.
     Ready,
-    /// It does not decide; the error says why.
+    /// The upload failed; the error gives the reason.
     Failed,
 }
 
-/// Why an upload does not become a generation. Nothing has changed then.
+/// The reason why an upload does not become a generation. Nothing has changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UploadError {
-    /// Too many at once.
+    /// Too many uploads at once.
     #[error("{0} uploads are being compiled or wait for that, the most at once: try again later")]
     Busy(usize),
-    /// Something else than an object is no configuration.
+    /// The configuration is not a JSON object.
     #[error("the configuration of plugin {plugin} must be a JSON object: it is {found}")]
     Configuration {
         /// The plugin.
         plugin: Name,
-        /// What it is.
+        /// The type that was found.
         found: String,
     },
-    /// What is wrong with the component.
+    /// The component does not load.
     #[error("plugin {plugin}: {cause}")]
     Load {
         /// The plugin.
         plugin: Name,
-        /// What is wrong.
+        /// The error.
         cause: LoadError,
     },
 }
 
-/// What is uploaded.
+/// The content of an upload.
 #[derive(Clone, Debug)]
 pub struct Component<'a> {
     /// The component, or a core module with component type information.
     pub bytes: &'a [u8],
-    /// An object that every call passes to it; null is an empty one.
+    /// The configuration that every call passes to it, a JSON object; null means an empty one.
     pub configuration: Value,
     /// The directories that it may read.
     pub grants: &'a [Grant],
 }
 
-/// An upload that has a number and is one of those that may be pending.
+/// An upload with a number and a pending slot.
 #[derive(Debug)]
 pub struct Upload<'a> {
     uploads: &'a Uploads,
@@ -107,18 +107,18 @@ pub struct Upload<'a> {
     is_over: bool,
 }
 
-/// Finds a component by its SHA-256 in hexadecimal, where it is kept.
+/// Finds a stored component by its SHA-256 in hexadecimal.
 pub type FindArtefact<'a> = &'a dyn Fn(&str) -> Result<Option<Vec<u8>>, String>;
 
 impl Uploads {
-    /// Uploads into a registry, compiled by a sandbox.
+    /// Creates an upload manager for a registry and a sandbox.
     #[must_use]
     pub fn new(sandbox: Arc<Sandbox>, registry: Arc<Registry>) -> Self {
         Self { sandbox, registry, state: Mutex::default() }
     }
 
-    /// Begins an upload. Its number is above all that were given for the plugin, be it before the host
-    /// started: `known` is what the core knows of the plugin.
+    /// Begins an upload. Its number is above all earlier ones of the plugin, also those from before the host
+    /// started: `known` is the core's state of the plugin.
     ///
     /// # Errors
     /// [`UploadError::Busy`].
@@ -145,7 +145,7 @@ impl Uploads {
     /// Begins and compiles an upload; see [`Uploads::begin`] and [`Upload::load`].
     ///
     /// # Errors
-    /// [`UploadError`] saying what is wrong with it.
+    /// [`UploadError`] with the reason.
     pub fn load(
         &self,
         plugin: &Name,
@@ -156,8 +156,8 @@ impl Uploads {
         self.begin(plugin, known)?.load(component, now)
     }
 
-    /// Notes whether the core has promoted a generation. One that decides now was kept by
-    /// [`Decider::promote`](crate::Decider::promote); any other is dropped.
+    /// Records whether the core has promoted a generation. [`Decider::promote`](crate::Decider::promote) has
+    /// kept a promoted one; any other is dropped.
     pub fn finish(&self, plugin: &Name, number: u64, outcome: Result<(), String>) {
         self.registry.discard(plugin, number);
         let (phase, error) = match outcome {
@@ -167,33 +167,33 @@ impl Uploads {
         self.state().set(plugin, number, phase, error);
     }
 
-    /// Removes the code that was compiled from other components than these, unless an upload is under way.
+    /// Removes compiled code of components that are not in `keep`, unless an upload is in progress.
     ///
     /// # Errors
-    /// Where the folder of compiled code cannot be read or a file not be removed.
+    /// When the cache folder cannot be read or a file cannot be removed.
     pub fn sweep(&self, keep: &BTreeSet<String>) -> std::io::Result<()> {
         if self.is_busy() { Ok(()) } else { self.sandbox.sweep(keep) }
     }
 
-    /// Whether any upload is being compiled or waits for that.
+    /// Whether any upload is being compiled or waiting for it.
     #[must_use]
     pub fn is_busy(&self) -> bool {
         self.state().pending > 0
     }
 
-    /// Forgets how the uploads of a plugin fared that is deleted. Its numbers are not given again.
+    /// Drops the upload status of a deleted plugin. Its numbers are not reused.
     pub fn forget(&self, plugin: &Name) {
         self.state().forget(plugin);
     }
 
-    /// How the newest upload of a plugin since the host started fares.
+    /// Returns the status of a plugin's newest upload since the host started.
     #[must_use]
     pub fn status(&self, plugin: &Name) -> Option<UploadStatus> {
         self.state().newest.get(plugin).cloned()
     }
 
-    /// Loads what the core knows of uploaded plugins after a restart and has it decide. What does not load any
-    /// more is left out, and what remains decides; the errors say what that is.
+    /// Loads the core's uploaded plugins after a restart and makes them active. Generations that no longer
+    /// load are omitted, and the remaining ones are used; the errors name the omitted ones.
     pub fn restore<'a>(
         &self,
         plugins: impl Iterator<Item = (&'a Name, &'a PluginState)>,
@@ -211,7 +211,7 @@ impl Uploads {
                     }
                 }
             }
-            // What is missing was said just now.
+            // The missing generation has already been reported.
             let _ = self.registry.apply(plugin, current, previous);
         }
         errors
@@ -240,7 +240,7 @@ impl Uploads {
     }
 }
 
-/// A generation that does not load any more.
+/// A generation that no longer loads.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("generation {generation} of plugin {plugin} cannot be restored: {cause}")]
 pub struct RestoreError {
@@ -248,7 +248,7 @@ pub struct RestoreError {
     pub plugin: Name,
     /// The generation.
     pub generation: u64,
-    /// Why.
+    /// The reason.
     pub cause: String,
 }
 
@@ -264,7 +264,8 @@ impl State {
         }
     }
 
-    /// An upload has failed. Its generation never decided, so its number is given again, if it was the last.
+    /// Marks an upload as failed. Its generation was never active, so its number is reused if it was the
+    /// last.
     fn fail(&mut self, plugin: &Name, number: u64, error: String) {
         if let Some(highest) = self.numbers.get_mut(plugin).filter(|highest| **highest == number) {
             *highest = number.saturating_sub(1);
@@ -272,7 +273,7 @@ impl State {
         self.set(plugin, number, UploadPhase::Failed, Some(error));
     }
 
-    /// Anybody can upload under any name, so what is remembered of failures is bounded.
+    /// Bounds the remembered failures, because clients can upload under any name.
     fn forget_failed(&mut self) {
         while self.failed.len() > MOST_FAILED
             && let Some(oldest) = self.failed.pop_front()
@@ -291,17 +292,18 @@ impl State {
 }
 
 impl Upload<'_> {
-    /// The number of the generation that it becomes.
+    /// Returns the number of the new generation.
     #[must_use]
     pub const fn number(&self) -> u64 {
         self.number
     }
 
-    /// Has it checked, compiled and tried out, which may take minutes and belongs on a thread of its own. The
-    /// caller stores the bytes, has the core promote the record, and then calls [`Uploads::finish`].
+    /// Checks, compiles and tests the upload. This may take minutes and belongs on its own thread. The caller
+    /// stores the bytes, requests the promotion of the record from the core, and then calls
+    /// [`Uploads::finish`].
     ///
     /// # Errors
-    /// [`UploadError`] saying what is wrong with it.
+    /// [`UploadError`] with the reason.
     pub fn load(
         mut self,
         component: Component<'_>,
@@ -375,7 +377,7 @@ pub(crate) fn grants(record: &Record) -> impl Iterator<Item = Grant> {
     record.granted.iter().map(grant)
 }
 
-/// The configuration of a generation as every call is given it.
+/// The configuration text that every call of a generation gets.
 fn configuration(value: &Value) -> String {
     match value {
         Value::Object(_) => value.to_string(),

@@ -5,7 +5,7 @@ use haggle_model::{CalendarEvent, ForecastingPolicy, Name, Timestamp, Window};
 use haggle_plugins::convert;
 use haggle_sandbox::types;
 
-/// The calendar events by the services that they concern.
+/// The calendar events, indexed by the services that they concern.
 pub(crate) struct Concerns<'a> {
     everybody: Vec<&'a CalendarEvent>,
     named: BTreeMap<&'a Name, Vec<&'a CalendarEvent>>,
@@ -25,14 +25,14 @@ impl<'a> Concerns<'a> {
         all
     }
 
-    /// The events that concern this service and not everybody: services are fitted together only where these
-    /// are the same.
+    /// Returns the events that name this service. Events that concern all services are not included. Only
+    /// services with the same events are fitted together.
     pub(crate) fn own(&self, service: &Name) -> &[&'a CalendarEvent] {
         self.named.get(service).map_or(&[], Vec::as_slice)
     }
 
-    /// What a forecaster is told of the events that concern everybody and of its services' `own`: the times
-    /// that touch the history or the horizon.
+    /// Returns the events that a forecaster receives: those that concern all services and its services'
+    /// `own`, with the occurrences that overlap the history or the horizon.
     pub(crate) fn told(
         &self,
         own: &[&CalendarEvent],

@@ -1,21 +1,21 @@
-//! When a panel is fitted.
+//! Decides when to fit a panel.
 
 use haggle_model::{Name, Span, Timestamp};
 
 use crate::models::Model;
 
-/// What decides whether a service is fitted.
+/// The properties of a service that determine whether it is fitted.
 pub(crate) struct Fitness<'a> {
     pub(crate) service: &'a Name,
     pub(crate) model: Option<&'a Model>,
-    /// Its model no longer fits.
+    /// Whether the model no longer fits the load.
     pub(crate) has_drifted: bool,
 }
 
-/// Whether a model of the panel is missing or old, or could not be fitted (that is tried again after a quarter
-/// of the time) or has drifted: that takes a number of steps to tell, and is not acted on more than sixteen
-/// times as often as models are fitted anyway. Ages differ a little from panel to panel, so that those that
-/// came together are not all fitted together for ever.
+/// Whether the panel must be fitted: a model is missing, is too old, was not fitted by the intended
+/// generation (retried after a quarter of the interval), or has drifted (fitted after a sixteenth of the
+/// interval at the earliest). The interval varies slightly between panels, so that panels that were created
+/// together are not fitted together forever.
 pub(crate) fn is_due(panel: &[Fitness<'_>], refit: Span, now: Timestamp) -> bool {
     let Some(first) = panel.first() else { return false };
     let name = first.service.as_str().bytes();
@@ -35,7 +35,7 @@ pub(crate) fn is_due(panel: &[Fitness<'_>], refit: Span, now: Timestamp) -> bool
     })
 }
 
-/// When the oldest model of the panel was fitted; none where one is missing.
+/// Returns when the oldest model of the panel was fitted; `None` if a model is missing.
 pub(crate) fn oldest(panel: &[Fitness<'_>]) -> Option<Timestamp> {
     panel.iter().map(|one| one.model.map(|model| model.fitted_at)).min().flatten()
 }

@@ -1,4 +1,4 @@
-//! Failures ahead: every instance that is measured is assessed, and what became of it is learnt from.
+//! Failure prediction: assesses every measured instance, and learns from the outcomes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,10 +24,10 @@ use crate::{
     policies::Answer,
 };
 
-/// How many values of a metric a plugin sees.
+/// Number of values of a metric that a plugin receives.
 const WINDOW: usize = 20;
 
-/// The most instances of one call.
+/// Maximum number of instances in one call.
 const PANEL: usize = 256;
 
 /// Learns from and assesses the services of one policy.
@@ -38,7 +38,7 @@ pub(crate) struct FailureJob {
     services: Vec<Arc<Service>>,
 }
 
-/// Keeps other jobs from the same policy until it is dropped.
+/// Blocks other jobs for the same policy until it is dropped.
 struct Busy {
     inner: Arc<Inner>,
     policy: Name,
@@ -50,13 +50,13 @@ impl Drop for Busy {
     }
 }
 
-/// What is measured of a service's instance.
+/// The measurements of a service's instance.
 struct Measured {
     service: Name,
     vitals: Vitals,
 }
 
-/// A job for every policy with services, by name.
+/// Creates a job for every policy with services, ordered by name.
 pub(crate) fn jobs(inner: &Arc<Inner>, snapshot: &Snapshot, now: Timestamp) -> Vec<FailureJob> {
     let catalog = snapshot.catalog();
     let mut by_policy: BTreeMap<&Name, Vec<Arc<Service>>> = BTreeMap::new();
@@ -104,7 +104,8 @@ impl FailureJob {
         if risks.is_empty() { Vec::new() } else { vec![Input::Risks(risks)] }
     }
 
-    /// What is measured beside the load, service by service: others get at the history between.
+    /// Collects the measurements other than the load. It locks the history service by service, so that other
+    /// readers are not blocked for long.
     fn measured(&self) -> Vec<Measured> {
         let (step, now) = (self.policy.forecasting.step, self.now);
         let mut all = Vec::new();
@@ -173,7 +174,7 @@ impl FailureJob {
         }
     }
 
-    /// What a component has learnt under this policy.
+    /// Returns the model that a component has learned for this policy.
     fn model(&self, who: &Who) -> Option<Vec<u8>> {
         let inner = &self.busy.inner;
         let key = (self.policy.name.clone(), who.digest);
@@ -187,7 +188,7 @@ impl FailureJob {
         model.map(|bytes| bytes.as_ref().clone())
     }
 
-    /// Assesses the instances; a service is as likely to fail as the likeliest of them.
+    /// Assesses the instances. The risk of a service is the highest risk of its instances.
     fn assess(&self, measured: &[Measured]) -> Vec<Risk> {
         let (inner, policy, now) = (&self.busy.inner, &self.policy, self.now);
         let mut worst: BTreeMap<&Name, Risk> = BTreeMap::new();
@@ -215,7 +216,7 @@ impl FailureJob {
         worst.into_values().collect()
     }
 
-    /// What a plugin cannot read it learns anew.
+    /// Drops models that their plugin cannot read, so that it learns anew.
     fn forget_unread(&self, answers: &[Answer<failure::Risk>]) {
         let is_unread = |answer: &Answer<failure::Risk>| {
             let fault = answer.as_ref().err().and_then(|error| error.fault());
@@ -231,8 +232,8 @@ impl FailureJob {
         inner.delete(&ModelKey::failures(who.digest, &policy.name));
     }
 
-    /// Has what was assessed wait for its outcome. Nobody can say any more how likely services are to fail
-    /// that are no longer measured.
+    /// Queues the assessed instances until their outcome is known, and clears the risk of services that are
+    /// no longer measured.
     fn note(&self, measured: Vec<Measured>, risks: &mut Vec<Risk>) {
         let policy = &self.policy;
         let assessed: BTreeSet<Name> = risks.iter().map(|risk| risk.service.clone()).collect();

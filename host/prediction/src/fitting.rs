@@ -1,4 +1,4 @@
-//! A panel is fitted.
+//! Fits a panel.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl ForecastJob {
-    /// Fits the panel as a whole, so that all of it shares what was learnt across its series.
+    /// Fits the panel in one call, so that its models can share what was learned across the series.
     pub(crate) fn fit(&mut self) {
         let (forecast, now) = (&self.policy.forecasting, self.now);
         let step = forecast.step;
@@ -53,7 +53,7 @@ impl ForecastJob {
         let policies = &self.busy.inner.policies;
         let answers = policies.fit(now, &forecast.plugin, fitted.len(), &ask);
         let Some(wanted) = self.who.as_ref().map(|who| who.digest) else { return };
-        // What several models share is one and the same allocation.
+        // Models with the same shared part use the same allocation.
         let mut shared: Vec<Shared> = Vec::new();
         for (place, answer) in fitted.into_iter().zip(answers) {
             let Some(member) = self.members.get_mut(place) else { continue };

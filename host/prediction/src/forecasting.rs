@@ -1,4 +1,4 @@
-//! The work of one panel: fit it where that is due, then forecast it.
+//! Forecasting jobs: fit a panel if due, then forecast it.
 
 use std::{fmt, sync::Arc};
 
@@ -24,28 +24,28 @@ pub(crate) struct ForecastJob {
     pub(crate) busy: Busy,
     pub(crate) now: Timestamp,
     pub(crate) policy: Arc<ScalingPolicy>,
-    /// The generation that decides when all is well.
+    /// The generation that forecasts, unless it fails.
     pub(crate) who: Option<Who>,
     pub(crate) events: Arc<[CalendarEvent]>,
     pub(crate) members: Vec<Member>,
     pub(crate) is_fitted: bool,
-    /// What is known without a call.
+    /// Forecasts that are known without a call.
     pub(crate) said: Vec<Forecasted>,
 }
 
-/// A service on its way.
+/// A service in the panel.
 pub(crate) struct Member {
     pub(crate) service: Arc<Service>,
     pub(crate) model: Option<Model>,
-    /// It has no model yet, and its turn to be fitted has not come.
+    /// Whether it has no model yet and this pass does not fit it.
     pub(crate) waits: bool,
 }
 
-/// Keeps other jobs from the same services until it is dropped.
+/// Blocks other jobs for the same services until it is dropped.
 pub(crate) struct Busy {
     pub(crate) inner: Arc<Inner>,
     pub(crate) services: Vec<Name>,
-    /// How many series are fitted.
+    /// Number of series being fitted.
     pub(crate) fitting: usize,
 }
 
@@ -64,18 +64,18 @@ impl Drop for Busy {
 /// The loads of a panel.
 struct Loads {
     series: Vec<Series>,
-    /// Which of them reach back only as far as the service's own model needs.
+    /// Whether each series covers only the part that the service's own model needs.
     is_short: Vec<bool>,
 }
 
-/// What became of a service: its outlook and who made it.
+/// The outlook of a service and the generation that made it, or the reason why there is none.
 type Outcome = Result<(Outlook, Who), NoForecast>;
 
-/// Why there is no forecast.
+/// The reason why there is no forecast.
 enum NoForecast {
-    /// It waits for its first fit.
+    /// The service waits for its first fit.
     Waits,
-    /// There is nothing to go on.
+    /// There are no measurements.
     NoLoad,
     Unanswered(Unanswered),
 }
@@ -89,7 +89,7 @@ impl ForecastJob {
         self.busy.services.clone()
     }
 
-    /// A job that only says what is known.
+    /// Creates a job that only reports known forecasts.
     pub(crate) fn said(inner: Arc<Inner>, said: Vec<Forecasted>) -> Self {
         Self {
             busy: Busy { inner, services: Vec::new(), fitting: 0 },
@@ -120,15 +120,15 @@ impl ForecastJob {
         vec![Input::Forecasts(forecasts)]
     }
 
-    /// The model of a service, where the component can go on from it.
+    /// Returns the model of a service if the component can continue from it.
     pub(crate) fn model_for(&self, place: usize, who: &Who) -> Option<&Model> {
         let model = self.members.get(place)?.model.as_ref()?;
         model.bytes_for(who.digest).map(|_| model)
     }
 
-    /// What the generation that decides needs of the loads: with a model that says how far back it looks,
-    /// little more than what is new. To read whole histories would be most of what a pass over many services
-    /// does.
+    /// Reads the part of the loads that the forecasting generation needs. If a model states its lookback,
+    /// that is little more than the new values. Reading whole histories would dominate the cost of a pass
+    /// over many services.
     fn loads(&self) -> Loads {
         let (step, now) = (self.policy.forecasting.step, self.now);
         let mut loads = Loads { series: Vec::new(), is_short: Vec::new() };
@@ -140,7 +140,7 @@ impl ForecastJob {
                     let key = SeriesKey::load_of(&member.service);
                     history.series(&key, now, step, needed.min(length(&self.policy)))
                 });
-                // Nothing came since: how long ago the last value was, the whole history tells.
+                // If there are no new values, only the whole history shows the age of the last one.
                 let recent = recent.filter(|recent| !is_empty(recent));
                 loads.is_short.push(recent.is_some());
                 let all = || whole(history, &member.service, &self.policy, now);
@@ -157,7 +157,7 @@ impl ForecastJob {
             .map(|member| Err(if member.waits { NoForecast::Waits } else { NoForecast::NoLoad }))
             .collect();
         let can = |place: &usize| {
-            // Without a model, a forecast would take as long as the fit that it waits for.
+            // Without a model, a forecast would take as long as the fit that the service waits for.
             let waits = self.members.get(*place).is_none_or(|member| member.waits);
             !waits && !loads.series.get(*place).is_none_or(is_empty)
         };
@@ -166,7 +166,7 @@ impl ForecastJob {
             let model = self.members.get(*place)?.model.as_ref()?;
             Some((model.component, model.shared.as_ref()?.digest))
         };
-        // A call has one shared model.
+        // A call has a single shared model.
         for some in places.chunk_by(|a, b| shared(a) == shared(b)) {
             self.forecast_some(some, loads, &mut outcomes);
         }
@@ -202,7 +202,7 @@ impl ForecastJob {
         }
     }
 
-    /// What a candidate is asked. One that has no model of its own gets whole histories.
+    /// Builds the tasks for a candidate. A candidate without a model of its own gets whole histories.
     fn tasks(&self, places: &[usize], loads: &Loads, who: &Who) -> Vec<forecasting::Task> {
         let (forecast, now) = (&self.policy.forecasting, self.now);
         let is_primary = self.who.as_ref().is_some_and(|primary| primary.digest == who.digest);
@@ -235,8 +235,8 @@ impl ForecastJob {
         places.iter().enumerate().filter_map(task).collect()
     }
 
-    /// Where a plugin does not read the model that it has just fitted, another fit would not help: the series
-    /// is forecast without one, until its panel is due again.
+    /// If a plugin cannot read the model that it has just fitted, another fit would not help: the series are
+    /// forecast without a model until their panel is due again.
     fn forecast_unread(&mut self, outcomes: &mut [Outcome]) {
         let mut unread = Vec::new();
         for (place, (member, outcome)) in self.members.iter_mut().zip(&*outcomes).enumerate() {
@@ -253,7 +253,7 @@ impl ForecastJob {
         }
     }
 
-    /// Notes what came of it, and what the core is to be told.
+    /// Updates the state, and returns the forecasts for the core.
     fn settle(&mut self, loads: &Loads, outcomes: Vec<Outcome>) -> Vec<Forecasted> {
         let (forecast, now) = (&self.policy.forecasting, self.now);
         let mut state = self.busy.inner.state();
@@ -304,7 +304,7 @@ impl ForecastJob {
         forecasts
     }
 
-    /// Says for which services there was no room for a model.
+    /// Reports the services whose models did not fit into memory.
     fn tell_refused(&self, refused: &[(Name, Full)]) {
         let Some((first, full)) = refused.first() else { return };
         let (plugin, count) = (self.plugin(), refused.len());
@@ -319,7 +319,7 @@ impl ForecastJob {
 }
 
 impl NoForecast {
-    /// What the core is told, naming the plugin.
+    /// The reason for the core, naming the plugin.
     fn text(self, plugin: &Name) -> String {
         match self {
             Self::Waits => {
@@ -353,7 +353,7 @@ pub(crate) const fn is_empty(series: &Series) -> bool {
     series.values.is_empty()
 }
 
-/// The load as far back as the policy looks.
+/// Returns the load of the policy's whole history.
 pub(crate) fn whole(
     history: &History,
     service: &Service,
@@ -363,7 +363,7 @@ pub(crate) fn whole(
     history.series(&SeriesKey::load_of(service), now, policy.forecasting.step, length(policy))
 }
 
-/// How many values the policy looks back.
+/// Returns the length of the policy's history, in steps.
 pub(crate) fn length(policy: &ScalingPolicy) -> usize {
     let reach = policy.forecasting.history.steps(policy.forecasting.step);
     usize::try_from(reach).unwrap_or(usize::MAX)
@@ -373,7 +373,7 @@ pub(crate) fn task_series(service: &Service, series: &Series) -> types::Series {
     convert::series(service.name.as_str(), series)
 }
 
-/// The lengths of the known seasons in steps.
+/// Returns the lengths of the known seasons, in steps.
 pub(crate) fn seasons_steps(policy: &ForecastingPolicy) -> Vec<u32> {
     policy.seasons.iter().map(|season| steps(*season, policy.step)).collect()
 }

@@ -2,9 +2,9 @@ use std::sync::{Mutex, PoisonError, RwLock};
 
 use haggle_observe::History;
 
-/// Lets the history be read. Readers are short: whoever measures may wait for them.
+/// Gives access to the history. Readers must be quick, because incoming measurements wait for them.
 pub trait ReadHistory: Send + Sync {
-    /// Has the history read, once.
+    /// Calls `reader` once with the history.
     fn read(&self, reader: &mut dyn FnMut(&History));
 }
 

@@ -1,4 +1,4 @@
-//! What all jobs share.
+//! The state shared by all jobs.
 
 use std::{
     collections::BTreeMap,
@@ -24,22 +24,22 @@ pub(crate) struct Inner {
     pub(crate) history: Arc<dyn ReadHistory>,
     pub(crate) models: Arc<dyn ModelStore>,
     pub(crate) observer: Arc<dyn Observer>,
-    /// Held for moments only: never over a call, the history or the store.
+    /// Locked only briefly: never during a call, or while using the history or the store.
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 pub(crate) struct State {
     pub(crate) services: BTreeMap<Name, Entry>,
-    /// What the models of these services take.
+    /// The memory used by the models of these services.
     pub(crate) memory: Memory,
-    /// How many series are being fitted.
+    /// Number of series being fitted.
     pub(crate) fitting: usize,
     pub(crate) failures: Lessons,
     pub(crate) tiering: Periods,
 }
 
-/// What is known of the forecasts of one service.
+/// The forecasting state of one service.
 #[derive(Default)]
 pub(crate) struct Entry {
     pub(crate) model: Option<Model>,
@@ -48,14 +48,14 @@ pub(crate) struct Entry {
     pub(crate) accuracy: Accuracy,
     /// The latest forecast.
     pub(crate) outlook: Option<Arc<Outlook>>,
-    /// A job works on it.
+    /// Whether a job is working on the service.
     pub(crate) is_busy: bool,
-    /// It is known to be without a measured load.
+    /// Whether the service is known to have no measured load.
     pub(crate) is_unmeasured: bool,
 }
 
 impl Inner {
-    /// Nothing learnt but what is stored.
+    /// Creates the initial state; models are read from the store when needed.
     pub(crate) fn new(
         policies: Arc<dyn Policies>,
         history: Arc<dyn ReadHistory>,
@@ -69,7 +69,7 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A model that cannot be deleted is found by the next sweep.
+    /// Deletes a model. If that fails, the next sweep finds it.
     pub(crate) fn delete(&self, key: &ModelKey) {
         if let Err(error) = self.models.delete(key) {
             tracing::warn!(model = %key.of, %error, "a model is not deleted");

@@ -5,8 +5,8 @@ use haggle_model::Name;
 
 use crate::{failures::FailureJob, forecasting::ForecastJob, tiering::TierJob};
 
-/// The work of one panel. It may run on any thread, beside other jobs; until it has run or is dropped, no
-/// other job is made of the same services.
+/// The work of one panel. It may run on any thread, concurrently with other jobs; until it has run or is
+/// dropped, no other job is created for the same services.
 pub struct Job(Work);
 
 enum Work {
@@ -28,7 +28,7 @@ impl Job {
         Self(Work::Tiers(job))
     }
 
-    /// The plugin that it calls.
+    /// Returns the plugin that it calls.
     #[must_use]
     pub fn plugin(&self) -> &Name {
         match &self.0 {
@@ -38,7 +38,7 @@ impl Job {
         }
     }
 
-    /// The services that it is about.
+    /// Returns its services.
     #[must_use]
     pub fn services(&self) -> Vec<Name> {
         match &self.0 {
@@ -48,7 +48,7 @@ impl Job {
         }
     }
 
-    /// Calls the plugin, which may take as long as a call may take. Returns what the core is to be told.
+    /// Calls the plugin, which may take up to the call limit. Returns the inputs for the core.
     #[must_use]
     pub fn run(self) -> Vec<Input> {
         match self.0 {
@@ -59,7 +59,7 @@ impl Job {
     }
 }
 
-/// What the job is about.
+/// The subject of the job.
 impl fmt::Display for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {

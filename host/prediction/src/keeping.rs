@@ -1,4 +1,4 @@
-//! What was fitted is kept in the store.
+//! Stores fitted models.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,8 +13,9 @@ use crate::{
 };
 
 impl ForecastJob {
-    /// Stores what was just fitted in place of the models before, and deletes what nobody refers to any more.
-    /// Models of a stand-in are fitted again after a restart, and so is what the store does not take.
+    /// Stores the fitted models in place of the earlier ones, and deletes shared models that nothing refers
+    /// to any more. Models of a fallback, and models that the store refuses, are fitted again after a
+    /// restart.
     pub(crate) fn keep(&self, before: &[Option<Model>]) {
         let Some(wanted) = self.who.as_ref().map(|who| who.digest) else { return };
         let inner = &self.busy.inner;
@@ -41,7 +42,7 @@ impl ForecastJob {
             let shared = model.shared.as_ref().map(|shared| shared.digest);
             let stored = StoredModel { fitted_at, bytes: bytes.as_ref().clone(), shared, lookback };
             let key = ModelKey::service(wanted, &member.service.name);
-            // Without what it shares it would not be read.
+            // Without its shared part, the model would be unreadable.
             if let Err(error) = result.and_then(|()| inner.models.put(&key, stored)) {
                 inner.delete(&key);
                 failed.push((&member.service.name, error));
@@ -60,8 +61,8 @@ impl ForecastJob {
         self.delete_unused(before, &put.into_keys().collect());
     }
 
-    /// What the models before shared and no model does any more. A panel is not made of the same services for
-    /// ever: others may still go with it.
+    /// Deletes the shared models that the earlier models used and no model uses any more. The members of a
+    /// panel change over time, so other services may still use a shared model.
     fn delete_unused(&self, before: &[Option<Model>], put: &BTreeSet<ModelKey>) {
         let before: BTreeSet<ModelKey> =
             before.iter().flatten().filter_map(Model::shared_key).collect();
@@ -76,7 +77,7 @@ impl ForecastJob {
             unused.remove(&key);
         }
         drop(state);
-        // Another generation may need what it has learnt after a rollback.
+        // A different generation may need its models after a rollback.
         let ours: Option<Digest> = self.who.as_ref().map(|who| who.digest);
         let unused = unused
             .into_iter()

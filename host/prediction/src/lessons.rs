@@ -1,4 +1,4 @@
-//! What is to be learnt of failures: what was assessed, and what became of it.
+//! The learning of failures: assessments, and their outcomes.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -11,35 +11,35 @@ use haggle_sandbox::{
     failure_prediction::{self as failure, Vitals},
 };
 
-/// The most assessments whose outcome is not known yet.
+/// Maximum number of assessments whose outcome is unknown.
 const PENDING: usize = 100_000;
 
-/// Examples are learnt in batches of at least so many.
+/// Minimum number of examples in a learning batch.
 const LESSON: usize = 32;
 
-/// The most failures of one instance, and the most instances with failures, that are remembered.
+/// Maximum number of failures per instance, and of instances with failures, to remember.
 const REPORTS: usize = 1000;
 const REPORTED: usize = 100_000;
 
-/// The most bytes of what was learnt about failures in memory, over all policies; more is read from the store
-/// when it is needed.
+/// Maximum size of failure models in memory over all policies, in bytes. Others are read from the store when
+/// needed.
 const MOST_LEARNT: usize = 256 << 20;
 
-/// What is waiting to be learnt, and what was.
+/// Pending and learned failure data.
 #[derive(Debug, Default)]
 pub(crate) struct Lessons {
-    /// When each instance failed: (service, instance).
+    /// The failure times of each (service, instance).
     reported: BTreeMap<(Name, String), VecDeque<Timestamp>>,
     pub(crate) pending: VecDeque<Pending>,
-    /// By policy and component; none where nothing was learnt or stored. Not all of it has room here.
+    /// By policy and component; `None` if nothing was learned or stored. Not all models fit.
     pub(crate) models: BTreeMap<(Name, Digest), Option<Arc<Vec<u8>>>>,
-    /// The policies on whose services a job works.
+    /// The policies that a job is working on.
     pub(crate) busy: BTreeSet<Name>,
-    /// The services of each policy that were assessed last.
+    /// The services of each policy that were last assessed.
     pub(crate) assessed: BTreeMap<Name, BTreeSet<Name>>,
 }
 
-/// An assessment whose outcome is not known yet.
+/// An assessment whose outcome is unknown.
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub(crate) service: Name,
@@ -49,13 +49,13 @@ pub(crate) struct Pending {
     pub(crate) vitals: Vitals,
 }
 
-/// When the last step of these vitals ended.
+/// The end of the last step of these vitals.
 pub(crate) const fn end(vitals: &Vitals) -> Timestamp {
     Timestamp::from_millis(vitals.last_at_ms.saturating_add(vitals.step_ms))
 }
 
 impl Lessons {
-    /// Notes that an instance failed; the service itself where none is named.
+    /// Records the failure of an instance, or of the service itself if `instance` is `None`.
     pub(crate) fn report(&mut self, service: &Name, instance: Option<String>, at: Timestamp) {
         let instance = instance.unwrap_or_else(|| service.to_string());
         let key = (service.clone(), instance);
@@ -70,10 +70,10 @@ impl Lessons {
         }
     }
 
-    /// Drops reports from before everything that waits for its outcome.
+    /// Drops reports from before all pending assessments.
     pub(crate) fn forget_reports(&mut self, now: Timestamp) {
         let oldest = self.pending.iter().map(|pending| end(&pending.vitals));
-        // A step that has begun may be assessed yet.
+        // A step that has begun may still be assessed.
         let oldest = oldest.min().unwrap_or(now).min(now.before(Span::from_mins(24 * 60)));
         self.reported.retain(|_, times| times.back().is_some_and(|last| *last >= oldest));
     }
@@ -85,7 +85,7 @@ impl Lessons {
         self.reported.get(&key).is_some_and(|times| times.iter().any(within))
     }
 
-    /// Keeps what was learnt, or that nothing was, as long as there is room; the store has it as well.
+    /// Keeps a model, or that there is none, if there is room. The store also has it.
     pub(crate) fn remember(&mut self, key: (Name, Digest), model: Option<Arc<Vec<u8>>>) {
         self.models.remove(&key);
         let sizes = self.models.values().flatten().map(|model| model.len());
@@ -101,7 +101,7 @@ impl Lessons {
         }
     }
 
-    /// The examples of a policy whose outcome is known.
+    /// Takes the examples of a policy whose outcome is known.
     pub(crate) fn lesson(&mut self, policy: &Name, now: Timestamp) -> Vec<failure::Example> {
         let known = |pending: &Pending| pending.policy == *policy && pending.due <= now;
         if self.pending.iter().filter(|pending| known(pending)).count() < LESSON {

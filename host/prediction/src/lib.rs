@@ -1,10 +1,10 @@
-//! When to fit, forecast, learn, assess and assign tiers: what is asked of plugins in every pass.
+//! Decides in every pass when to fit, forecast, learn, assess and assign tiers.
 //!
-//! [`Prediction`] holds what the host has learnt: models, how good forecasts were, lessons about failures.
-//! From a snapshot of the core's state it makes [`Job`]s, each of which does the work of one panel and can
-//! run on any thread, beside the core and beside one another. What a job finds out goes back to the core as
-//! [`Input`](haggle_control::Input)s. A job whose predecessor still runs is not started: a slow plugin
-//! delays only the services that it decides for.
+//! [`Prediction`] holds what the host has learned: models, forecast accuracy, and failure outcomes. From a
+//! snapshot of the core's state it creates [`Job`]s, each of which does the work of one panel and can run on
+//! any thread, concurrently with the core and the other jobs. The results return to the core as
+//! [`Input`](haggle_control::Input)s. While a job is running, no second one is created for its services: a
+//! slow plugin delays only the services that it decides for.
 
 mod concerns;
 mod due;

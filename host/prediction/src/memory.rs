@@ -1,4 +1,4 @@
-//! How much memory models take in all.
+//! Accounts for the memory of all models.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -6,15 +6,15 @@ use haggle_sandbox::Digest;
 
 use crate::models::Model;
 
-/// The most bytes of all models of services in memory: 512 MiB. What several models share counts once.
+/// Maximum size of all service models in memory: 512 MiB. A shared model counts once.
 pub(crate) const MOST_BYTES: usize = 512 << 20;
 
-/// Counts the models that are in memory.
+/// Counts the models in memory.
 #[derive(Debug)]
 pub(crate) struct Memory {
     bytes: usize,
     most: usize,
-    /// How many models go with what is shared, and its size.
+    /// The number of models that use each shared model, and its size in bytes.
     shared: BTreeMap<Digest, (usize, usize)>,
 }
 
@@ -31,15 +31,15 @@ impl Default for Memory {
 }
 
 impl Memory {
-    /// Room for so many bytes.
+    /// Creates an account with the given limit in bytes.
     pub(crate) const fn new(most: usize) -> Self {
         Self { bytes: 0, most, shared: BTreeMap::new() }
     }
 
-    /// Puts a model in place of another. Where there is no room for it, the other is given up all the same.
+    /// Replaces a model. If there is no room for the new one, the old one is removed nevertheless.
     ///
     /// # Errors
-    /// [`Full`]; the new model is not counted then.
+    /// [`Full`]; the new model is then not counted.
     pub(crate) fn replace(&mut self, old: Option<&Model>, new: Option<&Model>) -> Result<(), Full> {
         old.into_iter().for_each(|old| self.give_back(old));
         let Some(new) = new else { return Ok(()) };
@@ -56,7 +56,7 @@ impl Memory {
         Ok(())
     }
 
-    /// A model is given up.
+    /// Removes a model.
     pub(crate) fn give_back(&mut self, model: &Model) {
         self.bytes = self.bytes.saturating_sub(own(model));
         let Some(shared) = &model.shared else { return };
@@ -108,7 +108,7 @@ mod tests {
         assert!(memory.replace(None, Some(&model(0, 0))).is_ok(), "nothing always fits");
         assert!(memory.replace(Some(&a), None).is_ok());
         assert_eq!(memory.bytes, 80);
-        // In its own place it has room.
+        // It fits into the space of the model that it replaces.
         assert!(memory.replace(Some(&b), Some(&model(50, 50))).is_ok());
         assert!(memory.replace(Some(&model(50, 50)), Some(&model(101, 0))).is_err());
         assert_eq!((memory.bytes, memory.shared.len()), (0, 0));

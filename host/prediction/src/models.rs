@@ -1,6 +1,6 @@
-//! What plugins have learnt: in memory, and behind a store where it outlives the process.
+//! Plugin models in memory, backed by a store that survives restarts.
 //!
-//! What a panel shares is stored once, by its digest, and each model of a service says which it goes with.
+//! A shared model is stored once, by its digest, and each service model refers to it.
 
 use std::{
     collections::BTreeMap,
@@ -12,99 +12,99 @@ use haggle_model::{Name, Span, Timestamp};
 use haggle_sandbox::Digest;
 use serde::{Deserialize, Serialize};
 
-/// Where models outlive the process. They can always be fitted again: a crash may take back what was put.
+/// A durable store of models. Models can always be fitted again, so a crash may undo a write.
 pub trait ModelStore: Send + Sync {
-    /// A model, where there is one.
+    /// Returns a model, if there is one.
     ///
     /// # Errors
-    /// [`ModelError`] where it cannot be read.
+    /// [`ModelError`] when it cannot be read.
     fn get(&self, key: &ModelKey) -> Result<Option<StoredModel>, ModelError>;
 
-    /// Keeps a model in place of the one before. It must not wait for a disk.
+    /// Stores a model, replacing the earlier one. It must not wait for a disk.
     ///
     /// # Errors
-    /// [`ModelError`] where it cannot be kept.
+    /// [`ModelError`] when it cannot be stored.
     fn put(&self, key: &ModelKey, model: StoredModel) -> Result<(), ModelError>;
 
-    /// Deletes a model; nothing happens where there is none.
+    /// Deletes a model, if it exists.
     ///
     /// # Errors
-    /// [`ModelError`] where it cannot be deleted.
+    /// [`ModelError`] when it cannot be deleted.
     fn delete(&self, key: &ModelKey) -> Result<(), ModelError>;
 
-    /// The keys of all models, each with what the model shares with others.
+    /// Returns the keys of all models, each with the digest of its shared model.
     ///
     /// # Errors
-    /// [`ModelError`] where they cannot be read.
+    /// [`ModelError`] when they cannot be read.
     fn keys(&self) -> Result<Vec<(ModelKey, Option<Digest>)>, ModelError>;
 }
 
-/// Why a model is not kept.
+/// The reason why a model is not stored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
-    /// It is larger than what the store keeps.
+    /// It exceeds the maximum size of the store.
     #[error("a model of {actual} bytes is too large to be kept: at most {most}")]
     TooLarge {
-        /// Its size.
+        /// Its size, in bytes.
         actual: usize,
-        /// The most bytes.
+        /// The maximum size, in bytes.
         most: usize,
     },
-    /// The store fails.
+    /// The store failed.
     #[error("the store: {0}")]
     Store(String),
 }
 
-/// Whose model it is. As text: `service/web`, `shared/<digest>` or `failures/default`.
+/// Identifies a model. As text: `service/web`, `shared/<digest>` or `failures/default`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ModelKey {
-    /// The component that made it; another one cannot read it.
+    /// The component that made it; other components cannot read it.
     pub component: Digest,
-    /// What it is about.
+    /// The subject of the model.
     pub of: ModelOf,
 }
 
-/// What a model is about.
+/// The subject of a model.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ModelOf {
     /// The load of a service.
     Service(Name),
-    /// What models of services share, by its digest.
+    /// The shared part of several service models, by its digest.
     Shared(Digest),
     /// The failures of the services of a policy.
     Failures(Name),
 }
 
-/// A model as it is stored.
+/// The stored form of a model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredModel {
     /// When it was fitted.
     pub fitted_at: Timestamp,
-    /// What the plugin returned.
+    /// The bytes that the plugin returned.
     pub bytes: Vec<u8>,
-    /// The digest of what it shares with others, kept under [`ModelOf::Shared`].
+    /// The digest of its shared model, stored under [`ModelOf::Shared`].
     pub shared: Option<Digest>,
-    /// How many of the values before the fit a forecast looks at; all if none.
+    /// Number of values before the fit that a forecast needs; `None` means all.
     pub lookback: Option<u32>,
 }
 
-/// What a plugin has learnt about a service.
+/// A model of a service.
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
-    /// Of the generation that was to fit it.
+    /// The digest of the generation that should fit it.
     pub(crate) wanted: Digest,
-    /// Of the generation that did, which is another one where that one failed.
+    /// The digest of the generation that did, which differs if the intended one failed.
     pub(crate) component: Digest,
     pub(crate) fitted_at: Timestamp,
-    /// None where it could not be fitted; that is tried again later.
+    /// `None` if the fit failed; it is retried later.
     pub(crate) bytes: Option<Arc<Vec<u8>>>,
     pub(crate) shared: Option<Shared>,
-    /// How many of the values before the fit a forecast looks at; all if none.
+    /// Number of values before the fit that a forecast needs; `None` means all.
     pub(crate) lookback: Option<u32>,
 }
 
-/// What the models of a panel share.
+/// The shared model of a panel.
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
     pub(crate) digest: Digest,
@@ -132,39 +132,39 @@ impl ModelKey {
 }
 
 impl Model {
-    /// Could not be fitted now.
+    /// Creates a placeholder for a failed fit.
     pub(crate) const fn unfitted(wanted: Digest, fitted_at: Timestamp) -> Self {
         let (bytes, shared, lookback) = (None, None, None);
         Self { wanted, component: wanted, fitted_at, bytes, shared, lookback }
     }
 
-    /// The plugin cannot go on from it: it is fitted again at once, and not read from the store instead.
+    /// Marks the model as unusable by the plugin: it is fitted again at once, and not reread from the store.
     pub(crate) fn outdate(&mut self) {
         self.fitted_at = Timestamp::default();
         self.forget();
     }
 
-    /// There is nothing to go on from, as if it could not be fitted.
+    /// Drops the content, as if the fit had failed.
     pub(crate) fn forget(&mut self) {
         *self = Self::unfitted(self.wanted, self.fitted_at);
     }
 
-    /// Whether it is to be fitted again before anything is forecast with it.
+    /// Whether the model must be fitted again before any forecast.
     pub(crate) fn is_outdated(&self) -> bool {
         self.fitted_at == Timestamp::default()
     }
 
-    /// Whether the generation that was to fit it could not.
+    /// Whether the intended generation failed to fit it.
     pub(crate) fn is_makeshift(&self) -> bool {
         self.bytes.is_none() || self.component != self.wanted
     }
 
-    /// What the component can go on from.
+    /// Returns the bytes if the component can continue from them.
     pub(crate) fn bytes_for(&self, component: Digest) -> Option<&Arc<Vec<u8>>> {
         self.bytes.as_ref().filter(|_| self.component == component)
     }
 
-    /// How many of the latest values a forecast with it needs, where that is known; at least one.
+    /// Returns the number of latest values that a forecast needs, if known; at least one.
     pub(crate) fn needs(&self, step: Span, now: Timestamp) -> Option<usize> {
         let new = now.floor(step).since(self.fitted_at.floor(step)).steps(step);
         let needed = new.saturating_add(self.lookback?.into());
@@ -189,7 +189,7 @@ impl PartialEq for Shared {
     }
 }
 
-/// Models as they are read from a store; what several of them share is read once.
+/// Reads models from a store; each shared model is read once.
 pub(crate) struct Reader<'a> {
     store: &'a dyn ModelStore,
     shared: BTreeMap<ModelKey, Option<Shared>>,
@@ -200,8 +200,8 @@ impl<'a> Reader<'a> {
         Self { store, shared: BTreeMap::new() }
     }
 
-    /// The model that a component has fitted to a service; none where a part of it is missing or cannot be
-    /// read: the service is fitted again then.
+    /// Returns the model that a component has fitted to a service. If a part is missing or unreadable,
+    /// returns `None`, and the service is fitted again.
     pub(crate) fn get(&mut self, component: Digest, service: &Name) -> Option<Model> {
         let kept = read(self.store, &ModelKey::service(component, service))?;
         let shared = match kept.shared {
@@ -225,7 +225,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A model; one that cannot be read is as good as none.
+/// Reads a model; an unreadable one counts as missing.
 pub(crate) fn read(store: &dyn ModelStore, key: &ModelKey) -> Option<StoredModel> {
     store.get(key).unwrap_or_else(|error| {
         tracing::warn!(model = %key.of, %error, "the model cannot be read and is fitted again");
@@ -233,7 +233,7 @@ pub(crate) fn read(store: &dyn ModelStore, key: &ModelKey) -> Option<StoredModel
     })
 }
 
-/// Models in memory, for a host that keeps nothing, and for tests.
+/// Models in memory, for a host without a store, and for tests.
 #[derive(Debug, Default)]
 pub struct MemoryModels(Mutex<BTreeMap<ModelKey, StoredModel>>);
 

@@ -1,4 +1,4 @@
-//! Which panels are forecast in a pass, and which of them are fitted before.
+//! Selects the panels that a pass forecasts, and those that it fits first.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,21 +21,21 @@ use crate::{
     models::{Model, ModelKey, Reader},
 };
 
-/// How many series are a panel, which is fitted and forecast in one call: enough to learn across them and to
-/// make the instance worth it, few enough to spread over cores.
+/// Number of series in a panel, which one call fits and forecasts: enough to learn across them and to
+/// amortize the instance, few enough to use all cores.
 const PANEL: usize = 64;
 
-/// The most series that are fitted at once: the panels with a missing model first, then those with the oldest.
-/// The others wait for the next passes, so that a fit of everything at once stalls nobody.
+/// Maximum number of series to fit at once: first panels with a missing model, then those with the oldest
+/// models. The others wait for the next passes, so that no single pass stalls.
 const MOST_FITS: usize = 4 * PANEL;
 
-/// How many services are looked at before others get at the history.
+/// Number of services to read before the history is unlocked for others.
 const READ_AT_ONCE: usize = 256;
 
-/// The services that one policy has forecast and that the same events concern.
+/// The services with the same policy and the same events.
 struct Group {
     policy: Arc<ScalingPolicy>,
-    /// The generation that decides when all is well.
+    /// The generation that forecasts, unless it fails.
     who: Option<Who>,
     events: Arc<[types::CalendarEvent]>,
     services: Vec<Arc<Service>>,
@@ -44,7 +44,8 @@ struct Group {
 /// A service without a measured load, and its policy.
 type Unmeasured = (Arc<Service>, Arc<ScalingPolicy>);
 
-/// The forecasts of a pass. Services without a measured load have none; that is said once.
+/// Creates the forecast jobs of a pass. Services without a measured load get no forecast, which is reported
+/// once.
 pub(crate) fn forecasts(inner: &Arc<Inner>, snapshot: &Arc<Snapshot>, now: Timestamp) -> Vec<Job> {
     forget(inner, snapshot);
     let (groups, unmeasured) = groups(inner, snapshot, now);
@@ -55,7 +56,7 @@ pub(crate) fn forecasts(inner: &Arc<Inner>, snapshot: &Arc<Snapshot>, now: Times
         let entry = services.entry(service).or_default();
         if !entry.is_busy {
             entry.looked_up = Some(component);
-            // Without room it is fitted again, and that there is none is said then.
+            // If there is no room, the service is fitted again, and that fit reports it.
             let has_room = memory.replace(entry.model.as_ref(), model.as_ref()).is_ok();
             entry.model = model.filter(|_| has_room);
         }
@@ -74,7 +75,7 @@ pub(crate) fn forecasts(inner: &Arc<Inner>, snapshot: &Arc<Snapshot>, now: Times
     jobs
 }
 
-/// Drops what is known of services that are gone, but for those that are being worked on.
+/// Drops the state of deleted services, except those that a job is working on.
 fn forget(inner: &Inner, snapshot: &Snapshot) {
     let mut gone = Vec::new();
     let mut state = inner.state();
@@ -131,7 +132,7 @@ fn groups(inner: &Inner, snapshot: &Snapshot, now: Timestamp) -> (Vec<Group>, Ve
     (groups.into_values().collect(), unmeasured)
 }
 
-/// Whether any step within the history of the policy is over and has a value.
+/// Whether any complete step within the policy's history has a value.
 fn is_measured(
     history: &History,
     service: &Service,
@@ -145,19 +146,19 @@ fn is_measured(
     if latest < end {
         return latest >= end.before(policy.forecasting.history).floor(step);
     }
-    // The newest lies in the step that is not over. Most often there is one in the step before.
+    // The newest value lies in the incomplete step; usually the step before also has one.
     let recent = history.series(&key, now, step, 1);
     !recent.values.is_empty() || !history.series(&key, now, step, length(policy)).values.is_empty()
 }
 
-/// What the store has of a service.
+/// The stored model of a service.
 struct Found {
     service: Name,
     component: Digest,
     model: Option<Model>,
 }
 
-/// Models that are in the store and not in memory: looked up once for each component.
+/// Looks up models that are not in memory, once for each component.
 fn look_up(inner: &Inner, groups: &[Group]) -> Vec<Found> {
     let mut missing = Vec::new();
     let state = inner.state();
@@ -183,7 +184,7 @@ fn look_up(inner: &Inner, groups: &[Group]) -> Vec<Found> {
     missing.into_iter().map(found).collect()
 }
 
-/// The services of which the core is to be told that they have no forecast any more.
+/// Returns the missing forecasts to report for services that have just lost their measurements.
 fn newly_unmeasured(
     state: &mut State,
     unmeasured: Vec<Unmeasured>,
@@ -223,7 +224,7 @@ struct Panel {
     services: Vec<Arc<Service>>,
 }
 
-/// The panels on which nobody works.
+/// Splits the groups into panels, without those that a job is working on.
 fn panels(state: &mut State, groups: Vec<Group>) -> Vec<Panel> {
     let mut panels = Vec::new();
     for Group { policy, who, events, services } in groups {
@@ -246,7 +247,7 @@ fn panels(state: &mut State, groups: Vec<Group>) -> Vec<Panel> {
     panels
 }
 
-/// The places of the panels that are fitted now.
+/// Returns the indices of the panels to fit now.
 fn fits(state: &State, panels: &[Panel], now: Timestamp) -> BTreeSet<usize> {
     let mut due = Vec::new();
     for (place, panel) in panels.iter().enumerate() {
@@ -271,7 +272,7 @@ fn fits(state: &State, panels: &[Panel], now: Timestamp) -> BTreeSet<usize> {
     fits.collect()
 }
 
-/// The model, as far as it is meant for the generation that decides.
+/// Returns the model if it belongs to the current generation.
 fn model<'a>(entry: &'a Entry, who: Option<&Who>) -> Option<&'a Model> {
     entry.model.as_ref().filter(|model| who.is_some_and(|who| who.digest == model.wanted))
 }

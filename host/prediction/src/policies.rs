@@ -6,19 +6,19 @@ use haggle_sandbox::{
     Assess, Assign, Digest, Fit, Forecast, Learn, Role, failure_prediction, forecasting, tiering,
 };
 
-/// What a plugin answers, and which one; or why none does.
+/// The answer of a plugin and the generation that gave it, or the reason why there is none.
 pub type Answer<T> = Result<Decided<T>, Unanswered>;
 
-/// Who predicts: plugins, or whoever plays them in a test. Each call is made for whoever is asked, because
-/// models go with the component that made them, and for some of the items.
+/// The prediction calls, implemented by plugins or by test fakes. `ask` builds the call for each candidate
+/// and a subset of the items, because models belong to the component that made them.
 pub trait Policies: Send + Sync {
-    /// The generation whose models are used: the one that decides when all is well.
+    /// Returns the generation whose models apply: the first candidate.
     fn current(&self, plugin: &Name, role: Role) -> Option<Who>;
 
-    /// The components of all generations that decide or did before: their models are kept.
+    /// Returns the components of all current and previous generations, whose models are kept.
     fn known(&self) -> BTreeSet<Digest>;
 
-    /// Fits so many series.
+    /// Fits `items` series.
     fn fit(
         &self,
         now: Timestamp,
@@ -27,7 +27,7 @@ pub trait Policies: Send + Sync {
         ask: &dyn Fn(&[usize], &Who) -> Fit,
     ) -> Vec<Answer<FittedSeries>>;
 
-    /// Forecasts so many series.
+    /// Forecasts `items` series.
     fn forecast(
         &self,
         now: Timestamp,
@@ -39,7 +39,7 @@ pub trait Policies: Send + Sync {
     /// Learns from examples; the answer is a model.
     fn learn(&self, now: Timestamp, plugin: &Name, ask: &dyn Fn(&Who) -> Learn) -> Answer<Vec<u8>>;
 
-    /// Assesses so many instances.
+    /// Assesses `items` instances.
     fn assess(
         &self,
         now: Timestamp,
@@ -57,7 +57,7 @@ pub trait Policies: Send + Sync {
     ) -> Answer<Vec<tiering::Assignment>>;
 }
 
-/// Predictions are bounded by the limits of every call alone.
+/// Predictions have no time limit other than that of every call.
 const TIME: Duration = Duration::MAX;
 
 impl Policies for Decider {

@@ -15,12 +15,12 @@ use crate::{
     tiering,
 };
 
-/// What the host has learnt, and what of it is to be learnt or predicted next.
+/// What the host has learned, and the work that is due.
 #[derive(Clone)]
 pub struct Prediction(Arc<Inner>);
 
 impl Prediction {
-    /// Nothing learnt but what is stored.
+    /// Creates a prediction whose models come from the store.
     #[must_use]
     pub fn new(
         policies: Arc<dyn Policies>,
@@ -31,15 +31,15 @@ impl Prediction {
         Self(Arc::new(Inner::new(policies, history, models, observer)))
     }
 
-    /// The same with less room for models.
+    /// The same, with less room for models.
     #[cfg(test)]
     pub(crate) fn with_room(self, bytes: usize) -> Self {
         self.0.state().memory = crate::memory::Memory::new(bytes);
         self
     }
 
-    /// The work of a pass, in an order that the arguments determine: forecasts, then failures, then tiers. The
-    /// jobs are independent of one another. What is still being worked on is left out.
+    /// Creates the jobs of a pass, in a deterministic order: forecasts, then failures, then tiers. The jobs
+    /// are independent of one another. Services that a job is still working on are omitted.
     #[must_use]
     pub fn jobs(&self, snapshot: &Arc<Snapshot>, now: Timestamp) -> Vec<Job> {
         let inner = &self.0;
@@ -49,13 +49,13 @@ impl Prediction {
         jobs
     }
 
-    /// Notes that an instance of a service failed; the service itself where none is named.
+    /// Records the failure of an instance, or of the service itself if `instance` is `None`.
     pub fn report_failure(&self, service: &Name, instance: Option<String>, at: Timestamp) {
         self.0.state().failures.report(service, instance, at);
     }
 
-    /// Deletes stored models of components that neither decide nor did before, of services that are gone, and
-    /// what models shared that are gone. Called at times, as after a start.
+    /// Deletes stored models of components that are neither current nor previous, models of deleted services,
+    /// and unused shared models. Call it occasionally, for example after a start.
     pub fn sweep(&self, snapshot: &Snapshot) {
         let keys = match self.0.models.keys() {
             Ok(keys) => keys,

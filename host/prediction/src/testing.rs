@@ -1,4 +1,4 @@
-//! What the tests of several modules need.
+//! Helpers for the tests of several modules.
 
 mod fake;
 
@@ -31,7 +31,7 @@ pub(crate) fn who(plugin: &Name, component: &str) -> Who {
     Who { plugin: plugin.clone(), generation: 1, digest: Digest::of(component.as_bytes()) }
 }
 
-/// Keeps what operators are told.
+/// Records the events for operators.
 #[derive(Debug, Default)]
 pub(crate) struct Told(pub(crate) Mutex<Vec<(EventKind, String, String)>>);
 
@@ -99,7 +99,7 @@ impl World {
         Prediction::new(policies, history, models, Arc::clone(told) as _)
     }
 
-    /// Forgets what is not stored.
+    /// Drops all state that is not stored.
     pub(crate) fn restart(&mut self) {
         let Self { policies, history, models, told, .. } = self;
         self.prediction = Self::prediction(policies, history, models, told);
@@ -126,7 +126,7 @@ impl World {
         assert_eq!(refused, None);
     }
 
-    /// The default policy; parts that are not given are as they are by default.
+    /// Changes the default policy; omitted parts keep their defaults.
     pub(crate) fn policy(&mut self, mut policy: Value) {
         policy["name"] = json!("default");
         self.change(Change::PutPolicy(serde_json::from_value::<ScalingPolicy>(policy).unwrap()));
@@ -162,7 +162,7 @@ impl World {
         self.history.lock().unwrap().push(self.now, &sample).unwrap();
     }
 
-    /// A value a minute of every service, for so many minutes before now.
+    /// Adds a value per minute for every service, for the last `minutes` minutes.
     pub(crate) fn feed(&self, minutes: u64) {
         let names: Vec<Name> =
             self.snapshot().catalog().services().map(|service| service.name.clone()).collect();
@@ -188,14 +188,14 @@ impl World {
         self.prediction.jobs(&self.snapshot(), self.now)
     }
 
-    /// A pass: returns what the core was told.
+    /// Runs a pass and returns the inputs to the core.
     pub(crate) fn pass(&mut self) -> Vec<Input> {
         let inputs: Vec<Input> = self.jobs().into_iter().flat_map(Job::run).collect();
         inputs.iter().for_each(|input| drop(self.step(input.clone())));
         inputs
     }
 
-    /// A minute passes, in which every service is measured once.
+    /// Advances a minute with one measurement of every service.
     pub(crate) fn minute(&mut self) -> Vec<Input> {
         self.now = self.now + MINUTE;
         self.feed(1);
@@ -213,7 +213,7 @@ pub(crate) fn forecasts(inputs: &[Input]) -> Vec<&Forecasted> {
     all
 }
 
-/// How many services have a forecast now, and how many lost theirs or got none.
+/// Number of services that got a forecast, and of those that lost theirs or got none.
 pub(crate) fn counts(inputs: &[Input]) -> (usize, usize) {
     let all = forecasts(inputs);
     let forecast = all.iter().filter(|forecast| forecast.outlook.is_ok()).count();

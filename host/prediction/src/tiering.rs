@@ -1,4 +1,4 @@
-//! Tiers: the state of the services of one tiering plugin, and the share of capacity that each gets.
+//! Tiering: the tiers of the services of one tiering plugin, and their shares of capacity.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +14,7 @@ use haggle_sandbox::{Assign, tiering};
 
 use crate::inner::Inner;
 
-/// Has one plugin assign tiers to all services that are due.
+/// Assigns tiers to all due services of one plugin.
 pub(crate) struct TierJob {
     busy: Busy,
     snapshot: Arc<Snapshot>,
@@ -23,7 +23,7 @@ pub(crate) struct TierJob {
     services: Vec<Arc<Service>>,
 }
 
-/// Keeps other jobs from the same plugin until it is dropped.
+/// Blocks other jobs for the same plugin until it is dropped.
 struct Busy {
     inner: Arc<Inner>,
     plugin: Name,
@@ -35,7 +35,7 @@ impl Drop for Busy {
     }
 }
 
-/// A job for every plugin with services that are due, by name.
+/// Creates a job for every plugin with due services, ordered by name.
 pub(crate) fn jobs(inner: &Arc<Inner>, snapshot: &Arc<Snapshot>, now: Timestamp) -> Vec<TierJob> {
     let catalog = snapshot.catalog();
     let mut state = inner.state();

@@ -1,4 +1,4 @@
-//! Components that nothing refers to any more are removed.
+//! Removes components that nothing refers to.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,8 @@ use haggle_store::{Digest, StoreError, readable};
 use crate::shared::Shared;
 
 impl Shared {
-    /// Removes components that neither decide nor did before, once the journal has forgotten their calls too.
+    /// Removes components of generations that are neither current nor previous, once the journal no longer
+    /// has calls of them.
     pub(crate) fn sweep_artefacts(&self) -> Result<(), StoreError> {
         let snapshot = self.snapshot.load();
         let built_in = BUILTIN.iter().map(|builtin| Digest::of(builtin.bytes));

@@ -1,4 +1,4 @@
-//! What the core is asked and told, and waits for.
+//! Requests and inputs to the core, and waiting for its answers.
 
 use std::net::SocketAddr;
 
@@ -22,7 +22,7 @@ impl Host {
     /// Changes a document.
     ///
     /// # Errors
-    /// [`HostError::Control`] saying which field is wrong, or [`HostError::Endpoint`].
+    /// [`HostError::Control`] with the invalid field, or [`HostError::Endpoint`].
     pub async fn change(&self, _by: Principal, change: Change) -> Result<Put, HostError> {
         self.check_endpoint(&change)?;
         let reaches = matches!(change, Change::PutPolicy(_));
@@ -38,7 +38,7 @@ impl Host {
         }
     }
 
-    /// Refuses an endpoint by its address already when it is described, where the address is in it.
+    /// Refuses a document whose endpoint contains a forbidden address.
     fn check_endpoint(&self, change: &Change) -> Result<(), HostError> {
         let (what, name, endpoint) = match change {
             Change::PutService(service) => ("service", &service.name, &service.endpoint),
@@ -52,10 +52,10 @@ impl Host {
         checked.map_err(|cause| HostError::Endpoint { what, name: name.clone(), cause })
     }
 
-    /// Asks to scale, and waits until all of it is negotiated.
+    /// Requests scaling, and waits for the verdict.
     ///
     /// # Errors
-    /// [`HostError::Control`] where the request makes no sense. A denial is no error.
+    /// [`HostError::Control`] when the request is invalid. A denial is not an error.
     pub async fn request(
         &self,
         _by: Principal,
@@ -67,7 +67,7 @@ impl Host {
         }
     }
 
-    /// Asks to scale, and says where that stands once it is durable.
+    /// Requests scaling, and returns its progress as soon as the request is durable.
     ///
     /// # Errors
     /// As [`Host::request`].
@@ -95,7 +95,7 @@ impl Host {
         self.ask(move |caller| Input::Request { caller, request, arrived, respond_early }).await
     }
 
-    /// Cancels a scaling request. The second time changes nothing.
+    /// Cancels a scaling request. Repeating it has no effect.
     ///
     /// # Errors
     /// [`ControlError::NotFound`].
@@ -103,13 +103,13 @@ impl Host {
         let asked = id.to_owned();
         match self.ask(move |caller| Input::Cancel { caller, id: asked }).await {
             Ok(_) => Ok(()),
-            // One that is over has nothing left to cancel.
+            // A request that has ended has nothing left to cancel.
             Err(HostError::Control(ControlError::NotFound { .. })) => self.progress(id).map(drop),
             Err(error) => Err(error),
         }
     }
 
-    /// Changes a reservation in place: negotiates for the new window, and keeps the old one if that is denied.
+    /// Changes a reservation in place: negotiates the new window, and keeps the old one if that is denied.
     ///
     /// # Errors
     /// [`HostError::Control`].
@@ -126,7 +126,7 @@ impl Host {
         }
     }
 
-    /// A provider takes capacity back.
+    /// Reclaims capacity for a provider.
     ///
     /// # Errors
     /// [`HostError::Control`].
@@ -144,7 +144,7 @@ impl Host {
         }
     }
 
-    /// A provider has back what it had taken of a unit.
+    /// Cancels a provider's reclaims of a unit.
     ///
     /// # Errors
     /// [`HostError::Control`].
@@ -159,7 +159,7 @@ impl Host {
         answer.map(drop).map_err(|error| self.name_units(error, name, asked))
     }
 
-    /// Where a provider has no such unit: those that it has.
+    /// Adds the provider's units to an error about an unknown unit.
     fn name_units(&self, error: HostError, provider: Name, unit: Name) -> HostError {
         let HostError::Control(ControlError::NotFound { what: "unit", .. }) = error else {
             return error;
@@ -170,16 +170,16 @@ impl Host {
         HostError::NoUnit { provider, unit, units: units.unwrap_or_default() }
     }
 
-    /// Takes in a message of a party.
+    /// Delivers a party's message to the core.
     ///
     /// # Errors
-    /// [`HostError::Control`] saying why it changes nothing.
+    /// [`HostError::Control`] when the message changes nothing, with the reason.
     pub async fn receive(&self, message: Message) -> Result<(), HostError> {
         let message = Box::new(message);
         self.ask(move |caller| Input::Message { caller, message }).await.map(drop)
     }
 
-    /// Takes in that a party has sent what cannot be read; the error says so.
+    /// Reports an unreadable message of a party to the core. The returned error gives the reason.
     pub async fn receive_unreadable(
         &self,
         session: String,
@@ -194,26 +194,26 @@ impl Host {
         asked.await.err().unwrap_or_else(unexpected)
     }
 
-    /// From now on nobody waits for a verdict: who waits for one gets [`HostError::Stopped`] as soon as the
-    /// request is durable. For a host that is about to be closed.
+    /// Stops waiting for verdicts: a waiting caller gets [`HostError::Stopped`] as soon as its request is
+    /// durable. For a host that is about to close.
     pub fn stop_waiting(&self) {
         match &self.mode {
             Mode::Inline(reactor) => lock(reactor).take(Mail::Release),
-            // A host that closes answers nobody.
+            // A closing host answers nobody.
             Mode::Live { mail, .. } => drop(mail.send(Mail::Release)),
         }
     }
 
-    /// Tells the core that something has happened. A live host takes it in when its turn comes.
+    /// Sends an event to the core. A live host processes it in order of arrival.
     pub(crate) async fn happened(&self, input: Input) {
         match &self.mode {
             Mode::Inline(reactor) => lock(reactor).take(Mail::Happened(input)),
-            // A host that closes listens to nobody.
+            // A closing host ignores events.
             Mode::Live { mail, .. } => drop(mail.send(Mail::Happened(input))),
         }
     }
 
-    /// Asks the core and waits for its answer, which holds no thread of a live host.
+    /// Sends a request to the core and awaits its answer. In a live host this blocks no thread.
     pub(crate) async fn ask(
         &self,
         input: impl FnOnce(Caller) -> Input + Send + 'static,

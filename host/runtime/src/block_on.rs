@@ -1,4 +1,4 @@
-//! Waits for a future on a thread that has nothing else to do.
+//! Blocks on a future without a runtime.
 
 use std::{
     future::Future,
@@ -16,7 +16,7 @@ impl Wake for Unpark {
     }
 }
 
-/// Waits until the future is ready. It must not need a runtime.
+/// Blocks the current thread until the future is ready. The future must not need a runtime.
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));

@@ -1,4 +1,4 @@
-//! Who waits for an answer of the core.
+//! The callers that wait for an answer of the core.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::HostError;
 
-/// What a caller gets.
+/// The answer to a caller.
 pub(crate) type Answered = Result<Box<Answer>, HostError>;
 
 /// The callers that have no answer yet.
@@ -19,7 +19,7 @@ pub(crate) struct Callers {
 }
 
 impl Callers {
-    /// Another one waits.
+    /// Adds a caller.
     pub(crate) fn add(&mut self, reply: oneshot::Sender<Answered>) -> Caller {
         self.last += 1;
         let caller = Caller(self.last);
@@ -27,8 +27,8 @@ impl Callers {
         caller
     }
 
-    /// Passes on what the core answers. Where a commit has failed, whoever waited for it is told what the store
-    /// says, and with it whether to try again.
+    /// Delivers the core's answer. If a commit failed, the caller gets the store's error, which says whether
+    /// to retry.
     pub(crate) fn answer(
         &mut self,
         caller: Caller,
@@ -42,7 +42,7 @@ impl Callers {
         self.reply(caller, answer);
     }
 
-    /// Answers everybody who waits for the verdict of a request that is durable.
+    /// Answers all callers that wait for the verdict of a durable request with [`HostError::Stopped`].
     pub(crate) fn release(&mut self, durable: &State) {
         for (request, caller) in durable.waiting() {
             self.reply(caller, Err(HostError::Stopped { request: request.to_owned() }));
@@ -51,7 +51,7 @@ impl Callers {
 
     fn reply(&mut self, caller: Caller, answer: Answered) {
         if let Some(reply) = self.waiting.remove(&caller) {
-            // Whoever asked may have gone away.
+            // The caller may have disconnected.
             drop(reply.send(answer));
         }
     }

@@ -5,19 +5,19 @@ use std::{
 
 use haggle_model::{Span, Timestamp};
 
-/// Tells the time. The host reads no other clock, so that the same code runs live, accelerated and in tests.
+/// A clock. The host reads no other one, so that the same code runs live, accelerated and in tests.
 pub trait Clock: Send + Sync {
-    /// The present.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 
-    /// Whether it goes on while the host works. Where it does not, what takes long has no effect on what is
-    /// decided.
+    /// Whether the clock advances while the host works. If it does not, the duration of work has no effect on
+    /// decisions.
     fn is_real(&self) -> bool {
         false
     }
 }
 
-/// The time on the wall. It may jump: the core follows it in both directions.
+/// The system clock. It may jump; the core follows it in both directions.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -32,23 +32,23 @@ impl Clock for SystemClock {
     }
 }
 
-/// A time that moves when it is told to, and never backwards.
+/// A clock that advances only when set, and never goes back.
 #[derive(Debug, Default)]
 pub struct ManualClock(AtomicU64);
 
 impl ManualClock {
-    /// A clock that stands at `now`.
+    /// Creates a clock at `now`.
     #[must_use]
     pub const fn new(now: Timestamp) -> Self {
         Self(AtomicU64::new(now.as_millis()))
     }
 
-    /// Moves it to `now`, unless it is past that.
+    /// Sets the clock to `now`, unless it is already later.
     pub fn set(&self, now: Timestamp) {
         self.0.fetch_max(now.as_millis(), Ordering::SeqCst);
     }
 
-    /// Moves it on.
+    /// Advances the clock.
     pub fn advance(&self, by: Span) {
         self.set(self.now() + by);
     }

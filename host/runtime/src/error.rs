@@ -7,40 +7,40 @@ use haggle_sandbox::LoadError;
 use haggle_store::StoreError;
 use haggle_transport::RefusedAddress;
 
-/// Why the host did not do what it was asked. Nothing has changed then.
+/// The reason why the host refused or failed an operation. The operation has changed nothing.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HostError {
-    /// The core refuses.
+    /// The core refused.
     #[error(transparent)]
     Control(#[from] ControlError),
-    /// A plugin that is not taken.
+    /// A plugin upload was refused.
     #[error(transparent)]
     Plugin(#[from] UploadError),
-    /// A document with an endpoint that no party has.
+    /// A document has an endpoint with a forbidden address.
     #[error("{what} {name}: `endpoint`: {cause}")]
     Endpoint {
         /// The document's kind.
         what: &'static str,
         /// Its name.
         name: Name,
-        /// Why messages are never sent there.
+        /// The reason why messages are never sent there.
         cause: RefusedAddress,
     },
-    /// A unit that its provider does not have.
+    /// The provider has no such unit.
     #[error("provider {provider} has no unit {unit}: {}", units_of(units))]
     NoUnit {
         /// The provider.
         provider: Name,
         /// The unit.
         unit: Name,
-        /// The units that it has.
+        /// The provider's units.
         units: Vec<Name>,
     },
-    /// Samples or failures that make no sense.
+    /// Samples or failures are invalid.
     #[error(transparent)]
     Samples(#[from] PushError),
-    /// A generation that did not load when the host started.
+    /// A generation did not load when the host started.
     #[error(
         "generation {generation} of plugin {plugin} is not loaded, because its component is missing or damaged: upload it again"
     )]
@@ -50,16 +50,16 @@ pub enum HostError {
         /// The generation.
         generation: u64,
     },
-    /// An action that cannot be carried out.
+    /// The driver failed.
     #[error(transparent)]
     Actuate(#[from] ActuateError),
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The sandbox cannot be set up.
+    /// The sandbox could not be set up.
     #[error("the sandbox cannot be set up: {0}")]
     Sandbox(LoadError),
-    /// A thread cannot be started, or ended without an answer.
+    /// A thread could not be started, or ended without a result.
     #[error("the host cannot go on: {0}")]
     Task(String),
     /// The host is closing.
@@ -75,34 +75,34 @@ pub enum HostError {
     },
 }
 
-/// What kind of trouble it is, whoever carries it.
+/// The kind of an error, independent of its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// Not there.
+    /// The resource does not exist.
     NotFound,
-    /// Asked for wrongly.
+    /// The request is invalid.
     Invalid,
-    /// Asked for at the wrong time.
+    /// The request conflicts with the current state.
     Conflict,
-    /// Too many bytes.
+    /// The input is too large.
     TooLarge,
-    /// Well-formed, and still not acceptable.
+    /// The input is well-formed but not acceptable.
     Unprocessable,
     /// Try again later.
     Busy,
-    /// The host is closing.
+    /// The host is stopping.
     Stopping,
-    /// The host's own trouble.
+    /// The host failed internally.
     Internal,
 }
 
 impl HostError {
-    /// There is no such thing.
+    /// Creates an error for an unknown resource.
     pub(crate) fn not_found(what: &'static str, name: impl ToString) -> Self {
         Self::Control(ControlError::NotFound { what, name: name.to_string() })
     }
 
-    /// What kind of trouble it is.
+    /// Returns the kind of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -128,7 +128,7 @@ impl HostError {
             Self::NoUnit { .. } => ErrorKind::NotFound,
             Self::Endpoint { .. } | Self::Samples(_) => ErrorKind::Invalid,
             Self::Closing | Self::Stopped { .. } => ErrorKind::Stopping,
-            // A full disk: the same is accepted once there is room.
+            // The disk is full; the operation can succeed once there is room.
             Self::Store(error) if error.is_temporary() => ErrorKind::Busy,
             Self::Actuate(_) | Self::Store(_) | Self::Sandbox(_) | Self::Task(_) => {
                 ErrorKind::Internal
@@ -137,7 +137,7 @@ impl HostError {
     }
 }
 
-/// The most units that an error lists.
+/// Maximum number of units that an error lists.
 const MOST_LISTED: usize = 20;
 
 fn units_of(units: &[Name]) -> String {

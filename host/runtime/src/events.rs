@@ -1,4 +1,4 @@
-//! What happens in the host, for whoever watches it.
+//! The host's events, for subscribers.
 
 use std::sync::{
     Mutex, PoisonError,
@@ -15,21 +15,21 @@ use utoipa::ToSchema;
 /// An event with its number.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct NumberedEvent {
-    /// Ascends from 1 at each start of the host.
+    /// The event number. It ascends from 1 at each start of the host.
     pub id: u64,
-    /// When.
+    /// When the event happened.
     pub at: Timestamp,
-    /// Of which kind.
+    /// The kind of the event.
     pub kind: EventKind,
-    /// The service, provider or plugin that it is about.
+    /// The service, provider or plugin concerned.
     pub subject: String,
-    /// A sentence for a person.
+    /// A description for a person.
     pub message: String,
-    /// More of it for a program.
+    /// Details for a program.
     pub detail: Value,
 }
 
-/// Numbers events, logs them, and passes them on.
+/// Numbers events, logs them, and sends them to subscribers.
 #[derive(Debug)]
 pub(crate) struct Events {
     sender: broadcast::Sender<NumberedEvent>,
@@ -37,17 +37,18 @@ pub(crate) struct Events {
     faults: Mutex<Flood>,
 }
 
-/// So many are kept for whoever is slow.
+/// Number of events kept for slow subscribers.
 const BACKLOG: usize = 4096;
 
-/// So many faults of parties are told in a minute; the next one after that says how many were not.
+/// Maximum number of party faults reported per minute. The next reported one includes the number of omitted
+/// ones.
 const MOST_FAULTS: u32 = 60;
 const MINUTE: Span = Span::from_mins(1);
 
-/// The longest message of an event, in bytes.
+/// Maximum length of an event message, in bytes.
 const MOST_BYTES: usize = 2048;
 
-/// Whoever says a lot that makes no sense does not flood anybody.
+/// Limits the rate of events about invalid messages.
 #[derive(Debug, Default)]
 struct Flood {
     since: Timestamp,
@@ -56,7 +57,7 @@ struct Flood {
 }
 
 impl Flood {
-    /// How many were not told since the last one that was; none where this one is not told either.
+    /// Returns the number of faults omitted since the last reported one; `None` if this one is omitted too.
     fn next(&mut self, now: Timestamp) -> Option<u64> {
         if now.since(self.since) >= MINUTE || now < self.since {
             (self.since, self.told) = (now, 0);
@@ -101,12 +102,12 @@ impl Events {
             _ => tracing::info!(%subject, "{message}"),
         }
         let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
-        // Nobody listening is no error.
+        // It is not an error if nobody subscribes.
         drop(self.sender.send(NumberedEvent { id, at, kind, subject, message, detail }));
     }
 }
 
-/// What a plugin logs keeps its level.
+/// Logs a plugin's log line at its own level.
 fn log(subject: &str, message: &str, detail: &Value) {
     match detail.get("level").and_then(Value::as_str) {
         Some("error") => tracing::error!(plugin = subject, "{message}"),

@@ -31,32 +31,32 @@ use crate::{
     shared::{Actions, Shared, UnderWay},
 };
 
-/// The policy host: everything but the HTTP API. Every method may be called from any thread.
+/// The policy host: everything but the HTTP API. All methods are thread-safe.
 pub struct Host {
     shared: Arc<Shared>,
     pub(crate) mode: Mode,
-    /// Until the host is dropped.
+    /// Set until the host is dropped.
     edge: Option<tokio::runtime::Runtime>,
 }
 
 pub(crate) enum Mode {
-    /// Whoever steps the host does the work.
+    /// The thread that steps the host does the work.
     Inline(Box<Mutex<Reactor>>),
     Live {
-        /// To the core.
+        /// The channel to the core.
         mail: Sender<Mail>,
-        /// Its thread, until the host is dropped.
+        /// The core's thread; set until the host is dropped.
         core: Option<JoinHandle<()>>,
     },
 }
 
 impl Host {
-    /// Opens the store, loads the plugins, and takes up where an earlier run has left off.
+    /// Opens the store, loads the plugins, and restores the state of an earlier run.
     ///
     /// # Errors
-    /// [`HostError`] where the data directory cannot be used, has lost acknowledged writes
-    /// ([`haggle_store::Loss`]), or a built-in plugin does not load. A single record that cannot be read is left
-    /// out, with an alert.
+    /// [`HostError`] when the data directory cannot be used, has lost acknowledged writes
+    /// ([`haggle_store::Loss`]), or a built-in plugin does not load. A single unreadable record is omitted,
+    /// with an alert.
     pub fn open(options: HostOptions) -> Result<Arc<Self>, HostError> {
         let HostOptions { data, clock, driver, transport, interval, mut sandbox, live, .. } =
             options;
@@ -155,42 +155,42 @@ impl Host {
         &self.shared
     }
 
-    /// The durable state. Nobody waits for it.
+    /// Returns the durable state without blocking.
     #[must_use]
     pub fn snapshot(&self) -> Arc<State> {
         self.shared.snapshot.load_full()
     }
 
-    /// The present.
+    /// Returns the current time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.shared.clock.now()
     }
 
-    /// Whatever happens from now on.
+    /// Subscribes to events from now on.
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<NumberedEvent> {
         self.shared.events.subscribe()
     }
 
-    /// Metrics in the text format of Prometheus.
+    /// Returns the metrics in the text format of Prometheus.
     #[must_use]
     pub fn metrics_text(&self) -> String {
         self.shared.metrics.text(&self.snapshot())
     }
 
-    /// What was counted since the start.
+    /// Returns the counts since the start.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.shared.metrics.counts()
     }
 
-    /// Whether the host can do its work.
+    /// Checks whether the host can work.
     ///
     /// # Errors
-    /// What keeps it from that.
+    /// The reason why it cannot.
     pub async fn ready(&self) -> Result<(), String> {
-        // A write that waits for the disk to come back would wait here as well.
+        // Check for trouble first: the commit below would wait until the disk works again.
         if let Some(error) = self.shared.store.trouble() {
             return Err(error.to_string());
         }
@@ -198,19 +198,20 @@ impl Host {
         barrier.await.map(drop).map_err(|error| error.to_string())
     }
 
-    /// How many replicas the driver has for a service.
+    /// Returns the service's replica status from the driver.
     #[must_use]
     pub fn status(&self, service: &Name) -> ReplicaStatus {
         self.shared.driver.status(self.now(), service).unwrap_or_default()
     }
 
-    /// The replicas of a service, at most `most` of them.
+    /// Returns at most `most` replicas of a service.
     #[must_use]
     pub fn replicas(&self, service: &Name, most: usize) -> Vec<Instance> {
         self.shared.driver.replicas(self.now(), service, most)
     }
 
-    /// Where a scaling request stands. It is known until all of it is over, and for a while after.
+    /// Returns the progress of a scaling request. It is available until the request has ended, and for a
+    /// while after.
     ///
     /// # Errors
     /// [`ControlError::NotFound`](haggle_control::ControlError::NotFound).
@@ -224,10 +225,10 @@ impl Host {
         kept.map(|request| request.progress()).ok_or_else(not_found)
     }
 
-    /// How a negotiation went, or what it is about while it is open.
+    /// Returns the record of a negotiation, or its demand while it is open.
     ///
     /// # Errors
-    /// [`ControlError::NotFound`](haggle_control::ControlError::NotFound); old negotiations are forgotten.
+    /// [`ControlError::NotFound`](haggle_control::ControlError::NotFound); the host deletes old negotiations.
     pub fn negotiation(&self, id: &str) -> Result<Value, HostError> {
         if let Some(demand) = self.snapshot().open_session(id) {
             return Ok(json!({ "id": id, "outcome": "open", "demand": demand }));
@@ -242,7 +243,7 @@ impl Host {
         serde_json::to_value(progress).map_err(|error| HostError::Task(error.to_string()))
     }
 
-    /// Up to `limit` decisions after that sequence, oldest first.
+    /// Returns up to `limit` decisions after that sequence number, oldest first.
     ///
     /// # Errors
     /// [`HostError::Store`].
@@ -271,7 +272,7 @@ fn lost(loss: &Loss) -> String {
     format!("acknowledged writes are lost: {}{kept}", loss.what())
 }
 
-/// What is kept under a key, if anything: nothing is kept under one that is too long.
+/// Treats a key that is too long as absent, because nothing can be stored under it.
 fn existing<T>(found: Result<Option<T>, StoreError>) -> Result<Option<T>, StoreError> {
     match found {
         Err(StoreError::KeyTooLong { .. }) => Ok(None),
@@ -279,7 +280,7 @@ fn existing<T>(found: Result<Option<T>, StoreError>) -> Result<Option<T>, StoreE
     }
 }
 
-/// The runtime for transports and drivers.
+/// Creates the runtime for transports and drivers.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -289,13 +290,13 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 impl Drop for Host {
-    /// Ends the threads of a live host, once the core has done what it was told before. What was acknowledged
-    /// is durable; calls of plugins that have ended are in the journal.
+    /// Stops the threads of a live host, once the core has processed its pending mail. Acknowledged changes
+    /// are durable, and plugin calls that have ended are in the journal.
     fn drop(&mut self) {
         self.shared.lanes.close();
         if let Mode::Live { mail, core } = &mut self.mode {
             drop(mail.send(Mail::Close));
-            // One that panicked has said so.
+            // A thread that panicked has reported it.
             drop(core.take().map(JoinHandle::join));
         }
         if let Some(edge) = self.edge.take() {

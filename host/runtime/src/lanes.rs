@@ -1,6 +1,6 @@
-//! Threads for calls of plugins. What is asked of each plugin has a lane of its own, in which only so many calls
-//! run at once: a slow plugin keeps its own callers waiting and nobody else's. A call that waits for its turn
-//! for too long leaves the lane and is told so.
+//! Threads for plugin calls. Each plugin has its own lanes, each with a limited number of concurrent calls,
+//! so a slow plugin delays only its own callers. A call that waits too long leaves its lane and is run as
+//! late.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -18,19 +18,19 @@ type Job = Box<dyn FnOnce(Timeliness) + Send>;
 #[derive(Clone)]
 pub(crate) struct Lanes(Arc<Shared>);
 
-/// What is asked of a plugin. A prediction may take a minute, and a question in a negotiation a second: neither
-/// waits for the other.
+/// A kind of work for a plugin. A prediction may take a minute and a question in a negotiation a second, so
+/// they have separate lanes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Lane {
     /// Questions in negotiations.
     Questions(Name),
-    /// Questions that are late, for whoever stands in.
+    /// Late questions, which the fallback answers.
     Late(Name),
     Predictions(Name),
 }
 
 struct Shared {
-    /// How many jobs of one lane run at once.
+    /// Number of concurrent jobs in one lane.
     width: usize,
     state: Mutex<State>,
     work: Condvar,
@@ -39,11 +39,11 @@ struct Shared {
 #[derive(Default)]
 struct State {
     lanes: BTreeMap<Lane, Queue>,
-    /// What may run now, with its lane.
+    /// Jobs that may run now, with their lanes.
     ready: VecDeque<(Lane, Timeliness, Job)>,
-    /// When jobs that wait are late: the moment, the number of the job, and its lane.
+    /// Deadlines of waiting jobs: the time, the job's number, and its lane.
     late: BTreeSet<(Instant, u64, Lane)>,
-    /// The number of the last job that has waited.
+    /// The number of the last job that had to wait.
     last: u64,
     idle: usize,
     threads: usize,
@@ -53,7 +53,7 @@ struct State {
 #[derive(Default)]
 struct Queue {
     running: usize,
-    /// By number, so that the first to come is the first to run.
+    /// Waiting jobs by number, so that they run in order of arrival.
     waiting: BTreeMap<u64, Waiting>,
 }
 
@@ -63,20 +63,20 @@ struct Waiting {
     job: Job,
 }
 
-/// A thread without work ends after this time.
+/// Time after which an idle thread ends.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// So many jobs of one lane wait at most; more are refused.
+/// Maximum number of waiting jobs in one lane; further jobs are refused.
 const MOST_WAITING: usize = 10_000;
 
 impl Lanes {
-    /// Lanes in which `width` jobs run at once.
+    /// Creates lanes with `width` concurrent jobs each.
     pub(crate) fn new(width: usize) -> Self {
         let (state, work) = (Mutex::default(), Condvar::new());
         Self(Arc::new(Shared { width: width.max(1), state, work }))
     }
 
-    /// Runs a job in a lane, now or when it has its turn. Whether it is taken: not where too many wait already.
+    /// Runs a job in a lane, now or when a slot is free. Returns `false` if the lane is full.
     pub(crate) fn run(&self, lane: Lane, job: impl FnOnce() + Send + 'static) -> bool {
         let job = Box::new(move |_| job());
         self.0.take(
@@ -86,8 +86,9 @@ impl Lanes {
         )
     }
 
-    /// Runs a question to a plugin in its lane. One that has not begun until `late_at` leaves the lane at the
-    /// next call of [`Lanes::pass_late`], as does one for which there is no room. Whether it is taken.
+    /// Runs a question to a plugin in its lane. If it has not started by `late_at`, or its lane is full, the
+    /// next call of [`Lanes::pass_late`] moves it to the late lane. Returns whether the question was
+    /// accepted.
     pub(crate) fn ask(
         &self,
         plugin: &Name,
@@ -104,8 +105,8 @@ impl Lanes {
         self.0.take(&mut state, lane, Waiting { timeliness, late_at, job: Box::new(job) })
     }
 
-    /// Has everything that is late by now leave its lane: it runs in another one, for whoever stands in.
-    /// Returns when the next job that waits will be late.
+    /// Moves all jobs that are late at `now` to the late lane, where the fallback runs them. Returns when the
+    /// next waiting job becomes late.
     pub(crate) fn pass_late(&self, now: Instant) -> Option<Instant> {
         let mut state = self.0.lock();
         while let Some((late_at, number, lane)) = state.late.pop_first() {
@@ -126,7 +127,7 @@ impl Lanes {
         None
     }
 
-    /// Takes nothing more. What runs goes on.
+    /// Refuses further jobs. Running jobs continue.
     pub(crate) fn close(&self) {
         self.0.lock().closed = true;
         self.0.work.notify_all();
@@ -138,7 +139,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a job in. Whether there is room for it.
+    /// Accepts a job. Returns `false` if there is no room.
     fn take(self: &Arc<Self>, state: &mut State, lane: Lane, waiting: Waiting) -> bool {
         if state.closed {
             return false;
@@ -168,12 +169,12 @@ impl Shared {
         if spawned.is_err() {
             state.threads -= 1;
         }
-        // Without a thread of its own it waits for another one, where there is one.
+        // If no thread can be started, the job waits for an existing one.
         spawned.is_ok() || state.threads > 0
     }
 
     fn work(&self) {
-        // The core and the API go first: a plugin that computes must not keep them waiting.
+        // Lower the priority, so that a computing plugin does not delay the core and the API.
         if let Err(error) = rustix::process::nice(10) {
             tracing::debug!("calls of plugins run at the usual priority: {error}");
         }
@@ -181,7 +182,7 @@ impl Shared {
         loop {
             if let Some((lane, timeliness, job)) = state.ready.pop_front() {
                 drop(state);
-                // A job that panics must not keep its lane blocked.
+                // A job that panics must not block its lane.
                 let job = std::panic::AssertUnwindSafe(move || job(timeliness));
                 if std::panic::catch_unwind(job).is_err() {
                     tracing::error!(%lane, "a call of a plugin ended abruptly");
@@ -207,7 +208,7 @@ impl Shared {
 }
 
 impl State {
-    /// A job has ended: the next of its lane may run.
+    /// Ends a job and releases its slot to the next job of the lane.
     fn leave(&mut self, lane: Lane) {
         let Some(queue) = self.lanes.get_mut(&lane) else { return };
         match queue.waiting.pop_first() {

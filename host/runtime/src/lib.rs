@@ -1,8 +1,8 @@
-//! The host around the deciding core: it carries out what the core wants and brings back what happened.
+//! The host around the deciding core: it carries out the core's effects and reports the results back.
 //!
-//! [`Host`] is complete without a network. A *live* host reconciles by itself: the core has a thread of its
-//! own, and the store, plugins, transports and the driver work beside it. A *stepped* host does everything at
-//! once and in order when it is told to, on a clock that its owner moves.
+//! [`Host`] is complete without a network. A *live* host reconciles by itself: the core has its own thread,
+//! and the store, plugins, transports and the driver work beside it. A *stepped* host does all work
+//! synchronously and in order when its owner calls it, on a clock that the owner advances.
 //!
 //! ```no_run
 //! use haggle_runtime::{Host, HostOptions};

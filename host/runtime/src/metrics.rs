@@ -1,4 +1,4 @@
-//! What the host counts of itself, for Prometheus.
+//! The host's own metrics, for Prometheus.
 
 mod services;
 
@@ -16,7 +16,7 @@ use prometheus_client::{
 
 use services::write_services;
 
-/// The last line of the text.
+/// The last line of the OpenMetrics text.
 const END: &str = "# EOF";
 
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(crate) struct Metrics {
     tally: Tally,
 }
 
-/// How negotiations ended and how often was decided, since the start.
+/// Negotiation outcomes and decisions since the start.
 #[derive(Debug, Default)]
 struct Tally {
     approved: AtomicU64,
@@ -42,16 +42,16 @@ struct Tally {
     decisions: AtomicU64,
 }
 
-/// How negotiations ended and how often was decided, since the start.
+/// Negotiation outcomes and decisions since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Negotiations that got all they wanted.
+    /// Number of negotiations that were fully approved.
     pub approved: u64,
-    /// Negotiations that got a part of it.
+    /// Number of negotiations that were partly approved.
     pub reduced: u64,
-    /// Negotiations that got nothing.
+    /// Number of negotiations that were denied.
     pub denied: u64,
-    /// Decisions to scale.
+    /// Number of scaling decisions.
     pub decisions: u64,
 }
 
@@ -72,8 +72,8 @@ struct OutcomeLabels {
     outcome: String,
 }
 
-/// A text in the OpenMetrics format as one in the text format of Prometheus, 0.0.4: there, a counter's name ends in
-/// `_total` also where it is described.
+/// Converts a text in the OpenMetrics format to the Prometheus text format 0.0.4, where the description of a
+/// counter also uses the name with `_total`.
 #[must_use]
 pub fn prometheus_text(open_metrics: &str) -> String {
     let mut text = String::with_capacity(open_metrics.len() + 1024);
@@ -139,7 +139,7 @@ impl Metrics {
         self.fallbacks.get_or_create(&PluginLabels { plugin: plugin.to_owned() }).inc();
     }
 
-    /// Counts what is on its way to disk.
+    /// Counts a write that is about to be committed.
     pub(crate) fn write(&self, write: &Write) {
         match write {
             Write::Append(_) => {
@@ -171,9 +171,9 @@ impl Metrics {
         }
     }
 
-    /// Acknowledged writes were missing when the host started.
+    /// Records the number of acknowledged writes that were missing at the start.
     pub(crate) fn lost_writes(&self, missing: u64) {
-        // Some in the middle of the log, where none is missing at its end.
+        // `missing` is 0 if writes are missing only in the middle of the log; the metric is then 1.
         self.lost_writes.set(i64::try_from(missing.max(1)).unwrap_or(i64::MAX));
     }
 
@@ -183,7 +183,7 @@ impl Metrics {
         self.services.set(i64::try_from(services).unwrap_or(i64::MAX));
     }
 
-    /// The metrics in the OpenMetrics format, with the figures of the services in this state.
+    /// Returns the metrics in the OpenMetrics format, with the gauges of the services in this state.
     pub(crate) fn text(&self, state: &State) -> String {
         let mut text = String::new();
         let written = encode(&mut text, &self.registry).and_then(|()| {

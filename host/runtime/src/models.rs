@@ -1,4 +1,4 @@
-//! Models of plugins in the store.
+//! The store of plugin models.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use haggle_prediction::{ModelError, ModelKey, ModelOf, ModelStore, StoredModel};
 use haggle_sandbox::Digest;
 use haggle_store::{Batch, FittedModel, Models, Store, StoreError, readable};
 
-/// Models in the store.
+/// Stores models in the host's store.
 pub(crate) struct KeptModels(pub(crate) Arc<Store>);
 
 type Key = (haggle_store::Digest, String);
@@ -53,7 +53,7 @@ fn stored_key(key: &ModelKey) -> Key {
     (stored(&key.component), key.of.to_string())
 }
 
-/// The key of a stored model, where it is one.
+/// Parses the key of a stored model; `None` if it is not valid.
 fn read_key((component, of): &Key) -> Option<ModelKey> {
     let (kind, name) = of.split_once('/')?;
     let of = match kind {

@@ -1,4 +1,4 @@
-//! What plugins do is told of, counted and journalled.
+//! Reports, counts and journals plugin activity.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{clock::Clock, events::Events, lock::lock, metrics::Metrics};
 
-/// Tells of plugins and counts their calls.
+/// Emits events about plugins and counts their calls.
 pub(crate) struct Watch {
     pub(crate) events: Arc<Events>,
     pub(crate) metrics: Arc<Metrics>,
@@ -44,14 +44,14 @@ impl Observer for Watch {
     }
 }
 
-/// Keeps calls in the store, some at a time. What a crash loses is the record of how something was decided,
-/// never the decision.
+/// Stores plugin calls in batches. A crash can lose the record of how a decision was made, never the
+/// decision.
 pub(crate) struct Calls {
     store: Arc<Store>,
     waiting: Mutex<Vec<CallRecord>>,
 }
 
-/// So many calls are written together at most.
+/// Maximum number of calls in one batch.
 const TOGETHER: usize = 256;
 
 impl Calls {
@@ -59,7 +59,7 @@ impl Calls {
         Self { store, waiting: Mutex::new(Vec::new()) }
     }
 
-    /// Writes what waits, without waiting for the disk.
+    /// Writes the pending calls without waiting for the disk.
     pub(crate) fn flush(&self) {
         let calls = std::mem::take(&mut *lock(&self.waiting));
         if calls.is_empty() {

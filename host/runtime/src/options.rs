@@ -9,40 +9,41 @@ use haggle_transport::{AddressPolicy, Transports};
 
 use crate::clock::{Clock, SystemClock};
 
-/// How a host is set up.
+/// The options of a host.
 pub struct HostOptions {
-    /// Where everything is kept that must outlive the process; in memory if none.
+    /// The data directory. `None` keeps all state in memory.
     pub data: Option<PathBuf>,
-    /// Whether the host lives by itself: it reconciles at every interval, and what takes time runs beside it.
-    /// Otherwise it is stepped, with [`Host::pass`](crate::Host::pass), and does everything at once and in order.
+    /// Whether the host is live: it reconciles at every interval, and slow work runs on other threads.
+    /// Otherwise it is stepped with [`Host::pass`](crate::Host::pass), and does all work synchronously and in
+    /// order.
     pub live: bool,
-    /// Tells the time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Carries out what was decided.
+    /// The driver that carries out decisions.
     pub driver: Arc<dyn Driver>,
-    /// How parties elsewhere are reached.
+    /// The transports to remote parties.
     pub transport: Transports,
-    /// Which addresses an endpoint in a document may name. The transports check again what they connect to, since
-    /// a name says only then where it leads.
+    /// The addresses that an endpoint in a document may name. The transports check again when they connect,
+    /// because a host name resolves only then.
     pub addresses: AddressPolicy,
     /// The time between two reconcile passes.
     pub interval: Span,
-    /// The sandbox; its cache lies under `data` unless it says otherwise.
+    /// The sandbox options. By default its cache is below `data`.
     pub sandbox: haggle_sandbox::Options,
-    /// The store.
+    /// The store options.
     pub store: StoreOptions,
-    /// How much history is kept in memory; more where a policy asks for more.
+    /// The amount of history in memory. Policies may require more.
     pub history: HistoryLimits,
-    /// Whether every call of a plugin is journalled, so that it can be replayed.
+    /// Whether to journal every plugin call for replay.
     pub journal: bool,
     /// The directories that plugins may read.
     pub grants: BTreeMap<Name, Vec<Grant>>,
-    /// Tells hosts apart in the ids of negotiations and leases; chosen at random once where none is given.
+    /// Distinguishes hosts in the ids of negotiations and leases. `None` generates a random id once.
     pub id: Option<String>,
 }
 
 impl Default for HostOptions {
-    /// On the real clock, stepped, without a memory that outlives it, acting on nothing.
+    /// A stepped host on the real clock with an in-memory store, whose driver does nothing.
     fn default() -> Self {
         Self {
             data: None,

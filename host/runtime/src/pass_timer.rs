@@ -1,5 +1,5 @@
-//! A live host reconciles at every interval: plugins predict beside the core, and the pass follows when they
-//! have answered or the patience is over. Whoever answers later has its services reconciled then.
+//! Reconciles a live host at every interval: plugins predict beside the core, and the pass starts when they
+//! have answered or the time is up. A later prediction triggers a reconcile of its services.
 
 use std::{
     sync::{Arc, Condvar, Mutex, Weak, mpsc::Sender},
@@ -13,10 +13,10 @@ use haggle_store::{Decisions, Outcomes};
 
 use crate::{lanes::Lane, lock::lock, reactor::Mail, shared::Shared};
 
-/// How long a live host waits for a forecaster before it reconciles without it, at most.
+/// Maximum time that a live host waits for forecasters before a reconcile pass.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Predictions of a pass that are still to come.
+/// The outstanding predictions of a pass.
 #[derive(Default)]
 struct Pending {
     state: Mutex<(usize, bool)>,
@@ -28,7 +28,7 @@ impl Pending {
         lock(&self.state).0 += 1;
     }
 
-    /// One has come. Whether the pass has not waited for it.
+    /// Marks one prediction as done. Returns `true` if the pass no longer waits for it.
     fn done(&self) -> bool {
         let mut state = lock(&self.state);
         state.0 -= 1;
@@ -36,7 +36,7 @@ impl Pending {
         state.1
     }
 
-    /// Waits until all have come, at most so long. Those that come later are late.
+    /// Waits until all predictions are done, at most `patience`. Predictions after that are late.
     fn wait(&self, patience: Duration) {
         let until = Instant::now() + patience;
         let mut state = lock(&self.state);
@@ -52,7 +52,7 @@ impl Pending {
     }
 }
 
-/// Starts to reconcile, for as long as the host lives.
+/// Starts the reconcile thread, which runs as long as the host lives.
 pub(crate) fn start(shared: Arc<Shared>, mail: Sender<Mail>) -> std::io::Result<()> {
     let interval = Duration::from(shared.interval);
     let weak = Arc::downgrade(&shared);
@@ -64,7 +64,7 @@ pub(crate) fn start(shared: Arc<Shared>, mail: Sender<Mail>) -> std::io::Result<
         loop {
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
             let Some(shared) = weak.upgrade() else { return };
-            // A pass that takes longer is followed by the next at once, not by all that were missed.
+            // After a pass that overruns, the next one starts at once; missed passes are not repeated.
             due = (due + interval).max(Instant::now());
             if !pass(&shared, &mail, interval) {
                 return;
@@ -74,7 +74,7 @@ pub(crate) fn start(shared: Arc<Shared>, mail: Sender<Mail>) -> std::io::Result<
     Ok(())
 }
 
-/// One pass. Whether the core still listens.
+/// Runs one pass. Returns `false` if the core has stopped.
 fn pass(shared: &Arc<Shared>, mail: &Sender<Mail>, interval: Duration) -> bool {
     let started = Instant::now();
     let now = shared.clock.now();
@@ -111,17 +111,17 @@ fn pass(shared: &Arc<Shared>, mail: &Sender<Mail>, interval: Duration) -> bool {
     listens
 }
 
-/// Between two looks at what may be forgotten.
+/// Interval of the cleanup.
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// So long after the start it is looked for the first time.
+/// Delay of the first cleanup after the start.
 const SOON: Duration = Duration::from_secs(60);
 
-/// So many decisions and outcomes are kept.
+/// Maximum number of decisions and outcomes in the store.
 const MOST_DECISIONS: u64 = 1_000_000;
 const MOST_OUTCOMES: u64 = 100_000;
 
-/// Forgets what is too old to be needed.
+/// Periodically deletes old data.
 fn tidy_up(shared: &Weak<Shared>) {
     let mut pause = SOON;
     let mut slept = Duration::ZERO;
@@ -140,8 +140,8 @@ fn tidy_up(shared: &Weak<Shared>) {
 }
 
 impl Shared {
-    /// Forgets samples beyond all history, the oldest decisions and outcomes, models and components that nobody
-    /// needs.
+    /// Deletes samples older than all history, the oldest decisions and outcomes, and unused models and
+    /// components.
     pub(crate) fn tidy_up(&self) -> Result<(), haggle_store::StoreError> {
         let now = self.clock.now();
         let snapshot = self.snapshot.load_full();

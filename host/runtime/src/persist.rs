@@ -11,7 +11,7 @@ use haggle_store::{
     Services, Store, StoreError, readable,
 };
 
-/// What was decided for services, by name.
+/// The decision state of services, by name.
 enum States {}
 
 impl Kind for States {
@@ -22,7 +22,7 @@ impl Kind for States {
     type Value = StoredService;
 }
 
-/// What the host knows of itself, by what it is.
+/// Facts about the host itself, by kind.
 enum Identity {}
 
 impl Kind for Identity {
@@ -32,7 +32,7 @@ impl Kind for Identity {
     type Value = String;
 }
 
-/// Agreements whose parties have yet to be told, by negotiation.
+/// Agreements that the parties have not been notified of, by negotiation.
 enum Sessions {}
 
 impl Kind for Sessions {
@@ -43,7 +43,7 @@ impl Kind for Sessions {
     type Value = SessionRecord;
 }
 
-/// What providers take back, by provider and unit.
+/// Reclaims by provider and unit.
 enum Reclaims {}
 
 impl Kind for Reclaims {
@@ -64,7 +64,7 @@ impl Kind for Requests {
     type Value = Request;
 }
 
-/// The highest number that may have been given, under one key.
+/// The highest number that may have been assigned, under a single key.
 enum Numbers {}
 
 impl Kind for Numbers {
@@ -76,7 +76,7 @@ impl Kind for Numbers {
 
 const NUMBERS: &str = "negotiations";
 
-/// The id of this host: the one it has, the one it is given, or a new one.
+/// Returns the host's id: the stored one, the given one, or a new one.
 pub(crate) fn host_id(store: &Store, given: Option<String>) -> Result<String, StoreError> {
     use std::hash::{BuildHasher, RandomState};
     let key = "host".to_owned();
@@ -86,12 +86,13 @@ pub(crate) fn host_id(store: &Store, given: Option<String>) -> Result<String, St
     let id = given.unwrap_or_else(|| format!("{:08x}", RandomState::new().hash_one(0) >> 32));
     let mut batch = Batch::new();
     batch.put::<Identity>(&key, &id)?;
-    // Without it, the ids of the next start could repeat those of this one: a host that has none does not start.
+    // The id must be durable, otherwise the next start could reuse the ids of this one. A host without an id
+    // does not start.
     store.commit_wait(batch)?;
     Ok(id)
 }
 
-/// The writes of one step, to become durable together.
+/// Encodes the writes of one step, which become durable together.
 pub(crate) fn batch(writes: Vec<Write>) -> Result<Batch, StoreError> {
     let mut batch = Batch::new();
     for write in writes {
@@ -152,7 +153,7 @@ fn delete(batch: &mut Batch, key: &Key) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Everything that the core needs after a restart. A record that cannot be read is left out and told of.
+/// Reads everything that the core needs after a restart. Unreadable records are omitted and reported.
 pub(crate) fn restore(
     store: &Store,
     left_out: &mut dyn FnMut(String),

@@ -1,4 +1,4 @@
-//! Plugins come, change and go.
+//! Loading, rolling back and deleting plugins.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -17,12 +17,12 @@ use crate::{HostError, block_on::block_on, host::Host};
 pub struct PluginView {
     /// Its name.
     pub name: Name,
-    /// Whether the host brings it itself.
+    /// Whether the plugin is built in.
     pub built_in: bool,
-    /// What whoever names it should know: that an upload decides in place of the built-in plugin of that name.
+    /// A notice for users of the plugin: an upload replaces the built-in plugin of that name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<String>,
-    /// The generation that decides.
+    /// The active generation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<GenerationView>,
     /// The generation to which a rollback returns.
@@ -31,7 +31,7 @@ pub struct PluginView {
     /// The newest upload since the host started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<LoadStatus>,
-    /// What went wrong last when it was called, since the host started.
+    /// The last error of a call since the host started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<LastErrorView>,
 }
@@ -43,43 +43,43 @@ pub struct GenerationView {
     pub generation: u64,
     /// SHA-256 of the component, in hexadecimal.
     pub digest: String,
-    /// Size of the component in bytes.
+    /// Size of the component, in bytes.
     pub size: u64,
     /// The roles that it exports.
     pub roles: Vec<String>,
-    /// What it calls itself.
+    /// The name in its own description.
     pub name: String,
     /// Its version.
     pub version: String,
     /// What it does.
     pub summary: String,
-    /// What configurations it takes, as a JSON schema.
+    /// The JSON schema of its configurations.
     pub configuration_schema: Value,
-    /// What every call passes to it.
+    /// The configuration that every call passes to the plugin.
     pub configuration: Value,
 }
 
-/// How the newest upload of a plugin fares.
+/// The status of a plugin's newest upload.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LoadStatus {
-    /// The generation that it becomes.
+    /// The number of the new generation.
     pub generation: u64,
-    /// How far it is.
+    /// The progress of the upload.
     pub status: LoadState,
-    /// What went wrong.
+    /// The error, if the upload failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
-/// How far an upload is.
+/// The progress of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LoadState {
-    /// It is checked, compiled and tried out.
+    /// The host checks, compiles and tests it.
     Compiling,
-    /// It does not decide; the error says why.
+    /// The upload failed; the error gives the reason.
     Failed,
-    /// It decides, or has decided.
+    /// The generation is active, or was.
     Ready,
 }
 
@@ -90,19 +90,19 @@ pub struct LastErrorView {
     pub at: Timestamp,
     /// The generation that failed.
     pub generation: u64,
-    /// What was called, as in `forecasting.forecast`.
+    /// The function that was called, such as `forecasting.forecast`.
     pub function: String,
-    /// What went wrong.
+    /// The error message.
     pub message: String,
 }
 
-/// An upload that is being compiled and tried out.
+/// An upload that is being compiled and tested.
 #[derive(Debug)]
 pub struct PluginLoad(Option<oneshot::Receiver<Result<PluginView, HostError>>>);
 
 impl PluginLoad {
-    /// Waits for the outcome, at most so long; none while it is still being compiled. The outcome is given
-    /// once.
+    /// Waits for the result, at most `patience`; `None` while the compilation continues. The result is
+    /// returned once.
     pub async fn wait(&mut self, patience: Duration) -> Option<Result<PluginView, HostError>> {
         let outcome = self.0.as_mut()?;
         match tokio::time::timeout(patience, outcome).await {
@@ -115,10 +115,10 @@ impl PluginLoad {
         }
     }
 
-    /// Waits for the outcome on a thread that may block.
+    /// Waits for the result, blocking the thread.
     ///
     /// # Errors
-    /// Why the upload does not decide.
+    /// The reason why the upload failed.
     pub fn finish(self) -> Result<PluginView, HostError> {
         let lost = || HostError::Task("the upload was not finished".to_owned());
         let outcome = self.0.ok_or_else(lost)?;
@@ -127,11 +127,11 @@ impl PluginLoad {
 }
 
 impl Host {
-    /// Takes an upload: has it checked, compiled and tried out on a thread of its own, and then has the new
-    /// generation decide. Nothing changes if any of that fails.
+    /// Accepts an upload: checks, compiles and tests it on its own thread, and then makes the new generation
+    /// active. If a step fails, nothing changes.
     ///
     /// # Errors
-    /// [`HostError::Plugin`] where too many are being compiled.
+    /// [`HostError::Plugin`] when too many uploads are being compiled.
     pub async fn load_plugin(
         self: &Arc<Self>,
         by: Principal,
@@ -171,7 +171,7 @@ impl Host {
             );
             let told = outcome.as_ref().map(drop).map_err(ToString::to_string);
             host.shared().plugins.uploads.finish(&plugin, number, told);
-            // Whoever uploaded may have gone away.
+            // The uploading client may have disconnected.
             drop(sender.send(outcome.and_then(|_| host.plugin(&plugin))));
         };
         std::thread::Builder::new()
@@ -183,7 +183,7 @@ impl Host {
         Ok(PluginLoad(Some(receiver)))
     }
 
-    /// A plugin.
+    /// Returns a plugin.
     ///
     /// # Errors
     /// [`ControlError::NotFound`](haggle_control::ControlError::NotFound).
@@ -214,7 +214,7 @@ impl Host {
         })
     }
 
-    /// All plugins by name.
+    /// Returns all plugins, ordered by name.
     #[must_use]
     pub fn plugins(&self) -> Vec<PluginView> {
         let snapshot = self.snapshot();
@@ -224,10 +224,10 @@ impl Host {
         names.iter().filter_map(|name| self.plugin(name).ok()).collect()
     }
 
-    /// Has the generation before decide again.
+    /// Makes the previous generation active again.
     ///
     /// # Errors
-    /// [`ControlError::NoPrevious`](haggle_control::ControlError::NoPrevious) where there is none.
+    /// [`ControlError::NoPrevious`](haggle_control::ControlError::NoPrevious) when there is none.
     pub async fn rollback_plugin(
         &self,
         by: Principal,
@@ -243,17 +243,17 @@ impl Host {
         self.plugin(name)
     }
 
-    /// Deletes a plugin; a built-in one that was loaded over is back then.
+    /// Deletes a plugin. If it replaced a built-in plugin, that one becomes active again.
     ///
     /// # Errors
-    /// [`HostError::Control`] where it is not there, is in use, or is built in.
+    /// [`HostError::Control`] when the plugin does not exist, is in use, or is built in.
     pub async fn delete_plugin(&self, by: Principal, name: &Name) -> Result<(), HostError> {
         self.change_plugin(by, PluginChange::Delete(name.clone())).await?;
         self.shared().plugins.uploads.forget(name);
         Ok(())
     }
 
-    /// That an upload decides in place of a built-in plugin, where it does.
+    /// Returns a notice if an upload replaces a built-in plugin.
     fn notice(&self, name: &Name) -> Option<String> {
         let registry = &self.shared().plugins.registry;
         registry.built_in_of(name)?;
@@ -265,7 +265,8 @@ impl Host {
         ))
     }
 
-    /// An upload of what decides already changes nothing, but mends a component that was damaged on disk.
+    /// Repairs a component that was damaged on disk, after an upload that equals the active generation.
+    /// Nothing else changes.
     fn load_again(&self, name: &Name) {
         let snapshot = self.snapshot();
         let Some(known) = snapshot.plugin(name) else { return };

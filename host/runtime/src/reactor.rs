@@ -1,6 +1,6 @@
-//! Runs the core: feeds it inputs one at a time and carries out its effects. In a live host this is a thread
-//! of its own, and whatever takes time runs beside it and comes back as an input. In a host that is stepped,
-//! everything is done at once and in order, so that the same steps give the same decisions.
+//! Runs the core: feeds it one input at a time and carries out its effects. In a live host it has its own
+//! thread; slow work runs on other threads and comes back as an input. In a stepped host all work is
+//! synchronous and in order, so that the same steps give the same decisions.
 
 mod work;
 
@@ -23,53 +23,53 @@ use crate::{
     shared::Shared,
 };
 
-/// What comes to the core.
-// Each is taken out and fed at once: a box would cost more than the room it saves.
+/// A message to the core.
+// Each message is consumed at once, so boxing would cost more than the space it saves.
 #[allow(clippy::large_enum_variant)]
 pub(crate) enum Mail {
-    /// Somebody asks and waits for the answer.
+    /// A request whose caller waits for the answer.
     Ask(Box<dyn FnOnce(Caller) -> Input + Send>, oneshot::Sender<Answered>),
-    /// Something has happened.
+    /// An event.
     Happened(Input),
-    /// A commit is not durable, and never will be.
+    /// A commit that failed permanently.
     CommitFailed(CommitId, StoreError),
-    /// From now on nobody waits for a verdict that takes a negotiation.
+    /// Stop waiting for verdicts that need a negotiation.
     Release,
-    /// The host closes.
+    /// The host is closing.
     Close,
 }
 
-/// The core with everything that it has to do.
+/// The core and the state that carries out its effects.
 pub(crate) struct Reactor {
     control: Control,
     shared: Arc<Shared>,
     callers: Callers,
-    /// Whoever waits for a verdict is told to ask for it after the restart.
+    /// Whether callers that wait for a verdict are told to ask again after the restart.
     releasing: bool,
     version: Version,
     beside: Beside,
-    /// Why the commit failed whose effects are being carried out.
+    /// The error of the failed commit whose effects are being carried out.
     failure: Option<StoreError>,
 }
 
-/// Where work runs that takes time.
+/// Where slow work runs.
 enum Beside {
-    /// At once, before the next input.
+    /// Synchronously, before the next input.
     Inline(VecDeque<Mail>),
-    /// On other threads; what comes of it arrives as mail.
+    /// On other threads; the result arrives as mail.
     Live { mail: Sender<Mail>, commits: Sender<(CommitId, Commit)> },
 }
 
-/// The longest time without a look at the clock.
+/// Maximum time between two checks of the clock.
 const BEAT: Duration = Duration::from_millis(500);
 
 impl Reactor {
-    /// A core that is stepped. `effects` are what it wants done first.
+    /// Creates a stepped reactor. `effects` are carried out first.
     pub(crate) fn inline(control: Control, shared: Arc<Shared>, effects: Vec<Effect>) -> Self {
         Self::start(control, shared, Beside::Inline(VecDeque::new()), effects)
     }
 
-    /// A core that lives on a thread of its own.
+    /// Creates a live reactor, which runs on its own thread.
     pub(crate) fn live(
         control: Control,
         shared: Arc<Shared>,
@@ -101,7 +101,7 @@ impl Reactor {
         reactor
     }
 
-    /// Takes mail in until the host closes.
+    /// Processes mail until the host closes.
     pub(crate) fn run(mut self, mail: &Receiver<Mail>) {
         loop {
             let now = self.shared.clock.now();
@@ -117,11 +117,11 @@ impl Reactor {
             }
             self.tick();
         }
-        // Whoever waits is told so.
+        // Dropping the callers answers all that still wait.
         self.callers = Callers::default();
     }
 
-    /// Takes one thing in, and everything that follows from it where this host is stepped.
+    /// Processes one message and, in a stepped host, everything that follows from it.
     pub(crate) fn take(&mut self, mail: Mail) {
         self.take_in(mail);
         self.settle();
@@ -144,12 +144,12 @@ impl Reactor {
                 self.releasing = true;
                 self.release();
             }
-            // Whoever waits for it may have gone.
+            // The waiting caller may have disconnected.
             Mail::Close => {}
         }
     }
 
-    /// Lets time pass for what is due.
+    /// Feeds a tick if something is due.
     pub(crate) fn tick(&mut self) {
         if self.is_due() {
             self.feed(Input::Tick);
@@ -178,7 +178,7 @@ impl Reactor {
         self.callers.release(&self.control.snapshot());
     }
 
-    /// Takes in what this host has brought about itself, where it is stepped.
+    /// Processes the mail that a stepped host has sent to itself.
     fn settle(&mut self) {
         while let Beside::Inline(queue) = &mut self.beside {
             match queue.pop_front() {
@@ -190,7 +190,7 @@ impl Reactor {
         }
     }
 
-    /// Something has happened that this thread has brought about.
+    /// Posts an event that this thread has caused.
     fn note(&mut self, input: Input) {
         self.post(Mail::Happened(input));
     }
@@ -251,7 +251,7 @@ impl Reactor {
     }
 }
 
-/// Waits for commits in their order and tells what became of each.
+/// Waits for commits in order and reports each outcome.
 fn await_commits(waiting: &Receiver<(CommitId, Commit)>, mail: &Sender<Mail>) {
     while let Ok((id, commit)) = waiting.recv() {
         if mail.send(outcome(id, commit)).is_err() {

@@ -1,4 +1,4 @@
-//! What a host loads when it opens: its own plugins, and those that were uploaded before a restart.
+//! Loads plugins when a host opens: the built-in ones, and uploads from before the restart.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,7 +21,7 @@ use crate::{
     observing::{Calls, Watch},
 };
 
-/// Who decides, and how uploads are taken in.
+/// The plugin subsystem of a host.
 pub(crate) struct Plugins {
     pub(crate) decider: Arc<Decider>,
     pub(crate) uploads: Uploads,
@@ -29,14 +29,14 @@ pub(crate) struct Plugins {
     pub(crate) registry: Arc<Registry>,
 }
 
-/// Says in the log how many of the built-in plugins are loaded. Where they must be compiled, that takes
-/// minutes on a small machine.
+/// Logs the progress of loading the built-in plugins. If they must be compiled, this takes minutes on a small
+/// machine.
 struct Loading {
     done: AtomicUsize,
     since: Instant,
 }
 
-/// Plugins that are loaded sooner were compiled before, and not worth a line each.
+/// Plugins that load faster were already compiled, and get no log line.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 impl Loading {
@@ -59,7 +59,7 @@ impl Loading {
 }
 
 impl Plugins {
-    /// Loads what the host brings itself.
+    /// Loads the built-in plugins.
     pub(crate) fn open(
         sandbox: Sandbox,
         store: &Arc<Store>,
@@ -67,8 +67,8 @@ impl Plugins {
         watch: Watch,
     ) -> Result<Self, HostError> {
         let sandbox = Arc::new(sandbox);
-        // Plugins of one component are loaded one after the other, so that it is compiled once. Not on rayon's
-        // threads: to compile is to wait for work that those do.
+        // Plugins that share a component are loaded in sequence, so that it is compiled once. This does not
+        // use rayon's threads, because compiling waits for work on those threads.
         let progress = Loading::begin();
         let built_in: Vec<Loaded> = std::thread::scope(|scope| {
             let (sandbox, progress) = (&sandbox, &progress);
@@ -101,7 +101,7 @@ impl Plugins {
         Ok(Self { decider: Arc::new(decider), uploads, journal, registry })
     }
 
-    /// The built-in plugins and their roles.
+    /// Returns the built-in plugins and their roles.
     pub(crate) fn built_in_roles(&self) -> BTreeMap<Name, BTreeSet<String>> {
         let roles = |loaded: &Loaded| {
             let roles = loaded.generation.roles().iter().map(ToString::to_string).collect();
@@ -110,7 +110,7 @@ impl Plugins {
         self.registry.built_in().iter().map(roles).collect()
     }
 
-    /// Loads what was uploaded before a restart. What does not load any more is left out and told of.
+    /// Loads the uploads from before a restart. Uploads that no longer load are omitted and reported.
     pub(crate) fn restore<'a>(
         &self,
         plugins: impl IntoIterator<Item = (&'a Name, &'a PluginState)>,
@@ -132,7 +132,7 @@ impl Plugins {
         current: Option<&Generation>,
         previous: Option<&Generation>,
     ) {
-        // What is missing is an event already.
+        // A missing generation has already been reported.
         drop(self.decider.promote(plugin, current, previous));
     }
 
@@ -146,8 +146,8 @@ impl Plugins {
 fn built_in(sandbox: &Sandbox, store: &Store, builtin: &Builtin) -> Result<Loaded, HostError> {
     let wrong = |what: String| HostError::Task(format!("plugin {}: {what}", builtin.name));
     let name = Name::new(builtin.name).map_err(|error| wrong(error.to_string()))?;
-    // A replay needs what decided, also after the host brings a newer one. A full disk must not keep the host
-    // from starting.
+    // A replay needs the component that made a decision, even after the host has a newer one. A full disk
+    // must not prevent the host from starting.
     let kept = store.artefacts().get(&Digest::of(builtin.bytes));
     if !matches!(kept, Ok(Some(_)))
         && let Err(error) = store.artefacts().put(builtin.bytes)

@@ -1,4 +1,4 @@
-//! Measured values come in: all of a batch or nothing. What the store does not accept leaves no trace.
+//! Accepts measurements: each batch as a whole or not at all. A batch that the store refuses leaves no trace.
 
 use std::collections::BTreeMap;
 
@@ -11,24 +11,24 @@ use utoipa::ToSchema;
 
 use crate::{HostError, host::Host, shared::Shared};
 
-/// A batch of facts.
+/// A batch of measurements and failures.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SampleBatch {
-    /// What was measured.
+    /// The measurements.
     #[serde(default)]
     pub samples: Vec<Sample>,
-    /// What failed.
+    /// The failures.
     #[serde(default)]
     pub failures: Vec<FailureReport>,
 }
 
 impl Host {
-    /// Takes in facts: all of the batch or nothing. They are durable when this returns. What is older than any
-    /// history is not kept, and counted.
+    /// Accepts a batch as a whole or not at all. The data is durable when this returns. Items older than any
+    /// history are counted, but not stored.
     ///
     /// # Errors
-    /// [`HostError`] saying which sample or failure is wrong and how to mend it.
+    /// [`HostError`] with the invalid sample or failure and how to fix it.
     pub async fn push_samples(&self, batch: SampleBatch) -> Result<Accepted, HostError> {
         let SampleBatch { samples, mut failures } = batch;
         let shared = self.shared();
@@ -41,7 +41,7 @@ impl Host {
         }
         let reported = failures.len();
         let commit = {
-            // Admitted and handed over under one lock, so that what is admitted still fits.
+            // Check and commit under one lock, so that the checked samples still fit.
             let history = shared.history();
             history.check(now, &samples)?;
             history.check_failures(now, &failures)?;
@@ -67,7 +67,7 @@ impl Host {
 }
 
 impl Shared {
-    /// The latest loads of these services.
+    /// Returns the latest loads of these services.
     pub(crate) fn observed<'a>(&self, services: impl Iterator<Item = &'a Name>) -> Vec<Observed> {
         let state = self.snapshot.load();
         let names: std::collections::BTreeSet<&Name> = services.collect();
@@ -80,7 +80,7 @@ impl Shared {
         names.into_iter().filter_map(latest).collect()
     }
 
-    /// Reads back what was measured before a restart.
+    /// Reloads the measurements from before a restart.
     pub(crate) fn restore_history(&self, tell: &mut dyn FnMut(String)) -> Result<(), HostError> {
         let now = self.clock.now();
         let keep = self.history().keep();
@@ -110,7 +110,7 @@ impl Shared {
                         value: sample.value,
                     })
                     .collect();
-                // They were valid when they came; a limit that was lowered since keeps some of them out.
+                // The samples were valid when stored; a limit that was lowered since excludes some.
                 if let Err(error) = self.history().push_all(now, &samples) {
                     tell(format!("samples of {} are left out: {error}", key.service));
                 }
@@ -120,7 +120,7 @@ impl Shared {
     }
 }
 
-/// What the store keeps of a batch.
+/// Encodes the stored part of a batch.
 fn written(
     series: &BTreeMap<haggle_store::SeriesKey, Vec<haggle_store::Sample>>,
     failures: &[FailureReport],

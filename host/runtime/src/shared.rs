@@ -1,4 +1,4 @@
-//! What the threads of a host share.
+//! The state that a host's threads share.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,7 +34,7 @@ pub(crate) struct Shared {
     pub(crate) events: Arc<Events>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
-    /// Measured values. Held for as long as it takes to read or add some.
+    /// The measurements. Lock only to read or add some.
     pub(crate) history: Arc<Mutex<History>>,
     pub(crate) lanes: Lanes,
     pub(crate) under_way: UnderWay,
@@ -42,7 +42,7 @@ pub(crate) struct Shared {
     pub(crate) interval: Span,
     /// The directories that plugins may read.
     pub(crate) grants: BTreeMap<Name, Vec<Grant>>,
-    /// Where transports and drivers work.
+    /// The runtime of transports and drivers.
     pub(crate) edge: tokio::runtime::Handle,
 }
 
@@ -51,7 +51,7 @@ impl Shared {
         lock(&self.history)
     }
 
-    /// Has the edge do something and waits for it, on any thread. Nothing comes of it where the edge is closed.
+    /// Runs work on the edge runtime and blocks until it is done; `None` if the runtime has shut down.
     pub(crate) fn wait_for<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
@@ -59,7 +59,7 @@ impl Shared {
         block_on(self.edge.spawn(work)).ok()
     }
 
-    /// These generations decide from now on.
+    /// Makes these generations active.
     pub(crate) fn promote(
         &self,
         plugin: &Name,
@@ -69,17 +69,17 @@ impl Shared {
         self.plugins.promote(plugin, current, previous);
     }
 
-    /// A service is gone.
+    /// Drops the history of a deleted service.
     pub(crate) fn forget(&self, service: &Name) {
         self.history().forget(service);
     }
 }
 
-/// Messages that somebody is asked just now, so that nobody is asked the same twice at once.
+/// Messages whose delivery is in progress, so that none is sent twice at the same time.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct UnderWay(Arc<Mutex<BTreeSet<(String, MessageId)>>>);
 
-/// The messages are under way as long as it lives.
+/// Keeps its messages marked as in progress until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Guard {
     all: UnderWay,
@@ -87,7 +87,7 @@ pub(crate) struct Guard {
 }
 
 impl UnderWay {
-    /// Notes that these are under way; none where all of them are already.
+    /// Marks messages as in progress; `None` if all of them already are.
     pub(crate) fn begin(&self, messages: &[Message]) -> Option<Guard> {
         let mut set = lock(&self.0);
         let keys = messages.iter().map(|message| (message.session.clone(), message.message));
@@ -106,19 +106,19 @@ impl Drop for Guard {
     }
 }
 
-/// Actions of services that are being carried out: of each service one at a time, and then the newest.
+/// Pending driver actions: one at a time per service, always the newest.
 #[derive(Debug, Default)]
 pub(crate) struct Actions(Mutex<BTreeMap<Name, Option<Action>>>);
 
 impl Actions {
-    /// Puts an action in line in place of the one that waits. Whether nobody works on the service yet.
+    /// Queues an action, replacing a waiting one. Returns `true` if no worker handles the service yet.
     pub(crate) fn put(&self, action: Action) -> bool {
         let mut all = lock(&self.0);
         let name = action.service.name.clone();
         all.insert(name, Some(action)).is_none()
     }
 
-    /// The action that waits for a service; without one nobody works on it any more.
+    /// Takes the waiting action of a service. Without one, the worker of the service is released.
     pub(crate) fn next(&self, service: &Name) -> Option<Action> {
         let mut all = lock(&self.0);
         let next = all.get_mut(service)?.take();

@@ -1,4 +1,4 @@
-//! A host that does nothing by itself takes its passes one by one.
+//! Runs the reconcile passes of a stepped host.
 
 use std::{sync::Arc, time::Instant};
 
@@ -14,21 +14,21 @@ use crate::{
     reactor::Mail,
 };
 
-/// What a pass of a stepped host has done.
+/// The result of a pass of a stepped host.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pass {
-    /// What the core says.
+    /// The core's report.
     pub report: PassReport,
-    /// What has been counted since the pass before.
+    /// The counts since the previous pass.
     pub counts: Counts,
 }
 
 impl Host {
-    /// Takes one reconcile pass of a stepped host: observe, forecast, assess, tier, decide, act. All of it is
+    /// Runs one reconcile pass of a stepped host: observe, forecast, assess, tier, decide, act. All work is
     /// done when this returns.
     ///
     /// # Errors
-    /// [`HostError::Task`] of a live host, which reconciles by itself.
+    /// [`HostError::Task`] for a live host, which reconciles by itself.
     pub fn pass(&self) -> Result<Pass, HostError> {
         let Mode::Inline(reactor) = &self.mode else {
             return Err(HostError::Task("a live host reconciles by itself".to_owned()));

@@ -1,8 +1,8 @@
-//! Compiled code on disk, so that a plugin is compiled once.
+//! A cache of compiled code on disk, so that each plugin is compiled once.
 //!
-//! Loading compiled code is running it, so nothing but what this host compiled itself is ever loaded: the
-//! folder is private to the user, no request can name a file in it, and each file's name carries the
-//! digest of its content, which is checked before it is loaded.
+//! Compiled code is trusted when it is loaded, so the cache loads only what this host compiled itself: the
+//! folder is private to the user, no request can name a file in it, and each file name contains the digest of
+//! the content, which is checked before loading.
 
 use std::{
     collections::BTreeSet,
@@ -25,16 +25,16 @@ use crate::{digest::Digest, work::WorkFolder};
 pub(crate) struct Cache {
     dir: Dir,
     path: PathBuf,
-    /// Stands for the compiler's version and configuration, and that of the metering.
+    /// A hash of the version and configuration of the compiler and the metering.
     compatibility: u64,
 }
 
 impl Cache {
-    /// Opens the folder, or makes it, and removes what hosts that were killed have left in it.
+    /// Opens or creates the folder, and removes what killed hosts have left in it.
     pub(crate) fn open(path: &Path, engine: &Engine) -> io::Result<Self> {
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(0o700);
-        // A name alone has an empty parent, which is no folder.
+        // A bare file name has an empty parent, which is not a folder.
         let parent = path.parent().filter(|parent| *parent != Path::new(""));
         let parent = parent.unwrap_or(Path::new("."));
         std::fs::create_dir_all(parent)?;
@@ -48,8 +48,7 @@ impl Cache {
         Ok(Self { dir, path: path.to_owned(), compatibility: hasher.finish() })
     }
 
-    /// The file with the code compiled from a component, once its content is proven to be what was
-    /// stored.
+    /// Returns the file with the code compiled from a component, after verifying its content.
     pub(crate) fn find(&self, component: &Digest) -> Option<PathBuf> {
         let prefix = self.prefix(component);
         for entry in self.dir.entries().ok()?.flatten() {
@@ -67,7 +66,7 @@ impl Cache {
                 return Some(self.path.join(name));
             }
             tracing::warn!(file = ?name, "compiled code is damaged; compiling again");
-            // Failing to remove it only means being warned again.
+            // If the removal fails, the warning only repeats.
             drop(self.dir.remove_file(&name));
         }
         None
@@ -87,7 +86,7 @@ impl Cache {
         Ok(path)
     }
 
-    /// Removes what was compiled from other components than these, or by another compiler.
+    /// Removes code compiled from components that are not in `keep`, or by another compiler.
     pub(crate) fn sweep(&self, keep: &BTreeSet<String>) -> io::Result<()> {
         let kept: Vec<String> = keep.iter().map(|digest| self.prefix_of(digest)).collect();
         for entry in self.dir.entries()? {
@@ -100,7 +99,7 @@ impl Cache {
         Ok(())
     }
 
-    /// Where the compile worker's files may lie.
+    /// The folder for the compile worker's files.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

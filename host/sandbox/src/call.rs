@@ -30,17 +30,17 @@ use crate::{
 };
 
 impl Generation {
-    /// Calls a function of the plugin in a fresh instance, on the calling thread, which it may keep for up
-    /// to the deadline.
+    /// Calls a function of the plugin in a fresh instance, on the calling thread, which it may block up to
+    /// the deadline.
     ///
     /// # Errors
-    /// [`CallError`] when there is no answer, or one that makes no sense.
+    /// [`CallError`] when there is no answer, or an invalid one.
     pub fn call<F: Function>(&self, function: &F) -> Result<Called<F::Answer>, CallError> {
         self.call_within(function, Duration::MAX)
     }
 
-    /// As [`Generation::call`], but waits for an instance and for the answer for no longer than `time`, to the
-    /// millisecond. How much time there is never changes an answer, only whether there is one.
+    /// Like [`Generation::call`], but waits no longer than `time` for an instance and for the answer, rounded
+    /// to milliseconds. The available time never changes an answer, only whether there is one.
     ///
     /// # Errors
     /// As [`Generation::call`].
@@ -81,7 +81,7 @@ impl Generation {
         Ok(Called { answer, broken, fuel, log, log_dropped: state.log_dropped })
     }
 
-    /// Asks the plugin what it says about itself.
+    /// Calls the plugin's description of itself.
     pub(crate) fn describe(&self) -> Result<Description, CallError> {
         let wasi = self.wasi.then_some((0, 0));
         self.run(wasi, Duration::MAX, async |store, instance, exports| {
@@ -91,7 +91,7 @@ impl Generation {
         .map_err(|failure| self.error("metadata.describe", failure))
     }
 
-    /// Asks the plugin whether it can work with its configuration. The inner error is the plugin's reason.
+    /// Lets the plugin validate its configuration. The inner error is the plugin's reason.
     pub(crate) fn validate_configuration(&self) -> Result<Result<(), String>, CallError> {
         let wasi = self.wasi.then_some((0, 0));
         self.run(wasi, Duration::MAX, async |store, instance, exports| {
@@ -113,7 +113,7 @@ impl Generation {
         CallError { plugin, generation: self.number, function, cause, diagnostics }
     }
 
-    /// Runs something in a fresh instance, within the limits.
+    /// Runs a guest operation in a fresh instance, within the limits.
     fn run<T>(
         &self,
         wasi: Option<(u64, u64)>,
@@ -129,7 +129,8 @@ impl Generation {
         let pace = if time < limits.deadline() { meter::USUAL } else { meter::FASTEST };
         let (answer, store) = match self.attempt(wasi, &left(), &guest, pace)? {
             Ok(done) => done,
-            // It was stopped before its time. The same call again comes to the same, but further.
+            // The guest was stopped before its deadline. A repeated call gives the same answer, but gets
+            // further.
             Err(pace) => {
                 let limits = left();
                 let again = self.attempt(wasi, &limits, &guest, pace.saturating_mul(2))?;
@@ -139,7 +140,8 @@ impl Generation {
         Ok((answer, Run { store, _permit: permit }))
     }
 
-    /// Runs something once. A guest that was stopped before its time is no cause: how fast it counts.
+    /// Runs a guest operation once. If the guest was stopped before its deadline, the inner error is its pace
+    /// instead of a cause.
     fn attempt<T>(
         &self,
         wasi: Option<(u64, u64)>,
@@ -186,16 +188,16 @@ impl Generation {
     }
 }
 
-/// What is left of a call: its instance lives until this is dropped, and only then another takes its place.
+/// The end of a call. Its instance lives, and occupies its slot, until this is dropped.
 struct Run<'a> {
     store: Store<State>,
     _permit: Permit<'a>,
 }
 
-/// One instance of so many is kept for the host's own plugins.
+/// One of this many instances is reserved for built-in plugins.
 const KEPT: u32 = 4;
 
-/// Why there is no answer, and what the guest left behind.
+/// The reason why there is no answer, with the guest's diagnostics.
 pub(crate) struct Failure {
     pub(crate) cause: Cause,
     pub(crate) diagnostics: Box<Diagnostics>,
@@ -207,11 +209,11 @@ impl From<Cause> for Failure {
     }
 }
 
-/// The most bytes of a function's name in a backtrace.
+/// Maximum length of a function name in a backtrace, in bytes.
 const FUNCTION_NAME: usize = 120;
 
-/// The functions that were running when a guest was stopped, the innermost first. Those that are the meter's
-/// have no name.
+/// The functions that were running when a guest was stopped, innermost first. The meter's own functions are
+/// unnamed.
 pub(crate) fn backtrace(error: &wasmtime::Error) -> Vec<String> {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
     let name = |frame: &FrameInfo| {
@@ -236,11 +238,11 @@ fn cause(error: &wasmtime::Error, instantiating: bool, state: &State, limits: &L
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::StackOverflow) => Cause::Stack,
-        // A guest that gets no memory gives up in its own way, mostly by a trap.
+        // A guest whose allocation fails ends in its own way, usually with a trap.
         _ if state.memory_refused => Cause::Memory(limits.memory_bytes),
         Some(trap) => Cause::Trap(trap.to_string()),
         None => {
-            // The backtrace is kept aside.
+            // The backtrace is reported separately.
             let mut said: Vec<String> = error.chain().map(ToString::to_string).collect();
             said.retain(|text| !text.starts_with("error while executing at wasm backtrace"));
             let text = said.join(": ");
@@ -283,7 +285,7 @@ fn block_on<T>(future: impl Future<Output = T>, limit: Duration) -> Option<T> {
         if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
             return Some(value);
         }
-        // Without a deadline that the clock can hold, one hour at a time is as good as forever.
+        // If the clock cannot represent the deadline, wait one hour at a time.
         let left = deadline.map_or(Duration::from_secs(3600), |deadline| {
             deadline.saturating_duration_since(Instant::now())
         });

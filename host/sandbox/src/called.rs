@@ -1,16 +1,16 @@
 use crate::{check::Broken, log_line::LogLine};
 
-/// An answer and what it took.
+/// An answer, and the resources that the call used.
 #[derive(Debug)]
 pub struct Called<T> {
-    /// The answer, checked: an item that broke the contract is a fault by now.
+    /// The answer, already checked: items that broke the contract are now faults.
     pub answer: T,
-    /// Which items those are, and what was wrong with them.
+    /// The items that broke the contract.
     pub broken: Vec<Broken>,
-    /// The fuel it used.
+    /// The fuel that the call used.
     pub fuel: u64,
-    /// What the plugin left for the operator.
+    /// The plugin's log lines.
     pub log: Vec<LogLine>,
-    /// How many lines more there were.
+    /// Number of log lines dropped beyond the limit.
     pub log_dropped: usize,
 }

@@ -1,6 +1,6 @@
-//! Whether an answer keeps the contract. Where each item has its own answer, one that does not becomes a
-//! fault and the others stand; a bid that does not is left out. Which items those are is returned. A wrong
-//! number of answers makes the whole call nonsense, as nobody knows whose they are.
+//! Checks answers against the contract. If each item has its own answer, an invalid one becomes a fault and
+//! the others remain; an invalid bid is omitted. The checks return the affected items. A wrong number of
+//! answers invalidates the whole call, because they cannot be matched to the items.
 
 use std::fmt;
 
@@ -15,24 +15,24 @@ use crate::{
     tiering::{Assignment, ServiceState},
 };
 
-/// The most bytes of the model of one series, of what a panel shares, and of what a failure predictor has
-/// learnt; as promised in `wit/`.
+/// Maximum sizes in bytes of the model of one series, of a panel's shared model, and of a failure predictor's
+/// model, as documented in `wit/`.
 const SERIES_MODEL: usize = 4 << 20;
 const SHARED_MODEL: usize = 16 << 20;
 const LEARNT_MODEL: usize = 16 << 20;
 
-/// Contributions that a risk may have.
+/// Maximum number of contributions to a risk.
 const CONTRIBUTIONS: usize = 10;
 
-/// How far a guest's arithmetic may miss: relative to what was asked for, and below 0.
+/// Tolerance for the guest's rounding errors: relative to the requested amount, and absolute below 0.
 const ROUNDING: f64 = 1e-9;
 
 /// An item of an answer that broke the contract.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broken {
-    /// Its place in the answer, counted from 0.
+    /// Its index in the answer, from 0.
     pub item: usize,
-    /// What is wrong with it.
+    /// The violation.
     pub what: String,
 }
 
@@ -43,7 +43,7 @@ impl fmt::Display for Broken {
 }
 
 impl Broken {
-    /// What stands in place of the item.
+    /// The fault that replaces the item.
     fn fault(&self) -> Fault {
         Fault::Internal(format!("nonsense: {}", self.what))
     }
@@ -110,7 +110,7 @@ pub(crate) fn answers(
             }
             match inquiry.asks.iter().find(|ask| ask.kind == kind) {
                 None => return Err(format!("{kind:?} is offered and was not requested")),
-                // Rounding in the guest is no reason to refuse.
+                // Rounding errors of the guest are not a violation.
                 Some(ask) if offered.amount > ask.requested * (1.0 + ROUNDING) => {
                     let (more, less) = (offered.amount, ask.requested);
                     return Err(format!("{more} of {kind:?} is offered and {less} was requested"));
@@ -122,8 +122,8 @@ pub(crate) fn answers(
     })
 }
 
-/// Leaves out bids that break the contract. Where no other is left, the whole answer is nonsense: a provider
-/// that bids nothing says so with an empty list.
+/// Omits bids that break the contract. If no valid bid remains, the whole answer is invalid: a provider that
+/// bids nothing must return an empty list.
 pub(crate) fn bids(inventory: &[ComputeUnit], bids: &mut Vec<Bid>) -> Result<Vec<Broken>, String> {
     let mut broken = Vec::new();
     let mut item = 0;
@@ -162,7 +162,7 @@ pub(crate) fn scores(bids: &[Bid], scores: &[f64]) -> Result<(), String> {
     scores.iter().try_for_each(|score| finite("a score", *score))
 }
 
-/// The shares depend on one another, so one that is nonsense makes all of them so.
+/// The shares depend on one another, so one invalid share invalidates all.
 pub(crate) fn assignments(
     services: &[ServiceState],
     assignments: &mut [Assignment],
@@ -179,7 +179,7 @@ pub(crate) fn assignments(
     Ok(())
 }
 
-/// A fault with a text of bounded length.
+/// Truncates the text of a fault.
 pub(crate) fn short(mut fault: Fault) -> Fault {
     let (Fault::InvalidInput(why)
     | Fault::InsufficientData(why)

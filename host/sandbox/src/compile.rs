@@ -18,35 +18,35 @@ use crate::{
 /// Where uploads are checked and compiled.
 #[derive(Clone, Debug)]
 pub enum Compiler {
-    /// In this process. It cannot be stopped half-way, so this is for hosts that trust what they load.
+    /// In this process. A compilation cannot be stopped, so use this only for trusted components.
     InProcess,
-    /// In a process of its own, which is killed when it takes too long and whose memory is limited. It is
-    /// started as `program args... FOLDER` and calls [`compile_worker`](crate::compile_worker).
+    /// In a separate process with limited memory, which is killed on timeout. It is started as `program
+    /// args... FOLDER` and calls [`compile_worker`](crate::compile_worker).
     Worker {
         /// The program.
         program: PathBuf,
-        /// What stands before the folder.
+        /// The arguments before the folder.
         args: Vec<OsString>,
     },
 }
 
-/// How much of what a worker said last is quoted, in bytes.
+/// Length of the worker's last output that an error quotes, in bytes.
 const SAID: u64 = 2 << 10;
-/// Where it is kept.
+/// The file for the worker's standard error.
 const STDERR: &str = "stderr";
 
 impl Compiler {
-    /// Says what an upload is, without compiling or running it.
+    /// Inspects an upload without compiling or running it.
     ///
     /// # Errors
-    /// [`LoadError`] saying what is wrong with it.
+    /// [`LoadError`] with the reason.
     pub fn inspect(&self, upload: &[u8], limits: &Limits) -> Result<Inspection, LoadError> {
         check_header(upload, limits)?;
         Ok(self.look(upload, limits, None, false)?.0)
     }
 
-    /// Checks an upload and compiles it into code that the engine of this build can load. Files for the
-    /// worker lie in a folder within `parent`.
+    /// Checks an upload and compiles it into code that this build's engine can load. Files for the worker lie
+    /// in a folder within `parent`.
     pub(crate) fn compile(
         &self,
         upload: &[u8],
@@ -95,29 +95,29 @@ fn prepare(folder: &Path, upload: &[u8], task: &Task) -> io::Result<()> {
     fs::write(folder.join(UPLOAD), upload)
 }
 
-/// A worker that is killed when nobody waits for it any more.
+/// A worker process that is killed when this is dropped.
 struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended already.
         drop(self.0.kill());
         drop(self.0.wait());
     }
 }
 
-/// Runs a worker until it ends, or kills it when its time is over. The kernel kills it when this thread ends
-/// before.
+/// Runs a worker until it ends, or kills it on timeout. If this thread ends first, the kernel kills the
+/// worker.
 fn run(mut command: Command, folder: &Path, limit: Duration) -> Result<ExitStatus, LoadError> {
     let host = |error: io::Error| LoadError::Host(format!("compile worker: {error}"));
     let stderr = File::create(folder.join(STDERR)).map_err(host)?;
-    // The worker ends when the other end of its input is closed, which this process holds.
+    // The worker ends when its standard input closes; this process holds the other end.
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(stderr);
     let mut worker = Running(command.spawn().map_err(host)?);
     let started = Instant::now();
     let mut pause = Duration::from_millis(1);
     loop {
-        // Not `wait`, which would close the worker's input.
+        // `wait` would close the worker's standard input.
         if let Some(status) = worker.0.try_wait().map_err(host)? {
             return Ok(status);
         }
@@ -139,7 +139,7 @@ fn reply(folder: &Path) -> io::Result<Reply> {
     postcard::from_bytes(&bytes).map_err(io::Error::other)
 }
 
-/// The end of what a worker said, as it continues a sentence.
+/// The end of a worker's output, formatted to continue a sentence.
 fn last_words(folder: &Path) -> io::Result<String> {
     let mut stderr = File::open(folder.join(STDERR))?;
     let length = stderr.metadata()?.len();

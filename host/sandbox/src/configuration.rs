@@ -1,52 +1,51 @@
-//! The configuration of a plugin: a JSON document of bounded size and depth that fits the plugin's schema.
+//! Plugin configurations: JSON documents of bounded size and depth that match the plugin's schema.
 
 use serde_json::Value;
 
 use crate::schema::Schema;
 
-/// The most bytes of a configuration, and of a schema.
+/// Maximum size of a configuration, and of a schema, in bytes.
 pub(crate) const MOST_BYTES: usize = 64 << 10;
-/// How deep the arrays and objects of a configuration may nest. It is stored and read again within other
-/// documents, which may nest four times as deep.
+/// Maximum nesting depth of a configuration. It is stored within other documents, whose limit is higher.
 const MOST_DEPTH: usize = 32;
-/// Those of a schema, which needs two levels for each of a configuration.
+/// Maximum nesting depth of a schema, which needs two levels for each level of a configuration.
 const MOST_SCHEMA_DEPTH: usize = 64;
 
-/// What is wrong with a configuration.
+/// The error of an invalid configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigurationError {
-    /// More bytes than it may have.
+    /// It exceeds the maximum size.
     #[error("it has {actual} bytes and may have {most}: keep data in a granted directory")]
     TooLarge {
-        /// What came.
+        /// The actual size, in bytes.
         actual: usize,
-        /// What may come.
+        /// The maximum size, in bytes.
         most: usize,
     },
-    /// Arrays and objects within one another.
+    /// It nests too deeply.
     #[error("it nests arrays and objects more than {most} deep: flatten it")]
     TooDeep {
-        /// How deep they may nest.
+        /// The maximum depth.
         most: usize,
     },
-    /// Not JSON.
+    /// It is not JSON.
     #[error("it is not JSON: {0}")]
     NotJson(String),
-    /// The plugin's schema does not allow it; the text names the place.
+    /// The plugin's schema does not allow it; the text names the position.
     #[error("{0}")]
     Mismatch(String),
-    /// The schema allows it and the plugin does not; the text is the plugin's.
+    /// The plugin refuses it although the schema allows it; the text is the plugin's reason.
     #[error("the plugin refuses it: {0}")]
     Refused(String),
 }
 
-/// Reads a configuration.
+/// Parses a configuration.
 pub(crate) fn parse(text: &str) -> Result<Value, ConfigurationError> {
     bounded(text, MOST_DEPTH)
 }
 
-/// Checks a configuration against the plugin's schema. The outer error is that of the schema.
+/// Checks a configuration against the plugin's schema. The outer error means that the schema is invalid.
 pub(crate) fn check(
     configuration: &Value,
     schema: &str,
@@ -66,7 +65,7 @@ fn bounded(text: &str, most: usize) -> Result<Value, ConfigurationError> {
     serde_json::from_str(text).map_err(|error| ConfigurationError::NotJson(error.to_string()))
 }
 
-/// How deep a JSON text nests, found without recursion: brackets outside of strings.
+/// The nesting depth of a JSON text, found without recursion by counting brackets outside of strings.
 fn depth(text: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     let (mut in_string, mut escaped) = (false, false);
@@ -96,7 +95,7 @@ mod tests {
         assert!(parse(&nested(MOST_DEPTH)).is_ok());
         let too_deep = ConfigurationError::TooDeep { most: MOST_DEPTH };
         assert_eq!(parse(&nested(MOST_DEPTH + 1)), Err(too_deep.clone()));
-        // A parser that recurses would be at its end here.
+        // A recursive parser would overflow here.
         assert_eq!(parse(&"[".repeat(MOST_BYTES)), Err(too_deep));
         let long = |bytes: usize| format!("\"{}\"", "x".repeat(bytes - 2));
         assert!(parse(&long(MOST_BYTES)).is_ok());

@@ -1,6 +1,6 @@
-//! A first call of every role with a small, ordinary batch. A plugin may decline some of it with faults, and
-//! say of what learns that this is too little to learn from. What it may not do is decline everything, trap,
-//! stall or answer nonsense.
+//! The conformance check: calls every role once with a small, ordinary batch. A plugin may decline some items
+//! with faults, and a learning function may report too little data. It must not decline everything, trap,
+//! stall or return an invalid answer.
 
 use crate::{
     answering,
@@ -33,16 +33,16 @@ pub(crate) fn check(generation: &Generation) -> Result<(), CallError> {
     })
 }
 
-/// What a function may say of a batch that is ordinary, but small.
+/// Whether a function may report too little data for the whole batch.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TooLittle {
-    /// That it is too little, of all of it.
+    /// The batch may be too small.
     MayBe,
     Never,
 }
 
-/// Calls, and fails where an item broke the contract and where all are declined, which `declined` says. No
-/// answer is one that says, of all, that it is too little.
+/// Calls a function, and fails if an item broke the contract or if all items are declined, as `declined`
+/// determines. Returns `None` if all faults report too little data and that is allowed.
 fn call<F: Function>(
     generation: &Generation,
     function: &F,
@@ -68,7 +68,7 @@ fn call<F: Function>(
     Err(generation.error(F::NAME, Failure { cause, diagnostics }))
 }
 
-/// A fault of those that all items have, if possible another one than that there is too little.
+/// The common fault if all items have one; preferably one other than too little data.
 fn all_declined<T>(items: &[Result<T, Fault>]) -> Option<Fault> {
     let faults: Vec<&Fault> =
         items.iter().map(|item| item.as_ref().err()).collect::<Option<_>>()?;
@@ -76,7 +76,7 @@ fn all_declined<T>(items: &[Result<T, Fault>]) -> Option<Fault> {
     other.or(faults.first()).map(|fault| Fault::clone(fault))
 }
 
-/// Where all items have one answer.
+/// For functions with a single answer.
 const fn answered<T>(_: &T) -> Option<Fault> {
     None
 }
@@ -142,7 +142,7 @@ fn failure_prediction(generation: &Generation, context: &Context) -> Result<(), 
     let learn = Learn { context: context.clone(), model: None, horizon_ms, examples };
     let model = call(generation, &learn, TooLittle::MayBe, answered)?;
     let instances = (0..4).map(vitals).collect();
-    // What has learnt from these examples can assess their like.
+    // A predictor that learned from these examples must be able to assess similar ones.
     let too_little = if model.is_some() { TooLittle::Never } else { TooLittle::MayBe };
     let assess = Assess { context: context.clone(), model, horizon_ms, instances };
     call(generation, &assess, too_little, |risks| all_declined(risks))?;

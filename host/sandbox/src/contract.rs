@@ -1,7 +1,7 @@
-//! The Rust side of `wit/`: generated types, and the bindings of each exported interface.
+//! The Rust side of `wit/`: generated types, and bindings for each exported interface.
 //!
-//! One umbrella world exports every role; since a component has only some of them, the interfaces are
-//! looked up one by one and never through the world.
+//! One umbrella world exports every role. A component has only some of them, so the interfaces are looked up
+//! individually and never through the world.
 
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
 mod generated {
@@ -28,12 +28,12 @@ mod generated {
 
 pub(crate) use generated::haggle::plugin::log;
 
-/// What all roles share: `types.wit`.
+/// The types that all roles share: `types.wit`.
 pub mod types {
     pub use super::generated::haggle::plugin::types::*;
 }
 
-/// What sellers and buyers share: `market.wit`.
+/// The types that sellers and buyers share: `market.wit`.
 pub mod market {
     pub use super::generated::haggle::plugin::market::*;
 }

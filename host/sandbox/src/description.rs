@@ -1,16 +1,16 @@
-//! What a plugin says of itself is kept, listed and shown, so it has bounds; and the schema that it gives is
-//! what its configuration has to fit.
+//! Checks a plugin's description of itself. It is stored and displayed, so its size is bounded, and its
+//! schema must match the plugin's configuration.
 
 use serde_json::Value;
 
 use crate::{configuration, error::LoadError, metadata::Description};
 
-/// The most bytes of a name and of a version.
+/// Maximum length of a name and of a version, in bytes.
 const NAME: usize = 256;
-/// Of a summary.
+/// Maximum length of a summary, in bytes.
 const SUMMARY: usize = 4 << 10;
 
-/// Checks a description, and a configuration against it.
+/// Checks a description, and a configuration against its schema.
 pub(crate) fn check(description: &Description, configuration: &Value) -> Result<(), LoadError> {
     let Description { name, version, summary, configuration_schema } = description;
     for (what, text, most) in [

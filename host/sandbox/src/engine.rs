@@ -4,25 +4,25 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 
 use crate::limits::Limits;
 
-/// Entries of a guest's tables, that is, its indirect functions; CPython has some 10,000.
+/// Maximum number of table elements (indirect functions) of a guest; CPython has about 10,000.
 pub(crate) const TABLE_ELEMENTS: usize = 100_000;
 
-/// Functions that the backtrace of a trap names.
+/// Maximum number of functions in the backtrace of a trap.
 const FRAMES: usize = 20;
 
-/// A component made by composition, or from a language with a runtime, has several core instances and
-/// memories.
+/// Maximum numbers of core instances, memories and tables. Composed components, and languages with a runtime,
+/// have several of each.
 const CORE_INSTANCES: u32 = 64;
 const MEMORIES: u32 = 4;
 const TABLES: u32 = 16;
 
-/// Instances come from a pool, calls are metered, and nothing that could differ from run to run
-/// is on. The compiled code depends on this configuration: the cache and the compile worker share it.
+/// Creates the engine for calls: instances come from a pool, calls are metered, and every non-deterministic
+/// feature is off. Compiled code depends on this configuration, so the cache and the compile worker share it.
 pub(crate) fn engine(limits: &Limits) -> wasmtime::Result<Engine> {
     Engine::new(config().allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits))))
 }
 
-/// Compiles only: without a pool, whose address space a worker has no use for.
+/// Creates an engine that only compiles, without a pool, whose address space a worker does not need.
 pub(crate) fn compiling_engine() -> wasmtime::Result<Engine> {
     Engine::new(&config())
 }
@@ -30,18 +30,18 @@ pub(crate) fn compiling_engine() -> wasmtime::Result<Engine> {
 fn config() -> Config {
     let mut config = Config::new();
     config
-        // The guest is metered by code of its own (see metering), which says which branches are rare.
+        // The metering code (see `haggle_metering`) marks its branches as unlikely.
         .wasm_branch_hinting(true)
-        // Nothing is async in the contract, and calls are cheaper without the machinery.
+        // The contract has no async functions, and calls are cheaper without that support.
         .concurrency_support(false)
         .relaxed_simd_deterministic(true)
         .wasm_backtrace_max_frames(NonZeroUsize::new(FRAMES))
         .max_wasm_stack(1 << 20)
         .async_stack_size(2 << 20)
-        // Whole 32-bit address spaces with guards make bounds checks free.
+        // Reserving whole 32-bit address spaces with guard pages makes bounds checks free.
         .memory_reservation(4 << 30)
         .memory_guard_size(32 << 20)
-        // Snapshots of initialised memories are mapped copy-on-write: instances cost their dirty pages.
+        // Memory snapshots are mapped copy-on-write, so that an instance costs only its dirty pages.
         .memory_init_cow(true);
     config
 }
@@ -61,13 +61,13 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
         .max_core_instance_size(1 << 20)
         .table_elements(TABLE_ELEMENTS)
         .max_memory_size(limits.memory_bytes)
-        // What a small plugin touches is cleared in place: dropping the pages and faulting them in again
-        // costs several times as much.
+        // Memory that a small plugin touches is cleared in place: dropping the pages and faulting them in
+        // again costs several times as much.
         .linear_memory_keep_resident(1 << 20)
         .table_keep_resident(16 << 10)
         .async_stack_keep_resident(64 << 10)
         .max_unused_warm_slots(instances)
-        // Where the kernel can tell which pages are dirty, only those are cleared.
+        // If the kernel can report dirty pages, only those are cleared.
         .pagemap_scan(Enabled::Auto);
     pool
 }

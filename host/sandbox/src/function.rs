@@ -15,23 +15,23 @@ use crate::{
     state::State,
 };
 
-/// One call of a plugin: its arguments. It can be stored, and called again later.
+/// The arguments of one call of a plugin. They can be stored and called again.
 pub trait Function: Serialize + DeserializeOwned {
-    /// As in `forecasting.forecast`.
+    /// The function's name, such as `forecasting.forecast`.
     const NAME: &'static str;
-    /// The role it belongs to.
+    /// The role that the function belongs to.
     const ROLE: Role;
-    /// What is answered, once it was checked.
+    /// The checked answer.
     type Answer: Serialize + DeserializeOwned + PartialEq + fmt::Debug;
 
-    /// What the plugin is told besides its subject.
+    /// Returns the context of the call.
     fn context(&self) -> &Context;
 
-    /// Gives the plugin another configuration.
+    /// Replaces the configuration.
     fn configure(&mut self, configuration: &str);
 
-    /// Calls a plugin, for [`Generation::call_within`]. It is not generic, so that it is compiled once, with this
-    /// crate, and not by whoever calls.
+    /// Calls a plugin, for [`Generation::call_within`]. It is not generic, so that it is compiled once, in
+    /// this crate, and not in every caller.
     #[doc(hidden)]
     fn call(
         &self,
@@ -40,7 +40,7 @@ pub trait Function: Serialize + DeserializeOwned {
     ) -> Result<Called<Self::Answer>, CallError>;
 }
 
-/// How a function is called in a guest.
+/// Calls a function in a guest.
 pub(crate) trait Guest: Function {
     /// Calls the guest.
     async fn invoke(
@@ -50,7 +50,7 @@ pub(crate) trait Guest: Function {
         exports: &Exports,
     ) -> wasmtime::Result<Result<Self::Answer, Fault>>;
 
-    /// Checks the answer against the contract; an item that breaks it becomes a fault, or is left out where
-    /// there is no place for one. Returns which those are.
+    /// Checks the answer against the contract. An item that breaks it becomes a fault, or is omitted if it
+    /// cannot hold one. Returns these items.
     fn check(&self, answer: &mut Self::Answer) -> Result<Vec<Broken>, Cause>;
 }

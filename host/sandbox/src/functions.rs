@@ -1,4 +1,4 @@
-//! The functions that a plugin exports, each as a value that can be called, kept and called again.
+//! The functions that a plugin exports, each as a value that can be called, stored and replayed.
 
 use serde::{Deserialize, Serialize};
 use wasmtime::{Store, component::Instance};
@@ -19,7 +19,7 @@ use crate::{
     tiering,
 };
 
-/// A function: its arguments, which role's guest it calls and how, and how its answer is checked.
+/// Defines a function: its arguments, the guest function to call, and the check of the answer.
 macro_rules! function {
     (
         $(#[$doc:meta])*
@@ -32,7 +32,7 @@ macro_rules! function {
         $(#[$doc])*
         #[derive(Clone, Debug, Serialize, Deserialize)]
         pub struct $name {
-            /// What the plugin is told besides its subject.
+            /// The context of the call.
             pub context: Context,
             $($(#[$field_doc])* pub $field: $type,)*
         }
@@ -86,7 +86,7 @@ function! {
     {
         /// The series, fitted together.
         panel: forecasting::Panel,
-        /// What the last fit returned.
+        /// The result of the last fit.
         previous: Option<forecasting::Fitted>,
     }
     -> forecasting::Fitted,
@@ -102,9 +102,9 @@ function! {
     {
         /// The model that the series share.
         shared: Option<Vec<u8>>,
-        /// One for each series.
+        /// One task for each series.
         tasks: Vec<forecasting::Task>,
-        /// Events that fall into the histories or horizons.
+        /// Events that overlap the histories or horizons.
         events: Vec<CalendarEvent>,
     }
     -> Vec<Result<forecasting::Outlook, Fault>>,
@@ -116,12 +116,12 @@ function! {
 }
 
 function! {
-    /// Learns from examples whose outcome is known.
+    /// Learns from examples with known outcomes.
     Learn = "failure-prediction.learn", FailurePrediction.failure_prediction
     {
-        /// What was learnt before.
+        /// The result of earlier learning.
         model: Option<Vec<u8>>,
-        /// How far ahead the outcomes look.
+        /// The prediction horizon, in milliseconds.
         horizon_ms: u64,
         /// The examples.
         examples: Vec<failure::Example>,
@@ -137,11 +137,11 @@ function! {
     /// Assesses a batch of instances.
     Assess = "failure-prediction.assess", FailurePrediction.failure_prediction
     {
-        /// What was learnt.
+        /// The learned model.
         model: Option<Vec<u8>>,
-        /// How far ahead to look.
+        /// The prediction horizon, in milliseconds.
         horizon_ms: u64,
-        /// One for each instance.
+        /// The vitals of each instance.
         instances: Vec<failure::Vitals>,
     }
     -> Vec<Result<failure::Risk, Fault>>,
@@ -156,7 +156,7 @@ function! {
     /// Answers inquiries on behalf of services.
     Respond = "answering.respond", Answering.answering
     {
-        /// One for each service that is asked.
+        /// One inquiry for each service.
         inquiries: Vec<answering::Inquiry>,
     }
     -> Vec<Result<answering::Answer, Fault>>,
@@ -168,9 +168,9 @@ function! {
     /// Bids on behalf of a provider.
     MakeBids = "selling.make-bids", Selling.selling
     {
-        /// What is requested.
+        /// The buyer's request.
         request: market::Request,
-        /// What the provider has.
+        /// The provider's units.
         inventory: Vec<selling::ComputeUnit>,
     }
     -> Vec<market::Bid>,
@@ -184,9 +184,9 @@ function! {
     /// Ranks bids on behalf of the buyer.
     Rank = "ranking.rank", Ranking.ranking
     {
-        /// What is requested.
+        /// The buyer's request.
         request: market::Request,
-        /// What was offered.
+        /// The offered bids.
         bids: Vec<market::Bid>,
     }
     -> Vec<f64>,
@@ -198,7 +198,7 @@ function! {
     /// Assigns tiers and shares of capacity.
     Assign = "tiering.assign", Tiering.tiering
     {
-        /// The services that compete for it.
+        /// The services that compete for capacity.
         services: Vec<tiering::ServiceState>,
     }
     -> Vec<tiering::Assignment>,
@@ -206,8 +206,8 @@ function! {
     check: |this, answer| check::assignments(&this.services, answer).map(|()| Vec::new())
 }
 
-/// Calls a function again from its stored arguments and returns the stored form of the answer. `None` is
-/// a function of that name that this host does not know, or arguments that it cannot read.
+/// Calls a function again from its stored arguments and returns the encoded answer. Returns `None` if this
+/// host does not know the function or cannot decode the arguments.
 #[must_use]
 pub fn replay(
     generation: &Generation,

@@ -17,7 +17,7 @@ use crate::{
     tiering,
 };
 
-/// One compiled upload of a plugin. It never changes; a new upload is a new generation.
+/// One compiled upload of a plugin. It is immutable; a new upload creates a new generation.
 pub struct Generation {
     pub(crate) plugin: String,
     pub(crate) number: u64,
@@ -28,14 +28,14 @@ pub struct Generation {
     pub(crate) configuration: String,
     pub(crate) grants: Vec<Grant>,
     pub(crate) wasi: bool,
-    /// Whether it may have the instances that are kept for the host's own plugins.
+    /// Whether it may use the instances that are reserved for built-in plugins.
     pub(crate) is_preferred: bool,
     pub(crate) pre: InstancePre<State>,
     pub(crate) exports: Exports,
     pub(crate) runtime: Arc<Runtime>,
 }
 
-/// Where each exported interface's functions are found.
+/// The lookup indices of each exported interface.
 pub(crate) struct Exports {
     pub(crate) metadata: metadata::GuestIndices,
     pub(crate) forecasting: Option<forecasting::GuestIndices>,
@@ -47,7 +47,7 @@ pub(crate) struct Exports {
 }
 
 impl Exports {
-    /// Looks up what the roles need and checks their types against the contract.
+    /// Looks up the interfaces of the roles and checks their types against the contract.
     pub(crate) fn find(
         pre: &InstancePre<State>,
         roles: &BTreeSet<Role>,
@@ -75,58 +75,58 @@ impl Exports {
 }
 
 impl Generation {
-    /// The plugin's name, as the operator gave it.
+    /// Returns the plugin's name, as the operator gave it.
     #[must_use]
     pub fn plugin(&self) -> &str {
         &self.plugin
     }
 
-    /// Counts the plugin's uploads from 1.
+    /// Returns the generation's number, which counts the plugin's uploads from 1.
     #[must_use]
     pub const fn number(&self) -> u64 {
         self.number
     }
 
-    /// Of the bytes that were uploaded.
+    /// Returns the digest of the uploaded bytes.
     #[must_use]
     pub const fn digest(&self) -> Digest {
         self.digest
     }
 
-    /// How many bytes were uploaded.
+    /// Returns the size of the upload, in bytes.
     #[must_use]
     pub const fn size(&self) -> usize {
         self.size
     }
 
-    /// What it can decide.
+    /// Returns the roles.
     #[must_use]
     pub const fn roles(&self) -> &BTreeSet<Role> {
         &self.roles
     }
 
-    /// What it says of itself.
+    /// Returns the plugin's description of itself.
     #[must_use]
     pub const fn description(&self) -> &Description {
         &self.description
     }
 
-    /// The configuration that every call is given: a JSON document.
+    /// Returns the configuration that every call gets: a JSON document.
     #[must_use]
     pub fn configuration(&self) -> &str {
         &self.configuration
     }
 
-    /// May have the instances that are kept free of all others: a quarter of
-    /// [`Limits::instances`](crate::Limits::instances). It is for the host's own plugins, which stand in for
-    /// those that do not return.
+    /// Allows the use of the reserved instances: a quarter of
+    /// [`Limits::instances`](crate::Limits::instances). It is for the built-in plugins, the fallback for
+    /// plugins that do not return.
     #[must_use]
     pub fn preferred(mut self) -> Self {
         self.is_preferred = true;
         self
     }
 
-    /// The directories it may read.
+    /// Returns the directories that it may read.
     #[must_use]
     pub fn grants(&self) -> &[Grant] {
         &self.grants
@@ -144,7 +144,7 @@ impl std::fmt::Debug for Generation {
     }
 }
 
-/// Links a component without running any of it.
+/// Links a component without running it.
 pub(crate) fn link(
     runtime: &Runtime,
     component: &Component,

@@ -1,12 +1,12 @@
 use serde::{Deserialize, Serialize};
 
-/// A directory that the operator granted a plugin, for reading. Decisions of a plugin that reads files
-/// can be replayed as long as the files are the same.
+/// A directory that the operator granted to a plugin for reading. Decisions of such a plugin can be replayed
+/// only while the files are unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grant {
-    /// The directory on the host.
+    /// The path on the host.
     pub host: String,
-    /// Its path in the guest.
+    /// The path in the guest.
     pub guest: String,
 }

@@ -13,10 +13,10 @@ use crate::{
     text,
 };
 
-/// More than the parser, the validator and the encoder take for what nests as deeply as is allowed.
+/// Stack size that suffices for the parser, validator and encoder at the maximum nesting depth, in bytes.
 const STACK: usize = 64 << 20;
 
-/// Imports, and exports, that a component may have; WASI has some thirty interfaces.
+/// Maximum number of imports, and of exports, of a component; WASI has about thirty interfaces.
 const MOST_NAMES: usize = 1000;
 
 const PACKAGE: &str = "haggle:plugin/";
@@ -24,26 +24,25 @@ const VERSION: &str = "@0.2.0";
 /// The package of the contract before version 0.2.
 const OLD_PACKAGE: &str = "haggle:policy/";
 
-/// What an upload turns out to be, found without running any of it.
+/// The properties of an upload, found without running it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inspection {
-    /// What it can decide.
+    /// The exported roles.
     pub roles: BTreeSet<Role>,
-    /// What it wants from the host.
+    /// The names of its imports.
     pub imports: Vec<String>,
-    /// What it gives.
+    /// The names of its exports.
     pub exports: Vec<String>,
-    /// It was a core module that carries component type information.
+    /// Whether the upload was a core module with component type information.
     pub encoded: bool,
     /// Whether it imports WASI.
     pub wasi: bool,
 }
 
-/// Checks the size and the first eight bytes, and nothing else: all that is safe with bytes that nobody has
-/// looked at.
+/// Checks only the size and the first eight bytes, which is safe for untrusted bytes.
 ///
 /// # Errors
-/// [`LoadError`] where they cannot be an upload.
+/// [`LoadError`] when the bytes cannot be an upload.
 pub fn check_header(bytes: &[u8], limits: &Limits) -> Result<(), LoadError> {
     if bytes.len() > limits.upload_bytes {
         return Err(LoadError::TooLarge { actual: bytes.len(), limit: limits.upload_bytes });
@@ -52,11 +51,11 @@ pub fn check_header(bytes: &[u8], limits: &Limits) -> Result<(), LoadError> {
     Ok(())
 }
 
-/// What an upload is, read in this process. A host that does not trust the bytes has its
-/// [`Compiler`](crate::Compiler) look at them instead. Returns the component's bytes as well.
+/// Inspects an upload in this process, and also returns the component's bytes. For untrusted bytes, use
+/// [`Compiler`](crate::Compiler) instead.
 ///
 /// # Errors
-/// [`LoadError`] saying what is wrong with the bytes.
+/// [`LoadError`] with the reason.
 pub fn inspect<'a>(
     bytes: &'a [u8],
     limits: &Limits,
@@ -65,8 +64,8 @@ pub fn inspect<'a>(
     on_large_stack(|| examine(bytes)).map_err(LoadError::Host)?.map_err(LoadError::Refused)
 }
 
-/// Parses, encodes where it is a core module, and validates; then reads imports and exports. It may recurse
-/// as deeply as [`nesting`] allows.
+/// Parses an upload, encodes it if it is a core module, validates it, and reads its imports and exports. The
+/// recursion depth is bounded by [`nesting`].
 pub(crate) fn examine(bytes: &[u8]) -> Result<(Inspection, Cow<'_, [u8]>), Refusal> {
     let format = format(bytes)?;
     nesting::check(bytes)?;
@@ -82,7 +81,7 @@ pub(crate) fn examine(bytes: &[u8]) -> Result<(Inspection, Cow<'_, [u8]>), Refus
     Ok((inspection, component))
 }
 
-/// Makes a core module that carries component type information a component.
+/// Encodes a core module with component type information as a component.
 ///
 /// # Errors
 /// [`Refusal::NotEncodable`].
@@ -93,7 +92,7 @@ pub fn encode(module: &[u8]) -> Result<Vec<u8>, Refusal> {
         .map_err(|error| Refusal::NotEncodable(format!("{error:#}")))
 }
 
-/// Runs on a thread whose stack has room for everything that nests as deeply as is allowed.
+/// Runs work on a thread whose stack suffices for the maximum nesting depth.
 pub(crate) fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("upload".to_owned()).stack_size(STACK);
@@ -108,7 +107,7 @@ enum Format {
     Module,
 }
 
-/// What the first eight bytes say.
+/// Reads the format from the first eight bytes.
 fn format(bytes: &[u8]) -> Result<Format, Refusal> {
     let not_wasm = |cause: &str| Err(Refusal::NotWasm(cause.to_owned()));
     match bytes {
@@ -120,7 +119,7 @@ fn format(bytes: &[u8]) -> Result<Format, Refusal> {
     }
 }
 
-/// What is understood: the finished standards that toolchains emit, and nothing experimental.
+/// The supported WebAssembly features: the finished standards that toolchains emit, nothing experimental.
 pub(crate) fn features() -> WasmFeatures {
     (WasmFeatures::WASM2 | WasmFeatures::TAIL_CALL | WasmFeatures::EXTENDED_CONST)
         .union(WasmFeatures::MULTI_MEMORY)
@@ -140,7 +139,7 @@ impl Inspection {
         Ok(Self { roles, imports, exports, encoded, wasi })
     }
 
-    /// What was found before the component was compiled.
+    /// Recovers the inspection of a component that is already compiled.
     pub(crate) fn of_compiled(
         component: &Component,
         engine: &Engine,

@@ -1,9 +1,9 @@
 //! Plugins as sandboxed WebAssembly components.
 //!
-//! A plugin is loaded ([`Sandbox::load`]): a process aside parses, checks and compiles it
-//! ([`compile_worker`]); then it is tried out, and becomes a [`Generation`].
-//! Every call of a [`Function`] runs in a fresh instance from a pool, with a budget of fuel, memory, time
-//! and answer size; what comes back is checked before anybody sees it.
+//! [`Sandbox::load`] loads a plugin: a separate process parses, checks and compiles it ([`compile_worker`]);
+//! then the sandbox tests it, and it becomes a [`Generation`]. Every call of a [`Function`] runs in a fresh
+//! instance from a pool, with limits for fuel, memory, time and answer size. The sandbox checks every answer
+//! before it returns it.
 
 mod cache;
 mod call;

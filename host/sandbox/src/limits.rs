@@ -2,38 +2,38 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// What a plugin may use. Budgets are per call, that is, per batch.
+/// The limits of plugins. Limits of calls apply to one call, that is, one batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Instructions, counted by the dearest path that a turn of a loop or a call could take. The only budget
-    /// that decides what a call answers, because it is the same in every repetition.
+    /// Instructions, counted along the most expensive path that a loop iteration or call could take. The only
+    /// limit that affects answers, because it is the same in every repetition.
     pub fuel: u64,
-    /// Time on the wall, in milliseconds: a net under the fuel, for a guest that waits instead of
-    /// computing. A call that hits it is an error, never a different answer. A loop that calls nothing
-    /// cannot look at the clock and may take some times as long.
+    /// Real time in milliseconds. It backs up the fuel limit for a guest that waits instead of computing. A
+    /// call that exceeds it is an error, never a different answer. A loop that calls nothing cannot check the
+    /// clock and may take several times as long.
     pub deadline_ms: u64,
-    /// Linear memory in bytes, all memories of the instance together.
+    /// Linear memory in bytes, for all memories of the instance together.
     pub memory_bytes: usize,
-    /// What the host copies out of the guest for one answer, in bytes.
+    /// Bytes that the host copies out of the guest for one answer.
     pub answer_bytes: usize,
-    /// Lines a call may log; more are counted and dropped.
+    /// Maximum number of log lines of a call; further lines are counted and dropped.
     pub log_lines: usize,
-    /// Bytes of one line; the rest is cut off.
+    /// Maximum length of a log line in bytes; longer lines are truncated.
     pub log_line_bytes: usize,
-    /// The size of an upload in bytes.
+    /// Maximum size of an upload, in bytes.
     pub upload_bytes: usize,
-    /// The time that compiling an upload may take, in milliseconds.
+    /// Time limit for compiling an upload, in milliseconds.
     pub compile_ms: u64,
-    /// Instances that exist at the same time; further calls wait. A quarter of them is kept for the host's own
+    /// Maximum number of concurrent instances; further calls wait. A quarter of them is reserved for built-in
     /// plugins.
     pub instances: u32,
-    /// How long a call waits for an instance before it gives up, in milliseconds.
+    /// Maximum time that a call waits for an instance, in milliseconds.
     pub wait_ms: u64,
 }
 
 impl Limits {
-    /// The same for a call that may take no longer than `time`, to the millisecond.
+    /// The limits for a call that may take no longer than `time`, rounded to milliseconds.
     pub(crate) fn within(self, time: Duration) -> Self {
         let most = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         Self { deadline_ms: self.deadline_ms.min(most), wait_ms: self.wait_ms.min(most), ..self }

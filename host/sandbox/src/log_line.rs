@@ -1,21 +1,21 @@
-/// How much a line matters.
+/// The severity of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogLevel {
-    /// For the author.
+    /// For the plugin's author.
     Debug,
-    /// For the curious.
+    /// For information.
     Info,
     /// For the operator.
     Warn,
-    /// For the operator, now.
+    /// For the operator's immediate attention.
     Error,
 }
 
-/// A line that a plugin left for the operator.
+/// A log line of a plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
-    /// How much it matters.
+    /// The severity.
     pub level: LogLevel,
-    /// The line, without control characters.
+    /// The text, without control characters.
     pub message: String,
 }

@@ -1,8 +1,8 @@
 use crate::types::Series;
 
-/// The part of a window that a forecast from a model needs: the values since the history of its fit ended, at
-/// `until_ms`, and `lookback` values before them; the whole window where the plugin did not say. At least the
-/// last value.
+/// The part of a window that a forecast from a model needs: the values since the end of the fit's history, at
+/// `until_ms`, and `lookback` values before them. If the plugin gave no lookback, this is the whole window.
+/// The result has at least the last value.
 #[must_use]
 pub fn since(mut window: Series, until_ms: u64, lookback: Option<u32>) -> Series {
     let count = window.values.len() as u64;
@@ -38,9 +38,9 @@ mod tests {
         assert_eq!(kept(seven, Some(0)), (7, 3));
         assert_eq!(kept(seven, Some(2)), (5, 5));
         assert_eq!(kept(seven, Some(100)), (0, 10));
-        // Half a step late: the value that has begun then is kept.
+        // Half a step late: the value whose step has begun is kept.
         assert_eq!(kept(seven + 30, Some(0)), (7, 3));
-        // Nothing is new, the fit ended before the window begins, or long after it.
+        // Nothing is new; the fit ended before the window begins; the fit ended long after the window.
         assert_eq!(kept(1000 + 10 * 60, Some(0)), (9, 1));
         assert_eq!(kept(0, Some(0)), (0, 10));
         assert_eq!(kept(u64::MAX, Some(0)), (9, 1));

@@ -1,4 +1,4 @@
-//! The host's side of the meter: what a call may spend, and how long it may take.
+//! The host's side of the meter: a call's fuel and time.
 
 use std::time::{Duration, Instant};
 
@@ -14,25 +14,26 @@ pub(crate) struct Meter {
     pace: Pace,
 }
 
-/// Counted instructions in a nanosecond.
+/// Counted instructions per nanosecond.
 pub(crate) type Pace = u64;
 
-/// More than any processor executes. What is counted may be more still, where the turns of a loop skip most
-/// of it.
+/// An upper bound of a processor's speed. The count can exceed it if the iterations of a loop skip most of
+/// their instructions.
 pub(crate) const FASTEST: Pace = 32;
 
-/// About what processors count in such loops. Where time is short, a guest that stalls in one is stopped soon
-/// after its deadline, and a faster guest may be called twice.
+/// The typical pace of such loops. If time is short, a guest that stalls in one is stopped soon after its
+/// deadline, and a faster guest may be called twice.
 pub(crate) const USUAL: Pace = 8;
 
-/// Why a guest was stopped.
+/// The reason why a guest was stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Stopped {
     #[error("used up its fuel")]
     Fuel,
     #[error("passed its deadline")]
     Deadline,
-    /// In a loop that calls nothing, before its deadline: it counts faster than was allowed, at this pace.
+    /// It was stopped before its deadline, in a loop that calls nothing, because it counts faster than
+    /// allowed: at this pace.
     #[error("counted more than was expected until its deadline")]
     Early(Pace),
 }
@@ -40,23 +41,23 @@ pub(crate) enum Stopped {
 impl Meter {
     pub(crate) fn new(fuel: u64, time: Duration) -> Self {
         let now = Instant::now();
-        // A deadline that the clock cannot hold is as far as it goes.
+        // If the clock cannot represent the deadline, use a distant one.
         let deadline = now.checked_add(time).unwrap_or_else(|| now + Duration::from_secs(1 << 30));
         Self { fuel, spent: 0, started: now, deadline, pace: FASTEST }
     }
 
-    /// Allows loops that call nothing to count so fast.
+    /// Sets the pace that is allowed for loops that call nothing.
     pub(crate) const fn allow(&mut self, pace: Pace) {
         self.pace = pace;
     }
 
-    /// The fuel spent, as far as it was shown.
+    /// Returns the fuel spent, as last reported.
     pub(crate) const fn spent(&self) -> u64 {
         self.spent
     }
 
-    /// Takes in what was counted and says how much more can be without a look at the clock: what is left,
-    /// and no more than can be executed until the deadline.
+    /// Takes the guest's count and returns how much it may count until the next report: the remaining fuel,
+    /// but no more than can be executed until the deadline.
     pub(crate) fn show(&mut self, count: i64, now: Instant) -> Result<i64, Stopped> {
         let stops = count < 0;
         let count = if stops { !count } else { count };
@@ -99,7 +100,7 @@ mod tests {
         let mut meter = Meter::new(u64::MAX, Duration::from_nanos(1000));
         let start = meter.started;
         assert_eq!(meter.show(0, start), Ok(32 * 1000));
-        // So much was counted in a tenth of the time.
+        // The guest counted this much in a tenth of the time.
         let stopped = meter.show(!(32 * 1000), start + Duration::from_nanos(100));
         assert_eq!(stopped, Err(Stopped::Early(320)));
         let mut again = Meter::new(u64::MAX, Duration::from_nanos(1000));

@@ -1,4 +1,4 @@
-//! How deeply an upload nests, found without recursion: whoever parses it afterwards may recurse.
+//! Measures the nesting depth of an upload without recursion, because later parsers may recurse.
 
 use wasmparser::{
     BinaryReader, ComponentImport, ComponentType, InstanceTypeDeclaration, Parser, Payload,
@@ -6,11 +6,10 @@ use wasmparser::{
 
 use crate::error::Refusal;
 
-/// How many components and types may be within one another. Toolchains emit four; a composition of
-/// compositions adds one for each.
+/// Maximum nesting depth of components and types. Toolchains emit four levels; each composition adds one.
 pub(crate) const MOST: usize = 32;
 
-/// The custom sections in which a core module says what component it is to be.
+/// The custom sections with the component type of a core module.
 const COMPONENT_TYPE: &str = "component-type";
 
 const COMPONENT: u8 = 0x41;
@@ -23,7 +22,7 @@ pub(crate) fn check(bytes: &[u8]) -> Result<(), Refusal> {
     walk(bytes, &embedded)
 }
 
-/// The component within a custom section. Nobody looks for another one in that.
+/// Checks the component within a custom section. Custom sections inside it are not searched.
 fn embedded(data: &[u8]) -> Result<(), Refusal> {
     let mut reader = BinaryReader::new(data, 0);
     // An older format begins with its version, an encoding and a name.
@@ -59,9 +58,9 @@ fn walk(bytes: &[u8], embedded: &impl Fn(&[u8]) -> Result<(), Refusal>) -> Resul
     Ok(())
 }
 
-/// Walks through a section of types in a component that so many others are around.
+/// Checks a section of types in a component at nesting depth `around`.
 fn types(reader: &mut BinaryReader<'_>, around: usize) -> Result<(), Refusal> {
-    // How many items are left in the section, and in each type that is open.
+    // Number of remaining items in the section, and in each open type.
     let mut left = vec![reader.read_var_u32().map_err(invalid)?];
     while let Some(items) = left.last_mut() {
         let Some(rest) = items.checked_sub(1) else {
@@ -86,7 +85,8 @@ fn types(reader: &mut BinaryReader<'_>, around: usize) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Reads a declaration within a type; of one that declares a type in turn, only that it does.
+/// Reads a declaration within a type. If it declares a type itself, reads only the introduction and returns
+/// `true`.
 fn declares_type(reader: &mut BinaryReader<'_>) -> wasmparser::Result<bool> {
     let mut ahead = reader.clone();
     match ahead.read_u8()? {
@@ -137,14 +137,14 @@ pub(crate) mod tests {
         [b"\0asm\x0d\0\x01\0", sections].concat()
     }
 
-    /// A component with types of one kind within one another.
+    /// A component with nested types of one kind.
     pub(crate) fn nested_types(kind: u8, depth: usize) -> Vec<u8> {
         let mut bytes = vec![1];
         for level in 0..depth {
             bytes.extend([kind, 1]);
             bytes.extend((level + 1 < depth).then_some(0x01));
         }
-        // The innermost declares a list of bytes.
+        // The innermost type declares a list of bytes.
         bytes.extend([0x01, 0x70, 0x7d]);
         component(&section(7, &bytes))
     }
@@ -177,7 +177,7 @@ pub(crate) mod tests {
 
     #[test]
     fn the_walk_itself_does_not_recurse() {
-        // Half a megabyte that would overflow any stack at a few bytes for each level.
+        // Half a megabyte that would overflow any stack, at a few bytes per level.
         for kind in [0x41, 0x42] {
             let refused = check(&nested_types(kind, 200_000));
             assert_eq!(refused, Err(Refusal::TooDeep { most: MOST }));

@@ -1,5 +1,4 @@
-//! What a guest writes to standard output and standard error: the end of it is kept, since that is where a
-//! runtime says why it gives up.
+//! Keeps the end of a guest's standard output and standard error, where a runtime reports why it aborts.
 
 use std::{
     collections::VecDeque,
@@ -16,22 +15,22 @@ use wasmtime_wasi::{
     p2::{OutputStream, Pollable, StreamResult},
 };
 
-/// How much is kept, in bytes.
+/// Length of the kept output, in bytes.
 const KEPT: usize = 4 << 10;
-/// How much a guest may write at a time.
+/// Maximum length of one write, in bytes.
 const PERMIT: usize = 64 << 10;
 
-/// Both streams, as one, in the order in which the guest wrote.
+/// Both streams, interleaved in the order in which the guest wrote.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Output(Arc<Mutex<VecDeque<u8>>>);
 
 impl Output {
-    /// The end of what was written, without control characters but line breaks: a guest must not be able to
-    /// drive a terminal.
+    /// Returns the end of the output. Control characters other than line breaks are replaced, so that a guest
+    /// cannot control a terminal.
     pub(crate) fn text(&self) -> String {
         let bytes: Vec<u8> = self.kept().iter().copied().collect();
         let plain = |c: char| if c.is_control() && c != '\n' { ' ' } else { c };
-        // What begins within a character begins with the next one.
+        // Skip a partial character at the beginning.
         let begins = bytes.iter().position(|byte| byte & 0xc0 != 0x80).unwrap_or(bytes.len());
         let whole = bytes.get(begins..).unwrap_or_default();
         String::from_utf8_lossy(whole).trim_end().chars().map(plain).collect()

@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What a component can decide. Each role is an interface in `wit/`.
+/// A role of a component. Each role is an interface in `wit/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -10,7 +10,7 @@ pub enum Role {
     Forecasting,
     /// Predicts failures.
     FailurePrediction,
-    /// Answers calls for proposals for a service.
+    /// Answers inquiries about a service.
     Answering,
     /// Bids for a provider.
     Selling,
@@ -21,7 +21,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// All of them.
+    /// All roles.
     pub const ALL: [Self; 6] = [
         Self::Forecasting,
         Self::FailurePrediction,
@@ -31,7 +31,7 @@ impl Role {
         Self::Tiering,
     ];
 
-    /// The interface in `wit/`.
+    /// Returns the name of the interface in `wit/`.
     #[must_use]
     pub const fn interface(self) -> &'static str {
         match self {

@@ -2,14 +2,14 @@ use wasmtime::{Engine, component::Linker};
 
 use crate::{engine, limits::Limits, linker, semaphore::Semaphore, state::State};
 
-/// What all generations share.
+/// The runtime shared by all generations.
 pub(crate) struct Runtime {
     pub(crate) engine: Engine,
     pub(crate) limits: Limits,
     pub(crate) instances: Semaphore,
-    /// With `log` alone.
+    /// Offers only `log`.
     pure: Linker<State>,
-    /// With the virtual WASI as well.
+    /// Also offers the virtual WASI.
     wasi: Linker<State>,
 }
 

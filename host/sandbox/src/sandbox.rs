@@ -19,14 +19,14 @@ use crate::{
     semaphore::Semaphore,
 };
 
-/// How a sandbox is set up.
+/// The options of a sandbox.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What plugins may use.
+    /// The limits of plugins.
     pub limits: Limits,
     /// Where components are compiled.
     pub compiler: Compiler,
-    /// The folder for compiled code, private to this user; nothing is kept where none is given.
+    /// The folder for compiled code, private to this user. `None` disables the cache.
     pub cache: Option<PathBuf>,
 }
 
@@ -36,27 +36,28 @@ impl Default for Options {
     }
 }
 
-/// Loads plugins and owns what their instances run in.
+/// Loads plugins and owns the runtime of their instances.
 pub struct Sandbox {
     runtime: Arc<Runtime>,
     compiler: Compiler,
     cache: Option<Cache>,
-    /// Compilers that run at the same time: a large upload must not keep the small ones waiting.
+    /// Limits concurrent compilations, so that a large upload does not block small ones.
     compiles: Semaphore,
 }
 
-/// What is loaded, and as what.
+/// The parameters of a load.
 #[derive(Clone, Copy, Debug)]
 pub struct Load<'a> {
     /// The plugin's name.
     pub plugin: &'a str,
-    /// The generation it would become.
+    /// The number of the new generation.
     pub generation: u64,
     /// The component, or a core module with component type information.
     pub bytes: &'a [u8],
-    /// A JSON document that every call is given, of at most 64 KiB. It must fit the plugin's schema.
+    /// The configuration that every call gets: a JSON document of at most 64 KiB that matches the plugin's
+    /// schema.
     pub configuration: &'a str,
-    /// The directories it may read.
+    /// The directories that it may read.
     pub grants: &'a [Grant],
 }
 
@@ -64,7 +65,7 @@ impl Sandbox {
     /// Sets up the engine, the pool and the cache.
     ///
     /// # Errors
-    /// [`LoadError::Host`] when the machine does not let it.
+    /// [`LoadError::Host`] when the machine does not support them.
     pub fn new(options: Options) -> Result<Self, LoadError> {
         let Options { limits, compiler, cache } = options;
         let runtime =
@@ -80,17 +81,18 @@ impl Sandbox {
         Ok(Self { runtime: Arc::new(runtime), compiler, cache, compiles: Semaphore::new(2) })
     }
 
-    /// What plugins may use.
+    /// Returns the limits of plugins.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.runtime.limits
     }
 
-    /// Has an upload checked and compiled, or finds it compiled, and tries it out. It may take many seconds
-    /// and belongs on a thread of its own, which must not end before: the compile worker would end with it.
+    /// Checks, compiles and tests an upload; compiled code may come from the cache. This may take many
+    /// seconds and belongs on its own thread. The thread must live until the end, because the compile worker
+    /// ends with it.
     ///
     /// # Errors
-    /// [`LoadError`] saying what is wrong with it; nothing has changed then.
+    /// [`LoadError`] with the reason; nothing has changed.
     pub fn load(&self, load: Load<'_>) -> Result<Generation, LoadError> {
         check_header(load.bytes, &self.runtime.limits)?;
         let configuration = configuration::parse(load.configuration)?;
@@ -138,7 +140,8 @@ impl Sandbox {
 
     fn component(&self, digest: &Digest, upload: &[u8]) -> Result<Component, LoadError> {
         let engine = &self.runtime.engine;
-        // Wasmtime has no type for it: what does not fit into the pool of instances is found out here.
+        // Wasmtime has no error type for a component that does not fit into the instance pool, so check the
+        // text.
         let unusable = |error: wasmtime::Error| match format!("{error:#}") {
             text if text.contains("pooling allocator") => {
                 LoadError::Refused(Refusal::TooDemanding(text))
@@ -166,10 +169,10 @@ impl Sandbox {
         unsafe { Component::deserialize_file(engine, &file) }.map_err(unusable)
     }
 
-    /// Removes the code that was compiled from other components than those with these digests.
+    /// Removes code compiled from components whose digests are not in `keep`.
     ///
     /// # Errors
-    /// Where the folder cannot be read or a file not be removed.
+    /// When the folder cannot be read or a file cannot be removed.
     pub fn sweep(&self, keep: &BTreeSet<String>) -> std::io::Result<()> {
         self.cache.as_ref().map_or(Ok(()), |cache| cache.sweep(keep))
     }
@@ -185,7 +188,7 @@ impl std::fmt::Debug for Sandbox {
     }
 }
 
-/// A directory that is not there is found out when it is granted, not when it is needed.
+/// Checks a granted directory now, so that a missing one is reported at the grant and not at its first use.
 fn check_grant(grant: &Grant) -> Result<(), LoadError> {
     let wrong = |cause: String| LoadError::Grant { path: grant.host.clone(), cause };
     if !grant.guest.starts_with('/') {

@@ -1,13 +1,13 @@
-//! As much of JSON Schema as configurations need: types, properties, bounds and choices. Keywords beyond
-//! these are ignored, as the standard says; one of these with a value of a wrong kind is an error.
+//! The subset of JSON Schema that configurations need: types, properties, bounds and choices. Other keywords
+//! are ignored, as the standard requires; a supported keyword with a value of the wrong type is an error.
 //!
-//! Schemas and documents are bounded in depth where they are parsed, so it is safe to recurse here.
+//! Parsing bounds the depth of schemas and documents, so recursion is safe here.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-/// A schema, checked.
+/// A checked schema.
 #[derive(Debug)]
 pub(crate) enum Schema {
     /// `true` allows everything, `false` nothing.
@@ -15,7 +15,7 @@ pub(crate) enum Schema {
     Rules(Box<Rules>),
 }
 
-/// What a document has to keep to; absent rules allow everything.
+/// The rules for a document; an absent rule allows everything.
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
     types: Option<Vec<Kind>>,
@@ -39,7 +39,7 @@ enum Kind {
     String,
 }
 
-/// A bound of a number.
+/// A bound for a number.
 #[derive(Debug)]
 struct Bound {
     number: f64,
@@ -47,7 +47,7 @@ struct Bound {
     says: &'static str,
 }
 
-/// A bound of how much there is of something.
+/// A bound for a length or size.
 #[derive(Debug)]
 struct Count {
     of: fn(&Value) -> Option<usize>,
@@ -58,10 +58,10 @@ struct Count {
 }
 
 impl Schema {
-    /// Reads a schema.
+    /// Parses a schema.
     ///
     /// # Errors
-    /// A text that names the place of what is wrong.
+    /// A text that names the position of the error.
     pub(crate) fn parse(schema: &Value) -> Result<Self, String> {
         Self::at("", schema)
     }
@@ -69,7 +69,7 @@ impl Schema {
     /// Checks a document.
     ///
     /// # Errors
-    /// A text that names the place of the first violation.
+    /// A text that names the position of the first violation.
     pub(crate) fn check(&self, document: &Value) -> Result<(), String> {
         self.check_at("", document)
     }
@@ -294,7 +294,7 @@ fn object<'a>(place: &str, value: &'a Value) -> Result<&'a Map<String, Value>, S
     value.as_object().ok_or_else(|| wrong(place, value, "it must be an object"))
 }
 
-/// Whether two documents are the same: 1 and 1.0 are.
+/// Whether two documents are equal; 1 equals 1.0.
 fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(one), Value::Number(other)) => {
@@ -311,13 +311,13 @@ fn same(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// What is where, and what is wrong with it.
+/// Describes a violation and its position.
 fn wrong(place: &str, value: &Value, must: &str) -> String {
     let place = if place.is_empty() { "the whole of it" } else { place };
     format!("{place} is {}: {must}", short(value))
 }
 
-/// Enough of a value to recognise it.
+/// Truncates a value for a message.
 fn short(value: &Value) -> String {
     let mut text = value.to_string();
     crate::text::cut(&mut text, 80);

@@ -3,15 +3,15 @@ use std::{
     time::Duration,
 };
 
-/// Counts instances that may still be made. The pool behind it fails when it is full, so callers wait
-/// here instead.
+/// Counts the instances that may still be created. The pool fails when it is full, so callers wait here
+/// instead.
 #[derive(Debug)]
 pub(crate) struct Semaphore {
     free: Mutex<u32>,
     freed: Condvar,
 }
 
-/// The right to one instance; given back when dropped.
+/// The permission for one instance. Dropping it releases the instance.
 #[derive(Debug)]
 pub(crate) struct Permit<'a>(&'a Semaphore);
 
@@ -20,12 +20,12 @@ impl Semaphore {
         Self { free: Mutex::new(permits), freed: Condvar::new() }
     }
 
-    /// Waits for a permit, at most so long.
+    /// Waits for a permit, at most `patience`.
     pub(crate) fn acquire(&self, patience: Duration) -> Option<Permit<'_>> {
         self.acquire_beyond(0, patience)
     }
 
-    /// Waits until more permits than `spare` are free, at most so long, and takes one.
+    /// Waits until more than `spare` permits are free, at most `patience`, and takes one.
     pub(crate) fn acquire_beyond(&self, spare: u32, patience: Duration) -> Option<Permit<'_>> {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut free, _) = self
@@ -43,7 +43,7 @@ impl Semaphore {
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        // Whoever is woken may need more than one to be free.
+        // Wake all waiters, because the first one may need more than one free permit.
         self.0.freed.notify_all();
     }
 }

@@ -10,18 +10,18 @@ use crate::{
     wasi::VirtualWasi,
 };
 
-/// What the host keeps for one instance, which lives for one call.
+/// The host's state for one instance, which lives for one call.
 pub(crate) struct State {
     limits: Limits,
     pub(crate) meter: Meter,
-    /// Memory given out so far, in bytes.
+    /// Memory allocated so far, in bytes.
     memory: usize,
-    /// A wish for memory was refused.
+    /// Whether an allocation was refused.
     pub(crate) memory_refused: bool,
     pub(crate) log: Vec<LogLine>,
-    /// Lines that did not fit.
+    /// Number of lines dropped beyond the limit.
     pub(crate) log_dropped: usize,
-    /// Made on first use where the guest did not import WASI.
+    /// Created on first use if the guest does not import WASI.
     pub(crate) wasi: Option<VirtualWasi>,
 }
 
@@ -41,7 +41,7 @@ impl State {
 }
 
 impl State {
-    /// What is left of a call without an answer.
+    /// Collects the diagnostics of a call without an answer.
     pub(crate) fn diagnostics(&mut self, backtrace: Vec<String>) -> Box<Diagnostics> {
         Box::new(Diagnostics {
             log: std::mem::take(&mut self.log),
@@ -105,7 +105,7 @@ impl log::Host for State {
             left = left.saturating_sub(c.len_utf8());
             fits
         };
-        // A guest must not be able to forge lines or to drive a terminal.
+        // A guest must not be able to forge log lines or control a terminal.
         let plain = |c: char| if c.is_control() { ' ' } else { c };
         let message = message.chars().take_while(fits).map(plain).collect();
         self.log.push(LogLine { level, message });

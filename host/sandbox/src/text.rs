@@ -1,12 +1,12 @@
 //! Texts that guests write and people read.
 
-/// The most bytes of a text that comes from a guest.
+/// Maximum length of a text from a guest, in bytes.
 pub(crate) const MOST: usize = 4 << 10;
 
 const CUT: char = '…';
 
-/// Cuts a text that has more than so many bytes where a character begins, and says so with an ellipsis. What
-/// is left has at most that many bytes, if that is room for the ellipsis.
+/// Truncates a text to at most `most` bytes at a character boundary, and marks the cut with an ellipsis. If
+/// `most` is less than the ellipsis, only the ellipsis remains.
 pub(crate) fn cut(text: &mut String, most: usize) {
     if text.len() > most {
         text.truncate(text.floor_char_boundary(most.saturating_sub(CUT.len_utf8())));

@@ -1,6 +1,5 @@
-//! A WASI 0.2 that is the same in every run: the clock stands at the time of the decision, randomness
-//! comes from the call's seed, there is no network, no environment, no arguments and no input, and no
-//! directory but those the operator granted.
+//! A deterministic WASI 0.2: the clock shows the time of the decision, random numbers come from the call's
+//! seed, and there are no network, environment, arguments, input, or directories other than the granted ones.
 
 use std::{
     path::PathBuf,
@@ -20,7 +19,7 @@ use wasmtime_wasi::{
 
 use crate::{grant::Grant, output::Output};
 
-/// The WASI state of one call; made only for guests that import WASI.
+/// The WASI state of one call, created only for guests that import WASI.
 pub(crate) struct VirtualWasi {
     table: ResourceTable,
     ctx: WasiCtx,
@@ -28,26 +27,26 @@ pub(crate) struct VirtualWasi {
     output: Output,
 }
 
-/// A monotonic clock that moves only when the guest sleeps. It begins above 0, which some runtimes (Go's)
-/// take for a clock that does not work.
+/// A monotonic clock that advances only when the guest sleeps. It starts above 0, because some runtimes
+/// (Go's) treat 0 as a broken clock.
 #[derive(Clone)]
 struct VirtualClock(Arc<AtomicU64>);
 
-/// Where the monotonic clock begins, in nanoseconds: at 1 s.
+/// The initial value of the monotonic clock, in nanoseconds: 1 s.
 const BEGINNING: u64 = 1_000_000_000;
 
 struct FrozenWallClock(Duration);
 
-/// A sleep that is over at once: the clock has been moved instead.
+/// A sleep that ends at once; the clock has been advanced instead.
 struct Elapsed;
 
 impl VirtualWasi {
-    /// For a guest that imports nothing of WASI: it is asked for by type, never used.
+    /// For a guest that does not import WASI: required by the linker's types, never used.
     pub(crate) fn none() -> Self {
         Self::with(WasiCtx::builder().build(), VirtualClock::new(), Output::default())
     }
 
-    /// At `now` (milliseconds since the Unix epoch), with randomness from `seed`.
+    /// Creates the state at `now` (milliseconds since the Unix epoch), with random numbers from `seed`.
     pub(crate) fn new(now: u64, seed: u64, grants: &[Grant]) -> wasmtime::Result<Self> {
         let clock = VirtualClock::new();
         let output = Output::default();
@@ -64,7 +63,7 @@ impl VirtualWasi {
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false)
-            // Calls run on threads of their own, so that a read need not hop to another one.
+            // Calls run on their own threads, so a read may block.
             .allow_blocking_current_thread(true);
         for Grant { host, guest } in grants {
             builder.preopened_dir(PathBuf::from(host), guest, FsPerms::ReadOnly)?;
@@ -76,7 +75,7 @@ impl VirtualWasi {
         WasiCtxView { ctx: &mut self.ctx, table: &mut self.table }
     }
 
-    /// The end of what the guest wrote to standard output and standard error.
+    /// Returns the end of the guest's standard output and standard error.
     pub(crate) fn output(&self) -> String {
         self.output.text()
     }

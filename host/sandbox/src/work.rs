@@ -1,4 +1,4 @@
-//! Folders in which a host and its compile worker hand each other files.
+//! Folders through which a host and its compile worker exchange files.
 
 use std::{
     fs::{self, File},
@@ -8,13 +8,14 @@ use std::{
 
 use tempfile::TempDir;
 
-/// What the names of such folders begin with.
+/// The prefix of the folders' names.
 const PREFIX: &str = "compiling-";
-/// Held while a folder is made or old ones are removed, so that none is taken for old before it is locked.
+/// Locked while a folder is created or old ones are removed, so that no new folder is removed before it is
+/// locked.
 const GATE: &str = "compiling.lock";
 
-/// A folder that goes with the value. A host that is killed leaves it behind; since its lock goes with the
-/// host, the next one knows that nobody uses it.
+/// A folder that is deleted when dropped. A killed host leaves it behind; its lock ends with the host, so the
+/// next host knows that the folder is unused.
 #[derive(Debug)]
 pub(crate) struct WorkFolder {
     folder: TempDir,
@@ -22,7 +23,7 @@ pub(crate) struct WorkFolder {
 }
 
 impl WorkFolder {
-    /// Makes one in a folder, or among the system's temporary files.
+    /// Creates a folder in `parent`, or among the system's temporary files.
     pub(crate) fn new(parent: Option<&Path>) -> io::Result<Self> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(PREFIX);
@@ -43,7 +44,7 @@ impl WorkFolder {
         self.folder.path()
     }
 
-    /// Removes what hosts that were killed have left in a folder.
+    /// Removes the folders that killed hosts have left.
     pub(crate) fn sweep(parent: &Path) -> io::Result<()> {
         let gate = gate(parent)?;
         gate.lock()?;

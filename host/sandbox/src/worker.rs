@@ -1,7 +1,7 @@
-//! The worker's part of checking and compiling an upload, and what it and the host say to each other.
+//! The worker's part of checking and compiling an upload, and its protocol with the host.
 //!
-//! Everything that parses an upload runs here, so that what makes it overflow, hang or take all memory costs
-//! the host that one upload. The two hand each other files in a folder of the host's.
+//! Everything that parses an upload runs here, so an upload that makes the parser overflow, hang or exhaust
+//! memory affects only itself. Host and worker exchange files in a folder of the host.
 
 use std::{fs, path::Path};
 
@@ -15,45 +15,44 @@ use crate::{
     orphan,
 };
 
-/// What is to be done.
+/// The file with the [`Task`].
 pub(crate) const TASK: &str = "task";
-/// The upload, as it came.
+/// The file with the uploaded bytes.
 pub(crate) const UPLOAD: &str = "upload.wasm";
-/// What came of it: a [`Reply`].
+/// The file with the [`Reply`].
 pub(crate) const REPLY: &str = "reply";
-/// The machine code, where that was asked for.
+/// The file with the machine code, if requested.
 pub(crate) const COMPILED: &str = "compiled.cwasm";
 
-/// The most bytes of a reply: names of imports and exports, or an error.
+/// Maximum size of a reply, in bytes: names of imports and exports, or an error.
 pub(crate) const MOST_REPLY: u64 = 1 << 20;
 
-/// The most memory a worker may map: CPython compiles within a fifth of it.
+/// Maximum memory that a worker may map, in bytes: CPython compiles within a fifth of it.
 const MEMORY: u64 = 8 << 30;
 
-/// What a host asks of a worker.
+/// The host's task for a worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Task {
-    /// The host's process, with which the worker ends.
+    /// The process id of the host, with which the worker ends.
     pub(crate) host: u32,
-    /// Whether the upload is to be compiled, or only looked at.
+    /// Whether to compile the upload, or only inspect it.
     pub(crate) compile: bool,
 }
 
-/// What a worker answers, unless it dies.
+/// The worker's reply, unless it dies.
 pub(crate) type Reply = Result<Inspection, Refusal>;
 
-/// The worker's part: does what the host asks for in the folder that it names.
+/// The worker's part: carries out the task in the given folder.
 ///
 /// # Errors
-/// A text for the operator, where the machine or the host is at fault. What is wrong with the upload goes
-/// into the reply.
+/// A text for the operator, when the machine or the host is at fault. Errors of the upload go into the reply.
 pub fn compile_worker(folder: &Path) -> Result<(), String> {
     let io = |error: std::io::Error| error.to_string();
     let task = fs::read(folder.join(TASK)).map_err(io)?;
     let task: Task = postcard::from_bytes(&task).map_err(|error| error.to_string())?;
     orphan::end_with(task.host)?;
     limit(Resource::As, MEMORY)?;
-    // What an upload makes of this process is of no use to anybody.
+    // A core dump of this process is useless.
     limit(Resource::Core, 0)?;
     let upload = fs::read(folder.join(UPLOAD)).map_err(io)?;
     let reply = match on_large_stack(|| look(&upload, task.compile))? {
@@ -69,7 +68,7 @@ pub fn compile_worker(folder: &Path) -> Result<(), String> {
     fs::write(folder.join(REPLY), reply).map_err(io)
 }
 
-/// Looks at an upload, and compiles it if that is asked for.
+/// Inspects an upload, and compiles it if requested.
 pub(crate) fn look(upload: &[u8], compile: bool) -> Result<(Inspection, Option<Vec<u8>>), Refusal> {
     let (inspection, component) = examine(upload)?;
     let compiled = compile.then(|| precompile(&component)).transpose()?;

@@ -5,16 +5,16 @@ use std::{
 
 use crate::{Batch, Sample, SeriesKey, StoreError, engine::Engine, queue::Queue, samples};
 
-/// Counts the samples of each hour of each series where they come in, so that a batch that would exceed the
-/// bound is refused before anybody has taken it in.
+/// Counts the samples of each hour of each series before they are accepted, so that a batch that would exceed
+/// the limit is refused before any part is accepted.
 #[derive(Default)]
 pub(crate) struct Admission {
-    /// At least as many as there are, by the key of the hour's chunk: a sample that replaces another counts
-    /// twice. Everything that was admitted and may not be applied yet is in here.
+    /// Upper bounds of the sample counts, by the key of the hour's chunk: a sample that replaces another one
+    /// counts twice. They include every admitted batch that may not have been applied yet.
     counts: Mutex<BTreeMap<Vec<u8>, usize>>,
 }
 
-/// The most hours that are kept in mind.
+/// Maximum number of counts to keep.
 const MOST_COUNTS: usize = 50_000;
 
 impl Admission {
@@ -26,7 +26,7 @@ impl Admission {
     ) -> Result<(), StoreError> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.len() > MOST_COUNTS {
-            // Once all is applied, the store knows as much.
+            // Once all batches are applied, the store has the counts.
             queue.commit(Batch::new()).wait()?;
             counts.clear();
         }
@@ -40,7 +40,7 @@ impl Admission {
                 };
                 let mut count = known + added.len();
                 if count > samples::MOST_SAMPLES && added.len() <= samples::MOST_SAMPLES {
-                    // Perhaps some of them replace others: count again what is there.
+                    // Some samples may replace others: count again what is stored.
                     queue.commit(Batch::new()).wait()?;
                     let stored = samples::hour(engine, &key, hour)?;
                     let others = stored.iter().filter(|s| !added.contains_key(&s.at)).count();

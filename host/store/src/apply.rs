@@ -1,8 +1,8 @@
-//! What the operations of a batch do to the state.
+//! Applies the operations of a batch to the state.
 
 use crate::{Receipt, StoreError, batch::Operation, journal, log, samples, view::View};
 
-/// Carries a batch out.
+/// Applies a batch.
 pub(crate) fn apply(
     view: &mut View<'_>,
     operations: Vec<Operation>,

@@ -12,8 +12,8 @@ use cap_std::{
 
 use crate::{Digest, Memory, StoreError};
 
-/// Uploaded components, as files named by the digest of their bytes. A file appears under its name only
-/// once it is complete and durable, and no name leads out of the folder.
+/// Uploaded components, stored as files named by their digest. A file appears under its name only once it is
+/// complete and durable. No name can refer outside the folder.
 pub struct Artefacts(Place);
 
 enum Place {
@@ -23,7 +23,7 @@ enum Place {
 
 struct Folder {
     dir: Dir,
-    /// For messages only.
+    /// Used only in messages.
     path: PathBuf,
     drafts: AtomicU64,
 }
@@ -32,8 +32,8 @@ const EXTENSION: &str = ".wasm";
 const DRAFT: &str = ".draft";
 
 impl Artefacts {
-    /// Opens the folder, makes it where it is missing, and removes what an upload left unfinished. To be
-    /// called by whoever holds the lock of the data directory.
+    /// Opens or creates the folder, and removes unfinished uploads. The caller must hold the lock of the data
+    /// directory.
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
         let open = || {
             Dir::create_ambient_dir_all(path, ambient_authority())?;
@@ -51,10 +51,10 @@ impl Artefacts {
         Self(Place::Memory(memory))
     }
 
-    /// Keeps the bytes; returns once they are durable.
+    /// Stores the bytes; returns once they are durable.
     ///
     /// # Errors
-    /// [`StoreError::Io`]; nothing is kept then.
+    /// [`StoreError::Io`]; nothing is stored then.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         match &self.0 {
             Place::Folder(folder) => folder.put(bytes),
@@ -66,10 +66,10 @@ impl Artefacts {
         }
     }
 
-    /// The bytes with that digest; `None` where there are none.
+    /// Returns the bytes with that digest; `None` if there are none.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] where the file has other bytes by now, [`StoreError::Io`] where it cannot be
+    /// [`StoreError::Corrupt`] when the file's content has changed, [`StoreError::Io`] when it cannot be
     /// read.
     pub fn get(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
         match &self.0 {
@@ -78,7 +78,7 @@ impl Artefacts {
         }
     }
 
-    /// The digests of everything that is kept, ascending.
+    /// Returns the digests of all stored components, ascending.
     ///
     /// # Errors
     /// [`StoreError::Io`].
@@ -89,11 +89,11 @@ impl Artefacts {
         }
     }
 
-    /// Removes everything but `referenced`; returns what was removed. Nothing may be put meanwhile that is
-    /// to be referenced only afterwards.
+    /// Removes everything but `referenced`, and returns the digests removed. No component that will be
+    /// referenced later may be stored during the call.
     ///
     /// # Errors
-    /// [`StoreError::Io`]; some of it may be removed then.
+    /// [`StoreError::Io`]; some components may have been removed.
     pub fn sweep(&self, referenced: &BTreeSet<Digest>) -> Result<Vec<Digest>, StoreError> {
         let unreferenced: Vec<Digest> = self.list()?.difference(referenced).copied().collect();
         for digest in &unreferenced {
@@ -110,15 +110,16 @@ impl Folder {
     fn put(&self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
         let name = file_name(&digest);
-        // Written again even where it is there: it might be damaged.
+        // Write the file even if it exists, because it might be damaged.
         let draft = format!("{}{DRAFT}", self.drafts.fetch_add(1, Ordering::Relaxed));
         let written = self.write(&draft, bytes).and_then(|()| {
             self.dir.rename(&draft, &self.dir, &name)?;
-            // The name is durable only once the folder is. (`Dir` itself may be a handle without access.)
+            // The name is durable only once the folder is synced. (`Dir` itself may be a handle without
+            // access.)
             self.dir.open(".")?.sync_all()
         });
         if let Err(error) = written {
-            // The first error is the one to report; a draft that stays is removed at the next start.
+            // Report the first error; the next start removes a leftover draft.
             let _ = self.dir.remove_file(&draft);
             return Err(self.failed("write", &name, &error));
         }

@@ -8,17 +8,16 @@ use crate::{
     samples,
 };
 
-/// Writes that become durable together or not at all, whatever kinds they are of. Later ones of the
-/// same key win.
+/// Writes of any kinds that become durable together or not at all. Later writes to the same key win.
 #[derive(Debug, Default)]
 pub struct Batch {
     pub(crate) operations: Vec<Operation>,
     pub(crate) bytes: usize,
-    /// Where values are encoded before each is kept in its exact size.
+    /// A buffer for encoding values before each is stored at its exact size.
     scratch: Vec<u8>,
 }
 
-/// One write, encoded.
+/// One encoded write.
 #[derive(Debug)]
 pub(crate) enum Operation {
     Put { key: Vec<u8>, value: Vec<u8> },
@@ -30,23 +29,24 @@ pub(crate) enum Operation {
 }
 
 impl Batch {
-    /// An empty batch. Committing it is a barrier: it is acknowledged once everything before it is durable.
+    /// Creates an empty batch. Committing one is a barrier: it is acknowledged once everything before it is
+    /// durable.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whether it writes nothing.
+    /// Whether the batch is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.operations.is_empty()
     }
 
-    /// Adds a record or replaces the one with that key.
+    /// Creates or replaces the record with that key.
     ///
     /// # Errors
-    /// [`StoreError::TooLarge`], [`StoreError::KeyTooLong`] or [`StoreError::Encode`]; the batch is then as
-    /// it was, and so for all others.
+    /// [`StoreError::TooLarge`], [`StoreError::KeyTooLong`] or [`StoreError::Encode`]; the batch is then
+    /// unchanged. The same applies to all other methods.
     pub fn put<K: Kind>(
         &mut self,
         key: &K::Key,
@@ -55,7 +55,8 @@ impl Batch {
         self.put_as::<K>(key, value)
     }
 
-    /// The same for something that is written as such a value is, without making one of it first.
+    /// Like [`Batch::put`], for a type with the same encoded form as the kind's value, so that the caller
+    /// need not build one.
     ///
     /// # Errors
     /// As [`Batch::put`].
@@ -70,7 +71,7 @@ impl Batch {
         Ok(self)
     }
 
-    /// Deletes a record; nothing happens where there is none.
+    /// Deletes a record, if it exists.
     ///
     /// # Errors
     /// [`StoreError::KeyTooLong`].
@@ -80,8 +81,8 @@ impl Batch {
         Ok(self)
     }
 
-    /// Appends a record to a log. The number it gets is in the [`crate::Receipt`]; the one it has does not
-    /// matter.
+    /// Appends a record to a log. The store assigns its number, which is in the [`crate::Receipt`]; the
+    /// record's own number is ignored.
     ///
     /// # Errors
     /// [`StoreError::TooLarge`] or [`StoreError::Encode`].
@@ -91,17 +92,17 @@ impl Batch {
         Ok(self)
     }
 
-    /// Lets a log forget what comes before that number. Records are packed, so a few of them may stay.
+    /// Drops the records of a log before that number. Records are packed into blocks, so a few of them may
+    /// remain.
     pub fn truncate<L: Log>(&mut self, before: u64) -> &mut Self {
         self.push(0, Operation::Truncate { log: L::TAG, before });
         self
     }
 
-    /// Adds samples to a series, in any order. A second sample of the same moment replaces the first.
+    /// Adds samples to a series, in any order. A second sample at the same time replaces the first one.
     ///
     /// # Errors
-    /// [`StoreError::KeyTooLong`]. That there are too many of them within one hour is an error of the
-    /// commit.
+    /// [`StoreError::KeyTooLong`]. Too many samples within one hour make the commit fail.
     pub fn samples(
         &mut self,
         series: &SeriesKey,
@@ -113,11 +114,11 @@ impl Batch {
         Ok(self)
     }
 
-    /// Journals a call of a plugin. `blobs` are bytes that it refers to ([`CallRecord::blobs`]); those that
-    /// the journal has already are not written again.
+    /// Journals a plugin call. `blobs` are the bytes that it refers to ([`CallRecord::blobs`]); blobs that
+    /// the journal already has are not written again.
     ///
     /// # Errors
-    /// [`StoreError::TooLarge`]. A blob that is neither given nor there is an error of the commit,
+    /// [`StoreError::TooLarge`]. A blob that is neither given nor stored makes the commit fail with
     /// [`StoreError::MissingBlob`].
     pub fn call(&mut self, call: &CallRecord, blobs: &[Blob]) -> Result<&mut Self, StoreError> {
         let staged = StagedCall::new(call, blobs)?;

@@ -1,4 +1,4 @@
-//! Serde for byte strings, which serde would otherwise write number by number.
+//! Serde for byte strings, which serde would otherwise encode number by number.
 
 use std::fmt;
 

@@ -8,21 +8,21 @@ use std::{
 
 use crate::StoreError;
 
-/// What became of a committed batch.
+/// The result of a committed batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
-    /// The sequence numbers that its appended records and calls were given, in their order.
+    /// The sequence numbers of its appended records and calls, in order.
     pub sequences: Vec<u64>,
 }
 
-/// The acknowledgement of a batch: a future, something to wait for on a thread, or to be called by. It is ready once the
-/// batch is durable, or once it is known that it will not be. Dropping it does not take the batch back.
+/// The acknowledgement of a batch: a future that can also be waited for on a thread or call a function. It
+/// completes once the batch is durable, or certain to have failed. Dropping it does not cancel the batch.
 #[must_use = "the batch is durable only once this says so"]
 #[derive(Debug)]
 pub struct Commit(Arc<Slot>);
 
-/// The other end of a [`Commit`]. Dropped without an answer it answers that the store is closed, so
-/// that nobody waits for ever.
+/// The other end of a [`Commit`]. Dropping it without an answer reports that the store is closed, so that no
+/// caller waits forever.
 #[derive(Debug)]
 pub(crate) struct Acknowledge(Arc<Slot>);
 
@@ -39,7 +39,7 @@ struct State {
     tell: Option<Tell>,
 }
 
-/// Whom to call with the result.
+/// The function to call with the result.
 struct Tell(Box<dyn FnOnce(Result<Receipt, StoreError>) + Send>);
 
 impl fmt::Debug for Tell {
@@ -52,9 +52,9 @@ impl Commit {
     /// Blocks until the batch is durable.
     ///
     /// # Errors
-    /// Why it is not, and never will be: nothing of it was kept. After a failed write that takes as long as the
-    /// store needs to see what has reached the disk. Only where it is closed before that, with
-    /// [`StoreError::Closed`], does the next opening tell.
+    /// The reason why the batch failed for good: no part of it was kept. After a failed write this waits
+    /// until the store knows what has reached the disk. If the store closes before that, the error is
+    /// [`StoreError::Closed`], and only the next opening shows the outcome.
     pub fn wait(self) -> Result<Receipt, StoreError> {
         let mut state = self.0.lock();
         loop {
@@ -65,8 +65,8 @@ impl Commit {
         }
     }
 
-    /// Calls `tell` once the batch is durable or is known never to be: on the store's own thread, which waits
-    /// for it meanwhile, or right away where that is known already. It must neither block nor panic.
+    /// Calls `tell` once the outcome of the batch is known: on the store's own thread, which waits for it, or
+    /// at once if the outcome is known already. `tell` must neither block nor panic.
     pub fn then(self, tell: impl FnOnce(Result<Receipt, StoreError>) + Send + 'static) {
         let mut state = self.0.lock();
         match state.result.take() {
@@ -122,11 +122,11 @@ impl Slot {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The first answer stands. (The one that dropping adds after it has been fetched reaches nobody.)
+    /// Keeps the first answer. (An answer that dropping adds after it has been fetched is discarded.)
     fn fill(&self, result: Result<Receipt, StoreError>) {
         let mut state = self.lock();
         if let Some(Tell(tell)) = state.tell.take() {
-            // `Acknowledge` fills once more when it is dropped: there is nobody left to hear that.
+            // `Acknowledge` fills again when dropped; no caller is left then.
             drop(state);
             tell(result);
         } else if state.result.is_none() {

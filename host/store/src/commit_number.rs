@@ -1,10 +1,10 @@
-//! The writes are numbered, and each leaves its number in the state as a part of it. Compared with the number
-//! that was acknowledged, it tells whether something is missing.
+//! Numbers the writes. Each write stores its number in the state, and comparing that with the number that was
+//! acknowledged shows whether writes are missing.
 
-/// Where the number is kept.
+/// The key of the number.
 pub(crate) const KEY: &[u8] = &[0x05];
 
-/// What stands before the number, so that it is found in sled's log as well.
+/// Precedes the number, so that the number can also be found in sled's log.
 const MAGIC: [u8; 16] = *b"\xe3haggle write\0\x9c\x17";
 
 pub(crate) fn encode(number: u64) -> Vec<u8> {
@@ -16,7 +16,7 @@ pub(crate) fn decode(value: &[u8]) -> Option<u64> {
     number.try_into().ok().map(u64::from_be_bytes)
 }
 
-/// The highest number that stands anywhere in these bytes.
+/// Returns the highest write number anywhere in these bytes.
 pub(crate) fn find(bytes: &[u8]) -> Option<u64> {
     let [first, ..] = MAGIC;
     let mut highest = None;

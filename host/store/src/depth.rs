@@ -1,17 +1,17 @@
-//! How deep JSON is nested. A reader follows 128 levels at most, so what is kept stays below.
+//! Measures the nesting depth of JSON. Readers accept at most 128 levels, so stored JSON stays below.
 
 use std::io;
 
 use serde_json::{Value, ser::Formatter};
 
-/// The most levels of a record.
+/// Maximum nesting depth of a record.
 pub(crate) const MOST_KEPT: usize = 100;
 
-/// The most levels of JSON that is accepted from outside to become part of a record: a plugin's configuration
-/// or the detail of an outcome.
+/// Maximum nesting depth of external JSON that becomes part of a record: a plugin's configuration or the
+/// detail of an outcome.
 pub const MOST_JSON_DEPTH: usize = 32;
 
-/// How many arrays and objects lie within each other: 0 for a number, 1 for a list of numbers.
+/// Returns the nesting depth of arrays and objects: 0 for a number, 1 for a list of numbers.
 #[must_use]
 pub fn json_depth(value: &Value) -> usize {
     let mut deepest = 0;
@@ -28,7 +28,7 @@ pub fn json_depth(value: &Value) -> usize {
     deepest
 }
 
-/// How JSON is nested, found out while it is written.
+/// Measures the nesting depth of JSON while it is written.
 #[derive(Debug, Default)]
 pub(crate) struct Nesting {
     depth: usize,
@@ -37,13 +37,13 @@ pub(crate) struct Nesting {
 }
 
 impl Nesting {
-    /// As [`json_depth`].
+    /// The maximum depth so far, as in [`json_depth`].
     pub(crate) const fn deepest(&self) -> usize {
         self.deepest
     }
 
-    /// Whether all of it came through the serializer. Text that was put in as it is may nest, and have numbers
-    /// that no reader takes.
+    /// Whether the serializer produced all of the text. Raw text may be nested, and may contain numbers that
+    /// no reader accepts.
     pub(crate) const fn is_known(&self) -> bool {
         !self.has_raw
     }
@@ -90,7 +90,7 @@ impl Formatter for &mut Nesting {
     }
 }
 
-/// The same for valid JSON text.
+/// Like [`json_depth`], for valid JSON text.
 pub(crate) fn of_text(json: &[u8]) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     let (mut in_text, mut escaped) = (false, false);

@@ -3,7 +3,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
 
-/// A SHA-256. Text has it as 64 lower-case hexadecimal digits, binary as its 32 bytes.
+/// A SHA-256 digest, encoded as 64 lower-case hexadecimal digits in text and as 32 bytes in binary.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
@@ -19,13 +19,13 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// From a digest that was computed elsewhere.
+    /// Creates a digest from its 32 bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The 32 bytes.
+    /// Returns the 32 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0

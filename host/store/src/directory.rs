@@ -1,4 +1,4 @@
-//! The data directory: private, locked, and marked as ours.
+//! The data directory: private, locked, and marked as Haggle's.
 //!
 //! ```text
 //! lock         held by whoever has the store open
@@ -21,11 +21,11 @@ use crate::{StoreError, engine::Engine};
 /// The schema that this version writes and reads.
 const SCHEMA: u32 = 3;
 
-/// Where the state itself says which schema it has: a directory whose marker and state disagree was mixed
-/// from two.
+/// The key under which the state stores its schema number: a mismatch with the marker file means that the
+/// directory mixes two data directories.
 const SCHEMA_KEY: &[u8] = &[0x01];
 
-/// A locked data directory; unlocked when dropped.
+/// A locked data directory. Dropping it releases the lock.
 pub(crate) struct Directory {
     path: PathBuf,
     /// Whether a store was completely set up in it before.
@@ -34,7 +34,7 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    /// Creates the directory where it is missing, makes it private and locks it.
+    /// Creates the directory if it is missing, makes it private and locks it.
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
         fs::create_dir_all(path).map_err(|e| StoreError::io("create", path, &e))?;
         make_private(path)?;
@@ -73,9 +73,10 @@ impl Directory {
         self.path.join("state")
     }
 
-    /// sled takes a snapshot while it opens, under a temporary name that it does not tell from a finished
-    /// one afterwards: if the process ends just then, or the disk is full, the next opening fails as corrupt.
-    /// An unfinished snapshot is of no use, because sled computes it again from the previous one and the log.
+    /// Removes unfinished snapshots. sled writes a snapshot while it opens, under a temporary name that it
+    /// later does not distinguish from a finished one: if the process ends or the disk is full at that
+    /// moment, the next opening fails as corrupt. An unfinished snapshot is useless, because sled computes it
+    /// again from the previous one and the log.
     pub(crate) fn remove_unfinished_snapshots(&self) -> Result<(), StoreError> {
         let state = self.state();
         let entries = match fs::read_dir(&state) {
@@ -92,21 +93,21 @@ impl Directory {
         Ok(())
     }
 
-    /// Copies the state as it is, for whoever may want to salvage it; returns where to.
+    /// Copies the damaged state for later salvage, and returns the path of the copy.
     pub(crate) fn keep_damaged(&self) -> Result<PathBuf, StoreError> {
         let taken = |path: &PathBuf| path.exists();
         let free = (1_u32..).map(|n| self.path.join(format!("damaged-{n}"))).find(|p| !taken(p));
         let target = free.ok_or(StoreError::Closed)?;
         let copied = copy_folder(&self.state(), &target);
         if copied.is_err() {
-            // Half a copy would only take room.
+            // A partial copy would only waste space.
             let _ = fs::remove_dir_all(&target);
         }
         copied.map_err(|e| StoreError::io("copy the damaged state to", &target, &e))?;
         Ok(target)
     }
 
-    /// Checks that the state is of the schema that the directory says, and marks a new one.
+    /// Checks that the state has the schema of the directory, and marks a new directory.
     pub(crate) fn check(&self, engine: &dyn Engine) -> Result<(), StoreError> {
         let place = self.path.display();
         match (engine.get(SCHEMA_KEY)?, self.is_set_up) {
@@ -123,7 +124,7 @@ impl Directory {
         if self.is_set_up { Ok(()) } else { self.mark() }
     }
 
-    /// Says that the store is completely set up, and has this version's schema.
+    /// Marks the store as completely set up with this version's schema.
     fn mark(&self) -> Result<(), StoreError> {
         let (draft, marker) = (self.path.join("format.new"), self.path.join("format"));
         let write = || {
@@ -169,8 +170,8 @@ fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
     File::open(to)?.sync_all()
 }
 
-/// Makes the directory accessible to its owner alone, unless it is somebody else's: `--data /tmp` must
-/// not close `/tmp`.
+/// Restricts the directory to its owner, but only if it is empty or Haggle's own: `--data /tmp` must not
+/// close `/tmp`.
 #[cfg(unix)]
 fn make_private(path: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::PermissionsExt;

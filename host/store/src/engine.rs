@@ -1,5 +1,5 @@
-//! What the store is built on: an ordered map of bytes to bytes that applies batches as a whole. Everything
-//! else in this crate knows this trait only, so that a store in memory runs the same code as one on disk.
+//! The storage engine: an ordered map of bytes to bytes that applies batches atomically. The rest of the
+//! crate uses only this trait, so that a store in memory runs the same code as one on disk.
 
 mod disk;
 mod failing;
@@ -21,52 +21,52 @@ use crate::{Loss, StoreError, key};
 /// A key and its value.
 pub(crate) type Pair = (Vec<u8>, Vec<u8>);
 
-/// Pairs, ascending by key. An error is the last item.
+/// Pairs, ascending by key. If there is an error, it is the last item.
 pub(crate) type Pairs<'a> = Box<dyn Iterator<Item = Result<Pair, StoreError>> + Send + 'a>;
 
-/// Writes; `None` deletes. A later one of the same key wins.
+/// Writes; `None` deletes. A later write to the same key wins.
 pub(crate) type Writes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 
-/// An ordered map of bytes to bytes. Reads may come from any thread, everything else comes from one.
+/// An ordered map of bytes to bytes. Any thread may read; a single thread calls all other methods.
 pub(crate) trait Engine: Send + Sync {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// The pairs in `[from, to)`, ascending. Not a snapshot: what is written meanwhile may or may not be
-    /// seen, but each pair is seen whole.
+    /// Returns the pairs in `[from, to)`, ascending. This is not a snapshot: concurrent writes may or may not
+    /// be visible, but each pair is consistent.
     fn range(&self, from: Vec<u8>, to: Vec<u8>) -> Pairs<'_>;
 
-    /// The last pair in `[from, to]`.
+    /// Returns the last pair in `[from, to]`.
     fn last(&self, from: &[u8], to: &[u8]) -> Result<Option<Pair>, StoreError>;
 
-    /// Applies the writes as a whole: readers see all of them or nothing, and so does a recovery.
+    /// Applies the writes atomically, for readers and for recovery.
     fn apply(&self, writes: Writes) -> Result<(), StoreError>;
 
-    /// Makes durable what was applied.
+    /// Makes all applied writes durable.
     fn flush(&self) -> Result<(), StoreError>;
 
-    /// Closes what lies below and opens it again, after a write has failed: then it has what was made durable,
-    /// and of what was applied since either a whole number of writes or nothing. Reads wait meanwhile; they
-    /// fail from then on where it cannot be opened.
+    /// Closes and reopens the underlying storage after a failed write. It then has everything durable, and a
+    /// whole number of the writes applied since, possibly none. Reads wait meanwhile. If the storage cannot
+    /// be reopened, reads fail from then on.
     fn reopen(&self) -> Result<(), StoreError>;
 
-    /// Whether there is room to write with some to spare.
+    /// Checks that there is enough room to write, with a reserve.
     fn check_room(&self) -> Result<(), StoreError>;
 
-    /// Notes outside of everything else that writes up to that number are durable.
+    /// Records, outside of the state, that writes up to that number are durable.
     fn acknowledge(&self, number: u64) -> Result<(), StoreError>;
 
-    /// What was noted last; `None` if nothing ever was.
+    /// Returns the number that was last recorded; `None` if there is none.
     fn acknowledged(&self) -> Option<u64>;
 
-    /// The acknowledged writes that opening has found to be missing, where the loss is accepted.
+    /// Returns the acknowledged writes that were missing at the opening, if the loss was accepted.
     fn loss(&self) -> Option<Loss> {
         None
     }
 
-    /// The bytes that everything takes.
+    /// Returns the total size in bytes.
     fn size(&self) -> Result<u64, StoreError>;
 
-    /// Every pair whose key begins with `prefix`.
+    /// Returns every pair whose key begins with `prefix`.
     fn under(&self, prefix: &[u8]) -> Pairs<'_> {
         self.range(prefix.to_vec(), key::end_of(prefix))
     }

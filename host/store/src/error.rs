@@ -7,22 +7,22 @@ use haggle_model::Timestamp;
 
 use crate::{Digest, SeriesKey};
 
-/// Why the store could not do what it was asked to.
+/// An error of the store.
 ///
-/// It can be cloned, because one failed flush is the answer to everybody who waited for it.
+/// It is cloneable, because one failed flush is the answer to all callers that wait for it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// An option of the store has no use.
+    /// An option is out of range.
     #[error("{field} is {value}: it must lie between {least} and {most}")]
     Setting {
-        /// Its name in [`crate::StoreOptions`].
+        /// The option's name in [`crate::StoreOptions`].
         field: &'static str,
-        /// What it is.
+        /// The given value.
         value: u64,
-        /// The least that it may be.
+        /// The minimum.
         least: u64,
-        /// The most.
+        /// The maximum.
         most: u64,
     },
     /// Another process has the directory open.
@@ -31,13 +31,13 @@ pub enum StoreError {
         dir = .0.display()
     )]
     InUse(PathBuf),
-    /// The directory holds something else already and others may read it.
+    /// The directory contains other files and other users may read it.
     #[error(
         "{dir} is not empty, was not made by Haggle, and is open to other users: name an empty or new directory, or make it private (chmod 700)",
         dir = .0.display()
     )]
     NotPrivate(PathBuf),
-    /// It was written by a newer Haggle.
+    /// A newer version of Haggle wrote the directory.
     #[error(
         "the data directory {dir} has schema {found}, and this version reads up to {supported}: run the newer version that wrote it, or use another --data directory",
         dir = .dir.display()
@@ -45,12 +45,12 @@ pub enum StoreError {
     NewerSchema {
         /// The directory.
         dir: PathBuf,
-        /// What it has.
+        /// The schema of the directory.
         found: u32,
-        /// What this version has.
+        /// The schema of this version.
         supported: u32,
     },
-    /// It was written by an earlier version, whose records this one does not read.
+    /// An earlier version of Haggle wrote the directory, and this one does not read its records.
     #[error(
         "the data directory {dir} was written by an earlier version of Haggle (schema {found}, and this version reads {supported}): choose an empty directory with --data, or move this one away",
         dir = .dir.display()
@@ -58,116 +58,117 @@ pub enum StoreError {
     OlderSchema {
         /// The directory.
         dir: PathBuf,
-        /// What it has.
+        /// The schema of the directory.
         found: u32,
-        /// What this version has.
+        /// The schema of this version.
         supported: u32,
     },
-    /// One record cannot be read; the others can. An iteration goes on behind it.
+    /// One record is unreadable; an iteration continues with the next one.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
-    /// What is on disk is not what was written.
+    /// The data on disk is not what was written.
     #[error(
         "the data in {place} is damaged ({detail}): stop Haggle, then restore the data directory from a backup, or move it away to begin with an empty one"
     )]
     Corrupt {
         /// The directory or the record.
         place: String,
-        /// What was found.
+        /// The damage that was found.
         detail: String,
     },
-    /// The file system refused.
+    /// A file operation failed.
     #[error("cannot {action} {path}: {detail}", path = .path.display())]
     Io {
-        /// What was tried.
+        /// The operation.
         action: &'static str,
-        /// Where.
+        /// The path.
         path: PathBuf,
-        /// What the system said.
+        /// The system's message.
         detail: String,
     },
-    /// A value is larger than its kind may be.
+    /// A value exceeds the maximum size of its kind.
     #[error("{what} has {bytes} bytes, and at most {most} are kept: make it smaller")]
     TooLarge {
         /// The record.
         what: String,
-        /// Its size.
+        /// Its size, in bytes.
         bytes: usize,
-        /// The limit.
+        /// The limit, in bytes.
         most: usize,
     },
-    /// A key is larger than a key may be.
+    /// A key exceeds the maximum length.
     #[error(
         "the key of a {what} has {bytes} bytes encoded, and at most {most} are possible: shorten its names"
     )]
     KeyTooLong {
-        /// The kind.
+        /// The kind of record.
         what: &'static str,
-        /// Its size.
+        /// Its length, in bytes.
         bytes: usize,
-        /// The limit.
+        /// The limit, in bytes.
         most: usize,
     },
-    /// A value has no encoded form.
+    /// A value cannot be encoded.
     #[error("a {what} cannot be encoded: {detail}")]
     Encode {
-        /// The kind.
+        /// The kind of record.
         what: &'static str,
-        /// Why.
+        /// The reason.
         detail: String,
     },
-    /// A value would not be read again.
+    /// A value could not be read back.
     #[error("a {what} is refused, because it could not be read again: {detail}")]
     Irreversible {
-        /// The kind.
+        /// The kind of record.
         what: &'static str,
-        /// Why.
+        /// The reason.
         detail: String,
     },
-    /// JSON is nested too deep.
+    /// JSON is nested too deeply.
     #[error("a {what} has {depth} levels of nested JSON, and at most {most} are kept: flatten it")]
     TooDeep {
-        /// The kind.
+        /// The kind of record.
         what: &'static str,
-        /// Its levels.
+        /// The nesting depth.
         depth: usize,
         /// The limit.
         most: usize,
     },
-    /// A series would have too many samples within one hour.
+    /// A series would have too many samples in one hour.
     #[error(
         "series {series}: the hour from {hour} would have {count} samples, and at most {most} are kept (ten a second): send them less often, or with times that lie further apart"
     )]
     HourFull {
         /// The series.
         series: SeriesKey,
-        /// When the hour begins.
+        /// The beginning of the hour.
         hour: Timestamp,
-        /// How many it would have.
+        /// The resulting number of samples.
         count: usize,
         /// The limit.
         most: usize,
     },
-    /// A journalled call names a blob that the store has not and was not given.
+    /// A journalled call refers to a blob that is neither stored nor given.
     #[error("the journal has no blob {0}: pass its bytes together with the call")]
     MissingBlob(Digest),
-    /// The disk is full. What was asked for has not happened; reads go on.
+    /// The disk is full. The operation has not happened; reads still work.
     #[error(
         "cannot {action} {path}: the disk is full; make room (a host that runs goes on by itself then)",
         path = .path.display()
     )]
     Full {
-        /// What was tried.
+        /// The operation.
         action: &'static str,
-        /// Where.
+        /// The path.
         path: PathBuf,
     },
-    /// Nothing is written for now, because a write failed. Reads go on, and the store tries again by itself.
+    /// A write failed, so the store refuses writes for now. Reads still work, and the store retries by
+    /// itself.
     #[error(
         "nothing can be written for now ({0}): free space or mend the disk, and writing goes on by itself"
     )]
     Unavailable(String),
-    /// What is on disk is older than what was acknowledged.
+    /// The data on disk is older than the acknowledged writes.
     #[error(transparent)]
     Lost(#[from] Loss),
     /// The store is shutting down.
@@ -175,12 +176,12 @@ pub enum StoreError {
     Closed,
 }
 
-/// Acknowledged writes that are no longer there: the state's log is damaged, or a part of it is gone.
+/// Acknowledged writes are missing: the log of the state is damaged or incomplete.
 ///
-/// A store does not open then, unless [`crate::StoreOptions::accept_loss`] says so. To go on is the one step
-/// that cannot be taken back: what is found may be a mixture of old and new, leases that are forgotten are
-/// promised to somebody else, and the engine overwrites what it cannot read. Not to start changes nothing:
-/// services keep the replicas that they have, and an operator can still restore a backup or salvage the folder.
+/// The store then refuses to open, unless [`crate::StoreOptions::accept_loss`] is set. Continuing cannot be
+/// undone: the state may mix old and new data, forgotten leases may be promised again, and the engine
+/// overwrites what it cannot read. Refusing to start changes nothing: services keep their replicas, and the
+/// operator can still restore a backup or salvage the folder.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the data directory {dir} has lost acknowledged writes: {}; nothing was changed: restore it from a backup, or start with --accept-loss, which keeps a copy of the damaged state and goes on without them",
@@ -190,24 +191,24 @@ pub enum StoreError {
 pub struct Loss {
     /// The data directory.
     pub dir: PathBuf,
-    /// The number of the last write that was acknowledged. Writes are numbered from 1.
+    /// The number of the last acknowledged write. Writes are numbered from 1.
     pub acknowledged: u64,
-    /// The number of the last write that is found.
+    /// The number of the last write found.
     pub found: u64,
-    /// What is damaged, where that is known.
+    /// The damage, if known.
     pub damage: Option<String>,
-    /// Where the damaged state is kept, once the loss was accepted.
+    /// The copy of the damaged state, once the loss was accepted.
     pub kept: Option<PathBuf>,
 }
 
 impl Loss {
-    /// How many writes are missing at the end; others may be missing in the middle where something is damaged.
+    /// The number of writes missing at the end. If the log is damaged, others may be missing in the middle.
     #[must_use]
     pub const fn missing(&self) -> u64 {
         self.acknowledged.saturating_sub(self.found)
     }
 
-    /// What is missing, for a person.
+    /// Describes what is missing, for a person.
     #[must_use]
     pub fn what(&self) -> String {
         let Self { acknowledged, found, .. } = self;
@@ -224,19 +225,19 @@ impl Loss {
     }
 }
 
-/// A record that cannot be read.
+/// An unreadable record.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} {key} cannot be read ({why}): it is left out until it is replaced or deleted")]
 pub struct Unreadable {
-    /// What it is, e.g. `lease`.
+    /// The kind of record, such as `lease`.
     pub what: &'static str,
-    /// Its key, for a person to read.
+    /// Its key, in readable form.
     pub key: String,
-    /// What is wrong with it.
+    /// The reason.
     pub why: String,
 }
 
-/// Leaves out records that cannot be read, and tells about each. Other errors are passed on.
+/// Skips unreadable records and reports each one to `tell`. Other errors are passed on.
 pub fn readable<T>(
     items: impl Iterator<Item = Result<T, StoreError>>,
     mut tell: impl FnMut(Unreadable),
@@ -251,18 +252,18 @@ pub fn readable<T>(
 }
 
 impl StoreError {
-    /// From one record that cannot be decoded.
+    /// Creates the error for a record that cannot be decoded.
     pub(crate) fn unreadable(what: &'static str, key: impl ToString, why: impl ToString) -> Self {
         Unreadable { what, key: key.to_string(), why: why.to_string() }.into()
     }
 
-    /// Whether the same may succeed later, without anything being changed in what is asked.
+    /// Whether the same operation may succeed later.
     #[must_use]
     pub const fn is_temporary(&self) -> bool {
         matches!(self, Self::Full { .. } | Self::Unavailable(_) | Self::Closed)
     }
 
-    /// From an error of the file system.
+    /// Converts an error of the file system.
     pub(crate) fn io(action: &'static str, path: &Path, error: &std::io::Error) -> Self {
         if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
             return Self::Full { action, path: path.to_owned() };
@@ -270,7 +271,7 @@ impl StoreError {
         Self::Io { action, path: path.to_owned(), detail: error.to_string() }
     }
 
-    /// From what cannot be read back.
+    /// Creates the error for damaged data.
     pub(crate) fn corrupt(place: impl ToString, detail: impl ToString) -> Self {
         Self::Corrupt { place: place.to_string(), detail: detail.to_string() }
     }

@@ -1,8 +1,8 @@
-//! The journal of plugin calls: what each saw and answered, so that it can be repeated.
+//! The journal of plugin calls: the inputs and outputs of each call, for replay.
 //!
-//! Large inputs and outputs are kept once, by digest, however many calls share them, with a count of
-//! how often the journal refers to each. The journal forgets its oldest calls where it would exceed its
-//! bounds, and with them the blobs that nothing refers to any more.
+//! Large inputs and outputs are stored once, by digest, with a count of the calls that refer to them. When
+//! the journal would exceed its limits, it drops its oldest calls and the blobs that nothing refers to any
+//! more.
 
 use std::sync::Arc;
 
@@ -25,34 +25,34 @@ const TOTALS: u8 = 0x25;
 
 const NAME: &str = "journalled call";
 
-/// From how many bytes on an input or output becomes a blob.
+/// Minimum size of an input or output that is stored as a blob, in bytes.
 const BLOB_FROM: usize = 4096;
 
-/// The most bytes of one input, output or blob.
+/// Maximum size of one input, output or blob, in bytes.
 const MOST_BYTES: usize = 1 << 30;
 
-/// A call of a plugin.
+/// A plugin call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallRecord {
-    /// Its place in the journal; the store assigns it.
+    /// Its sequence number in the journal, assigned by the store.
     pub sequence: u64,
-    /// When.
+    /// When the call was made.
     pub at: Timestamp,
     /// The plugin.
     pub plugin: Name,
     /// Its generation.
     pub generation: u64,
-    /// Of its component.
+    /// The digest of the plugin's component.
     pub digest: Digest,
-    /// What was called, e.g. `forecasting.forecast`.
+    /// The function that was called, such as `forecasting.forecast`.
     pub function: String,
-    /// The arguments, but for what is in the blobs.
+    /// The encoded arguments, without those in blobs.
     pub input: Vec<u8>,
-    /// Further arguments, by digest.
+    /// The blobs with further arguments, by digest.
     pub blobs: Vec<Digest>,
-    /// The result, or what went wrong.
+    /// The encoded result, or the error.
     pub outcome: Result<Vec<u8>, String>,
-    /// The fuel that it took.
+    /// The fuel that the call used.
     pub fuel_used: u64,
 }
 
@@ -63,7 +63,7 @@ pub struct Blob {
     bytes: Arc<[u8]>,
 }
 
-/// How much the journal holds.
+/// The size of the journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalSize {
     /// The bytes of all calls and blobs.
@@ -72,14 +72,14 @@ pub struct JournalSize {
     pub calls: u64,
 }
 
-/// How much it may hold.
+/// The limits of the journal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) bytes: u64,
     pub(crate) calls: u64,
 }
 
-/// A call as it is stored.
+/// The stored form of a call.
 #[derive(Serialize, Deserialize)]
 struct StoredCall {
     at: Timestamp,
@@ -99,14 +99,14 @@ enum Payload {
     Blob(Digest),
 }
 
-/// How often the journal refers to a blob, and how large it is.
+/// The number of references to a blob, and the blob's size in bytes.
 #[derive(Serialize, Deserialize)]
 struct References {
     count: u64,
     bytes: u64,
 }
 
-/// A call on its way to the writer.
+/// A call that is queued for the writer.
 #[derive(Debug)]
 pub(crate) struct StagedCall {
     record: Vec<u8>,
@@ -115,7 +115,7 @@ pub(crate) struct StagedCall {
 }
 
 impl Blob {
-    /// Computes the digest, once.
+    /// Computes the digest of the bytes.
     #[must_use]
     pub fn new(bytes: impl Into<Arc<[u8]>>) -> Self {
         let bytes = bytes.into();
@@ -173,14 +173,14 @@ impl StagedCall {
         Ok(Self { record, references: stored.references(), blobs })
     }
 
-    /// What it takes on its way.
+    /// The size of the queued call, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.record.len() + self.blobs.iter().map(|blob| blob.bytes.len()).sum::<usize>()
     }
 }
 
 impl StoredCall {
-    /// Every blob it refers to, as often as it does.
+    /// Returns every blob that the call refers to, with repetitions.
     fn references(&self) -> Vec<Digest> {
         let payloads = [Some(&self.input), self.outcome.as_ref().ok()];
         let payloads = payloads.into_iter().flatten().filter_map(|payload| match payload {
@@ -191,7 +191,7 @@ impl StoredCall {
     }
 }
 
-/// Appends a call, keeps its blobs, and returns its number.
+/// Appends a call and its blobs, and returns its number.
 pub(crate) fn append(view: &mut View<'_>, call: StagedCall) -> Result<u64, StoreError> {
     let mut size = size(view)?;
     for digest in call.references {
@@ -214,8 +214,8 @@ pub(crate) fn append(view: &mut View<'_>, call: StagedCall) -> Result<u64, Store
     Ok(view.append(CALLS, call.record))
 }
 
-/// Forgets the oldest calls until the rest is within the limits. What this group appends stays until
-/// the next.
+/// Drops the oldest calls until the rest is within the limits. Calls of the current group remain until the
+/// next one.
 pub(crate) fn retain(view: &mut View<'_>, limits: Limits) -> Result<(), StoreError> {
     let mut size = size(view)?;
     let before = size;
@@ -224,7 +224,7 @@ pub(crate) fn retain(view: &mut View<'_>, limits: Limits) -> Result<(), StoreErr
     while size.bytes > limits.bytes || size.calls > limits.calls {
         let Some((key, record)) = blocks.next().transpose()? else { break };
         let block = tolerate(pages::join(engine, &key, record))?;
-        // What cannot be read goes with the rest; blobs that only it refers to stay.
+        // Unreadable calls are dropped too; blobs that only they refer to remain.
         let records = block.flatten().and_then(|block| log::unpack(&block)).unwrap_or_default();
         for record in records {
             size.bytes = size.bytes.saturating_sub(record.len() as u64);
@@ -242,7 +242,7 @@ pub(crate) fn retain(view: &mut View<'_>, limits: Limits) -> Result<(), StoreErr
     Ok(())
 }
 
-/// Takes back one reference; returns how many bytes that sets free.
+/// Removes one reference; returns the number of bytes freed.
 fn release(view: &mut View<'_>, digest: &Digest) -> Result<u64, StoreError> {
     let key = key::of(REFERENCES, digest);
     match get::<References>(view, &key)? {
@@ -259,8 +259,7 @@ fn release(view: &mut View<'_>, digest: &Digest) -> Result<u64, StoreError> {
     }
 }
 
-/// Counts again how much the journal holds, where what is kept of it cannot be read: the value to put right, if
-/// any.
+/// Recomputes the size of the journal if its stored value is unreadable. Returns the corrected value, if any.
 pub(crate) fn recount(engine: &dyn Engine) -> Result<Values, StoreError> {
     let mut values = Values::new();
     if tolerate(size_of(engine))?.is_some() {
@@ -284,7 +283,7 @@ pub(crate) fn recount(engine: &dyn Engine) -> Result<Values, StoreError> {
     Ok(values)
 }
 
-/// How much the journal holds.
+/// Returns the size of the journal.
 pub(crate) fn size_of(engine: &dyn Engine) -> Result<JournalSize, StoreError> {
     let key = key::prefix(TOTALS);
     match pages::read(engine, &key)? {
@@ -293,13 +292,13 @@ pub(crate) fn size_of(engine: &dyn Engine) -> Result<JournalSize, StoreError> {
     }
 }
 
-/// The bytes of a blob.
+/// Returns the bytes of a blob.
 pub(crate) fn blob(engine: &dyn Engine, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
     pages::read(engine, &key::of(BLOBS, digest))
 }
 
-/// The calls from number `from` up to, not including, `end`. Calls that are forgotten meanwhile are
-/// left out.
+/// Returns the calls from number `from` up to, not including, `end`. Calls that are dropped meanwhile are
+/// omitted.
 pub(crate) fn calls(
     engine: &dyn Engine,
     from: u64,
@@ -309,7 +308,7 @@ pub(crate) fn calls(
     Ok(records.filter_map(move |entry| entry.and_then(|(n, r)| load(engine, n, &r)).transpose()))
 }
 
-/// The tag of the calls' log.
+/// The tag of the log of calls.
 pub(crate) const fn tag() -> u8 {
     CALLS
 }
@@ -333,7 +332,7 @@ fn load(
     });
     let (input, outcome) = match payloads {
         Ok(payloads) => payloads,
-        // A blob goes with its last call.
+        // A blob is deleted with the last call that refers to it.
         Err(StoreError::MissingBlob(_)) if is_forgotten(engine, sequence)? => return Ok(None),
         Err(StoreError::MissingBlob(digest)) => {
             let why = format_args!("blob {digest} is missing");
@@ -369,7 +368,7 @@ fn get<T: DeserializeOwned>(view: &View<'_>, key: &[u8]) -> Result<Option<T>, St
     tolerate(read).map(Option::flatten)
 }
 
-/// Bookkeeping that cannot be read counts as missing: it must not end all writing.
+/// Treats unreadable bookkeeping as missing, because it must not block all writes.
 fn tolerate<T>(read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
     match read {
         Ok(value) => Ok(Some(value)),

@@ -1,24 +1,24 @@
-//! Keys that sort as bytes the way their values sort.
+//! Key encodings whose byte order is the order of the values.
 
 use haggle_model::{LeaseId, Name, Timestamp};
 
 use crate::Digest;
 
-/// The longest encoded key. A page of sled's index holds up to 256 keys and must stay far below the
-/// 128 KiB above which sled puts a page into a file of its own (see `pages`).
+/// Maximum length of an encoded key, in bytes. A page of sled's index holds up to 256 keys and must stay far
+/// below the 128 KiB above which sled puts a page into a separate file (see `pages`).
 pub(crate) const MAX_KEY: usize = 400;
 
-/// Something that can be a key: its bytes sort as its values do, and tell where they end, so that
-/// several of them make up a compound key.
+/// A type that can be a key. Its encoding sorts as its values do and is self-delimiting, so that several
+/// encodings form a compound key.
 pub trait Key: Sized {
-    /// Appends the bytes.
+    /// Appends the encoding.
     fn encode(&self, out: &mut Vec<u8>);
 
-    /// Takes the bytes off the front; `None` where they are no such key.
+    /// Decodes the key from the front of `input`; `None` if it is invalid.
     fn decode(input: &mut &[u8]) -> Option<Self>;
 }
 
-/// The first part of every key: what kind of record it is, and whose.
+/// The first part of every key: the kind of record and the tenant.
 #[must_use]
 pub(crate) fn prefix(tag: u8) -> Vec<u8> {
     let mut key = vec![tag];
@@ -26,14 +26,14 @@ pub(crate) fn prefix(tag: u8) -> Vec<u8> {
     key
 }
 
-/// The key of a record.
+/// Returns the key of a record.
 pub(crate) fn of(tag: u8, key: &impl Key) -> Vec<u8> {
     let mut bytes = prefix(tag);
     key.encode(&mut bytes);
     bytes
 }
 
-/// What is left of a key behind its prefix.
+/// Decodes the rest of a key after its prefix.
 pub(crate) fn decode<K: Key>(tag: u8, bytes: &[u8]) -> Option<K> {
     let mut rest = bytes.strip_prefix(prefix(tag).as_slice())?;
     K::decode(&mut rest).filter(|_| rest.is_empty())
@@ -51,7 +51,7 @@ pub(crate) fn end_of(prefix: &[u8]) -> Vec<u8> {
     end
 }
 
-/// The only tenant so far.
+/// The only tenant.
 const TENANT: &str = "default";
 
 impl Key for u64 {
@@ -88,8 +88,8 @@ impl Key for Digest {
     }
 }
 
-/// Ends with two zero bytes; a zero inside is followed by 255. So a text sorts before every longer text
-/// that begins with it.
+/// Ends with two zero bytes; a zero inside is followed by 255. A text therefore sorts before every longer
+/// text that begins with it.
 impl Key for String {
     fn encode(&self, out: &mut Vec<u8>) {
         for byte in self.bytes() {

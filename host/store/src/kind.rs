@@ -9,31 +9,31 @@ use crate::{
     pages,
 };
 
-/// A kind of record: what its key and value are, and how they are written.
+/// A kind of record: its key, its value, and their encoding.
 pub trait Kind {
     /// The first byte of its keys; no two kinds share one.
     const TAG: u8;
-    /// What one of them is called in messages.
+    /// The name of one record in messages.
     const NAME: &'static str;
-    /// How its values are written.
+    /// The encoding of its values.
     const ENCODING: Encoding = Encoding::Json;
-    /// The most bytes that an encoded value may have.
+    /// Maximum size of an encoded value, in bytes.
     const MAX_BYTES: usize = 1 << 20;
-    /// What tells them apart; records are iterated in its order.
+    /// The key. Records are iterated in key order.
     type Key: Key;
-    /// What is kept.
+    /// The value.
     type Value: Serialize + DeserializeOwned + 'static;
 }
 
 /// A record: its key and its value.
 pub type Entry<K> = (<K as Kind>::Key, <K as Kind>::Value);
 
-/// How values are written.
+/// The encoding of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
-    /// JSON, for what a person may want to look at.
+    /// JSON, for records that a person may want to read.
     Json,
-    /// postcard behind a version byte, for bulk.
+    /// postcard after a version byte, for bulk data.
     Postcard,
 }
 
@@ -51,9 +51,9 @@ impl Encoding {
         Ok(bytes)
     }
 
-    /// Encodes a value that has to be read again as `T`: one that would not be is refused, because it would be
-    /// found only when the store is opened the next time. `scratch` is overwritten; whoever encodes many values
-    /// passes the same one, and each gets an allocation of its exact size.
+    /// Encodes a value that must be readable as `T`. A value that would not be is refused, because the
+    /// problem would otherwise surface only at the next opening. `scratch` is overwritten; callers that
+    /// encode many values pass the same buffer, and each result is allocated at its exact size.
     pub(crate) fn encode_checked<T: DeserializeOwned + 'static>(
         self,
         what: &'static str,
@@ -68,7 +68,7 @@ impl Encoding {
             if depth > depth::MOST_KEPT {
                 return Err(StoreError::TooDeep { what, depth, most: depth::MOST_KEPT });
             }
-            // A `Value` is read from any JSON that the serializer writes and that is not too deep.
+            // A `Value` can be read from any serializer output that is not nested too deeply.
             let takes_any = TypeId::of::<T>() == TypeId::of::<serde_json::Value>();
             if takes_any && nesting.is_known() {
                 return Ok(scratch.clone());
@@ -80,7 +80,7 @@ impl Encoding {
         }
     }
 
-    /// Appends an encoded value, and says how its JSON is nested.
+    /// Appends an encoded value, and returns the nesting of its JSON.
     fn write(
         self,
         what: &'static str,
@@ -103,7 +103,7 @@ impl Encoding {
         Ok(nesting)
     }
 
-    /// The value, or what is wrong with it.
+    /// Decodes a value, or returns the reason why it is invalid.
     pub(crate) fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, String> {
         match self {
             Self::Json => serde_json::from_slice(bytes).map_err(|e| e.to_string()),
@@ -118,7 +118,7 @@ impl Encoding {
     }
 }
 
-/// The bytes of a key of that kind.
+/// Encodes a key of the kind.
 pub(crate) fn encode_key<K: Kind>(key: &K::Key) -> Result<Vec<u8>, StoreError> {
     check_key(K::NAME, key::of(K::TAG, key))
 }
@@ -130,7 +130,7 @@ pub(crate) fn check_key(what: &'static str, key: Vec<u8>) -> Result<Vec<u8>, Sto
     }
 }
 
-/// The bytes of a value of that kind.
+/// Encodes a value of the kind.
 pub(crate) fn encode_value<K: Kind>(
     key: &[u8],
     value: &impl Serialize,
@@ -144,7 +144,7 @@ pub(crate) fn encode_value<K: Kind>(
     Ok(bytes)
 }
 
-/// The value of that kind in the bytes.
+/// Decodes a value of the kind.
 pub(crate) fn decode_value<K: Kind>(key: &[u8], bytes: &[u8]) -> Result<K::Value, StoreError> {
     K::ENCODING
         .decode(bytes)

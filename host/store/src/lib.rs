@@ -1,15 +1,14 @@
-//! Durable state: what is acknowledged survives the end of the process at any moment.
+//! Durable state: acknowledged writes survive the end of the process at any moment.
 //!
-//! What is accepted can be read again: a batch refuses a value whose encoding does not decode. Should a record
-//! be damaged nevertheless, it alone is left out ([`readable`]).
+//! Accepted values can be read back: a batch refuses a value whose encoding does not decode. If a record is
+//! damaged nevertheless, only that record is omitted ([`readable`]).
 //!
-//! A store lies in a data directory, on sled, or in memory; which of both makes no difference above the small
-//! key-value interface in `engine`.
+//! A store is on sled in a data directory, or in memory; above the small key-value interface in `engine`
+//! there is no difference.
 //!
-//! Everything lies in one ordered keyspace, each kind under its own tag and tenant, so that one
-//! [`Batch`] spans kinds: the leases, the record and the decision of an agreement become durable
-//! together or not at all. One thread writes: it takes all batches that wait, applies them at once,
-//! flushes once and acknowledges them all.
+//! All records share one ordered keyspace, each kind under its own tag and tenant, so one [`Batch`] can span
+//! kinds: the leases, the record and the decision of an agreement become durable together or not at all. One
+//! thread writes: it takes all waiting batches, applies them at once, flushes once and acknowledges them all.
 //!
 //! ```
 //! use haggle_store::{Batch, Negotiations, Store, StoreOptions};
@@ -24,27 +23,28 @@
 //! # Ok(()) }
 //! ```
 //!
-//! # When writing fails
+//! # When a write fails
 //!
-//! After a failed write the writer opens the engine again, which takes back what was not durable, and answers
-//! whoever waited by what is there. Then it refuses writes ([`StoreError::Full`], [`StoreError::Unavailable`]) until
-//! there is room to write with some to spare; reads go on. On disk, a reserved file makes that possible where
-//! nothing else is free.
+//! After a failed write the writer reopens the engine, which reverts everything not durable, and answers the
+//! waiting callers according to the result. Then it refuses writes ([`StoreError::Full`],
+//! [`StoreError::Unavailable`]) until there is enough room to write, with a reserve; reads still work. On
+//! disk, a reserved file makes this possible when no other space is free.
 //!
 //! # When the state is damaged
 //!
-//! Writes are numbered, and the number of the last that was acknowledged is kept outside sled. sled's own recovery
-//! takes damage to its log for a write that a crash cut short, drops what lies behind it without an error, and
-//! overwrites it. So its log is checked before it is opened: where acknowledged writes are missing, the store
-//! does not open ([`Loss`]), or keeps a copy first ([`StoreOptions::accept_loss`]).
+//! Writes are numbered, and the number of the last acknowledged write is stored outside sled. sled's own
+//! recovery treats damage to its log as an interrupted write, drops what follows without an error, and
+//! overwrites it. The store therefore checks the log before sled opens it: if acknowledged writes are
+//! missing, the store refuses to open ([`Loss`]), or first keeps a copy ([`StoreOptions::accept_loss`]).
 //!
 //! # Limitations
 //!
-//! - After a loss of power the number that is kept outside may be behind by about a second of writes; the loss of
-//!   just those goes unnoticed.
-//! - Damage to pages that sled's snapshot covers is found by their checksums when they are read, not at the start.
-//! - Where a device reports that it could not sync, what the page cache still has is taken for durable when the
-//!   engine is opened again.
+//! - After a power failure the number stored outside sled may be about a second of writes behind; the loss of
+//!   exactly those writes goes unnoticed.
+//! - Damage to pages that sled's snapshot covers is detected by their checksums when they are read, not
+//!   at the start.
+//! - If a device reports that it could not sync, the store treats the content of the page cache as durable
+//!   when it reopens the engine.
 
 mod admission;
 mod apply;

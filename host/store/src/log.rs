@@ -1,7 +1,8 @@
-//! Logs: records that are only ever appended, numbered without gaps from 1.
+//! Append-only logs, numbered without gaps from 1.
 //!
-//! What one group appends to a log is packed into as few records of the engine as fit, each under the number
-//! of its first: a decision a record would cost a tree insertion each, which is what limits sled.
+//! The records that one group appends to a log are packed into as few engine records as possible, each under
+//! the number of its first one. One engine record per decision would cost a tree insertion each, which is
+//! sled's bottleneck.
 
 use std::{collections::BTreeMap, marker::PhantomData};
 
@@ -16,49 +17,49 @@ use crate::{
     view::{FIRST, Values, View},
 };
 
-/// The tag under which the next number of each log is kept.
+/// The tag of the next number of each log.
 const NEXT: u8 = 0x03;
 
 /// A kind of log.
 pub trait Log {
     /// The first byte of its keys; no two kinds or logs share one.
     const TAG: u8;
-    /// What one of its records is called in messages.
+    /// The name of one record in messages.
     const NAME: &'static str;
-    /// How its records are written.
+    /// The encoding of its records.
     const ENCODING: Encoding = Encoding::Json;
-    /// The most bytes that an encoded record may have.
+    /// Maximum size of an encoded record, in bytes.
     const MAX_BYTES: usize = 1 << 20;
-    /// What is appended.
+    /// The type of its records.
     type Record: Serialize + DeserializeOwned + Numbered + 'static;
 
-    /// When a record is from, for logs that forget by age.
+    /// The time of a record, for logs with retention by age.
     fn at(_record: &Self::Record) -> Option<Timestamp> {
         None
     }
 }
 
-/// A record that knows its place in its log.
+/// A record that stores its number in the log.
 pub trait Numbered {
-    /// Tells it.
+    /// Sets the number.
     fn number(&mut self, sequence: u64);
 }
 
-/// The records of a log, read as they are asked for.
+/// An iterator over the records of a log, which reads lazily.
 pub struct Records<'a, L> {
     raw: RawRecords<'a>,
     log: PhantomData<L>,
 }
 
-/// The records of a log as bytes.
+/// An iterator over the encoded records of a log.
 pub(crate) struct RawRecords<'a> {
     engine: &'a dyn Engine,
     blocks: Pairs<'a>,
     tag: u8,
     from: u64,
-    /// The first number not to be read.
+    /// The end of the range, exclusive.
     end: u64,
-    /// What is left of the current block, last record first.
+    /// The rest of the current block, last record first.
     block: Vec<(u64, Vec<u8>)>,
 }
 
@@ -74,7 +75,7 @@ pub(crate) fn encode_record<L: Log>(
     Ok(bytes)
 }
 
-/// The next number of every log.
+/// Returns the next number of every log.
 pub(crate) fn next_numbers(engine: &dyn Engine) -> Result<BTreeMap<u8, u64>, StoreError> {
     let mut numbers = BTreeMap::new();
     for entry in engine.under(&key::prefix(NEXT)) {
@@ -98,7 +99,7 @@ pub(crate) fn next_numbers(engine: &dyn Engine) -> Result<BTreeMap<u8, u64>, Sto
     Ok(numbers)
 }
 
-/// The number behind the last block of a log, for when the one that is kept cannot be read.
+/// The number after the last block of a log, for when the stored next number is unreadable.
 fn after_last(engine: &dyn Engine, tag: u8) -> Result<u64, StoreError> {
     let prefix = key::prefix(tag);
     let Some((key, record)) = engine.last(&prefix, &key::end_of(&prefix))? else {
@@ -110,12 +111,12 @@ fn after_last(engine: &dyn Engine, tag: u8) -> Result<u64, StoreError> {
         Err(StoreError::Unreadable(_)) => None,
         Err(error) => return Err(error),
     };
-    // More than any block has, where that one cannot be read either.
+    // If the block is unreadable too, assume more records than any block has.
     let records = block.map_or(u64::from(u32::MAX), |records| records.len() as u64);
     Ok(first.saturating_add(records))
 }
 
-/// Packs records that get the numbers from `first` on; returns the number after them.
+/// Packs records with numbers from `first` on; returns the number after them.
 pub(crate) fn stage(values: &mut Values, tag: u8, first: u64, records: &[Vec<u8>]) -> u64 {
     let mut number = first;
     let mut start = first;
@@ -125,7 +126,7 @@ pub(crate) fn stage(values: &mut Values, tag: u8, first: u64, records: &[Vec<u8>
             values.insert(key::of(tag, &start), Some(std::mem::take(&mut block)));
             start = number;
         }
-        // A record is far below 4 GiB: its kind bounds it.
+        // The kind limits a record to far below 4 GiB.
         block.extend_from_slice(&(record.len() as u32).to_be_bytes());
         block.extend_from_slice(record);
         number += 1;
@@ -139,7 +140,7 @@ pub(crate) fn stage(values: &mut Values, tag: u8, first: u64, records: &[Vec<u8>
     number
 }
 
-/// Deletes the blocks all of whose records come before that number.
+/// Deletes the blocks that contain only records before that number.
 pub(crate) fn truncate(view: &mut View<'_>, tag: u8, before: u64) -> Result<(), StoreError> {
     let mut earlier: Option<Vec<u8>> = None;
     for entry in view.engine.range(key::prefix(tag), key::of(tag, &before.saturating_add(1))) {
@@ -151,8 +152,8 @@ pub(crate) fn truncate(view: &mut View<'_>, tag: u8, before: u64) -> Result<(), 
     Ok(())
 }
 
-/// The keys of the blocks at the beginning of a log that come before number `keep` as a whole, or whose records
-/// are all from before `since`; at most `most` of them, and whether those are all. The last block stays.
+/// Returns the keys of the oldest blocks of a log that lie entirely before number `keep`, or entirely before
+/// `since`; at most `most` of them, and whether those are all. The last block is never included.
 pub(crate) fn stale<L: Log>(
     engine: &dyn Engine,
     keep: u64,
@@ -163,7 +164,7 @@ pub(crate) fn stale<L: Log>(
     let mut earlier: Option<Pair> = None;
     for entry in engine.under(&key::prefix(L::TAG)) {
         let entry = entry?;
-        // Under a key that is none there is no block: it says nothing about the others.
+        // An invalid key belongs to no block.
         let Some(first) = key::decode::<u64>(L::TAG, &entry.0) else { continue };
         if let Some((key, record)) = earlier.replace(entry) {
             if first > keep && !is_older::<L>(engine, &key, record, since)? {
@@ -178,7 +179,7 @@ pub(crate) fn stale<L: Log>(
     Ok((stale, true))
 }
 
-/// Whether the last record of a block is from before that moment, or cannot be read.
+/// Whether the last record of a block is older than `since`, or unreadable.
 fn is_older<L: Log>(
     engine: &dyn Engine,
     key: &[u8],
@@ -197,10 +198,10 @@ fn is_older<L: Log>(
     Ok(record.is_none_or(|record| L::at(&record).is_some_and(|at| at < since)))
 }
 
-/// How many bytes stand before a record to say how long it is.
+/// Length of the size prefix of a record, in bytes.
 const LENGTH: usize = 4;
 
-/// The records of a block.
+/// Splits a block into its records.
 pub(crate) fn unpack(mut block: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut records = Vec::new();
     while !block.is_empty() {
@@ -213,7 +214,7 @@ pub(crate) fn unpack(mut block: &[u8]) -> Option<Vec<Vec<u8>>> {
 }
 
 impl<'a> RawRecords<'a> {
-    /// The records from number `from` up to, not including, `end`.
+    /// Returns the records from number `from` up to, not including, `end`.
     pub(crate) fn new(
         engine: &'a dyn Engine,
         tag: u8,
@@ -221,7 +222,7 @@ impl<'a> RawRecords<'a> {
         end: u64,
     ) -> Result<Self, StoreError> {
         let prefix = key::prefix(tag);
-        // The block that holds `from` begins at or before it.
+        // The block that contains `from` begins at or before it.
         let first = engine.last(&prefix, &key::of(tag, &from))?;
         let start = first.map_or(prefix, |(key, _)| key);
         let blocks = engine.range(start, key::of(tag, &end));
@@ -231,7 +232,7 @@ impl<'a> RawRecords<'a> {
     /// Reads the next block; `false` at the end.
     fn advance(&mut self) -> Result<bool, StoreError> {
         let Some((key, record)) = self.blocks.next().transpose()? else { return Ok(false) };
-        // Deleted while we were on our way: the log was truncated, and reading goes on behind it.
+        // The log was truncated meanwhile; continue with the next block.
         let Some(block) = pages::join(self.engine, &key, record)? else { return Ok(true) };
         let damaged = || StoreError::unreadable("block of a log", pages::name(&key), "its form");
         let first: u64 = key::decode(self.tag, &key).ok_or_else(damaged)?;

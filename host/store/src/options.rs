@@ -2,53 +2,53 @@ use haggle_model::Span;
 
 use crate::StoreError;
 
-/// How the store weighs memory, space and safety.
+/// The options of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreOptions {
-    /// What an acknowledgement stands for.
+    /// The failures that an acknowledged write survives.
     pub durability: Durability,
-    /// The size of sled's page cache in bytes on disk; a page takes a few times as much in memory.
+    /// Size of sled's page cache in bytes on disk; a page takes several times as much memory.
     pub cache_bytes: u64,
-    /// How many bytes may wait to be written before `commit` blocks.
+    /// Maximum number of bytes waiting to be written before `commit` blocks.
     pub queue_bytes: usize,
-    /// How long something committed lazily may stay unflushed.
+    /// Maximum time before a lazy commit is flushed.
     pub lazy_flush: Span,
-    /// How long a flush takes at least: on a quick device it shows how a slower one would do. Nothing by
-    /// default.
+    /// Minimum duration of a flush, to simulate a slower device. Zero by default.
     pub least_flush: Span,
-    /// The most bytes that journalled calls and their blobs take, before they are compressed; the oldest go
+    /// Maximum size of journalled calls and their blobs in bytes, before compression; the oldest are removed
     /// first.
     pub journal_bytes: u64,
-    /// The most calls that the journal keeps; the oldest go first.
+    /// Maximum number of journalled calls; the oldest are removed first.
     pub journal_calls: u64,
-    /// Whether to go on where acknowledged writes are missing ([`crate::Loss`]), keeping a copy of what is
-    /// there. Otherwise the store does not open then.
+    /// Whether to open a store with missing acknowledged writes ([`crate::Loss`]), keeping a copy of the
+    /// state. Otherwise the store refuses to open.
     pub accept_loss: bool,
 }
 
-/// What an acknowledged write survives.
+/// The failures that an acknowledged write survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// The end of the process at any moment, and a loss of power: the file is synced with the device.
+    /// A process crash at any moment, and a power failure: the file is synced with the device.
     #[default]
     PowerLoss,
-    /// The end of the process at any moment. On Linux, sled's own flush is `sync_file_range`, which writes
-    /// the data but neither the file's metadata nor the cache of the device.
+    /// A process crash at any moment. On Linux, sled's own flush is `sync_file_range`, which writes the data,
+    /// but neither the file's metadata nor the cache of the device.
     ProcessCrash,
 }
 
-/// The least page cache: sled divides it among its shards, and an empty one keeps nothing.
+/// Minimum size of the page cache, in bytes: sled divides it among its shards, and an empty shard caches
+/// nothing.
 const LEAST_CACHE: u64 = 1 << 20;
-/// The most bytes of any option: 1 PiB. What adds a few to one never overflows then.
+/// Maximum of any size option: 1 PiB, so that small additions never overflow.
 const MOST_BYTES: u64 = 1 << 50;
-/// The longest time of any option.
+/// Maximum of any time option.
 const LONGEST: Span = Span::from_mins(60);
 
 impl StoreOptions {
-    /// Checks that every number is of some use.
+    /// Checks that every option is in range.
     ///
     /// # Errors
-    /// [`StoreError::Setting`] naming the first that is not, with its bounds.
+    /// [`StoreError::Setting`] for the first one that is not, with its range.
     pub fn check(&self) -> Result<(), StoreError> {
         let longest = LONGEST.as_millis();
         for (field, value, least, most) in [

@@ -1,13 +1,13 @@
-//! Values of any size in small pages.
+//! Splits values of any size into small pages.
 //!
-//! sled keeps up to 16 records in one leaf and writes a leaf above 128 KiB to a file of its own, which
-//! it does not sync and, once replaced, may never delete: 1 MiB values rewritten 400 times were seen to
-//! leave 1.2 GB behind. So no record is larger than [`PAGE`] here. A larger value is cut into pages
-//! under a number of its own, and its key holds that number. Replacing it takes a new number: whoever
-//! reads the old one meanwhile finds pages missing, not pages mixed, and looks again.
+//! sled keeps up to 16 records in one leaf, and writes a leaf above 128 KiB to a separate file, which it does
+//! not sync and may never delete after replacing it: rewriting 1 MiB values 400 times left 1.2 GB behind in a
+//! test. No record is therefore larger than [`PAGE`]. A larger value is split into pages under its own
+//! number, and its key refers to that number. Replacing it takes a new number: a concurrent reader of the old
+//! one finds missing pages, never mixed ones, and reads again.
 //!
-//! Before that a value is compressed: the record of a negotiation among six services takes 2 KiB instead of
-//! 18, and it costs less to compress it than to write that.
+//! Values are compressed first: the record of a negotiation among six services takes 2 KiB instead of 18, and
+//! compressing it costs less than writing it.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -17,31 +17,31 @@ use crate::{
     key::{self, Key},
 };
 
-/// The most bytes in one record: 16 of them and their keys stay below sled's 128 KiB.
+/// Maximum size of one record, in bytes: 16 of them with their keys stay below sled's 128 KiB.
 pub(crate) const PAGE: usize = 6 * 1024;
 
-/// The tag of the pages themselves.
+/// The tag of the pages.
 const TAG: u8 = 0x02;
 
 const INLINE: u8 = 0;
 const PAGED: u8 = 1;
-/// In addition to one of both: the value is compressed (an LZ4 block behind its length).
+/// A flag beside either: the value is compressed (an LZ4 block after its length).
 const COMPRESSED: u8 = 2;
 
-/// Shorter values are kept as they are.
+/// Minimum size of a value to compress, in bytes.
 const COMPRESS_FROM: usize = 512;
-/// A block is never of more than so many times its own bytes.
+/// Maximum compression ratio of a valid block.
 const MOST_RATIO: usize = 256;
 
-/// How often a value that is being replaced is looked for again.
+/// Maximum number of attempts to read a value that is being replaced.
 const ATTEMPTS: usize = 100;
 
-/// Writes and removes values, as part of a group. There is one, in the writer.
+/// Writes and removes values as part of a group. The writer owns the only instance.
 pub(crate) struct Pages {
     next: u64,
 }
 
-/// Where a large value lies.
+/// The location of a large value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Extent {
     number: u64,
@@ -56,7 +56,7 @@ impl Pages {
         Ok(Self { next: last.map_or(0, |(number, _)| number + 1) })
     }
 
-    /// Turns values (`None` deletes) into what the engine is to write.
+    /// Converts values (`None` deletes) into engine writes.
     pub(crate) fn stage(
         &mut self,
         engine: &dyn Engine,
@@ -99,7 +99,7 @@ impl Pages {
     }
 }
 
-/// The value at `key`.
+/// Returns the value at `key`.
 pub(crate) fn read(engine: &dyn Engine, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
     match engine.get(key)? {
         Some(record) => join(engine, key, record),
@@ -107,7 +107,7 @@ pub(crate) fn read(engine: &dyn Engine, key: &[u8]) -> Result<Option<Vec<u8>>, S
     }
 }
 
-/// The value whose record was found at `key`; `None` if it was deleted meanwhile.
+/// Returns the value whose record was read at `key`; `None` if it was deleted meanwhile.
 pub(crate) fn join(
     engine: &dyn Engine,
     key: &[u8],
@@ -133,7 +133,7 @@ pub(crate) fn join(
     Err(corrupt(key, "it never stays the same"))
 }
 
-/// What is kept of a value, and how.
+/// Returns the stored form of a value, and its encoding.
 fn compress(value: &[u8]) -> (u8, Cow<'_, [u8]>) {
     if value.len() >= COMPRESS_FROM {
         let packed = lz4_flex::compress_prepend_size(value);
@@ -161,7 +161,7 @@ fn corrupt(key: &[u8], detail: &str) -> StoreError {
     StoreError::unreadable("record", name(key), detail)
 }
 
-/// A key for a person to read.
+/// Formats a key for a person.
 pub(crate) fn name(key: &[u8]) -> Cow<'_, str> {
     key.escape_ascii().to_string().into()
 }
@@ -181,7 +181,7 @@ impl Extent {
         (0..pages).map(move |page| key::of(TAG, &(self.number, page)))
     }
 
-    /// All pages together; `None` where one is missing.
+    /// Joins all pages; `None` if one is missing.
     fn value(self, engine: &dyn Engine) -> Result<Option<Vec<u8>>, StoreError> {
         let mut value = Vec::new();
         for page in self.page_keys() {

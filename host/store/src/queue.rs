@@ -6,7 +6,7 @@ use std::{
 
 use crate::{Batch, Commit, StoreError, batch::Operation, commit::Acknowledge};
 
-/// Batches on their way to the writer, bounded by their bytes.
+/// The batches that wait for the writer, bounded by their total size.
 pub(crate) struct Queue {
     state: Mutex<State>,
     filled: Condvar,
@@ -14,18 +14,18 @@ pub(crate) struct Queue {
     most_bytes: usize,
 }
 
-/// A batch and who waits for it; nobody, where it was committed lazily.
+/// A batch with its acknowledgement; a lazy batch has none.
 pub(crate) struct Submission {
     pub(crate) operations: Vec<Operation>,
     pub(crate) acknowledge: Option<Acknowledge>,
 }
 
-/// What the writer is to do next.
+/// The writer's next task.
 pub(crate) enum Work {
     Write(Vec<Submission>),
-    /// Nothing came for as long as lazy writes may wait.
+    /// No batch arrived within the time that lazy writes may wait.
     Idle,
-    /// The store is closed and everything written.
+    /// The store is closed, and everything is written.
     End,
 }
 
@@ -34,7 +34,7 @@ struct State {
     waiting: Vec<Submission>,
     bytes: usize,
     closed: bool,
-    /// Why nothing is taken for now.
+    /// The reason why batches are refused at present.
     refusing: Option<StoreError>,
 }
 
@@ -48,7 +48,7 @@ impl Queue {
         }
     }
 
-    /// Hands a batch to the writer. Blocks while the queue is full.
+    /// Queues a batch for the writer. Blocks while the queue is full.
     pub(crate) fn commit(&self, batch: Batch) -> Commit {
         let (commit, acknowledge) = Commit::new();
         match self.submit(batch, Some(acknowledge)) {
@@ -70,7 +70,7 @@ impl Queue {
             if state.closed {
                 return Err(StoreError::Closed);
             }
-            // A batch that is larger than the queue goes through alone.
+            // A batch that exceeds the queue's limit passes alone.
             if state.bytes == 0 || state.bytes + batch.bytes <= self.most_bytes {
                 break;
             }
@@ -78,14 +78,14 @@ impl Queue {
         }
         state.bytes += batch.bytes;
         state.waiting.push(Submission { operations: batch.operations, acknowledge });
-        // The writer looks again by itself after every group, so it sleeps only where nothing waited.
+        // The writer checks the queue after every group, so it sleeps only if the queue was empty.
         if state.waiting.len() == 1 {
             self.filled.notify_one();
         }
         Ok(())
     }
 
-    /// Everything that waits, in the order of submission.
+    /// Takes all waiting batches, in the order of submission.
     pub(crate) fn take(&self, patience: Option<Duration>) -> Work {
         let deadline = patience.map(|patience| Instant::now() + patience);
         let mut state = self.lock();
@@ -108,14 +108,14 @@ impl Queue {
         Work::Write(mem::take(&mut state.waiting))
     }
 
-    /// Refuses whatever is submitted from now on; what waits is still written.
+    /// Refuses further batches; waiting ones are still written.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.filled.notify_all();
         self.emptied.notify_all();
     }
 
-    /// Refuses whatever waits and is submitted from now on.
+    /// Refuses the waiting and all further batches.
     pub(crate) fn refuse(&self, error: &StoreError) {
         let refused = {
             let mut state = self.lock();
@@ -131,17 +131,17 @@ impl Queue {
         }
     }
 
-    /// Takes batches again.
+    /// Accepts batches again.
     pub(crate) fn accept(&self) {
         self.lock().refusing = None;
     }
 
-    /// Why nothing is taken for now, if that is so.
+    /// Returns the reason why batches are refused at present, if they are.
     pub(crate) fn refusing(&self) -> Option<StoreError> {
         self.lock().refusing.clone()
     }
 
-    /// Waits so long, or until the queue is closed; whether it is not.
+    /// Waits for `pause`, or until the queue is closed; returns `false` if it is closed.
     pub(crate) fn pause(&self, pause: Duration) -> bool {
         let until = Instant::now() + pause;
         let mut state = self.lock();

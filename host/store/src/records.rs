@@ -1,4 +1,4 @@
-//! What the store keeps.
+//! The records of the store.
 
 use haggle_model::{
     CalendarEvent, Decision, Dependency, Lease, LeaseId, Name, Provider, ScalingPolicy, Service,
@@ -59,61 +59,61 @@ impl Kind for Plugins {
     type Value = PluginGeneration;
 }
 
-/// One upload of a plugin.
+/// One generation of a plugin.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PluginGeneration {
     /// The plugin.
     pub plugin: Name,
-    /// Ascending with every upload of the same plugin.
+    /// Increases with every upload of the same plugin.
     pub generation: u64,
-    /// Of the component; its bytes are among the artefacts.
+    /// The digest of the component, whose bytes are among the artefacts.
     pub digest: Digest,
-    /// Of the component, in bytes.
+    /// The size of the component, in bytes.
     pub size: u64,
     /// When it was uploaded.
     pub loaded_at: Timestamp,
     /// The roles that it exports.
     pub roles: Vec<String>,
-    /// What every call passes to it.
+    /// The configuration that every call passes to the plugin.
     #[serde(default)]
     pub configuration: Value,
-    /// Whether it decides.
+    /// Whether the generation is active.
     pub status: GenerationStatus,
-    /// Directories that the operator granted it, each as its guest path and its host path.
+    /// Directories that the operator granted to it.
     #[serde(default)]
     pub granted: Vec<GrantedDirectory>,
 }
 
-/// A directory that a plugin may see.
+/// A directory that a plugin may access.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GrantedDirectory {
-    /// Where the plugin sees it.
+    /// The path in the guest.
     pub guest: String,
-    /// Where it is.
+    /// The path on the host.
     pub host: String,
-    /// Whether the plugin may change it.
+    /// Whether the plugin may write to it.
     #[serde(default)]
     pub writable: bool,
 }
 
-/// Whether a generation decides.
+/// The status of a generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GenerationStatus {
-    /// It does.
+    /// It is active.
     Active,
-    /// It did, and a rollback would return to it.
+    /// It was active before; a rollback returns to it.
     Previous,
-    /// It did once.
+    /// It was active earlier.
     Retired,
 }
 
-/// Fitted models by the digest of the plugin that fitted them and whom they are for (a series, or the
-/// panel that shares one).
+/// Fitted models, by the digest of the plugin that fitted them and their subject (a series, or the panel that
+/// shares one).
 pub enum Models {}
 
 impl Kind for Models {
-    // 0x15 was that of models that did not say what they go with, 0x19 of those without a lookback.
+    // Tag 0x15 was for models without a shared model, 0x19 for models without a lookback.
     const TAG: u8 = 0x1a;
     const NAME: &'static str = "fitted model";
     const ENCODING: Encoding = Encoding::Postcard;
@@ -122,22 +122,22 @@ impl Kind for Models {
     type Value = FittedModel;
 }
 
-/// What a plugin learnt.
+/// A fitted model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FittedModel {
-    /// When.
+    /// When it was fitted.
     pub fitted_at: Timestamp,
-    /// Opaque to everybody but the plugin.
+    /// Opaque data of the plugin.
     #[serde(with = "bytes")]
     pub model: Vec<u8>,
-    /// The digest of what it shares with the other models of its panel, which is kept beside it.
+    /// The digest of the model that it shares with its panel, which is stored separately.
     pub shared: Option<Digest>,
-    /// How many of the values before the fit a forecast looks at; all if none.
+    /// Number of values before the fit that a forecast needs; `None` means all.
     pub lookback: Option<u32>,
 }
 
 impl FittedModel {
-    /// A model that goes with no other.
+    /// Creates a model without a shared part.
     #[must_use]
     pub const fn alone(fitted_at: Timestamp, model: Vec<u8>) -> Self {
         Self { fitted_at, model, shared: None, lookback: None }
@@ -154,7 +154,7 @@ impl Kind for Leases {
     type Value = Lease;
 }
 
-/// Negotiations by id, as the negotiation itself describes them.
+/// Negotiation records, by id.
 pub enum Negotiations {}
 
 impl Kind for Negotiations {
@@ -165,7 +165,7 @@ impl Kind for Negotiations {
     type Value = Value;
 }
 
-/// Events by name.
+/// Calendar events, by name.
 pub enum Calendar {}
 
 impl Kind for Calendar {
@@ -175,7 +175,7 @@ impl Kind for Calendar {
     type Value = CalendarEvent;
 }
 
-/// The decisions to scale. The store assigns [`Decision::sequence`].
+/// The scaling decisions. The store assigns [`Decision::sequence`].
 pub enum Decisions {}
 
 impl Log for Decisions {
@@ -194,7 +194,7 @@ impl Numbered for Decision {
     }
 }
 
-/// What happened: events, failures and how they were met.
+/// Outcomes: events, failures and the reactions to them.
 pub enum Outcomes {}
 
 impl Log for Outcomes {
@@ -207,18 +207,18 @@ impl Log for Outcomes {
     }
 }
 
-/// Something that happened, to learn from.
+/// An observed outcome.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Its place in the log; the store assigns it.
+    /// Its number in the log, assigned by the store.
     pub sequence: u64,
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
-    /// To which service or container.
+    /// The service or container concerned.
     pub instance: String,
-    /// Of which kind, e.g. `failure` or `grant`.
+    /// The kind, such as `failure` or `grant`.
     pub kind: String,
-    /// What else is known.
+    /// Further details.
     #[serde(default)]
     pub detail: Value,
 }

@@ -1,4 +1,4 @@
-//! Samples in chunks of an hour: one record holds all samples of a series within it.
+//! Stores samples in hourly chunks: one record holds all samples of a series within an hour.
 
 use std::collections::BTreeMap;
 
@@ -18,35 +18,35 @@ use crate::{
 const TAG: u8 = 0x30;
 const NAME: &str = "chunk of samples";
 
-/// How much time a chunk holds. Longer ones cost less space, and more to append to.
+/// Length of a chunk. Longer chunks take less space, but cost more to append to.
 const CHUNK: Span = Span::from_mins(60);
 
-/// The most samples in a chunk: ten a second.
+/// Maximum number of samples in a chunk: ten per second.
 pub(crate) const MOST_SAMPLES: usize = 36_000;
 
-/// A chunk as it is stored: parallel, and ascending in time.
+/// The stored form of a chunk: parallel vectors, ascending in time.
 #[derive(Default, Serialize, Deserialize)]
 struct Chunk {
-    /// Milliseconds since the previous sample, the first since the chunk's start.
+    /// Milliseconds since the previous sample; for the first one, since the start of the chunk.
     distances: Vec<u32>,
     values: Vec<f64>,
 }
 
-/// Chunks that are too old.
+/// Chunks to delete.
 pub(crate) struct Stale {
     /// Their keys.
     pub(crate) chunks: Vec<Vec<u8>>,
-    /// Where to go on; `None` once all series were looked at.
+    /// Where to continue; `None` once all series are done.
     pub(crate) next: Option<Vec<u8>>,
 }
 
-/// What the keys of all chunks of a series begin with.
+/// Returns the common prefix of a series' chunk keys.
 pub(crate) fn series_prefix(series: &SeriesKey) -> Result<Vec<u8>, StoreError> {
     let key = key::of(TAG, series);
     check_key(NAME, chunk_key(&key, Timestamp::MAX)).map(|_| key)
 }
 
-/// The hours that samples fall into, with the keys of their chunks.
+/// Groups samples by hour, with the keys of the chunks.
 pub(crate) fn by_hour(
     series: &[u8],
     samples: &[Sample],
@@ -59,7 +59,7 @@ pub(crate) fn by_hour(
     hours
 }
 
-/// Adds samples to the chunks they belong to.
+/// Merges samples into their chunks.
 pub(crate) fn merge(
     view: &mut View<'_>,
     series: &[u8],
@@ -72,7 +72,7 @@ pub(crate) fn merge(
         });
         let stored = match stored {
             Ok(stored) => stored,
-            // Otherwise nothing could be added to this hour any more.
+            // Replace an unreadable chunk; otherwise its hour would accept no samples any more.
             Err(StoreError::Unreadable(unreadable)) => {
                 tracing::error!(%unreadable, "the store replaces samples");
                 Vec::new()
@@ -87,7 +87,7 @@ pub(crate) fn merge(
     Ok(())
 }
 
-/// Refuses more samples than an hour may have.
+/// Refuses more samples than an hour may hold.
 pub(crate) fn check_count(key: &[u8], hour: Timestamp, count: usize) -> Result<(), StoreError> {
     if count <= MOST_SAMPLES {
         return Ok(());
@@ -98,7 +98,7 @@ pub(crate) fn check_count(key: &[u8], hour: Timestamp, count: usize) -> Result<(
     }
 }
 
-/// What is stored of an hour; nothing where that cannot be read.
+/// Returns the stored samples of an hour; none if the chunk is unreadable.
 pub(crate) fn hour(
     engine: &dyn Engine,
     key: &[u8],
@@ -114,7 +114,7 @@ pub(crate) fn hour(
     }
 }
 
-/// The samples of a series within the window, ascending in time, by chunks.
+/// Returns the samples of a series within the window, ascending in time, by chunk.
 pub(crate) fn within<'a>(
     engine: &'a dyn Engine,
     series: Vec<u8>,
@@ -131,7 +131,7 @@ pub(crate) fn within<'a>(
     })
 }
 
-/// All series that have samples, in the order of their keys.
+/// Returns all series with samples, in key order.
 pub(crate) fn series(
     engine: &dyn Engine,
 ) -> impl Iterator<Item = Result<SeriesKey, StoreError>> + use<'_> {
@@ -147,7 +147,7 @@ pub(crate) fn series(
         };
         match key::decode::<(SeriesKey, Timestamp)>(TAG, &key) {
             Some((series, _)) => {
-                // One look-up a series, however many chunks it has.
+                // One look-up per series, however many chunks it has.
                 from = key::end_of(&key::of(TAG, &series));
                 Some(Ok(series))
             }
@@ -159,7 +159,7 @@ pub(crate) fn series(
     })
 }
 
-/// Looks for chunks that end at or before `before`, at `most` chunks and series at most.
+/// Finds chunks that end at or before `before`; visits at most `most` chunks and series.
 pub(crate) fn stale(
     engine: &dyn Engine,
     from: Option<Vec<u8>>,
@@ -187,7 +187,7 @@ pub(crate) fn stale(
     Ok(Stale { chunks: stale, next: Some(from) })
 }
 
-/// The first key after this one.
+/// The next possible key.
 fn behind(key: &[u8]) -> Vec<u8> {
     [key, &[0]].concat()
 }
@@ -228,7 +228,7 @@ impl Chunk {
         let mut previous = start;
         let mut chunk = Self::default();
         for (at, value) in samples {
-            // Below an hour in milliseconds.
+            // The distance is less than an hour, in milliseconds.
             chunk.distances.push(at.since(previous).as_millis() as u32);
             chunk.values.push(value);
             previous = at;

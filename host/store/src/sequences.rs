@@ -8,11 +8,11 @@ use crate::{Batch, Commit, StoreError, engine::Engine, key, kind::check_key, pag
 const TAG: u8 = 0x04;
 const NAME: &str = "sequence";
 
-/// How many numbers are reserved at a time.
+/// Number of sequence numbers to reserve at a time.
 const BLOCK: u64 = 1024;
 
-/// Numbers that are never given twice, not even by the next process: a number is given only once it is
-/// durably reserved. After a crash the rest of a reservation is skipped.
+/// Assigns unique numbers, even across restarts: a number is assigned only once it is durably reserved. After
+/// a crash the rest of a reservation is skipped.
 #[derive(Default)]
 pub(crate) struct Sequences(Mutex<BTreeMap<String, Sequence>>);
 
@@ -20,12 +20,12 @@ struct Sequence {
     next: u64,
     /// The first number that is not durably reserved.
     reserved: u64,
-    /// A reservation on its way, up to that number.
+    /// A reservation in progress, and its upper bound.
     pending: Option<(Commit, u64)>,
 }
 
 impl Sequences {
-    /// The next number of that sequence, from 1.
+    /// Returns the next number of a sequence, from 1.
     pub(crate) fn allocate(
         &self,
         engine: &dyn Engine,
@@ -39,7 +39,7 @@ impl Sequences {
         }
         let Some(sequence) = sequences.get_mut(name) else { return Err(StoreError::Closed) };
         if sequence.pending.is_none() && sequence.reserved - sequence.next < BLOCK / 2 {
-            // Ahead of need, so that hardly anybody ever waits for it.
+            // Reserve early, so that callers rarely wait for the reservation.
             let reserved = sequence.reserved + BLOCK;
             sequence.pending = Some((queue.commit(reservation(name, reserved)?), reserved));
         }
@@ -54,7 +54,7 @@ impl Sequences {
         Ok(number)
     }
 
-    /// Gives back what is reserved and not used; for when nobody allocates any more.
+    /// Releases the unused part of the reservations. No number may be allocated afterwards.
     pub(crate) fn settle(&self) -> Result<Batch, StoreError> {
         let sequences = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut batch = Batch::new();

@@ -1,4 +1,4 @@
-//! Samples, and the series they belong to.
+//! Samples and their series.
 
 use std::fmt;
 
@@ -7,23 +7,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::key::Key;
 
-/// Which series a sample belongs to.
+/// Identifies a series.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SeriesKey {
     /// The service.
     pub service: Name,
     /// The metric.
     pub metric: String,
-    /// The replica, container or API that it was measured on; empty for the service as a whole.
+    /// The replica, container or API that was measured; empty for the service as a whole.
     pub instance: String,
 }
 
 /// One measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
-    /// When.
+    /// When it was measured.
     pub at: Timestamp,
-    /// What; NaN is kept too.
+    /// The value; may be NaN.
     pub value: f64,
 }
 

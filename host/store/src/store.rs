@@ -22,47 +22,46 @@ use crate::{
     writer::{Marks, Writer},
 };
 
-/// The durable state of one host. Shared by reference; every method may be called from any thread.
+/// The durable state of one host. All methods are thread-safe.
 ///
-/// # What is visible when
+/// # Visibility
 ///
-/// - A batch is applied as a whole, in the order of submission, and is visible to reads from then on:
-///   some milliseconds before it is durable and acknowledged, never in part. To read one's own write,
-///   wait for its [`Commit`].
-/// - A single read sees a state between two batches. An iteration does not: batches that are applied while
-///   it runs may be seen in part.
-/// - Logs and the journal show only what is durable, so a number that somebody has read is never given to
+/// - Batches are applied atomically, in the order of submission. Reads see a batch from then on, some
+///   milliseconds before it is durable and acknowledged. To read one's own write, wait for its [`Commit`].
+/// - A single read sees a state between two batches. An iteration may see a part of a batch that is applied
+///   while it runs.
+/// - Logs and the journal show only durable records, so a number that a caller has read is never assigned to
 ///   another record.
-/// - After a failed write the store goes back to what is durable. Until it can write again, it refuses writes
-///   ([`Store::trouble`]) and reads go on.
+/// - After a failed write the store reverts to what is durable. Until it can write again, it refuses writes
+///   ([`Store::trouble`]); reads still work.
 pub struct Store {
     engine: Arc<dyn Engine>,
     queue: Arc<Queue>,
     marks: Arc<Marks>,
     sequences: Sequences,
     admission: Admission,
-    /// Where pruning samples goes on.
+    /// Where the pruning of samples continues.
     pruning: Mutex<Option<Vec<u8>>>,
     artefacts: Artefacts,
     loss: Option<Loss>,
     writer: Option<JoinHandle<()>>,
 }
 
-/// What a round of forgetting has done.
+/// The result of one pruning step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
-    /// How many records of the engine it deleted: hours of series, or blocks of a log.
+    /// Number of deleted engine records: hours of series, or blocks of a log.
     pub removed: u64,
-    /// Whether nothing is left to be forgotten; otherwise the next round goes on.
+    /// Whether nothing is left to prune; otherwise the next step continues.
     pub done: bool,
 }
 
-/// How many records a round of forgetting looks at or deletes at most.
+/// Maximum number of records that a pruning step visits or deletes.
 const ROUND: usize = 1000;
 
 impl Store {
-    /// Opens the data directory, and makes it where it is missing. Where the disk is full, one that was open before
-    /// opens for reading, and takes writes once there is room.
+    /// Opens the data directory, or creates it. If the disk is full, an existing store opens for reading, and
+    /// accepts writes once there is room.
     ///
     /// # Errors
     /// [`StoreError::Setting`], [`StoreError::InUse`], [`StoreError::NotPrivate`], [`StoreError::NewerSchema`],
@@ -73,7 +72,7 @@ impl Store {
         Self::start(Arc::new(engine), artefacts, options)
     }
 
-    /// The same with faults injected, for tests and simulation.
+    /// Like [`Store::open`], with injected faults, for tests and simulation.
     ///
     /// # Errors
     /// As [`Store::open`].
@@ -86,19 +85,19 @@ impl Store {
         Self::start(Arc::new(Failing::new(engine, faults.clone())), artefacts, options)
     }
 
-    /// An empty store that keeps everything in memory, for a host without a data directory.
+    /// Creates an empty store in memory, for a host without a data directory.
     ///
     /// # Errors
-    /// [`StoreError::Io`] where no thread can be started.
+    /// [`StoreError::Io`] when no thread can be started.
     pub fn in_memory() -> Result<Self, StoreError> {
         Self::over(&Memory::new(), &StoreOptions::default(), &Faults::new())
     }
 
-    /// A store over memory that outlives it, with faults injected: opened again over the same memory, it has
-    /// what was flushed.
+    /// Opens a store over existing memory, with injected faults: it contains what earlier stores have
+    /// flushed.
     ///
     /// # Errors
-    /// [`StoreError::Setting`], and [`StoreError::InUse`] while another store has that memory.
+    /// [`StoreError::Setting`], and [`StoreError::InUse`] while another store uses the memory.
     pub fn over(
         memory: &Memory,
         options: &StoreOptions,
@@ -135,8 +134,8 @@ impl Store {
         })
     }
 
-    /// Hands a batch over to be written. Batches become durable in the order in which they are handed over.
-    /// Blocks only while the queue is full ([`StoreOptions::queue_bytes`]).
+    /// Queues a batch for writing. Batches become durable in the order in which they are queued. Blocks only
+    /// while the queue is full ([`StoreOptions::queue_bytes`]).
     pub fn commit(&self, batch: Batch) -> Commit {
         self.queue.commit(batch)
     }
@@ -149,8 +148,8 @@ impl Store {
         self.commit(batch).wait()
     }
 
-    /// Hands over a batch that a crash may take back: it is flushed with whatever comes next, or after
-    /// [`StoreOptions::lazy_flush`]. What the batch itself does wrong is only logged.
+    /// Queues a batch that a crash may undo: it is flushed with the next batch, or after
+    /// [`StoreOptions::lazy_flush`]. Errors of the batch itself are only logged.
     ///
     /// # Errors
     /// [`StoreError::Full`] or [`StoreError::Unavailable`] while nothing can be written.
@@ -158,16 +157,16 @@ impl Store {
         self.queue.submit(batch, None)
     }
 
-    /// Blocks until everything that was handed over before is durable.
+    /// Blocks until everything queued before is durable.
     ///
     /// # Errors
     /// As [`Commit::wait`].
     pub fn flush(&self) -> Result<(), StoreError> {
-        // A failed lazy batch does not fail the barrier, a failed write does.
+        // A failed lazy batch does not fail the barrier; a failed write does.
         self.commit_wait(Batch::new()).map(|_| ())
     }
 
-    /// The record with that key.
+    /// Returns the record with that key.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] or [`StoreError::Io`], as for every method that reads.
@@ -176,9 +175,9 @@ impl Store {
         pages::read(&*self.engine, &key)?.map(|bytes| decode_value::<K>(&key, &bytes)).transpose()
     }
 
-    /// All records of a kind in the order of their keys, read as they are asked for. One that cannot be read
-    /// is a [`StoreError::Unreadable`], and the others follow ([`crate::readable`] leaves it out); any other
-    /// error is the last item. So it is for every iteration.
+    /// Returns all records of a kind in key order, read lazily. An unreadable record is a
+    /// [`StoreError::Unreadable`], and the iteration continues ([`crate::readable`] skips it); any other
+    /// error is the last item. The same applies to every iteration.
     pub fn scan<K: Kind>(&self) -> impl Iterator<Item = Result<Entry<K>, StoreError>> + use<'_, K> {
         let records = self.engine.under(&key::prefix(K::TAG));
         records.filter_map(|entry| {
@@ -186,13 +185,13 @@ impl Store {
         })
     }
 
-    /// The keys of all records of a kind, ascending; their values are not decoded.
+    /// Returns the keys of all records of a kind, ascending, without decoding the values.
     pub fn keys<K: Kind>(&self) -> impl Iterator<Item = Result<K::Key, StoreError>> + use<'_, K> {
         let records = self.engine.under(&key::prefix(K::TAG));
         records.map(|entry| entry.and_then(|(key, _)| decode_key::<K>(&key)))
     }
 
-    /// Up to `limit` records of a log with numbers above `after`, ascending.
+    /// Returns up to `limit` records of a log with numbers above `after`, ascending.
     ///
     /// # Errors
     /// As [`Store::get`].
@@ -200,7 +199,7 @@ impl Store {
         self.records::<L>(after.saturating_add(1))?.take(limit).collect()
     }
 
-    /// The records of a log from number `from` on, read as they are asked for, up to what is durable now.
+    /// Returns the records of a log from number `from` on that are durable now, read lazily.
     ///
     /// # Errors
     /// As [`Store::get`].
@@ -208,16 +207,16 @@ impl Store {
         RawRecords::new(&*self.engine, L::TAG, from, self.marks.of(L::TAG)).map(Records::new)
     }
 
-    /// The number of the last durable record of a log, or 0.
+    /// Returns the number of the last durable record of a log, or 0.
     #[must_use]
     pub fn last_number<L: Log>(&self) -> u64 {
         self.marks.of(L::TAG) - 1
     }
 
-    /// The samples of a series within the window, ascending in time.
+    /// Returns the samples of a series within the window, ascending in time.
     ///
     /// # Errors
-    /// As [`Store::get`]; [`Store::sample_chunks`] goes on behind an hour that cannot be read.
+    /// As [`Store::get`]. [`Store::sample_chunks`] continues after an unreadable hour.
     pub fn samples(&self, series: &SeriesKey, window: Window) -> Result<Vec<Sample>, StoreError> {
         let mut samples = Vec::new();
         for chunk in self.sample_chunks(series, window)? {
@@ -226,7 +225,7 @@ impl Store {
         Ok(samples)
     }
 
-    /// The same hour by hour.
+    /// Like [`Store::samples`], hour by hour.
     ///
     /// # Errors
     /// [`StoreError::KeyTooLong`].
@@ -238,18 +237,18 @@ impl Store {
         Ok(samples::within(&*self.engine, samples::series_prefix(series)?, window))
     }
 
-    /// All series that have samples, in the order of their keys.
+    /// Returns all series with samples, in key order.
     pub fn series(&self) -> impl Iterator<Item = Result<SeriesKey, StoreError>> + use<'_> {
         samples::series(&*self.engine)
     }
 
-    /// Whether samples may be committed: each hour of a series takes 36,000. To be asked before anything else
-    /// takes them in, and under the same lock as the commit. What is admitted counts from then on.
+    /// Checks whether samples may be committed: each hour of a series holds 36,000. Call it before any other
+    /// component accepts them, under the same lock as the commit. Admitted samples count from then on.
     ///
-    /// Reads each hour once; waits for the disk only where an hour is about to be full.
+    /// It reads each hour once, and waits for the disk only if an hour is nearly full.
     ///
     /// # Errors
-    /// [`StoreError::HourFull`] and [`StoreError::KeyTooLong`], naming the series; and as [`Store::get`].
+    /// [`StoreError::HourFull`] and [`StoreError::KeyTooLong`], with the series; otherwise as [`Store::get`].
     pub fn admit_samples<'s>(
         &self,
         batch: impl IntoIterator<Item = (&'s SeriesKey, &'s [Sample])>,
@@ -257,8 +256,8 @@ impl Store {
         self.admission.admit(&*self.engine, &self.queue, batch)
     }
 
-    /// Deletes samples from before that moment, by whole hours; a series without samples is gone. Looks at
-    /// a thousand hours and series, and the next call goes on from there. Blocks until it is durable.
+    /// Deletes samples from before that time, by whole hours, and series without samples. Visits a thousand
+    /// hours and series; the next call continues there. Blocks until the deletion is durable.
     ///
     /// # Errors
     /// As [`Store::get`] and [`Commit::wait`].
@@ -271,9 +270,9 @@ impl Store {
         Ok(Pruned { removed, done })
     }
 
-    /// Lets a log forget its oldest records: all but about the last `most`, and those from before `since`
-    /// (the epoch for no such bound). Records are packed, so a few more may stay. Deletes at most a thousand
-    /// blocks. Blocks until it is durable.
+    /// Deletes the oldest records of a log: all but about the last `most`, and those from before `since` (the
+    /// epoch disables the age limit). Records are packed, so a few more may remain. Deletes at most a
+    /// thousand blocks. Blocks until the deletion is durable.
     ///
     /// # Errors
     /// As [`Store::get`] and [`Commit::wait`].
@@ -293,7 +292,7 @@ impl Store {
         self.commit_wait(batch).map(|_| removed)
     }
 
-    /// The journalled calls from number `from` on, read as they are asked for, up to what is durable now.
+    /// Returns the journalled calls from number `from` on that are durable now, read lazily.
     ///
     /// # Errors
     /// As [`Store::get`].
@@ -304,7 +303,7 @@ impl Store {
         journal::calls(&*self.engine, from, self.marks.of(journal::tag()))
     }
 
-    /// The bytes that a journalled call refers to.
+    /// Returns the bytes of a blob that a journalled call refers to.
     ///
     /// # Errors
     /// As [`Store::get`].
@@ -312,7 +311,7 @@ impl Store {
         journal::blob(&*self.engine, digest)
     }
 
-    /// How much the journal holds.
+    /// Returns the size of the journal.
     ///
     /// # Errors
     /// As [`Store::get`].
@@ -320,8 +319,8 @@ impl Store {
         journal::size_of(&*self.engine)
     }
 
-    /// The next number of the sequence of that name, from 1: ascending, and never given twice, not even
-    /// after a crash. Waits for the disk once in a thousand times at most.
+    /// Returns the next number of a sequence, from 1. Numbers ascend and are never reused, even after a
+    /// crash. At most one call in a thousand waits for the disk.
     ///
     /// # Errors
     /// As [`Store::get`] and [`Commit::wait`].
@@ -329,25 +328,25 @@ impl Store {
         self.sequences.allocate(&*self.engine, &self.queue, sequence)
     }
 
-    /// Why no writes are taken for now, if that is so. The store tries again by itself.
+    /// Returns the reason why writes are refused at present, if they are. The store retries by itself.
     #[must_use]
     pub fn trouble(&self) -> Option<StoreError> {
         self.queue.refusing()
     }
 
-    /// The acknowledged writes that were missing when the store was opened, where their loss was accepted.
+    /// Returns the acknowledged writes that were missing at the opening, if their loss was accepted.
     #[must_use]
     pub const fn loss(&self) -> Option<&Loss> {
         self.loss.as_ref()
     }
 
-    /// The uploaded components.
+    /// Returns the uploaded components.
     #[must_use]
     pub const fn artefacts(&self) -> &Artefacts {
         &self.artefacts
     }
 
-    /// What the state takes in bytes: on disk, or in memory where it lies there.
+    /// Returns the size of the state in bytes, on disk or in memory.
     ///
     /// # Errors
     /// [`StoreError::Io`].
@@ -375,17 +374,17 @@ fn decode_key<K: Kind>(key: &[u8]) -> Result<K::Key, StoreError> {
 }
 
 impl Drop for Store {
-    /// Writes and flushes everything that was handed over.
+    /// Writes and flushes all queued batches.
     fn drop(&mut self) {
         if let Ok(batch) = self.sequences.settle()
             && !batch.is_empty()
         {
-            // Where this fails, the numbers are skipped.
+            // If this fails, the numbers are skipped.
             let _ = self.commit_wait(batch);
         }
         self.queue.close();
         if let Some(writer) = self.writer.take() {
-            // A panic has been answered to whoever waited already.
+            // A panic has already been reported to the waiting callers.
             let _ = writer.join();
         }
     }

@@ -2,13 +2,13 @@ use std::collections::BTreeMap;
 
 use crate::{StoreError, engine::Engine, pages};
 
-/// Values (`None` is a deletion) that are to be written over what is there.
+/// Values to write (`None` deletes).
 pub(crate) type Values = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// The number of the first record.
 pub(crate) const FIRST: u64 = 1;
 
-/// Writes that are not applied yet.
+/// Writes that are not yet applied.
 #[derive(Debug, Default)]
 pub(crate) struct Layer {
     pub(crate) values: Values,
@@ -16,8 +16,8 @@ pub(crate) struct Layer {
     pub(crate) appended: BTreeMap<u8, Vec<Vec<u8>>>,
 }
 
-/// The state as one batch sees it: what is applied, under what the group has written so far, under what
-/// the batch itself has.
+/// The state as one batch sees it: the applied state, overlaid with the group's writes so far, overlaid with
+/// the batch's own writes.
 pub(crate) struct View<'a> {
     pub(crate) engine: &'a dyn Engine,
     /// The next sequence number of each log before this group.
@@ -27,7 +27,7 @@ pub(crate) struct View<'a> {
 }
 
 impl Layer {
-    /// Puts the writes of a batch over its own.
+    /// Merges the writes of a batch.
     pub(crate) fn absorb(&mut self, top: Self) {
         self.values.extend(top.values);
         for (log, mut records) in top.appended {
@@ -45,7 +45,7 @@ impl<'a> View<'a> {
         Self { engine, next, below, top: Layer::default() }
     }
 
-    /// What the batch has written.
+    /// Returns the batch's writes.
     pub(crate) fn into_layer(self) -> Layer {
         self.top
     }
@@ -65,7 +65,7 @@ impl<'a> View<'a> {
         self.top.values.insert(key, None);
     }
 
-    /// Appends to a log and returns the number of the record.
+    /// Appends a record to a log and returns its number.
     pub(crate) fn append(&mut self, log: u8, record: Vec<u8>) -> u64 {
         let pending = |layer: &Layer| layer.appended.get(&log).map_or(0, Vec::len) as u64;
         let first = self.next.get(&log).copied().unwrap_or(FIRST);

@@ -1,5 +1,5 @@
-//! Group commit: one thread takes everything that waits, applies it as one batch, flushes once, and
-//! then acknowledges all of it. After a failed write it opens the engine again, and tries until it can write.
+//! Group commit: one thread takes all waiting batches, applies them as one, flushes once, and then
+//! acknowledges all of them. After a failed write it reopens the engine, and retries until it can write.
 
 use std::{
     collections::BTreeMap,
@@ -20,12 +20,12 @@ use crate::{
     view::{FIRST, Layer, Values, View},
 };
 
-/// How far each log (by its tag) is durable: the number of its next record. Readers of logs see nothing
-/// from there on, so that a number that somebody has seen is never given to another record.
+/// The next durable number of each log, by tag. Readers see only records below it, so that a number that was
+/// read is never assigned to another record.
 #[derive(Debug, Default)]
 pub(crate) struct Marks(RwLock<BTreeMap<u8, u64>>);
 
-/// The only one who writes.
+/// The only writer.
 pub(crate) struct Writer {
     engine: Arc<dyn Engine>,
     queue: Arc<Queue>,
@@ -34,34 +34,34 @@ pub(crate) struct Writer {
     journal: journal::Limits,
     patience: Duration,
     least_flush: Duration,
-    /// Whether something is applied that is not flushed.
+    /// Whether applied writes are not yet flushed.
     dirty: bool,
-    /// Whether the engine can be used: not from a failed write on until it is opened again.
+    /// Whether the engine is usable. A failed write makes it unusable until it is reopened.
     is_open: bool,
     undecided: Option<Undecided>,
 }
 
-/// A failed write of which it is not known yet whether it has reached the disk.
+/// A failed write that may nevertheless have reached the disk.
 struct Undecided {
     done: Vec<Done>,
-    /// Its number; none if the engine was not even asked to write it.
+    /// The number of the write; `None` if the engine did not try to write it.
     number: Option<u64>,
     cause: StoreError,
 }
 
-/// Where what is written goes on; read from the engine when it is opened.
+/// The positions for the next writes, read from the engine when it is opened.
 struct Ends {
     pages: Pages,
-    /// The next record of each log.
+    /// The next record number of each log.
     next: BTreeMap<u8, u64>,
     /// The number of the last write.
     write: u64,
 }
 
-/// A batch that was carried out, and who waits for it.
+/// An applied batch with its acknowledgement.
 type Done = (Option<Acknowledge>, Receipt);
 
-/// Between two attempts to write again after a failed write: at first, and at most. It doubles each time.
+/// The first and the longest pause between two attempts to write again. The pause doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -79,7 +79,7 @@ impl Ends {
 }
 
 impl Marks {
-    /// The first number of the log that is not durable.
+    /// Returns the first number of the log that is not durable.
     pub(crate) fn of(&self, log: u8) -> u64 {
         let marks = self.0.read().unwrap_or_else(PoisonError::into_inner);
         marks.get(&log).copied().unwrap_or(FIRST)
@@ -98,7 +98,7 @@ impl Writer {
         options: &StoreOptions,
     ) -> Result<Self, StoreError> {
         let ends = Ends::read(&*engine)?;
-        // What a recovery found is durable.
+        // Everything that a recovery found is durable.
         marks.publish(&ends.next);
         if let Err(error) = engine.check_room() {
             queue.refuse(&error);
@@ -117,9 +117,9 @@ impl Writer {
         })
     }
 
-    /// Works until the queue is closed and empty.
+    /// Runs until the queue is closed and empty.
     pub(crate) fn run(mut self) {
-        // However this thread ends, whoever waits is told: closing after a good end changes nothing.
+        // However this thread ends, waiting callers get an answer; after a regular end this has no effect.
         struct End(Arc<Queue>);
         impl Drop for End {
             fn drop(&mut self) {
@@ -137,7 +137,7 @@ impl Writer {
             let works = match self.queue.take(self.dirty.then_some(self.patience)) {
                 Work::Write(submissions) => self.write(submissions),
                 Work::Idle => self.flush().map_err(|cause| drop(self.fall_back(&cause))).is_ok(),
-                // The end of the process takes back what is not flushed, as it would have anyway.
+                // If this fails, the end of the process reverts the unflushed writes anyway.
                 Work::End if self.dirty => return drop(self.flush()),
                 Work::End => return,
             };
@@ -147,14 +147,14 @@ impl Writer {
         }
     }
 
-    /// Writes batches and answers whoever waits for them; whether that has worked.
+    /// Writes batches and answers the callers that wait for them. Returns whether that succeeded.
     fn write(&mut self, submissions: Vec<Submission>) -> bool {
         let (layer, done) = self.carry_out(submissions);
         let waited_for = done.iter().any(|(acknowledge, _)| acknowledge.is_some());
         let before = self.ends.write;
         let written = self.apply(layer, done.len() as u64);
         let number = self.ends.write;
-        // Whether the engine had to write at all.
+        // Whether the engine tried to write.
         let asked = written.is_ok() || number > before;
         let written = written.and_then(|()| if waited_for { self.flush() } else { Ok(()) });
         let Err(cause) = written else {
@@ -167,12 +167,12 @@ impl Writer {
         false
     }
 
-    /// Answers whoever waits for the write that has failed, once the engine is open and shows what became of it.
-    /// Until then nobody knows: whoever was told that it has not happened would be wrong if it had.
+    /// Answers the callers that wait for the failed write, once the engine is open and shows the outcome. An
+    /// earlier answer could be wrong.
     fn decide(&mut self, opened: &Result<(), StoreError>) {
         let Some(Undecided { done, number, cause }) = self.undecided.take() else { return };
         match (opened, number) {
-            // It has reached the disk all the same.
+            // The write has reached the disk nevertheless.
             (Ok(()), Some(number)) if self.ends.write >= number => answer(done, &Ok(())),
             (Ok(()), _) | (Err(_), None) => answer(done, &Err(refusal(&cause))),
             (Err(lost @ StoreError::Lost(_)), _) => answer(done, &Err(refusal(lost))),
@@ -180,8 +180,8 @@ impl Writer {
         }
     }
 
-    /// Opens the engine again after a failed write, so that it has what is durable and nothing else, and takes no
-    /// writes from now on.
+    /// Reopens the engine after a failed write, so that it has exactly what is durable, and refuses further
+    /// writes.
     fn fall_back(&mut self, cause: &StoreError) -> Result<(), StoreError> {
         self.dirty = false;
         self.queue.refuse(&refusal(cause));
@@ -194,13 +194,13 @@ impl Writer {
         opened
     }
 
-    /// Opens the engine again and takes up where it is.
+    /// Reopens the engine and reads its positions.
     fn open_again(&mut self) -> Result<(), StoreError> {
         self.is_open = false;
         self.engine.reopen()?;
         self.ends = Ends::read(&*self.engine)?;
         if self.engine.acknowledged().unwrap_or(0) != self.ends.write {
-            // It has a write whose flush failed.
+            // The engine contains a write whose flush failed.
             self.engine.flush()?;
             self.acknowledge();
         }
@@ -209,7 +209,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Tries until writing works again, or the queue is closed; whether it is not closed.
+    /// Retries until a write succeeds or the queue is closed. Returns `false` if it is closed.
     fn recover(&mut self) -> bool {
         let mut pause = FIRST_PAUSE;
         while self.queue.pause(pause) {
@@ -233,7 +233,7 @@ impl Writer {
             opened?;
         }
         self.engine.check_room()?;
-        // It works once it has worked.
+        // A successful write proves that writing works.
         let tried = self.put(BTreeMap::new(), 1).and_then(|()| self.flush());
         if tried.is_err() {
             (self.is_open, self.dirty) = (false, false);
@@ -241,7 +241,7 @@ impl Writer {
         tried
     }
 
-    /// Carries batches out one by one. One that fails leaves no trace, and the others alone.
+    /// Applies batches one by one. A failing batch leaves no trace and does not affect the others.
     fn carry_out(&self, submissions: Vec<Submission>) -> (Layer, Vec<Done>) {
         let mut layer = Layer::default();
         let mut done = Vec::with_capacity(submissions.len());
@@ -262,7 +262,7 @@ impl Writer {
         (layer, done)
     }
 
-    /// Applies what `count` batches have written. Where that fails, nothing of it may be built upon.
+    /// Applies the writes of `count` batches. If this fails, the result must not be used.
     fn apply(&mut self, mut layer: Layer, count: u64) -> Result<(), StoreError> {
         let mut view = View::new(&*self.engine, &self.ends.next, &layer);
         journal::retain(&mut view, self.journal)?;
@@ -276,16 +276,16 @@ impl Writer {
         if layer.values.is_empty() {
             return Ok(());
         }
-        // What only retention has written counts as well.
+        // A write of retention alone also counts.
         self.put(layer.values, count.max(1))?;
         self.ends.next = next;
         Ok(())
     }
 
-    /// Applies values as that many writes.
+    /// Applies values as `count` writes.
     fn put(&mut self, values: Values, count: u64) -> Result<(), StoreError> {
         let mut batch = self.ends.pages.stage(&*self.engine, values)?;
-        // Before it is applied: whoever looks afterwards whether it is there has to know its number.
+        // Increment first: checking afterwards whether the write is there requires its number.
         self.ends.write += count;
         let number = commit_number::encode(self.ends.write);
         batch.push((commit_number::KEY.to_vec(), Some(number)));
@@ -306,8 +306,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Notes what is durable. It must not fail what is durable already: the note is behind then, which only means
-    /// that a loss of what lies between would not be noticed.
+    /// Records up to where writes are durable. A failure here must not fail durable writes: the record is
+    /// then behind, so only a loss of the writes in between would go unnoticed.
     fn acknowledge(&self) {
         if let Err(error) = self.engine.acknowledge(self.ends.write) {
             tracing::warn!(%error, "it is not noted how far writes are durable");
@@ -323,7 +323,7 @@ fn answer(done: Vec<Done>, outcome: &Result<(), StoreError>) {
     }
 }
 
-/// What whoever wants to write is told while that cannot be done.
+/// The error for callers that want to write while the store refuses writes.
 fn refusal(cause: &StoreError) -> StoreError {
     match cause {
         StoreError::Full { .. } | StoreError::Unavailable(_) => cause.clone(),

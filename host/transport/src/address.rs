@@ -1,41 +1,42 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Which addresses may be connected to. Loopback and private addresses may: that is where sidecars and
-/// services are. Those that no party has, and that give whoever asks something of the machine, may not.
+/// The addresses to which the host may connect. Loopback and private addresses are allowed, because sidecars
+/// and services use them. Refused are addresses that no party has, and addresses that reveal data of the
+/// machine.
 ///
-/// It is applied to the addresses that a name resolves to, at the time of connecting.
+/// The policy applies to the addresses that a name resolves to, when the host connects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AddressPolicy {
-    /// Where the host itself listens. It never sends messages to itself, so that nobody who may describe an
-    /// endpoint can have the host act on its own API. An unspecified address, such as `0.0.0.0:4870`, stands
-    /// for all addresses of the machine.
+    /// The host's own listen addresses. The host never sends messages to itself, so a client that may
+    /// describe an endpoint cannot make the host act on its own API. An unspecified address, such as
+    /// `0.0.0.0:4870`, stands for all addresses of the machine.
     pub own: Vec<SocketAddr>,
-    /// Addresses that may be connected to although the policy would refuse them.
+    /// Addresses that are allowed although the policy would refuse them.
     pub allowed: Vec<IpAddr>,
 }
 
-/// Why an address may not be connected to.
+/// The reason why an address is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RefusedAddress {
-    /// The host's own.
+    /// It is the host's own address.
     #[error("it is this host's own address: give the address of the party")]
     Own,
     /// `0.0.0.0` or `::`.
     #[error("{0} is no address of a party: give the address of the party")]
     Unspecified(IpAddr),
-    /// A group.
+    /// It is a multicast or broadcast address.
     #[error("{0} is a multicast or broadcast address: give the address of one party")]
     Group(IpAddr),
-    /// An address that is valid on one link only.
+    /// It is a link-local address.
     #[error("{0} is a link-local address: allow it explicitly if a party is really there")]
     LinkLocal(IpAddr),
-    /// Where clouds tell machines their credentials.
+    /// It is a cloud metadata service, which reveals credentials.
     #[error("{0} is a metadata service: allow it explicitly if a party is really there")]
     Metadata(IpAddr),
 }
 
-/// Where clouds tell machines their credentials, beside the link-local 169.254.169.254.
+/// Cloud metadata services, in addition to the link-local 169.254.169.254.
 const METADATA_V4: [Ipv4Addr; 2] =
     [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16)];
 const METADATA_V6: [Ipv6Addr; 2] = [
@@ -44,10 +45,10 @@ const METADATA_V6: [Ipv6Addr; 2] = [
 ];
 
 impl AddressPolicy {
-    /// Whether `address` may be connected to.
+    /// Checks that the host may connect to `address`.
     ///
     /// # Errors
-    /// [`RefusedAddress`] says why not.
+    /// [`RefusedAddress`] with the reason.
     pub fn check(&self, address: SocketAddr) -> Result<(), RefusedAddress> {
         let ip = canonical(address.ip());
         if self.is_own(ip, address.port()) {
@@ -66,7 +67,7 @@ impl AddressPolicy {
                 (v6.is_unicast_link_local(), v6.is_multicast(), METADATA_V6.contains(&v6))
             }
         };
-        // All of 0.0.0.0/8 is "this network"; some systems take it for loopback.
+        // All of 0.0.0.0/8 is "this network"; some systems treat it as loopback.
         let unspecified = match ip {
             IpAddr::V4(v4) => v4.octets().first() == Some(&0),
             IpAddr::V6(v6) => v6.is_unspecified(),
@@ -80,8 +81,8 @@ impl AddressPolicy {
         }
     }
 
-    /// Whether an open connection, from `local` to `peer`, leads to this host itself by another address of
-    /// the machine.
+    /// Checks that an open connection, from `local` to `peer`, does not lead to this host itself by another
+    /// address of the machine.
     ///
     /// # Errors
     /// [`RefusedAddress::Own`] if it does.
@@ -101,18 +102,18 @@ impl AddressPolicy {
     fn is_own(&self, ip: IpAddr, port: u16) -> bool {
         self.own.iter().any(|own| {
             let anywhere = own.ip().is_unspecified() && (ip.is_loopback() || ip.is_unspecified());
-            // Systems connect to themselves by the unspecified address.
+            // A connection to the unspecified address reaches the same machine.
             let here = canonical(own.ip()) == ip || ip.is_unspecified() || anywhere;
             own.port() == port && here
         })
     }
 }
 
-/// One form for each address: an IPv4 address that is embedded in an IPv6 address is the IPv4 address.
+/// The canonical form of an address: an IPv4 address embedded in an IPv6 address becomes the IPv4 address.
 fn canonical(ip: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = ip else { return ip };
     let embedded = match v6.segments() {
-        // Translated by NAT64 (RFC 6052), and the deprecated compatible form, but not :: and ::1.
+        // Translated by NAT64 (RFC 6052), and the deprecated compatible form, except :: and ::1.
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some((high, low)),
         [0, 0, 0, 0, 0, 0, high, low] if high != 0 => Some((high, low)),
         // Tunnelled by 6to4 (RFC 3056).

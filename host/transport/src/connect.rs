@@ -13,12 +13,12 @@ use tower::Service;
 
 use crate::{AddressPolicy, RefusedAddress};
 
-/// Opens connections to the addresses that the policy permits. It resolves a name once, and connects to
-/// what it has checked.
+/// Opens connections to addresses that the policy allows. It resolves a name once, and connects to the
+/// addresses that it has checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Connector(pub(crate) Arc<AddressPolicy>);
 
-/// Why there is no connection.
+/// The reason why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
     #[error("it must not be connected to: {0}")]
@@ -43,7 +43,7 @@ impl Connector {
         let mut outcome = Err(ConnectError::NoAddress);
         for address in addresses {
             outcome = self.open(address).await;
-            // A name that leads to a forbidden address is not given the benefit of its other addresses.
+            // If any address of a name is refused, the remaining addresses are not tried.
             if matches!(outcome, Ok(_) | Err(ConnectError::Refused(_))) {
                 break;
             }
@@ -56,7 +56,7 @@ impl Connector {
         let stream = TcpStream::connect(address).await.map_err(ConnectError::Unconnected)?;
         let local = stream.local_addr().map_err(ConnectError::Unconnected)?;
         self.0.check_connected(local, address)?;
-        // A message is one write: waiting to fill a packet only adds delay.
+        // A message is one write, so waiting to fill a packet only adds delay.
         stream.set_nodelay(true).map_err(ConnectError::Unconnected)?;
         Ok(stream)
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// The media type of a CloudEvent in structured mode.
 pub const CLOUD_EVENT: &str = "application/cloudevents+json";
 
-/// The message as a CloudEvent.
+/// Converts a message to a CloudEvent.
 #[must_use]
 pub fn cloud_event(message: &Message) -> Value {
     let subject = match &message.to {
@@ -27,7 +27,7 @@ pub fn cloud_event(message: &Message) -> Value {
     })
 }
 
-/// The data of a CloudEvent; anything else as it is.
+/// Returns the data of a CloudEvent; any other value is returned unchanged.
 #[must_use]
 pub fn unwrapped(mut value: Value) -> Value {
     match value.get("specversion") {
@@ -36,18 +36,19 @@ pub fn unwrapped(mut value: Value) -> Value {
     }
 }
 
-/// An answer in a response: a message, bare or as the data of a CloudEvent, or only its `type` and `data`.
+/// Parses an answer in a response: a message, plain or as the data of a CloudEvent, or only its `type` and
+/// `data`.
 ///
 /// # Errors
-/// How long the body is and where it stops being an answer. What it says is left out: an endpoint may lead
-/// to something whose words are nobody's business.
+/// The length of the body and the position of the error. The error does not quote the body, because an
+/// endpoint may lead to a source whose content must stay private.
 pub(crate) fn answer(body: &[u8]) -> Result<Content, String> {
     let length = body.len();
     let value: Value = serde_json::from_slice(body)
         .map_err(|error| format!("its {length} bytes are not JSON{}", place(&error)))?;
     let is_event = value.get("specversion").is_some();
     Content::deserialize(unwrapped(value)).map_err(|_| {
-        // Read once more, for the place.
+        // Parse again to get the position.
         let error = match is_event {
             true => serde_json::from_slice::<Event>(body).err(),
             false => serde_json::from_slice::<Content>(body).err(),

@@ -23,22 +23,22 @@ use crate::{
     line::{Bounds, Lines},
 };
 
-/// The bounds of an [`HttpTransport`].
+/// The limits of an [`HttpTransport`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpOptions {
-    /// How long a delivery may take, from connecting to the end of the answer. A party that needs longer
-    /// answers later, or is asked again. A message waits as long, at most, until it is sent.
+    /// Time limit of a delivery, from connecting to the end of the response. A party that needs longer
+    /// answers later, or is asked again. A message also waits at most this long to be sent.
     pub patience: Duration,
-    /// The most messages on their way.
+    /// Maximum number of messages in flight.
     pub in_flight: usize,
-    /// The most messages on their way to one party, which is one address: its path counts, since a gateway may
-    /// stand before many.
+    /// Maximum number of messages in flight to one party, identified by its address including the path,
+    /// because a gateway may serve several parties.
     pub in_flight_each: usize,
-    /// The most messages that wait to be sent.
+    /// Maximum number of messages waiting to be sent.
     pub waiting: usize,
-    /// The most messages that wait to be sent to one party.
+    /// Maximum number of messages waiting to be sent to one party.
     pub waiting_each: usize,
-    /// Which addresses may be connected to.
+    /// The allowed addresses.
     pub addresses: AddressPolicy,
 }
 
@@ -55,8 +55,8 @@ impl Default for HttpOptions {
     }
 }
 
-/// Posts messages over HTTP, as CloudEvents in structured mode. It follows no redirects. It runs in a tokio
-/// runtime with time and I/O.
+/// Posts messages over HTTP, as CloudEvents in structured mode. It follows no redirects. It must run in a
+/// tokio runtime with time and I/O enabled.
 #[derive(Debug)]
 pub struct HttpTransport {
     client: Client<Connector, Full<Bytes>>,
@@ -64,11 +64,11 @@ pub struct HttpTransport {
     patience: Duration,
 }
 
-/// How long a connection is kept for the next message.
+/// How long an idle connection is kept for the next message.
 const IDLE: Duration = Duration::from_secs(30);
 
 impl HttpTransport {
-    /// A transport with these bounds.
+    /// Creates a transport with these limits.
     #[must_use]
     pub fn new(options: HttpOptions) -> Self {
         let HttpOptions { patience, in_flight, in_flight_each, waiting, waiting_each, addresses } =
@@ -109,7 +109,7 @@ impl Transport for HttpTransport {
     }
 }
 
-/// One text for each party.
+/// The text that identifies a party.
 fn party(endpoint: &Endpoint) -> String {
     let (port, target) = (endpoint.port(), endpoint.target());
     match endpoint.host() {
@@ -182,7 +182,7 @@ fn unreached(endpoint: &Endpoint, error: &ClientError) -> Reply {
             Reply::Never(format!("{endpoint} was not asked: {error}"))
         }
         Some(error) => Reply::Unreached(format!("{endpoint} was not reached: {error}")),
-        // The client's own words are about the protocol; they repeat nothing of what was sent or received.
+        // The client library's error is about the protocol and contains nothing that was sent or received.
         None => {
             let why = cause::<hyper::Error>(error).map(ToString::to_string);
             let why = why.unwrap_or_else(|| "the connection failed".to_owned());
@@ -191,7 +191,7 @@ fn unreached(endpoint: &Endpoint, error: &ClientError) -> Reply {
     }
 }
 
-/// The first cause of that type.
+/// Returns the first cause of type `T`.
 fn cause<T: Error + 'static>(error: &ClientError) -> Option<&T> {
     let mut next: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = next {

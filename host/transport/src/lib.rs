@@ -1,16 +1,16 @@
-//! How messages of negotiations reach parties elsewhere. A [`Transport`] takes one message to one endpoint
-//! and brings back what the party says at once; [`Transports`] chooses it by the endpoint's scheme.
+//! Delivers negotiation messages to remote parties. A [`Transport`] delivers one message to one endpoint and
+//! returns the party's immediate reply; [`Transports`] selects the transport by the endpoint's scheme.
 //!
 //! [`HttpTransport`] posts each message as a CloudEvent whose data is the message. The party answers in the
 //! response, or later with `POST /v1/negotiations/{id}/messages`.
 //!
-//! Endpoints come from whoever may describe services, and parties may say anything. An [`AddressPolicy`]
-//! therefore decides which addresses may be connected to, and no [`Reply`] repeats the secrets of an
-//! endpoint or the words of a party that could not be read.
+//! Any client that may describe services can set endpoints, and parties may send anything. An
+//! [`AddressPolicy`] therefore limits the addresses to connect to, and no [`Reply`] contains the secrets of
+//! an endpoint or the content of an unreadable answer.
 //!
 //! # Limitations
 //!
-//! - HTTP/1 without TLS. TLS is the business of a proxy in between.
+//! - HTTP/1 without TLS. Use a proxy for TLS.
 
 mod address;
 mod connect;

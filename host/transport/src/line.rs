@@ -9,8 +9,8 @@ use tokio::{
     time::timeout,
 };
 
-/// How many messages may be on their way and wait for it, in all and to one party. Messages to a slow party
-/// wait for each other, and nobody waits for them.
+/// Limits the messages in flight and waiting, in total and for each party. Messages to a slow party wait for
+/// each other and delay no other party.
 #[derive(Debug)]
 pub(crate) struct Lines {
     bounds: Bounds,
@@ -18,7 +18,7 @@ pub(crate) struct Lines {
     parties: Mutex<HashMap<String, Party>>,
 }
 
-/// The bounds of [`Lines`].
+/// The limits of [`Lines`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub(crate) in_flight: usize,
@@ -31,11 +31,11 @@ pub(crate) struct Bounds {
 #[derive(Debug)]
 struct Party {
     places: Arc<Semaphore>,
-    /// Messages that wait or are on their way.
+    /// Number of messages waiting or in flight.
     present: usize,
 }
 
-/// A message's right to be on its way, until it is dropped.
+/// The permission for a message to be in flight, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Place<'a> {
     _present: Present<'a>,
@@ -43,7 +43,7 @@ pub(crate) struct Place<'a> {
     _all: OwnedSemaphorePermit,
 }
 
-/// A message that waits or is on its way.
+/// A message that is waiting or in flight.
 #[derive(Debug)]
 struct Present<'a> {
     lines: &'a Lines,
@@ -59,11 +59,11 @@ impl Lines {
     /// Waits until a message to the party may be sent.
     ///
     /// # Errors
-    /// Why it may not: the line is full, or does not move.
+    /// The reason why it may not: the line is full, or does not move in time.
     pub(crate) async fn enter(&self, party: &str) -> Result<Place<'_>, String> {
         let (present, places) = self.join(party)?;
         let both = async {
-            // The party's own line first: who waits there keeps no place that others could use.
+            // Wait in the party's own line first, so that the wait takes no place that others could use.
             let each = places.acquire_owned().await.ok()?;
             let all = Arc::clone(&self.all).acquire_owned().await.ok()?;
             Some(Place { _present: present, _each: each, _all: all })
@@ -135,7 +135,7 @@ mod tests {
         let lines = Lines::new(Bounds { patience: Duration::ZERO, ..BOUNDS });
         let first = lines.enter("a").await.unwrap();
         let second = lines.enter("a").await.unwrap();
-        // The third waits, and gives up at once.
+        // The third message waits, and times out at once.
         assert!(lines.enter("a").await.unwrap_err().contains("waited"));
         let other = lines.enter("b").await.unwrap();
         assert!(lines.enter("b").await.unwrap_err().contains("waited"), "three are on their way");

@@ -3,43 +3,43 @@ use std::{collections::BTreeMap, fmt, future::ready, pin::Pin, sync::Arc};
 use haggle_model::Endpoint;
 use haggle_negotiate::{Content, Message};
 
-/// A future behind a pointer, so that [`Transport`] can be one as well.
+/// A boxed future, so that [`Transport`] is object-safe.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// A way to reach parties.
+/// A way to deliver messages to parties.
 pub trait Transport: Send + Sync {
-    /// Takes a message to an endpoint, once, and waits a bounded time for what the party says at once.
+    /// Delivers a message to an endpoint once, and waits a limited time for the immediate reply.
     fn deliver<'a>(&'a self, endpoint: &'a Endpoint, message: &'a Message) -> BoxFuture<'a, Reply>;
 }
 
-/// What a party answers at once. The texts are for people; they contain neither secrets of the endpoint nor
-/// anything that the party said.
+/// A party's immediate reply. The texts are for people; they contain neither secrets of the endpoint nor
+/// content from the party.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
     /// A message.
     Said(Box<Content>),
-    /// Nothing: the answer comes later, or when it is asked again.
+    /// No message: the party answers later, or when it is asked again.
     Nothing,
-    /// Something that is no message, and why: it is asked again.
+    /// An invalid message, with the reason; the party is asked again.
     Unreadable(String),
-    /// It was not there, or does not want to be asked now, and why: it is asked again.
+    /// The party is unreachable or temporarily refuses, with the reason; it is asked again.
     Unreached(String),
-    /// It does not want to be asked this, or must not be asked, and why.
+    /// The party refuses the message for good, or must not be contacted, with the reason.
     Never(String),
 }
 
-/// The transports of a host, by the schemes of the endpoints that they reach.
+/// The transports of a host, by endpoint scheme.
 #[derive(Clone, Default)]
 pub struct Transports(BTreeMap<&'static str, Arc<dyn Transport>>);
 
 impl Transports {
-    /// No transports at all.
+    /// Creates an empty set of transports.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds the transport for a scheme, in place of an earlier one.
+    /// Adds the transport for a scheme, replacing an earlier one.
     #[must_use]
     pub fn with(mut self, scheme: &'static str, transport: Arc<dyn Transport>) -> Self {
         self.0.insert(scheme, transport);

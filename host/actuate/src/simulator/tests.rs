@@ -40,7 +40,7 @@ fn simulator(startup: u64, replicas: u32) -> Simulator {
     simulator
 }
 
-/// (starting, ready) at a time.
+/// Returns (starting, ready) at a time.
 fn seen(simulator: &mut Simulator, seconds: u64) -> (u32, u32) {
     let ReplicaStatus { starting, ready, .. } = simulator.status(at(seconds), &name()).unwrap();
     (starting, ready)
@@ -77,10 +77,10 @@ fn a_replica_that_fails_is_replaced() {
     simulator.fail_at(at(100), &name()).unwrap();
     assert_eq!(simulator.next_event(), Some(at(5)));
     assert_eq!(seen(&mut simulator, 5), (1, 1));
-    // The replacement of the first is ready again when the second fails.
+    // The replacement of the first replica is ready when the second one fails.
     assert_eq!(seen(&mut simulator, 100), (1, 1));
     assert_eq!(seen(&mut simulator, 160), (0, 2));
-    // Nothing is ready: the start begins anew.
+    // Nothing is ready: the startup begins again.
     simulator.scale(at(161), &to(0, 1)).unwrap();
     simulator.scale(at(161), &to(1, 2)).unwrap();
     simulator.fail_at(at(200), &name()).unwrap();
@@ -103,7 +103,7 @@ fn an_order_counts_once_and_old_ones_not_at_all() {
         let error = actuator.scale(at(3), &to(u32::MAX, 8)).unwrap_err();
         assert!(matches!(error, ActuateError::TooMany { .. }));
         assert_eq!(actuator.status(at(3), &name()).unwrap().desired, 3);
-        // Tracked again, it keeps its replicas.
+        // A service that is tracked again keeps its replicas.
         actuator.track(at(4), &service(60), 9).unwrap();
         assert_eq!(actuator.status(at(4), &name()).unwrap().desired, 3);
         actuator.forget(&name());
@@ -129,7 +129,7 @@ fn a_clock_that_is_set_back_is_followed() {
     assert_eq!(seen(&mut simulator, 100), (0, 2));
 }
 
-/// What a simulation is made of.
+/// The events of a simulation.
 #[derive(Clone, Debug)]
 enum Event {
     Scale(u32),
@@ -144,7 +144,7 @@ fn events() -> impl Strategy<Value = Vec<(u64, Event)>> {
 }
 
 proptest! {
-    /// Against a plain list of the moments at which each replica is ready.
+    /// Compares the fleet with a plain list of the times at which each replica is ready.
     #[test]
     fn agrees_with_a_list_of_replicas(
         startup in prop_oneof![Just(0_u64), 1_u64..100],

@@ -88,7 +88,7 @@ async fn an_event_comes_and_goes() {
     let service = r#"{"replica": {"capacity": {"requests_per_second": 1}}}"#;
     put("/v1/services/doc-sold", service).await.json(201);
     let uri = "/v1/calendar/doc-sale";
-    // In a year that no sweep reaches.
+    // Far enough ahead that the host never deletes the event.
     let sale = r#"{"event": "campaign", "services": ["doc-sold"], "times": [{"start": "2300-01-01T00:00:00Z", "duration": "2d"}]}"#;
     put(uri, sale).await.json(201);
     let read = get(uri).await.json(200);

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{get, request, send};
 
-/// What there is, by path.
+/// The routes, ordered by path.
 const ROUTES: [(&str, &[&str]); 34] = [
     ("/", &["get"]),
     ("/healthz", &["get"]),
@@ -60,7 +60,7 @@ async fn lists_every_route_and_only_those() {
     assert_eq!(listed, expected);
     for (path, methods) in ROUTES {
         let uri = path.replace(['{', '}'], "");
-        // A method that no route has tells whether the path is routed, without doing anything.
+        // No route has this method, so the request probes the path without side effects.
         let reply = send(request("TRACE", &uri)).await;
         assert_eq!(reply.status, 405, "{path}");
         let allowed = reply.headers["allow"].to_str().unwrap().to_ascii_lowercase();

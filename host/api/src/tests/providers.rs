@@ -64,7 +64,7 @@ async fn no_answer_tells_the_secrets_of_an_endpoint() {
                 assert!(!reply.text().contains(secret), "{}", reply.text());
             }
         }
-        // Whoever writes back what was read does not lose the secrets.
+        // A client that writes back what it has read does not overwrite the secrets.
         let mut read = document.clone();
         read["endpoint"] = replies[0].json(201)["endpoint"].clone();
         put(&uri, read.to_string()).await.is_problem(ProblemKind::Invalid, &["endpoint"]);

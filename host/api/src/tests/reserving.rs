@@ -3,13 +3,13 @@ use serde_json::{Value, json};
 use super::{delete, get, post, put, request_json, send};
 use crate::ProblemKind;
 
-/// Far enough ahead that no test gets there, and near enough to be reserved.
+/// Far enough ahead that no test reaches it, and near enough to be reserved.
 fn tomorrow(hours: u64) -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     (now.as_secs() + (24 + hours) * 3600) * 1000
 }
 
-/// A service with a rack of its own.
+/// Creates a service with its own provider.
 async fn describe(name: &str) {
     let units = format!(
         r#"{{"location": "{name}", "units": [{{"id": "u", "count": 9, "resources": {{"cpu_cores": 1}}, "cost_per_hour": 1}}]}}"#

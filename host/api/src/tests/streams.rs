@@ -53,7 +53,7 @@ async fn serves_until_it_is_told_to_stop() {
         following.read_exact(&mut first).unwrap();
         assert_eq!(&first, b"HTTP/1.1 200");
         drop(stop);
-        // The stream is ended in good order: its last chunk is the empty one.
+        // The stream ends properly: its last chunk is the empty one.
         let mut rest = String::new();
         following.read_to_string(&mut rest).unwrap();
         rest

@@ -15,15 +15,15 @@ use tokio::{net::TcpListener, sync::oneshot};
 use super::options;
 use crate::{ApiOptions, serve};
 
-/// How long this waits for what must happen, before it fails.
+/// Time limit for an expected condition; the test fails after it.
 const BOUND: Duration = Duration::from_secs(60);
 
-/// Reaches parties that never answer, and tells which negotiation is about to wait.
+/// A transport to parties that never answer. It reports each negotiation that is about to wait.
 struct Silence(mpsc::Sender<String>);
 
 impl Transport for Silence {
     fn deliver<'a>(&'a self, _: &'a Endpoint, message: &'a Message) -> BoxFuture<'a, Reply> {
-        // Once nobody listens, the test is over.
+        // If nobody listens, the test is over.
         drop(self.0.send(message.session.clone()));
         Box::pin(pending())
     }
@@ -49,7 +49,7 @@ fn written(method: &str, path: &str, body: &str) -> String {
     )
 }
 
-/// Those who wait for a verdict are more than the places of other requests, and fill their own.
+/// More requests wait for a verdict than other requests may be in flight; they fill only their own limit.
 #[test]
 fn who_waits_for_a_verdict_keeps_nobody_from_reading() {
     let (say, silent) = mpsc::channel();

@@ -11,21 +11,21 @@ use utoipa::ToSchema;
 pub(crate) struct ForecastView {
     /// The service.
     pub(crate) service: Name,
-    /// The resource that its load is counted in.
+    /// The resource in which its load is measured.
     pub(crate) resource: Resource,
-    /// When it was made.
+    /// When the forecast was made.
     pub(crate) at: Timestamp,
-    /// By which plugin.
+    /// The plugin that made it.
     pub(crate) plugin: Name,
-    /// By which generation of it.
+    /// The generation of that plugin.
     pub(crate) generation: u64,
-    /// How good the forecasts were lately.
+    /// The accuracy of recent forecasts.
     #[serde(default)]
     pub(crate) accuracy: Accuracy,
-    /// What is forecast.
+    /// The forecast values.
     #[serde(flatten)]
     pub(crate) outlook: Outlook,
-    /// The same until each horizon that was asked for.
+    /// Summaries of the forecast until each requested horizon.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) horizons: Vec<Summary>,
 }
@@ -33,45 +33,44 @@ pub(crate) struct ForecastView {
 /// The latest forecasts of all services.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub(crate) struct ForecastsView {
-    /// By service.
+    /// The forecasts, ordered by service.
     pub(crate) items: Vec<ForecastView>,
-    /// What they come to together, by resource. There is none of a resource whose forecasts have no time in
-    /// common.
+    /// The totals by resource. A resource is absent if its forecasts have no time range in common.
     pub(crate) totals: Vec<TotalForecast>,
-    /// The services that have no forecast, and are missing in the totals.
+    /// The services without a forecast; the totals do not include them.
     pub(crate) missing: Vec<Name>,
 }
 
-/// The forecast of what services together are asked for.
+/// The forecast of the combined load of several services.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct TotalForecast {
-    /// The resource that their load is counted in.
+    /// The resource in which their load is measured.
     pub(crate) resource: Resource,
-    /// How many services that are.
+    /// Number of services in the total.
     pub(crate) services: usize,
-    /// What is forecast of them: the sums of their means and bounds, in the finest of their steps, over the
-    /// time that all of their forecasts cover.
+    /// The sums of the services' means and bounds, in the finest of their steps, over the time range that all
+    /// of their forecasts cover.
     #[serde(flatten)]
     pub(crate) outlook: Outlook,
-    /// The same until each horizon that was asked for.
+    /// Summaries of the total until each requested horizon.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) horizons: Vec<Summary>,
 }
 
-/// Why a service has no forecast.
+/// The reason why a service has no forecast.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NoForecast {
-    /// What forecasts it, or would.
+    /// The plugin that forecasts the service, according to its policy.
     pub(crate) plugin: Name,
-    /// What it said; nothing where it was not asked yet.
+    /// The plugin's error; `None` if the plugin was not called yet.
     pub(crate) why: Option<String>,
 }
 
 impl ForecastView {
-    /// The forecast of a service.
+    /// Returns the forecast of a service.
     ///
     /// # Errors
-    /// [`NoForecast`] saying why there is none.
+    /// [`NoForecast`] with the reason, if there is none.
     pub(crate) fn of(
         state: &State,
         service: &Service,
@@ -102,8 +101,8 @@ impl ForecastView {
 }
 
 impl ForecastsView {
-    /// The forecasts of all services, and what they come to together. A horizon that lies beyond a forecast is
-    /// left out of that one.
+    /// Returns the forecasts of all services and their totals. A horizon that lies beyond a forecast is
+    /// omitted from that forecast.
     pub(crate) fn of(state: &State, horizons: &[Span]) -> Self {
         let (mut items, mut missing) = (Vec::new(), Vec::new());
         for (service, of) in state.services() {

@@ -5,39 +5,39 @@ use utoipa::ToSchema;
 
 use crate::shown::Shown;
 
-/// A provider and what it has at present.
+/// A provider and its current capacity.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct ProviderView {
-    /// The provider as it was described.
+    /// The provider as described.
     #[serde(flatten)]
     #[schema(value_type = Provider)]
     pub(crate) provider: Shown<Provider>,
-    /// What it has at present.
+    /// Its current capacity.
     pub(crate) status: ProviderStatus,
 }
 
-/// What a provider has at present.
+/// A provider's current capacity.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct ProviderStatus {
-    /// Each of its units, in the order of the description.
+    /// The units, in the order of the description.
     pub(crate) units: Vec<UnitStatus>,
 }
 
-/// How many there are of a unit at present.
+/// The current number of one compute unit.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct UnitStatus {
-    /// The unit.
+    /// The unit's id.
     pub(crate) unit: Name,
-    /// How many were described.
+    /// Number of units in the description.
     pub(crate) count: u32,
-    /// How many of them have not been taken back by now, leased or not.
+    /// Number of units that the provider has not reclaimed by now, leased or not.
     pub(crate) available: u32,
-    /// What has been taken back, and what is announced, in the order of the times.
+    /// The reclaims in effect and those announced, ordered by time.
     pub(crate) reclaims: Vec<Reclaim>,
 }
 
 impl ProviderView {
-    /// A provider of the host's state at that time.
+    /// Builds the view of a provider from the host's state at `now`.
     pub(crate) fn new(state: &State, now: Timestamp, provider: &Provider) -> Self {
         let status = |unit: &ComputeUnit| {
             let mut all = state.reclaims(&provider.name);

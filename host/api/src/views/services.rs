@@ -9,41 +9,41 @@ use utoipa::ToSchema;
 
 use crate::shown::Shown;
 
-/// A service and where it stands.
+/// A service and its status.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct ServiceView {
-    /// The service as it was described.
+    /// The service as described.
     #[serde(flatten)]
     #[schema(value_type = Service)]
     pub(crate) service: Shown<Service>,
-    /// Where it stands.
+    /// Its current status.
     pub(crate) status: ServiceStatus,
 }
 
-/// Where a service stands.
+/// The status of a service.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct ServiceStatus {
     /// Its replicas.
     pub(crate) replicas: ReplicaStatus,
-    /// Its tier as of now.
+    /// Its current tier.
     pub(crate) tier: Tier,
-    /// The share of capacity that the tiering plugin gives it, 0 to 1.
+    /// The share of capacity that the tiering plugin assigns to it, 0 to 1.
     pub(crate) share: f64,
     /// The load that was last observed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) observed: Option<f64>,
-    /// The load it plans for.
+    /// The load for which it is planned.
     pub(crate) planned: Quantities,
-    /// The probability that it fails soon, where it is known.
+    /// The probability that it fails soon, 0 to 1, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) risk: Option<f64>,
-    /// The share of requests that could be carried over the objective's window, 0 to 1.
+    /// The share of requests within capacity over the objective's window, 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) compliance: Option<f64>,
 }
 
 impl ServiceView {
-    /// A service of the host's state.
+    /// Builds the view of a service from the host's state.
     pub(crate) fn new(host: &Host, service: &Arc<Service>, state: &ServiceState) -> Self {
         Self {
             status: ServiceStatus {

@@ -13,20 +13,20 @@ use crate::{
     output,
 };
 
-/// Tell a host what there is: services, dependencies, providers, policies and events
+/// Create or replace services, dependencies, providers, policies and events on a host
 ///
-/// All documents are read and checked before anything is sent. Then policies go first, providers and
-/// services next, dependencies and events last. What is there already is changed.
+/// The command reads and checks all documents before it sends any. It sends policies first, then providers,
+/// services, dependencies and events. Existing documents are replaced.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Apply {
-    /// A YAML file of one or several documents, or a folder of such files
+    /// A YAML file with one or more documents, or a folder of such files
     #[arg(short, long, value_name = "FILE|DIR")]
     file: PathBuf,
-    /// Only read and check; send nothing
+    /// Read and check only; send nothing
     #[arg(long)]
     dry_run: bool,
-    /// Print what was done as JSON
+    /// Print the results as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -47,7 +47,7 @@ A document:
     capacity: {requests_per_second: 80}
     startup: 45s";
 
-/// What became of a document.
+/// The result for one document.
 #[derive(Debug, Serialize)]
 struct Applied {
     kind: &'static str,
@@ -59,7 +59,7 @@ struct Applied {
 #[serde(untagged)]
 enum Outcome {
     Put(Put),
-    /// Written as `valid`.
+    /// Serialized as `valid`.
     Checked(&'static str),
 }
 

@@ -18,29 +18,31 @@ use crate::{
     progress::Progress,
 };
 
-/// Run a recorded load, and compare with the Kubernetes autoscaler
+/// Replay a recorded load, and compare with the Kubernetes autoscaler
 ///
-/// The load is CSV, gzipped or not: a header `time,<service>,...` and a row for each time. It runs through
-/// forecast, negotiation and simulated replicas, beside a horizontal pod autoscaler (`hpa`) and a scaler
-/// that knows the load ahead (`oracle`). Without a scenario each column is a service of its own, whose replica
-/// carries a tenth of the load's 99th percentile and starts in 60 s.
+/// The load is CSV, optionally gzipped: a header `time,<service>,...` and a row for each time. The backtest
+/// runs it through forecast, negotiation and simulated replicas, and compares the result with a horizontal
+/// pod autoscaler (`hpa`) and a scaler that knows the load in advance (`oracle`). Without a scenario each
+/// column is a separate service, whose replica carries a tenth of the load's 99th percentile and starts in 60
+/// s.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Backtest {
     /// The recorded load
     #[arg(long, value_name = "FILE")]
     load: PathBuf,
-    /// Services (named like the columns), dependencies, providers, policies and events, as for `haggle apply`
+    /// Services (named like the columns), dependencies, providers, policies and events, in the format of
+    /// `haggle apply`
     #[arg(long, value_name = "FILE|DIR")]
     scenario: Option<PathBuf>,
-    /// The share of a replica's capacity that the Kubernetes autoscaler aims at
+    /// The utilization of a replica that the Kubernetes autoscaler aims at, above 0 and at most 1
     #[arg(long, value_name = "SHARE", default_value_t = 0.7, value_parser = share)]
     hpa_target: f64,
-    /// The time between two of haggle's reconcile passes [default: a quarter of the load's step, and at
-    /// least 15s]
+    /// The time between two of haggle's reconcile passes [default: a quarter of the load's step, at least
+    /// 15s]
     #[arg(long, value_name = "TIME", value_parser = interval)]
     interval: Option<Span>,
-    /// Write the report as JSON; - is standard output, instead of the table
+    /// Write the report as JSON to this file; - prints it to standard output instead of the table
     #[arg(long, value_name = "OUT.json|-")]
     json: Option<Target>,
 }
@@ -51,7 +53,7 @@ Examples:
   haggle backtest --load shop.csv.gz --scenario policies/shop.yaml --json report.json
   haggle backtest --load load.csv --hpa-target 0.9 --json - | jq .haggle.replica_hours";
 
-/// How finely progress is shown.
+/// Resolution of the progress bar, in steps.
 const TICKS: f64 = 1000.0;
 
 impl Backtest {
@@ -88,7 +90,7 @@ impl Backtest {
     }
 }
 
-/// Often enough to see how a step begins before it is over.
+/// Short enough to observe the beginning of a step before the step ends.
 fn usual_interval(step: Span) -> Span {
     Span::from_millis(step.as_millis() / 4).max(Span::from_secs(15))
 }

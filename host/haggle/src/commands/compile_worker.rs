@@ -1,4 +1,4 @@
-//! The part of loading a component that runs in a process of its own.
+//! The part of loading a component that runs in a separate process.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -6,11 +6,11 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 use haggle_sandbox::Compiler;
 
-/// Checks a component and compiles it into machine code, as a child of a host
+/// Check a component and compile it into machine code, as a child process of a host
 #[derive(Debug, Args)]
 #[command(hide = true)]
 pub(crate) struct CompileWorker {
-    /// The folder in which the host left the component
+    /// The folder in which the host stored the component
     folder: PathBuf,
 }
 
@@ -23,8 +23,8 @@ impl CompileWorker {
     }
 }
 
-/// A compiler that starts this program as its worker, so that a component that takes too long to compile
-/// can be stopped.
+/// A compiler that starts this program as its worker, so that the host can stop a compilation that takes too
+/// long.
 pub(crate) fn compiler() -> anyhow::Result<Compiler> {
     let program = std::env::current_exe().context("this program does not find its own file")?;
     Ok(Compiler::Worker { program, args: vec![OsString::from(NAME)] })

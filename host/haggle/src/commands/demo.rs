@@ -37,22 +37,22 @@ use crate::{
     settings::Settings,
 };
 
-/// See it all at work: a shop of six services under accelerated load
+/// Run a demo: a shop of six services under accelerated load
 ///
-/// Demand is forecast, failures are predicted, tiers assigned, and every change is negotiated with the services
-/// and providers that it depends on; a minute of the shop passes in a quarter of a second. The HTTP API is
-/// open meanwhile, so that you can load a plugin of your own and watch it decide. A party elsewhere has a second
-/// to answer a message that its `http` endpoint is sent: the shop stands still meanwhile.
+/// The host forecasts demand, predicts failures, assigns tiers, and negotiates every change with the services
+/// and providers that it depends on. A minute of the shop passes in a quarter of a second. The HTTP API is
+/// open meanwhile, so that you can load your own plugin and watch its decisions. A remote party has one
+/// second to answer a message sent to its `http` endpoint; the shop's time stops meanwhile.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Demo {
-    /// End after this time, with a summary; until then it runs on
+    /// End after this time, with a summary; without it, the demo runs until interrupted
     #[arg(long = "for", value_name = "TIME")]
     length: Option<Span>,
-    /// Keep the store in this directory; a temporary one otherwise
+    /// Keep the store in this directory; default: a temporary directory
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Where the API listens; only this machine can reach it
+    /// The address on which the API listens; it must be a loopback address
     #[arg(long, value_name = "ADDR", default_value_t = Settings::LISTEN)]
     listen: SocketAddr,
 }
@@ -63,29 +63,29 @@ Examples:
   haggle demo --for 20s
   haggle demo --listen 127.0.0.1:4880 --data ./demo-data && haggle replay --data ./demo-data";
 
-/// The shop's time between two passes.
+/// The simulated time between two passes.
 const MINUTE: Span = Span::from_mins(1);
 
-/// The time on the wall between two passes.
+/// The real time between two passes.
 const TICK: Duration = Duration::from_millis(250);
 
-/// How long a party elsewhere may take to answer.
+/// Time limit for a remote party's answer.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How much of the past the plugins are given.
+/// Length of the history that the plugins get.
 const PAST: Span = Span::from_mins(2 * 24 * 60);
 
-/// How many passes are taken before anybody looks, so that there are models, agreements and replicas.
+/// Number of passes before the narration starts, so that there are models, agreements and replicas.
 const WARM_UP: u64 = 150;
 
-/// Where the demo keeps its store.
+/// The location of the demo's store.
 enum Folder {
     Kept(PathBuf),
     /// Deleted at the end.
     Temporary(tempfile::TempDir),
 }
 
-/// A host with its shop, on a clock of its own.
+/// A host with its shop, on a simulated clock.
 struct World {
     host: Arc<Host>,
     clock: Arc<ManualClock>,
@@ -120,7 +120,7 @@ impl Demo {
         Ok(())
     }
 
-    /// Lets the shop's time pass and tells what happens, until it is over.
+    /// Advances the shop's time and narrates events until the demo ends.
     fn narrate(&self, world: &mut World, hosting: &Hosting) -> anyhow::Result<Tally> {
         let mut narrator = Narrator::new(world.host.events());
         let mut tally = Tally::new(&world.host);
@@ -148,13 +148,13 @@ impl Demo {
 
 impl World {
     fn open(data: &Path, address: SocketAddr) -> anyhow::Result<Self> {
-        // The shop's time runs ahead of ours: a shop that is opened again goes on where it was.
+        // The shop's time runs ahead of real time: a reopened shop continues where it stopped.
         let now = SystemClock.now().floor(MINUTE);
         let last = last_decision(data)?.map(|last| last + MINUTE);
         let clock = Arc::new(ManualClock::new(last.map_or(now, |last| last.max(now))));
         let replicas = Replicas::default();
         let told: Arc<ManualClock> = Arc::clone(&clock);
-        // The shop stands still while a party elsewhere is waited for.
+        // The shop's time stops while a remote party answers.
         let usual = Settings::default().http_options(address);
         let addresses = usual.addresses.clone();
         let http = Arc::new(HttpTransport::new(HttpOptions { patience: PATIENCE, ..usual }));
@@ -175,7 +175,7 @@ impl World {
         Ok(world)
     }
 
-    /// Gives the host the loads of the past, an hour at a time.
+    /// Gives the host the past loads, one hour at a time.
     fn fill_past(&self) -> anyhow::Result<()> {
         let now = self.clock.now();
         let minutes: Vec<u64> = (1..=PAST.steps(MINUTE)).rev().collect();
@@ -187,7 +187,7 @@ impl World {
         Ok(())
     }
 
-    /// Lets a minute pass: facts come in, then the host decides.
+    /// Advances by one minute: sends the facts, then runs a reconcile pass.
     fn pass(&mut self) -> anyhow::Result<Pass> {
         let at = self.clock.now();
         let (samples, failures) = self.shop.minute(at);
@@ -220,12 +220,12 @@ impl Folder {
     }
 }
 
-/// So many minutes of the shop.
+/// The given number of shop minutes.
 const fn minutes_long(count: u64) -> Span {
     Span::from_millis(MINUTE.as_millis().saturating_mul(count))
 }
 
-/// When the last decision was taken of which a directory tells.
+/// The time of the last decision in a data directory's store.
 fn last_decision(data: &Path) -> anyhow::Result<Option<Timestamp>> {
     let store = Store::open(data, &StoreOptions::default())
         .with_context(|| format!("the demo cannot be opened in {}", data.display()))?;

@@ -33,53 +33,54 @@ use crate::{
     table::{Header, Table},
 };
 
-/// Compare forecasting plugins on data of your own
+/// Compare forecasting plugins on your own data
 ///
-/// Forecasts the past from several origins, each time knowing only what came before, and compares the
-/// forecasts with what came (rolling-origin evaluation). The file is as for `haggle forecast`. The last row
-/// is the seasonal naive forecast, which repeats the last season, or without --season the naive one, which
-/// repeats the last value: what cannot beat it is not worth running.
+/// The command forecasts the past from several origins, each time from the data before the origin, and
+/// compares the forecasts with the actual values (rolling-origin evaluation). The file format is that of
+/// `haggle forecast`. The last row is a baseline: with --season the seasonal naive forecast, which repeats
+/// the last season, otherwise the naive forecast, which repeats the last value. A plugin that does not beat
+/// the baseline is not worth running.
 ///
-/// MASE and pinball90 are relative to the error of that forecast within the history: below 1 is better.
-/// pinball90 judges the upper bound of the 80% interval as the 90% quantile, which capacity is planned by.
-/// Good intervals have a coverage close to their level.
+/// MASE and pinball90 are relative to the baseline's error within the history: below 1 is better. pinball90
+/// scores the upper bound of the 80% interval as the 90% quantile, which capacity planning uses. Good
+/// intervals have a coverage close to their level.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Evaluate {
-    /// The series
+    /// The file with the series
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
-    /// How many steps ahead
+    /// Number of steps to forecast
     #[arg(long, value_name = "STEPS", value_parser = value_parser!(u32).range(1..=10_000))]
     horizon: u32,
-    /// From how many origins, a horizon apart, the last one a horizon before the end
+    /// Number of origins, one horizon apart; the last one is a horizon before the end
     #[arg(long, value_name = "K", default_value_t = 3, value_parser = value_parser!(u32).range(1..=1000))]
     origins: u32,
-    /// A season's length in steps; several may be given, and none means: detect them
+    /// Length of a season in steps; may be repeated. Without it, the plugins detect seasons
     #[arg(long = "season", value_name = "STEPS", value_parser = value_parser!(u32).range(1..=1_000_000))]
     seasons: Vec<u32>,
-    /// Events that change the series, as for `haggle forecast`; those ahead are known at every origin
+    /// Events that change the series, as for `haggle forecast`; future events are known at every origin
     #[arg(long, value_name = "FILE|DIR")]
     events: Option<PathBuf>,
-    /// The built-in plugins to compare; the default one if none
+    /// The built-in plugins to compare, separated by commas; default: the default plugin
     #[arg(long = "plugin", value_name = "NAME,...", value_delimiter = ',')]
     plugins: Vec<Name>,
-    /// Policies of your own: .wasm files
+    /// Your own plugin, a .wasm file; may be repeated
     #[arg(long = "component", value_name = "FILE")]
     components: Vec<PathBuf>,
-    /// The most series that are fitted together
+    /// Maximum number of series to fit together
     #[arg(long, value_name = "SERIES", default_value_t = 64, value_parser = value_parser!(u32).range(1..=100_000))]
     batch: u32,
-    /// The seed of whatever the plugins draw at random
+    /// Seed of the plugins' random numbers
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Draw the last forecasts of each series into this folder, as SVG
+    /// Draw the last forecasts of each series into this folder as SVG
     #[arg(long, value_name = "DIR")]
     pictures: Option<PathBuf>,
-    /// Write the figures as JSON, to standard output or a file
+    /// Write the results as JSON, to standard output or a file
     #[arg(long, value_name = "OUT", num_args = 0..=1, default_missing_value = "-")]
     json: Option<Target>,
-    /// Keep compiled plugins in this folder, which must be private to you
+    /// Keep compiled plugins in this folder; no other user may have access to it
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
 }
@@ -90,13 +91,13 @@ Examples:
   haggle evaluate --input hourly.csv --horizon 48 --season 24 --plugin ensemble,theta,arima
   haggle evaluate --input load.csv --horizon 12 --component my-plugin.wasm --pictures ./pictures";
 
-/// The name of the yardstick, with seasons and without.
+/// The name of the baseline, with and without seasons.
 const NAIVE: [&str; 2] = ["(seasonal naive)", "(naive)"];
 
-/// So many horizons of history are drawn before the forecast.
+/// History to draw before the forecast, as a multiple of the horizon.
 const DRAWN: usize = 6;
 
-/// What is known at one origin, and what came: for every series that is long enough.
+/// The known values at one origin, and the actual values after it, for every series that is long enough.
 struct Origin<'a> {
     subjects: Vec<Subject>,
     known: Vec<Known<'a>>,
@@ -110,21 +111,21 @@ struct Known<'a> {
     scale: f64,
 }
 
-/// What came of one plugin.
+/// The results of one plugin.
 #[derive(Debug, Serialize)]
 struct Evaluation {
     plugin: String,
-    /// Forecasts that were compared.
+    /// Number of forecasts that were scored.
     forecasts: usize,
-    /// Forecasts that were not given.
+    /// Number of forecasts that the plugin did not make.
     failed: usize,
     #[serde(flatten)]
     mean: Score,
     median_mase: f64,
     median_pinball90: f64,
-    /// The time on a processor that fitting and forecasting took, for one series from one origin.
+    /// CPU time of fitting and forecasting one series from one origin, in milliseconds.
     milliseconds: f64,
-    /// Those from the last origin.
+    /// The forecasts from the last origin.
     #[serde(skip)]
     last: Vec<Option<Outlook>>,
 }
@@ -241,7 +242,7 @@ impl Evaluate {
             spent: &spent,
         };
         let mut all = Vec::new();
-        // Origin by origin: what came after the earlier ones must not reach a model for all series.
+        // Run the origins separately, so that a model for all series never sees later values.
         for Origin { subjects, .. } in origins {
             let batches = batches(subjects, self.batch as usize, self.horizon, events);
             let outlooks = engine.run(&batches).with_context(|| format!("plugin {name}"))?;
@@ -339,7 +340,7 @@ fn table(found: &[Evaluation]) -> Table {
     table
 }
 
-/// What of an id can be part of a file's name everywhere.
+/// Replaces the characters of an id that are not safe in file names, and shortens it.
 fn file_name(id: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
     id.chars().take(80).map(plain).collect()

@@ -27,48 +27,49 @@ use crate::{
 
 /// Forecast every series of a file
 ///
-/// The file is CSV, gzipped or not: either a series a row (`id,value,value,...`, as in the M4 competition) or
-/// a series a column, below a header and with the time in the first column. An empty cell is a missing
-/// value. The result has a row for each series and step with the mean and the 80% and 95% intervals:
-/// `series,step,mean,lo80,hi80,lo95,hi95`.
+/// The file is CSV, optionally gzipped. Either each row is a series (`id,value,value,...`, as in the M4
+/// competition), or each column is a series below a header, with the time in the first column. An empty cell
+/// is a missing value. The result has a row for each series and step, with the mean and the 80% and 95%
+/// intervals: `series,step,mean,lo80,hi80,lo95,hi95`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Forecast {
-    /// The series
+    /// The file with the series
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
-    /// How many steps ahead
+    /// Number of steps to forecast
     #[arg(long, value_name = "STEPS", value_parser = value_parser!(u32).range(1..=10_000))]
     horizon: u32,
-    /// A season's length in steps; several may be given, and none means: detect them
+    /// Length of a season in steps; may be repeated. Without it, the plugin detects seasons
     #[arg(long = "season", value_name = "STEPS", value_parser = value_parser!(u32).range(1..=1_000_000))]
     seasons: Vec<u32>,
-    /// Events that change the series: a YAML file of documents of the kind calendar_event, or a folder of such files.
-    /// Those that name services concern the series of these names
+    /// Events that change the series: a YAML file of documents of the kind calendar_event, or a
+    /// folder of such files.
+    /// An event that names services applies to the series with these names
     #[arg(long, value_name = "FILE|DIR")]
     events: Option<PathBuf>,
-    /// The built-in plugin that forecasts
+    /// The built-in plugin to use
     #[arg(long, value_name = "NAME", conflicts_with = "component")]
     plugin: Option<Name>,
-    /// A plugin of your own: the .wasm file
+    /// Your own plugin, a .wasm file
     #[arg(long, value_name = "FILE")]
     component: Option<PathBuf>,
-    /// The configuration of the plugin: a JSON object, or @FILE that holds one
+    /// The plugin's configuration: a JSON object, or @FILE with one
     #[arg(long, value_name = "JSON|@FILE")]
     configuration: Option<String>,
-    /// Where the forecasts go; - is standard output
+    /// File for the forecasts; - is standard output
     #[arg(long, value_name = "OUT.csv|-")]
     output: Target,
-    /// The most series that are fitted together
+    /// Maximum number of series to fit together
     #[arg(long, value_name = "SERIES", default_value_t = 64, value_parser = value_parser!(u32).range(1..=100_000))]
     batch: u32,
-    /// The seed of whatever the plugin draws at random
+    /// Seed of the plugin's random numbers
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Leave out series that cannot be forecast, and succeed all the same
+    /// Omit series that cannot be forecast, and succeed nevertheless
     #[arg(long)]
     skip_failed: bool,
-    /// Keep compiled plugins in this folder, which must be private to you
+    /// Keep compiled plugins in this folder; no other user may have access to it
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
 }
@@ -79,7 +80,7 @@ Examples:
   haggle forecast --input load.csv.gz --horizon 12 --output - | head
   haggle forecast --input load.csv --horizon 12 --component my-plugin.wasm --output forecast.csv";
 
-/// Warnings about single series stop after so many.
+/// Maximum number of warnings about single series.
 const WARNINGS: usize = 20;
 
 impl Forecast {

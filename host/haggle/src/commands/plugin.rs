@@ -52,9 +52,9 @@ Examples:
   haggle plugin list
   haggle plugin list --json --url http://10.0.0.7:4870";
 
-/// Go back to the generation that decided before
+/// Return to the previous generation
 ///
-/// It swaps the generation that decides and the one before: a second rollback goes forward again.
+/// The command swaps the active and the previous generation, so a second rollback undoes the first.
 #[derive(Debug, Args)]
 #[command(after_help = ROLLBACK_EXAMPLES)]
 pub(crate) struct Rollback {
@@ -74,8 +74,8 @@ Examples:
 
 /// Delete a plugin that nothing uses
 ///
-/// It is refused while a scaling policy or provider names it. Where it was loaded over a built-in one of the same
-/// name, that one decides again.
+/// The host refuses while a scaling policy or provider refers to the plugin. If the plugin had replaced a
+/// built-in plugin of the same name, the built-in plugin becomes active again.
 #[derive(Debug, Args)]
 #[command(after_help = DELETE_EXAMPLES)]
 pub(crate) struct Delete {
@@ -89,7 +89,7 @@ const DELETE_EXAMPLES: &str = "\
 Examples:
   haggle plugin delete mine";
 
-/// What a host answers for a collection.
+/// The response for a collection.
 #[derive(Debug, Deserialize)]
 struct Items<T> {
     items: Vec<T>,
@@ -130,7 +130,7 @@ impl Delete {
     }
 }
 
-/// Where a host has a plugin.
+/// The API path of a plugin.
 fn path(name: &Name) -> String {
     format!("/v1/plugins/{name}")
 }

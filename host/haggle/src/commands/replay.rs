@@ -12,16 +12,16 @@ use haggle_store::{Digest, Plugins, Store, StoreError, StoreOptions, readable};
 use super::compile_worker;
 use crate::{output, progress::Progress};
 
-/// Run every journalled decision of a plugin again, and compare
+/// Repeat every journalled call of the plugins, and compare the results
 ///
-/// No host may be using the directory. Exits with 1 if any decision comes out differently.
+/// No host may be using the directory. Exits with 1 if any result differs.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Replay {
     /// The data directory of a host
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Print the outcome as JSON
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }
@@ -70,7 +70,7 @@ fn replayed(data: &Path, progress: &mut dyn FnMut(u64)) -> anyhow::Result<Replay
     Ok(replay(calls, &Kept(&store), &sandbox, progress)?)
 }
 
-/// The components in the store of a host.
+/// The components in a host's store.
 struct Kept<'a>(&'a Store);
 
 impl Components for Kept<'_> {

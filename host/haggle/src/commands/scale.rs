@@ -9,30 +9,30 @@ use serde_json::{Map, Value};
 
 use crate::{client::Remote, output};
 
-/// Ask a host to scale a service: it negotiates with all that this depends on
+/// Request to scale a service; the host negotiates with everything that this depends on
 ///
-/// Either --replicas or --load is needed, and not both.
+/// Requires either --replicas or --load, but not both.
 #[derive(Debug, Args)]
 #[command(after_help = SCALE_EXAMPLES)]
 pub(crate) struct Scale {
     /// The service
     service: Name,
-    /// How many replicas it should have; this or --load is needed
+    /// Requested number of replicas; required unless --load is given
     #[arg(long, required_unless_present = "load", conflicts_with = "load")]
     replicas: Option<u32>,
-    /// What it should carry; this or --replicas is needed. May be given for several resources
+    /// Requested load; required unless --replicas is given. May be repeated for several resources
     #[arg(long, value_name = "RESOURCE=AMOUNT", value_parser = amount)]
     load: Vec<(String, String)>,
-    /// When it begins, such as 2026-12-24T18:00:00Z, or +2h for two hours from now; at once if none
+    /// Start time, such as 2026-12-24T18:00:00Z, or +2h for two hours from now; default: at once
     #[arg(long, value_name = "TIME", value_parser = begin)]
     start: Option<Timestamp>,
-    /// For how long, such as 2h; as the policy says if none
+    /// Duration, such as 2h; default: as the policy says
     #[arg(long, value_name = "DURATION")]
     duration: Option<Span>,
-    /// How long may be negotiated; as the policy says if none
+    /// Time limit of the negotiation; default: as the policy says
     #[arg(long, value_name = "DURATION")]
     deadline: Option<Span>,
-    /// Ask everybody, but hold nothing and change nothing
+    /// Negotiate, but hold nothing and change nothing
     #[arg(long)]
     dry_run: bool,
     /// Print the verdict as JSON
@@ -52,11 +52,11 @@ Examples:
   haggle scale web --replicas 80 --start +30m --duration 2h
   haggle scale web --replicas 30 --dry-run";
 
-/// Cancel what was asked for, before it is over
+/// Cancel a scaling request
 #[derive(Debug, Args)]
 #[command(after_help = CANCEL_EXAMPLES)]
 pub(crate) struct Cancel {
-    /// The negotiation that `haggle scale` said
+    /// The negotiation id that `haggle scale` printed
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     request: String,
     #[command(flatten)]
@@ -125,7 +125,7 @@ fn quantities(amounts: &[(String, String)]) -> anyhow::Result<Quantities> {
     serde_json::from_value(all.into()).context("--load")
 }
 
-/// The verdict in words: what, until when, why not more, and how to give it up.
+/// The verdict as text: what is granted, until when, why not more, and how to cancel it.
 fn text(verdict: &ScalingVerdict) -> String {
     let ScalingVerdict { service, from, to, window, .. } = verdict;
     let would = if verdict.dry_run { "would get" } else { "gets" };

@@ -18,21 +18,21 @@ use crate::{
 
 /// Run a host: it reconciles at every interval, and serves the HTTP API
 ///
-/// What is given here goes before what the configuration file says. SIGINT or SIGTERM ends it when the requests
-/// in flight are done.
+/// Options override the configuration file. SIGINT or SIGTERM stops the host once the requests in flight are
+/// done.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = LONG_EXAMPLES)]
 pub(crate) struct Serve {
-    /// Where the API listens; only this machine can reach it [default: 127.0.0.1:4870]
+    /// The address on which the API listens; it must be a loopback address [default: 127.0.0.1:4870]
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
-    /// Where everything is kept that must outlive the process [default: ./haggle-data]
+    /// The directory for all data that must outlive the process [default: ./haggle-data]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// A configuration file in YAML
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Start although acknowledged writes are lost; a copy of the damaged state is kept
+    /// Start even if acknowledged writes are lost; the host keeps a copy of the damaged state
     #[arg(long)]
     accept_loss: bool,
 }
@@ -83,7 +83,7 @@ impl Serve {
         let listener = hosting::listen(settings.listen)?;
         let address = listener.local_addr().context("the address is not known")?;
         let data = settings.data.display().to_string();
-        // Before the host is opened, so that whoever waits for it can ask how it fares.
+        // Serve before the host opens, so that clients can query its health meanwhile.
         let opening = Opening::default();
         let hosting = Hosting::start(listener, opening.clone(), settings.api_options())?;
         output::note(format_args!(

@@ -10,39 +10,40 @@ use crate::{
     progress::Progress,
 };
 
-/// Drive the deciding core under faults, again and again, and check what must hold.
+/// Test the deciding core under faults, with many seeds, and check its invariants.
 ///
-/// Every seed makes random documents, loads and scaling requests. The store fails, the host crashes after any
-/// effect, the clock jumps, plugins stall or answer nonsense, messages to parties elsewhere get lost, late or
-/// doubled, and providers take capacity back with notice. After every step it is checked that nothing is promised
-/// twice, that what was acknowledged is on disk and survives, that no service is ordered beyond its leases or goes
-/// back and forth without a cause, and that everybody is answered once and in time. The same options give the same
-/// report. Exits with 1 if anything did not hold, with the shortest trace that shows it.
+/// Every seed generates random documents, loads and scaling requests. The store fails, the host crashes after
+/// any effect, the clock jumps, plugins stall or return invalid answers, messages to remote parties get lost,
+/// delayed or duplicated, and providers reclaim capacity with notice. After every step the simulation checks
+/// that no capacity is promised twice, that acknowledged changes are on disk and survive, that no service is
+/// scaled beyond its leases or oscillates without a cause, and that every caller gets exactly one answer in
+/// time. The same options give the same report. Exits with 1 if an invariant fails, with the shortest trace
+/// that shows it.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Simulate {
-    /// How many runs, each with a seed of its own
+    /// Number of runs, each with its own seed
     #[arg(long, value_name = "N", default_value_t = Options::default().seeds)]
     seeds: u64,
     /// The first seed
     #[arg(long, value_name = "N", default_value_t = 0)]
     first_seed: u64,
-    /// The most services of a run
+    /// Maximum number of services in a run
     #[arg(long, value_name = "N", default_value_t = Options::default().services)]
     services: usize,
-    /// The most providers of a run
+    /// Maximum number of providers in a run
     #[arg(long, value_name = "N", default_value_t = Options::default().providers)]
     providers: usize,
-    /// How many reconcile passes a run has
+    /// Number of reconcile passes in a run
     #[arg(long, value_name = "N", default_value_t = Options::default().passes)]
     passes: u64,
-    /// The most scaling requests of a run
+    /// Maximum number of scaling requests in a run
     #[arg(long, value_name = "N", default_value_t = Options::default().requests)]
     requests: usize,
     /// The probability that a message gets lost, 0 to 1
     #[arg(long, value_name = "P", default_value_t = Options::default().loss)]
     loss: f64,
-    /// The longest time that a message is under way; a bare number is milliseconds
+    /// Maximum delay of a message; a bare number is milliseconds
     #[arg(long, value_name = "D", default_value = "200ms", value_parser = delay)]
     delay: Span,
     /// The probability that a message arrives twice, 0 to 1
@@ -57,7 +58,7 @@ pub(crate) struct Simulate {
     /// The probability, at each pass, that the clock jumps, 0 to 1
     #[arg(long, value_name = "P", default_value_t = Options::default().jump)]
     jump: f64,
-    /// Run this seed alone and print everything that happens in it
+    /// Run only this seed and print every event in it
     #[arg(long, value_name = "SEED", conflicts_with_all = ["seeds", "first_seed", "json"])]
     trace: Option<u64>,
     /// Write the report as JSON, to standard output or a file

@@ -1,4 +1,4 @@
-//! From YAML to valid documents.
+//! Parses YAML into valid documents.
 
 use anyhow::{Context, anyhow};
 use haggle_model::{CalendarEvent, DependencyDocument, Document, Provider, ScalingPolicy, Service};
@@ -11,11 +11,10 @@ use super::{
 };
 use crate::yaml;
 
-/// Reads the documents of a text, each of which must be valid by itself; `source` names the text in
-/// errors.
+/// Parses the documents of a text and validates each one by itself; `source` names the text in errors.
 ///
 /// # Errors
-/// For the first document that is not: with its number, line and column.
+/// For the first invalid document, with its number, line and column.
 pub(crate) fn parse(source: &str, text: &str) -> anyhow::Result<Vec<Placed>> {
     split(text)
         .into_iter()
@@ -68,7 +67,7 @@ fn validate(document: &Document) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The line on which a document says something first.
+/// The first line of a document that is neither empty nor a comment.
 fn first_line(part: &Part<'_>) -> u64 {
     let silent = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
     part.line + part.text.lines().take_while(silent).count() as u64

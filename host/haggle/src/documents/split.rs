@@ -1,19 +1,19 @@
-//! Where one YAML document ends and the next begins.
+//! Splits a YAML file into documents.
 
 /// The text of one document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Part<'a> {
-    /// Counted over the documents that say something, from 1.
+    /// The number of the document, from 1; empty documents do not count.
     pub(crate) number: usize,
-    /// The line of the file that it begins on, from 1.
+    /// The line of the file on which the document begins, from 1.
     pub(crate) line: u64,
     /// Its text.
     pub(crate) text: &'a str,
 }
 
-/// Splits a file at its `---` lines; what is empty or only comments is left out. A `---` at the beginning of a
-/// line separates documents wherever it stands, within a text as well, so no parser is needed to find
-/// it. What stands behind it on its line belongs to the document; `...` and directives are left out.
+/// Splits a file at its `---` lines, and omits parts that are empty or only comments. A `---` at the
+/// beginning of a line always separates documents, even within a text, so this needs no parser. The rest of a
+/// `---` line belongs to the document; `...` and directives are omitted.
 pub(crate) fn split(text: &str) -> Vec<Part<'_>> {
     let mut parts: Vec<Part<'_>> = Vec::new();
     let (mut begin, mut first_line) = (0, 1);
@@ -40,7 +40,7 @@ pub(crate) fn split(text: &str) -> Vec<Part<'_>> {
     parts
 }
 
-/// What stands behind the `---` of a line.
+/// The rest of a line after its `---`.
 fn marker(line: &str) -> Option<&str> {
     let behind = line.strip_prefix("---")?;
     (behind.is_empty() || behind.starts_with([' ', '\t', '\r', '\n'])).then_some(behind)

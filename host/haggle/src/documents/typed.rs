@@ -1,5 +1,5 @@
-//! A document of a kind that is known. Serde's own tagged enums read a document into a buffer first and
-//! lose where its fields stand; this reads it directly, without the field `kind`.
+//! A document of a known kind. Serde's own tagged enums buffer a document first and lose the positions of its
+//! fields; this type deserializes it directly and skips the field `kind`.
 
 use std::{fmt, marker::PhantomData};
 
@@ -8,10 +8,10 @@ use serde::{
     de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-/// The field that says what a document is.
+/// The field that names the kind of a document.
 const KIND: &str = "kind";
 
-/// Only the kind of a document.
+/// The kind of a document, without its other fields.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Kind {
     pub(crate) kind: String,
@@ -69,7 +69,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for WithoutKind<A> {
     }
 }
 
-/// Reads a key with the seed, or gives the seed back where the key is `kind`.
+/// Deserializes a key with the seed, or returns the seed if the key is `kind`.
 struct UnlessKind<K>(K);
 
 enum Key<K, V> {

@@ -37,7 +37,7 @@ fn of_many_cases_the_dearest_counts() {
         "(block $out (block $one (block $two (br_table $one $two $out (local.get 0)))
            {STEP} {STEP} (br $out)) {STEP} {STEP} {STEP} (br $out))"
     );
-    // The way in, and the longest case.
+    // The entry, and the longest case.
     assert_eq!(costs(&table), [1 + 2 + 6 + 1]);
 }
 
@@ -47,7 +47,7 @@ fn a_loop_counts_for_itself_and_what_it_leaves_to_goes_on() {
         "{STEP} (block $out (loop $a {STEP} (loop $b (br_if $a (local.get 0)) {STEP}
            (br_if $b (local.get 0)) {STEP} {STEP} (br $out)))) {STEP}"
     );
-    // The function, the outer loop up to the inner one, the inner one up to where it leaves.
+    // The function, the outer loop up to the inner one, the inner one up to its exit.
     assert_eq!(costs(&nested), [1 + 2 + 2, 1 + 2, 1 + 2 + 2 + 2 + 4 + 1]);
 }
 
@@ -106,7 +106,7 @@ fn write(parts: &[Part], depth: u32, out: &mut Vec<Operator<'static>>) {
     }
 }
 
-/// Where the block that begins at `at` ends, and its `else`, if it has one.
+/// Returns the position of the `else`, if any, and the end of the block that begins at `at`.
 fn end_of(operators: &[Operator<'_>], at: usize) -> (Option<usize>, usize) {
     let (mut depth, mut otherwise) = (0, None);
     for (place, operator) in operators.iter().enumerate().skip(at + 1) {
@@ -121,8 +121,8 @@ fn end_of(operators: &[Operator<'_>], at: usize) -> (Option<usize>, usize) {
     panic!("a block has no end");
 }
 
-/// Executes the operators, deciding by chance, for so many steps. Returns what the dearest turn of each
-/// stretch cost: of the function, then of the loops.
+/// Executes the operators with random decisions, for up to `steps` steps. Returns the cost of the most
+/// expensive iteration of each stretch: of the function, then of the loops.
 fn execute(operators: &[Operator<'_>], loops: usize, mut chance: u64, steps: usize) -> Vec<i64> {
     let mut toss = || {
         chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -132,7 +132,7 @@ fn execute(operators: &[Operator<'_>], loops: usize, mut chance: u64, steps: usi
         operators[..at].iter().filter(|operator| matches!(operator, Operator::Loop { .. })).count()
     };
     let mut dearest = vec![0; loops + 1];
-    // The beginnings of the blocks that are open, and the cost of the present turn of each stretch.
+    // The beginnings of the open blocks, and the cost of the current iteration of each stretch.
     let (mut open, mut turns): (Vec<usize>, Vec<i64>) = (Vec::new(), vec![0; loops + 1]);
     turns[0] = 1;
     let mut at = 0;
@@ -185,7 +185,7 @@ fn execute(operators: &[Operator<'_>], loops: usize, mut chance: u64, steps: usi
 }
 
 proptest! {
-    /// No turn costs more than its stretch says, and what that says is no more than some turn costs.
+    /// No iteration costs more than its stretch says, and some iteration costs as much.
     #[test]
     fn a_stretch_costs_what_its_dearest_turn_costs(
         parts in prop::collection::vec(part(), 0..6),
@@ -203,7 +203,7 @@ proptest! {
         for (stretch, most) in [whole].iter().chain(&loops).zip(&dearest) {
             prop_assert!(*most <= stretch.cost, "{most} above {} in {operators:?}", stretch.cost);
         }
-        // With few choices, all of them were made.
+        // With few choices, all of them were taken.
         let choices = operators.iter().filter(|operator| {
             matches!(operator, Operator::BrIf { .. } | Operator::If { .. })
         });

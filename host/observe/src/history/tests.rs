@@ -42,7 +42,7 @@ fn a_step_is_the_mean_of_what_falls_into_it() {
     assert_eq!(series.start, at(3300));
     assert_eq!(format!("{:?}", series.values), "[4.0, NaN, 5.0, NaN, 100.0]");
     assert_eq!(series.end(), now);
-    // The step that is not over yet is left out, and so is what lies before the length asked for.
+    // The incomplete step is omitted, and so is everything before the requested length.
     let series = history.series(&key, at(3599), STEP, 2);
     assert_eq!((series.start, format!("{:?}", series.values)), (at(3420), "[5.0, NaN]".to_owned()));
     let unknown = history.series(&SeriesKey::load(name("nope")), now, STEP, 60);

@@ -8,7 +8,7 @@ const fn minutes(count: u64) -> Duration {
     Duration::from_secs(60 * count)
 }
 
-/// A call that takes no time.
+/// Makes a call that takes no time.
 fn call(breaker: &mut Breaker, verdict: Verdict, now: Duration) -> bool {
     let ticket = breaker.admit(now);
     ticket.inspect(|ticket| breaker.report(*ticket, verdict, now)).is_some()
@@ -61,7 +61,7 @@ fn verdict() -> impl Strategy<Value = Verdict> {
 }
 
 proptest! {
-    /// Calls that overlap in any way: each step either begins a call or ends one that runs.
+    /// Calls overlap arbitrarily: each step either begins a call or ends a running one.
     #[test]
     fn calls_are_held_back_only_after_failures_and_never_for_ever(
         steps in prop::collection::vec((0_u64..300, any::<bool>(), any::<prop::sample::Index>(), verdict()), 1..200)

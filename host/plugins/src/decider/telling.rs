@@ -1,4 +1,4 @@
-//! What is told of calls: who failed and who answered instead, and the journal.
+//! Reports on calls: failures, fallbacks, and the journal.
 
 use std::collections::BTreeSet;
 
@@ -20,9 +20,9 @@ use crate::{
 pub(super) struct Failure {
     pub(super) place: usize,
     pub(super) error: Unanswered,
-    /// The places of the items.
+    /// The indices of the items.
     pub(super) items: Vec<usize>,
-    /// Of so many that it was asked for.
+    /// Number of items that the candidate was asked for.
     pub(super) of: usize,
 }
 
@@ -35,7 +35,7 @@ impl Decider {
         result: &Result<Called<F::Answer>, CallError>,
     ) {
         let Some(journal) = &self.journal else { return };
-        // What took too long on the wall would not do so again: there is nothing to repeat.
+        // A timeout depends on real time, so there is nothing to repeat.
         if result.as_ref().is_err_and(|error| !error.cause.is_deterministic()) {
             return;
         }
@@ -62,8 +62,9 @@ impl Decider {
         });
     }
 
-    /// Tells which items went on to the next candidate and who answered them instead. It is only counted where
-    /// a candidate has too little data, which is no error, or was not asked because of what was said before.
+    /// Reports which items went on to the next candidate and which candidate answered them. It only counts
+    /// the cases where a candidate has too little data, which is not an error, or was not called because of
+    /// an earlier report.
     pub(super) fn complain<F: Function, T>(
         &self,
         terms: Terms<'_>,
@@ -84,7 +85,7 @@ impl Decider {
             if *of > 1 {
                 message = format!("{} of {of} items: {message}", items.len());
             }
-            // Nobody is needed for what is left out.
+            // An omitted part needs no other candidate.
             if !items.is_empty() {
                 let by =
                     items.iter().filter_map(|item| answers.get(*item)?.as_ref()?.as_ref().ok());
@@ -92,7 +93,7 @@ impl Decider {
                 let by = by.iter().filter_map(|place| candidates.get(*place));
                 let by: Vec<String> = by.map(|loaded| self.registry.title(loaded)).collect();
                 let by = if by.is_empty() { "nobody".to_owned() } else { by.join(" and ") };
-                // What a guest leaves behind may be long, and this is what matters.
+                // The guest's output may be long; the name of the fallback must not be cut off.
                 message = format!("{}; {by} answered instead", short(message));
             }
             let by = &loaded.who;
@@ -124,7 +125,7 @@ impl Decider {
     }
 }
 
-/// The items that a candidate has too little data for, and those that it does not answer for another reason.
+/// The items for which a candidate has too little data, and those that it fails to answer for another reason.
 pub(super) fn failures_of_items<T>(
     place: usize,
     asked: &[usize],
@@ -144,7 +145,7 @@ pub(super) fn failures_of_items<T>(
     [failure(lacking), failure(others)].into_iter().flatten()
 }
 
-/// Room for more within what [`cut`] leaves of a message.
+/// Shortens a message to leave room for an addition within the limit of [`cut`].
 fn short(mut text: String) -> String {
     const MOST: usize = 700;
     if text.len() > MOST {

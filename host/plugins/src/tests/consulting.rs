@@ -10,7 +10,7 @@ use crate::{
     testing::{NOW, World, name},
 };
 
-/// Asks a service with room for so many requests per second to carry ten.
+/// An inquiry to a service with room for this many requests per second to carry ten.
 fn inquiry(number: u64, room: f64) -> Message {
     let ask = json!({
         "requested": 10.0, "capacity": room, "committed": 0.0, "agreed": 0.0,
@@ -66,7 +66,7 @@ fn consult(world: &World, messages: Vec<Message>) -> Vec<Result<Content, String>
     answers.into_iter().map(|one| one.answer).collect()
 }
 
-/// What is answered, and the remark about it.
+/// Returns the answers, with the remarks about them.
 fn consult_within(
     world: &World,
     time: Span,
@@ -80,8 +80,8 @@ fn consult_within(
     (one.answer.clone(), one.remark.clone().unwrap_or_default())
 }
 
-/// The loop calls nothing, so it goes on after its time is up: nobody waits for it, and it is not asked again
-/// meanwhile.
+/// The loop calls no host function, so it continues after its time is up: the decider does not wait for it,
+/// and does not call it again meanwhile.
 #[test]
 fn whoever_loops_is_not_waited_for_and_the_remark_says_who_answered_instead() {
     let world = World::new();
@@ -116,7 +116,7 @@ fn a_question_that_is_late_goes_to_the_built_in_plugin_alone() {
 #[test]
 fn inquiries_are_one_call_and_a_refusal_is_an_answer() {
     let world = World::new();
-    // The plugin for tests offers to carry nothing, which is as good as no.
+    // The test plugin offers to carry nothing, which equals a rejection.
     world.misbehaving("p", "", None);
     let said = consult(&world, vec![inquiry(1, 100.0), inquiry(2, 0.0)]);
     assert!(said.iter().all(|said| matches!(said, Ok(Content::Counter(_)))), "{said:?}");

@@ -1,4 +1,4 @@
-//! Plugins of the tests.
+//! Fake plugins for tests.
 
 use std::{
     collections::BTreeSet,
@@ -15,26 +15,26 @@ use haggle_sandbox::{
 use super::who;
 use crate::{Answer, Policies};
 
-/// One call as a plugin saw it.
+/// One call, as a plugin saw it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Seen {
     pub(crate) function: &'static str,
     pub(crate) by: &'static str,
-    /// Of each series or subject: its id, how many values came, and whether a model did.
+    /// For each series or subject: its id, the number of values, and whether it came with a model.
     pub(crate) items: Vec<(String, usize, bool)>,
     pub(crate) shared: Option<usize>,
 }
 
-/// How the plugin behaves that is named.
+/// The behaviour of the fake plugin.
 #[derive(Clone, Debug)]
 pub(crate) struct Manner {
-    /// Bytes of each model, and of what the models share.
+    /// Size in bytes of each model, and of the shared model.
     pub(crate) model: usize,
     pub(crate) shared: Option<usize>,
     pub(crate) lookback: Option<u32>,
-    /// It does not fit or forecast these; somebody else does.
+    /// The series that it fails to fit and forecast; the fallback handles them.
     pub(crate) fails: BTreeSet<String>,
-    /// It does not read models.
+    /// Whether it cannot read models.
     pub(crate) is_forgetful: bool,
     pub(crate) component: &'static str,
 }
@@ -52,7 +52,7 @@ impl Default for Manner {
     }
 }
 
-/// Plugins that forecast the last value, and find every instance as likely to fail as its first metric says.
+/// Plugins that forecast the last value, and take the first metric of an instance as its risk.
 #[derive(Default)]
 pub(crate) struct Fake {
     pub(crate) manner: Mutex<Manner>,
@@ -65,7 +65,7 @@ impl Fake {
         self.manner.lock().unwrap().clone()
     }
 
-    /// What was seen since the last time.
+    /// Returns the calls since the last call of this method.
     pub(crate) fn take(&self) -> Vec<Seen> {
         std::mem::take(&mut *self.seen.lock().unwrap())
     }

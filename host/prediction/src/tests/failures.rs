@@ -14,7 +14,7 @@ fn risks(inputs: Vec<Input>) -> Vec<Risk> {
     inputs.into_iter().flat_map(of).collect()
 }
 
-/// Services whose members are as likely to fail as is measured.
+/// Services whose instances have their first metric as risk.
 fn world(members: usize) -> (World, Arc<Fake>) {
     let fake = Arc::<Fake>::default();
     let mut world = World::new(Arc::clone(&fake) as _);

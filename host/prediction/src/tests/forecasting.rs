@@ -93,7 +93,7 @@ fn a_forecast_from_a_model_reads_little_and_one_by_a_stand_in_everything() {
     assert_eq!(counts(&inputs), (3, 0));
     let seen = fake.take();
     let own = seen.iter().find(|seen| seen.by == "own").unwrap();
-    // What is new, and the two values before that the plugin looks at.
+    // The new value, and the two earlier values of the plugin's lookback.
     assert!(own.items.iter().all(|(_, values, model)| (*values, *model) == (3, true)), "{own:?}");
     assert_eq!(own.shared, Some(8));
     let other = seen.iter().find(|seen| seen.by == "stand-in").unwrap();
@@ -135,7 +135,7 @@ fn a_missing_forecast_names_plugin_and_cause() {
     fake.manner.lock().unwrap().is_forgetful = true;
     let unread = text(&world.minute(), "s0000");
     assert!(unread.contains("plugin ensemble generation 1") && unread.contains("not known"));
-    // What is not measured any more has no forecast any more; that is said once.
+    // A service that is no longer measured loses its forecast; that is reported once.
     world.now = START + Span::from_mins(5 * 24 * 60);
     assert_eq!(counts(&world.pass()), (0, 2));
     assert_eq!(counts(&world.pass()), (0, 0));
@@ -157,7 +157,7 @@ fn a_model_that_is_not_read_is_fitted_again_at_once_and_then_not_again_and_again
     }
 }
 
-/// Takes models of at most so many bytes.
+/// A store that accepts models up to a maximum size.
 struct Small(MemoryModels, usize);
 
 impl ModelStore for Small {
@@ -222,7 +222,7 @@ fn what_a_panel_shares_is_kept_once_and_deleted_with_the_last_of_its_models() {
         (keys.len() - shared, shared)
     };
     assert_eq!(kept(&world), (3, 1));
-    // The next fit takes the place of this one.
+    // The next fit replaces this one.
     fake.manner.lock().unwrap().shared = Some(6);
     for _ in 0..180 {
         world.minute();
@@ -246,7 +246,7 @@ fn models_go_with_the_component_that_made_them() {
     let seen = fake.take();
     assert_eq!(seen[0].function, "fit");
     assert!(seen[0].items.iter().all(|(_, values, model)| (*values, *model) == (101, false)));
-    // A rollback finds what the old one has learnt.
+    // After a rollback, the old component finds its models.
     fake.manner.lock().unwrap().component = "own";
     world.minute();
     assert_eq!(fits(&fake), [0; 0]);
@@ -287,8 +287,8 @@ fn forecasts_are_compared_with_what_came() {
     assert!((accuracy.coverage - 1.0).abs() < 1e-9);
 }
 
-/// Models take a bounded part of the memory, whatever the number of services: those that have no room are said,
-/// and their services are forecast all the same.
+/// Models use a bounded amount of memory for any number of services: models without room are reported, and
+/// their services are forecast nevertheless.
 #[test]
 fn models_without_room_are_not_kept_and_that_is_said() {
     let (mut world, _) = world(128);

@@ -1,4 +1,4 @@
-//! With the built-in plugins as they are.
+//! Tests with the built-in plugins.
 
 use std::{
     path::Path,
@@ -93,7 +93,7 @@ fn a_plugin_that_traps_has_its_services_forecast_by_a_built_in_one() {
     assert!(last.message.contains("told to"), "{last:?}");
 }
 
-/// What a source may send that restarts, stalls, lies and repeats itself.
+/// Input from a source that restarts, stalls, reports wrong values and repeats itself.
 #[test]
 fn dirty_series_are_forecast_all_the_same() {
     let (decider, _) = decider(&["seasonal-smoothing"]);
@@ -107,13 +107,13 @@ fn dirty_series_are_forecast_all_the_same() {
     for minute in 1..=600_u64 {
         let usual = 100.0 + (minute % 60) as f64;
         let ago = 60 * minute;
-        // A gap of three hours, and restarts that begin at zero again.
+        // A gap of three hours, and restarts from zero.
         if !(200..380).contains(&minute) {
             sample(0, ago, if minute % 97 < 3 { 0.0 } else { usual });
         }
-        // At irregular times, some steps without any and some with several.
+        // Irregular times: some steps have no sample, some have several.
         sample(1, ago + minute * 37 % 90, usual);
-        // Each twice, the last one counts, and a spike as high as may be.
+        // Each sample twice, of which the last counts, and a spike of the maximum value.
         sample(2, ago, 1.0);
         sample(2, ago, if minute == 300 { 1e15 } else { usual });
         sample(3, ago, 5.0);

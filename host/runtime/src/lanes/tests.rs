@@ -35,7 +35,7 @@ fn a_blocked_lane_holds_up_no_other() {
     assert!(lanes.run(Lane::Predictions(slow.clone()), tell("behind")));
     assert!(lanes.run(Lane::Predictions(quick), tell("quick")));
     assert_eq!(results.recv().unwrap(), "quick");
-    // What is asked in negotiations does not wait for predictions of the same plugin.
+    // Questions in negotiations do not wait for predictions of the same plugin.
     assert!(lanes.run(Lane::Questions(slow), tell("question")));
     assert_eq!(results.recv().unwrap(), "question");
     gate.wait();

@@ -1,11 +1,11 @@
-//! The figures of each service. There may be many, so they are written straight from the state.
+//! The gauges of each service. There may be many services, so the gauges are written directly from the state.
 
 use std::fmt::{self, Write};
 
 use haggle_control::{ServiceState, State};
 use haggle_model::Service;
 
-/// A figure that most services have.
+/// A gauge that most services have.
 struct Gauge {
     name: &'static str,
     help: &'static str,
@@ -53,13 +53,13 @@ const GAUGES: [Gauge; 6] = [
     },
 ];
 
-/// Adds them in the text format of Prometheus.
+/// Appends the gauges in the text format of Prometheus.
 pub(super) fn write_services(text: &mut String, state: &State) -> fmt::Result {
     for Gauge { name, help, read } in &GAUGES {
         writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge")?;
         for (service, known) in state.services() {
             if let Some(value) = read(service, known) {
-                // A name needs no escapes.
+                // A service name needs no escapes.
                 writeln!(text, "{name}{{service=\"{}\"}} {value}", service.name)?;
             }
         }

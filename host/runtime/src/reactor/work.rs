@@ -1,4 +1,4 @@
-//! Work of the core that takes time: calls of plugins, messages to parties elsewhere and actions of the driver.
+//! The core's slow work: plugin calls, messages to remote parties, and driver actions.
 
 use std::{
     future::Future,
@@ -32,7 +32,7 @@ impl Reactor {
                 let (shared, mail) = (Arc::clone(&self.shared), mail.clone());
                 let plugin = consultation.plugin.clone();
                 let refused: Vec<Message> = consultation.messages.clone();
-                // Half of the time is for whoever stands in.
+                // Half of the time is reserved for the fallback.
                 let late_at = Instant::now() + Duration::from(consultation.patience(now)) / 2;
                 let taken = self.shared.lanes.ask(&plugin, late_at, move |timeliness| {
                     let now = shared.clock.now();
@@ -64,7 +64,7 @@ impl Reactor {
                 }
             }
             Beside::Live { mail, .. } => {
-                // A party that takes its time is not sent the same again meanwhile.
+                // Do not send a message again while its delivery is in progress.
                 let Some(under_way) = shared.under_way.begin(std::slice::from_ref(&message)) else {
                     return;
                 };
@@ -118,7 +118,7 @@ impl Reactor {
     }
 }
 
-/// What the core hears of the answers to a consultation.
+/// The inputs to the core that result from the answers to a consultation.
 fn consulted(answers: Vec<Consulted>) -> Vec<Input> {
     let mut remarks = Vec::new();
     let answer = |Consulted { question, answer, remark }| {
@@ -134,7 +134,7 @@ fn consulted(answers: Vec<Consulted>) -> Vec<Input> {
     inputs
 }
 
-/// What the core hears of a delivered message, if anything.
+/// The input to the core that results from a delivered message, if any.
 fn heard(message: Message, reply: Reply) -> Option<Input> {
     let message = Box::new(message);
     Some(match reply {
@@ -156,8 +156,8 @@ fn heard(message: Message, reply: Reply) -> Option<Input> {
 }
 
 impl Shared {
-    /// Has the driver do something, and says how the service looks then. A failure is told of; the next pass
-    /// tries again.
+    /// Runs a driver action, and reports the service's replicas afterwards. A failure is reported as an
+    /// event; the next pass retries.
     pub(crate) async fn apply(&self, action: Action) -> Option<ReplicaReport> {
         let Action { service, replicas, resources, sequence } = action;
         let name: Name = service.name.clone();

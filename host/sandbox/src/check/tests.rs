@@ -35,7 +35,7 @@ fn good() -> Outlook {
     outlook(2.0, [1.0, 0.0], [3.0, 4.0], 0.5)
 }
 
-/// What is wrong with it, when it stands between two that are good.
+/// The violation of an outlook between two valid ones.
 fn wrong(outlook: Outlook) -> Option<String> {
     let mut all = [Ok(good()), Ok(outlook), Ok(good())];
     let broken = outlooks(&[task(true), task(true), task(true)], &mut all).unwrap();

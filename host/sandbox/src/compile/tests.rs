@@ -27,7 +27,7 @@ fn compiler(test: &str) -> Compiler {
     Compiler::Worker { program, args: args.map(Into::into).to_vec() }
 }
 
-/// The folder that a worker is given; none where somebody runs the ignored tests.
+/// The worker's folder; `None` if a person runs the ignored tests.
 fn folder() -> Option<PathBuf> {
     let last = PathBuf::from(std::env::args_os().next_back()?);
     last.is_dir().then_some(last)
@@ -66,7 +66,7 @@ fn as_lying() {
 #[ignore = "a worker that never ends by itself, and ends with its host in one of two ways"]
 fn as_stuck() {
     let Some(folder) = folder() else { return };
-    // Its host wrote where to report, and which way it is.
+    // The host of this worker wrote the socket and the way to end.
     let way = fs::read_to_string(folder.join(super::UPLOAD)).unwrap();
     let (socket, way) = way.split_once('\n').unwrap();
     let task: super::Task =
@@ -77,7 +77,7 @@ fn as_stuck() {
     }
     let mut test = UnixStream::connect(socket).unwrap();
     test.write_all(b"!").unwrap();
-    // Until it is killed: nothing is ever written to it.
+    // Blocks until it is killed: nothing is ever written to the socket.
     drop(test.read(&mut [0]));
 }
 
@@ -125,7 +125,7 @@ fn a_worker_ends_with_a_host_that_is_killed() {
     for way in ["signal", "input"] {
         let folder = tempfile::tempdir().unwrap();
         ends_with_its_host(folder.path(), way);
-        // What the host left is swept by the next one.
+        // The next host sweeps what this one left.
         let left = |folder: &Path| {
             fs::read_dir(folder).unwrap().flatten().filter(|e| e.path().is_dir()).count()
         };
@@ -148,7 +148,7 @@ fn ends_with_its_host(folder: &Path, way: &str) {
     worker.read_exact(&mut [0]).unwrap();
     host.kill().unwrap();
     host.wait().unwrap();
-    // The worker's end of the connection is closed when it is gone.
+    // The worker's end of the connection closes when the worker is gone.
     assert_eq!(worker.read(&mut [0]).unwrap(), 0, "the worker still runs ({way})");
 }
 

@@ -1,4 +1,4 @@
-//! The meter's two sides together: components that were metered, in a host that reads the meter.
+//! Tests both sides of the meter together: metered components in a host that reads the meter.
 
 use haggle_metering::instrument;
 use wasmtime::{Config, Engine, Store, component::Component};
@@ -6,7 +6,8 @@ use wasmtime::{Config, Engine, Store, component::Component};
 use super::pure;
 use crate::{Limits, meter::Stopped, state::State};
 
-/// Functions of one number each; `spin` calls nothing, `call` does in its loop, `fill` fills so many bytes.
+/// Functions of one number each; `spin` calls nothing, `call` calls in its loop, `fill` fills this many
+/// bytes.
 const MODULE: &str = r#"
     (memory (export "memory") 16)
     (global $unrelated (mut i32) (i32.const 7))
@@ -44,7 +45,7 @@ fn lifted() -> String {
     )
 }
 
-/// Calls a function and says what it returned and what the meter says that it cost.
+/// Calls a function and returns its result and its metered cost.
 fn run(wat: &str, limits: Limits, function: &str, n: u32) -> wasmtime::Result<(u32, u64)> {
     let engine = Engine::new(Config::new().wasm_branch_hinting(true)).unwrap();
     let metered = instrument(&wat::parse_str(wat).unwrap()).unwrap();
@@ -68,7 +69,7 @@ fn stopped(limits: Limits, function: &str) -> Stopped {
 
 #[test]
 fn every_turn_of_a_loop_costs_the_same_whatever_is_looked_at() {
-    // The instructions, and one more for the turn and for the call.
+    // The instructions, plus one for the iteration and one for the call.
     for (function, cost) in [("spin", 8 + 1), ("call", 5 + 1 + 3 + 1)] {
         let (answer, ten) = plain(function, 10);
         assert_eq!(answer, 7);
@@ -140,8 +141,8 @@ fn components_within_components_are_metered_too() {
     assert!(run(&wat, little, "spin", 1000).is_err());
 }
 
-/// While arguments are passed, nothing may be imported from the host: an allocator that works for long is
-/// not looked at, one that works for ever is stopped.
+/// While arguments are passed, the guest must not call the host: an allocator that runs long is not
+/// interrupted, one that runs forever is stopped.
 #[test]
 fn allocators_are_counted_aside() {
     let engine = Engine::new(Config::new().wasm_branch_hinting(true)).unwrap();
@@ -196,7 +197,7 @@ fn a_backtrace_names_the_functions_that_the_component_names() {
         (func $it (param "n" u32) (result u32) (canon lift (core func $i "p#it")))
         (export "it" (func $it)))"#;
     let error = run(wat, Limits::default(), "it", 5).unwrap_err();
-    // The outermost of all is the function that shows the count.
+    // The outermost function is the one that reports the count.
     let expected = ["innermost", "function 2", "outermost", "function 4"];
     assert_eq!(crate::call::backtrace(&error), expected);
 }

@@ -1,13 +1,13 @@
-//! The only module that calls sled, so that its traps are dealt with in one place:
+//! The only module that calls sled. It works around these properties:
 //!
-//! - its flush stops short of the device on Linux ([`Durability`]);
-//! - it reports some damage by panicking, which becomes an error here;
-//! - its lock outlives the handle until its worker threads have ended;
+//! - sled's flush does not reach the device on Linux ([`Durability`]);
+//! - sled reports some damage by panicking; this module converts that into errors;
+//! - sled's lock outlives the handle until its worker threads have ended;
 //! - values that do not fit a page go to files that are neither synced nor ever deleted (see `pages`);
-//! - after the first failed write it refuses everything that touches the disk until it is opened again, and
-//!   reads show what was refused;
-//! - to be opened it needs room for a snapshot of itself (see `reserve`);
-//! - it drops silently what it cannot read of its log (see `log_file`).
+//! - after the first failed write, sled refuses everything that touches the disk until it is reopened, and
+//!   reads show the refused writes;
+//! - opening sled needs room for a snapshot (see `reserve`);
+//! - sled silently drops unreadable parts of its log (see `log_file`).
 
 use std::{
     fs::File,
@@ -30,7 +30,7 @@ use crate::{Durability, Loss, StoreError, StoreOptions, commit_number, directory
 
 /// sled in a data directory.
 pub(crate) struct Disk {
-    /// Nothing where it could not be opened again.
+    /// `None` if sled could not be reopened.
     open: RwLock<Option<Open>>,
     config: sled::Config,
     durability: Durability,
@@ -38,18 +38,18 @@ pub(crate) struct Disk {
     reserve: Reserve,
     watermark: Mutex<Watermark>,
     loss: Option<Loss>,
-    // The last to be dropped: it has the lock.
+    // Dropped last, because it holds the lock.
     directory: Directory,
 }
 
-/// sled, open.
+/// An open sled database.
 struct Open {
     db: Db,
-    /// A second handle of sled's file, for syncing it.
+    /// A second handle of sled's file, for syncing.
     file: Option<File>,
 }
 
-/// So many pairs are read at once at most while iterating.
+/// Maximum number of pairs that an iteration reads at once.
 const MOST_AT_ONCE: usize = 128;
 
 impl Disk {
@@ -59,7 +59,7 @@ impl Disk {
             .path(&path)
             .cache_capacity(options.cache_bytes)
             .mode(sled::Mode::LowSpace)
-            // The flushing is ours, but this thread also reclaims space.
+            // The store flushes itself, but sled's flush thread also reclaims space.
             .flush_every_ms(Some(1000));
         let mut disk = Self {
             open: RwLock::default(),
@@ -87,11 +87,12 @@ impl Disk {
         Ok(disk)
     }
 
-    /// The loss that sled would not notice. Without any, notes what sled's next snapshot will include.
+    /// Returns the loss that sled would not notice. Without a loss, records what sled's next snapshot will
+    /// include.
     fn foretold(&self) -> Result<Option<Loss>, StoreError> {
         self.directory.remove_unfinished_snapshots()?;
         if !self.path.exists() {
-            // That it is gone is found afterwards, and said better.
+            // A missing state is detected later, with a better message.
             return Ok(None);
         }
         let findings = log_file::inspect(&self.path)
@@ -115,7 +116,7 @@ impl Disk {
         Loss { dir, acknowledged, found, damage, kept: None }
     }
 
-    /// Compares what was acknowledged with what sled has, now that it is open.
+    /// After sled is open, compares its last write with the acknowledged number.
     fn settle(&mut self, accept_loss: bool) -> Result<(), StoreError> {
         let found = self.write_number()?;
         let acknowledged = self.acknowledged().unwrap_or(0);
@@ -134,7 +135,7 @@ impl Disk {
 
     fn note(&self, mark: Mark) -> Result<(), StoreError> {
         match self.watermark().write(mark) {
-            // It takes no room but for the first time, and then there is nothing to be noted yet.
+            // The file needs new room only the first time, and then there is nothing to record yet.
             Err(error) if !error.is_temporary() => Err(error),
             _ => Ok(()),
         }
@@ -149,7 +150,7 @@ impl Disk {
         self.watermark.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens sled; where the disk is full, in the room that is reserved.
+    /// Opens sled. If the disk is full, releases the reserve and retries.
     fn opened(&self) -> Result<Open, StoreError> {
         match self.try_to_open() {
             Err(StoreError::Full { .. }) if self.reserve.release() => {
@@ -181,7 +182,7 @@ impl Disk {
         guard(&self.path, || call(open))
     }
 
-    /// Up to `most` pairs between `from` and `to`.
+    /// Returns up to `most` pairs between `from` and `to`.
     fn pairs(
         &self,
         from: Bound<Vec<u8>>,
@@ -200,8 +201,8 @@ impl Engine for Disk {
         Ok(self.guard(|open| open.db.get(key))?.map(|value| value.to_vec()))
     }
 
-    // In pieces, so that whoever iterates does not keep sled from being opened again. The first are small: many
-    // look at the first pair only.
+    // Reads in pieces, so that an iteration does not prevent sled from being reopened. The first pieces are
+    // small, because many callers need only the first pair.
     fn range(&self, from: Vec<u8>, to: Vec<u8>) -> Pairs<'_> {
         let mut next = (from < to).then_some(Bound::Included(from));
         let mut size = 1;
@@ -252,7 +253,7 @@ impl Engine for Disk {
 
     fn reopen(&self) -> Result<(), StoreError> {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        // Ends its threads and gives up its lock.
+        // This ends sled's threads and releases its lock.
         drop(open.take());
         if let Some(loss) = self.foretold()? {
             return Err(loss.into());
@@ -291,8 +292,8 @@ impl Engine for Disk {
 
 pub(crate) fn open_patiently(config: &sled::Config, path: &Path) -> Result<Db, StoreError> {
     const ATTEMPTS: usize = 200;
-    // We hold the directory's own lock, so whoever still holds sled's is a worker thread of a store that
-    // this process has just closed.
+    // We hold the directory's own lock, so sled's lock is held by a worker thread of a store that this
+    // process has just closed.
     for _ in 1..ATTEMPTS {
         match guard(path, || config.open()) {
             Err(StoreError::Io { detail, .. }) if detail.contains("could not acquire lock") => {

@@ -7,7 +7,7 @@ use std::{
 use super::{Engine, Pair, Pairs, Writes};
 use crate::{Loss, StoreError};
 
-/// Faults to be injected into a store, for tests and simulation; a handle, cheap to clone.
+/// Faults to inject into a store, for tests and simulation. A handle, cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Faults(Arc<Shared>);
 
@@ -19,76 +19,76 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Plan {
-    /// Which one from now on fails, and all after it; 1 is the next.
+    /// The number of the next write that fails, with all after it; 1 is the next one.
     apply: Option<u64>,
     flush: Option<u64>,
     /// Whether the next flush fails.
     once: bool,
-    /// Whether a flush that fails has flushed all the same.
+    /// Whether a failing flush nevertheless reaches the disk.
     landing: bool,
-    /// Whether it cannot be opened again either.
+    /// Whether reopening fails too.
     shut: bool,
     held: bool,
-    /// How many flushes wait because they are held.
+    /// Number of flushes that are currently held.
     waiting: u64,
 }
 
-/// An engine that fails as planned.
+/// An engine with injected faults.
 pub(crate) struct Failing<E> {
     engine: E,
     faults: Faults,
 }
 
 impl Faults {
-    /// None yet.
+    /// Creates a handle without faults.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Lets the `nth` write from now on fail (1 is the next) and all after it.
+    /// Makes the `nth` write from now on fail (1 is the next), and all after it.
     pub fn fail_apply(&self, nth: u64) {
         self.plan().apply = Some(nth);
     }
 
-    /// Lets the `nth` flush from now on fail (1 is the next) and all after it.
+    /// Makes the `nth` flush from now on fail (1 is the next), and all after it.
     pub fn fail_flush(&self, nth: u64) {
         self.plan().flush = Some(nth);
     }
 
-    /// Lets the next flush fail, and none after it.
+    /// Makes only the next flush fail.
     pub fn fail_flush_once(&self) {
         self.plan().once = true;
     }
 
-    /// Lets flushes that fail reach the disk all the same, as when only their answer is lost.
+    /// Makes failing flushes reach the disk nevertheless, as if only their answer were lost.
     pub fn land_failed_flushes(&self) {
         self.plan().landing = true;
     }
 
-    /// Lets every attempt to open the engine again fail, as long as there are faults.
+    /// Makes every attempt to reopen the engine fail, until the faults end.
     pub fn fail_reopen(&self) {
         self.plan().shut = true;
     }
 
-    /// Ends all faults; flushes that are held stay so.
+    /// Ends all faults, except that held flushes stay held.
     pub fn heal(&self) {
         let mut plan = self.plan();
         *plan = Plan { held: plan.held, waiting: plan.waiting, ..Plan::default() };
     }
 
-    /// Lets flushes wait, as on a disk that hangs, until [`Faults::release_flushes`].
+    /// Blocks flushes, as on a disk that hangs, until [`Faults::release_flushes`].
     pub fn hold_flushes(&self) {
         self.plan().held = true;
     }
 
-    /// Lets flushes go on.
+    /// Releases the held flushes.
     pub fn release_flushes(&self) {
         self.plan().held = false;
         self.0.changed.notify_all();
     }
 
-    /// Blocks until a flush waits because flushes are held.
+    /// Blocks until a flush is held.
     pub fn wait_for_held_flush(&self) {
         let mut plan = self.plan();
         while plan.waiting == 0 {
@@ -119,7 +119,7 @@ fn full(action: &'static str) -> StoreError {
     StoreError::io(action, Path::new("(injected)"), &ErrorKind::StorageFull.into())
 }
 
-/// Counts down, and fails from 1 on.
+/// Counts down, and fails when the count reaches 1.
 fn due(left: &mut Option<u64>, action: &'static str) -> Result<(), StoreError> {
     match left {
         None => Ok(()),

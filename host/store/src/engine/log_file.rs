@@ -1,13 +1,13 @@
-//! Reads sled's log without changing it, before sled does.
+//! Inspects sled's log without changing it, before sled opens it.
 //!
-//! When sled opens, it goes through the log behind its last snapshot, takes what it cannot read for the end of
-//! what a crash cut short, and overwrites everything behind it; in the middle of the log it skips the rest of
-//! a segment. So one damaged byte drops acknowledged writes without a word, and destroys what could be salvaged.
-//! This module goes the same way read-only and says beforehand where sled would stop.
+//! When sled opens, it replays the log after its last snapshot. It treats the first unreadable part as the
+//! end of an interrupted write and overwrites everything after it; in the middle of the log it skips the rest
+//! of a segment. One damaged byte can therefore silently drop acknowledged writes, and destroy data that
+//! could be salvaged. This module follows the same path read-only and reports where sled would stop.
 //!
-//! The form of the log is sled's 0.34: segments of 512 KiB in one file, in any order, each with a header (checksum,
-//! its place in the log, how far the log was stable then) and messages behind each other (checksum, kind, length,
-//! number of the segment, page). <https://docs.rs/sled/0.34.7>
+//! The format is that of sled 0.34: segments of 512 KiB in one file, in any order. Each has a header
+//! (checksum, its position in the log, the stable position at that time) and consecutive messages (checksum,
+//! kind, length, segment number, page). <https://docs.rs/sled/0.34.7>
 
 use std::{
     collections::BTreeMap,
@@ -20,9 +20,9 @@ use crate::commit_number;
 
 const SEGMENT: u64 = 512 << 10;
 const SEGMENT_HEADER: usize = 20;
-/// No message begins this close to the end of a segment.
+/// Number of bytes at the end of a segment in which no message begins.
 const RED_ZONE: usize = 32;
-/// What the checksums and places of segment headers are combined with.
+/// The masks of the checksums and positions in segment headers.
 const CHECKSUM_MASK: u32 = u32::MAX;
 const PLACE_MASK: u64 = i64::MAX as u64;
 
@@ -32,14 +32,14 @@ const CAP: u8 = 2;
 const BATCH: u8 = 3;
 const LAST_KIND: u8 = 11;
 
-/// What sled would find.
+/// The findings of an inspection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Findings {
-    /// The number of the last write, where there is one behind the snapshot.
+    /// The number of the last write after the snapshot, if there is one.
     pub(crate) last_write: Option<u64>,
-    /// Where something is damaged for certain, and not only cut short.
+    /// A description of definite damage, as opposed to an interrupted write.
     pub(crate) damage: Option<String>,
-    /// Where sled would stop, for a person.
+    /// A description of where sled would stop.
     pub(crate) end: String,
 }
 
@@ -48,32 +48,32 @@ struct Header {
     stable: u64,
 }
 
-/// A message that is sound.
+/// A valid message.
 struct Message<'a> {
     kind: u8,
     body: &'a [u8],
-    /// With its header.
+    /// Includes the header.
     length: usize,
 }
 
-/// How a segment ends.
+/// The end of a segment.
 enum End {
-    /// It is full.
+    /// The segment is full.
     Full,
-    /// What follows is no message.
+    /// The bytes at this offset are not a valid message.
     Torn(usize),
 }
 
-/// What a segment holds.
+/// The content of a segment.
 struct Content {
     end: End,
-    /// The writes in it by where they lie in the log, ascending.
+    /// The writes, as (position in the log, number), ascending.
     writes: Vec<(u64, u64)>,
-    /// Batches: where they begin, and where the last message of each begins.
+    /// The batches, as (position of the batch, position of its last message).
     batches: Vec<(u64, u64)>,
 }
 
-/// Goes through the log in that folder; nothing where there is none.
+/// Inspects the log in a state folder; empty findings if there is none.
 pub(crate) fn inspect(state: &Path) -> io::Result<Findings> {
     let mut file = match File::open(state.join("db")) {
         Ok(file) => file,
@@ -95,7 +95,7 @@ pub(crate) fn inspect(state: &Path) -> io::Result<Findings> {
             }
             Some(_) => {}
             None => {
-                // One that sled has cleared or never used is all zeros.
+                // A segment that sled has cleared or never used is all zeros.
                 read_at(&mut file, offset, SEGMENT as usize, &mut buffer)?;
                 if buffer.len() >= SEGMENT_HEADER && buffer.iter().any(|byte| *byte != CORRUPTED) {
                     let damage = format!(
@@ -110,7 +110,7 @@ pub(crate) fn inspect(state: &Path) -> io::Result<Findings> {
     let mut log = Log::default();
     for (place, offset) in segments {
         let is_stable = place + SEGMENT <= floor(stable);
-        // What was not stable yet has to be without gaps.
+        // The part after the stable position must have no gaps.
         if !is_stable && expected.is_some_and(|expected| expected != place) && place > floor(stable)
         {
             break;
@@ -127,7 +127,7 @@ pub(crate) fn inspect(state: &Path) -> io::Result<Findings> {
             if !is_stable {
                 break;
             }
-            // A crash leaves this too: a segment that was being used again, whose new end was written before
+            // A crash can also leave this: the segment was being reused, and its new end was written before
             // its new beginning.
             if goes_on(&buffer, at, place) {
                 let damage = format!("{} is damaged, in the middle of its log", findings.end);
@@ -147,7 +147,7 @@ struct Log {
 }
 
 impl Log {
-    /// The last write that is not part of a batch that was cut short.
+    /// The last write that is not part of an interrupted batch.
     fn last_write(&self) -> Option<u64> {
         let torn = self.batches.iter().find(|(_, last)| *last >= self.end).map(|(first, _)| *first);
         let end = torn.unwrap_or(self.end);
@@ -155,7 +155,7 @@ impl Log {
     }
 }
 
-/// How far the newest snapshot goes: its name says so.
+/// The position of the newest snapshot, from its file name.
 fn snapshot_place(state: &Path) -> io::Result<u64> {
     let mut newest = 0;
     for entry in fs::read_dir(state)? {
@@ -172,7 +172,7 @@ const fn floor(place: u64) -> u64 {
     place / SEGMENT * SEGMENT
 }
 
-/// Reads up to so many bytes; fewer at the end of the file.
+/// Reads up to `most` bytes; fewer at the end of the file.
 fn read_at(file: &mut File, offset: u64, most: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
     buffer.clear();
     file.seek(SeekFrom::Start(offset))?;
@@ -188,7 +188,7 @@ fn header(segment: &[u8]) -> Option<Header> {
     let sound = crc32fast::hash(covered) == u32::from_le_bytes(*checksum) ^ CHECKSUM_MASK;
     sound.then_some(Header {
         place: u64::from_le_bytes(*place) ^ PLACE_MASK,
-        // It is -1 before anything is.
+        // The position is -1 before anything is stable.
         stable: u64::try_from(stable).unwrap_or(0),
     })
 }
@@ -218,7 +218,7 @@ fn content(segment: &[u8], place: u64) -> Content {
     Content { end, writes, batches }
 }
 
-/// Whether a message of the same use of the segment lies behind what cannot be read.
+/// Whether a valid message of the same use of the segment follows the unreadable part.
 fn goes_on(segment: &[u8], torn_at: usize, place: u64) -> bool {
     let behind = segment.get(torn_at + 1..).unwrap_or(&[]);
     (0..behind.len()).any(|at| message(behind.get(at..).unwrap_or(&[]), place / SEGMENT).is_some())
@@ -243,8 +243,8 @@ fn message(bytes: &[u8], segment_number: u64) -> Option<Message<'_>> {
     sound.then_some(Message { kind, body, length: 4 + header.len() + body.len() })
 }
 
-/// A number as sled writes it: in one byte up to 240, in two up to 2287, in three up to 67823, otherwise behind
-/// its length.
+/// Decodes sled's variable-length integer: one byte up to 240, two up to 2287, three up to 67823, otherwise a
+/// length byte and the value.
 fn number(bytes: &mut &[u8]) -> Option<u64> {
     let first = *bytes.split_off_first()?;
     let mut next = || bytes.split_off_first().copied().map(u64::from);
@@ -303,7 +303,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
-        /// Wherever a byte is damaged: what is foretold is what sled finds, or damage is told of.
+        /// Whichever byte is damaged: the findings match what sled finds, or report damage.
         #[test]
         fn it_foretells_what_sled_finds(part in 0.0..1.0_f64, flip in 1..=255_u8) {
             let dir = tempfile::tempdir().unwrap();

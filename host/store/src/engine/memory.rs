@@ -12,8 +12,8 @@ use std::{
 use super::{Engine, Pair, Pairs, Writes};
 use crate::{Digest, StoreError};
 
-/// What a store in memory is kept in; a handle, cheap to clone. It outlives the store, so that one can be
-/// opened on it again: what was not flushed is lost then, as on a disk that loses power.
+/// The storage of a store in memory; a handle, cheap to clone. It outlives the store, and a new store can be
+/// opened on it: unflushed writes are lost then, as on a disk after a power failure.
 #[derive(Clone, Default)]
 pub struct Memory(Arc<Shared>);
 
@@ -27,18 +27,18 @@ struct Shared {
 #[derive(Default)]
 struct State {
     pairs: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// The bytes of all keys and values.
+    /// The total size of all keys and values, in bytes.
     bytes: u64,
-    /// What stood there before the writes that are not flushed, in their order.
+    /// The previous values of the unflushed writes, in order.
     undo: Writes,
     acknowledged: Option<u64>,
 }
 
-/// A store's hold on its memory.
+/// A store's exclusive access to its memory.
 pub(crate) struct MemoryEngine(Memory);
 
 impl Memory {
-    /// Nothing at all.
+    /// Creates an empty memory.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -76,7 +76,7 @@ impl Drop for MemoryEngine {
 }
 
 impl State {
-    /// Takes back what was not flushed.
+    /// Reverts the unflushed writes.
     fn crash(&mut self) {
         while let Some((key, value)) = self.undo.pop() {
             self.write(key, value);

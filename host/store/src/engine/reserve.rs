@@ -1,5 +1,5 @@
-//! A file that only takes room. Where the disk is full it is given up, so that sled can be opened again (it
-//! writes a snapshot of itself then); writing goes on once there is room for the file again.
+//! A file that reserves disk space. When the disk is full the file is deleted, so that sled can be reopened
+//! (it then writes a snapshot); writes resume once there is room for the file again.
 
 use std::{
     fs::{self, File},
@@ -9,16 +9,16 @@ use std::{
 
 use crate::StoreError;
 
-/// What opening sled takes beside its snapshot, with some to spare: it clears up to one segment (512 KiB), and
-/// the host writes a little when it starts.
+/// Space in bytes that opening sled needs beside its snapshot, with a reserve: sled clears up to one segment
+/// (512 KiB), and the host writes a little at its start.
 const LEAST: u64 = 4 << 20;
 
-/// Zeros are written in such pieces.
+/// Size of the writes of zeros, in bytes.
 const PIECE: usize = 64 << 10;
 
 pub(crate) struct Reserve {
     path: PathBuf,
-    /// sled's folder, whose snapshots tell how large the next one will be.
+    /// sled's folder, whose snapshots indicate the size of the next one.
     state: PathBuf,
 }
 
@@ -27,7 +27,7 @@ impl Reserve {
         Self { path: data.join("reserve"), state: state.to_owned() }
     }
 
-    /// Makes the file as large as it should be. Where there is no room for it, it is given up.
+    /// Grows the file to its target size. If there is no room, deletes it.
     pub(crate) fn hold(&self) -> Result<(), StoreError> {
         let want = LEAST + 2 * self.snapshot_bytes();
         let written = self.fill(want);
@@ -37,7 +37,7 @@ impl Reserve {
         written.map_err(|e| StoreError::io("reserve room in", &self.path, &e))
     }
 
-    /// Whether it gave up any room.
+    /// Deletes the file. Returns whether that freed any space.
     pub(crate) fn release(&self) -> bool {
         fs::remove_file(&self.path).is_ok()
     }
@@ -58,7 +58,7 @@ impl Reserve {
             file.write_all(&zeros)?;
             at += PIECE as u64;
         }
-        // Some file systems find out only now.
+        // Some file systems report a full disk only at the sync.
         file.sync_all()
     }
 

@@ -1,10 +1,11 @@
-//! How far writes are acknowledged, kept outside sled: what sled's log has lost, sled itself cannot know.
+//! Records outside sled up to which number writes are acknowledged, because sled cannot know what its own log
+//! has lost.
 //!
-//! The file holds two slots that are written in turn and in place, so that it takes no new room, and a write that
-//! is cut short leaves the other slot. It is written after sled's own flush and before the acknowledgement, and
-//! synced with the device once a second at most: a second sync for each flush would halve what the store takes
-//! in. So after a crash of the process it is exact, and after a loss of power it may be behind by a second or
-//! two of writes, never ahead.
+//! The file has two slots that are written alternately and in place, so a write needs no new space, and an
+//! interrupted write leaves the other slot intact. The file is written after sled's flush and before the
+//! acknowledgement, and synced with the device at most once per second: a second sync for each flush would
+//! halve the store's throughput. After a process crash it is therefore exact. After a power failure it may be
+//! one or two seconds of writes behind, never ahead.
 
 use std::{
     fs::File,
@@ -17,21 +18,21 @@ use sha2::{Digest, Sha256};
 
 use crate::StoreError;
 
-/// What a slot begins with.
+/// The first bytes of a slot.
 const MAGIC: &[u8; 8] = b"haggle\0w";
-/// Slots lie this far apart, so that no sector holds both.
+/// Distance of the slots in bytes, so that no sector holds both.
 const SLOT: u64 = 4096;
 const CHECKSUM: usize = 8;
 
-/// The file is synced with the device so often at most.
+/// Minimum time between two syncs of the file.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
-/// What a slot says.
+/// The content of a slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Mark {
-    /// The number of the last write that was acknowledged.
+    /// The number of the last acknowledged write.
     pub(crate) acknowledged: u64,
-    /// The number of the last write that sled had when it was opened: what its snapshot includes.
+    /// The number of the last write when sled was opened, which its snapshot includes.
     pub(crate) opened_with: u64,
 }
 
@@ -44,8 +45,8 @@ pub(crate) struct Watermark {
 }
 
 impl Watermark {
-    /// Reads the file, if there is one. One that cannot be read counts as none, which is told of: it must not
-    /// keep a sound store from opening.
+    /// Reads the file, if it exists. An unreadable file is logged and treated as missing, because it must not
+    /// prevent a valid store from opening.
     pub(crate) fn open(data: &Path) -> Self {
         let path = data.join("acknowledged");
         let mut found = [None; 2];
@@ -81,7 +82,7 @@ impl Watermark {
                 let mut options = File::options();
                 let file = options.create(true).truncate(false).write(true).open(&self.path)?;
                 if file.metadata()?.len() < 2 * SLOT {
-                    // So that both slots have their room.
+                    // Reserves the space of both slots.
                     (&file).write_all(&[0; 2 * SLOT as usize])?;
                 }
                 none.insert(file)

@@ -149,7 +149,7 @@ fn a_commit_calls_back_once_it_is_durable_or_will_never_be() {
     faults.fail_flush(1);
     store.commit(one_decision()).then(tell(&sender));
     assert!(receiver.recv().unwrap().is_err());
-    // Refused before it is queued.
+    // Wait until the queue refuses batches.
     while store.commit_lazy(Batch::new()).is_ok() {
         thread::yield_now();
     }

@@ -77,7 +77,7 @@ fn damage_to_what_is_compressed_is_found() {
         |bytes| bytes.clear(),
         |bytes| bytes.truncate(3),
         |bytes| bytes.truncate(bytes.len() - 1),
-        // It would be of 4 GiB.
+        // The length claims 4 GiB.
         |bytes| bytes[1..5].fill(0xff),
     ];
     for damage in damages {
@@ -102,7 +102,7 @@ fn damaged_files_are_errors_not_panics() {
     let dir = filled();
     let copy = |file: &str| fs::read(dir.path().join("state").join(file)).unwrap();
     let (db, conf) = (copy("db"), copy("conf"));
-    // A few bytes, everything from there on, everything up to there: at several places.
+    // Damage a few bytes, everything after them, and everything before them, at several positions.
     let damages: [fn(&mut [u8], usize); 3] = [
         |bytes, at| bytes[at..at + 16].fill(0xa5),
         |bytes, at| bytes[at..].fill(0),

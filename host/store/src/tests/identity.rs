@@ -1,4 +1,4 @@
-//! What is put into the store is what comes out of it, for every kind of record and up to its bounds.
+//! Stored values read back unchanged, for every kind of record and up to its limits.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ fn label() -> impl Strategy<Value = String> {
     prop_oneof![Just("x".repeat(MOST_LABEL)), Just("日".repeat(42)), "\\PC{0,12}"]
 }
 
-/// Any text at all, as plugins and parties may send it.
+/// Arbitrary text, as plugins and parties may send it.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![any::<String>(), Just("\0\u{1f}\"\\\u{10ffff}".repeat(2000)), Just(String::new())]
 }
@@ -325,8 +325,8 @@ proptest! {
     }
 }
 
-/// What serializers can be made to write that a [`Value`] cannot hold as it is: numbers that are not finite, keys
-/// that are no text, integers of 128 bits, bytes.
+/// Serializer output that a [`Value`] cannot represent: non-finite numbers, keys that are not text, 128-bit
+/// integers, bytes.
 #[derive(Serialize)]
 struct Anything {
     floats: Vec<f64>,

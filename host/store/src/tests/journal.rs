@@ -61,7 +61,7 @@ fn what_is_shared_is_kept_once() {
     let once = store.journal_size().unwrap();
     assert!(once.bytes > 300_000);
     for _ in 0..20 {
-        // The bytes need not be passed again.
+        // The bytes need not be given again.
         journal(&store, &shared, &[]);
     }
     let size = store.journal_size().unwrap();
@@ -83,7 +83,7 @@ fn the_oldest_calls_go_first_and_take_their_blobs_along() {
         blobs.insert(own.digest());
         journal(&store, &call(round, &[kept.digest(), own.digest()]), &[kept.clone(), own]);
     }
-    // Retention runs before the group's own calls are there, so one more may be.
+    // Retention runs before the group's own calls are added, so one more may remain.
     journal(&store, &call(41, &[]), &[]);
     let left = calls(&store, 1);
     assert!((5..=11).contains(&left.len()), "{}", left.len());

@@ -1,4 +1,4 @@
-//! Acknowledged writes are gone: it is noticed, and nothing is changed without leave.
+//! Missing acknowledged writes are detected, and nothing is changed without permission.
 
 use std::{fs, path::Path};
 

@@ -48,7 +48,7 @@ fn lease(id: &str) -> Lease {
     lease
 }
 
-/// Text that cannot be compressed.
+/// Incompressible text.
 fn noise(seed: usize, length: usize) -> String {
     let mut state = seed as u64;
     let mut letter = || {

@@ -19,7 +19,7 @@ fn over(memory: &Memory, faults: &Faults) -> Store {
     Store::over(memory, &StoreOptions::default(), faults).unwrap()
 }
 
-/// Commits until that is accepted.
+/// Commits until a commit is accepted.
 fn commit_patiently(store: &Store) -> Vec<u64> {
     loop {
         match store.commit_wait(one_decision()) {
@@ -37,7 +37,7 @@ fn a_failed_flush_fails_the_whole_group_and_all_that_follows_until_it_works_agai
     store.commit_wait(one_decision()).unwrap();
     faults.fail_flush(1);
     faults.hold_flushes();
-    // The first of them is on its way, the others wait for the next group.
+    // The first batch is being flushed; the others wait for the next group.
     let first = store.commit(one_decision());
     faults.wait_for_held_flush();
     let group: Vec<_> = (0..10).map(|_| store.commit(one_decision())).collect();
@@ -73,7 +73,7 @@ fn what_reached_the_disk_although_the_flush_failed_has_happened() {
     let store = over(&memory, &faults);
     faults.land_failed_flushes();
     faults.fail_flush(1);
-    // The engine that was opened again cannot make it durable yet.
+    // The reopened engine cannot make it durable yet.
     let commit = store.commit(one_decision());
     while store.trouble().is_none() {
         thread::yield_now();
@@ -95,7 +95,7 @@ fn an_engine_that_cannot_be_opened_again_is_tried_until_it_can() {
     store.commit_wait(one_decision()).unwrap();
     faults.fail_apply(1);
     faults.fail_reopen();
-    // Nobody knows what became of it until the engine is open.
+    // The outcome is unknown until the engine is open.
     let undecided = store.commit(one_decision());
     while store.trouble().is_none() {
         thread::yield_now();
@@ -131,7 +131,7 @@ fn a_failed_write_on_disk_is_recovered_from_without_a_restart() {
         ));
         assert_eq!(store.records::<Decisions>(0).unwrap().count() as u64, round + 1);
         faults.heal();
-        // A number that was refused is given to the next.
+        // The number of a refused record is reused.
         while store.trouble().is_some() {
             thread::yield_now();
         }
@@ -168,12 +168,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..40)
 }
 
-/// What became of a numbered write.
+/// The outcome of a numbered write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     There,
     Gone,
-    /// A crash may take it back, or nobody could say.
+    /// A crash may undo it, or its outcome is unknown.
     Either,
 }
 
@@ -190,12 +190,12 @@ fn hear(waiting: &mut Vec<(usize, Commit)>, fates: &mut [Fate]) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
-    /// Under any faults, what was acknowledged is there and what was refused is not.
+    /// Under any faults, acknowledged writes are present and refused writes are not.
     #[test]
     fn acknowledged_is_there_and_refused_is_not(steps in steps()) {
         let memory = Memory::new();
         let mut faults = Faults::new();
-        // Whether a commit may wait until the faults are over.
+        // Whether a commit may wait until the faults end.
         let mut shut = false;
         let mut store = over(&memory, &faults);
         let (mut fates, mut waiting) = (Vec::new(), Vec::new());
@@ -203,7 +203,7 @@ proptest! {
             let key = format!("n-{:03}", fates.len());
             let mut batch = Batch::new();
             batch.put::<Negotiations>(&key, &1.into()).unwrap();
-            // Most of them one by one, so that they are groups of their own.
+            // Mostly one by one, so that each batch forms its own group.
             if !matches!(step, Step::Commit | Step::Lazy) && !shut {
                 hear(&mut waiting, &mut fates);
             }

@@ -172,7 +172,7 @@ fn large_values_are_replaced_and_deleted_without_a_trace() {
     batch.delete::<Models>(&key).unwrap();
     store.commit_wait(batch).unwrap();
     drop(store);
-    // sled puts a page above 128 KiB into a file of its own and may leave it there for ever.
+    // sled puts a page above 128 KiB into a separate file and may never delete it.
     assert_eq!(fs::read_dir(dir.path().join("state/blobs")).unwrap().count(), 0);
     let state = dir.path().join("state");
     let db = open_patiently(&sled::Config::new().path(&state), &state).unwrap();
@@ -223,7 +223,7 @@ fn a_log_pages_and_truncates() {
     let append = |count: usize| {
         let mut batch = Batch::new();
         for _ in 0..count {
-            // Large ones among them, up to several pages.
+            // Some are large, up to several pages.
             batch.append::<Decisions>(&decision(&noise(count, count * 700))).unwrap();
         }
         store.commit_wait(batch).unwrap().sequences

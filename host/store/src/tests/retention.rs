@@ -1,4 +1,4 @@
-//! A year of steady use, on a clock of its own: what is forgotten periodically keeps the size flat.
+//! Simulates a year of steady use: periodic pruning keeps the size constant.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::{
 const HOUR: u64 = 3_600_000;
 const DAY: u64 = 24 * HOUR;
 
-/// Uses a store for a year; returns its size at the end of each month of 30 days.
+/// Uses a store for a year; returns its size after each 30 days.
 fn a_year(store: &Store, series: u64, commits_a_day: u64) -> Vec<u64> {
     let mut sizes = Vec::new();
     let start = 20_000 * DAY;
@@ -32,8 +32,8 @@ fn a_year(store: &Store, series: u64, commits_a_day: u64) -> Vec<u64> {
     sizes
 }
 
-/// What happens from `from` on: a sample of each series every five minutes, replicas that come and go, and one
-/// outcome, decision, negotiation and call of a plugin.
+/// The facts of one period: a sample of each series every five minutes, replicas that come and go, and one
+/// outcome, decision, negotiation and plugin call.
 fn facts(series: u64, day: u64, from: u64, length: u64) -> Batch {
     let mut batch = Batch::new();
     let replica = format!("web-{day}");
@@ -65,7 +65,7 @@ fn facts(series: u64, day: u64, from: u64, length: u64) -> Batch {
     batch
 }
 
-/// What a host does once a day.
+/// The daily pruning of a host.
 fn forget(store: &Store, now: Timestamp) {
     let month_ago = at(now.as_millis() - 30 * DAY);
     while !store.prune_samples(month_ago).unwrap().done {}
@@ -79,7 +79,7 @@ fn forget(store: &Store, now: Timestamp) {
     store.commit_wait(batch).unwrap();
 }
 
-/// Whether month 12 is as large as month 2, but for that share of it.
+/// Asserts that the sizes of month 12 and month 2 differ by at most this share.
 fn assert_flat(sizes: &[u64], share: f64) {
     let (early, late) = (sizes[1] as f64, sizes[11] as f64);
     assert!((late - early).abs() <= early * share, "month 2: {early}, month 12: {late}; {sizes:?}");
@@ -99,7 +99,7 @@ fn a_year_in_memory_stays_flat() {
     let store = Store::over(&memory, &options(), &faults).unwrap();
     let sizes = a_year(&store, 4, 24);
     assert_flat(&sizes, 0.1);
-    // What is left is what was to be kept.
+    // The remaining data is what retention keeps.
     let mut chunks = BTreeMap::new();
     for series in store.series() {
         *chunks.entry(series.unwrap().metric).or_insert(0) += 1;
@@ -115,6 +115,6 @@ fn a_year_on_disk_stays_flat() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), &options()).unwrap();
     let sizes = a_year(&store, 40, 4);
-    // sled reclaims segments of half a MiB, and when it does depends on the time that its own thread gets.
+    // sled reclaims segments of half a MiB; when it does so depends on the scheduling of its own thread.
     assert_flat(&sizes, 0.25);
 }

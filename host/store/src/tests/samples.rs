@@ -129,7 +129,7 @@ fn a_full_hour_is_refused_before_anything_is_committed() {
     };
     push(&shop, &samples(0..20_000)).unwrap();
     push(&shop, &samples(20_000..36_000)).unwrap();
-    // Sent again they take no room.
+    // Samples that are sent again take no extra room.
     push(&shop, &samples(0..36_000)).unwrap();
     let one_more = samples(36_000..36_001);
     let error =

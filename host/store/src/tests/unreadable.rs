@@ -1,4 +1,4 @@
-//! One record that cannot be read leaves all others alone.
+//! An unreadable record does not affect the others.
 
 use haggle_model::Window;
 use serde_json::json;
@@ -18,7 +18,7 @@ fn open(memory: &Memory) -> Store {
     Store::over(memory, &options, &Faults::new()).unwrap()
 }
 
-/// Overwrites what is kept at that key.
+/// Overwrites the value at a key.
 fn damage(memory: &Memory, key: Vec<u8>, value: &[u8]) {
     let engine = MemoryEngine::open(memory).unwrap();
     engine.apply(vec![(key, Some(value.to_vec()))]).unwrap();
@@ -66,7 +66,7 @@ fn a_scan_goes_on_behind_records_that_cannot_be_decoded() {
     let (keys, unreadable) = told(store.keys::<Services>());
     assert_eq!((keys.len(), unreadable.len()), (5, 1), "values are not looked at");
     assert_eq!(told(store.scan::<Negotiations>()).1.len(), 1);
-    // It can be replaced and deleted.
+    // An unreadable record can be replaced and deleted.
     let mut batch = Batch::new();
     batch.put::<Negotiations>(&"n".to_owned(), &json!(1)).unwrap();
     batch.delete::<Services>(&name("c")).unwrap();
@@ -89,7 +89,7 @@ fn logs_and_the_journal_go_on_behind_damage() {
     drop(store);
     let blocks = keys_under(&memory, Decisions::TAG);
     damage(&memory, blocks[1].clone(), b"\0\0\0\0\x09short");
-    // A block of one record that is none.
+    // A block with one invalid record.
     damage(&memory, blocks[3].clone(), b"\0\0\0\0\x02{}");
     let calls = keys_under(&memory, 0x22);
     damage(&memory, calls[0].clone(), b"\0\0\0\0\x02\x01\xff");
@@ -108,7 +108,7 @@ fn logs_and_the_journal_go_on_behind_damage() {
     let (calls, unreadable) = told(store.calls(1).unwrap());
     assert_eq!(calls.len() + unreadable.len(), 5, "the first is forgotten already");
     assert!(unreadable.len() == 2 && unreadable[0].what == "journalled call");
-    // The journal forgets its oldest calls, damaged or not.
+    // The journal drops its oldest calls, damaged or not.
     (7..=20).for_each(|round| assert_eq!(write(&store, round), [round, round]));
     let (calls, unreadable) = told(store.calls(1).unwrap());
     assert!(unreadable.is_empty() && calls.len() <= 7, "{} and {unreadable:?}", calls.len());

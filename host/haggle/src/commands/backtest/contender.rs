@@ -1,5 +1,5 @@
-//! A whole host as a competitor: what it observes becomes samples, and what it orders is carried out by the
-//! simulation.
+//! A complete host as a competitor: its observations become samples, and the simulation carries out its
+//! orders.
 
 use std::{
     collections::BTreeMap,
@@ -15,18 +15,18 @@ use haggle_runtime::{Host, HostError, HostOptions, ManualClock, SampleBatch, blo
 
 use super::scenario::Scenario;
 
-/// A host on the clock of the recording, without a memory that outlives it.
+/// A host on the recording's clock, with an in-memory store.
 pub(super) struct Haggle<'a> {
     scenario: &'a Scenario,
     interval: Span,
     clock: Arc<ManualClock>,
     simulation: Simulation,
-    /// Opened when the first observation says how many replicas there are.
+    /// Opened at the first observation, which gives the number of replicas.
     host: Option<Arc<Host>>,
     negotiations: Negotiations,
 }
 
-/// The host's side of the simulation: what it was last told of the replicas, and what it has ordered since.
+/// The host's side of the simulation: the replicas as last reported to the host, and its orders since.
 #[derive(Clone, Debug, Default)]
 struct Simulation(Arc<Mutex<Ordered>>);
 
@@ -122,7 +122,7 @@ fn sample(seen: &Observation<'_>, now: Timestamp, interval: Span) -> Option<Samp
         service: seen.service().name.clone(),
         metric: seen.service().load_resource().as_str().to_owned(),
         instance: None,
-        // Within the time that it was measured over, so that it counts for the right step.
+        // The sample's time lies within the measured interval, so that it counts for the right step.
         time: Some(now.before(interval)),
         value,
     })
@@ -146,7 +146,7 @@ impl Simulation {
 }
 
 impl Actuator for Simulation {
-    /// Every service of the recording is simulated from its start.
+    /// Does nothing: every service of the recording is simulated from its start.
     fn track(&mut self, _: Timestamp, _: &Service, _: u32) -> Result<(), ActuateError> {
         Ok(())
     }
@@ -199,7 +199,7 @@ mod tests {
         let mut haggle = Haggle::new(&scenario, Span::from_secs(30));
         let report = run(&scenario.workload, &mut haggle, &mut |_| {}).unwrap();
         assert!(report.total.scaling_actions > 0);
-        // Ten replicas of 40 carry the peak: it is not over capacity for the whole second hour.
+        // Ten of 40 replicas carry the peak, so the service is not over capacity for the whole second hour.
         assert!(report.total.over_capacity_time_share < 0.2, "{report:?}");
         assert!(report.negotiations.unwrap().won > 0);
     }

@@ -1,4 +1,4 @@
-//! What a recorded load meets.
+//! The scenario that a recorded load runs through.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use haggle_observe::Trace;
 
 use crate::documents;
 
-/// Services under their load, and what they are scaled with.
+/// Services with their load, and the documents that govern their scaling.
 #[derive(Debug)]
 pub(super) struct Scenario {
     pub(super) workload: Workload,
@@ -23,7 +23,7 @@ pub(super) struct Scenario {
 }
 
 impl Scenario {
-    /// As documents describe it.
+    /// Reads a scenario from documents.
     pub(super) fn open(path: &Path, trace: &Trace) -> anyhow::Result<Self> {
         let (mut services, mut policies) = (Vec::<Service>::new(), Vec::new());
         let (mut providers, mut dependencies) = (Vec::new(), Vec::new());
@@ -42,7 +42,7 @@ impl Scenario {
         Ok(Self { workload, policies, providers, dependencies, events })
     }
 
-    /// Each column a service of its own, with nothing around it.
+    /// Builds a scenario with one independent service for each column.
     pub(super) fn of_columns(trace: &Trace) -> Result<Self, WorkloadError> {
         let workload = Workload::new(&default_services(trace)?, trace)?;
         let policies = vec![policy_for(trace.step)];
@@ -56,7 +56,7 @@ impl Scenario {
     }
 }
 
-/// The default policy on the steps of a recording: finer ones would be mostly missing values.
+/// The default policy, adapted to the step of a recording: finer steps would be mostly missing values.
 fn policy_for(step: Span) -> ScalingPolicy {
     let usual = ForecastingPolicy::default();
     let step = step.max(usual.step);

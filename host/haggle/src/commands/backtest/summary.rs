@@ -1,4 +1,4 @@
-//! A report, for people.
+//! A report as text.
 
 use haggle_backtest::{CompetitorReport, Metrics, Report};
 
@@ -9,7 +9,7 @@ over capacity: share of time, and of requests, beyond what the ready replicas ca
 θU, θO: missing and idle replicas relative to demand; τU, τO: time with too few and too many; in percent
 vs oracle: replica-hours relative to a scaler that knows the load ahead";
 
-/// A table of the competitors, and one of the services where there are several.
+/// A table of the competitors, and a table of the services if there are several.
 pub(super) fn of(report: &Report) -> String {
     let least = report.competitors.get("oracle").map(|oracle| oracle.total.replica_hours);
     let mut table = Table::new([

@@ -1,9 +1,9 @@
-//! What is told of a forecast.
+//! The narration of forecasts.
 
 use haggle_control::Forecast;
 use haggle_model::{Span, Window};
 
-/// A forecast in a sentence; none where nothing is forecast.
+/// Describes a forecast in a sentence; `None` if there is no forecast.
 pub(super) fn told(forecast: &Forecast, observed: Option<f64>) -> Option<String> {
     let outlook = forecast.outlook.as_ref().ok()?;
     let window = Window::new(outlook.start, span(outlook.step, outlook.mean.len()));

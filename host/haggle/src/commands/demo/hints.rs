@@ -1,4 +1,4 @@
-//! What to try while the demo runs.
+//! Suggestions to try while the demo runs.
 
 use std::{
     fs,
@@ -15,14 +15,14 @@ use serde_json::Value;
 /// The scaling policy that the shop follows.
 const POLICY: &str = "shop";
 
-/// Puts the example plugin where the hints say that it is.
+/// Writes the example plugin to the path that the hints name.
 pub(super) fn write_example(data: &Path) -> anyhow::Result<PathBuf> {
     let path = data.join(format!("{}.wasm", EXAMPLE.name));
     fs::write(&path, EXAMPLE.bytes).with_context(|| format!("cannot write {}", path.display()))?;
     fs::canonicalize(&path).with_context(|| format!("cannot find {}", path.display()))
 }
 
-/// Lines to copy.
+/// Commands to copy.
 pub(super) fn text(host: &Host, address: SocketAddr, example: &Path) -> anyhow::Result<String> {
     let url = format!("http://{address}/v1");
     let (plugin, file) = (EXAMPLE.name, quoted(&example.display().to_string()));
@@ -53,7 +53,7 @@ And back to the built-in one:
     ))
 }
 
-/// A policy without what is as usual.
+/// A policy without the fields that equal the defaults.
 fn short(policy: &ScalingPolicy) -> anyhow::Result<Value> {
     let usual = ScalingPolicy { name: policy.name.clone(), ..ScalingPolicy::default() };
     let given = serde_json::to_value(policy).context("the policy cannot be written")?;
@@ -61,7 +61,7 @@ fn short(policy: &ScalingPolicy) -> anyhow::Result<Value> {
     Ok(difference(given, &usual).unwrap_or_else(|| Value::Object(serde_json::Map::new())))
 }
 
-/// What is in `given` and not the same in `usual`.
+/// The parts of `given` that differ from `usual`.
 fn difference(given: Value, usual: &Value) -> Option<Value> {
     match given {
         given if given == *usual => None,
@@ -76,7 +76,7 @@ fn difference(given: Value, usual: &Value) -> Option<Value> {
     }
 }
 
-/// A path as a shell reads it.
+/// Quotes a path for a shell.
 fn quoted(path: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
     if path.chars().all(plain) {

@@ -1,28 +1,28 @@
-//! How many visitors come to the shop: a daily wave, noise, and campaigns. The same at every run, relative
-//! to when the story begins.
+//! The number of visitors of the shop: a daily wave, noise, and campaigns. Relative to the start of the
+//! story, every run has the same numbers.
 
 use std::f64::consts::TAU;
 
 use haggle_model::{Span, Timestamp};
 
-/// Requests of visitors per second, on average over a day.
+/// Average requests of visitors per second over a day.
 const USUAL: f64 = 260.0;
 
-/// How far the wave of a day goes up and down.
+/// Amplitude of the daily wave, in requests per second.
 const WAVE: f64 = 170.0;
 
 const DAY: f64 = 24.0 * 60.0;
 
-/// A campaign begins so many minutes into the story, and again after each period.
+/// Minutes from the start of the story to the first campaign.
 const CAMPAIGN_AFTER: f64 = 22.0;
 const CAMPAIGN_EVERY: f64 = 180.0;
 const CAMPAIGN_LENGTH: f64 = 30.0;
 const CAMPAIGN_RISE: f64 = 8.0;
 
-/// How many more come at the height of a campaign, as a share.
+/// Additional visitors at the peak of a campaign, as a share.
 const CAMPAIGN_LIFT: f64 = 0.9;
 
-/// Requests of visitors per second at a time.
+/// Requests of visitors per second at `at`.
 pub(super) fn visitors(story: Timestamp, at: Timestamp) -> f64 {
     let minutes = minutes_into(story, at);
     // The story begins in the morning, when the wave rises.
@@ -30,14 +30,14 @@ pub(super) fn visitors(story: Timestamp, at: Timestamp) -> f64 {
     wave * (1.0 + campaign(minutes))
 }
 
-/// A factor around 1 that is different for each thing and minute.
+/// A factor around 1 that varies by thing and minute.
 pub(super) fn noise(thing: u64, at: Timestamp) -> f64 {
-    // The sum of four is as good as a bell.
+    // The sum of four uniform values approximates a normal distribution.
     let sum: f64 = (0..4).map(|n| uniform(thing * 4 + n, at)).sum();
     1.0 + 0.05 * (sum - 2.0)
 }
 
-/// A number from 0 to 1 that depends on a thing and a time, and on nothing else.
+/// A number from 0 to 1 that depends only on a thing and a time.
 pub(super) fn uniform(thing: u64, at: Timestamp) -> f64 {
     // SplitMix64's output function (Steele, Lea and Flood, 2014) over a mixed seed.
     let mut bits = at.as_millis().wrapping_add(thing.wrapping_mul(0x9E37_79B9_7F4A_7C15));

@@ -1,4 +1,4 @@
-//! Tells what happens, a line each, for a person to read along.
+//! Narrates events, one line each, for a person.
 
 use std::collections::BTreeMap;
 
@@ -9,27 +9,27 @@ use tokio::sync::broadcast::{Receiver, error::TryRecvError};
 
 use super::forecasts;
 
-/// Listens to a host.
+/// Follows a host's events.
 pub(super) struct Narrator {
     events: Receiver<NumberedEvent>,
     passes: usize,
-    /// What was told of each subject last, without its numbers, and at which pass.
+    /// For each subject, the last narrated text without its numbers, and its pass.
     told: BTreeMap<String, (String, usize)>,
 }
 
-/// A forecast is told every so many passes.
+/// Number of passes between two forecasts in the narration.
 const FORECAST_EVERY: usize = 6;
 
-/// The same negotiation with other numbers is told again after so many passes.
+/// Number of passes after which a negotiation that differs only in numbers is narrated again.
 const REPEAT_AFTER: usize = 15;
 
-/// Texts are wrapped so that every line fits into so many columns, on a terminal that is as wide.
+/// Maximum line width, in columns. Texts wrap to fit a terminal of this width.
 const COLUMNS: usize = 100;
 
-/// Where the text of a line begins.
+/// Column at which the text of a line begins.
 const INDENT: usize = 35;
 
-/// Nobody reads on beyond so many lines; an event that says more can be had whole from the API.
+/// Maximum number of lines of one event. The API has the full text.
 const MOST_LINES: usize = 8;
 
 impl Narrator {
@@ -37,7 +37,7 @@ impl Narrator {
         Self { events, passes: 0, told: BTreeMap::new() }
     }
 
-    /// What there is to tell of the last pass.
+    /// Returns the lines that narrate the last pass.
     pub(super) fn lines(&mut self, host: &Host, now: Timestamp) -> Vec<String> {
         let mut lines = Vec::new();
         if self.passes.is_multiple_of(FORECAST_EVERY) {
@@ -62,8 +62,9 @@ impl Narrator {
         lines
     }
 
-    /// Whether a negotiation differs in more than numbers from the one before; a bottleneck that lasts is
-    /// negotiated about at every pass. Everything else is news.
+    /// Whether an event is worth narrating. A negotiation or alert must differ from the subject's last one in
+    /// more than numbers, because a lasting bottleneck is negotiated at every pass. All other events are
+    /// news.
     fn is_news(&mut self, event: &NumberedEvent) -> bool {
         if !matches!(event.kind, EventKind::Negotiation | EventKind::Alert) {
             return true;
@@ -78,7 +79,7 @@ impl Narrator {
         true
     }
 
-    /// The forecast of one service, another each time.
+    /// The forecast of one service, a different one each time.
     fn forecast(&self, host: &Host, now: Timestamp) -> Option<String> {
         let state = host.snapshot();
         let count = state.services().count();
@@ -100,14 +101,14 @@ fn told_as_line(event: &NumberedEvent) -> Option<String> {
         EventKind::Plugin => "plugin",
         EventKind::Fallback => "fallback",
         EventKind::Catalog => "catalog",
-        // What a plugin notes and which lease runs out would drown the rest.
+        // Plugin logs and expiring leases would hide the other events.
         _ => return None,
     };
     Some(line(event.at, what, &event.subject, &event.message))
 }
 
-/// A negotiation that got all it asked for is told where something was scaled by it; most only renew what
-/// was agreed already.
+/// Whether to narrate an event. A fully approved negotiation matters only if it scaled something, because
+/// most of them only renew an agreement.
 fn matters(event: &NumberedEvent, all: &[NumberedEvent]) -> bool {
     let id = event.detail.get("negotiation");
     let outcome = event.detail.get("outcome").and_then(serde_json::Value::as_str);
@@ -118,21 +119,21 @@ fn matters(event: &NumberedEvent, all: &[NumberedEvent]) -> bool {
     !won || all.iter().any(scaled)
 }
 
-/// What happened, on a line and as many below as it needs.
+/// Formats an event as one line, continued on further lines if needed.
 fn line(at: Timestamp, what: &str, subject: &str, text: &str) -> String {
     let time = at.to_string();
     let clock = time.get(11..16).unwrap_or_default();
     let text = text.replace("requests_per_second", "requests/s");
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let begins = format!("{clock}  {what:<10} {subject:<16} ");
-    // A long name moves the text of its line; those below stay where they are.
+    // A long name shifts the text of the first line; the continuation lines keep their indent.
     let first = COLUMNS.saturating_sub(begins.chars().count()).max(COLUMNS / 4);
     let lines = wrapped(&text, first, COLUMNS - INDENT);
     let below = format!("\n{:INDENT$}", "");
     format!("{begins}{}", lines.join(&below)).trim_end().to_owned()
 }
 
-/// A text in lines of so many characters, broken between words where there are any.
+/// Wraps a text at the given widths in characters, between words if possible.
 fn wrapped(text: &str, first: usize, others: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut rest = text;
@@ -218,7 +219,7 @@ mod tests {
         assert!(text.lines().all(|line| line.chars().count() <= COLUMNS), "{text}");
         let told: Vec<&str> = text.split_whitespace().skip(3).collect();
         assert_eq!(told, words);
-        // A name that is as long as names may be leaves room for the text.
+        // A name of the maximum length still leaves room for the text.
         let text = line(Timestamp::from_millis(0), "alert", &"n".repeat(63), &words.join(" "));
         assert_eq!(text.split_whitespace().skip(3).collect::<Vec<_>>(), words);
     }

@@ -1,4 +1,4 @@
-//! The simulated replicas, so that the demo can make one fail.
+//! The simulated replicas, shared so that the demo can make one fail.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

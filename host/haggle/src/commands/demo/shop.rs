@@ -10,25 +10,25 @@ use haggle_runtime::{FailureReport, Host, block_on};
 use super::{load, vitals};
 use crate::documents::{self, Placed};
 
-/// The same as `haggle apply -f policies/shop.yaml` would send.
+/// The documents that `haggle apply -f policies/shop.yaml` would send.
 const DOCUMENTS: &str = include_str!("../../../../../policies/shop.yaml");
 
-/// The service that visitors come to.
+/// The service that visitors call.
 const FRONT: &str = "web";
 
-/// The services whose replicas have their vitals measured.
+/// The services whose replicas are measured.
 const MEASURED: [&str; 2] = ["cart", "payment"];
 
-/// The shop as it was described, with what each service sees of the visitors.
+/// The shop as described, with each service's share of the visitors' load.
 pub(super) struct Shop {
-    /// When the story begins that the demo tells.
+    /// The start of the demo's story.
     story: Timestamp,
-    /// How many requests reach each service for one request of a visitor.
+    /// Number of requests that reach each service for one request of a visitor.
     reach: BTreeMap<Name, f64>,
 }
 
 impl Shop {
-    /// Tells a host what there is.
+    /// Creates the shop's documents on a host.
     pub(super) fn open(host: &Host, story: Timestamp) -> anyhow::Result<Self> {
         let documents = documents()?;
         for placed in &documents {
@@ -47,7 +47,7 @@ impl Shop {
         Ok(Self { story, reach: reach(&documents) })
     }
 
-    /// The load of every service at a time.
+    /// The load of every service at `at`.
     pub(super) fn loads(&self, at: Timestamp) -> Vec<Sample> {
         let visitors = load::visitors(self.story, at);
         let sample = |(index, (service, reach)): (usize, (&Name, &f64))| Sample {
@@ -60,7 +60,7 @@ impl Shop {
         self.reach.iter().enumerate().map(sample).collect()
     }
 
-    /// Everything that is measured at a time, and the failures that happen then.
+    /// Returns all measurements of a minute, and the failures in it.
     pub(super) fn minute(&self, at: Timestamp) -> (Vec<Sample>, Vec<FailureReport>) {
         let mut samples = self.loads(at);
         let mut failures = Vec::new();
@@ -77,11 +77,11 @@ fn documents() -> anyhow::Result<Vec<Placed>> {
     documents::ordered(documents::parse("policies/shop.yaml", DOCUMENTS)?)
 }
 
-/// Follows the calls from the front through the shop, every path of them.
+/// Follows the calls from the front through the shop, along every path.
 fn reach(documents: &[Placed]) -> BTreeMap<Name, f64> {
     let mut reach = BTreeMap::new();
     let mut waiting: Vec<(&str, f64)> = vec![(FRONT, 1.0)];
-    // A shop that calls in circles would never end; six services have no path longer than that.
+    // A cyclic call graph would never end; six services need fewer iterations than this.
     for _ in 0..100 {
         let Some((service, calls)) = waiting.pop() else { break };
         for placed in documents {
@@ -119,7 +119,7 @@ mod tests {
         let reach = reach(&documents().unwrap());
         assert_eq!(reach.len(), 6);
         assert!((reach["web"] - 1.0).abs() < 1e-12);
-        // From the web, and from each checkout.
+        // One path from the web, one from each checkout.
         assert!((reach["cart"] - 0.36).abs() < 1e-12);
         assert!((reach["catalogue"] - 1.0).abs() < 1e-12);
     }

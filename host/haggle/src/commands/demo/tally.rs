@@ -1,8 +1,8 @@
-//! What came of it.
+//! The summary of a demo run.
 
 use haggle_runtime::{Host, Pass};
 
-/// Counts over the passes that were told.
+/// Counts over the narrated passes.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     passes: usize,
@@ -10,11 +10,11 @@ pub(super) struct Tally {
     approved: u64,
     reduced: u64,
     denied: u64,
-    /// Requests per second, added up over the passes and services: all, and those beyond what the ready
-    /// replicas carry.
+    /// Requests per second, summed over passes and services: all requests, and those beyond the capacity of
+    /// the ready replicas.
     requests: f64,
     over: f64,
-    /// When counting began; then, how many there were since.
+    /// The number of plugin calls: at first the count when counting began, after `end` the calls since.
     plugin_calls: u64,
 }
 
@@ -39,7 +39,7 @@ impl Tally {
         }
     }
 
-    /// Ends counting.
+    /// Stops counting.
     pub(super) fn end(&mut self, host: &Host) {
         self.plugin_calls = plugin_calls(&host.metrics_text()).saturating_sub(self.plugin_calls);
     }
@@ -61,7 +61,7 @@ impl std::fmt::Display for Tally {
     }
 }
 
-/// Adds up the calls that the host has counted.
+/// Sums the plugin calls in the host's metrics.
 fn plugin_calls(metrics: &str) -> u64 {
     metrics
         .lines()

@@ -1,5 +1,5 @@
-//! What is measured on replicas that fail now and then: memory leaks until there is none left, and errors
-//! come before the end.
+//! Measurements of replicas that fail periodically: memory leaks until none is left, and the error rate rises
+//! before the failure.
 
 use haggle_model::{Name, Span, Timestamp};
 use haggle_observe::Sample;
@@ -7,18 +7,18 @@ use haggle_runtime::FailureReport;
 
 use super::load::uniform;
 
-/// Replicas of a service that are measured.
+/// Number of measured replicas per service.
 const SUBJECTS: u64 = 2;
 
 /// Minutes from one failure of a replica to the next.
 const LIFE: u64 = 50;
 
-/// In the last minutes of it, requests begin to fail.
+/// Length of the phase before a failure in which requests fail, in minutes.
 const DECLINE: f64 = 8.0;
 
 const MINUTE: u64 = 60_000;
 
-/// What is measured on the replicas of a service at a time.
+/// The measurements of a service's replicas at `at`.
 pub(super) fn samples(service: &Name, index: u64, at: Timestamp) -> Vec<Sample> {
     let sample = |number: u64| {
         let thing = index * SUBJECTS + number;
@@ -39,7 +39,7 @@ pub(super) fn samples(service: &Name, index: u64, at: Timestamp) -> Vec<Sample> 
     (0..SUBJECTS).flat_map(sample).collect()
 }
 
-/// The replicas of a service that fail at a time.
+/// The replicas of a service that fail at `at`.
 pub(super) fn failures(service: &Name, index: u64, at: Timestamp) -> Vec<FailureReport> {
     (0..SUBJECTS)
         .filter(|number| age(index * SUBJECTS + number, at) == LIFE - 1)
@@ -51,7 +51,7 @@ pub(super) fn failures(service: &Name, index: u64, at: Timestamp) -> Vec<Failure
         .collect()
 }
 
-/// Minutes since the replica was started last; they were started one after the other.
+/// Minutes since the replica last started; the replicas started one after another.
 fn age(thing: u64, at: Timestamp) -> u64 {
     (at.as_millis() / MINUTE + thing * 13) % LIFE
 }

@@ -1,4 +1,4 @@
-//! A forecast as a picture (SVG): what was known, what came, and what was forecast.
+//! A forecast as an SVG picture: the known values, the actual values, and the forecasts.
 
 use std::fmt::Write as _;
 
@@ -7,27 +7,27 @@ use haggle_sandbox::forecasting::{Bounds, Outlook};
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 320.0;
 const MARGIN: f64 = 36.0;
-/// One colour a plugin; they repeat.
+/// One colour per plugin, used cyclically.
 const COLOURS: [&str; 12] = [
     "#0b62a4", "#c0392b", "#2e8b57", "#8e44ad", "#d68910", "#117a8b", "#7f5539", "#d81b7a",
     "#5c6b00", "#3949ab", "#ff6f59", "#00a884",
 ];
-/// So many names stand in a line of the legend.
+/// Number of names in a line of the legend.
 const NAMES: usize = 4;
-/// The distance between two lines of it.
+/// Distance between two lines of the legend.
 const LINE: f64 = 16.0;
 
-/// Draws one series.
+/// The picture of one series.
 pub(super) struct Picture<'a> {
     pub(super) title: &'a str,
-    /// The end of what was known.
+    /// The last known values.
     pub(super) history: &'a [f64],
     pub(super) came: &'a [f64],
-    /// Names and forecasts.
+    /// The plugins' names and forecasts.
     pub(super) forecasts: &'a [(&'a str, &'a Outlook)],
 }
 
-/// From values to places.
+/// Maps values to coordinates.
 struct Frame {
     steps: f64,
     low: f64,
@@ -44,7 +44,7 @@ impl Frame {
         HEIGHT - MARGIN - (HEIGHT - 2.0 * MARGIN) * share.clamp(-0.1, 1.1)
     }
 
-    /// A line through what is known of the values, the first of which is at `from`.
+    /// A line through the known values, the first of which is at step `from`.
     fn line(&self, from: usize, values: &[f64]) -> String {
         let mut path = String::new();
         let mut pen = 'M';

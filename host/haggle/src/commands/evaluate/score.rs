@@ -1,11 +1,11 @@
-//! How good forecasts were, by the measures of the M4 competition (Makridakis, Spiliotis & Assimakopoulos,
-//! "The M4 Competition", 2020).
+//! Forecast accuracy, by the measures of the M4 competition (Makridakis, Spiliotis & Assimakopoulos, "The M4
+//! Competition", 2020).
 
 use haggle_sandbox::forecasting::{Bounds, Interval, Outlook};
 use serde::Serialize;
 
-/// The figures of one forecast, or their means over many. Those that are scaled are relative to the mean
-/// error of the seasonal naive forecast one season ahead within the history.
+/// The scores of one forecast, or their means over many. Scaled scores are relative to the mean absolute
+/// error of the seasonal naive forecast, one season ahead within the history.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub(super) struct Score {
     /// The mean absolute error, scaled.
@@ -20,14 +20,14 @@ pub(super) struct Score {
     pub(super) coverage95: f64,
 }
 
-/// The mean error of the seasonal naive forecast within the history; 1 where there is none.
+/// The mean absolute error of the seasonal naive forecast within the history; 1 if it has none.
 pub(super) fn scale(history: &[f64], season: usize) -> f64 {
     let errors = history.iter().zip(history.iter().skip(season)).map(|(a, b)| (b - a).abs());
     Some(mean(errors)).filter(|scale| *scale > 0.0).unwrap_or(1.0)
 }
 
-/// The last season, repeated; the last value known where that one is missing. Its intervals are those of a
-/// random walk over seasons with normal errors.
+/// Repeats the last season; a missing value becomes the last known value. The intervals are those of a random
+/// walk over seasons with normal errors.
 pub(super) fn seasonal_naive(history: &[f64], season: usize, horizon: usize) -> Outlook {
     let errors = history.iter().zip(history.iter().skip(season)).map(|(a, b)| (b - a).powi(2));
     let deviation = mean(errors).sqrt();
@@ -50,7 +50,7 @@ pub(super) fn seasonal_naive(history: &[f64], season: usize, horizon: usize) -> 
     Outlook { mean: means, intervals, confidence: 0.0 }
 }
 
-/// Compares a forecast with what came; none where nothing is known of that.
+/// Scores a forecast against the actual values; `None` if no actual value is known.
 pub(super) fn score(outlook: &Outlook, came: &[f64], scale: f64) -> Option<Score> {
     let [inner, outer] = outlook.intervals.as_slice() else { return None };
     let steps = came.iter().zip(&outlook.mean).enumerate().filter(|(_, (came, _))| !came.is_nan());
@@ -78,7 +78,7 @@ pub(super) fn score(outlook: &Outlook, came: &[f64], scale: f64) -> Option<Score
     (!scores.is_empty()).then(|| means(&scores))
 }
 
-/// Figure by figure.
+/// Averages each score.
 pub(super) fn means(scores: &[Score]) -> Score {
     let of = |figure: fn(&Score) -> f64| mean(scores.iter().map(figure));
     Score {
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn scores_as_the_competition_does() {
-        // The errors of the naive forecast are 2, 2 and 4.
+        // The absolute errors of the naive forecast are 2, 2 and 4.
         let scale = scale(&[1.0, 3.0, 5.0, 1.0], 1);
         assert!((scale - 8.0 / 3.0).abs() < 1e-12);
         let interval = |level, bounds: [(f64, f64); 2]| {
@@ -135,7 +135,7 @@ mod tests {
         let found = score(&outlook, &[2.0, 7.0], scale).unwrap();
         assert!((found.mase - 1.5 / scale).abs() < 1e-12);
         assert!((found.smape - 0.5 * 200.0 * 3.0 / 11.0).abs() < 1e-12);
-        // 0.1 of 1 below the bound, and 0.9 of 2 above it.
+        // 0.1 times 1 below the bound, and 0.9 times 2 above it.
         assert!((found.pinball90 - 0.5 * (0.1 + 1.8) / scale).abs() < 1e-12);
         assert_eq!((found.coverage80, found.coverage95), (0.5, 1.0));
         assert_eq!(score(&outlook, &[f64::NAN, f64::NAN], scale), None);

@@ -1,15 +1,15 @@
-//! Which series go into one call.
+//! Splits the series into calls.
 
 use haggle_model::CalendarEvent;
 
 use super::{events::concern_alike, subject::Subject};
 
-/// The most values that go into one call: 64 MB in the guest, a quarter of what it may have here, and as
-/// much again while they are copied.
+/// Maximum number of values in one call: 64 MB in the guest, a quarter of its memory limit here, and as much
+/// again during the copy.
 const MOST_VALUES: usize = 8_000_000;
 
-/// Splits the series, in their order, into batches of at most `count` series and of about as many values as
-/// a call can take, the forecasts counted. The same events concern all series of a batch.
+/// Splits the series, in order, into batches of at most `count` series that fit into one call, counting the
+/// forecasts. All series of a batch have the same events.
 pub(in crate::commands) fn batches<'a>(
     subjects: &'a [Subject],
     count: usize,
@@ -21,11 +21,11 @@ pub(in crate::commands) fn batches<'a>(
     while let Some(first) = rest.first() {
         let mut values = 0_usize;
         let fitting = rest.iter().take(count.max(1)).take_while(|subject| {
-            // A mean and two bounds of two intervals for each step.
+            // Each step has a mean and the two bounds of two intervals.
             values = values.saturating_add(subject.series.values.len() + 5 * horizon as usize);
             values <= MOST_VALUES && concern_alike(events, first, subject)
         });
-        // A series that is too large by itself is tried by itself.
+        // A series that exceeds the limit becomes a batch of its own.
         let (batch, others) = rest.split_at(fitting.count().max(1));
         batches.push(batch);
         rest = others;

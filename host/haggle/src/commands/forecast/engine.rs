@@ -18,31 +18,31 @@ use rayon::prelude::*;
 use super::{events::told, subject::Subject};
 use crate::progress::Progress;
 
-/// The intervals in the result.
+/// Levels of the prediction intervals in the result.
 pub(in crate::commands) const LEVELS: [f64; 2] = [0.8, 0.95];
 
-/// Series in one call of `forecast`: many enough to make the call cheap, few enough for all cores.
+/// Number of series in one `forecast` call: enough to amortize the call, few enough to use all cores.
 const TASKS: usize = 64;
 
-/// A forecast, or why there is none.
+/// A forecast, or the reason why there is none.
 pub(in crate::commands) type Outcome = Result<Outlook, String>;
 
-/// Everything that is the same for all series.
+/// The parameters that all series share.
 pub(in crate::commands) struct Engine<'a> {
     pub(in crate::commands) generation: &'a Generation,
     pub(in crate::commands) configuration: &'a str,
     pub(in crate::commands) seed: u64,
     pub(in crate::commands) horizon: u32,
-    /// In steps, ascending.
+    /// Season lengths in steps, ascending.
     pub(in crate::commands) seasons: &'a [u32],
     pub(in crate::commands) events: &'a [CalendarEvent],
-    /// Told twice of each series: when it is fitted and when it is forecast.
+    /// Advances twice per series: when it is fitted and when it is forecast.
     pub(in crate::commands) progress: &'a Progress,
-    /// The time that the calls were on a processor so far, added up over all cores, in nanoseconds.
+    /// CPU time of the calls so far, summed over all cores, in nanoseconds.
     pub(in crate::commands) spent: &'a AtomicU64,
 }
 
-/// What a fit of one batch found out.
+/// The result of fitting one batch.
 struct Models {
     shared: Option<Vec<u8>>,
     /// One for each series of the batch.
@@ -50,17 +50,17 @@ struct Models {
     lookback: Option<u32>,
 }
 
-/// The model of one series, or why there is none.
+/// The model of one series, or the reason why there is none.
 type Model = Result<Vec<u8>, String>;
 
-/// What one forecasting call is about: its series, their own models, and what their panel has in common.
+/// The input of one forecast call: the series, their own models, and the models shared by their batch.
 type Call<'a> = (&'a [Subject], &'a [Model], &'a Models);
 
 impl Engine<'_> {
-    /// One outcome for each series, in the order of the batches.
+    /// Returns one outcome for each series, in the order of the batches.
     ///
     /// # Errors
-    /// Where a whole call fails: the plugin is broken then, not a series.
+    /// When a whole call fails, because then the plugin is broken and not a series.
     pub(in crate::commands) fn run(&self, batches: &[&[Subject]]) -> anyhow::Result<Vec<Outcome>> {
         let advance = |series: usize| self.progress.add(series as u64);
         let models: Vec<Models> = batches
@@ -97,7 +97,7 @@ impl Engine<'_> {
                 let own = models.into_iter().map(|model| model.map_err(|why| reason(&why)));
                 Ok(Models { shared, own: own.collect(), lookback })
             }
-            // The plugin has looked at the panel and cannot fit it; it may still forecast without.
+            // The plugin cannot fit this batch; it may still forecast without a model.
             Err(CallError { cause: Cause::Fault(fault), .. }) => {
                 let own = batch.iter().map(|_| Err(reason(&fault))).collect();
                 Ok(Models { shared: None, own, lookback: None })
@@ -147,7 +147,7 @@ impl Engine<'_> {
     }
 
     fn call<F: Function>(&self, function: &F) -> Result<F::Answer, CallError> {
-        // A call is made on the thread that asks for it.
+        // The call runs on the calling thread.
         let began = on_processor();
         let called = self.generation.call(function);
         let spent = on_processor().saturating_sub(began).as_nanos();
@@ -170,7 +170,7 @@ impl Engine<'_> {
     }
 }
 
-/// How long this thread has been on a processor: what others do meanwhile does not count.
+/// CPU time of the current thread, which excludes the work of other threads.
 fn on_processor() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::try_from(time).unwrap_or_default()
@@ -185,7 +185,7 @@ fn reason(fault: &Fault) -> String {
     }
 }
 
-/// The series of a batch, for errors.
+/// Describes the series of a batch in errors.
 fn range(batch: &[Subject]) -> String {
     match batch {
         [] => "nothing".to_owned(),

@@ -13,7 +13,7 @@ use crate::documents::{self, Identity};
 /// Reads the documents of a file or folder, all of which must be events.
 ///
 /// # Errors
-/// For a document that is not valid or describes anything else.
+/// When a document is not valid or not an event.
 pub(in crate::commands) fn open(path: Option<&Path>) -> anyhow::Result<Vec<CalendarEvent>> {
     let Some(path) = path else { return Ok(Vec::new()) };
     let mut events = Vec::new();
@@ -33,8 +33,8 @@ pub(super) fn concern_alike(events: &[CalendarEvent], one: &Subject, other: &Sub
     events.iter().all(|event| event.concerns(one) == event.concerns(other))
 }
 
-/// What a plugin is told of the events that concern the series of a batch, which are the same for all of
-/// them: the times that touch the history or the `horizon`, in steps.
+/// The events that a plugin receives for a batch, whose series all have the same events: the occurrences that
+/// overlap the history or the `horizon`, in steps.
 pub(super) fn told(events: &[CalendarEvent], batch: &[Subject], horizon: u32) -> Vec<Told> {
     let Some(first) = batch.first().filter(|_| !events.is_empty()) else { return Vec::new() };
     let ahead = |subject: &Subject| {

@@ -1,4 +1,4 @@
-//! The plugin that forecasts.
+//! The forecasting plugin.
 
 use std::{fs, path::Path};
 
@@ -9,18 +9,18 @@ use haggle_sandbox::{Compiler, Generation, Limits, Load, Options, Role, Sandbox}
 
 use crate::commands::{compile_worker, plugin as uploads};
 
-/// What the command line asks for.
+/// The plugin that the command line selects.
 #[derive(Clone, Copy, Default)]
 pub(in crate::commands) struct Wanted<'a> {
-    /// A built-in plugin; the default one if neither this nor a component is named.
+    /// A built-in plugin. If neither this nor `component` is given, the default plugin is used.
     pub(in crate::commands) plugin: Option<&'a Name>,
-    /// A file.
+    /// The path of a .wasm file.
     pub(in crate::commands) component: Option<&'a Path>,
     pub(in crate::commands) configuration: Option<&'a str>,
     pub(in crate::commands) cache: Option<&'a Path>,
 }
 
-/// A plugin, ready to be called.
+/// A loaded plugin with its configuration.
 pub(in crate::commands) struct Forecaster {
     pub(in crate::commands) generation: Generation,
     pub(in crate::commands) configuration: String,
@@ -40,7 +40,7 @@ pub(in crate::commands) fn load(wanted: Wanted<'_>) -> anyhow::Result<Forecaster
         }
         None => {
             let (name, bytes) = built_in(wanted.plugin)?;
-            // What comes with this program needs no watching.
+            // A built-in plugin needs no compile timeout.
             (name, bytes.to_vec(), Compiler::InProcess)
         }
     };
@@ -79,8 +79,8 @@ fn built_in(plugin: Option<&Name>) -> anyhow::Result<(String, &'static [u8])> {
     }
 }
 
-/// Nobody else waits for this machine, and a panel is larger than what a host hands over at a time; an
-/// endless loop still ends.
+/// The limits of a call. Only this command uses the machine, and a panel is larger than the batches of a
+/// host, so the limits are higher; they still stop an endless loop.
 fn limits() -> Limits {
     Limits {
         fuel: 2_000_000_000_000,

@@ -6,7 +6,7 @@ use super::{engine::Outcome, subject::Subject};
 
 const HEADER: [&str; 7] = ["series", "step", "mean", "lo80", "hi80", "lo95", "hi95"];
 
-/// A row for each series and step; series without a forecast are left out.
+/// Writes a row for each series and step. Series without a forecast are omitted.
 pub(super) fn write(
     out: &mut dyn Write,
     subjects: &[Subject],
@@ -27,7 +27,7 @@ pub(super) fn write(
     rows.flush()
 }
 
-/// What is behind an error of the CSV writer, so that a closed pipe is known as one.
+/// The I/O error behind an error of the CSV writer, so that a closed pipe is recognized.
 fn io_error(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,

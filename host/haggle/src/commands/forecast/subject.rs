@@ -1,7 +1,7 @@
 use haggle_model::Series;
 use haggle_sandbox::types;
 
-/// One series and the time right behind it.
+/// One series and its end time.
 #[derive(Debug)]
 pub(in crate::commands) struct Subject {
     pub(in crate::commands) series: types::Series,

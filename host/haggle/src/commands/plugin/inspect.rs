@@ -10,11 +10,11 @@ use serde::Serialize;
 use super::{path, show};
 use crate::{client::Remote, commands::compile_worker, output};
 
-/// Show what a plugin is: of a host, or in a file, without running it
+/// Show a plugin of a host, or of a file without running it
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Inspect {
-    /// A plugin of the host, or a .wasm file
+    /// The name of a plugin on the host, or a .wasm file
     #[arg(value_name = "NAME|FILE")]
     what: String,
     /// Print it as JSON
@@ -30,7 +30,7 @@ Examples:
   haggle plugin inspect plugin.wasm
   haggle plugin inspect ./mine --json      # a file without an ending";
 
-/// What a file turns out to be.
+/// The properties of a component in a file.
 #[derive(Debug, Serialize)]
 struct Found {
     file: String,
@@ -48,7 +48,7 @@ impl Inspect {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let file = Path::new(&self.what);
         match Name::new(&self.what) {
-            // A file of that name in this folder can still be had, as ./NAME.
+            // A file of that name in the current folder is still available as ./NAME.
             Ok(name) => self.of_host(&name),
             Err(_) => {
                 let found = Found::open(file, &compile_worker::compiler()?)?;
@@ -131,7 +131,7 @@ fn described(plugin: &PluginView) -> String {
     text
 }
 
-/// Names and values, aligned.
+/// Aligns names and values.
 fn lines(fields: &[(&str, String)]) -> String {
     let line = |(name, value): &(&str, String)| format!("{name:<14} {value}").trim_end().to_owned();
     fields.iter().map(line).collect::<Vec<_>>().join("\n")

@@ -19,18 +19,19 @@ use crate::{
     progress::Progress,
 };
 
-/// Load a plugin into a running host, or a new generation of it
+/// Load a plugin, or a new generation of one, into a running host
 ///
-/// The host checks, compiles and tries it out; then it decides, from one call to the next. What the host
-/// refuses changes nothing. Without --configuration it is {}, also where the generation before had another.
+/// The host checks, compiles and tests the plugin; then the next call uses it. If the host refuses it,
+/// nothing changes. Without --configuration the configuration is {}, even if the previous generation had
+/// another one.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Load {
-    /// The name that scaling policies and providers refer to it by
+    /// The name by which scaling policies and providers refer to the plugin
     name: Name,
     /// The component: the .wasm file that your toolchain built
     file: PathBuf,
-    /// What every call passes to it: a JSON object, or @FILE that holds one
+    /// The configuration that every call passes to the plugin: a JSON object, or @FILE with one
     #[arg(long, value_name = "JSON|@FILE")]
     configuration: Option<String>,
     /// Print the plugin as JSON
@@ -46,13 +47,13 @@ Examples:
   haggle plugin load mine plugin.wasm --configuration '{\"damping\": 0.9}'
   haggle plugin load mine plugin.wasm --configuration @mine.json --json";
 
-/// How long the upload itself waits; more than the built-in plugins take.
+/// How long the upload request waits; longer than the built-in plugins take.
 const WAIT: &str = "1s";
 
-/// Between two looks at what becomes of an upload.
+/// Pause between two polls of the upload's state.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// A host stops a compilation on its own well before.
+/// Maximum time to wait for an upload. The host's own compile timeout is much shorter.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 impl Load {
@@ -60,7 +61,7 @@ impl Load {
         let bytes = fs::read(&self.file)
             .with_context(|| format!("{} cannot be read", self.file.display()))?;
         let configuration = self.configuration.as_deref().map(configuration).transpose()?;
-        // What is no plugin at all need not be sent; how large it may be is the host's own choice.
+        // Check the file before sending it. The host, not this command, limits its size.
         let limits = Limits { upload_bytes: usize::MAX, ..Limits::default() };
         compile_worker::compiler()?
             .inspect(&bytes, &limits)
@@ -90,7 +91,7 @@ impl Load {
         self.outcome(client)
     }
 
-    /// Waits for what becomes of an upload.
+    /// Polls until the upload has succeeded or failed.
     fn outcome(&self, client: &Client) -> anyhow::Result<PluginView> {
         let started = Instant::now();
         while started.elapsed() < PATIENCE {
@@ -119,7 +120,7 @@ impl Load {
     }
 }
 
-/// A configuration as it is sent: a JSON object, written on the command line or in a file.
+/// Reads a configuration: a JSON object from the command line or from a file.
 pub(crate) fn configuration(text: &str) -> anyhow::Result<String> {
     let (text, place) = match text.strip_prefix('@') {
         Some(file) => {

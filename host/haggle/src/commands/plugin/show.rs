@@ -1,10 +1,10 @@
-//! Plugins, for people.
+//! Plugins as text.
 
 use haggle_runtime::{LoadState, PluginView};
 
 use crate::table::{Header, Table};
 
-/// One row a plugin.
+/// A table with one row per plugin.
 pub(super) fn table(plugins: &[PluginView]) -> Table {
     let mut table = Table::new([
         Header::Left("name"),
@@ -73,7 +73,7 @@ pub(super) fn size(bytes: u64) -> String {
     }
 }
 
-/// As much of a digest as a person compares.
+/// The first 12 characters of a digest.
 fn short(digest: &str) -> String {
     digest.chars().take(12).collect()
 }
