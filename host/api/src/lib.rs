@@ -17,6 +17,7 @@ mod health;
 mod negotiations;
 mod openapi;
 mod opening;
+mod options;
 mod plugins;
 mod policies;
 mod problem;
@@ -41,8 +42,9 @@ use axum::{Router, middleware};
 use haggle_runtime::Host;
 
 pub use opening::Opening;
+pub use options::ApiOptions;
 pub use problem::{Problem, ProblemKind};
-pub use serve::{ApiOptions, serve};
+pub use serve::serve;
 
 use state::Api;
 

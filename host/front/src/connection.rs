@@ -1,17 +1,11 @@
 use std::{
-    io,
     net::SocketAddr,
-    pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker, ready},
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::Waker,
     time::Duration,
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-    time::Instant,
-};
+use tokio::time::Instant;
 
 use crate::{
     FrontOptions, Problem, Refusal,
@@ -74,10 +68,9 @@ enum Phase {
     Closing { until: Instant },
 }
 
-/// How long, and for how many bytes, to keep reading from a peer after the last response. Closing earlier
-/// would reset the connection, and the peer might not see why it was refused.
+/// How long to keep reading from a peer after the last response. Closing earlier would reset the connection,
+/// and the peer might not see why it was refused.
 const LINGER: Duration = Duration::from_secs(2);
-const LINGER_BYTES: usize = 1 << 20;
 
 impl Connection {
     pub(crate) fn new(local: SocketAddr, peer: SocketAddr, options: &FrontOptions) -> Self {
@@ -159,7 +152,7 @@ impl Connection {
         self.state().unread = true;
     }
 
-    fn read(&self) {
+    pub(crate) fn read(&self) {
         let mut state = self.state();
         match state.phase {
             Phase::Opened { until } => state.phase = Phase::Head { until },
@@ -170,11 +163,11 @@ impl Connection {
         }
     }
 
-    fn wait_to_write(&self) {
+    pub(crate) fn wait_to_write(&self) {
         self.state().writing.wait(Instant::now());
     }
 
-    fn written(&self, bytes: usize) {
+    pub(crate) fn written(&self, bytes: usize) {
         let now = Instant::now();
         let mut state = self.state();
         state.writing.advance(bytes, now);
@@ -184,7 +177,7 @@ impl Connection {
     }
 
     /// Records that all output is written.
-    fn flushed(&self) {
+    pub(crate) fn flushed(&self) {
         let mut state = self.state();
         if state.phase != Phase::Busy {
             state.unanswered = false;
@@ -195,7 +188,7 @@ impl Connection {
     }
 
     /// Records the end of the peer's input. Returns whether to show it to the reader now.
-    fn end(&self, reader: &Waker) -> bool {
+    pub(crate) fn end(&self, reader: &Waker) -> bool {
         let mut state = self.state();
         if state.unanswered && !matches!(state.end, End::Shown) {
             state.end = End::KeptBack(reader.clone());
@@ -205,7 +198,7 @@ impl Connection {
     }
 
     /// Records the end of the output. Returns whether to wait until the peer has read it.
-    fn close(&self) -> bool {
+    pub(crate) fn close(&self) -> bool {
         let mut state = self.state();
         if !matches!(state.phase, Phase::Closing { .. }) {
             state.phase = Phase::Closing { until: later(Instant::now(), LINGER) };
@@ -221,7 +214,7 @@ impl Connection {
     /// Returns a problem to replace the HTTP library's own response. The library responds by itself, with an
     /// empty body, when it cannot parse a head: any output while no request is being answered is such a
     /// response. The connection ends after it.
-    fn own_words(&self, bytes: &[u8]) -> Option<Problem> {
+    pub(crate) fn own_words(&self, bytes: &[u8]) -> Option<Problem> {
         let mut state = self.state();
         if state.unanswered || matches!(state.phase, Phase::Busy | Phase::Closing { .. }) {
             return None;
@@ -246,7 +239,7 @@ impl Connection {
 
     /// Returns the last response to a peer that timed out or sent an invalid request. A peer that sent
     /// nothing does not expect a response.
-    fn last_words(&self) -> Option<Problem> {
+    pub(crate) fn last_words(&self) -> Option<Problem> {
         let state = self.state();
         let Phase::Head { until } = state.phase else { return None };
         if state.writing.deadline().is_some() {
@@ -279,130 +272,4 @@ impl State {
 fn malformed() -> Problem {
     let detail = "this is not a request in HTTP/1.1: send a line such as `GET /v1/services HTTP/1.1`, header fields such as `Host: localhost`, and an empty line; neither TLS nor HTTP/2 is spoken here";
     Problem::new(Refusal::Invalid, detail)
-}
-
-/// A socket that reports its activity to its connection.
-#[derive(Debug)]
-pub(crate) struct Watched {
-    stream: TcpStream,
-    connection: Arc<Connection>,
-    discarded: usize,
-    /// The output that replaces the HTTP library's own response.
-    instead: Vec<u8>,
-}
-
-impl Watched {
-    pub(crate) const fn new(stream: TcpStream, connection: Arc<Connection>) -> Self {
-        Self { stream, connection, discarded: 0, instead: Vec::new() }
-    }
-
-    fn noted(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        match &written {
-            Poll::Pending => self.connection.wait_to_write(),
-            Poll::Ready(Ok(bytes)) => self.connection.written(*bytes),
-            Poll::Ready(Err(_)) => {}
-        }
-        written
-    }
-
-    /// Replaces bytes that the HTTP library writes by itself. Returns whether it did.
-    fn replace(&mut self, bytes: &[u8]) -> bool {
-        let Some(problem) = self.connection.own_words(bytes) else { return false };
-        self.instead = problem.to_wire();
-        true
-    }
-
-    /// Writes the replacement.
-    fn poll_instead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.instead.is_empty() {
-            let written = Pin::new(&mut self.stream).poll_write(context, &self.instead);
-            match ready!(self.noted(written))? {
-                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                bytes => drop(self.instead.drain(..bytes)),
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        if let Some(problem) = self.connection.last_words() {
-            // The buffer is empty, so this does not wait. If it fails, the peer sees the connection close.
-            let _ = self.stream.try_write(&problem.to_wire());
-        }
-    }
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let has_room = buffer.remaining() > 0;
-        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        if buffer.filled().len() > before {
-            self.connection.read();
-        } else if has_room && !self.connection.end(context.waker()) {
-            return Poll::Pending;
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        if self.replace(bytes) {
-            return Poll::Ready(Ok(bytes.len()));
-        }
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.noted(written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        if slices.first().is_some_and(|first| self.replace(first)) {
-            return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
-        }
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.noted(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_instead(context))?;
-        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
-        self.connection.flushed();
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_instead(context))?;
-        ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
-        if !self.connection.close() {
-            return Poll::Ready(Ok(()));
-        }
-        let mut scratch = [0; 8 << 10];
-        while self.discarded < LINGER_BYTES {
-            let mut buffer = ReadBuf::new(&mut scratch);
-            ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
-            match buffer.filled().len() {
-                0 => break,
-                bytes => self.discarded += bytes,
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
 }

@@ -13,7 +13,7 @@
 //! # Limitations
 //!
 //! - The front speaks HTTP/1 without TLS.
-//! - Input that is not HTTP, or that has a head more than twice as large as allowed, gets a bare status.
+//! - A malformed request that is pipelined behind an unfinished response gets a bare status.
 
 mod admission;
 mod authority;
@@ -26,6 +26,7 @@ mod pace;
 mod principal;
 mod problem;
 mod serve;
+mod watched;
 
 pub use authority::{AllowedHost, InvalidHost};
 pub use options::{FrontOptions, Pace, RouteBound};

@@ -31,10 +31,11 @@ use crate::{
     FrontOptions, Principal, Problem, Refusal,
     admission::{Admission, admit, is_event_stream},
     body::{Held, Late, Paced},
-    connection::{Connection, Watched},
+    connection::Connection,
     date::http_date,
     origin::{Guard, check_origin},
     pace::later,
+    watched::Watched,
 };
 
 /// Maximum number of refused connections that stay open until the peer has read the reason; further ones
