@@ -37,9 +37,9 @@ pub trait Competitor {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Negotiations {
     /// The full demand was agreed.
-    pub won: u64,
+    pub approved: u64,
     /// A part of the demand was agreed.
     pub reduced: u64,
     /// Nothing was agreed.
-    pub failed: u64,
+    pub denied: u64,
 }

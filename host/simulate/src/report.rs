@@ -14,11 +14,11 @@ pub struct Report {
     /// The number of decisions to scale a service.
     pub decisions: u64,
     /// The number of negotiations that got the full demand.
-    pub won: u64,
+    pub approved: u64,
     /// The number of negotiations that got a part.
     pub reduced: u64,
-    /// The number of negotiations that failed.
-    pub failed: u64,
+    /// The number of negotiations that were denied.
+    pub denied: u64,
     /// The number of scaling requests that were accepted or got a verdict.
     pub acknowledged: u64,
     /// The number of callers that got an error.
@@ -108,9 +108,9 @@ pub(crate) struct Tally {
     pub(crate) steps: u64,
     pub(crate) passes: u64,
     pub(crate) decisions: u64,
-    pub(crate) won: u64,
+    pub(crate) approved: u64,
     pub(crate) reduced: u64,
-    pub(crate) failed: u64,
+    pub(crate) denied: u64,
     pub(crate) acknowledged: u64,
     pub(crate) refused: u64,
     pub(crate) commits: u64,
@@ -135,9 +135,9 @@ impl Report {
             passes: total(|t| t.passes),
             violations: found.len() as u64,
             decisions: total(|t| t.decisions),
-            won: total(|t| t.won),
+            approved: total(|t| t.approved),
             reduced: total(|t| t.reduced),
-            failed: total(|t| t.failed),
+            denied: total(|t| t.denied),
             acknowledged: total(|t| t.acknowledged),
             refused: total(|t| t.refused),
             commits: total(|t| t.commits),

@@ -10,7 +10,7 @@ fn nothing_is_violated() {
     let text = serde_json::to_string_pretty(&report).unwrap();
     assert_eq!(report.violations, 0, "{text}");
     // The runs are about something.
-    assert!(report.won > 1000 && report.reduced > 200 && report.failed > 500, "{text}");
+    assert!(report.approved > 1000 && report.reduced > 200 && report.denied > 500, "{text}");
     assert!(report.decisions > 1000 && report.acknowledged > 300 && report.refused > 100, "{text}");
     assert!(report.crashes > 50 && report.failed_commits > 50 && report.jumps > 20, "{text}");
     assert!(report.reclaims > 50 && report.compared > 100 && report.messages > 5000, "{text}");

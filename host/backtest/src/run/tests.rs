@@ -41,7 +41,7 @@ impl Competitor for Script {
     }
 
     fn negotiations(&self) -> Option<Negotiations> {
-        Some(Negotiations { won: 2, reduced: 1, failed: 0 })
+        Some(Negotiations { approved: 2, reduced: 1, denied: 0 })
     }
 }
 

@@ -123,12 +123,13 @@ fn delay(text: &str) -> Result<Span, String> {
 }
 
 fn summary(report: &Report) -> String {
-    let Report { seeds, steps, passes, violations, decisions, won, reduced, failed, .. } = report;
+    let Report { seeds, steps, passes, violations, decisions, approved, reduced, denied, .. } =
+        report;
     let Report { acknowledged, refused, commits, failed_commits, messages, .. } = report;
     let Report { consultations, crashes, jumps, reclaims, compared, digest, .. } = report;
     let mut text = format!(
         "{seeds} runs, {passes} passes, {steps} steps, {consultations} calls of plugins, {messages} messages\n\
-         {decisions} decisions; negotiations: {won} won, {reduced} reduced, {failed} failed\n\
+         {decisions} decisions; negotiations: {approved} approved, {reduced} reduced, {denied} denied\n\
          {acknowledged} scaling requests were answered, {refused} callers refused; {reclaims} times capacity was \
          taken back\n\
          {commits} commits were durable and {failed_commits} failed; {crashes} crashes, {jumps} jumps of the clock; \

@@ -76,9 +76,9 @@ impl<S: Subject> Run<'_, S> {
                     self.digest.add(&decision.to.to_le_bytes());
                 }
                 Write::Put(Record::Negotiation(record)) => match record.outcome.as_str() {
-                    "approved" => self.tally.won += 1,
+                    "approved" => self.tally.approved += 1,
                     "reduced" => self.tally.reduced += 1,
-                    _ => self.tally.failed += 1,
+                    _ => self.tally.denied += 1,
                 },
                 _ => {}
             }

@@ -104,9 +104,9 @@ impl Competitor for Haggle<'_> {
         let samples = services.iter().filter_map(|seen| sample(seen, now, self.interval)).collect();
         block_on(host.push_samples(SampleBatch { samples, failures: Vec::new() }))?;
         let counts = host.pass()?.counts;
-        self.negotiations.won += counts.approved;
+        self.negotiations.approved += counts.approved;
         self.negotiations.reduced += counts.reduced;
-        self.negotiations.failed += counts.denied;
+        self.negotiations.denied += counts.denied;
         Ok(self.simulation.take_orders())
     }
 
@@ -201,6 +201,6 @@ mod tests {
         assert!(report.total.scaling_actions > 0);
         // Ten of 40 replicas carry the peak, so the service is not over capacity for the whole second hour.
         assert!(report.total.over_capacity_time_share < 0.2, "{report:?}");
-        assert!(report.negotiations.unwrap().won > 0);
+        assert!(report.negotiations.unwrap().approved > 0);
     }
 }

@@ -23,13 +23,13 @@ pub(super) fn of(report: &Report) -> String {
         Header::Right("τU"),
         Header::Right("τO"),
         Header::Right("actions"),
-        Header::Right("won/reduced/failed"),
+        Header::Right("approved/reduced/denied"),
     ]);
     for (name, competitor) in &report.competitors {
         let CompetitorReport { total, negotiations, .. } = competitor;
         let ended = negotiations.map_or_else(
             || "-".to_owned(),
-            |ended| format!("{}/{}/{}", ended.won, ended.reduced, ended.failed),
+            |ended| format!("{}/{}/{}", ended.approved, ended.reduced, ended.denied),
         );
         table.row(std::iter::once(name.clone()).chain(cells(total, least)).chain([ended]));
     }
@@ -99,7 +99,7 @@ mod tests {
         let metrics = |replica_hours| Metrics { replica_hours, ..Metrics::default() };
         let competitor = |hours| CompetitorReport {
             total: metrics(hours),
-            negotiations: Some(Negotiations { won: 3, reduced: 2, failed: 1 }),
+            negotiations: Some(Negotiations { approved: 3, reduced: 2, denied: 1 }),
             services: [(Name::new("web").unwrap(), metrics(hours))].into(),
         };
         let mut report = Report::default();

@@ -50,7 +50,7 @@ impl std::fmt::Display for Tally {
         let share = if self.requests > 0.0 { self.over / self.requests * 100.0 } else { 0.0 };
         write!(
             f,
-            "\n{} minutes of the shop\n  decisions      {}\n  negotiations   {} won, {} reduced, {} failed\n  over capacity  {share:.2}% of requests\n  plugin calls   {}",
+            "\n{} minutes of the shop\n  decisions      {}\n  negotiations   {} approved, {} reduced, {} denied\n  over capacity  {share:.2}% of requests\n  plugin calls   {}",
             self.passes,
             self.decisions,
             self.approved,
