@@ -5,7 +5,8 @@ use haggle_sdk::{
 use serde::Deserialize;
 
 /// The settings, every one of which an operator may change.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Configuration {
     /// The share of its capacity that a service of a tier does not promise, so that there is room for
     /// those above it; what keeps a failure away may use it all the same.
@@ -49,24 +50,6 @@ pub struct ByTier {
     pub bronze: f64,
 }
 
-/// What an operator says.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Given {
-    reserve: Option<ByTier>,
-    smallest_offer: Option<f64>,
-    withhold: Option<f64>,
-    last_round: Option<f64>,
-    eagerness: Option<f64>,
-    margin: Option<f64>,
-    lots: Option<f64>,
-    recovery_s: Option<f64>,
-    performance_weight: Option<f64>,
-    price_weight: Option<f64>,
-    aversion: Option<ByTier>,
-    spread: Option<f64>,
-}
-
 /// A setting: its name, its value, its bounds, and what it is.
 struct Setting {
     name: &'static str,
@@ -107,22 +90,7 @@ impl Configuration {
 
     /// The same, from the text of the configuration.
     pub(crate) fn parse(configuration: &str) -> Result<Self, String> {
-        let given: Given = haggle_sdk::configuration::parse(configuration)?;
-        let own = Self::default();
-        let configuration = Self {
-            reserve: given.reserve.unwrap_or(own.reserve),
-            smallest_offer: given.smallest_offer.unwrap_or(own.smallest_offer),
-            withhold: given.withhold.unwrap_or(own.withhold),
-            last_round: given.last_round.unwrap_or(own.last_round),
-            eagerness: given.eagerness.unwrap_or(own.eagerness),
-            margin: given.margin.unwrap_or(own.margin),
-            lots: given.lots.unwrap_or(own.lots),
-            recovery_s: given.recovery_s.unwrap_or(own.recovery_s),
-            performance_weight: given.performance_weight.unwrap_or(own.performance_weight),
-            price_weight: given.price_weight.unwrap_or(own.price_weight),
-            aversion: given.aversion.unwrap_or(own.aversion),
-            spread: given.spread.unwrap_or(own.spread),
-        };
+        let configuration: Self = haggle_sdk::configuration::parse(configuration)?;
         configuration.validate()?;
         Ok(configuration)
     }
