@@ -10,13 +10,13 @@ mod calendar;
 mod decisions;
 mod dependencies;
 mod document;
+mod document_views;
 mod events;
 mod extract;
 mod forecasts;
 mod health;
 mod negotiations;
 mod openapi;
-mod opening;
 mod options;
 mod plugins;
 mod policies;
@@ -28,7 +28,7 @@ mod scaling_requests;
 mod serve;
 mod services;
 mod shared_answer;
-mod shown;
+mod startup;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -41,10 +41,10 @@ use std::sync::Arc;
 use axum::{Router, middleware};
 use haggle_runtime::Host;
 
-pub use opening::Opening;
 pub use options::ApiOptions;
 pub use problem::{Problem, ProblemKind};
 pub use serve::serve;
+pub use startup::Opening;
 
 use state::Api;
 

@@ -9,10 +9,10 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    document_views::DocumentView,
     extract::{self, By, Document, Path},
     openapi::{ChangeProblems, ListProblems, ReadProblems, SendProblems, WriteProblems},
     problem::Answer,
-    shown::Shown,
     state::{Api, SharedJson, written_json},
     views::ProviderView,
 };
@@ -82,9 +82,9 @@ async fn put(
     By(by): By,
     Path(name): Path<Name>,
     body: Document,
-) -> Answer<(StatusCode, Json<Shown<Provider>>)> {
+) -> Answer<(StatusCode, Json<DocumentView<Provider>>)> {
     let provider: Provider = body.named(&[("name", &name)])?;
-    let stored = Shown::new(provider.clone());
+    let stored = DocumentView::new(provider.clone());
     let status = api.put(by, Change::PutProvider(provider)).await?;
     Ok((status, Json(stored)))
 }

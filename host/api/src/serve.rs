@@ -3,8 +3,8 @@ use std::io;
 use tokio::net::TcpListener;
 
 use crate::{
-    opening::{self, Opening},
     options::ApiOptions,
+    startup::{self, Opening},
 };
 
 /// Serves the API of a host, which may still be opening, on `listener` until `shutdown` resolves. Then it
@@ -20,7 +20,7 @@ pub async fn serve(
     options: ApiOptions,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let router = opening::router(opening.clone(), options.clone());
+    let router = startup::router(opening.clone(), options.clone());
     let shutdown = async move {
         shutdown.await;
         if let Some(host) = opening.host() {

@@ -8,10 +8,10 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    document_views::DocumentView,
     extract::{By, Document, Path},
     openapi::{ChangeProblems, ListProblems, ReadProblems, WriteProblems},
     problem::Answer,
-    shown::Shown,
     state::{Api, SharedJson, written_json},
     views::ServiceView,
 };
@@ -89,9 +89,9 @@ async fn put(
     By(by): By,
     Path(name): Path<Name>,
     body: Document,
-) -> Answer<(StatusCode, Json<Shown<Service>>)> {
+) -> Answer<(StatusCode, Json<DocumentView<Service>>)> {
     let service: Service = body.named(&[("name", &name)])?;
-    let stored = Shown::new(service.clone());
+    let stored = DocumentView::new(service.clone());
     let status = api.put(by, Change::PutService(service)).await?;
     Ok((status, Json(stored)))
 }

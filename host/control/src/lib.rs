@@ -30,7 +30,6 @@ mod input;
 mod leasing;
 mod messages;
 mod observation;
-mod opening;
 mod options;
 mod order;
 mod plugins;
@@ -48,6 +47,7 @@ mod state;
 mod step;
 mod target;
 mod verdict;
+mod waiting_windows;
 mod window;
 
 #[cfg(test)]

@@ -14,15 +14,15 @@ use crate::{
 mod alternatives;
 mod asking;
 mod buying;
+mod carried_fraction;
 mod conflict;
 mod deal;
+mod delayed_window;
 mod drafting;
-mod later;
 mod message;
 mod offered;
 mod overlap;
 mod placing;
-mod settling;
 
 pub use message::{Fault, Input, Output};
 

@@ -7,18 +7,18 @@ use std::{
 
 use haggle_control::{EventKind, Generation as Record};
 use haggle_model::{Name, Timestamp};
-use haggle_sandbox::{CallError, Called, Cause, Function, LogLine, Role, types::Fault};
+use haggle_sandbox::{CallError, CallOutcome, Cause, Function, LogLine, Role, types::Fault};
 use serde_json::json;
 
 use crate::{
+    bounded_wait::{self, Overdue},
     breaker::{Breaker, Ticket, Verdict},
     complaints::{Complaints, LastError},
     error::Unanswered,
     fallback,
-    items::{Movable, PerItem},
     observer::{Clock, Journal, Observer},
+    per_item::{Movable, PerItem},
     registry::{Loaded, NotLoaded, Registry, Who},
-    timed::{self, Overdue},
     timeliness::Timeliness,
 };
 
@@ -240,7 +240,7 @@ impl Decider {
         mut function: F,
         time: Duration,
         has_failed: impl FnOnce(&F::Answer) -> bool,
-    ) -> Result<Called<F::Answer>, Unanswered> {
+    ) -> Result<CallOutcome<F::Answer>, Unanswered> {
         let by = &loaded.who;
         if terms.timeliness == Timeliness::Late && !self.registry.is_built_in(loaded) {
             return Err(Unanswered::Crowded(by.clone()));
@@ -277,7 +277,7 @@ impl Decider {
         function: &Arc<F>,
         time: Duration,
         overdue: &Overdue,
-    ) -> Result<Called<F::Answer>, CallError> {
+    ) -> Result<CallOutcome<F::Answer>, CallError> {
         let generation = Arc::clone(&loaded.generation);
         if time == Duration::MAX || self.registry.is_built_in(loaded) {
             return generation.call_within(function.as_ref(), time);
@@ -291,7 +291,7 @@ impl Decider {
             cause,
             diagnostics: Box::default(),
         };
-        match timed::within(time, overdue, work) {
+        match bounded_wait::within(time, overdue, work) {
             Ok(Some(result)) => result,
             Ok(None) => Err(without(Cause::Deadline(time))),
             // There was no room for the call, which is not the generation's fault.

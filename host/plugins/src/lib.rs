@@ -6,6 +6,7 @@
 //! it ([`PerItem`]). A circuit breaker holds back a generation that fails repeatedly ([`Breaker`]). An
 //! [`Observer`] receives events, and a [`Journal`] records repeatable calls ([`replay`]).
 
+mod bounded_wait;
 mod breaker;
 mod complaints;
 mod consult;
@@ -13,11 +14,10 @@ pub mod convert;
 mod decider;
 mod error;
 mod fallback;
-mod items;
 mod observer;
+mod per_item;
 mod registry;
 mod replay;
-mod timed;
 mod timeliness;
 mod uploads;
 
@@ -31,8 +31,8 @@ pub use complaints::{LastError, cut};
 pub use consult::{Consulted, context};
 pub use decider::{Decided, Decider};
 pub use error::Unanswered;
-pub use items::{FittedSeries, Movable, PerItem};
 pub use observer::{Clock, Journal, MonotonicClock, Observer};
+pub use per_item::{FittedSeries, Movable, PerItem};
 pub use registry::{Loaded, NotLoaded, Registry, Who};
 pub use replay::{Components, Difference, ReplayReport, replay};
 pub use timeliness::Timeliness;

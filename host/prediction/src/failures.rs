@@ -18,10 +18,10 @@ use haggle_sandbox::{
 use serde_json::json;
 
 use crate::{
-    inner::Inner,
-    lessons::{Pending, end},
+    failure_outcomes::{Pending, end},
     models::{ModelKey, StoredModel, read},
     policies::Answer,
+    shared_state::SharedState,
 };
 
 /// Number of values of a metric that a plugin receives.
@@ -40,7 +40,7 @@ pub(crate) struct FailureJob {
 
 /// Blocks other jobs for the same policy until it is dropped.
 struct Busy {
-    inner: Arc<Inner>,
+    inner: Arc<SharedState>,
     policy: Name,
 }
 
@@ -57,7 +57,11 @@ struct Measured {
 }
 
 /// Creates a job for every policy with services, ordered by name.
-pub(crate) fn jobs(inner: &Arc<Inner>, snapshot: &Snapshot, now: Timestamp) -> Vec<FailureJob> {
+pub(crate) fn jobs(
+    inner: &Arc<SharedState>,
+    snapshot: &Snapshot,
+    now: Timestamp,
+) -> Vec<FailureJob> {
     let catalog = snapshot.catalog();
     let mut by_policy: BTreeMap<&Name, Vec<Arc<Service>>> = BTreeMap::new();
     for service in catalog.services() {

@@ -14,9 +14,9 @@ use haggle_sandbox::{
 use serde_json::json;
 
 use crate::{
-    inner::{Inner, State},
     memory::Full,
     models::Model,
+    shared_state::{SharedState, State},
 };
 
 /// Fits and forecasts one panel.
@@ -43,7 +43,7 @@ pub(crate) struct Member {
 
 /// Blocks other jobs for the same services until it is dropped.
 pub(crate) struct Busy {
-    pub(crate) inner: Arc<Inner>,
+    pub(crate) inner: Arc<SharedState>,
     pub(crate) services: Vec<Name>,
     /// Number of series being fitted.
     pub(crate) fitting: usize,
@@ -90,7 +90,7 @@ impl ForecastJob {
     }
 
     /// Creates a job that only reports known forecasts.
-    pub(crate) fn said(inner: Arc<Inner>, said: Vec<Forecasted>) -> Self {
+    pub(crate) fn said(inner: Arc<SharedState>, said: Vec<Forecasted>) -> Self {
         Self {
             busy: Busy { inner, services: Vec::new(), fitting: 0 },
             now: Timestamp::default(),

@@ -8,20 +8,20 @@
 
 mod concerns;
 mod due;
+mod failure_outcomes;
 mod failures;
 mod fitting;
 mod forecasting;
 mod history;
-mod inner;
 mod job;
-mod keeping;
-mod lessons;
 mod memory;
+mod model_store;
 mod models;
 mod periods;
 mod planning;
 mod policies;
 mod prediction;
+mod shared_state;
 mod tiering;
 
 #[cfg(test)]

@@ -16,9 +16,9 @@ use crate::{
     concerns::Concerns,
     due::{Fitness, is_due, oldest},
     forecasting::{Busy, ForecastJob, Member, length},
-    inner::{Entry, Inner, State},
     job::Job,
     models::{Model, ModelKey, Reader},
+    shared_state::{Entry, SharedState, State},
 };
 
 /// Number of series in a panel, which one call fits and forecasts: enough to learn across them and to
@@ -46,7 +46,11 @@ type Unmeasured = (Arc<Service>, Arc<ScalingPolicy>);
 
 /// Creates the forecast jobs of a pass. Services without a measured load get no forecast, which is reported
 /// once.
-pub(crate) fn forecasts(inner: &Arc<Inner>, snapshot: &Arc<Snapshot>, now: Timestamp) -> Vec<Job> {
+pub(crate) fn forecasts(
+    inner: &Arc<SharedState>,
+    snapshot: &Arc<Snapshot>,
+    now: Timestamp,
+) -> Vec<Job> {
     forget(inner, snapshot);
     let (groups, unmeasured) = groups(inner, snapshot, now);
     let known = look_up(inner, &groups);
@@ -76,7 +80,7 @@ pub(crate) fn forecasts(inner: &Arc<Inner>, snapshot: &Arc<Snapshot>, now: Times
 }
 
 /// Drops the state of deleted services, except those that a job is working on.
-fn forget(inner: &Inner, snapshot: &Snapshot) {
+fn forget(inner: &SharedState, snapshot: &Snapshot) {
     let mut gone = Vec::new();
     let mut state = inner.state();
     let State { services, memory, .. } = &mut *state;
@@ -97,7 +101,11 @@ fn forget(inner: &Inner, snapshot: &Snapshot) {
     }
 }
 
-fn groups(inner: &Inner, snapshot: &Snapshot, now: Timestamp) -> (Vec<Group>, Vec<Unmeasured>) {
+fn groups(
+    inner: &SharedState,
+    snapshot: &Snapshot,
+    now: Timestamp,
+) -> (Vec<Group>, Vec<Unmeasured>) {
     let catalog = snapshot.catalog();
     let concerns = Concerns::of(catalog);
     let mut groups: BTreeMap<(&Name, Vec<&Name>), Group> = BTreeMap::new();
@@ -159,7 +167,7 @@ struct Found {
 }
 
 /// Looks up models that are not in memory, once for each component.
-fn look_up(inner: &Inner, groups: &[Group]) -> Vec<Found> {
+fn look_up(inner: &SharedState, groups: &[Group]) -> Vec<Found> {
     let mut missing = Vec::new();
     let state = inner.state();
     for group in groups {
@@ -278,7 +286,7 @@ fn model<'a>(entry: &'a Entry, who: Option<&Who>) -> Option<&'a Model> {
 }
 
 fn job(
-    inner: &Arc<Inner>,
+    inner: &Arc<SharedState>,
     state: &mut State,
     panel: Panel,
     is_fitted: bool,

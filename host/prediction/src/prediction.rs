@@ -7,17 +7,17 @@ use haggle_plugins::Observer;
 use crate::{
     failures,
     history::ReadHistory,
-    inner::Inner,
     job::Job,
     models::{ModelKey, ModelOf, ModelStore},
     planning,
     policies::Policies,
+    shared_state::SharedState,
     tiering,
 };
 
 /// What the host has learned, and the work that is due.
 #[derive(Clone)]
-pub struct Prediction(Arc<Inner>);
+pub struct Prediction(Arc<SharedState>);
 
 impl Prediction {
     /// Creates a prediction whose models come from the store.
@@ -28,7 +28,7 @@ impl Prediction {
         models: Arc<dyn ModelStore>,
         observer: Arc<dyn Observer>,
     ) -> Self {
-        Self(Arc::new(Inner::new(policies, history, models, observer)))
+        Self(Arc::new(SharedState::new(policies, history, models, observer)))
     }
 
     /// The same, with less room for models.

@@ -12,7 +12,7 @@ use haggle_plan::Pool;
 use haggle_plugins::{Who, context, convert};
 use haggle_sandbox::{Assign, tiering};
 
-use crate::inner::Inner;
+use crate::shared_state::SharedState;
 
 /// Assigns tiers to all due services of one plugin.
 pub(crate) struct TierJob {
@@ -25,7 +25,7 @@ pub(crate) struct TierJob {
 
 /// Blocks other jobs for the same plugin until it is dropped.
 struct Busy {
-    inner: Arc<Inner>,
+    inner: Arc<SharedState>,
     plugin: Name,
 }
 
@@ -36,7 +36,11 @@ impl Drop for Busy {
 }
 
 /// Creates a job for every plugin with due services, ordered by name.
-pub(crate) fn jobs(inner: &Arc<Inner>, snapshot: &Arc<Snapshot>, now: Timestamp) -> Vec<TierJob> {
+pub(crate) fn jobs(
+    inner: &Arc<SharedState>,
+    snapshot: &Arc<Snapshot>,
+    now: Timestamp,
+) -> Vec<TierJob> {
     let catalog = snapshot.catalog();
     let mut state = inner.state();
     let tiering = &mut state.tiering;

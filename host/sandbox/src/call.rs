@@ -13,7 +13,7 @@ use std::{
 use wasmtime::{FrameInfo, Store, Trap, WasmBacktrace, component::Instance};
 
 use crate::{
-    called::Called,
+    call_outcome::CallOutcome,
     check,
     error::{CallError, Cause, Diagnostics},
     function::{Function, Guest},
@@ -35,7 +35,7 @@ impl Generation {
     ///
     /// # Errors
     /// [`CallError`] when there is no answer, or an invalid one.
-    pub fn call<F: Function>(&self, function: &F) -> Result<Called<F::Answer>, CallError> {
+    pub fn call<F: Function>(&self, function: &F) -> Result<CallOutcome<F::Answer>, CallError> {
         self.call_within(function, Duration::MAX)
     }
 
@@ -48,7 +48,7 @@ impl Generation {
         &self,
         function: &F,
         time: Duration,
-    ) -> Result<Called<F::Answer>, CallError> {
+    ) -> Result<CallOutcome<F::Answer>, CallError> {
         function.call(self, time)
     }
 
@@ -56,7 +56,7 @@ impl Generation {
         &self,
         function: &F,
         time: Duration,
-    ) -> Result<Called<F::Answer>, CallError> {
+    ) -> Result<CallOutcome<F::Answer>, CallError> {
         let failed = |failure: Failure| self.error(F::NAME, failure);
         if !self.roles.contains(&F::ROLE) {
             return Err(failed(Cause::NoRole(F::ROLE).into()));
@@ -78,7 +78,7 @@ impl Generation {
         })?;
         let fuel = state.meter.spent();
         let log = std::mem::take(&mut state.log);
-        Ok(Called { answer, broken, fuel, log, log_dropped: state.log_dropped })
+        Ok(CallOutcome { answer, broken, fuel, log, log_dropped: state.log_dropped })
     }
 
     /// Calls the plugin's description of itself.

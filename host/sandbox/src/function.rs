@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use wasmtime::{Store, component::Instance};
 
 use crate::{
-    called::Called,
+    call_outcome::CallOutcome,
     check::Broken,
     contract::types::{Context, Fault},
     error::{CallError, Cause},
@@ -37,7 +37,7 @@ pub trait Function: Serialize + DeserializeOwned {
         &self,
         generation: &Generation,
         time: Duration,
-    ) -> Result<Called<Self::Answer>, CallError>;
+    ) -> Result<CallOutcome<Self::Answer>, CallError>;
 }
 
 /// Calls a function in a guest.

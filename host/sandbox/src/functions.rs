@@ -5,7 +5,7 @@ use wasmtime::{Store, component::Instance};
 
 use crate::{
     answering,
-    called::Called,
+    call_outcome::CallOutcome,
     check::{self, Broken},
     contract::types::{CalendarEvent, Context, Fault},
     error::{CallError, Cause},
@@ -54,7 +54,7 @@ macro_rules! function {
                 &self,
                 generation: &Generation,
                 time: std::time::Duration,
-            ) -> Result<Called<$answer>, CallError> {
+            ) -> Result<CallOutcome<$answer>, CallError> {
                 generation.call_guest(self, time)
             }
         }

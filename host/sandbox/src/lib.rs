@@ -7,7 +7,7 @@
 
 mod cache;
 mod call;
-mod called;
+mod call_outcome;
 mod check;
 mod compile;
 mod configuration;
@@ -41,7 +41,7 @@ mod wasi;
 mod work;
 mod worker;
 
-pub use called::Called;
+pub use call_outcome::CallOutcome;
 pub use check::Broken;
 pub use compile::Compiler;
 pub use configuration::ConfigurationError;

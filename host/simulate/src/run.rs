@@ -25,8 +25,8 @@ use crate::{
 };
 
 mod effects;
-mod happenings;
 mod passes;
+mod script_events;
 mod store;
 mod text;
 

@@ -3,7 +3,7 @@ use haggle_model::{ComputeUnit, Name, Provider, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::shown::Shown;
+use crate::document_views::DocumentView;
 
 /// A provider and its current capacity.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -11,7 +11,7 @@ pub(crate) struct ProviderView {
     /// The provider as described.
     #[serde(flatten)]
     #[schema(value_type = Provider)]
-    pub(crate) provider: Shown<Provider>,
+    pub(crate) provider: DocumentView<Provider>,
     /// Its current capacity.
     pub(crate) status: ProviderStatus,
 }
@@ -50,7 +50,7 @@ impl ProviderView {
             }
         };
         let units = provider.units.iter().map(status).collect();
-        Self { provider: Shown::new(provider.clone()), status: ProviderStatus { units } }
+        Self { provider: DocumentView::new(provider.clone()), status: ProviderStatus { units } }
     }
 }
 

@@ -7,7 +7,7 @@ use haggle_runtime::Host;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::shown::Shown;
+use crate::document_views::DocumentView;
 
 /// A service and its status.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -15,7 +15,7 @@ pub(crate) struct ServiceView {
     /// The service as described.
     #[serde(flatten)]
     #[schema(value_type = Service)]
-    pub(crate) service: Shown<Service>,
+    pub(crate) service: DocumentView<Service>,
     /// Its current status.
     pub(crate) status: ServiceStatus,
 }
@@ -55,7 +55,7 @@ impl ServiceView {
                 risk: state.risk,
                 compliance: service.objective.map(|_| state.compliance.share()),
             },
-            service: Shown::new(service.as_ref().clone()),
+            service: DocumentView::new(service.as_ref().clone()),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use haggle_control::EventKind;
 use haggle_model::{Name, Timestamp};
-use haggle_sandbox::{CallError, Called, Function};
+use haggle_sandbox::{CallError, CallOutcome, Function};
 use haggle_store::CallRecord;
 use serde_json::json;
 
@@ -32,7 +32,7 @@ impl Decider {
         now: Timestamp,
         by: &Who,
         function: &F,
-        result: &Result<Called<F::Answer>, CallError>,
+        result: &Result<CallOutcome<F::Answer>, CallError>,
     ) {
         let Some(journal) = &self.journal else { return };
         // A timeout depends on real time, so there is nothing to repeat.

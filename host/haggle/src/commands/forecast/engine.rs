@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context as _;
 use haggle_model::CalendarEvent;
 use haggle_sandbox::{
-    CallError, Called, Cause, Fit, Forecast, Function, Generation, LogLevel,
+    CallError, CallOutcome, Cause, Fit, Forecast, Function, Generation, LogLevel,
     forecasting::{Fitted, Outlook, Panel, Task},
     since,
     types::{Context, Fault},
@@ -153,7 +153,7 @@ impl Engine<'_> {
         let spent = on_processor().saturating_sub(began).as_nanos();
         let spent = u64::try_from(spent).unwrap_or(u64::MAX);
         self.spent.fetch_add(spent, Ordering::Relaxed);
-        let Called { answer, log, log_dropped, .. } = called?;
+        let CallOutcome { answer, log, log_dropped, .. } = called?;
         for line in log {
             let (plugin, message) = (self.generation.plugin(), line.message);
             match line.level {

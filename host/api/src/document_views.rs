@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 /// The host refuses a client that writes back a masked document, because the endpoint then contains
 /// asterisks.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Shown<T> {
+pub(crate) struct DocumentView<T> {
     document: T,
     endpoint: Option<String>,
 }
@@ -30,14 +30,14 @@ impl HasEndpoint for Provider {
     }
 }
 
-impl<T: HasEndpoint> Shown<T> {
+impl<T: HasEndpoint> DocumentView<T> {
     pub(crate) fn new(mut document: T) -> Self {
         let endpoint = document.take_endpoint().map(|endpoint| endpoint.redacted());
         Self { document, endpoint }
     }
 }
 
-impl<T: Serialize> Serialize for Shown<T> {
+impl<T: Serialize> Serialize for DocumentView<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         struct Fields<'a, T> {
@@ -56,7 +56,7 @@ mod tests {
     use haggle_model::Service;
     use serde_json::json;
 
-    use super::Shown;
+    use super::DocumentView;
 
     #[test]
     fn an_endpoint_is_shown_without_its_secrets() {
@@ -66,7 +66,7 @@ mod tests {
             "endpoint": "http://user:hunter2@a.example/x?token=s3cr3t",
         });
         let service: Service = serde_json::from_value(written).unwrap();
-        let shown = serde_json::to_value(Shown::new(service.clone())).unwrap();
+        let shown = serde_json::to_value(DocumentView::new(service.clone())).unwrap();
         assert_eq!(shown["endpoint"], "http://***@a.example/x?***");
         let mut whole = serde_json::to_value(service).unwrap();
         whole["endpoint"] = shown["endpoint"].clone();
@@ -77,7 +77,7 @@ mod tests {
     fn without_an_endpoint_it_is_the_document() {
         let written = json!({"name": "web", "replica": {"capacity": {"requests_per_second": 1.0}}});
         let service: Service = serde_json::from_value(written).unwrap();
-        let shown = serde_json::to_value(Shown::new(service.clone())).unwrap();
+        let shown = serde_json::to_value(DocumentView::new(service.clone())).unwrap();
         assert_eq!(shown, serde_json::to_value(service).unwrap());
     }
 }

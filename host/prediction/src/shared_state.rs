@@ -11,15 +11,15 @@ use haggle_plugins::Observer;
 use haggle_sandbox::Digest;
 
 use crate::{
+    failure_outcomes::Lessons,
     history::ReadHistory,
-    lessons::Lessons,
     memory::Memory,
     models::{Model, ModelKey, ModelStore},
     periods::Periods,
     policies::Policies,
 };
 
-pub(crate) struct Inner {
+pub(crate) struct SharedState {
     pub(crate) policies: Arc<dyn Policies>,
     pub(crate) history: Arc<dyn ReadHistory>,
     pub(crate) models: Arc<dyn ModelStore>,
@@ -54,7 +54,7 @@ pub(crate) struct Entry {
     pub(crate) is_unmeasured: bool,
 }
 
-impl Inner {
+impl SharedState {
     /// Creates the initial state; models are read from the store when needed.
     pub(crate) fn new(
         policies: Arc<dyn Policies>,

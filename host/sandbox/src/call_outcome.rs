@@ -2,7 +2,7 @@ use crate::{check::Broken, log_line::LogLine};
 
 /// An answer, and the resources that the call used.
 #[derive(Debug)]
-pub struct Called<T> {
+pub struct CallOutcome<T> {
     /// The answer, already checked: items that broke the contract are now faults.
     pub answer: T,
     /// The items that broke the contract.
