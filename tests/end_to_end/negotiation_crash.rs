@@ -105,6 +105,10 @@ fn time(text: &Value) -> Timestamp {
     serde_json::from_value(text.clone()).unwrap()
 }
 
+fn contains(window: &Value, at: Timestamp) -> bool {
+    time(&window["start"]) <= at && at < time(&window["end"])
+}
+
 fn leases(ids: &Value) -> BTreeSet<String> {
     ids.as_array().into_iter().flatten().map(|id| id.as_str().unwrap().to_owned()).collect()
 }
@@ -154,16 +158,25 @@ fn verify(server: &Server, acknowledged: &mut Acknowledged) {
         if before == after { Ok(after) } else { Err(after) }
     });
     let leases = leases["items"].as_array().unwrap();
-    let (mut cores, mut cart) = (0.0, 0.0);
     for lease in leases {
         assert_eq!(lease["state"], "confirmed", "a hold outlived its session: {lease}");
-        cores += lease["amounts"]["cpu_cores"].as_f64().unwrap_or(0.0);
-        if lease["owner"]["service"] == "cart" {
-            cart += lease["amounts"]["requests_per_second"].as_f64().unwrap_or(0.0);
-        }
     }
-    assert!(cores <= CORES + 1e-6, "{cores} of {CORES} cores are promised");
-    assert!(cart <= CART + 1e-6, "{cart} of {CART} requests per second are promised by cart");
+    // A lease may begin when another ends, so what counts is the highest sum at any moment.
+    let moments = leases.iter().map(|lease| time(&lease["window"]["start"]));
+    for at in moments {
+        let there = || leases.iter().filter(|lease| contains(&lease["window"], at));
+        let sum = |of: &mut dyn Iterator<Item = &Value>, resource: &str| -> f64 {
+            of.map(|lease| lease["amounts"][resource].as_f64().unwrap_or(0.0)).sum()
+        };
+        let cores = sum(&mut there(), "cpu_cores");
+        let promises = |lease: &&Value| lease["owner"]["service"] == "cart";
+        let cart = sum(&mut there().filter(promises), "requests_per_second");
+        assert!(cores <= CORES + 1e-6, "{cores} of {CORES} cores are promised: {leases:#?}");
+        assert!(
+            cart <= CART + 1e-6,
+            "{cart} of {CART} requests per second are promised: {leases:#?}"
+        );
+    }
     for (holder, agreements) in &acknowledged.recorded {
         let held = leases.iter().filter(|lease| lease["holder"] == holder.as_str());
         let held: BTreeSet<String> =
@@ -174,7 +187,7 @@ fn verify(server: &Server, acknowledged: &mut Acknowledged) {
         let last = agreements.iter().filter(|agreed| agreed.concluded >= newest);
         let last: Vec<&BTreeSet<String>> = last.map(|agreed| &agreed.leases).collect();
         let stands = last.iter().any(|agreed| **agreed == held);
-        assert!(stands, "{holder} holds {held:?}, and has agreed on {last:?}");
+        assert!(stands, "{holder} holds {held:?}, and has agreed on {last:?}: {leases:#?}");
     }
 }
 

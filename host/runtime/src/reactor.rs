@@ -14,7 +14,7 @@ use std::{
 };
 
 use haggle_control::{Caller, CommitId, Control, Effect, Input, Version};
-use haggle_store::{Commit, StoreError};
+use haggle_store::{Batch, Chain, Commit, StoreError};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -50,6 +50,9 @@ pub(crate) struct Reactor {
     beside: Beside,
     /// The error of the failed commit whose effects are being carried out.
     failure: Option<StoreError>,
+    /// The chain of the current commits, and the first of them. The core undoes all steps after a failed
+    /// commit, so none of their commits may become durable.
+    chain: Option<(CommitId, Chain)>,
 }
 
 /// Where slow work runs.
@@ -94,6 +97,7 @@ impl Reactor {
             version,
             beside,
             failure: None,
+            chain: None,
         };
         reactor.shared.snapshot.store(reactor.control.snapshot());
         reactor.carry_out(effects);
@@ -135,6 +139,7 @@ impl Reactor {
             }
             Mail::Happened(input) => self.feed(input),
             Mail::CommitFailed(id, cause) => {
+                self.chain.take_if(|(first, _)| *first <= id);
                 let input = Input::CommitFailed(id, cause.to_string());
                 self.failure = Some(cause);
                 self.feed(input);
@@ -231,16 +236,15 @@ impl Reactor {
         }
     }
 
-    fn commit(
-        &mut self,
-        id: CommitId,
-        batch: Result<haggle_store::Batch, haggle_store::StoreError>,
-    ) {
-        let batch = match batch {
-            Ok(batch) => batch,
-            Err(error) => return self.post(Mail::CommitFailed(id, error)),
-        };
-        let commit = self.shared.store.commit(batch);
+    fn commit(&mut self, id: CommitId, batch: Result<Batch, StoreError>) {
+        let (_, chain) = self.chain.get_or_insert_with(|| (id, Chain::new()));
+        // Even a batch that cannot be encoded is submitted, so that its failure is reported after the outcome
+        // of the earlier ones.
+        let batch = batch.unwrap_or_else(|error| {
+            chain.fail(error);
+            Batch::new()
+        });
+        let commit = self.shared.store.commit_in(chain, batch);
         match &mut self.beside {
             Beside::Inline(_) => {
                 let mail = outcome(id, commit);

@@ -27,7 +27,7 @@ impl Admission {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.len() > MOST_COUNTS {
             // Once all batches are applied, the store has the counts.
-            queue.commit(Batch::new()).wait()?;
+            queue.commit(Batch::new(), None).wait()?;
             counts.clear();
         }
         let mut admitted = BTreeMap::new();
@@ -41,7 +41,7 @@ impl Admission {
                 let mut count = known + added.len();
                 if count > samples::MOST_SAMPLES && added.len() <= samples::MOST_SAMPLES {
                     // Some samples may replace others: count again what is stored.
-                    queue.commit(Batch::new()).wait()?;
+                    queue.commit(Batch::new(), None).wait()?;
                     let stored = samples::hour(engine, &key, hour)?;
                     let others = stored.iter().filter(|s| !added.contains_key(&s.at)).count();
                     count = others + added.len();

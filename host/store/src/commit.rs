@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use crate::StoreError;
+use crate::{Chain, StoreError};
 
 /// The result of a committed batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,7 +24,11 @@ pub struct Commit(Arc<Slot>);
 /// The other end of a [`Commit`]. Dropping it without an answer reports that the store is closed, so that no
 /// caller waits forever.
 #[derive(Debug)]
-pub(crate) struct Acknowledge(Arc<Slot>);
+pub(crate) struct Acknowledge {
+    slot: Arc<Slot>,
+    /// Fails with this batch.
+    chain: Option<Chain>,
+}
 
 #[derive(Debug, Default)]
 struct Slot {
@@ -78,15 +82,9 @@ impl Commit {
         }
     }
 
-    pub(crate) fn new() -> (Self, Acknowledge) {
+    pub(crate) fn new(chain: Option<Chain>) -> (Self, Acknowledge) {
         let slot = Arc::new(Slot::default());
-        (Self(Arc::clone(&slot)), Acknowledge(slot))
-    }
-
-    pub(crate) fn failed(error: StoreError) -> Self {
-        let (commit, acknowledge) = Self::new();
-        acknowledge.send(Err(error));
-        commit
+        (Self(Arc::clone(&slot)), Acknowledge { slot, chain })
     }
 }
 
@@ -107,13 +105,21 @@ impl Future for Commit {
 
 impl Acknowledge {
     pub(crate) fn send(self, result: Result<Receipt, StoreError>) {
-        self.0.fill(result);
+        if let (Err(error), Some(chain)) = (&result, &self.chain) {
+            chain.fail(error.clone());
+        }
+        self.slot.fill(result);
+    }
+
+    /// The error with which an earlier batch of the chain has failed.
+    pub(crate) fn failed_before(&self) -> Option<StoreError> {
+        self.chain.as_ref().and_then(Chain::error)
     }
 }
 
 impl Drop for Acknowledge {
     fn drop(&mut self) {
-        self.0.fill(Err(StoreError::Closed));
+        self.slot.fill(Err(StoreError::Closed));
     }
 }
 

@@ -28,7 +28,8 @@
 //! After a failed write the writer reopens the engine, which reverts everything not durable, and answers the
 //! waiting callers according to the result. Then it refuses writes ([`StoreError::Full`],
 //! [`StoreError::Unavailable`]) until there is enough room to write, with a reserve; reads still work. On
-//! disk, a reserved file makes this possible when no other space is free.
+//! disk, a reserved file makes this possible when no other space is free. Batches that build on each other are
+//! committed in a [`Chain`]: after one has failed, none of the later ones becomes durable.
 //!
 //! # When the state is damaged
 //!
@@ -51,6 +52,7 @@ mod apply;
 mod artefacts;
 mod batch;
 mod bytes;
+mod chain;
 mod commit;
 mod commit_number;
 mod depth;
@@ -78,6 +80,7 @@ mod tests;
 
 pub use artefacts::Artefacts;
 pub use batch::Batch;
+pub use chain::Chain;
 pub use commit::{Commit, Receipt};
 pub use depth::{MOST_JSON_DEPTH, json_depth};
 pub use digest::{Digest, InvalidDigest};

@@ -4,7 +4,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Batch, Commit, StoreError, batch::Operation, commit::Acknowledge};
+use crate::{Batch, Chain, Commit, StoreError, batch::Operation, commit::Acknowledge};
 
 /// The batches that wait for the writer, bounded by their total size.
 pub(crate) struct Queue {
@@ -49,26 +49,35 @@ impl Queue {
     }
 
     /// Queues a batch for the writer. Blocks while the queue is full.
-    pub(crate) fn commit(&self, batch: Batch) -> Commit {
-        let (commit, acknowledge) = Commit::new();
-        match self.submit(batch, Some(acknowledge)) {
-            Ok(()) => commit,
-            Err(error) => Commit::failed(error),
+    pub(crate) fn commit(&self, batch: Batch, chain: Option<Chain>) -> Commit {
+        let (commit, acknowledge) = Commit::new(chain);
+        if let Err((error, Some(acknowledge))) = self.push(batch, Some(acknowledge)) {
+            acknowledge.send(Err(error));
         }
+        commit
     }
 
-    pub(crate) fn submit(
+    /// Queues a batch for which nobody waits.
+    pub(crate) fn submit(&self, batch: Batch) -> Result<(), StoreError> {
+        self.push(batch, None).map_err(|(error, _)| error)
+    }
+
+    /// Queues a batch, or returns its acknowledgement with the reason why not.
+    fn push(
         &self,
         batch: Batch,
         acknowledge: Option<Acknowledge>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), (StoreError, Option<Acknowledge>)> {
         let mut state = self.lock();
         loop {
+            if let Some(error) = acknowledge.as_ref().and_then(Acknowledge::failed_before) {
+                return Err((error, acknowledge));
+            }
             if let Some(error) = &state.refusing {
-                return Err(error.clone());
+                return Err((error.clone(), acknowledge));
             }
             if state.closed {
-                return Err(StoreError::Closed);
+                return Err((StoreError::Closed, acknowledge));
             }
             // A batch that exceeds the queue's limit passes alone.
             if state.bytes == 0 || state.bytes + batch.bytes <= self.most_bytes {

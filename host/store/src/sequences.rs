@@ -41,7 +41,7 @@ impl Sequences {
         if sequence.pending.is_none() && sequence.reserved - sequence.next < BLOCK / 2 {
             // Reserve early, so that callers rarely wait for the reservation.
             let reserved = sequence.reserved + BLOCK;
-            sequence.pending = Some((queue.commit(reservation(name, reserved)?), reserved));
+            sequence.pending = Some((queue.commit(reservation(name, reserved)?, None), reserved));
         }
         if sequence.next == sequence.reserved
             && let Some((commit, reserved)) = sequence.pending.take()

@@ -7,8 +7,8 @@ use std::{
 use haggle_model::{Timestamp, Window};
 
 use crate::{
-    Artefacts, Batch, CallRecord, Commit, Digest, Entry, Faults, JournalSize, Kind, Log, Loss,
-    Memory, Receipt, Records, Sample, SeriesKey, StoreError, StoreOptions,
+    Artefacts, Batch, CallRecord, Chain, Commit, Digest, Entry, Faults, JournalSize, Kind, Log,
+    Loss, Memory, Receipt, Records, Sample, SeriesKey, StoreError, StoreOptions,
     admission::Admission,
     directory::Directory,
     engine::{Disk, Engine, Failing, MemoryEngine},
@@ -137,7 +137,12 @@ impl Store {
     /// Queues a batch for writing. Batches become durable in the order in which they are queued. Blocks only
     /// while the queue is full ([`StoreOptions::queue_bytes`]).
     pub fn commit(&self, batch: Batch) -> Commit {
-        self.queue.commit(batch)
+        self.queue.commit(batch, None)
+    }
+
+    /// Like [`Store::commit`], as the next batch of a chain: it fails if an earlier batch of the chain failed.
+    pub fn commit_in(&self, chain: &Chain, batch: Batch) -> Commit {
+        self.queue.commit(batch, Some(chain.clone()))
     }
 
     /// Writes a batch and blocks until it is durable.
@@ -154,7 +159,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Full`] or [`StoreError::Unavailable`] while nothing can be written.
     pub fn commit_lazy(&self, batch: Batch) -> Result<(), StoreError> {
-        self.queue.submit(batch, None)
+        self.queue.submit(batch)
     }
 
     /// Blocks until everything queued before is durable.

@@ -247,7 +247,8 @@ impl Writer {
         let mut done = Vec::with_capacity(submissions.len());
         for Submission { operations, acknowledge } in submissions {
             let mut view = View::new(&*self.engine, &self.ends.next, &layer);
-            match apply(&mut view, operations) {
+            let failed = acknowledge.as_ref().and_then(Acknowledge::failed_before);
+            match failed.map_or_else(|| apply(&mut view, operations), Err) {
                 Ok(receipt) => {
                     let top = view.into_layer();
                     layer.absorb(top);

@@ -4,9 +4,10 @@ use std::thread;
 
 use proptest::prelude::*;
 
-use super::decision;
+use super::{decision, journal::call};
 use crate::{
-    Batch, Commit, Decisions, Faults, Memory, Negotiations, Store, StoreError, StoreOptions,
+    Batch, Chain, Commit, Decisions, Digest, Faults, Memory, Negotiations, Store, StoreError,
+    StoreOptions,
 };
 
 fn one_decision() -> Batch {
@@ -254,4 +255,46 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn after_a_failure_the_rest_of_a_chain_fails_even_if_the_store_writes_again() {
+    let (memory, faults) = (Memory::new(), Faults::new());
+    let store = over(&memory, &faults);
+    let chain = Chain::new();
+    store.commit_in(&chain, one_decision()).wait().unwrap();
+    faults.fail_flush(1);
+    let failed = store.commit_in(&chain, one_decision()).wait().unwrap_err();
+    faults.heal();
+    assert_eq!(commit_patiently(&store), [2]);
+    // Its author has not heard of the failure yet.
+    assert_eq!(store.commit_in(&chain, one_decision()).wait(), Err(failed.clone()));
+    assert_eq!(chain.error(), Some(failed));
+    assert_eq!(store.commit_in(&Chain::new(), one_decision()).wait().unwrap().sequences, [3]);
+    assert_eq!(store.records::<Decisions>(0).unwrap().count(), 3);
+}
+
+#[test]
+fn a_batch_that_fails_by_itself_takes_the_rest_of_its_chain_with_it() {
+    let (memory, faults) = (Memory::new(), Faults::new());
+    let store = over(&memory, &faults);
+    store.commit_wait(one_decision()).unwrap();
+    faults.hold_flushes();
+    let first = store.commit(one_decision());
+    faults.wait_for_held_flush();
+    // These wait for the next group together.
+    let chain = Chain::new();
+    let before = store.commit_in(&chain, one_decision());
+    let mut without_its_blob = Batch::new();
+    without_its_blob.call(&call(1, &[Digest::of(b"missing")]), &[]).unwrap();
+    let broken = store.commit_in(&chain, without_its_blob);
+    let after = store.commit_in(&chain, one_decision());
+    let other = store.commit(one_decision());
+    faults.release_flushes();
+    first.wait().unwrap();
+    assert_eq!(before.wait().unwrap().sequences, [3]);
+    let error = broken.wait().unwrap_err();
+    assert!(matches!(error, StoreError::MissingBlob(_)), "{error}");
+    assert_eq!(after.wait(), Err(error));
+    assert_eq!(other.wait().unwrap().sequences, [4]);
 }
