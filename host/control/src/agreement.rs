@@ -38,6 +38,7 @@ impl Step<'_> {
             let Some(state) = self.state.service_mut(name) else { continue };
             if leased < state.replicas {
                 state.lose();
+                self.keep(name);
                 self.losers.insert(name.clone());
             }
         }
@@ -57,8 +58,10 @@ impl Step<'_> {
     fn mark_lost(&mut self, agreement: &Agreement, ended: &Ended) {
         if ended.demand.window.start <= self.now
             && let Some(state) = self.state.service_mut(&agreement.requester)
+            && state.lost
         {
             state.lost = false;
+            self.keep(&agreement.requester);
         }
         let preempted = agreement.preempted.iter().filter_map(|id| self.state.ledger.lease(id));
         let lost: Vec<Lease> = preempted.cloned().collect();

@@ -96,7 +96,6 @@ impl Step<'_> {
         self.restore_plugins(generations);
         self.restore_requests(requests);
         self.restore_sessions(sessions);
-        self.remember_lost();
         let names: Vec<Name> = self.state.services.keys().cloned().collect();
         names.iter().for_each(|name| self.actuate(name));
     }
@@ -190,25 +189,6 @@ impl Step<'_> {
         self.state.recorded = sessions.iter().map(|record| record.session.clone()).collect();
         let effects = self.with_engine(|engine, setting| engine.recover(sessions, setting));
         self.carry_out(effects);
-    }
-
-    /// Marks the services that lost a lease before the host stopped; they must still negotiate for another.
-    fn remember_lost(&mut self) {
-        let now = self.now;
-        let has_lost = |name: &Name, state: &ServiceState| {
-            let Some(agreed) = &state.agreed else { return false };
-            // A later agreement takes over from a lease that ends when it begins.
-            let until = state.next_begin(now).map_or(agreed.until, |at| at.min(agreed.until));
-            let mut leases = self.state.ledger.leases_of(name);
-            leases.any(|lease| now < lease.window.end && lease.window.end < until)
-        };
-        let services = self.state.services.iter().filter(|(name, state)| has_lost(name, state));
-        let names: Vec<Name> = services.map(|(name, _)| name.clone()).collect();
-        for name in names {
-            if let Some(state) = self.state.service_mut(&name) {
-                state.lose();
-            }
-        }
     }
 }
 

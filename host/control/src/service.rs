@@ -134,6 +134,10 @@ pub struct StoredService {
     pub(crate) claims: Vec<Claim>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) scheduled: Vec<Scheduled>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) return_to: Option<u32>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) lost: bool,
 }
 
 impl ServiceState {
@@ -163,7 +167,7 @@ impl ServiceState {
 
     pub(crate) fn restored(service: &Service, stored: StoredService, now: Timestamp) -> Self {
         let StoredService { replicas, sequence, tier, tier_since, planned, .. } = stored;
-        let StoredService { recent, agreed, claims, scheduled, .. } = stored;
+        let StoredService { recent, agreed, claims, scheduled, return_to, lost, .. } = stored;
         let mut state = Self {
             replicas: replicas.clamp(service.replicas.min, service.replicas.max),
             sequence,
@@ -174,6 +178,8 @@ impl ServiceState {
             agreed,
             claims,
             scheduled,
+            return_to,
+            lost,
             ..Self::new(service, now)
         };
         // The clock may have gone back in the meantime.
@@ -206,6 +212,8 @@ impl ServiceState {
             agreed: self.agreed.clone(),
             claims: self.claims.clone(),
             scheduled: self.scheduled.clone(),
+            return_to: self.return_to,
+            lost: self.lost,
         }
     }
 

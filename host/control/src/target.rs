@@ -70,6 +70,7 @@ impl Step<'_> {
         let over = ended || state.return_to.is_some();
         let is_left = !is_known && over && state.claims.is_empty();
         let (from, lost, claimed) = (state.replicas, state.lost, state.claimed());
+        let returns_to = state.return_to;
         let next = if is_left && from > service.replicas.min && !negotiating {
             state.planned = Quantities::new();
             Next::Leave
@@ -151,7 +152,7 @@ impl Step<'_> {
                 }
             }
         };
-        if ended {
+        if ended || state.return_to != returns_to {
             self.keep(name);
         }
         next
