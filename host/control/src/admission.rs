@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use haggle_model::{Name, Owner, ScalingPolicy, ScalingReason, Service, Span, Timestamp, Window};
+use haggle_model::{
+    LeaseState, Name, Owner, ScalingPolicy, ScalingReason, Service, Span, Timestamp, Window,
+};
 use haggle_negotiate::Purpose as Aim;
 
 use crate::{
@@ -268,9 +270,11 @@ impl Step<'_> {
                 let promised = self.state.ledger.committed(&owner, ended.window, &[]);
                 part.load = ended.demand.load.plus(&promised);
                 self.give_back_old(&request.service, &old, ended);
-                // The new agreement may keep some of the old leases.
-                let leases = || self.state.ledger.leases_of(&request.service);
-                let lives = |session: &&String| leases().any(|l| l.negotiation == **session);
+                // The new agreement may rely on some of the old leases, also on those of dependencies.
+                let leases = || self.state.ledger.leases();
+                let lives = |session: &&String| {
+                    leases().any(|l| l.negotiation == **session && l.state == LeaseState::Confirmed)
+                };
                 part.sessions =
                     old.iter().filter(lives).cloned().chain([ended.id.clone()]).collect();
                 request = Arc::new(answer.clone());

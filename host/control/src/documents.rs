@@ -214,6 +214,7 @@ impl Step<'_> {
         self.state.catalog.providers.insert(name.clone(), Arc::clone(&provider));
         self.put(Record::Provider(Arc::clone(&provider)));
         self.show_provider(&provider);
+        self.retry_reservations();
         for unit in &provider.units {
             let excess = self.set_unit(&name, unit);
             if excess.is_empty() {

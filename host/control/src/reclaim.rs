@@ -95,6 +95,7 @@ impl Step<'_> {
         self.delete(Key::Reclaim(name.clone(), id.clone()));
         self.set_unit(name, unit);
         self.show_provider(&provider);
+        self.retry_reservations();
         let message = format!("has all {} of {id} again", unit.count);
         self.publish(EventKind::Catalog, name.as_str(), message, json!({ "unit": id }));
         Ok(())

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use haggle_model::{Name, ScalingReason, Span, Window};
+use haggle_model::{Name, ScalingReason, Span, Timestamp, Window};
 use haggle_negotiate::{Placements, Purpose as Aim};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -106,6 +106,21 @@ impl Step<'_> {
             let origin = Origin::Renewal { id: claim.request.clone(), part: claim.part };
             if let Some(session) = self.open_or_alert(draft, asked, origin) {
                 self.note_session(&claim.request, claim.part, session);
+            }
+        }
+    }
+
+    /// Lets the next pass negotiate for every reservation that has lost a lease, because there may be more
+    /// capacity now.
+    pub(crate) fn retry_reservations(&mut self) {
+        let waits = |state: &std::sync::Arc<crate::ServiceState>| {
+            state.scheduled.iter().any(|later| later.again > self.now)
+        };
+        let waiting = self.state.services.iter().filter(|(_, state)| waits(state));
+        let names: Vec<Name> = waiting.map(|(name, _)| name.clone()).collect();
+        for name in names {
+            if let Some(state) = self.state.service_mut(&name) {
+                state.scheduled.iter_mut().for_each(|later| later.again = Timestamp::default());
             }
         }
     }

@@ -64,6 +64,7 @@ pub struct Replica {
 /// Bounds on the number of replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ReplicaBounds)]
 pub struct Replicas {
     /// The minimum.
     #[serde(default = "one_replica")]

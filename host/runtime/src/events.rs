@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use haggle_control::{Event, EventKind};
-use haggle_model::{Span, Timestamp};
+use haggle_model::{Span, Timestamp, escaped};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::broadcast;
@@ -92,7 +92,8 @@ impl Events {
                 detail.insert("untold_before".to_owned(), untold.into());
             }
         }
-        let message = cut(message);
+        // The text may come from a plugin or a party.
+        let (subject, message) = (escaped(&subject), escaped(&cut(message)));
         match kind {
             EventKind::Alert | EventKind::Fallback | EventKind::Fault => {
                 tracing::warn!(%subject, "{message}");

@@ -25,6 +25,11 @@ pub(crate) fn check(description: &Description, configuration: &Value) -> Result<
                 "has a {what} of {bytes} bytes, and it may have {most}: shorten it"
             )));
         }
+        if what != "configuration-schema" && text.contains(char::is_control) {
+            return Err(LoadError::Description(format!(
+                "has a {what} with control characters, {text:?}: leave them out"
+            )));
+        }
     }
     configuration::check(configuration, configuration_schema).map_err(|wrong| {
         LoadError::Description(format!("has a configuration-schema that is none: {wrong}"))
@@ -57,6 +62,10 @@ mod tests {
         refused([257, 256, 4096], "{}", "a name of 257 bytes");
         refused([256, 257, 4096], "{}", "a version of 257 bytes");
         refused([256, 256, 4097], "{}", "a summary of 4097 bytes");
+        let forged =
+            Description { name: "mine\r\nERROR".to_owned(), ..description([1, 1, 1], "{}") };
+        let error = check(&forged, &json!({})).unwrap_err().to_string();
+        assert!(error.contains(r#"a name with control characters, "mine\r\nERROR""#), "{error}");
         refused(most, &schema(65537), "a configuration-schema of 65537 bytes");
     }
 

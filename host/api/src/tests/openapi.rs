@@ -117,3 +117,13 @@ async fn refers_only_to_what_it_defines() {
     let description = get("/openapi.json").await.json(200);
     check(&description, &description);
 }
+
+#[tokio::test]
+async fn the_bounds_of_a_service_are_described() {
+    let description = get("/openapi.json").await.json(200);
+    let schemas = &description["components"]["schemas"];
+    let bounds = &schemas["Service"]["properties"]["replicas"];
+    let bounds = bounds["$ref"].as_str().or_else(|| bounds["allOf"][0]["$ref"].as_str()).unwrap();
+    let bounds = &schemas[bounds.rsplit('/').next().unwrap()]["properties"];
+    assert!(bounds["min"].is_object() && bounds["max"].is_object(), "{bounds}");
+}

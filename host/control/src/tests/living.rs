@@ -225,3 +225,18 @@ fn a_clock_that_goes_back_over_a_restart_does_no_harm_either() {
     world.pass(Span::from_mins(12));
     assert_eq!(world.replicas("web"), 2);
 }
+
+#[test]
+fn a_reservation_that_was_reduced_in_place_gives_everything_back_when_it_is_cancelled() {
+    let mut world = world();
+    world.depend("web", "db", 0.5);
+    let (start, soon) = (world.at_minute(60), Span::from_mins(61));
+    let request = json!({"service": "web", "replicas": 10, "start": start, "duration": "5m"});
+    let id = world.ask(request).negotiation;
+    let window = json!({"start": start, "duration": "5m", "replicas": 2});
+    assert_eq!(world.amend(&id, window).unwrap().verdict, Verdict::Approved);
+    assert!(world.leased_at("db", start) > 0);
+    world.cancel(&id).unwrap();
+    let during = world.at_minute(0) + soon;
+    assert_eq!((world.leased_at("web", during), world.leased_at("db", during)), (0, 0));
+}

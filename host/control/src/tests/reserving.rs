@@ -113,3 +113,15 @@ fn whoever_lost_what_is_reserved_remembers_it_after_a_restart() {
     world.cancel(&request).unwrap();
     assert_eq!(reserved(&world, "web", start), 0);
 }
+
+#[test]
+fn a_reservation_is_leased_again_as_soon_as_its_capacity_is_back() {
+    let mut world = world(json!([]));
+    let start = world.now + Span::from_mins(60);
+    reserve(&mut world, start);
+    world.reclaim("rack", "m", 10, Span::from_mins(50));
+    assert_eq!(both(&world, start), (0, 0));
+    world.restock("rack", "m").unwrap();
+    world.reconcile();
+    assert_eq!(both(&world, start), (20, 20));
+}

@@ -40,7 +40,7 @@ Examples:
   haggle apply -f shop.yaml --dry-run
 
 A document:
-  kind: service                  # or dependency, provider, policy, event
+  kind: service                  # or dependency, provider, policy, calendar_event
   name: cart
   replica:
     requests: {cpu_cores: 500m, memory_bytes: 512Mi}

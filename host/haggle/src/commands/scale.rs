@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use clap::{Args, builder::NonEmptyStringValueParser};
 use haggle_control::{ScalingRequest, ScalingVerdict, Verdict};
-use haggle_model::{Name, Quantities, Span, Timestamp};
+use haggle_model::{Name, Quantities, Span, Timestamp, escaped};
 use haggle_runtime::{Clock, SystemClock};
 use serde_json::{Map, Value};
 
@@ -138,7 +138,7 @@ fn text(verdict: &ScalingVerdict) -> String {
         text.push_str(&format!(" from {} to {}", window.start, window.end));
     }
     for reason in &verdict.reasons {
-        text.push_str(&format!("\n  {}: {}", reason.participant, reason.text));
+        text.push_str(&format!("\n  {}: {}", reason.participant, escaped(&reason.text)));
     }
     if verdict.verdict != Verdict::Denied && !verdict.dry_run {
         text.push_str(&format!("\n  until then: haggle cancel {}", verdict.negotiation));

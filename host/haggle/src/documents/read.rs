@@ -38,7 +38,7 @@ fn typed(part: &Part<'_>, place: &str) -> anyhow::Result<Document> {
         other => {
             let line = first_line(part);
             return Err(anyhow!(
-                "{place}, line {line}: there is no kind {other:?}: use service, dependency, provider, policy or event"
+                "{place}, line {line}: there is no kind {other:?}: use service, dependency, provider, policy or calendar_event"
             ));
         }
     })

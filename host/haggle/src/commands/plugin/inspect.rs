@@ -2,7 +2,7 @@ use std::{fs, path::Path};
 
 use anyhow::Context;
 use clap::Args;
-use haggle_model::Name;
+use haggle_model::{Name, escaped};
 use haggle_runtime::{GenerationView, LastErrorView, PluginView};
 use haggle_sandbox::{Compiler, Digest, Inspection, Limits};
 use serde::Serialize;
@@ -103,8 +103,8 @@ fn described(plugin: &PluginView) -> String {
     let generation = |which: &GenerationView| {
         lines(&[
             ("generation", which.generation.to_string()),
-            ("calls itself", format!("{} {}", which.name, which.version)),
-            ("summary", which.summary.clone()),
+            ("calls itself", escaped(&format!("{} {}", which.name, which.version))),
+            ("summary", escaped(&which.summary)),
             ("roles", which.roles.join(", ")),
             ("size", show::size(which.size)),
             ("sha256", which.digest.clone()),
@@ -121,11 +121,12 @@ fn described(plugin: &PluginView) -> String {
         }
     }
     if let Some(error) = plugin.load.as_ref().and_then(|load| load.error.as_ref()) {
-        text.push_str(&format!("\n\nthe newest upload was refused: {error}"));
+        text.push_str(&format!("\n\nthe newest upload was refused: {}", escaped(error)));
     }
     if let Some(LastErrorView { at, generation, function, message }) = &plugin.last_error {
         text.push_str(&format!(
-            "\n\nlast error, at {at}: generation {generation}, {function}: {message}"
+            "\n\nlast error, at {at}: generation {generation}, {function}: {}",
+            escaped(message)
         ));
     }
     text
