@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use haggle_model::{Name, Strict};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
 use crate::{Problem, problem::Answer};
@@ -73,8 +73,12 @@ impl Fault {
 
 fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Fault> {
     let mut parser = serde_json::Deserializer::from_slice(text);
-    let Strict(value) = serde_path_to_error::deserialize(&mut parser)
-        .map_err(|error| fault(error.path().to_string(), error.inner()))?;
+    let Strict(value) = serde_path_to_error::deserialize(&mut parser).map_err(|error| {
+        let fault = fault(error.path().to_string(), error.inner());
+        // An enum that is not a string is a syntax error to the parser, although the text is JSON.
+        let is_json = fault.is_json || serde_json::from_slice::<IgnoredAny>(text).is_ok();
+        Fault { is_json, ..fault }
+    })?;
     parser.end().map_err(|error| fault(String::new(), &error))?;
     Ok(value)
 }

@@ -186,6 +186,22 @@ pub(crate) async fn refuse_conditions(request: Request, next: Next) -> Response 
     }
 }
 
+/// Refuses bodies that are encoded or only a part, because the host would take them for the whole text.
+pub(crate) async fn refuse_encodings(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    if let Some(coding) = headers.get(header::CONTENT_ENCODING)
+        && !coding.as_bytes().eq_ignore_ascii_case(b"identity")
+    {
+        let detail = "the body has a `Content-Encoding`: send it without one";
+        return Problem::new(ProblemKind::UnsupportedMediaType, detail).into_response();
+    }
+    if headers.contains_key(header::CONTENT_RANGE) {
+        let detail = "the header `Content-Range` says that the body is a part: send the whole";
+        return Problem::invalid(detail).into_response();
+    }
+    next.run(request).await
+}
+
 async fn json(request: Request, api: &Api, limit: usize) -> Answer<Received> {
     if !is_json(request.headers()) {
         let detail =

@@ -75,6 +75,7 @@ pub fn router(host: Arc<Host>, options: &ApiOptions) -> Router {
         .method_not_allowed_fallback(problem::no_method)
         .layer(openapi::publish(&document))
         .layer(middleware::from_fn(extract::refuse_conditions))
+        .layer(middleware::from_fn(extract::refuse_encodings))
         .layer(middleware::from_fn(trace::trace))
         .with_state(Api::new(host, options.upload_bytes));
     // This layer wraps the whole router, because a route reports its allowed methods only in its response.

@@ -10,6 +10,8 @@ use std::{fs, path::Path};
 use anyhow::{Context, bail};
 use haggle_model::{Document, Name};
 
+use crate::input;
+
 pub(crate) use read::parse;
 
 /// A document and its place in a file.
@@ -80,8 +82,7 @@ impl std::fmt::Display for Identity {
 pub(crate) fn open(path: &Path) -> anyhow::Result<Vec<Placed>> {
     let mut documents = Vec::new();
     for file in files(path)? {
-        let text = fs::read_to_string(&file)
-            .with_context(|| format!("{} cannot be read", file.display()))?;
+        let text = input::text(&file)?;
         documents.extend(parse(&file.display().to_string(), &text)?);
     }
     if documents.is_empty() {

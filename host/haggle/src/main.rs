@@ -6,6 +6,7 @@ mod commands;
 mod documents;
 mod failure;
 mod hosting;
+mod input;
 mod logging;
 mod output;
 mod progress;

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
@@ -18,7 +17,7 @@ use haggle_store::StoreOptions;
 use haggle_transport::{AddressPolicy, HttpOptions};
 use serde::{Deserialize, Deserializer, de::Error};
 
-use crate::yaml;
+use crate::{input, yaml};
 
 /// All settings. The comments give the defaults.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -101,8 +100,7 @@ impl Settings {
     /// # Errors
     /// With file, line, column and field.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
-        let text = fs::read_to_string(path)
-            .with_context(|| format!("{} cannot be read", path.display()))?;
+        let text = input::text(path)?;
         Self::parse(&path.display().to_string(), &text)
     }
 

@@ -72,7 +72,7 @@ pub enum PushError {
     },
     /// The batch would exceed the maximum number of series.
     #[error(
-        "sample {index}: there are {limit} series already, the most that are kept: send fewer instances or metrics, or raise the limit"
+        "sample {index}: there are {limit} series already, the most that are kept: send fewer instances or metrics"
     )]
     TooManySeries {
         /// The position in the batch, from 0.

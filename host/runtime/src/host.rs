@@ -4,6 +4,7 @@ use std::{
         mpsc::{self, Sender},
     },
     thread::JoinHandle,
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -38,6 +39,9 @@ pub struct Host {
     /// Set until the host is dropped.
     edge: Option<tokio::runtime::Runtime>,
 }
+
+/// The time within which a host that is ready finishes a write. A probe gives up after a few seconds.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(crate) enum Mode {
     /// The thread that steps the host does the work.
@@ -195,7 +199,10 @@ impl Host {
             return Err(error.to_string());
         }
         let barrier = self.shared.store.commit(haggle_store::Batch::new());
-        barrier.await.map(drop).map_err(|error| error.to_string())
+        match tokio::time::timeout(PATIENCE, barrier).await {
+            Ok(outcome) => outcome.map(drop).map_err(|error| error.to_string()),
+            Err(_) => Err(format!("the disk has not finished a write within {PATIENCE:?}")),
+        }
     }
 
     /// Returns the service's replica status from the driver.

@@ -20,7 +20,7 @@ use crate::{
     generation::{Exports, Generation},
     limits::Limits,
     metadata::Description,
-    meter::{self, Pace, Stopped},
+    meter::{self, Meter, Pace, Stopped},
     runtime::Runtime,
     semaphore::Permit,
     state::State,
@@ -127,13 +127,14 @@ impl Generation {
         let spare = if self.is_preferred { 0 } else { limits.instances / KEPT };
         let permit = instances.acquire_beyond(spare, wait).ok_or(Cause::Busy(wait))?;
         let pace = if time < limits.deadline() { meter::USUAL } else { meter::FASTEST };
-        let (answer, store) = match self.attempt(wasi, &left(), &guest, pace)? {
+        let (answer, store) = match self.attempt(wasi, &left(), &guest, |m| m.expect(pace))? {
             Ok(done) => done,
             // The guest was stopped before its deadline. A repeated call gives the same answer, but gets
             // further.
             Err(pace) => {
                 let limits = left();
-                let again = self.attempt(wasi, &limits, &guest, pace.saturating_mul(2))?;
+                let faster = pace.saturating_mul(2);
+                let again = self.attempt(wasi, &limits, &guest, |meter| meter.allow(faster))?;
                 again.map_err(|_| Cause::Deadline(limits.deadline()))?
             }
         };
@@ -147,7 +148,7 @@ impl Generation {
         wasi: Option<(u64, u64)>,
         limits: &Limits,
         guest: &impl AsyncFn(&mut Store<State>, &Instance, &Exports) -> wasmtime::Result<T>,
-        pace: Pace,
+        set: impl FnOnce(&mut Meter),
     ) -> Result<Result<(T, Store<State>), Pace>, Failure> {
         let Runtime { engine, .. } = self.runtime.as_ref();
         let instantiate =
@@ -157,7 +158,7 @@ impl Generation {
             .transpose()
             .map_err(instantiate)?;
         let mut store = Store::new(engine, State::new(*limits, wasi));
-        store.data_mut().meter.allow(pace);
+        set(&mut store.data_mut().meter);
         store.limiter(|state| state);
         store.set_hostcall_fuel(limits.answer_bytes);
         let outcome = {

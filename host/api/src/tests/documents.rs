@@ -125,6 +125,27 @@ async fn nothing_is_changed_under_a_condition() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_encoded_or_a_part_is_refused() {
+    let uri = "/v1/services/doc-encoded";
+    let service = r#"{"replica": {"capacity": {"requests_per_second": 1}}}"#;
+    let mut encoded = request_json("PUT", uri, service);
+    encoded.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
+    let refused = send(encoded).await;
+    refused.is_problem(ProblemKind::UnsupportedMediaType, &["Content-Encoding"]);
+    let mut part = request_json("PUT", uri, service);
+    part.headers_mut().insert("content-range", "bytes 0-9/90".parse().unwrap());
+    send(part).await.is_problem(ProblemKind::Invalid, &["Content-Range"]);
+    get(uri).await.is_problem(ProblemKind::NotFound, &["doc-encoded"]);
+}
+
+#[tokio::test]
+async fn a_value_of_another_type_is_named_although_the_parser_takes_it_for_no_json() {
+    let tier = r#"{"replica": {"capacity": {"requests_per_second": 1}}, "tier": null}"#;
+    let refused = put("/v1/services/doc-tier", tier).await;
+    refused.is_problem(ProblemKind::Invalid, &["in the body: `tier`"]);
+}
+
+#[tokio::test]
 async fn samples_are_taken_together_or_not_at_all() {
     let service = r#"{"replica": {"capacity": {"requests_per_second": 1}}}"#;
     put("/v1/services/doc-fed", service).await.json(201);

@@ -97,11 +97,7 @@ impl ScalingPolicy {
         };
         if negotiation.alternatives.iter().enumerate().any(|(i, a)| twice(i, a)) {
             let rule = "name each alternative once, e.g. [partial, delayed]";
-            return wrong(
-                "negotiation.alternatives",
-                format!("{:?}", negotiation.alternatives),
-                rule,
-            );
+            return wrong("negotiation.alternatives", "a list with repetitions".to_owned(), rule);
         }
         Ok(())
     }

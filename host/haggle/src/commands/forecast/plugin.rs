@@ -1,13 +1,16 @@
 //! The forecasting plugin.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use anyhow::{Context, anyhow, bail};
 use haggle_builtin::{BUILTIN, EXAMPLE};
 use haggle_model::{Name, ScalingPolicy};
 use haggle_sandbox::{Compiler, Generation, Limits, Load, Options, Role, Sandbox};
 
-use crate::commands::{compile_worker, plugin as uploads};
+use crate::{
+    commands::{compile_worker, plugin as uploads},
+    input,
+};
 
 /// The plugin that the command line selects.
 #[derive(Clone, Copy, Default)]
@@ -34,8 +37,7 @@ pub(in crate::commands) fn load(wanted: Wanted<'_>) -> anyhow::Result<Forecaster
     };
     let (name, bytes, compiler) = match wanted.component {
         Some(file) => {
-            let bytes =
-                fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+            let bytes = input::bytes(file)?;
             (file.display().to_string(), bytes, compile_worker::compiler()?)
         }
         None => {

@@ -1,4 +1,4 @@
-use std::{fs, path::Path};
+use std::path::Path;
 
 use anyhow::Context;
 use clap::Args;
@@ -8,7 +8,7 @@ use haggle_sandbox::{Compiler, Digest, Inspection, Limits};
 use serde::Serialize;
 
 use super::{path, show};
-use crate::{client::Remote, commands::compile_worker, output};
+use crate::{client::Remote, commands::compile_worker, input, output};
 
 /// Show a plugin of a host, or of a file without running it
 #[derive(Debug, Args)]
@@ -65,7 +65,7 @@ impl Inspect {
 
 impl Found {
     fn open(file: &Path, compiler: &Compiler) -> anyhow::Result<Self> {
-        let bytes = fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+        let bytes = input::bytes(file)?;
         let inspection = compiler
             .inspect(&bytes, &Limits::default())
             .with_context(|| file.display().to_string())?;

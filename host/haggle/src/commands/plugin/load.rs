@@ -1,5 +1,4 @@
 use std::{
-    fs,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -15,7 +14,7 @@ use super::{path, show};
 use crate::{
     client::{Client, Remote},
     commands::compile_worker,
-    output,
+    input, output,
     progress::Progress,
 };
 
@@ -58,8 +57,7 @@ const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 impl Load {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let bytes = fs::read(&self.file)
-            .with_context(|| format!("{} cannot be read", self.file.display()))?;
+        let bytes = input::bytes(&self.file)?;
         let configuration = self.configuration.as_deref().map(configuration).transpose()?;
         // Check the file before sending it. The host, not this command, limits its size.
         let limits = Limits { upload_bytes: usize::MAX, ..Limits::default() };
@@ -124,8 +122,7 @@ impl Load {
 pub(crate) fn configuration(text: &str) -> anyhow::Result<String> {
     let (text, place) = match text.strip_prefix('@') {
         Some(file) => {
-            let text = fs::read_to_string(Path::new(file))
-                .with_context(|| format!("the configuration {file} cannot be read"))?;
+            let text = input::text(Path::new(file)).context("the configuration")?;
             (text, format!("the configuration {file}"))
         }
         None => (text.to_owned(), "--configuration".to_owned()),
