@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use haggle_model::{
     Bound, CalendarEvent, Dependency, DependencyDocument, LeaseId, Name, Owner, Provider,
-    Quantities, Resource, ScalingPolicy, ScalingReason, Service,
+    ScalingPolicy, ScalingReason, Service,
 };
-use haggle_negotiate::{Spread, SpreadError, service_capacity};
+use haggle_negotiate::{SpreadError, cycle_gain_from, service_capacity};
 use imbl::OrdMap;
 use serde_json::json;
 
@@ -160,11 +160,8 @@ impl Step<'_> {
         if old.as_ref() == Some(&dependency) {
             return Ok(Put::Updated);
         }
-        // Spreading one unit of each resource from here finds every cycle that the dependency may close.
-        let unit = Quantities::from_pairs(Resource::ALL.map(|resource| (resource, 1.0)));
-        if let Err(cause @ SpreadError::Divergent { .. }) =
-            Spread::new(graph, from, &unit.unwrap_or_default())
-        {
+        // Every cycle that the dependency may close leads through this service.
+        if let Err(cause @ SpreadError::Divergent { .. }) = cycle_gain_from(graph, from) {
             let (from, to) = (from.clone(), to.clone());
             return Err(ControlError::Cycle { from, to, cause });
         }

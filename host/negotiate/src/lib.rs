@@ -51,7 +51,7 @@ pub use protocol::{
     Answer, Ask, Asks, Bid, Guarantees, Inquiry, Inventory, InventoryUnit, Offer, Purpose, Request,
 };
 pub use session::{Fault, Input, Output, Session};
-pub use spread::{Edge, Share, Spread, SpreadError, cycle_gain};
+pub use spread::{Edge, Share, Spread, SpreadError, cycle_gain_from};
 pub use transcript::{Said, Transcript};
 pub use wire::{Call, Content, DecodeError, Information, Message, MessageId, Party, Proposed};
 pub use world::{Context, Placements, Snapshot, World, leased_replicas, service_capacity};

@@ -17,8 +17,12 @@ pub struct Edge {
     pub to: Name,
 }
 
-/// The load on every service that a load on one service causes over the dependency graph. Loads are
-/// proportional: a fraction of the load causes the same fraction everywhere.
+/// The load on every service that a load on one service, the root, causes over the dependency graph. Loads
+/// are proportional: a fraction of the load causes the same fraction everywhere.
+///
+/// The load on the root is its whole load: what is measured, forecast or requested of a service includes the
+/// calls that come back to it over a cycle. Dependencies on the root are therefore left out; following them
+/// would count these calls twice.
 #[derive(Clone, Debug)]
 pub struct Spread {
     root: Name,
@@ -107,8 +111,7 @@ impl Spread {
         &self.root
     }
 
-    /// Every reached service by name, including the root. If the root is part of a cycle, its load includes
-    /// the load that returns to it.
+    /// Every reached service by name, including the root.
     #[must_use]
     pub const fn shares(&self) -> &BTreeMap<Name, Share> {
         &self.shares
@@ -135,7 +138,7 @@ impl Spread {
         if !graph.contains(root) {
             return Err(SpreadError::UnknownService(root.clone()));
         }
-        let reached = reached(graph, root, keep)?;
+        let reached = reached(graph, root, |from, to, d| to != root && keep(from, to, d))?;
         let components = kosaraju_scc(reached.as_petgraph());
         let mut loads: BTreeMap<Name, Quantities> =
             reached.services().map(|name| (name.clone(), Quantities::new())).collect();
@@ -168,7 +171,7 @@ impl Spread {
 ///
 /// # Errors
 /// [`SpreadError::Divergent`] with the first violating cycle.
-pub fn cycle_gain(graph: &DependencyGraph) -> Result<(), SpreadError> {
+fn cycle_gain(graph: &DependencyGraph) -> Result<(), SpreadError> {
     let inner = graph.as_petgraph();
     let inflow = vec![1.0; inner.node_count()];
     for component in kosaraju_scc(inner).iter().filter(|component| component.len() > 1) {
@@ -177,6 +180,14 @@ pub fn cycle_gain(graph: &DependencyGraph) -> Result<(), SpreadError> {
         }
     }
     Ok(())
+}
+
+/// Like [`cycle_gain`], for the cycles that a service reaches, including those that lead back to it.
+///
+/// # Errors
+/// As [`cycle_gain`].
+pub fn cycle_gain_from(graph: &DependencyGraph, service: &Name) -> Result<(), SpreadError> {
+    cycle_gain(&reached(graph, service, |_, _, _| true)?)
 }
 
 impl std::fmt::Display for Edge {

@@ -163,3 +163,52 @@ fn what_is_cancelled_without_an_end_goes_back_to_what_was_there() {
         assert_eq!(world.replicas("web"), before, "{known}");
     }
 }
+
+#[test]
+fn services_that_call_each_other_get_what_they_carry_and_no_more() {
+    let mut world = World::new();
+    world.thorough = false;
+    world.policy_with(
+        json!({"target_utilization": 0.9, "stabilization": "1m"}),
+        json!({"lease": "6m", "renew_before": "90s"}),
+    );
+    world.provider("rack", &[("m", 25)], 1.0);
+    for service in ["a", "b"] {
+        world.service_with(service, json!({"replicas": {"min": 0, "max": 60}}));
+    }
+    world.depend("a", "b", 2.0);
+    world.depend("b", "a", 0.3);
+    for (load, most) in [(90.0, (10, 20)), (45.0, (5, 10)), (90.0, (10, 20))] {
+        // Both see all calls, also those that come back.
+        for _ in 0..120 {
+            world.load("a", load);
+            world.load("b", 2.0 * load);
+            world.pass(PASS);
+            let leased = ["a", "b"].map(|service| world.leased_at(service, world.now));
+            assert!(leased[0] <= 11 && leased[1] <= 21, "{load}: {leased:?}");
+        }
+        let leased = ["a", "b"].map(|service| world.leased_at(service, world.now));
+        assert_eq!((leased[0], leased[1]), most, "{load}");
+        assert_eq!((world.replicas("a"), world.replicas("b")), most, "{load}");
+    }
+}
+
+#[test]
+fn a_request_on_a_cycle_gives_as_many_replicas_as_were_asked_for() {
+    let mut world = World::new();
+    world.provider("rack", &[("m", 25)], 1.0);
+    for service in ["a", "b"] {
+        world.service_with(service, json!({"replicas": {"min": 0, "max": 60}}));
+    }
+    world.depend("a", "b", 2.0);
+    world.depend("b", "a", 0.3);
+    for replicas in [4, 2] {
+        let request = json!({"service": "a", "replicas": replicas, "duration": "10m"});
+        assert_eq!(world.ask(request).to, replicas);
+        for _ in 0..18 {
+            world.pass(PASS);
+            assert!(world.replicas("a") <= 4, "{:?}", world.decisions("a").last());
+            assert!(world.leased_at("b", world.now) <= 8);
+        }
+    }
+}

@@ -75,6 +75,14 @@ fn a_cycle_is_solved_together_and_shares_a_wave() {
 }
 
 #[test]
+fn the_load_on_a_member_of_a_cycle_includes_what_comes_back_to_it() {
+    let graph = graph(&[("a", "b", 2.0, Mandatory), ("b", "a", 0.3, Mandatory)]);
+    let spread = Spread::new(&graph, &name("a"), &rps(90.0)).unwrap();
+    assert_eq!((load(&spread, "a"), load(&spread, "b")), (90.0, 180.0));
+    assert_eq!(spread.waves(), [vec![name("b")], vec![name("a")]]);
+}
+
+#[test]
 fn a_cycle_that_grows_is_named() {
     let graph = graph(&[
         ("web", "a", 1.0, Mandatory),

@@ -14,8 +14,8 @@ use crate::{
 const SIZE: usize = 8;
 
 /// The optimum of the program with one variable for the fraction and one for the load of each service. The
-/// load of a service is what enters from outside and over mandatory dependencies, and lies within its
-/// capacity.
+/// load of a service is what enters over mandatory dependencies, and lies within its capacity. The load of the
+/// requester is the demand, which includes what comes back to it.
 fn optimum(world: &Fixture, requester: &Name, demand: f64, caps: &[f64]) -> f64 {
     let mut lp = Problem::new(OptimizationDirection::Maximize);
     let fraction = lp.add_var(1.0, (0.0, 1.0));
@@ -34,7 +34,9 @@ fn optimum(world: &Fixture, requester: &Name, demand: f64, caps: &[f64]) -> f64 
         .collect();
     for (i, to) in names.iter().enumerate().filter(|(_, n)| core.shares().contains_key(*n)) {
         let mut terms = vec![(loads[i], 1.0)];
-        for (j, from) in names.iter().enumerate().filter(|(_, n)| core.shares().contains_key(*n)) {
+        let callers = names.iter().enumerate();
+        let callers = callers.filter(|(_, n)| to != requester && core.shares().contains_key(*n));
+        for (j, from) in callers {
             let found = world.graph.dependencies_of(from).find(|(name, _)| *name == to);
             if let Some((_, edge)) = found.filter(|(_, e)| e.strength == Strength::Mandatory) {
                 terms.push((loads[j], -edge.ratios.get(Resource::RequestsPerSecond)));

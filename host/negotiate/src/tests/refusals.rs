@@ -97,8 +97,9 @@ fn the_deadline_ends_it_wherever_it_stands() {
 #[test]
 fn demands_without_sense_are_refused_at_once() {
     let mut shop = Fixture::new(&[
-        ("a", "b", 2.0, Mandatory),
-        ("b", "a", 1.0, Mandatory),
+        ("a", "b", 1.0, Mandatory),
+        ("b", "c", 2.0, Mandatory),
+        ("c", "b", 1.0, Mandatory),
         ("web", "db", 1.0, Mandatory),
     ]);
     let mut refused = |change: &dyn Fn(&mut crate::Demand)| {
