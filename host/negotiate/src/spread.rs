@@ -182,10 +182,11 @@ fn cycle_gain(graph: &DependencyGraph) -> Result<(), SpreadError> {
     Ok(())
 }
 
-/// Like [`cycle_gain`], for the cycles that a service reaches, including those that lead back to it.
+/// Checks the cycles that a service reaches, including those that lead back to it: for each, less load returns
+/// than enters.
 ///
 /// # Errors
-/// As [`cycle_gain`].
+/// [`SpreadError::Divergent`] with the first violating cycle.
 pub fn cycle_gain_from(graph: &DependencyGraph, service: &Name) -> Result<(), SpreadError> {
     cycle_gain(&reached(graph, service, |_, _, _| true)?)
 }
