@@ -1,5 +1,5 @@
-//! Sessions per second, memory of an open session, market clearing against an exact solver, and how the
-//! cost grows with the number of services.
+//! Measures the sessions per second, the memory of an open session, market clearing against an exact solver, and
+//! how the cost of a session grows with the number of services.
 //!
 //! `cargo bench -p haggle-negotiate --profile dev`. The exact solver is the mixed-integer solver of
 //! `microlp`.
@@ -32,13 +32,13 @@ mod together;
 
 type Failure = Box<dyn Error>;
 
-/// Counts what is allocated and not freed.
+/// Counts the bytes that are allocated and not freed.
 struct Counting;
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 
 #[allow(unsafe_code, reason = "the one way to count what is allocated")]
-// SAFETY: everything is passed on to the system's allocator.
+// SAFETY: every call is forwarded to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         LIVE.fetch_add(layout.size(), Ordering::Relaxed);
@@ -142,7 +142,7 @@ fn reply(message: &Message, now: Timestamp) -> Option<Message> {
     Some(message.reply(content, now))
 }
 
-/// One session after the other, each from its demand until everybody knows.
+/// Runs one session after another, each from its demand until every party has received the result.
 fn sessions_per_second(services: usize) -> Result<f64, Failure> {
     let Town { graph, snapshots, mut ledger } = town(services)?;
     let world = View(&graph, &snapshots);
@@ -210,9 +210,9 @@ fn growth(out: &mut impl Write) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Requests on budgets that bind: for 40 bids each against the exact solver; for 1,000 bids each against
-/// the linear relaxation, which is at least the optimum; and two of these against the exact solver, which
-/// is stopped after [`PATIENCE`].
+/// Clears requests whose budgets bind. Requests with 40 bids are compared with the exact solver. Requests with
+/// 1,000 bids are compared with the linear relaxation, whose score is at least the optimum. Two of these are also
+/// compared with the exact solver, which is stopped after [`PATIENCE`].
 fn market(out: &mut impl Write) -> Result<(), Failure> {
     clearing(out, 100, 40, 8, true)?;
     clearing(out, 100, 1000, 200, false)?;
@@ -252,7 +252,7 @@ fn clearing(
         let start = Instant::now();
         let clearing = clear(&request, &bids, &stock);
         ours += start.elapsed();
-        // Bids of one unit have prices of their own, so an allocation is found again by its price.
+        // Each bid has its own price, so unit and price identify the bid of an allocation.
         let score: f64 = clearing
             .allocations
             .iter()
@@ -287,7 +287,8 @@ fn clearing(
     if worst > 0.01 { Err("more than 1% from the optimum".into()) } else { Ok(()) }
 }
 
-/// The highest score for exactly so many replicas within the budget.
+/// The highest score for exactly `count` replicas within the budget; none if the solver was interrupted. Without
+/// `whole`, a bid may supply a fraction of a replica.
 fn solve(
     request: &Request,
     bids: &[ScoredBid],
@@ -355,7 +356,7 @@ fn bid(unit: usize, draw: &mut Draw) -> ScoredBid {
             interruption_notice: Span::ZERO,
         },
     };
-    // Dear ones are better, mostly.
+    // Expensive bids mostly score higher.
     ScoredBid { bid, score: price * (0.5 + draw.unit()) }
 }
 

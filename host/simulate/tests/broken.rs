@@ -10,30 +10,30 @@ use haggle_control::{
 use haggle_model::{Name, Provider, Span, Timestamp};
 use haggle_simulate::{Options, Rule, Sound, Subject, run_with};
 
-/// What is broken.
+/// How a core is broken.
 #[derive(Clone, Copy, PartialEq)]
 enum Break {
     /// Nothing.
     Nothing,
-    /// Effects leave before what they stand on is durable.
+    /// Effects are released before the commit that they depend on is durable.
     BeforeDurable,
     /// A commit that fails drops every reservation.
     ReservationsDropped,
-    /// That leases are cut or end is not written.
+    /// The deletion of a lease is not written.
     DeletesLost,
-    /// The record of a request loses its windows but for the first.
+    /// The record of a request keeps only its first window.
     WindowsLost,
-    /// A restart does not find the requests.
+    /// A restart does not read the requests.
     RequestsNotRead,
-    /// A restart does not find the leases.
+    /// A restart does not read the leases.
     LeasesNotRead,
-    /// A restart does not find the states of services.
+    /// A restart does not read the states of services.
     StatesNotRead,
-    /// Where a plugin fails, the next pass does not take place.
+    /// After a plugin fails, the next reconcile pass is skipped.
     FailureStopsAll,
-    /// A raise asks for two more than are leased.
+    /// Each action for a decision orders two replicas more than the core decided.
     BeyondLeases,
-    /// Services are scaled in at once.
+    /// Services are scaled in without a stabilization window.
     NoStabilization,
     /// Every third request is not answered.
     NotAnswered,
@@ -41,30 +41,30 @@ enum Break {
     AnsweredTwice,
     /// A restart brings back requests that were cancelled.
     CancelledComesBack,
-    /// A reclaim takes the place of the one before.
+    /// A reclaim replaces the previous one.
     ReclaimsReplace,
-    /// To put a provider again cancels its reclaims.
+    /// Putting a provider again cancels its reclaims.
     PutCancelsReclaims,
-    /// What a failed commit was to write counts all the same.
+    /// A failed commit is reported to the core as durable.
     FailureKept,
-    /// Providers have twice what they say.
+    /// The core counts twice the units that a provider's document states.
     BeyondCapacity,
-    /// A capacity that is taken back is not.
+    /// A reclaim takes effect only after 30 days.
     ReclaimIgnored,
 }
 
-/// The core behind something that breaks one thing.
+/// A core behind a wrapper that breaks it in one way.
 struct Broken {
     how: Break,
     sound: Sound,
     count: u64,
     skip: bool,
     providers: BTreeMap<Name, Provider>,
-    /// Requests as they were when they were written first.
+    /// For each request, the first record in which it is no longer pending.
     first: BTreeMap<String, Arc<Request>>,
 }
 
-/// Callers of what the wrapper asks by itself.
+/// The wrapper's own inputs have callers above this number.
 const OWN: u64 = 1 << 40;
 
 impl Broken {
@@ -79,7 +79,7 @@ impl Broken {
         }
     }
 
-    /// Asks for something by itself; its effects come before others.
+    /// Sends an input of the wrapper's own to the core and returns the effects.
     fn by_itself(&mut self, now: Timestamp, input: impl Fn(Caller) -> Input) -> Vec<Effect> {
         self.count += 1;
         self.sound.step(now, input(Caller(OWN + self.count)))
@@ -263,7 +263,7 @@ impl Subject for Broken {
     }
 }
 
-/// The checker finds it within so many seeds, by one of these rules, and shows what it takes.
+/// Asserts that the checker finds the fault within 48 seeds, by one of these rules.
 fn caught(how: Break, rules: &[Rule]) {
     caught_in(how, rules, &Options { seeds: 48, ..Options::default() });
 }

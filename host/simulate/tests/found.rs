@@ -1,4 +1,4 @@
-//! What the simulation has found in the core, each as small as it can be.
+//! Faults that the simulation found in the core, each as a minimal test.
 #![allow(clippy::unwrap_used)]
 
 use haggle_control::{
@@ -19,7 +19,7 @@ fn name(name: &str) -> Name {
     Name::new(name).unwrap()
 }
 
-/// A service whose replicas take a core; it has one in any case.
+/// A service whose replicas take one CPU core each; it always has at least one replica.
 fn service() -> Service {
     let service = json!({
         "name": "web",
@@ -29,13 +29,13 @@ fn service() -> Service {
     serde_json::from_value(service).unwrap()
 }
 
-/// Four machines of one core.
+/// Four machines with one CPU core each.
 fn provider() -> Provider {
     let unit = json!({"id": "m", "count": 4, "resources": {"cpu_cores": 1}, "cost_per_hour": 1});
     serde_json::from_value(json!({"name": "alder", "units": [unit]})).unwrap()
 }
 
-/// A step on a store that writes at once.
+/// Runs a step and reports its commits as durable at once.
 fn step(control: &mut Control, now: Timestamp, input: Input) {
     for effect in control.step(now, input) {
         if let Effect::Commit { id, .. } = effect {
@@ -90,7 +90,7 @@ fn a_first_commit_that_fails_loses_nothing() {
     let (id, writes) = first(&effects).unwrap();
     control.step(at(11), Input::CommitFailed(id, "the disk is full".into()));
     assert_eq!(control.newest().services().count(), 1);
-    // What was to be written is written with the next step.
+    // The next step repeats the writes that failed.
     let (_, again) = first(&control.step(at(12), Input::Tick)).unwrap();
     assert_eq!(again, writes);
 }

@@ -1,4 +1,4 @@
-//! The core as it is holds what it must, and does the same for the same seed.
+//! The unbroken core violates no rule, and the same seed gives the same run.
 #![allow(clippy::unwrap_used)]
 
 use haggle_simulate::{Options, run, trace};
@@ -9,7 +9,7 @@ fn nothing_is_violated() {
     let report = run(&options, &|_| {}).unwrap();
     let text = serde_json::to_string_pretty(&report).unwrap();
     assert_eq!(report.violations, 0, "{text}");
-    // The runs are about something.
+    // The runs contain enough events of each kind.
     assert!(report.approved > 1000 && report.reduced > 200 && report.denied > 500, "{text}");
     assert!(report.decisions > 1000 && report.acknowledged > 300 && report.refused > 100, "{text}");
     assert!(report.crashes > 50 && report.failed_commits > 50 && report.jumps > 20, "{text}");

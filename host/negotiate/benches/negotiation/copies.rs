@@ -1,4 +1,4 @@
-//! What a change costs in a copy of a ledger whose original stays as it is.
+//! Measures the cost of copying a ledger and of changing the copy, while the original stays unchanged.
 
 use std::{
     hint::black_box,
@@ -15,7 +15,7 @@ use super::Failure;
 
 const LEASES: u64 = 100_000;
 
-/// 100,000 leases of as many windows, on many owners and on few.
+/// Uses 100,000 leases, each with a window of its own, of 1,000 owners and then of 10.
 pub(super) fn copies(out: &mut impl Write) -> Result<(), Failure> {
     for owners in [1_000, 10] {
         let mut ledger = Ledger::new();
@@ -35,7 +35,7 @@ fn change(out: &mut impl Write, ledger: &Ledger, owners: u64) -> Result<(), Fail
     let now = Timestamp::from_millis(0);
     let (mut cloning, mut changing) = (Duration::ZERO, Duration::ZERO);
     for number in LEASES..LEASES + TIMES {
-        // Some other window each time, early and late ones alike.
+        // A different window each time, spread over early and late ones.
         let lease = lease(number.wrapping_mul(2_654_435_761) % LEASES, owners, LeaseState::Held)?;
         let lease = Lease { id: LeaseId(format!("n{number}-1-1")), ..lease };
         let confirm = Commitment { confirm: vec![lease.id.clone()], ..Commitment::default() };

@@ -1,4 +1,4 @@
-//! Many requests cleared together, against a bound.
+//! Clears many requests together and compares the score with an upper bound.
 
 use std::{
     collections::BTreeMap,
@@ -12,8 +12,8 @@ use microlp::{ComparisonOp, OptimizationDirection, Problem, SolveOutcome};
 
 use super::{Draw, Failure, bid, unit};
 
-/// 100 requests of several shapes, a third of them on budgets that bind, with 1,000 bids in all for the
-/// same 10 units: against the linear relaxation, which is at least the optimum.
+/// Clears 100 requests of different sizes, a third of them with budgets that bind, with 1,000 bids in total for the
+/// same 10 units. The upper bound is the score of the linear relaxation.
 pub(super) fn together(out: &mut impl Write) -> Result<(), Failure> {
     const INSTANCES: u64 = 10;
     const REQUESTS: usize = 100;
@@ -91,7 +91,7 @@ pub(super) fn together(out: &mut impl Write) -> Result<(), Failure> {
     if worst > 0.02 { Err("more than 2% from the bound".into()) } else { Ok(()) }
 }
 
-/// The highest score of all orders together if replicas could be split.
+/// The highest total score of all requests if replicas could be split.
 fn relaxed(
     requests: &[(Request, Vec<ScoredBid>)],
     stock: &[InventoryUnit],
