@@ -1,24 +1,24 @@
-//! Conditional sum of squares (Box & Jenkins, "Time Series Analysis", 1970, chapter 7): values and
-//! innovations before the first are taken as usual ones, so that an innovation is a few multiplications,
-//! however long the season. The sum, of squares or of Huber's losses ("Robust estimation of a location
-//! parameter", 1964), is minimised by Levenberg's and Marquardt's method.
+//! Conditional sum of squares (Box & Jenkins, "Time Series Analysis", 1970, chapter 7): values before the first
+//! count as the mean, and innovations before the first as 0. An innovation then costs a few multiplications,
+//! whatever the length of the season. Levenberg's and Marquardt's method minimises the sum, which is of squares or
+//! of Huber's losses ("Robust estimation of a location parameter", 1964).
 
 use haggle_exponential_smoothing::{Distribution, Totals, solve};
 use haggle_forecasting::smaller;
 
 use crate::orders::{Coefficients, Orders};
 
-/// Moving averages are not longer.
+/// The highest order of a moving average.
 pub(crate) const MOST_MA: usize = 5;
 
-/// A differenced series, as a fit sees it.
+/// The input of a fit: a differenced series with its weights.
 #[derive(Clone, Debug)]
 pub(crate) struct Differenced {
     pub(crate) values: Vec<f64>,
-    /// 1, or 0 for what was missing.
+    /// 1 for an observed value, 0 for a missing one.
     pub(crate) weights: Vec<f64>,
-    /// Innovations count by their squares up to this and in proportion beyond; infinite for least
-    /// squares.
+    /// The bound of Huber's loss: an innovation counts by its square up to this magnitude, and linearly above it.
+    /// Infinite for least squares.
     pub(crate) bound: f64,
 }
 
@@ -82,7 +82,7 @@ impl Differenced {
         if e.abs() > self.bound { weight * self.bound / e.abs() } else { weight }
     }
 
-    /// Improves the coefficients from a start in at most so many steps.
+    /// Improves the coefficients, from `start` on, in at most `steps` steps.
     pub(crate) fn fit(&self, orders: Orders, start: &Coefficients, steps: usize) -> Fitted {
         let mut row = start.row(&orders);
         let mut e = self.innovations(&orders, &Coefficients::from_row(&orders, &row));
@@ -113,7 +113,7 @@ impl Differenced {
         }
     }
 
-    /// One damped step downhill: the row, its innovations and their loss; none where there is none.
+    /// One damped step: the next row, its innovations and their loss; none if no step lowers the loss.
     fn step(
         &self,
         orders: &Orders,
@@ -165,7 +165,7 @@ impl Differenced {
     }
 }
 
-/// Subtracts what so many steps before contributes.
+/// Subtracts the contributions of `values` at the lags `stride`, 2·`stride`, ….
 fn lagged(out: &mut [f64], values: &[f64], coefficients: &[f64], stride: usize) {
     for (place, c) in coefficients.iter().enumerate() {
         let later = out.get_mut((place + 1) * stride..).unwrap_or_default();
@@ -173,7 +173,8 @@ fn lagged(out: &mut [f64], values: &[f64], coefficients: &[f64], stride: usize) 
     }
 }
 
-/// Finds innovations from what they add up to, season by season: within one they are independent.
+/// Inverts the seasonal moving average in place, one season after another: innovations within a season do not
+/// depend on each other.
 fn unwind_seasonal(left: &mut [f64], first: f64, more: &[f64], season: usize) {
     let count = left.len();
     for from in (season..count).step_by(season) {
@@ -188,7 +189,7 @@ fn unwind_seasonal(left: &mut [f64], first: f64, more: &[f64], season: usize) {
     }
 }
 
-/// The same, one by one.
+/// Inverts the moving average in place, one innovation after another.
 fn unwind(left: &mut [f64], coefficients: &[f64]) {
     let mut c = [0.0; MOST_MA];
     c.iter_mut().zip(coefficients).for_each(|(c, given)| *c = *given);
@@ -202,8 +203,8 @@ fn unwind(left: &mut [f64], coefficients: &[f64]) {
 }
 
 impl Fitted {
-    /// The corrected Akaike criterion under normal or Laplace errors, whichever is likelier, up to a
-    /// constant; `freedom` more numbers were taken from the values.
+    /// The corrected Akaike criterion under normal or Laplace errors, whichever are likelier, up to a constant.
+    /// `freedom` is the number of parameters beside the coefficients that were estimated from the values.
     pub(crate) fn criterion(&self, freedom: f64) -> f64 {
         let k = self.orders.coefficients() as f64 + freedom + 1.0;
         let left = self.totals.count - k - 1.0;

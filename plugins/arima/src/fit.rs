@@ -8,24 +8,25 @@ use crate::{
     unit_root::{differences, seasonal_strength},
 };
 
-/// Seasons up to this length are followed by the model itself where that is better; a profile is taken off
-/// for longer ones.
+/// The longest season, in steps, that the model itself may follow. Only a profile can be subtracted for a longer
+/// one.
 const LONGEST: usize = 48;
-/// A season seen so often is judged by forecasts of the past instead of the criterion alone.
+/// If the history has at least so many periods of the season, forecasts of the past choose the model instead of the
+/// criterion.
 const PERIODS: usize = 10;
 /// A season stronger than this is differenced.
 const STRONG: f64 = 0.64;
-/// Innovations count in proportion beyond so many usual ones.
+/// The bound of Huber's loss, in multiples of the usual innovation.
 const HUBER: f64 = 1.5;
-/// From how many origins the past is forecast to choose between ways to treat the seasons.
+/// The number of origins from which the past is forecast, to choose how the seasons are treated.
 const ORIGINS: usize = 40;
 
 impl Model {
-    /// Fits the values (oldest first); `present` says which of them came, the others are what filled the
-    /// gaps. Orders are chosen as Hyndman & Khandakar do: differences by tests, the rest stepwise by the
-    /// corrected Akaike criterion. A season up to 48 steps is modelled itself, or its profile is taken off
-    /// before, like those of further and longer ones, whichever would have forecast the past better over
-    /// `horizon` steps. None without values.
+    /// Fits the values (oldest first); `present` marks the observed ones; the others fill gaps. Orders are chosen
+    /// as by Hyndman & Khandakar: the differences by tests, the other orders stepwise by the corrected Akaike
+    /// criterion. Seasons are removed before the fit by subtracting their profiles. If the history has at least ten
+    /// periods of the shortest season, and that season has at most 48 steps, the model may follow it instead.
+    /// Forecasts of the past over `horizon` steps decide. None without values.
     #[must_use]
     pub fn fit(
         values: &[f64],
@@ -71,8 +72,8 @@ impl Model {
         Some(Self::settle(values, Vec::new(), 0.0, fitted))
     }
 
-    /// The best orders by the criterion, which comes with them, the profiles of these lengths being taken off
-    /// before and one season modelled; 0 for none.
+    /// Subtracts the profiles of the seasons `lengths`, lets the model follow `season` (0 for none), and returns
+    /// the model with the lowest criterion, and that criterion.
     pub(crate) fn one_way(
         values: &[f64],
         present: &[bool],
@@ -122,7 +123,7 @@ impl Model {
         let cleared = cleared(values, &model.profiles);
         let first = cleared.get(..from).unwrap_or(&cleared);
         let mut then = Self::with(first, self.orders, self.coefficients.clone(), self.variance);
-        // Odd, so that every place of a day has its turn.
+        // Odd, so that the origins fall on different times of the day.
         let stride = (values.len() - from).div_ceil(ORIGINS) | 1;
         let mut means = vec![0.0; horizon.min(values.len() / 3).max(1)];
         let (mut sum, mut count, mut rest) = (0.0, 0.0, cleared.get(from..).unwrap_or_default());
@@ -138,8 +139,8 @@ impl Model {
     }
 }
 
-/// Which of the seasons have profiles worth their numbers, judged by what an autoregression leaves of the
-/// rest: the shortest, or the shortest and one other.
+/// Chooses the seasons to subtract: the shortest alone, or the shortest and one other. An autoregression is fitted
+/// to the rest of each choice, and the lowest criterion wins, so a profile must be worth its parameters.
 fn taken_off(values: &[f64], present: &[bool], seasons: &[usize]) -> Vec<usize> {
     let first = seasons.iter().take(1).copied();
     let mut sets = vec![first.clone().collect::<Vec<_>>()];
@@ -162,8 +163,8 @@ fn taken_off(values: &[f64], present: &[bool], seasons: &[usize]) -> Vec<usize> 
     best.map(|(_, set)| set).unwrap_or_default()
 }
 
-/// A usual magnitude: the median's equivalent of a standard deviation, or a share of the mean magnitude
-/// where most are 0.
+/// The usual magnitude: the standard deviation as estimated from the median magnitude, and at least a tenth of the
+/// mean magnitude, in case most values are 0.
 fn usual(values: &[f64]) -> f64 {
     let mut magnitudes: Vec<f64> = values.iter().map(|v| v.abs()).collect();
     let mean = magnitudes.iter().sum::<f64>() / magnitudes.len().max(1) as f64;

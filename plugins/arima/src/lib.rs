@@ -1,13 +1,13 @@
 //! Seasonal ARIMA with automatic orders.
 //!
-//! Differences are chosen by tests, orders by a stepwise search, coefficients by a conditional sum of
-//! Huber's losses, so that an outlier does not decide. A season of up to 48 steps is part of the model, or
-//! its profile is taken off before, like those of longer and further ones. A fit is some hundred to
-//! thousand passes over the last 2,048 values; a forecast with a fitted model takes in what is new and no
-//! more. Each module says its sources.
+//! Tests choose the differences, and a stepwise search chooses the orders. The coefficients minimise a conditional
+//! sum of Huber's losses, so that a single outlier has little influence. A season of up to 48 steps is part of the
+//! model, or its profile is subtracted before the fit. For longer and further seasons, only profiles are
+//! subtracted. A fit takes some hundred to thousand passes over the last 2,048 values. A forecast with a fitted
+//! model processes only the new values. Each module names its sources.
 //!
-//! Limits: the likelihood is not exact, which matters for a few dozen values; profiles stay as the fit
-//! found them until the next one; events are not learnt from.
+//! Limits: the likelihood is not exact, which matters for series of a few dozen values. Profiles do not change
+//! between two fits. Calendar events are ignored.
 
 mod css;
 mod fit;

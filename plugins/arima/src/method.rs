@@ -13,14 +13,14 @@ pub struct SeasonalArima {
     pub model: Model,
 }
 
-/// Seasons of foreign bytes are not longer.
+/// The longest season that is accepted from bytes, in steps.
 const MOST_SEASON: usize = 1 << 20;
-/// No order of foreign bytes is higher.
+/// The highest order that is accepted from bytes.
 const MOST_ORDER: usize = 5;
-/// Only so many of the last values are fitted, and at least so many periods: older ones know little of
-/// what is, and cost as much.
+/// A fit uses so many of the last values, or five periods of the longest season if those are more. Older values say
+/// little about the present and cost as much.
 const LOOK_BACK: usize = 2048;
-/// No deviation is smaller, on the scale of a prepared history.
+/// The smallest deviation, on the scale of a prepared history.
 const LEAST: f64 = 1e-6;
 
 impl Method for SeasonalArima {

@@ -8,10 +8,10 @@ use crate::{
     recursion::Recursion,
 };
 
-/// A profile of a season that is taken off before.
+/// The profile of a season, which is subtracted before the model is fitted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
-    /// What is added at each place of a period.
+    /// What the season adds at each place of a period.
     pub values: Vec<f64>,
     /// The place of the next value.
     pub position: usize,
@@ -26,22 +26,22 @@ pub struct Model {
     pub coefficients: Coefficients,
     /// The variance of the innovations.
     pub variance: f64,
-    /// Seasons that the model itself does not follow, taken off before.
+    /// The seasons that are subtracted, because the model itself does not follow them.
     pub profiles: Vec<Profile>,
-    /// The last values without these seasons, oldest first: as many as the model looks back at.
+    /// The last values without these seasons, oldest first: as many as the model needs.
     pub(crate) values: VecDeque<f64>,
     /// The last innovations, likewise.
     pub(crate) innovations: VecDeque<f64>,
-    /// What is cut of the innovations.
+    /// Decides which innovations are cut.
     pub(crate) outliers: Outliers,
-    /// How many of the last values were missing and are what was expected instead.
+    /// How many of the last values were missing and replaced by their expectations.
     pub(crate) missing: usize,
     recursion: Recursion,
 }
 
-/// So many deviations from what is expected, and alone, is an outlier.
+/// The first value that is more than so many deviations from its expectation is an outlier.
 const FAR_OUT: f64 = 8.0;
-/// No number of a state is larger.
+/// The largest magnitude of a number in the state.
 const MOST_SANE: f64 = 1e120;
 
 impl Model {
@@ -66,8 +66,8 @@ impl Model {
         model
     }
 
-    /// The same parameters where they would have stood after the first `count` of these values, knowing
-    /// no later one.
+    /// The model with the same parameters, in the state that it would have after the first `count` of these values
+    /// alone.
     #[must_use]
     pub fn early(&self, values: &[f64], count: usize) -> Self {
         let first = values.get(..count).unwrap_or(values);
@@ -90,8 +90,8 @@ impl Model {
         profiles.chain([self.orders.season]).max().unwrap_or(0)
     }
 
-    /// Takes in values without seasons from the very first on: where the model cannot look back yet, a
-    /// value is its own expectation.
+    /// Processes values without seasons from the first one on. A value that has too few predecessors for a
+    /// difference counts as its own expectation.
     fn run(&mut self, values: &[f64]) {
         let lost = self.orders.differences + self.orders.seasonal_differences * self.orders.season;
         for (place, value) in values.iter().enumerate() {
@@ -101,27 +101,28 @@ impl Model {
         }
     }
 
-    /// What is expected of the value at a place, values before the first being such that their
-    /// differences are usual ones.
+    /// The expectation of the value at a place. The values before the first one are assumed to be such that their
+    /// differences are the mean.
     fn recursion_with_mean(&self, place: usize, values: &[f64]) -> f64 {
         let back = self.recursion.values.longest();
         if place >= back {
             return self.recursion.expect(&self.values, &self.innovations);
         }
-        // Lags that reach before the first value see a usual difference there: extend the values so.
+        // For lags that reach before the first value, extend the values backwards so that their differences are the
+        // mean.
         let early = values.get(..place).unwrap_or_default();
         let mut extended = self.extend(early, back - place);
         extended.extend(early);
         self.recursion.expect(&extended, &self.innovations)
     }
 
-    /// Values before the first ones whose differences are the mean.
+    /// `count` values before the known ones, such that the differences are the mean.
     fn extend(&self, known: &[f64], count: usize) -> VecDeque<f64> {
         let mut whole: VecDeque<f64> = known.iter().copied().collect();
         let plain = Coefficients { mean: self.coefficients.mean, ..Coefficients::default() };
         let orders = Orders { ar: 0, ma: 0, seasonal_ar: 0, seasonal_ma: 0, ..self.orders };
         let (_, differences) = Lags::autoregressive(&orders, &plain);
-        // (1 − B)ᵈ (1 − Bᵐ)ᴰ y_t = μ solved for the oldest of the values it names.
+        // (1 − B)ᵈ (1 − Bᵐ)ᴰ y_t = μ solved for the oldest value in it.
         let last = differences.0.last().copied();
         for _ in 0..count {
             let before = match last {
@@ -169,8 +170,9 @@ impl Model {
         self.profiles.iter().map(place).sum()
     }
 
-    /// Takes in the next value; NaN is missing and counts as expected. An innovation that is alone and far
-    /// out is cut before it moves the state; a second one in a row is a shift and is followed.
+    /// Updates the state with the next value. NaN is missing and counts as its expectation. An innovation that is
+    /// far out is cut before it changes the state. If the next one is far out too, it is treated as a shift and not
+    /// cut.
     pub fn update(&mut self, value: f64) {
         let expected = self.recursion.expect(&self.values, &self.innovations);
         let came = value - self.part(0);
@@ -185,10 +187,10 @@ impl Model {
         self.advance(1);
     }
 
-    /// Once it is known how far off what was expected of missing values has led, they are drawn there step by
-    /// step (a straight line, as gaps were filled before the fit), and the next one is expected anew: between
-    /// values that came and a course that never was, differences grow without end. None where nothing was
-    /// missing.
+    /// Corrects the expectations that replaced missing values, once the next value is known to be `off` from its
+    /// own. Adds a line that rises from 0 to `off` over the gap, because the fit fills gaps with straight lines
+    /// too, and returns the new expectation of the next value. Without the correction, differences between observed
+    /// values and a wrong course would grow without bound. None if nothing was missing.
     fn bridge(&mut self, off: f64) -> Option<f64> {
         let missing = std::mem::take(&mut self.missing);
         for (back, value) in self.values.iter_mut().rev().take(missing).enumerate() {
@@ -246,7 +248,7 @@ impl Model {
         }
     }
 
-    /// A model as it was written; none where lengths do not fit.
+    /// Restores a written model; none if it has more past values than its orders need.
     pub(crate) fn restore(
         orders: Orders,
         coefficients: Coefficients,

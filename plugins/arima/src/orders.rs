@@ -15,7 +15,7 @@ pub struct Orders {
     pub seasonal_differences: usize,
     /// Q: seasonal moving average.
     pub seasonal_ma: usize,
-    /// m: the season in steps; 0 without one, and then the three before are 0 too.
+    /// m: the season in steps; 0 without one, in which case P, D and Q are 0 too.
     pub season: usize,
     /// Whether the differenced series has a mean.
     pub constant: bool,
@@ -108,8 +108,8 @@ impl Coefficients {
         }
     }
 
-    /// The coefficients of other orders that are nearest to these: what both have is kept where that
-    /// is admissible.
+    /// These coefficients, resized to other orders: common ones are kept, new ones are 0. If the result is not
+    /// admissible, all are 0.
     #[must_use]
     pub fn resized(&self, orders: &Orders) -> Self {
         let mut other = self.clone();
@@ -134,11 +134,11 @@ impl Coefficients {
     }
 }
 
-/// No partial autocorrelation is larger: beyond, a root is too close to the unit circle.
+/// The largest magnitude of a partial autocorrelation: above it, a root is too close to the unit circle.
 const MOST_PARTIAL: f64 = 0.995;
 
-/// Whether 1 − c_1 B − c_2 B² − … has its roots outside the unit circle: by the partial autocorrelations
-/// (the Durbin-Levinson recursion backwards).
+/// Whether 1 − c_1 B − c_2 B² − … has its roots outside the unit circle. Computes the partial autocorrelations by
+/// the Durbin-Levinson recursion, backwards.
 fn stable(mut coefficients: Vec<f64>) -> bool {
     while let Some(last) = coefficients.pop() {
         if last.is_nan() || last.abs() > MOST_PARTIAL {
@@ -154,7 +154,7 @@ fn stable(mut coefficients: Vec<f64>) -> bool {
     true
 }
 
-/// A product of polynomials in the lag: terms by lag, ascending, lag 0 (always 1) left out.
+/// A product of polynomials in the lag operator: its terms by ascending lag, without lag 0, whose term is always 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Lags(pub Vec<(usize, f64)>);
 
@@ -184,7 +184,7 @@ impl Lags {
         self.0.last().map_or(0, |(lag, _)| *lag)
     }
 
-    /// φ(B) Φ(Bᵐ), and times (1 − B)ᵈ (1 − Bᵐ)ᴰ.
+    /// φ(B) Φ(Bᵐ), and the same times (1 − B)ᵈ (1 − Bᵐ)ᴰ.
     #[must_use]
     pub fn autoregressive(orders: &Orders, c: &Coefficients) -> (Self, Self) {
         let stationary = Self::default()

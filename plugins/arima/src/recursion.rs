@@ -21,15 +21,16 @@ impl Recursion {
         }
     }
 
-    /// What is expected after these values and innovations, oldest first; what they lack counts as 0.
+    /// The expectation of the value after these values and innovations (oldest first). Earlier ones that are not
+    /// given count as 0.
     pub(crate) fn expect(&self, values: &impl Past, innovations: &impl Past) -> f64 {
         self.constant + back(&self.values, values) + back(&self.innovations, innovations)
     }
 }
 
-/// What came before, oldest first.
+/// Past values or innovations, oldest first.
 pub(crate) trait Past {
-    /// What came so many steps before the next; none where that is too long ago.
+    /// The element `lag` steps before the next one; none if that is too far back.
     fn before(&self, lag: usize) -> Option<f64>;
 }
 

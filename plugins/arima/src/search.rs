@@ -1,20 +1,22 @@
-//! The stepwise search of Hyndman & Khandakar ("Automatic time series forecasting: the forecast package for
-//! R", 2008, section 3.2): from a few plain models along the neighbours that lower the criterion.
+//! The stepwise search of Hyndman & Khandakar ("Automatic time series forecasting: the forecast package for R",
+//! 2008, section 3.2): it starts from a few simple models, and moves to neighbours as long as they lower the
+//! criterion.
 
 use crate::{
     css::{Differenced, Fitted},
     orders::{Coefficients, Orders},
 };
 
-/// No order is higher.
+/// The highest order that is not seasonal.
 const MOST_PLAIN: usize = 5;
-/// So many models are fitted at most.
+/// The largest number of models that are fitted.
 const MOST_MODELS: usize = 30;
-/// A model is fitted in so many steps while searching, and the best in so many more.
+/// The steps of each fit during the search, and the additional steps for the best model.
 const STEPS: usize = 5;
 const LAST_STEPS: usize = 20;
 
-/// The best model with these differences; `freedom` numbers were taken from the values before.
+/// The best model with the differences of `base`. `freedom` is the number of parameters that were estimated from
+/// the values before.
 pub(crate) fn search(series: &Differenced, base: Orders, freedom: f64) -> Option<Fitted> {
     let seasonal = usize::from(base.season > 0);
     let most_seasonal = if base.season > 12 { seasonal } else { 2 * seasonal };
@@ -71,7 +73,8 @@ pub(crate) fn search(series: &Differenced, base: Orders, freedom: f64) -> Option
     Some(series.fit(best.orders, &best.coefficients, LAST_STEPS))
 }
 
-/// One order more or less, two that go together, and with or without a constant.
+/// The neighbours of a model: one order higher or lower, both orders of a kind higher or lower, and with or without
+/// the constant.
 fn neighbours(now: Orders, most_seasonal: usize, differences: usize) -> Vec<Orders> {
     const MOVES: [(isize, isize, isize, isize); 12] = [
         (0, 0, 1, 0),

@@ -1,4 +1,4 @@
-//! The columns of the regression, in blocks that are taken or left as a whole.
+//! The columns of the regression, in blocks. A model contains a block as a whole or not at all.
 
 use std::f64::consts::TAU;
 
@@ -12,23 +12,23 @@ pub enum Block {
     Level,
     /// A slope and changes of it.
     Trend,
-    /// A season of so many steps, in so many harmonics.
+    /// A season: its length in steps, and the number of its harmonics.
     Season(usize, usize),
-    /// The weekend, and its own course of the day.
+    /// The level of the weekend, and its own daily course.
     Weekend,
     /// All events of one name.
     Event(String),
 }
 
-/// Where the slope may change: so many places, evenly over the first part of the history.
+/// The number of places where the slope may change, evenly over the first part of the history.
 pub const CHANGES: usize = 8;
-/// Changes after this share of the history are too young to go on with.
+/// The slope may change only in this first share of the history: later changes are too recent to extrapolate.
 const CHANGING: f64 = 0.85;
-/// The harmonics of a season at most.
+/// The largest number of harmonics of a season.
 const HARMONICS: usize = 20;
-/// Those of the weekend's day.
+/// The number of harmonics of the weekend's daily course.
 const WEEKEND: usize = 3;
-/// An event's effect may differ between so many parts of it.
+/// The number of equal parts of an event, each with an effect of its own.
 const PARTS: usize = 4;
 
 /// The time that the trend is measured in: 0 at the first value of the history, 1 at the last.
@@ -47,7 +47,7 @@ impl Span {
 }
 
 impl Block {
-    /// A season, as finely as it has steps for.
+    /// A season with as many harmonics as its steps allow, at most 20.
     #[must_use]
     pub fn season(length: usize) -> Self {
         Self::Season(length, (length.saturating_sub(1) / 2).clamp(1, HARMONICS))
@@ -65,10 +65,10 @@ impl Block {
         }
     }
 
-    /// The penalties of its columns, for `count` values of usual deviation 1.
+    /// The ridge penalties of its columns, for `count` values with a usual deviation of 1.
     pub fn penalties(&self, count: f64) -> Vec<f64> {
         match self {
-            // The level is free; slopes are not believed at once, changes of them less.
+            // The level has no penalty, the slope a small one, and its changes a larger one.
             Self::Level => vec![0.0],
             Self::Trend => [0.005 * count].into_iter().chain([0.01 * count; CHANGES]).collect(),
             Self::Season(_, harmonics) => {
@@ -80,8 +80,8 @@ impl Block {
         }
     }
 
-    /// Tells every column at each of the next `count` times: the place of the time, that of the column, and
-    /// the value.
+    /// Calls `tell` for every column at each of the next `count` times, with the place of the time, the place of
+    /// the column and the value.
     pub fn walk(
         &self,
         span: &Span,
@@ -137,10 +137,10 @@ impl Block {
     }
 }
 
-/// Beyond the history a slope goes on for as long as this share of it, ever less.
+/// The time constant, as a share of the history's length, with which a slope decays beyond the history.
 const REACH: f64 = 0.1;
 
-/// Where the trend goes, at even steps.
+/// The time of the trend at equal steps: it slows down beyond the history.
 struct Fading {
     ratio: f64,
     left: Option<f64>,
@@ -151,7 +151,7 @@ impl Fading {
         Self { ratio: (-step / REACH).exp(), left: None }
     }
 
-    /// How far the trend has come at the next time, on the scale of [`Span`].
+    /// The time of the trend at the next step, on the scale of [`Span`].
     fn goes_to(&mut self, now: f64) -> f64 {
         if now <= 1.0 {
             return now;
@@ -170,7 +170,7 @@ struct Angle {
 }
 
 impl Angle {
-    /// That of so many turns.
+    /// The angle of `turns` full turns.
     fn of(turns: f64) -> Self {
         let (sine, cosine) = (TAU * turns).sin_cos();
         Self { sine, cosine }
@@ -183,7 +183,7 @@ impl Angle {
         }
     }
 
-    /// Tells sines and cosines of 1, 2, 3… times the angle, in turns.
+    /// Calls `tell` with the sines and cosines of 1, 2, 3… times the angle, alternately.
     fn multiples(self, count: usize, mut tell: impl FnMut(usize, f64)) {
         let mut angle = self;
         for k in 0..count {

@@ -9,27 +9,27 @@ use crate::{
 /// A decomposed series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decomposition {
-    /// What explains the values.
+    /// The regression that explains the values.
     pub regression: Regression,
-    /// What is left of the last of them.
+    /// The model of the residuals that the regression leaves.
     pub remainder: Remainder,
-    /// What the first part of the history alone gives, and how long that is: by it the rest is judged. It
-    /// is not kept with the model.
+    /// The model of the first part of the history alone, and the length of that part. Its forecasts of the rest are
+    /// judged. It is not written with the model.
     early: Option<Box<(Self, usize)>>,
 }
 
-/// The share of the history that forecasts of the rest are judged by.
+/// The first share of the history, which the early model is fitted to.
 const EARLY: f64 = 0.6;
-/// Events of no more names are learnt.
+/// The largest number of event names that are learnt.
 const MOST_EVENTS: usize = 16;
-/// Bounds on what is believed of foreign bytes.
+/// Bounds on what is accepted from bytes.
 const MOST_SEASON: usize = 1 << 20;
 const MOST_BLOCKS: usize = 64;
-/// Shares add up to 1, as far as numbers do.
+/// The largest sum of shares: 1, with room for rounding.
 const MOST_SHARED: f64 = 1.0 + 1e-9;
 
 impl Decomposition {
-    /// Explains the first `until` values, and what that leaves of all of them.
+    /// Fits the regression to the first `until` values, and returns it with the residuals of all values.
     fn explain(
         series: &Prepared,
         until: usize,
@@ -48,7 +48,7 @@ impl Decomposition {
         (regression, rest)
     }
 
-    /// Goes on after these remainders of the first values.
+    /// The model in its state after these residuals.
     fn after(regression: Regression, mut remainder: Remainder, rest: &[f64]) -> Self {
         rest.iter().for_each(|rest| remainder.update(*rest));
         Self { regression, remainder, early: None }
@@ -78,7 +78,7 @@ impl Method for Decomposition {
         names.sort_unstable();
         names.dedup();
         blocks.extend(names.into_iter().take(MOST_EVENTS).map(Block::Event));
-        // What the first part teaches is judged by the rest: there nothing is explained that is not known.
+        // The shares are chosen by the residuals after the first part, of which the early regression knows nothing.
         let part = (EARLY * count as f64) as usize;
         let (early, rest) = Self::explain(series, part, &blocks, &clock);
         let still = Remainder::fit(&rest, part, setting.horizon, setting.seasons);

@@ -1,6 +1,6 @@
-//! Decomposition into a trend that changes its slope, several seasons, the weekend and the effects of events
-//! (campaigns, backups, releases: what is known ahead and was seen before), as one regression; what it
-//! leaves is followed by a level, a deviation that fades and a profile that returns with a season.
+//! Decomposes a series, in one regression, into a trend that changes its slope, several seasons, the weekend and
+//! the effects of calendar events (campaigns, backups, releases) that are known ahead and have occurred before. The
+//! residuals are modelled by a level, a deviation that fades and a profile that repeats with a season.
 
 mod basis;
 mod decomposition;

@@ -1,10 +1,11 @@
 //! Which blocks describe a history, and with which coefficients.
 //!
-//! As in Taylor & Letham, "Forecasting at scale" (2018), a series is the sum of a trend that changes its
-//! slope, seasons as Fourier series and the effects of events; the coefficients are those of a ridge
-//! regression instead of a sampled posterior, in which outliers weigh less (Huber's weights) and the past
-//! fades. Blocks are chosen one after another by Schwarz's criterion, for which values that repeat each other
-//! count for less: a load that wanders has trends and seasons wherever one looks.
+//! As in Taylor & Letham, "Forecasting at scale" (2018), a series is the sum of a trend that changes its slope,
+//! seasons as Fourier series and the effects of events. A ridge regression estimates the coefficients, where they
+//! sample a posterior. It gives less weight to outliers (Huber's weights) and to older values. The block that
+//! lowers Schwarz's criterion most is added, again and again, until no block lowers it. The criterion counts only
+//! the effective number of independent values, because a random walk would otherwise seem to have trends and
+//! seasons.
 
 use haggle_forecasting::{Clock, Normal, Prepared, dot, mean, median};
 
@@ -21,13 +22,13 @@ pub struct Regression {
     pub coefficients: Vec<f64>,
 }
 
-/// Residuals beyond so many usual ones weigh less.
+/// Residuals beyond so many times the usual one weigh less.
 const FAR: f64 = 2.5;
-/// The share of the penalties under which what is left is taken for noise.
+/// The noise is what a fit of all blocks with this share of the penalties leaves.
 const FREELY: f64 = 1e-3;
-/// Of the value before it, noise repeats no larger share.
+/// The largest autocorrelation at lag 1 that is assumed for noise.
 const MOST_REPEATED: f64 = 0.99;
-/// The weight of a value halves with so many shares of the history.
+/// The age at which a value has half the weight, as a share of the history's length.
 const HALF_LIFE: f64 = 0.6;
 
 impl Regression {
@@ -63,7 +64,7 @@ impl Regression {
         Self { span, blocks, coefficients }
     }
 
-    /// What the blocks add up to at the next times, one for each place of `means`.
+    /// The sum of the blocks at the next times, one for each place of `means`.
     pub fn expect(&self, clock: &Clock<'_>, means: &mut [f64]) {
         means.fill(0.0);
         let count = means.len();
@@ -90,11 +91,11 @@ fn begins(blocks: &[Block]) -> impl Iterator<Item = usize> {
 /// Weight, value, columns.
 type Example<'a> = (f64, f64, &'a [f64]);
 
-/// All blocks that may be chosen, and what they are to explain.
+/// All blocks that may be chosen, and the examples that they explain.
 struct Problem<'a> {
     blocks: &'a [Block],
     examples: &'a [Example<'a>],
-    /// What the examples give.
+    /// The normal equations of the examples.
     normal: Normal,
     penalties: Vec<f64>,
     /// How many independent values the examples are worth.
@@ -111,9 +112,9 @@ impl<'a> Problem<'a> {
         problem
     }
 
-    /// The share of independent values among the examples: noise, which is what not even all blocks can
-    /// explain, tells the less the more each value of it repeats the one before (Bayley & Hammersley, "The
-    /// 'effective' number of independent observations in an autocorrelated time series", 1946).
+    /// The share of independent values among the examples (Bayley & Hammersley, "The 'effective' number of
+    /// independent observations in an autocorrelated time series", 1946). The noise is what all blocks together
+    /// cannot explain. The more each value of the noise repeats the one before, the fewer values are independent.
     fn independent(&self) -> f64 {
         let all: Vec<usize> = (0..self.blocks.len()).collect();
         let freely: Vec<f64> = self.penalties.iter().map(|penalty| FREELY * penalty).collect();
@@ -146,7 +147,7 @@ impl<'a> Problem<'a> {
         self.examples.iter().map(residual).collect()
     }
 
-    /// The level, and then the block that lowers the criterion most, until none does.
+    /// Starts with the level, and adds the block that lowers the criterion most until none lowers it.
     fn choose(&self) -> Vec<usize> {
         let criterion = |chosen: &[usize]| {
             let coefficients = self.solve(&self.normal, chosen);
@@ -172,7 +173,7 @@ impl<'a> Problem<'a> {
     }
 }
 
-/// Sums up the examples; those far off a first fit weigh less.
+/// The normal equations of the examples. Examples with large residuals of a first fit weigh less.
 fn gather(blocks: &[Block], examples: &[Example<'_>], residuals: &[f64]) -> Normal {
     let width = blocks.iter().map(Block::width).sum();
     let mut magnitudes: Vec<f64> = residuals.iter().map(|r| r.abs()).collect();

@@ -1,44 +1,45 @@
-/// What is left of the last values after the regression, and how it goes on: a level that stays, a deviation
-/// that fades, and a profile that returns with a season, as in seasonal exponential smoothing. What a
-/// regression over months does not follow, this does: days whose course becomes another.
+/// The model of the residuals that the regression leaves: a level that stays, a deviation that fades, and a profile
+/// that repeats with a season, as in seasonal exponential smoothing. It follows changes for which a regression over
+/// months is too slow, such as a daily course that becomes another.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Remainder {
-    /// How much of an innovation goes where.
+    /// The shares of an innovation that the parts take.
     pub shares: Shares,
     /// The level.
     pub level: f64,
-    /// What fades.
+    /// The deviation that fades.
     pub transient: f64,
-    /// What returns at each place of a season; empty without one.
+    /// The profile: what repeats at each place of a season; empty without one.
     pub profile: Vec<f64>,
     /// The place of the next value in it.
     pub position: usize,
 }
 
-/// How much of an innovation goes where: shares from 0 to 1, together at most 1.
+/// The shares of an innovation that go to the level, to the deviation and to the profile: each from 0 to 1,
+/// together at most 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shares {
-    /// What stays.
+    /// The share that goes to the level, and stays.
     pub stays: f64,
-    /// What fades.
+    /// The share that goes to the deviation, and fades.
     pub fades: f64,
-    /// What is left of that after a step, 0 to 1.
+    /// The part of the deviation that is left after a step, from 0 to 1.
     pub persistence: f64,
-    /// What returns with the season.
+    /// The share that goes to the profile, and repeats with the season.
     pub returns: f64,
 }
 
 const STAYS: [f64; 7] = [0.0, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0];
 const FADES: [(f64, f64); 7] =
     [(0.0, 0.0), (0.3, 0.8), (0.3, 0.95), (0.6, 0.8), (0.6, 0.95), (0.9, 0.8), (0.9, 0.95)];
-/// Of what neither stays nor fades.
+/// The profile's shares of the part that neither stays nor fades.
 const RETURNS: [f64; 4] = [0.05, 0.15, 0.4, 0.9];
-/// How many forecasts of the past each of these is judged by, at each of the steps ahead.
+/// The number of distances ahead at which forecasts of the past are judged.
 const STEPS: usize = 4;
 
 impl Remainder {
-    /// Nothing left yet, with the shares and the season of those by which these remainders, from the place
-    /// `from` on, would have been expected best, `horizon` steps and fewer ahead.
+    /// Chooses the shares and the season that would have forecast these residuals best from the place `from` on, up
+    /// to `horizon` steps ahead. Level, deviation and profile are 0.
     #[must_use]
     pub fn fit(remainders: &[f64], from: usize, horizon: usize, seasons: &[usize]) -> Self {
         let last = horizon.clamp(1, (remainders.len() / 2).max(1));
@@ -73,7 +74,7 @@ impl Remainder {
         Self { shares, level: 0.0, transient: 0.0, profile: vec![0.0; season], position: 0 }
     }
 
-    /// The sum of the errors so many steps ahead.
+    /// The sum of the absolute errors at these distances ahead.
     fn loss(mut self, remainders: &[f64], from: usize, ahead: &[usize; STEPS]) -> f64 {
         let season = self.profile.len().max(1);
         let steps = ahead.map(|ahead| (ahead - 1, (ahead - 1) % season, self.left(ahead)));
@@ -84,7 +85,7 @@ impl Remainder {
             for (later, place_in_season, left) in steps {
                 let came = judged.get(place + later).copied().unwrap_or(f64::NAN);
                 let error = (came - self.ahead(place_in_season, left)).abs();
-                // Not where it is not a number.
+                // NaN counts as no error.
                 loss += if error >= 0.0 { error } else { 0.0 };
             }
             self.update(*value);
@@ -92,7 +93,7 @@ impl Remainder {
         loss
     }
 
-    /// Takes in the next one; NaN is missing.
+    /// Updates the state with the next residual; NaN is missing.
     pub fn update(&mut self, remainder: f64) {
         let Shares { stays, fades, persistence, returns } = self.shares;
         self.transient *= persistence;
@@ -106,7 +107,7 @@ impl Remainder {
         self.position = if self.position + 1 < self.profile.len() { self.position + 1 } else { 0 };
     }
 
-    /// What is expected of the next ones, added to `means`.
+    /// Adds the expectations of the next residuals to `means`.
     pub fn expect(&self, means: &mut [f64]) {
         let season = self.profile.len().max(1);
         let mut left = 1.0;
@@ -116,18 +117,18 @@ impl Remainder {
         }
     }
 
-    /// What is expected so many steps after the next one, not counting whole seasons, `left` being what will
-    /// be left then of what fades.
+    /// The expectation `later` steps after the next residual, where `later` leaves out whole seasons, and `left` is
+    /// the part of the deviation that will be left.
     fn ahead(&self, later: usize, left: f64) -> f64 {
         self.level + self.transient * left + self.back(later)
     }
 
-    /// What is left of what fades after so many steps.
+    /// The part of the deviation that is left after so many steps.
     fn left(&self, steps: usize) -> f64 {
         self.shares.persistence.powi(i32::try_from(steps).unwrap_or(i32::MAX))
     }
 
-    /// What returns so many steps after the next one, which are less than a season.
+    /// The profile's value `later` steps after the next residual; `later` is less than a season.
     fn back(&self, later: usize) -> f64 {
         let place = self.position + later;
         let season = self.profile.len();
@@ -135,7 +136,7 @@ impl Remainder {
         self.profile.get(place).copied().unwrap_or(0.0)
     }
 
-    /// The deviation of the error over 1, 2, 3… steps relative to an innovation's.
+    /// The standard deviation of the forecast error 1, 2, 3… steps ahead, relative to that of an innovation.
     pub fn deviations(&self) -> impl Iterator<Item = f64> + use<> {
         let Shares { stays, fades, persistence, returns } = self.shares;
         let season = self.profile.len().max(1);

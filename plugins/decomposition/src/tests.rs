@@ -3,8 +3,8 @@ use crate::{Decomposition, DecompositionPlugin};
 mod parts;
 
 haggle_forecasting::contract_tests!(DecompositionPlugin);
-// Not `pieces`: waves are computed by turning on from the first of the values at hand, so that one by one they are
-// the same to rounding, not to the bit.
+// Without `pieces`: a call computes the waves by rotation from its first value, so values that are passed one by
+// one give the same results to rounding only.
 haggle_forecasting::method_tests!(
     Decomposition: goes_on, stays, follows, outlier, short, magnitude, covers, small
 );

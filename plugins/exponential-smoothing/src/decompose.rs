@@ -1,10 +1,11 @@
-//! Usual profiles of several seasons, for where a model begins and for adjusting a series before one.
+//! The profiles of several seasons, for the initial state of a model and for the adjustment of a series before a
+//! fit.
 //!
-//! A centred moving average over the longest season is taken off; then, the shortest season first, the
-//! middle of what is left at each place of a period is its profile (classical decomposition with a
-//! trimmed mean, so that single values do not decide). A profile of few periods is mostly noise, so each
-//! is drawn towards nothing by the share of its variance that noise explains (the shrinkage of James &
-//! Stein): a season that is not there vanishes.
+//! This is classical decomposition with a trimmed mean, so that single values have little influence. A centred
+//! moving average over the longest season is subtracted first. Then, for the shortest season first, the trimmed
+//! mean of the rest at each place of a period is the profile. A profile of few periods is mostly noise. Each
+//! profile is therefore shrunk towards 0 by the share of its variance that noise explains (the shrinkage of James &
+//! Stein), so that the profile of an absent season vanishes.
 
 /// A profile of a single period is smoothed to about so many different values.
 const FINEST: usize = 48;
@@ -12,14 +13,14 @@ const FINEST: usize = 48;
 /// The profile of one season.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Profile {
-    /// What is added at each place of a period, the first value of the series standing at the first.
+    /// What the season adds at each place of a period; the first value of the series is at the first place.
     pub values: Vec<f64>,
-    /// 0 to 1: the share that is believed in.
+    /// The factor by which the profile was shrunk, from 0 to 1.
     pub strength: f64,
 }
 
-/// The additive profiles of these seasons, each of at least 2 steps. One that fits into the values only
-/// once is smoothed and half believed; one that does not fit has strength 0. NaN is missing.
+/// The additive profiles of these seasons, each of at least 2 steps. A season that fits into the values only once
+/// is smoothed and has strength 0.5. One that does not fit has strength 0. NaN is missing.
 #[must_use]
 pub fn decompose(values: &[f64], seasons: &[usize]) -> Vec<Profile> {
     let fits = |m: &usize| *m >= 2 && *m <= values.len();
@@ -39,8 +40,8 @@ pub fn decompose(values: &[f64], seasons: &[usize]) -> Vec<Profile> {
     profiles
 }
 
-/// The centred moving average over a window (its ends half where it is even), missing values left out,
-/// continued straight at both ends.
+/// The centred moving average over a window, without missing values. The two ends of an even window count half. A
+/// straight line continues the average at both ends.
 #[must_use]
 pub fn trend(values: &[f64], window: usize) -> Vec<f64> {
     let (mut sum, mut count) = (0.0, 0.0);
@@ -75,7 +76,7 @@ pub fn trend(values: &[f64], window: usize) -> Vec<f64> {
     whole.extend(&middle);
     let (first, rise) = line(middle.get(middle.len() - near..).unwrap_or_default());
     whole.extend((0..missing - before).map(|t| first + rise * (near + t) as f64));
-    // A window without any value has no mean: the one before it goes on.
+    // A window without any value has no mean: the previous mean replaces it.
     let mut last = whole.iter().copied().find(|v| v.is_finite()).unwrap_or(0.0);
     for value in &mut whole {
         if value.is_finite() { last = *value } else { *value = last }
@@ -140,7 +141,7 @@ fn smooth(raw: &[f64], reach: usize) -> Vec<f64> {
     ring.windows(window).map(|near| near.iter().sum::<f64>() / window as f64).collect()
 }
 
-/// The mean of the inner half of the values, all of two; 0 of none.
+/// The mean of the inner half of the values; of one or two values, the mean of all; 0 of none.
 fn middle(values: &mut [f64]) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     let cut = (values.len() + 1) / 4;

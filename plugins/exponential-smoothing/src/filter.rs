@@ -11,9 +11,10 @@
 //! s_i ← s_i + γ_i e   or   s_i ← s_i (1 + γ_i e)   at its place of the period
 //! ```
 //!
-//! The transient `a` is not of the family: it is an autoregressive error, without which a level that
-//! wanders for an hour is expected to stay for days. Without multiplicative seasons the state moves alike under additive and multiplicative errors; only
-//! the likelihood differs. A missing value counts as expected.
+//! The transient `a` is not part of the family. It is an autoregressive error: without it, the level follows a
+//! deviation of an hour, and the forecast keeps it for days. Without multiplicative seasons, the state is updated
+//! in the same way under additive and multiplicative errors; only the likelihood differs. A missing value counts as
+//! its expectation.
 
 use std::f64::consts::PI;
 
@@ -47,7 +48,7 @@ pub struct Season {
     pub position: usize,
 }
 
-/// What the recursions know.
+/// The state of the recursions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
     /// l.
@@ -60,7 +61,7 @@ pub struct State {
     pub seasons: Vec<Season>,
 }
 
-/// What a pass over values sums up.
+/// The sums over a pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Totals {
     /// How many values were present.
@@ -69,7 +70,7 @@ pub struct Totals {
     pub squares: f64,
     /// Their magnitudes.
     pub magnitudes: f64,
-    /// Under multiplicative errors, the logarithms of what was expected.
+    /// Under multiplicative errors, the logarithms of the expectations.
     pub logarithms: f64,
 }
 
@@ -88,24 +89,24 @@ impl Totals {
     }
 }
 
-/// What the innovations may be distributed like.
+/// The distribution of the innovations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Distribution {
     /// Normally: the likelihood of least squares.
     Normal,
-    /// As Laplace has it where that is likelier, which least absolute errors are best for: most of them
-    /// small, some far out.
+    /// Normal or Laplace, whichever is likelier. Laplace fits innovations that are mostly small and sometimes far
+    /// out; least absolute errors maximise its likelihood.
     NormalOrLaplace,
 }
 
-/// No expectation is smaller under multiplicative errors, nor what seasons multiply, on the scale where values
-/// are about 1: an innovation is no more than a thousand times what was expected, and a level that went below
-/// 0 is led back instead of away.
+/// The smallest expectation under multiplicative errors, and the smallest level that seasons multiply, on the scale
+/// where values are about 1. It keeps innovations finite, and brings a level below 0 back instead of driving it
+/// further away.
 const SMALLEST: f64 = 1e-3;
-/// So many expectations are multiplied before their logarithm is taken.
+/// The number of expectations that are multiplied before the logarithm is taken.
 const RUN: usize = 32;
 
-/// Takes values in, and tells `told` each innovation (0 for a missing value).
+/// Updates the state with the values, and passes each innovation (0 for a missing value) to `told`.
 pub fn run(
     values: &[f64],
     form: Form,
@@ -143,8 +144,8 @@ pub fn run(
     }
 }
 
-/// One form's recursions. The seasons' profiles are walked in stretches within which neither begins
-/// anew, so that the loop over them knows no places; a season that is not there is a neutral one.
+/// The recursions of one form. They process the values in stretches in which neither season starts a new period, so
+/// that the inner loop needs no index. A neutral profile replaces an absent season.
 fn inner<const RELATIVE: bool, const TREND: bool, const TRANSIENT: bool, const SEASONAL: u8>(
     (values, p, state, mut told): (&[f64], &Parameters, &mut State, impl FnMut(f64)),
 ) -> Totals {
@@ -194,7 +195,7 @@ fn inner<const RELATIVE: bool, const TREND: bool, const TRANSIENT: bool, const S
             squares += share * share;
             magnitudes += share.abs();
             if RELATIVE {
-                // What is expected of a missing value does not count.
+                // The expectation of a missing value does not count.
                 product *= if one > 0.0 { expected } else { 1.0 };
             }
             told(share);
@@ -206,7 +207,7 @@ fn inner<const RELATIVE: bool, const TREND: bool, const TRANSIENT: bool, const S
                 *s1 += gamma1 * off;
                 *s2 += gamma2 * off;
             } else if SEASONAL == 2 {
-                // A level that was led astray says nothing of the seasons.
+                // A level at its lower bound says nothing about the seasons.
                 let learnt = if q > SMALLEST { share } else { 0.0 };
                 *s1 += gamma1 * (*s1 * learnt);
                 *s2 += gamma2 * (*s2 * learnt);

@@ -16,28 +16,29 @@ pub(crate) struct Fit {
     pub(crate) initial: State,
     pub(crate) totals: Totals,
     pub(crate) errors: Distribution,
-    /// How many numbers were taken from the values, the variance not counted.
+    /// How many parameters were estimated from the values, without the variance.
     pub(crate) freedom: f64,
     place: [f64; 7],
 }
 
-/// The first look at a form, a closer one, and one at forecasts over the whole horizon.
+/// The searches for parameters: a short and a closer one by the likelihood, and one by forecasts over the whole
+/// horizon.
 const FIRST: Search = Search { reach: 0.2, calls: 40, tolerance: 0.1 };
 const CLOSER: Search = Search { reach: 0.1, calls: 60, tolerance: 1e-3 };
 const TUNE: Search = Search { reach: 0.2, calls: 60, tolerance: 1e-4 };
-/// From so many origins the past is forecast.
+/// The number of origins from which the past is forecast.
 const ORIGINS: usize = 40;
-/// What does not fade by so much a step is level.
+/// The largest persistence of a transient: what fades more slowly belongs to the level.
 const MOST_PERSISTENT: f64 = 0.99;
-/// Errors that vary more than this in proportion are no multiplicative ones.
+/// The largest mean square of multiplicative errors; forms with larger ones are rejected.
 const MOST_RELATIVE: f64 = 0.25;
-/// Where the first look begins: shares of level and of season in an innovation.
+/// The starting points of the short search: the shares of an innovation that level and season take.
 const STARTS: [(f64, f64); 5] = [(0.1, 0.05), (0.3, 0.2), (0.6, 0.02), (0.6, 0.3), (0.95, 0.3)];
-/// Where the tuning begins a second time.
+/// The second starting point of the tuning.
 const SLOW_LEVEL: (f64, f64) = (0.05, 0.6);
 
 impl Fit {
-    /// The first look at a form.
+    /// Fits a form with the short search.
     pub(crate) fn first(
         values: &[f64],
         begin: &Beginnings,
@@ -61,8 +62,8 @@ impl Fit {
         Self { form, parameters, initial, totals, errors, freedom, place: point }
     }
 
-    /// The corrected Akaike criterion, up to a constant; infinite where there are too few values for so
-    /// many numbers.
+    /// The corrected Akaike criterion, up to a constant; infinite if there are too few values for the parameters,
+    /// or if multiplicative errors are too large.
     pub(crate) fn criterion(&self) -> f64 {
         let k = self.freedom + 1.0;
         let left = self.totals.count - k - 1.0;
@@ -89,8 +90,8 @@ impl Fit {
         };
         let mut lowest = from(self.place);
         if self.form.seasonal != Seasonal::None && !self.form.transient {
-            // What is best over one step often leaves the seasons as they were at first, which is a valley of
-            // its own: one with a level that hardly moves and seasons that do may lie lower.
+            // Parameters that are best over one step often leave the initial seasons unchanged, which is a local
+            // minimum. Parameters with a slow level and seasons that adapt may be better.
             let (alpha, gamma) = SLOW_LEVEL;
             let other = from(compact(self.form, alpha, gamma));
             if other.value < lowest.value {
@@ -111,7 +112,7 @@ impl Fit {
         let from = values.len() / 3;
         let (first, mut rest) = values.split_at(from);
         run(first, self.form, parameters, &mut state, |_| {});
-        // Odd, so that every place of a day has its turn.
+        // Odd, so that the origins fall on different times of the day.
         let stride = (values.len() - from).div_ceil(ORIGINS) | 1;
         let (mut sum, mut count) = (0.0, 0.0);
         let mut expected = vec![0.0; horizon];
@@ -175,7 +176,7 @@ fn free(form: Form, initial: &State) -> usize {
     1 + trend + 2 * usize::from(form.transient) + initial.seasons.len()
 }
 
-/// The place where a first look begins.
+/// The starting point of a search.
 fn compact(form: Form, alpha: f64, gamma: f64) -> [f64; 7] {
     let slope: &[f64] = match form.trend {
         Trend::None => &[],

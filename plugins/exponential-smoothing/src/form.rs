@@ -47,9 +47,8 @@ pub struct Form {
 }
 
 impl Form {
-    /// The members that are looked at: all without multiplicative trend, which explodes, and without
-    /// additive errors beside multiplicative seasons, which divides by what may be zero. The plainest
-    /// come first.
+    /// The members that are tried, the simplest first. Multiplicative trends are left out because they explode, and
+    /// additive errors with multiplicative seasons because they divide by what may be zero.
     pub const ALL: [Self; 15] = {
         use Seasonal as S;
         [

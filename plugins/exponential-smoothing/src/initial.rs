@@ -4,7 +4,7 @@ use crate::{
     form::{Form, Seasonal, Trend},
 };
 
-/// The profiles that the forms begin with, found once for all of them.
+/// The initial profiles, computed once for all forms.
 #[derive(Clone, Debug)]
 pub(crate) struct Beginnings {
     /// The lengths, at most two, the shortest first.
@@ -14,12 +14,12 @@ pub(crate) struct Beginnings {
     multiplicative: Option<Vec<Profile>>,
 }
 
-/// Proportions are of no use where values come closer to 0 than this share of their mean.
+/// Multiplicative forms are not used if a value is below this share of the mean.
 const LEAST: f64 = 1e-3;
 
 impl Beginnings {
-    /// Looks at values on a scale where they are about 1, and at at most two seasons that fit into them
-    /// twice, the shortest first.
+    /// Computes the profiles of at most two seasons, the shortest first, which fit into the values twice. The
+    /// values are on a scale where they are about 1.
     pub(crate) fn of(values: &[f64], seasons: &[usize]) -> Self {
         let additive = decompose(values, seasons);
         let positive = values.iter().all(|v| v.is_nan() || *v > LEAST);
@@ -43,8 +43,8 @@ impl Beginnings {
         }
     }
 
-    /// How many numbers a form's beginning takes from the values. Of a profile only the share counts that
-    /// was believed in.
+    /// How many parameters of a form's initial state are estimated from the values. A profile counts in proportion
+    /// to its strength.
     pub(crate) fn freedom(&self, form: Form) -> f64 {
         let profiles = self.profiles(form).iter();
         let seasonal: f64 = profiles.map(|p| p.strength * (p.values.len() as f64 - 1.0)).sum();

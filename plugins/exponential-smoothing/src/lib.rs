@@ -1,12 +1,12 @@
 //! The ETS family of exponential smoothing with automatic choice.
 //!
-//! Additive and multiplicative errors and seasons, damped trend, up to two seasons, and, as in BATS, errors
-//! that fade. The corrected Akaike criterion of normal or Laplace errors chooses among the forms and the
-//! seasons; where seasons were seen often enough, forecasts of the past over the horizon decide between
-//! its best. A fit is some thousand passes over the history; a forecast with a fitted model takes in what
-//! is new and no more. Each module says its sources.
+//! The family has additive and multiplicative errors and seasons, damped trends, up to two seasons and, as in BATS,
+//! errors that fade. The corrected Akaike criterion, under normal or Laplace errors, chooses the form and the
+//! seasons. If the history has enough periods, forecasts of the past over the horizon choose among the best forms.
+//! A fit takes some thousand passes over the history. A forecast with a fitted model processes only the new values.
+//! Each module names its sources.
 //!
-//! Limits: no multiplicative trend; seasons must fit into the history twice; events are not learnt from.
+//! Limits: no multiplicative trend; seasons must fit into the history twice; calendar events are ignored.
 
 mod decompose;
 mod filter;

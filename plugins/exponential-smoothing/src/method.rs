@@ -9,17 +9,17 @@ use crate::{
 /// A member of the family as a forecasting method.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ets {
-    /// The model, of the distances from `origin`.
+    /// The model of the values minus `origin`.
     pub model: Model,
-    /// Where 0 lies for the model: that of the metric where proportions may matter.
+    /// The value that is 0 for the model: the zero of the metric if multiplicative forms may apply.
     pub origin: f64,
 }
 
-/// Seasons of foreign bytes are not longer.
+/// The longest season that is accepted from bytes, in steps.
 const MOST_SEASON: usize = 1 << 20;
-/// A history whose lowest value is a larger share of its mean hardly moves in proportion.
+/// If the lowest value is a larger share of the mean, the history varies too little for multiplicative forms.
 const MOST_FLAT: f64 = 0.95;
-/// No deviation is smaller, on the scale of a prepared history.
+/// The smallest deviation, on the scale of a prepared history.
 const LEAST: f64 = 1e-6;
 
 impl Method for Ets {
@@ -126,7 +126,7 @@ impl Method for Ets {
     }
 }
 
-/// The history with outliers drawn in and gaps left open.
+/// The history with outliers cut and gaps left open.
 fn known(series: &Prepared) -> Vec<f64> {
     let both = series.values.iter().zip(&series.clean);
     both.map(|(value, clean)| if value.is_nan() { f64::NAN } else { *clean }).collect()

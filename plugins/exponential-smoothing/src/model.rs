@@ -15,7 +15,7 @@ pub enum FitError {
     /// Not one value is present.
     #[error("no value is present: at least one is needed")]
     Empty,
-    /// The values cannot be fitted by any form asked for.
+    /// None of the given forms can be fitted to the values.
     #[error("none of the forms asked for can be fitted to these values")]
     NoForm,
 }
@@ -29,25 +29,25 @@ pub struct Model {
     pub parameters: Parameters,
     /// After the last value, on the scale of `unit`.
     pub state: State,
-    /// What counts as 1; above 0.
+    /// The unit of the model's scale; above 0.
     pub unit: f64,
     /// The variance of the innovations: on the scale of `unit` squared where they are additive, relative
     /// where they are multiplicative.
     pub variance: f64,
     /// The corrected Akaike criterion it was chosen by; comparable between fits to the same values.
     pub criterion: f64,
-    /// What is cut of the innovations.
+    /// Decides which innovations are cut.
     pub outliers: Outliers,
 }
 
-/// Values are kept within this on the model's own scale, so that what is squared stays finite.
+/// The largest magnitude of a value on the model's own scale, so that squares stay finite.
 const FURTHEST: f64 = 1e60;
 
-/// No number of a state is larger.
+/// The largest magnitude of a number in the state.
 const MOST_SANE: f64 = 1e120;
-/// So many deviations from what is expected, and alone, is an outlier.
+/// The first value that is more than so many deviations from its expectation is an outlier.
 const FAR_OUT: f64 = 8.0;
-/// No model of proportions begins at a lower level, where values are about 1.
+/// The lowest initial level of a multiplicative form, on the scale where values are about 1.
 const LOWEST: f64 = 0.1;
 const PLAIN: Parameters = Parameters {
     level: 0.5,
@@ -59,8 +59,8 @@ const PLAIN: Parameters = Parameters {
 };
 
 impl Model {
-    /// Fits the values (oldest first, NaN is missing), and chooses among all forms. Of the seasons, in
-    /// steps, at most two are used, and none that does not fit into the values twice.
+    /// Fits the values (oldest first, NaN is missing), and chooses among all forms. Of the seasons, in steps, at
+    /// most two are used, and only those that fit into the values twice.
     ///
     /// # Errors
     /// [`FitError::Empty`] where no value is present.
@@ -103,7 +103,7 @@ impl Model {
         }
     }
 
-    /// Expects 0, give or take 1.
+    /// A model that expects 0, with variance 1.
     #[must_use]
     pub(crate) fn flat() -> Self {
         let state = State { level: 0.0, trend: 0.0, transient: 0.0, seasons: Vec::new() };
@@ -120,14 +120,14 @@ impl Model {
         }
     }
 
-    /// A few values cannot choose: they are smoothed by halves.
+    /// The model of values that are too few for a choice: simple smoothing with α = 0.5.
     fn plain(values: &[f64], unit: f64) -> Self {
         let form = Form::ALL[0];
         let parameters = PLAIN;
         let first = values.iter().copied().find(|v| !v.is_nan()).unwrap_or(0.0);
         let mut state = State { level: first, trend: 0.0, transient: 0.0, seasons: Vec::new() };
         let totals = run(values, form, &parameters, &mut state, |_| {});
-        // What is usual counts as one more innovation of a quarter of the level.
+        // The prior variance is one more innovation of a quarter of the level.
         let variance = (totals.squares + 0.0625 * first * first) / totals.count.max(1.0);
         Self {
             form,
@@ -140,8 +140,8 @@ impl Model {
         }
     }
 
-    /// The same parameters where they would have stood after the first `count` of these values, knowing
-    /// no later one.
+    /// The model with the same parameters, in the state that it would have after the first `count` of these values
+    /// alone.
     #[must_use]
     pub fn early(&self, values: &[f64], count: usize) -> Self {
         let first = values.get(..count).unwrap_or(values);
@@ -149,8 +149,8 @@ impl Model {
         let lengths: Vec<usize> = self.state.seasons.iter().map(|s| s.profile.len()).collect();
         let mut state = Beginnings::of(&first, &lengths).state(&first, self.form);
         if self.form.needs_positive() {
-            // The slope is of a few values, and the parameters are those of another beginning: where they
-            // hardly correct it, it would lead below 0, where proportions mean nothing.
+            // The slope comes from a few values, and the parameters were fitted with another initial state. If they
+            // hardly correct the slope, it leads below 0, where a multiplicative form is meaningless.
             state.trend = 0.0;
             state.level = state.level.max(LOWEST);
         }
@@ -160,8 +160,8 @@ impl Model {
         early
     }
 
-    /// Takes in what came since; parameters and variance stay. An innovation that is alone and far out is
-    /// cut before it moves the state; a second one in a row is a shift and is followed.
+    /// Updates the state with the next values; parameters and variance stay. An innovation that is far out is cut
+    /// before it changes the state. If the next one is far out too, it is treated as a shift and not cut.
     pub fn update(&mut self, values: &[f64]) {
         let lowest = if self.form.needs_positive() { 0.0 } else { -FURTHEST };
         for value in values {
@@ -189,7 +189,7 @@ impl Model {
         if cuts { expected + most.copysign(off) } else { value }
     }
 
-    /// Whatever came, the state stays one that can be computed with and written.
+    /// Resets numbers of the state that are too large to compute with and to write.
     fn keep_sane(&mut self) {
         let neutral = if self.form.seasonal == Seasonal::Multiplicative { 1.0 } else { 0.0 };
         let State { level, trend, transient, seasons } = &mut self.state;

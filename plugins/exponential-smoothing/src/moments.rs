@@ -3,7 +3,7 @@ use crate::{
     form::{Error, Form, Seasonal},
 };
 
-/// What is expected of the steps ahead.
+/// The forecast of the steps ahead.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Moments {
     /// The means.
@@ -12,8 +12,8 @@ pub struct Moments {
     pub variance: Vec<f64>,
 }
 
-/// Multiplicative errors so far ahead are not followed one by one: their variance grows on as that of
-/// additive ones does.
+/// Beyond so many steps, the variance under multiplicative errors is no longer computed step by step, but grows as
+/// under additive errors.
 const FAR: usize = 1024;
 
 /// The means of the next values, one for each place of `out`: those of the recursions without innovations.
@@ -51,8 +51,8 @@ pub fn variances(form: Form, p: &Parameters, state: &State, variance: f64, out: 
     let mut expected = vec![0.0; out.len()];
     means(form, p, state, &mut expected);
     let squares: Vec<f64> = weights.iter().take(FAR).map(|c| c * c).collect();
-    // θ_h = μ_h² + σ² Σ c_j² θ_(h−j): the second moment of what is expected, relative to the season where
-    // that multiplies.
+    // θ_h = μ_h² + σ² Σ c_j² θ_(h−j): the second moment of the expectation, relative to the season if seasons are
+    // multiplicative.
     let mut theta: Vec<f64> = Vec::with_capacity(out.len().min(FAR));
     let multiply = form.seasonal == Seasonal::Multiplicative;
     let mut far = (1.0, 1.0);
@@ -94,8 +94,8 @@ fn bases(parameters: &Parameters, state: &State) -> impl Iterator<Item = f64> {
     std::iter::repeat(()).scan(first, move |state, ()| next(state))
 }
 
-/// What one unit of innovation adds to the value so many steps later: α + β(φ + φ² + …) + δρʰ, and γ
-/// where an additive season comes round.
+/// What one unit of innovation adds to the value so many steps later: α + β(φ + φ² + …) + δρʰ, plus γ after each
+/// whole period of an additive season.
 fn weights(form: Form, p: &Parameters, state: &State, steps: usize) -> Vec<f64> {
     let (mut reach, mut fading, mut transient) = (0.0, 1.0, p.transient);
     let plain = |_| {

@@ -1,5 +1,5 @@
-//! Where the recursions begin, by least squares: the innovations are straight, or nearly so, in the
-//! initial state, so that a step of Gauss and Newton finds the best one for given parameters.
+//! Improves the initial state by least squares. The innovations are linear, or nearly so, in the initial state, so
+//! that one step of Gauss and Newton finds the best state for given parameters.
 
 use crate::{
     filter::{Distribution, Parameters, State, run},
@@ -9,10 +9,10 @@ use crate::{
 /// Profiles up to this length are refined value by value; longer ones stay as decomposition found them,
 /// which costs less and fits noise less.
 const LONGEST: usize = 24;
-/// How far a number of the state is moved to see what follows.
+/// The step of the numerical derivatives by the numbers of the state.
 const NUDGE: f64 = 1e-4;
 
-/// A better initial state for these parameters, if the likelihood says that it is one.
+/// A better initial state for these parameters; none if the likelihood does not increase.
 pub(crate) fn refine(
     values: &[f64],
     form: Form,
@@ -44,11 +44,11 @@ pub(crate) fn refine(
     };
     let columns: Vec<Vec<f64>> = (0..count).map(column).collect::<Option<_>>()?;
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-    // The lower triangle, a row each.
+    // The lower triangle, row by row.
     let mut matrix: Vec<Vec<f64>> = Vec::with_capacity(count);
     for (row, a) in columns.iter().enumerate() {
         let mut products: Vec<f64> = columns.iter().take(row + 1).map(|b| dot(a, b)).collect();
-        // Level and profile may move against each other without any effect: stay near.
+        // A shift from the level to the profile has no effect; a small ridge keeps the step short.
         products.last_mut().map(|diagonal| *diagonal += 1e-4 * *diagonal + 1e-12)?;
         matrix.push(products);
     }
@@ -79,8 +79,8 @@ fn number(state: &mut State, form: Form, place: usize) -> Option<&mut f64> {
     }
 }
 
-/// Solves a symmetric positive definite system, its lower triangle given by rows, by Cholesky's
-/// factors; none where it is not one.
+/// Solves a symmetric positive definite system, its lower triangle given by rows, by Cholesky's factors; none if
+/// the system is not positive definite.
 #[must_use]
 pub fn solve(lower: &[Vec<f64>], target: &[f64]) -> Option<Vec<f64>> {
     let mut factor: Vec<Vec<f64>> = Vec::with_capacity(lower.len());

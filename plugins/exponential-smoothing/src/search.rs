@@ -5,13 +5,14 @@ use crate::{
     initial::Beginnings,
 };
 
-/// Of forms that are not judged by forecasts, so many are looked at closer.
+/// The number of forms that get the closer search, if no forecasts of the past decide.
 const FINALISTS: usize = 3;
-/// A season seen so often is judged by forecasts of the past instead of the criterion alone.
+/// If the history has at least so many periods of the shortest season, forecasts of the past choose among the best
+/// forms.
 const PERIODS: usize = 10;
 
-/// The beginnings with the seasons that are worth their numbers: the criterion decides between every
-/// single one and every pair by the form that makes the least of seasons that are not there.
+/// The initial profiles of the seasons that are worth their parameters. The criterion chooses among every single
+/// season and every pair. It is computed for the form that absent seasons mislead least.
 pub(crate) fn beginnings(values: &[f64], seasons: &[usize], errors: Distribution) -> Beginnings {
     let fits = |m: &usize| *m >= 2 && 2 * *m <= values.len();
     let mut seasons: Vec<usize> = seasons.iter().copied().filter(fits).collect();
@@ -20,7 +21,7 @@ pub(crate) fn beginnings(values: &[f64], seasons: &[usize], errors: Distribution
     if seasons.len() < 2 {
         return Beginnings::of(values, &seasons);
     }
-    // A multiple of a season repeats it, but learns so much more slowly.
+    // A multiple of a season contains the season, but its profile is learnt more slowly.
     let multiple = |m: &usize| seasons.iter().any(|short| short < m && m.is_multiple_of(*short));
     let single = seasons.iter().filter(|m| !multiple(m)).map(|m| vec![*m]);
     let pair = |(place, short): (usize, &usize)| {
@@ -51,8 +52,9 @@ pub(crate) fn search(
     fits.into_iter().next()
 }
 
-/// The best form of all, transients included: the criterion chooses the best of each kind; between these
-/// it decides too, unless seasons were seen so often that forecasts of the past over the horizon can.
+/// The best of all forms, including those with transients. The criterion chooses the best form of each kind. Among
+/// these, forecasts of the past over the horizon choose if the history has enough periods of the season; otherwise
+/// the criterion does.
 pub(crate) fn search_over(
     values: &[f64],
     begin: &Beginnings,
@@ -60,7 +62,7 @@ pub(crate) fn search_over(
     horizon: usize,
 ) -> Option<Fit> {
     let mut fits = looked_at(values, begin, &Form::ALL, errors);
-    // The best of each trend that a transient can stand beside.
+    // The best form of each trend that can be combined with a transient.
     let mut forms: Vec<Form> = Vec::new();
     for Fit { form, .. } in &fits {
         let alike = |known: &Form| known.trend == form.trend && seasonal(known) == seasonal(form);
@@ -89,7 +91,7 @@ pub(crate) fn search_over(
     judged.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, fit)| fit)
 }
 
-/// A first look at each form that makes sense of the values, the best first.
+/// Fits each form that applies to the values with the short search; the best first.
 fn looked_at(values: &[f64], begin: &Beginnings, forms: &[Form], errors: Distribution) -> Vec<Fit> {
     let sensible = |form: &&Form| {
         (begin.positive() || !form.needs_positive())
@@ -101,7 +103,7 @@ fn looked_at(values: &[f64], begin: &Beginnings, forms: &[Form], errors: Distrib
     fits
 }
 
-/// The best first, and those that cannot be judged left out.
+/// Sorts the fits, the best first, and drops those without a finite criterion.
 fn sort(fits: &mut Vec<Fit>) {
     fits.retain(|fit| fit.criterion().is_finite());
     fits.sort_by(|a, b| a.criterion().total_cmp(&b.criterion()));
@@ -111,8 +113,8 @@ fn seasonal(form: &Form) -> bool {
     form.seasonal != Seasonal::None
 }
 
-/// Whether a form is worth a closer look beside those known. Seasons must have their turn where they were
-/// seen often: one step ahead, a quick level may do as well without them.
+/// Whether a form gets the closer search in addition to the known ones. If the history has many periods, most of
+/// these are seasonal: one step ahead, a fast level without seasons may be as good.
 fn is_new_kind(known: &[Form], form: &Form, often: bool) -> bool {
     let most = match (often, seasonal(form)) {
         (true, true) => 5,

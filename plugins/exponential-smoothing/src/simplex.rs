@@ -1,12 +1,12 @@
 //! Minimising without derivatives in a box: the simplex of Nelder & Mead ("A simplex method for function
-//! minimization", 1965), its points drawn back into the box.
+//! minimization", 1965), with its points clamped to the box.
 
 /// Where to look and for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Search {
     /// How far the first simplex reaches from its first corner, relative to the box.
     pub reach: f64,
-    /// The function is called so often at most, the first simplex not counted.
+    /// The number of calls of the function after which it ends, without those for the first simplex.
     pub calls: usize,
     /// It ends when the values of the simplex are as close as this.
     pub tolerance: f64,
@@ -17,7 +17,7 @@ pub struct Search {
 pub struct Lowest<const N: usize> {
     /// Where.
     pub point: [f64; N],
-    /// The value there; what is not a number counts as infinite.
+    /// The value there; NaN counts as infinite.
     pub value: f64,
 }
 

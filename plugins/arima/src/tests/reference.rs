@@ -27,8 +27,8 @@ fn forecast(model: &Model, steps: usize) -> (Vec<f64>, Vec<f64>) {
     (means, variances.iter().map(|v| v.sqrt()).collect())
 }
 
-/// The airline model with the coefficients of the exact likelihood: means and standard errors. What the
-/// filter believes of the time before the first value has faded by a factor of 0.56 a year.
+/// The airline model with the coefficients of the exact likelihood: means and standard errors. The filter's
+/// assumption about the time before the first value fades by a factor of 0.56 a year.
 #[test]
 fn airline_forecasts_are_the_reference_ones() {
     let coefficients = Coefficients {
@@ -133,7 +133,7 @@ fn unit_roots_are_found_as_by_the_reference() {
     assert_eq!(differences(&white), 0);
 }
 
-/// What made a series is what a search finds, or something that forecasts as well.
+/// The search finds the model that generated a series, or one that forecasts as well.
 #[test]
 fn the_search_finds_what_made_a_series() {
     let mut noise = Random::new(7);
@@ -165,10 +165,10 @@ fn a_day_is_followed() {
     assert!(off < 1.1, "{}: {off}", model.orders);
 }
 
-/// statsforecast 2.1 (`AutoARIMA`) finds the airline model for the logarithms of the passengers, (0,1,1)(0,1,1) of
-/// 12 months; and of their first eleven years this is what it makes of the twelfth, and half the width of its 95%
-/// intervals over the quantile. So does the search where the season is the model's own; taken off before, as a
-/// profile, it makes about the same of them.
+/// statsforecast 2.1 (`AutoARIMA`) chooses the airline model, (0,1,1)(0,1,1) of 12 months, for the logarithms of
+/// the passengers. The figures are its forecasts of the twelfth year from the first eleven, and half the width of
+/// its 95% intervals divided by the quantile. The search chooses the same orders if the model follows the season.
+/// If the profile is subtracted instead, the forecasts are about the same.
 #[test]
 fn the_search_finds_the_seasonal_orders_that_the_reference_finds() {
     let values = logarithms();

@@ -49,14 +49,14 @@ fn the_effect_of_an_event_is_learnt_and_forecast() {
     let truth = |t: usize| 100.0 + 10.0 * wave(t, 24.0) + if on(t) { 60.0 } else { 0.0 };
     let values: Vec<f64> = (0..570).map(|t| truth(t) + 2.0 * random.normal()).collect();
     let model = fit(&values, &[24], &events);
-    // The eighth sale begins 9 hours after the last value, and lasts 6.
+    // The eighth sale begins at the tenth step of the forecast, and lasts 6 hours.
     let outlook = model.outlook(20, &[0.8], false, &events);
     for (h, mean) in outlook.mean.iter().enumerate() {
         assert!((mean - truth(570 + h)).abs() < 15.0, "step {h}: {mean}, not {}", truth(570 + h));
     }
     let without = model.outlook(20, &[0.8], false, &[]);
     assert!(outlook.mean[10] - without.mean[10] > 40.0);
-    // It is in the bytes too.
+    // The written model contains the effect too.
     let read = Model::<Decomposition>::from_bytes(&model.to_bytes()).unwrap();
     assert!((read.outlook(20, &[0.8], false, &events).mean[10] - outlook.mean[10]).abs() < 0.1);
 }
@@ -72,7 +72,7 @@ fn quiet_weekends_are_seen() {
     assert!(model.method.regression.blocks.contains(&Block::Weekend));
 }
 
-/// A load that wanders looks as if it had a season; it has none to go on with.
+/// A random walk can look seasonal, but no season may be forecast from it.
 #[test]
 fn a_walk_has_no_season() {
     for seed in 100..112 {
@@ -88,7 +88,7 @@ fn a_walk_has_no_season() {
     }
 }
 
-/// A day that has its peak in the morning, and some weeks later in the evening.
+/// The daily peak is in the morning at first, and after three weeks in the evening.
 #[test]
 fn a_season_that_changed_is_forecast_as_it_is_now() {
     let mut random = Random::new(6);
@@ -102,7 +102,7 @@ fn a_season_that_changed_is_forecast_as_it_is_now() {
     }
 }
 
-/// A random walk stays, what always returns is not followed.
+/// The level follows a random walk, but not white noise.
 #[test]
 fn remainders_go_on_as_they_did() {
     let mut random = Random::new(5);
@@ -120,7 +120,7 @@ fn remainders_go_on_as_they_did() {
     assert!(still.shares.stays <= 0.05 && still.shares.fades < 0.4, "{still:?}");
 }
 
-/// What a season leaves that changes from week to week returns with it.
+/// A daily profile that changes from day to day is learnt with its season.
 #[test]
 fn what_returns_with_a_season_is_learnt() {
     let mut random = Random::new(7);
@@ -140,12 +140,12 @@ fn what_returns_with_a_season_is_learnt() {
 }
 
 /// statsforecast 2.1 (`MSTL` with the seasonally adjusted series forecast by exponential smoothing) on the
-/// logarithms of the passengers: what it makes of the first eleven years for the twelfth, with 95% intervals.
+/// logarithms of the passengers: its forecasts of the twelfth year from the first eleven, with 95% intervals.
 #[test]
 fn a_year_is_forecast_about_as_the_reference_does() {
     let values: Vec<f64> = AIR_PASSENGERS.iter().map(|value| value.ln()).collect();
     let (known, came) = values.split_at(132);
-    // Months of 730 hours: no weekend is to be seen in them.
+    // The step is a month of 730 hours, so the series cannot show weekends.
     let history = History { values: known, start: 0, step: 730 * HOUR };
     let model = Model::<Decomposition>::fit(history, &[12], 12, &[]).unwrap();
     let outlook = model.outlook(12, &[0.95], false, &[]);

@@ -1,4 +1,4 @@
-//! Where a model would have stood early on.
+//! The state of a model after the first values.
 
 use std::f64::consts::TAU;
 
@@ -6,7 +6,7 @@ use haggle_forecasting::Outliers;
 
 use crate::{Form, Model, Parameters, Season, Seasonal, State, Trend};
 
-/// A day of 24 values about 1, which falls in the first two days and stays from then on.
+/// A daily course of 24 values whose level falls from 2 to 1 in the first two days and then stays.
 fn falls_and_stays() -> Vec<f64> {
     let level = |t: f64| 1.0 + (1.0 - t / 48.0).max(0.0);
     (0..600).map(f64::from).map(|t| level(t) * (1.0 + 0.5 * (TAU * t / 24.0).sin())).collect()
