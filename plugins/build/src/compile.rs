@@ -16,12 +16,12 @@ const PROFILE: &str = "plugin";
 /// [`COMPONENTS`].
 pub(crate) fn core_modules(root: &Path) -> Result<Vec<PathBuf>> {
     require_target()?;
-    // A folder of its own: the flags differ from everybody else's, and a shared one would be rebuilt
-    // to and fro.
+    // A separate target folder: these flags differ from those of other builds, so each build would recompile a
+    // shared folder.
     let base = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let target = root.join(base).join("plugins");
     let flags = flags(root)?;
-    // One by one: together, the features of each would be those of all.
+    // One build for each component: a common build would unify their features.
     for component in COMPONENTS {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.current_dir(root);
@@ -51,7 +51,7 @@ fn flags(root: &Path) -> Result<OsString> {
         flag.push(to);
         flags.push(flag);
     };
-    // The last one that fits wins, so the widest comes first.
+    // The last prefix that matches wins, so the widest comes first.
     remap(&sysroot()?, "/rust");
     // The name of a registry's folder depends on where this machine gets its crates from.
     let registries = cargo_home()?.join("registry").join("src");

@@ -1,6 +1,6 @@
 //! Compiles the built-in plugins and the example to components, and writes them with their manifest to
-//! `plugins/dist`. With `--check` it writes nothing and says whether what is there is bit-identical with
-//! what the sources give.
+//! `plugins/dist`. With `--check` it writes nothing, and reports whether the files there are bit-identical with
+//! those built from the sources.
 
 use std::{
     env, fs,

@@ -76,7 +76,7 @@ mod tests {
 
     use super::{BUILTIN, Builtin, EXAMPLE};
 
-    /// For the tests of the host, which take the file themselves.
+    /// The component for the host's tests, which read the file themselves.
     const MISBEHAVING: Builtin = component!("misbehaving", "forecasting");
 
     const MANIFEST: &str = include_str!("../../dist/manifest.json");

@@ -1,8 +1,8 @@
-//! Forecasts a panel natively and writes what a scorer reads: what a component does, without the sandbox.
+//! Forecasts a panel natively, without the sandbox, and writes the forecasts for a scorer.
 //!
 //! `score --input TRAIN.csv --horizon 48 [--season 24] [--batch 256] [--plugin NAME] --output OUT.csv`
 //!
-//! The input is in the layout of the M4 competition: a series a row, `id,value,value,...`.
+//! The input is in the layout of the M4 competition: one series in each row, `id,value,value,...`.
 
 use std::{env, error::Error, fmt::Write as _, fs, time::Instant};
 

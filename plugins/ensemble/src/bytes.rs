@@ -5,10 +5,10 @@ use haggle_forecasting::{Reader, Scale, Spread, Unreadable, Writer};
 use crate::{member::Member, model::Model, weights::Weighed};
 
 const TAG: [u8; 5] = *b"HGEN\x02";
-/// Bounds on what is believed of foreign bytes.
+/// Bounds on what is accepted from bytes.
 const MOST_TAIL: usize = 1 << 22;
 const MOST_MEMBERS: usize = 64;
-/// So many of the last values are kept in full: a forecast may begin at them.
+/// The number of last values that are written exactly, because forecasts begin at them.
 const EXACT: usize = 8;
 
 impl Model {
@@ -37,7 +37,7 @@ impl Model {
         out.finish()
     }
 
-    /// The model that the bytes are of.
+    /// Reads a model from bytes.
     ///
     /// # Errors
     /// [`Unreadable`] for anything but the bytes of a model of this version.

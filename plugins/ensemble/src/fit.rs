@@ -14,13 +14,13 @@ use crate::{
 /// A panel, fitted.
 #[derive(Debug)]
 pub struct FittedPanel {
-    /// What was learnt across the series; none where no series uses it.
+    /// The forest that was learnt across the series; none if no series uses it.
     pub forest: Option<Rc<Forest>>,
     /// A model for each series, or why there is none.
     pub models: Vec<Result<Model, Fault>>,
 }
 
-/// A series on the way to its model.
+/// A series whose model is being fitted.
 struct Draft {
     series: Prepared,
     seasons: Vec<usize>,

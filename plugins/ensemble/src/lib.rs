@@ -1,17 +1,18 @@
 //! The default forecaster: weighs others for every series by how well they would have forecast its past.
 //!
-//! A fit goes from the cheap to the dear. Looks at the last values and seasonal smoothing are tried on every
-//! series; gradient boosting, which learns across the panel, too; a network, ARIMA and exponential smoothing
-//! only where a season explains the series; decomposition only where events fall into its history. All of
-//! them forecast the last part of the history from up to a hundred origins, knowing (as far as they learn
-//! much) only the first; those errors choose the weights ([`select`]) and, cross-validated, are the intervals
-//! ([`haggle_forecasting::Spread`]) and the confidence ([`haggle_forecasting::confidence`]). Only members
-//! with a weight are kept, so that a forecast costs no more than they do.
+//! A fit tries the cheap members first. Simple forecasts, seasonal smoothing and gradient boosting, which learns
+//! across the panel, are tried on every series. An echo state network, ARIMA and exponential smoothing are tried
+//! only if a season explains the series, and decomposition only if calendar events fall into its history. Every
+//! member forecasts the last part of the history from up to a hundred origins. Members with much to learn know only
+//! the first part for that. The errors determine the weights ([`select`]). Cross-validated, they also give the
+//! intervals ([`haggle_forecasting::Spread`]) and the confidence ([`haggle_forecasting::confidence`]). Members
+//! without a weight are dropped, so that a forecast costs no more than the others.
 //!
-//! What comes after the fit weighs the members anew, value by value ([`Weighed`]): one that does worse than it
-//! did counts less. Intervals widen where forecasts turn out worse than they were.
+//! After the fit, every new value updates the weights ([`Weighed`]): a member whose errors grow counts less.
+//! Intervals widen if the forecasts become worse.
 //!
-//! Limits: a member that the fit left out comes back with the next fit only. Beyond the horizon of the fit, errors are taken to grow as those of a random walk.
+//! Limits: a member that a fit dropped can return only with the next fit. Beyond the horizon of the fit, errors are
+//! assumed to grow like those of a random walk.
 
 mod bytes;
 mod fit;

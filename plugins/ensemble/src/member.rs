@@ -11,14 +11,14 @@ use haggle_seasonal_smoothing::Smoothing;
 
 use crate::simple::Simple;
 
-/// Makes the enumeration of members of a list of methods, each with the number that stands for it in model
-/// bytes, and what is the same for all of them.
+/// Defines the enumeration of members from a list of methods, each with its number in model bytes, and the
+/// functions that are the same for all methods.
 macro_rules! members {
     ($($(#[$doc:meta])* $number:literal $name:ident($method:ty)),+ $(,)?) => {
-        /// One of those that an ensemble is made of.
+        /// A member of an ensemble.
         #[derive(Clone, Debug, PartialEq)]
         pub enum Member {
-            /// A look at the last values.
+            /// A simple forecast from the last values.
             Simple(Simple),
             $($(#[$doc])* $name(Box<$method>),)+
         }
@@ -53,7 +53,7 @@ macro_rules! members {
                 }
             }
 
-            /// See [`Method::advance`]; nothing for one that only looks at the last values.
+            /// See [`Method::advance`]; empty for a simple forecast.
             pub fn advance(&mut self, values: &[f64], clock: &Clock<'_>) -> Vec<f64> {
                 match self {
                     Self::Simple(_) => Vec::new(),
@@ -61,8 +61,8 @@ macro_rules! members {
                 }
             }
 
-            /// See [`Method::expect`]; `tail` are the last values with gaps filled, as many as
-            /// [`Member::needs`] says.
+            /// See [`Method::expect`]; `tail` holds the last values with gaps filled, as many as [`Member::needs`]
+            /// returns.
             pub fn expect(&self, tail: &[f64], clock: &Clock<'_>, means: &mut [f64]) {
                 match self {
                     Self::Simple(simple) => simple.expect(tail, means),
@@ -70,7 +70,7 @@ macro_rules! members {
                 }
             }
 
-            /// Writes what it is, and its state.
+            /// Writes its kind and its state.
             pub fn write(&self, out: &mut Writer) {
                 match self {
                     Self::Simple(simple) => {
@@ -87,7 +87,7 @@ macro_rules! members {
             /// Reads what [`Member::write`] wrote.
             ///
             /// # Errors
-            /// [`Unreadable`] where it could not be one.
+            /// [`Unreadable`] if the bytes are not a member.
             pub fn read(input: &mut Reader<'_>) -> Result<Self, Unreadable> {
                 match input.byte()? {
                     0 => Simple::read(input).map(Self::Simple),
@@ -114,11 +114,11 @@ members! {
     6 Network(Network),
 }
 
-/// Medians are tried of so many last values.
+/// The numbers of last values whose medians are tried.
 const MIDDLES: [usize; 2] = [6, 36];
 
 impl Member {
-    /// What is worth a try on any series, fitted to this one: it costs little.
+    /// The members that cost little and are tried on every series, fitted to this one.
     #[must_use]
     pub fn cheap(series: &Prepared, setting: &Setting<'_>) -> Vec<Self> {
         let mut all = vec![Self::Simple(Simple::Last)];
@@ -131,9 +131,9 @@ impl Member {
         all
     }
 
-    /// What costs more and pays only where a series has a season, of `season` steps, fitted to this one; and
-    /// the dearest only where the forecast reaches over all of it. (Theta is cheap, but added nothing beside
-    /// the others, with a season or without.)
+    /// The members that cost more and help only if the series has a season (of `season` steps), fitted to this one.
+    /// The most expensive one, exponential smoothing, is tried only if the horizon covers the whole season. (Theta
+    /// is cheap, but did not improve the forecasts, with a season or without.)
     #[must_use]
     pub fn seasonal(series: &Prepared, setting: &Setting<'_>, season: usize) -> Vec<Self> {
         let mut all = vec![
@@ -146,7 +146,8 @@ impl Member {
         all
     }
 
-    /// What knows of events, fitted to this one; none where no event falls into its history.
+    /// The member that learns the effects of events, fitted to this series; none if no event falls into its
+    /// history.
     #[must_use]
     pub fn eventful(series: &Prepared, setting: &Setting<'_>) -> Option<Self> {
         let end =
@@ -158,13 +159,13 @@ impl Member {
         setting.events.iter().any(within).then(decompose)
     }
 
-    /// How many of the last values it looks at.
+    /// How many of the last values it uses.
     #[must_use]
     pub fn needs(&self) -> usize {
         if let Self::Simple(simple) = self { simple.needs() } else { 0 }
     }
 
-    /// Gives it the forest that the panel shares, if it is one that needs it.
+    /// Gives it the forest that the panel shares, if it needs one.
     pub fn attach(&mut self, forest: &Rc<Forest>) {
         if let Self::Boosted(boosted) = self {
             boosted.attach(forest);

@@ -13,14 +13,14 @@ use crate::{
     weights::{Weighed, weigh},
 };
 
-/// A fitted series: its members, how far off they are together, and where it stands.
+/// A fitted series: its members, the errors of their common forecast, and its state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     /// The scale of everything below.
     pub scale: Scale,
-    /// What it is forecast by.
+    /// The members that forecast it.
     pub members: Vec<Weighed>,
-    /// How far off the forecasts are.
+    /// The distribution of the forecast errors.
     pub spread: Spread,
     /// How restless the series is, see [`restlessness`].
     pub restless: f64,
@@ -30,16 +30,16 @@ pub struct Model {
     pub movement: f64,
     /// How many values it was fitted to.
     pub present: u32,
-    /// The last values, as many as the members look at, with gaps filled.
+    /// The last values, as many as the members need, with gaps filled.
     pub tail: Vec<f64>,
-    /// Where the next value belongs, in milliseconds since the epoch.
+    /// The time of the next value, in milliseconds since the epoch.
     pub next: u64,
     /// The distance between two values, in milliseconds.
     pub step: u64,
 }
 
 impl Model {
-    /// Weighs the members and measures how far off they are together.
+    /// Weighs the members and measures the errors of their common forecast.
     #[must_use]
     pub fn settle(series: &Prepared, pool: Pool) -> Self {
         let weights = pool.select();
@@ -48,7 +48,7 @@ impl Model {
         let at = |origin: &usize| restless.get(origin - 1).copied().unwrap_or(0.0);
         let then: Vec<f64> = pool.origins.iter().map(at).collect();
         let count = series.values.len();
-        // A history that was forecast without any error may yet be off by what its scale allows.
+        // A lower bound of the errors, for a history that was forecast without any.
         let least = 1.0 / count as f64;
         let spread = Spread::of(&track, &then, least, &walk(track.horizon));
         let one = mean(track.between(1, 1).iter().map(|error| error.abs())).max(least);
@@ -79,7 +79,7 @@ impl Model {
     /// Gives the members the forest that they share.
     ///
     /// # Errors
-    /// [`Fault::IncompatibleModel`] where one needs it and there is none.
+    /// [`Fault::IncompatibleModel`] if a member needs the forest and there is none.
     pub fn attach(&mut self, forest: Option<&Rc<Forest>>) -> Result<(), Fault> {
         for Weighed { member, .. } in &mut self.members {
             match (&member, forest) {
@@ -94,9 +94,9 @@ impl Model {
         Ok(())
     }
 
-    /// Goes on from where the model stands with what the window has beyond it, without a fit; a gap between
-    /// them counts as missing values. False, and nothing changed, where it cannot: see
-    /// [`History::beyond`]; and for anything after nothing but zeros, of which no scale is known.
+    /// Updates the model with the values of the window that are new to it, without a fit. A gap before them counts
+    /// as missing values. Returns false, and changes nothing, if the window does not continue the model (see
+    /// [`History::beyond`]), or if the fit saw only zeros, which give no scale, and a new value is not 0.
     #[must_use]
     pub fn resume(&mut self, window: History<'_>, events: &[CalendarEvent]) -> bool {
         let season = self.members.iter().map(|one| one.member.longest_season()).max();
@@ -124,7 +124,8 @@ impl Model {
         true
     }
 
-    /// Takes in the next value on the scale, of which each member expected its `own`; NaN is missing.
+    /// Updates the model with the next value, on the scale; NaN is missing. `own` holds the expectation of each
+    /// member.
     fn take_in(&mut self, value: f64, own: &[f64]) {
         let expected = self.members.iter().zip(own).map(|(one, own)| one.weight * own).sum();
         let last = self.tail.last().copied().unwrap_or(expected);
@@ -150,7 +151,7 @@ impl Model {
         }
     }
 
-    /// Forecasts `horizon` steps from the last value taken in.
+    /// Forecasts `horizon` steps after the last known value.
     #[must_use]
     pub fn outlook(
         &self,
@@ -178,7 +179,7 @@ impl Model {
     }
 }
 
-/// How the errors of a random walk grow: what no formula is known for grows as slowly at least.
+/// How the errors of a random walk grow with the steps ahead; the ensemble has no formula of its own for that.
 fn walk(steps: usize) -> Vec<f64> {
     (1..=steps).map(|h| (h as f64).sqrt()).collect()
 }

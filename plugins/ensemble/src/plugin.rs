@@ -13,7 +13,7 @@ use haggle_sdk::{
 
 use crate::{FittedPanel, Model, fit};
 
-/// The plugin. It has nothing to configure: what there is to choose, it chooses by the data.
+/// The plugin. It has no configuration, because the data decide every choice.
 #[derive(Debug)]
 pub struct Ensemble;
 
@@ -50,7 +50,7 @@ impl Forecasting for Ensemble {
         });
         let bytes = |model: Result<Model, Fault>| model.map(|model| model.to_bytes());
         let models = models.into_iter().map(bytes).collect();
-        // A model has all that it looks at.
+        // A model contains all past values that it needs.
         Ok(Fitted { shared, models, lookback_steps: Some(0) })
     }
 
@@ -96,7 +96,7 @@ fn outlook(
     Ok(model.outlook(task.horizon_steps, &task.levels, task.series.non_negative, events))
 }
 
-/// A series without a model is a panel of its own.
+/// Fits a series without a model as a panel of its own.
 fn alone(task: &Task, events: &[CalendarEvent]) -> Result<Model, Fault> {
     let panel = Panel {
         series: vec![task.series.clone()],

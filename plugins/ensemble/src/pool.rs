@@ -2,7 +2,7 @@ use haggle_forecasting::{Clock, Prepared, Setting, Track, mean, origins};
 
 use crate::{member::Member, selection::select};
 
-/// The members that may forecast a series, and what each would have forecast in its past.
+/// The members that may forecast a series, and the errors of their forecasts of its past.
 #[derive(Clone, Debug)]
 pub struct Pool {
     /// The members, at the end of the history.
@@ -11,22 +11,22 @@ pub struct Pool {
     pub origins: Vec<usize>,
     /// How many steps ahead each forecast reached.
     pub horizon: usize,
-    /// The errors of each member (what came minus what it expected), `horizon` of them an origin; NaN where
-    /// nothing came, which is so for all members alike.
+    /// The errors of each member (observed minus expected), `horizon` of them for each origin. NaN if no value was
+    /// observed, which is the same for all members.
     pub errors: Vec<Vec<f64>>,
 }
 
-/// Forecasts of the past begin after this share of it: how things were long ago says less, and what was
-/// learnt of the first part is judged by the rest.
+/// Forecasts of the past begin after this share of the history: older values say less, and the rest judges what was
+/// learnt from the first part.
 pub(crate) const LEARNT: f64 = 0.6;
-/// From how many origins the past is forecast.
+/// The number of origins from which the past is forecast.
 const ORIGINS: usize = 100;
-/// In how many parts the origins judge each other's weights.
+/// The number of folds in the cross-validation of the weights.
 const FOLDS: usize = 8;
 
 impl Pool {
-    /// The forecasts of these members from up to a hundred origins in the last part of the history. A member
-    /// that cannot forecast before is left out.
+    /// The forecasts of these members from up to a hundred origins in the last part of the history. A member that
+    /// needs more than the first part of the history is left out.
     #[must_use]
     pub fn of(members: Vec<Member>, series: &Prepared, setting: &Setting<'_>) -> Self {
         let count = series.values.len();
@@ -66,8 +66,8 @@ impl Pool {
         self.errors.iter().map(usual).collect()
     }
 
-    /// How far off the members are together: weights look better on the errors that they were chosen by than
-    /// they will be, so those of each part of the origins are chosen by the others (cross-validation).
+    /// The errors of the weighted members, cross-validated: the errors of all other folds choose the weights for a
+    /// fold of the origins. Weights look too good on the errors that chose them.
     #[must_use]
     pub fn cross_validate(&self) -> Track {
         let mut errors = vec![0.0; self.origins.len() * self.horizon];

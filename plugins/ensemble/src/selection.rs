@@ -1,18 +1,18 @@
-//! Which members a series is forecast by, and how much each weighs.
+//! Chooses the members that forecast a series, and their weights.
 //!
-//! Ensemble selection (Caruana, Niculescu-Mizil, Crew & Ksikes, "Ensemble selection from libraries of
-//! models", 2004): starting from nothing, the member is added, again and again and with repetition, that
-//! makes the mean of those chosen best. The weights are shares of the choices, so most are zero, and the
-//! average of a few choices does not overfit as free weights would. Later errors count for more: what a
-//! series was like lately says more about what comes.
+//! Ensemble selection (Caruana, Niculescu-Mizil, Crew & Ksikes, "Ensemble selection from libraries of models",
+//! 2004): starting from an empty selection, each round adds the member that makes the mean of the selection best. A
+//! member can be added repeatedly. Its weight is its share of the choices. Most weights are therefore zero, and the
+//! average of a few choices overfits less than free weights would. Later errors count more, because the recent past
+//! says more about the future.
 
 /// How many choices are made.
 const ROUNDS: usize = 16;
-/// The last error counts so many times as much as the first; those between lie on a line.
+/// The last error counts so many times as much as the first; in between, the factor grows linearly.
 const RECENT: f64 = 3.0;
 
-/// Weights, which add up to 1, for members whose errors at the same places, the earliest first, are given;
-/// NaN is unknown, and so for all members alike. The first one has it all where nothing is known.
+/// The weights of the members, which add up to 1, from their errors at the same places, the earliest first. An
+/// unknown error is NaN for all members. If no error is known, the first member gets all the weight.
 #[must_use]
 pub fn select(errors: &[&[f64]]) -> Vec<f64> {
     let counting: Vec<Vec<f64>> = errors.iter().map(|errors| counting(errors)).collect();
@@ -29,16 +29,16 @@ pub fn select(errors: &[&[f64]]) -> Vec<f64> {
     chosen
 }
 
-/// The errors that are known, as much as they count.
+/// The known errors, each times its factor.
 fn counting(errors: &[f64]) -> Vec<f64> {
     let later = (RECENT - 1.0) / errors.len() as f64;
     let weighted = errors.iter().enumerate().map(|(place, e)| e * (1.0 + later * place as f64));
     weighted.filter(|error| !error.is_nan()).collect()
 }
 
-/// The sum of the magnitudes of the sums of both, place by place.
+/// Σ |a + b| over all places.
 fn magnitude(a: &[f64], b: &[f64]) -> f64 {
-    // Four sums at once: a single one waits for itself at every place.
+    // Four independent sums: with a single one, each addition would wait for the one before.
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<4>(), b.as_chunks::<4>());
     let mut sums = [0.0; 4];
     for (a, b) in a.iter().zip(b) {

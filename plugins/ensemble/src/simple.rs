@@ -1,4 +1,4 @@
-//! What needs no fit: a look at the last values.
+//! Simple forecasts from the last values, which need no fit.
 
 use haggle_forecasting::{Reader, Unreadable, Writer, median};
 
@@ -9,25 +9,25 @@ pub enum Simple {
     Last,
     /// The median of so many last values stays.
     Middle(usize),
-    /// The last period of this length comes again (the seasonal naive forecast).
+    /// The last period of this length is repeated (the seasonal naive forecast).
     Repeat(usize),
-    /// The mean over the last four periods of this length, or as many as there are, comes again.
+    /// The mean over the last four periods of this length, or as many as there are, is repeated.
     Usual(usize),
-    /// The same, moved up or down to where the last six values are, the latest of which count most.
+    /// The same, shifted to the level of the last six values, of which the latest count most.
     Moved(usize),
 }
 
-/// How many periods a usual one is averaged over.
+/// The number of periods in the mean of [`Simple::Usual`].
 const PERIODS: usize = 4;
-/// How many of the last values tell where a series is.
+/// The number of last values that give the current level.
 const LATEST: usize = 6;
 /// Each of them counts so many times as much as the one after it.
 const FADING: f64 = 0.8;
-/// More values are not looked at.
+/// The largest length that is accepted from bytes.
 const MOST: usize = 1 << 20;
 
 impl Simple {
-    /// How many of the last values it looks at.
+    /// How many of the last values it uses.
     #[must_use]
     pub fn needs(self) -> usize {
         match self {
@@ -47,7 +47,7 @@ impl Simple {
         }
     }
 
-    /// From how many values on it can be judged: one period will do, though more make it better.
+    /// The number of values from which on it can forecast: one period is enough, although more improve it.
     #[must_use]
     pub fn from(self) -> usize {
         match self {
@@ -123,7 +123,7 @@ impl Simple {
     /// Reads what [`Simple::write`] wrote.
     ///
     /// # Errors
-    /// [`Unreadable`] where it could not be one.
+    /// [`Unreadable`] if the bytes are not a simple forecast.
     pub fn read(input: &mut Reader<'_>) -> Result<Self, Unreadable> {
         let (kind, length) = (input.byte()?, input.length(MOST)?);
         match (kind, length) {

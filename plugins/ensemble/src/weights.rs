@@ -1,13 +1,14 @@
-//! How much each member counts as values come in after the fit.
+//! Updates the weights of the members with each value after the fit.
 //!
 //! Exponentially weighted averages with a fixed share (Herbster & Warmuth, "Tracking the best expert", 1998;
-//! Cesa-Bianchi & Lugosi, "Prediction, learning, and games", 2006, chapter 5): with every value, a member's
-//! weight falls exponentially in its loss, and then a share of the whole goes back to where the fit left it,
-//! so that nobody is lost for good and members that do as well as they did keep their weights.
+//! Cesa-Bianchi & Lugosi, "Prediction, learning, and games", 2006, chapter 5): with every value, a member's weight
+//! falls exponentially with its loss. A fixed share of all weight is then distributed as the fit had it. No member
+//! is therefore lost for good, and members that forecast as well as before keep their weights.
 //!
-//! The fit weighs members by their errors over the whole horizon, of which one step says little: a look at
-//! the last value may be best over one step and worst over twelve. So a member's loss is not its error, but
-//! how many times as large as usual it is. What is harder to forecast for a while is so for all alike.
+//! The fit weighs members by their errors over the whole horizon. An error over one step says little about those:
+//! the last value may be the best forecast over one step and the worst over twelve. A member's loss is therefore
+//! the ratio of its error to its usual one. If a series is harder to forecast for a while, the ratios of all
+//! members rise alike.
 
 use haggle_forecasting::{larger, smaller};
 
@@ -18,9 +19,9 @@ use crate::member::Member;
 pub struct Weighed {
     /// The member.
     pub member: Member,
-    /// Its share as the fit left it; the shares of all add up to 1.
+    /// Its weight from the fit; these weights add up to 1.
     pub fitted: f64,
-    /// Its share as of now.
+    /// Its current weight.
     pub weight: f64,
     /// Its usual error over one step, as of the fit.
     pub usual: f64,
@@ -28,15 +29,16 @@ pub struct Weighed {
 
 /// How fast weights follow the losses.
 const RATE: f64 = 0.07;
-/// The share of the whole that goes back with every value.
+/// The share of all weight that is distributed as in the fit, with every value.
 const BACK: f64 = 0.01;
-/// An error counts as so many times the usual one at most: a single outlier changes little.
+/// The largest ratio of an error to the usual one, so that a single outlier changes little.
 const MOST: f64 = 4.0;
-/// A usual error counts as this share at least of that of all together: nobody is expected to be exact.
+/// The smallest usual error of a member, as a share of that of all members together: no member is expected to be
+/// exact.
 const LEAST: f64 = 0.1;
 
-/// Weighs the members anew after a value: their `errors` are how far they were off, `together` is the usual
-/// error of all of them.
+/// Updates the weights after a value. `errors` are the errors of the members, and `together` is the usual error of
+/// their common forecast.
 pub fn weigh(members: &mut [Weighed], errors: impl Iterator<Item = f64>, together: f64) {
     let least = (LEAST * together).max(f64::MIN_POSITIVE);
     let mut total = 0.0;

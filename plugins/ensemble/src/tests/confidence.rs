@@ -9,7 +9,8 @@ use crate::Ensemble;
 
 const AHEAD: usize = 12;
 
-/// A season in noise that is louder for every series, so that some are easy and some are not.
+/// A season on a random walk whose steps grow with the number of the series, so that some series are easy to
+/// forecast and others are not.
 fn series(number: usize) -> Vec<f64> {
     let mut random = Random::new(number as u64);
     let loud = 0.02 * 1.12_f64.powi(number as i32);

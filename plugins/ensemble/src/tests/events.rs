@@ -20,7 +20,7 @@ fn an_event_that_was_seen_before_is_expected_again() {
         let (from, to) = (event.window.start_ms / HOUR, event.window.end_ms / HOUR);
         values.iter_mut().take(to as usize).skip(from as usize).for_each(|value| *value += 150.0);
     }
-    // The last sale begins an hour before the last value, so that the rest of it lies ahead.
+    // The last sale begins with the last value, so that the rest of it lies ahead.
     let known = &values[..600];
     let panel = Panel {
         series: vec![check::series(known, 0)],

@@ -28,8 +28,8 @@ fn what_was_better_lately_is_chosen() {
 
 #[test]
 fn errors_together_are_not_those_that_chose_the_weights() {
-    // What each of many guesses was off by is chance: chosen by it, the best of them look better than they
-    // are; chosen by the other origins, they look as bad as any.
+    // The errors are pure noise. Members that are chosen by these errors look better than they are; members that
+    // are chosen by the errors of other origins do not.
     let mut random = Random::new(7);
     let (origins, horizon) = (80, 1);
     let noise = |random: &mut Random| (0..origins * horizon).map(|_| random.normal()).collect();

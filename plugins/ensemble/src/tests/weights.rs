@@ -15,8 +15,8 @@ fn members(shares: &[f64]) -> Vec<Weighed> {
     shares.iter().map(of).collect()
 }
 
-/// A wave of a day on a wandering level, so that both the last values and the last days say something. From
-/// `change` on there is no wave.
+/// A daily wave on a random walk, so that both the last values and the last days help to forecast it. From `change`
+/// on there is no wave.
 fn values(count: usize, change: usize) -> Vec<f64> {
     let mut random = Random::new(11);
     let mut level = 100.0;
@@ -28,7 +28,7 @@ fn values(count: usize, change: usize) -> Vec<f64> {
     (0..count).map(&mut at).collect()
 }
 
-/// The model of the first 480 values, forecast by looks at the last values and the last days.
+/// The model of the first 480 values, with simple forecasts from the last values and the last days.
 fn fit(values: &[f64]) -> Model {
     let history = History { values: &values[..480], start: 0, step: 1 };
     let series = Prepared::of(history, SEASON).unwrap();
@@ -37,7 +37,7 @@ fn fit(values: &[f64]) -> Model {
     Model::settle(&series, Pool::of(kinds.map(Member::Simple).to_vec(), &series, &setting))
 }
 
-/// The mean error of forecasts from every one of 60 origins after the fit, as weighed anew and as fitted.
+/// The total error of forecasts from 60 origins after the fit, with updated weights and with those of the fit.
 fn errors(values: &[f64]) -> (f64, f64) {
     let mut model = fit(values);
     assert!(model.members.len() > 1, "{:?}", model.members);
@@ -72,7 +72,7 @@ fn one_that_goes_bad_loses_its_weight_and_gets_it_back() {
 fn what_is_as_usual_for_each_changes_nothing() {
     let mut all = members(&[0.5, 0.5]);
     all[1].usual = 20.0;
-    // Twice as hard as usual for all of them.
+    // Both errors are twice the usual ones.
     (0..100).for_each(|_| weigh(&mut all, [2.0, 40.0].into_iter(), 5.0));
     assert!((all[0].weight - 0.5).abs() < 1e-9, "{all:?}");
 }
