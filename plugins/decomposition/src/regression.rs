@@ -1,10 +1,10 @@
 //! Which blocks describe a history, and with which coefficients.
 //!
 //! As in Taylor & Letham, "Forecasting at scale" (2018), a series is the sum of a trend that changes its slope,
-//! seasons as Fourier series and the effects of events. A ridge regression estimates the coefficients, where they
-//! sample a posterior. It gives less weight to outliers (Huber's weights) and to older values. The block that
-//! lowers Schwarz's criterion most is added, again and again, until no block lowers it. The criterion counts only
-//! the effective number of independent values, because a random walk would otherwise seem to have trends and
+//! seasons as Fourier series and the effects of events. Instead of sampling a posterior, a ridge regression
+//! estimates the coefficients. It gives less weight to outliers (Huber's weights) and to older values. The block
+//! that lowers Schwarz's criterion most is added, again and again, until no block lowers it. The criterion counts
+//! only the effective number of independent values, because a random walk would otherwise seem to have trends and
 //! seasons.
 
 use haggle_forecasting::{Clock, Normal, Prepared, dot, mean, median};

@@ -1,5 +1,4 @@
-//! Model bytes: little-endian, a tag of four letters and a version, and nothing that is not needed to go
-//! on.
+//! The encoding of models: little-endian, with a tag of four letters and a version, and only what a forecast needs.
 
 /// The bytes are not a model of this kind and version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,24 +35,24 @@ impl Writer {
         self.0.extend(number.to_le_bytes());
     }
 
-    /// A number in full.
+    /// A number with all its bits.
     pub fn number(&mut self, number: f64) {
         self.0.extend(number.to_le_bytes());
     }
 
-    /// Numbers in full; their count is the reader's business.
+    /// Numbers with all their bits; the reader must know their count.
     pub fn numbers(&mut self, numbers: &[f64]) {
         numbers.iter().for_each(|number| self.number(*number));
     }
 
-    /// A number to seven digits; one beyond what 32 bits hold becomes the largest, which can be read.
+    /// A number to seven digits, in 32 bits; a number that is too large for these becomes the largest that they
+    /// hold.
     pub fn short(&mut self, number: f64) {
         self.0.extend((number as f32).clamp(f32::MIN, f32::MAX).to_le_bytes());
     }
 
-    /// A list of numbers with its length, each kept in 65,536 steps between the lowest and the highest:
-    /// fine enough for a profile, which nobody knows better, in a quarter of the bytes. NaN becomes the
-    /// lowest.
+    /// A list of numbers with its length, each rounded to one of 65,536 steps between the lowest and the highest.
+    /// That is finer than the errors of a fitted profile, and takes a quarter of the bytes. NaN becomes the lowest.
     pub fn profile(&mut self, values: &[f64]) {
         let low = values.iter().copied().fold(f64::INFINITY, f64::min);
         let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -63,7 +62,7 @@ impl Writer {
         self.number(low);
         self.number(unit);
         for value in values {
-            // The cast saturates, and makes 0 of what is no number, as where all values are the same.
+            // The cast saturates, and turns NaN into 0, which occurs if all values are the same.
             let place = ((value - low) / unit).round() as u16;
             self.0.extend(place.to_le_bytes());
         }
@@ -80,15 +79,15 @@ impl Writer {
         self.0.extend(bytes);
     }
 
-    /// What was written.
+    /// The bytes that were written.
     #[must_use]
     pub fn finish(self) -> Vec<u8> {
         self.0
     }
 }
 
-/// What is left to read of foreign bytes. Nothing is believed that cannot be: numbers are finite, lengths
-/// fit into what is left.
+/// The rest of bytes from an untrusted source. The reader refuses impossible content: numbers must be finite, and
+/// lengths must fit into the rest.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'a>(&'a [u8]);
 
@@ -165,7 +164,7 @@ impl<'a> Reader<'a> {
     /// `count` numbers as [`Reader::number`].
     ///
     /// # Errors
-    /// [`Unreadable`] where one is not sane or there are fewer.
+    /// [`Unreadable`] if one is not a finite number within ±1e150, or if there are fewer.
     pub fn numbers(&mut self, count: usize) -> Result<Vec<f64>, Unreadable> {
         if count > self.0.len() / 8 {
             return Err(Unreadable);
@@ -213,7 +212,7 @@ impl<'a> Reader<'a> {
     /// Bytes that were written with [`Writer::list`].
     ///
     /// # Errors
-    /// [`Unreadable`] where fewer are left than it says.
+    /// [`Unreadable`] if fewer bytes are left than the length says.
     pub fn list(&mut self) -> Result<&'a [u8], Unreadable> {
         let length = self.length(usize::MAX)?;
         let (taken, rest) = self.0.split_at_checked(length).ok_or(Unreadable)?;
@@ -221,7 +220,7 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    /// Nothing is left.
+    /// Checks that nothing is left.
     ///
     /// # Errors
     /// [`Unreadable`] where something is.

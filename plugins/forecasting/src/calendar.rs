@@ -1,5 +1,5 @@
-//! Where a time stands in the day and in the week, in UTC: the contract's times carry no zone, and a load
-//! that follows another one is learnt from the load itself.
+//! The time of day and the day of the week, in UTC. The contract's times carry no zone; a load that follows another
+//! zone shows that in its values.
 
 /// An hour in milliseconds.
 pub const HOUR: u64 = 3_600_000;
@@ -14,7 +14,7 @@ pub fn of_day(time: u64) -> f64 {
     (time % DAY) as f64 / DAY as f64
 }
 
-/// 0 is Monday, 6 is Sunday. (The epoch was a Thursday.)
+/// The day of the week: 0 is Monday, 6 is Sunday. (The epoch was a Thursday.)
 #[must_use]
 pub fn day_of_week(time: u64) -> usize {
     ((time / DAY + 3) % 7) as usize

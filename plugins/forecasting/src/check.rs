@@ -1,6 +1,7 @@
-//! What every forecaster must keep, as functions for its tests (feature `check`), and the series that they
-//! are tried on. Each function panics, naming what is broken, where the forecaster does not keep it;
-//! [`contract_tests`](crate::contract_tests) and [`method_tests`](crate::method_tests) make tests of them.
+//! Requirements that every forecaster must meet, as functions for its tests (feature `check`), and series for them.
+//! The function of a requirement panics and names the violation if the forecaster does not meet it.
+//! [`contract_tests`](crate::contract_tests) and [`method_tests`](crate::method_tests) turn the functions into
+//! tests.
 
 mod contract;
 mod inputs;

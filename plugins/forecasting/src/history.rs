@@ -9,21 +9,21 @@ pub struct History<'a> {
     pub step: u64,
 }
 
-/// How a window of recent values goes on from where a model stands.
+/// How a window of recent values continues the state of a model.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Resumption<'a> {
-    /// How many values are missing between them.
+    /// How many values are missing between the model's last value and the window.
     pub gap: usize,
     /// The values that are new to the model.
     pub new: &'a [f64],
 }
 
-/// A gap of so many steps, or of two periods where that is more, makes a model too old to go on from.
+/// The longest gap, in steps, after which a model can resume; or two periods of its season, if these are longer.
 const LONGEST_GAP: usize = 1000;
 
 impl<'a> History<'a> {
-    /// What this window has beyond a model that expects its next value at `next`; none where it does not
-    /// continue it: another step, a window that ends before the model does or begins long after.
+    /// The values of this window that are new to a model whose next value is at `next`. None if the window does not
+    /// continue the model: it has another step, ends before the model does, or begins too long after it.
     #[must_use]
     pub fn beyond(&self, next: u64, step: u64, season: usize) -> Option<Resumption<'a>> {
         if self.step != step || step == 0 {

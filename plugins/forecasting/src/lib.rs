@@ -1,9 +1,9 @@
-//! What the built-in forecasters share.
+//! The code that the built-in forecasters share.
 //!
-//! A forecaster of single series implements [`Method`]: it fits a [`Prepared`] history, takes in what is
-//! new, expects what comes, and is written as bytes. [`Univariate`] makes a plugin of it: arguments are
-//! checked, dirty histories prepared, the errors of past forecasts turned into intervals for every step,
-//! model bytes tagged and read with suspicion. Each module says its sources.
+//! A forecaster of single series implements [`Method`]: it fits a [`Prepared`] history, updates its state with new
+//! values, forecasts, and is written as bytes. [`Univariate`] makes a plugin of it: it checks arguments, prepares
+//! dirty histories, turns the errors of past forecasts into intervals for every step, tags model bytes, and does
+//! not trust those that it reads. Each module names its sources.
 
 mod bytes;
 mod calendar;

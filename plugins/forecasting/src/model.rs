@@ -14,7 +14,7 @@ use crate::{
     track::{Track, track},
 };
 
-/// A fitted series: a method with its state, and how far off its forecasts were.
+/// A fitted series: a method with its state, and the errors of its past forecasts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model<M> {
     /// The scale of everything below.
@@ -23,7 +23,7 @@ pub struct Model<M> {
     pub method: M,
     /// The usual error over one step when it was fitted, and a running mean of it since.
     pub noise: [f64; 2],
-    /// How far off its forecasts are.
+    /// The distribution of the forecast errors.
     pub spread: Spread,
     /// The last value that was present.
     pub last: f64,
@@ -33,21 +33,21 @@ pub struct Model<M> {
     pub movement: f64,
     /// How many values it was fitted to.
     pub present: u32,
-    /// Where the next value belongs, in milliseconds since the epoch.
+    /// The time of the next value, in milliseconds since the epoch.
     pub next: u64,
     /// The distance between two values, in milliseconds.
     pub step: u64,
 }
 
-/// How many origins the past is forecast from.
+/// The number of origins from which the past is forecast.
 const ORIGINS: usize = 100;
-/// How quickly the usual error over one step is learnt anew.
+/// How quickly the running error over one step follows new errors.
 const NOISE_GAIN: f64 = 0.05;
-/// How much wider intervals become, at most, where forecasts have become worse since the fit.
+/// The largest factor by which intervals widen if the forecasts become worse after the fit.
 pub const MOST_WORSE: f64 = 3.0;
 
-/// The usual error over one step, as of the fit and running, after another error: a single one beyond all
-/// others is an outlier, several are restlessness.
+/// Updates the running usual error over one step with another error. The error is capped: a single huge one is an
+/// outlier and changes little, while several in a row raise the running error.
 pub fn follow_noise([fitted, running]: &mut [f64; 2], error: f64) {
     let error = smaller(error.abs(), 10.0 * *fitted + 2.0 * *running);
     *running += NOISE_GAIN * (error - *running);
@@ -84,7 +84,7 @@ impl<M: Method> Model<M> {
         let at = |origin: &usize| restless.get(origin - 1).copied().unwrap_or(0.0);
         let then: Vec<f64> = track.origins.iter().map(at).collect();
         let count = series.values.len();
-        // A history that was forecast without any error may yet be off by what its scale allows.
+        // A lower bound of the errors, for a history that was forecast without any.
         let least = 1.0 / count.max(1) as f64;
         let one = mean(track.between(1, 1).iter().map(|error| error.abs())).max(least);
         Self {
@@ -101,9 +101,9 @@ impl<M: Method> Model<M> {
         }
     }
 
-    /// Goes on from where the model stands with what the window has beyond it, without a fit; a gap between
-    /// them counts as missing values. False, and nothing changed, where it cannot: see
-    /// [`History::beyond`]; and for anything after nothing but zeros, of which no scale is known.
+    /// Updates the model with the values of the window that are new to it, without a fit. A gap before them counts
+    /// as missing values. Returns false, and changes nothing, if the window does not continue the model (see
+    /// [`History::beyond`]), or if the fit saw only zeros, which give no scale, and a new value is not 0.
     #[must_use]
     pub fn resume(&mut self, window: History<'_>, events: &[CalendarEvent]) -> bool {
         let season = self.method.longest_season();
@@ -126,7 +126,7 @@ impl<M: Method> Model<M> {
         true
     }
 
-    /// Forecasts `horizon` steps from the last value taken in.
+    /// Forecasts `horizon` steps after the last known value.
     #[must_use]
     pub fn outlook(
         &self,
@@ -170,7 +170,7 @@ impl<M: Method> Model<M> {
         out.finish()
     }
 
-    /// The model that the bytes are of.
+    /// Reads a model from bytes.
     ///
     /// # Errors
     /// [`Unreadable`] for anything but the bytes of a model of this method and version.

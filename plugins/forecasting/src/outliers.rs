@@ -1,8 +1,7 @@
 use crate::bytes::{Reader, Unreadable, Writer};
 
-/// Tells outliers, which are alone, from shifts: of innovations in a row that are out of reach only the first is
-/// one, whatever the side of those after it. What is cut again and again drives a model away from what it
-/// follows, by as much each time as it is off already.
+/// Distinguishes outliers from shifts. Of several innovations in a row that are out of reach, only the first is an
+/// outlier, on whichever side the others are. If all of them were cut, the model would diverge from the series.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outliers {
     /// Whether the last innovation was out of reach.
@@ -10,7 +9,7 @@ pub struct Outliers {
 }
 
 impl Outliers {
-    /// Whether an innovation, which is out of reach or not, is an outlier and is to be cut.
+    /// Whether the next innovation is an outlier and must be cut.
     #[inline(always)]
     pub fn cuts(&mut self, is_out_of_reach: bool) -> bool {
         let cuts = is_out_of_reach && !self.follows;
@@ -26,7 +25,7 @@ impl Outliers {
     /// Reads what [`Outliers::write`] wrote.
     ///
     /// # Errors
-    /// [`Unreadable`] where it could not be one.
+    /// [`Unreadable`] if the byte is neither 0 nor 1.
     pub fn read(input: &mut Reader<'_>) -> Result<Self, Unreadable> {
         match input.byte()? {
             0 => Ok(Self { follows: false }),

@@ -10,10 +10,10 @@ use crate::{
     statistics::{larger, smaller},
 };
 
-/// More than so many steps are not forecast: nobody plans that far by what was.
+/// The longest horizon, in steps.
 pub const MOST_STEPS: u32 = 100_000;
 
-/// Checks what a task asks for.
+/// Checks the horizon and the levels of a task.
 ///
 /// # Errors
 /// [`Fault::InvalidInput`] for a horizon that is 0 or too long, and for levels that are not strictly
@@ -44,9 +44,9 @@ pub fn history_of(series: &Series) -> Result<History<'_>, Fault> {
     Ok(History { values: &series.values, start: series.start_ms(), step: series.step_ms })
 }
 
-/// Makes intervals on the scale: at a probability, the bound of each step lies `quantile` times its usual
-/// error, one of `errors`, from its mean. The mean lies within every interval, a wider level encloses a
-/// narrower one, nothing is below `floor`, every number is finite.
+/// Computes intervals. The bound for a probability at a step is the mean plus `quantile` of the probability times
+/// the step's usual error, one of `errors`, all on the scale, and is then transformed back. The mean lies within
+/// every interval, a wider level encloses a narrower one, nothing is below `floor`, and every number is finite.
 pub fn intervals(
     means: &[f64],
     levels: &[f64],
@@ -73,8 +73,8 @@ pub fn intervals(
     intervals
 }
 
-/// Widens an interval where it does not enclose a narrower one: quantiles that were collected never
-/// cross, but model bytes may hold anything.
+/// Widens an interval that does not enclose a narrower one. Fitted quantiles never cross, but model bytes may
+/// contain anything.
 fn enclose(outer: &mut Interval, inner: &Interval) {
     for (outer, inner) in outer.bounds.iter_mut().zip(&inner.bounds) {
         outer.lower = smaller(outer.lower, inner.lower);

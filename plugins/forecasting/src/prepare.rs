@@ -1,4 +1,4 @@
-//! Dirty histories made fit for fitting.
+//! Prepares dirty histories for a fit.
 
 use std::cell::LazyCell;
 
@@ -14,7 +14,7 @@ use crate::{
 pub struct Prepared {
     /// The values on the scale; NaN is missing. The first one is present.
     pub values: Vec<f64>,
-    /// The same with gaps filled and lonely outliers drawn in: never NaN.
+    /// The same with gaps filled and single outliers cut; never NaN.
     pub clean: Vec<f64>,
     /// How many values are present.
     pub present: usize,
@@ -26,14 +26,14 @@ pub struct Prepared {
     pub step: u64,
 }
 
-/// A value so many usual changes away from its neighbours is an outlier, where it is alone.
+/// A single value that is more than so many usual changes away from its neighbours is an outlier.
 const FAR_OUT: f64 = 12.0;
 /// A gap of at least so many values is filled from the season before.
 const LONG_GAP: usize = 3;
 
 impl Prepared {
-    /// Prepares a history; none where no value is present. `season` is the one to fill long gaps by; with 0
-    /// or 1 it is looked for in the values.
+    /// Prepares a history; none where no value is present. `season` is the one by which long gaps are filled; with
+    /// 0 or 1, it is detected from the values.
     #[must_use]
     pub fn of(history: History<'_>, season: usize) -> Option<Self> {
         let missing = history.values.iter().take_while(|value| !value.is_finite()).count();
@@ -42,7 +42,7 @@ impl Prepared {
         let values: Vec<f64> = values.iter().map(|value| scale.apply(*value)).collect();
         let present = values.iter().filter(|value| value.is_finite()).count();
         let mut clean = values.clone();
-        // To look for one costs something, and most histories need none here.
+        // The detection costs time, and most histories do not need it here.
         let season =
             LazyCell::new(|| if season > 1 { season } else { repeating(&values, history.step) });
         if present < values.len() {
@@ -53,15 +53,15 @@ impl Prepared {
         Some(Self { values, clean, present, scale, start, step: history.step })
     }
 
-    /// Where 0 lies on the scale: what a method subtracts that needs proportions.
+    /// The 0 of the metric on the scale. Methods that need proportions subtract it.
     #[must_use]
     pub fn zero(&self) -> f64 {
         self.scale.apply(0.0)
     }
 }
 
-/// Fills gaps: short ones in a straight line, long ones with what stood there a season before (or after,
-/// where there was none before). Without a season the last value stays to the end.
+/// Fills gaps: short ones with a straight line, long ones with the values one season earlier (or later, if there is
+/// no earlier one). Without a season, the last value fills a gap at the end.
 fn fill(values: &mut [f64], season: impl Fn() -> usize) {
     let mut place = 0;
     while let Some(gap) = values.get(place..).and_then(|rest| rest.iter().position(|v| v.is_nan()))
@@ -82,7 +82,7 @@ fn fill(values: &mut [f64], season: impl Fn() -> usize) {
         for i in 0..length {
             let before = (from + i).checked_sub(season).and_then(|place| values.get(place));
             let after = values.get(from + i + season).filter(|value| !value.is_nan());
-            // What was before is filled already, be it in this gap.
+            // Earlier values are already filled, even those in this gap.
             let usual = before.or(after).copied().filter(|_| season > 1);
             if let Some(hole) = values.get_mut(from + i) {
                 *hole = usual.unwrap_or_else(|| line(i));
@@ -92,8 +92,8 @@ fn fill(values: &mut [f64], season: impl Fn() -> usize) {
     }
 }
 
-/// Draws in values that are far from both neighbours' middle, alone, and not so a season before or after:
-/// a peak that comes back is no outlier.
+/// Cuts single values that are far from their neighbours, unless a similar value occurs one season earlier or
+/// later: a peak that repeats is not an outlier.
 fn draw_in(values: &mut [f64], season: impl Fn() -> usize) {
     let mut changes: Vec<f64> = values.array_windows().map(|[a, b]| (b - a).abs()).collect();
     let usual = mean(changes.iter().copied()).min(4.0 * median(&mut changes)).max(0.05);

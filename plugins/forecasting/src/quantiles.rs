@@ -7,7 +7,7 @@ use crate::{
 pub const PROBABILITIES: [f64; 11] =
     [0.005, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.995];
 
-/// The quantiles of the normal distribution there, as [`normal`] gives them.
+/// The quantiles of the normal distribution at these probabilities, as [`normal`] computes them.
 pub(crate) const NORMAL: [f64; PROBABILITIES.len()] = [
     -2.575_829_306_443_926_4,
     -1.959_963_986_120_195,
@@ -29,22 +29,21 @@ pub struct Quantiles {
     pub values: [f64; 11],
 }
 
-/// How many independent errors the formula counts for when the spread is estimated.
+/// The weight of the formula in the estimate of the spread, in independent errors.
 const FORMULA: f64 = 3.0;
 /// How many independent errors it takes until their own distribution counts half.
 const TRUST: f64 = 4.0;
 
 impl Quantiles {
-    /// Joins what is expected of the error (`deviation`) with the errors that were made: their spread
-    /// corrects the formula's, and their distribution, which may be lopsided, counts the more the more of
-    /// them there are. Errors over many steps overlap, so that many of them weigh as one: `independent` says
-    /// for how many they count.
+    /// Combines the expected `deviation` of the error with the errors of past forecasts. Their spread corrects the
+    /// deviation. Their distribution, which may be asymmetric, counts more the more errors there are. The errors of
+    /// forecasts over many steps overlap; `independent` is the number of independent errors that they are worth.
     #[must_use]
     pub fn of(errors: &mut [f64], deviation: f64, independent: f64) -> Self {
         errors.sort_by(f64::total_cmp);
         let independent = independent.min(errors.len() as f64);
         let squares = mean(errors.iter().map(|error| error * error));
-        // The squares of far-out errors must not decide alone.
+        // The squares of far-out errors must not dominate.
         let mut magnitudes: Vec<f64> = errors.iter().map(|error| error.abs()).collect();
         let usual = 20.0 * median(&mut magnitudes).max(deviation);
         let squares = squares.min(usual * usual);
@@ -53,7 +52,7 @@ impl Quantiles {
         let spread = spread.sqrt();
         let shape = (errors.len() as f64 * independent).sqrt();
         let own = shape / (shape + TRUST);
-        // What few errors say is itself uncertain, by as much as Student's distribution is wider.
+        // An estimate from few errors is itself uncertain, which Student's wider distribution accounts for.
         let freedom = (independent - 1.0).max(1.0);
         let joined = |probability: f64| {
             let expected = spread * normal(probability);
@@ -115,8 +114,8 @@ pub fn student(probability: f64, freedom: f64) -> f64 {
     z + first / freedom + second / (freedom * freedom)
 }
 
-/// The quantile of the normal distribution, to about 1e-9 (Acklam's rational approximation, 2003). The
-/// probability is taken into 1e-9..1-1e-9.
+/// The quantile of the normal distribution, to about 1e-9 (Acklam's rational approximation, 2003). The probability
+/// is clamped to 1e-9..1-1e-9.
 #[must_use]
 pub fn normal(probability: f64) -> f64 {
     const A: [f64; 6] = [

@@ -1,7 +1,7 @@
 use crate::quantiles::normal;
 
-/// A seeded generator of numbers that look like chance (Steele, Lea & Flood, "Fast splittable pseudorandom
-/// number generators", 2014: SplitMix64). The same seed gives the same numbers everywhere.
+/// A seeded generator of pseudorandom numbers (Steele, Lea & Flood, "Fast splittable pseudorandom number
+/// generators", 2014: SplitMix64). The same seed gives the same numbers everywhere.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 

@@ -1,4 +1,4 @@
-//! Ridge regression by the normal equations: small, dense, and gathered once for many choices of columns.
+//! Ridge regression by the normal equations: small, dense, and summed up once for many choices of columns.
 
 /// The sums that a least squares problem consists of.
 #[derive(Clone, Debug)]
@@ -9,18 +9,18 @@ pub struct Normal {
     moments: Vec<Vec<f64>>,
 }
 
-/// How many rows are taken in together.
+/// How many rows are added at once.
 const TOGETHER: usize = 4;
 
 impl Normal {
-    /// Nothing gathered yet, of so many columns and targets.
+    /// Empty sums for so many columns and targets.
     #[must_use]
     pub fn new(columns: usize, targets: usize) -> Self {
         let gram = (0..columns).map(|row| vec![0.0; row + 1]).collect();
         Self { gram, moments: vec![vec![0.0; columns]; targets] }
     }
 
-    /// Takes in a row of `X`.
+    /// Adds a row of `X`.
     pub fn add(&mut self, row: &[f64], weight: f64) {
         for (sums, value) in self.gram.iter_mut().zip(row) {
             let scaled = weight * value;
@@ -30,8 +30,8 @@ impl Normal {
         }
     }
 
-    /// Takes in some rows of `X`, each with its weight: what [`Normal::add`] would make of them one after
-    /// another, but every sum is fetched and put back once for four of them.
+    /// Adds some rows of `X`, each with its weight. The result is that of [`Normal::add`] for one row after
+    /// another, but every sum is loaded and stored once for four rows.
     pub fn add_all(&mut self, rows: &[(&[f64], f64)]) {
         let (together, rest) = rows.as_chunks::<TOGETHER>();
         for [(a, u), (b, v), (c, w), (d, x)] in together {
@@ -46,7 +46,7 @@ impl Normal {
         rest.iter().for_each(|(row, weight)| self.add(row, *weight));
     }
 
-    /// Takes in what the row stands for: the value of one target.
+    /// Adds the value of one target for a row.
     pub fn aim(&mut self, target: usize, row: &[f64], weight: f64, value: f64) {
         if let Some(moments) = self.moments.get_mut(target) {
             let scaled = weight * value;
@@ -54,8 +54,8 @@ impl Normal {
         }
     }
 
-    /// The coefficients of the chosen columns for every target, each column with its penalty. Where the
-    /// equations do not determine a column, it has 0.
+    /// The coefficients of the chosen columns for every target, each column with its penalty. A column that the
+    /// equations do not determine has the coefficient 0.
     #[must_use]
     pub fn solve(&self, chosen: &[usize], penalties: &[f64]) -> Vec<Vec<f64>> {
         let factor = self.factor(chosen, penalties);
@@ -80,7 +80,7 @@ impl Normal {
             let own = self.gram.get(*column).and_then(|g| g.last()).copied().unwrap_or(0.0);
             let penalty = penalties.get(*column).copied().unwrap_or(0.0);
             let rest = own + penalty - dot(&row, &row);
-            // A column that the earlier ones make up already: an endless penalty.
+            // The column is a combination of earlier ones: a huge penalty makes its coefficient 0.
             row.push(if rest > 1e-10 * (own + penalty) { rest.sqrt() } else { 1e150 });
             factor.push(row);
         }
@@ -88,7 +88,7 @@ impl Normal {
     }
 }
 
-/// How many sums are added to in a turn, because a metered sandbox pays for every turn of a loop.
+/// How many sums one pass of a loop adds to, because metering has a cost for every pass.
 const TURN: usize = 4;
 
 /// Adds multiples of rows, which are at least as long as the sums.

@@ -3,8 +3,8 @@ use crate::{
     statistics::median,
 };
 
-/// How a series is brought to a scale on which arithmetic is safe: its median becomes 0 and its usual
-/// deviation about 1, whatever its magnitude.
+/// Transforms a series to a scale on which arithmetic is safe: its median becomes 0 and its usual deviation about
+/// 1, whatever its magnitude.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scale {
     /// The largest magnitude; the rest is relative to it, so that nothing overflows.
@@ -16,8 +16,8 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// The scale of a history; none where no value is present. A constant history still has a spread: a
-    /// share of its level that shrinks with every value that confirms it.
+    /// The scale of a history; none where no value is present. A constant history still has a spread: a share of
+    /// its level that shrinks with every further value.
     #[must_use]
     pub fn of(values: &[f64]) -> Option<Self> {
         let mut present: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
@@ -37,7 +37,7 @@ impl Scale {
         Some(Self { largest, median, spread: usual.max(confirmed).max(1e-9) })
     }
 
-    /// Onto the scale. Missing stays missing.
+    /// Transforms a value to the scale. A missing value stays missing.
     #[must_use]
     pub fn apply(&self, value: f64) -> f64 {
         if self.largest == 0.0 || !value.is_finite() {
@@ -47,11 +47,11 @@ impl Scale {
                 f64::NAN
             };
         }
-        // A later value may be far beyond the history, but what is squared must stay finite.
+        // A later value may be far beyond the history, but its square must stay finite.
         ((value / self.largest - self.median) / self.spread).clamp(-1e100, 1e100)
     }
 
-    /// Back, always finite.
+    /// Transforms a value back; the result is always finite.
     #[inline]
     #[must_use]
     pub fn undo(&self, value: f64) -> f64 {
@@ -67,7 +67,7 @@ impl Scale {
     /// Reads what [`Scale::write`] wrote.
     ///
     /// # Errors
-    /// [`Unreadable`] where it could not be one.
+    /// [`Unreadable`] if the numbers cannot be a scale.
     pub fn read(input: &mut Reader<'_>) -> Result<Self, Unreadable> {
         let (largest, median, spread) = (input.finite()?, input.finite()?, input.finite()?);
         let sensible = largest >= 0.0 && median.abs() <= 1.0 && spread > 0.0 && spread <= 2.0;

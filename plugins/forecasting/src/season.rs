@@ -1,23 +1,23 @@
 use crate::statistics::{mean, median};
 
-/// Periods that people and machines live by, in milliseconds: an hour, a day, a week.
+/// The usual periods of people and machines, in milliseconds: an hour, a day, a week.
 const CALENDAR: [u64; 3] = [3_600_000, 86_400_000, 604_800_000];
 /// The shortest season looked for.
 const SHORTEST: usize = 3;
 /// Autocorrelations are computed over so many values at most.
 const LOOK_BACK: usize = 2048;
-/// What repeats is compared with what is fewer steps away than this.
+/// The changes over a season are compared with those over fewer steps than this.
 const NEAR: usize = 13;
-/// What repeats changes by less than this share of that.
+/// A season repeats if the changes over it are below this share of those.
 const CLOSER: f64 = 0.7;
-/// Single values farther out, on the scale of a history, do not decide.
+/// Values are clamped to this magnitude, on the scale of a history, so that single ones do not dominate.
 const FAR_OUT: f64 = 20.0;
-/// How far a peak of the autocorrelation must stand above the lowest point before it.
+/// How far a peak of the autocorrelation must rise above the lowest point before it.
 const PROMINENT: f64 = 0.25;
 
-/// Season lengths worth trying, the most promising first: those given where there are any and, beyond
-/// that, a week of given days; otherwise calendar periods and what the autocorrelation suggests. Each
-/// fits into the history at least twice. `step` is in milliseconds.
+/// Season lengths worth trying, the shortest first: the given ones and seven times the last of them (a week, if
+/// that is a day). Without given ones, calendar periods and the peaks of the autocorrelation. Each fits into the
+/// history at least twice. `step` is in milliseconds.
 #[must_use]
 pub fn candidates(values: &[f64], given: &[u32], step: u64) -> Vec<usize> {
     let fits = |length: &usize| *length >= 2 && *length <= values.len() / 2;
@@ -27,7 +27,7 @@ pub fn candidates(values: &[f64], given: &[u32], step: u64) -> Vec<usize> {
         let calendar = CALENDAR.iter().filter(|period| period.is_multiple_of(step.max(1)));
         let calendar = calendar.map(|period| (period / step.max(1)) as usize);
         for length in calendar.filter(|length| *length >= SHORTEST).filter(fits) {
-            // A peak beside a calendar period is that period, measured badly.
+            // A peak near a calendar period is an inexact measurement of that period.
             found.retain(|peak| peak.abs_diff(length) * 20 > length);
             found.push(length);
         }
@@ -41,9 +41,9 @@ pub fn candidates(values: &[f64], given: &[u32], step: u64) -> Vec<usize> {
     found
 }
 
-/// The season by which what is missing may be filled where none is given, of values on their scale: of those
-/// worth trying the one after which values come back closest, if that is much closer than they are to those a
-/// few steps before; 0 for none.
+/// The season by which gaps are filled if none is given; 0 for none. It is the candidate with the smallest changes
+/// from period to period, relative to the changes over a few steps, if that ratio is small enough. The values are
+/// on their scale.
 pub(crate) fn repeating(values: &[f64], step: u64) -> usize {
     let drawn: Vec<f64> = values.iter().map(|v| v.clamp(-FAR_OUT, FAR_OUT)).collect();
     let change = |lag: usize| {
@@ -89,8 +89,8 @@ fn peaks(values: &[f64]) -> Vec<usize> {
     kept
 }
 
-/// The autocorrelation at lag 0, 1, … half the length, of the values without their linear trend. Missing
-/// values count as usual ones, and far-out ones are drawn in.
+/// The autocorrelation at lag 0, 1, … half the length, of the values without their linear trend. Missing values
+/// count as the median, and far-out ones are clamped.
 #[must_use]
 pub fn autocorrelation(values: &[f64]) -> Vec<f64> {
     let detrended = detrend(values);

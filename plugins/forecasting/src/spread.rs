@@ -1,10 +1,10 @@
-//! How far off the forecasts will be.
+//! Predicts how large the errors of forecasts will be.
 //!
-//! The errors of past forecasts are brought to one distribution: each is divided by the usual error at its
-//! step and, as far as that tells something, by how restless the series was at its origin. The quantiles of
-//! what is left, times today's divisors, are the bounds: a locally weighted conformal prediction (Lei,
-//! G'Sell, Rinaldo, Tibshirani & Wasserman, "Distribution-free predictive inference for regression", 2018)
-//! with a prior for short histories.
+//! The errors of past forecasts are standardised to one distribution: each is divided by the usual error at its
+//! step and, as far as that helps, by how restless the series was at its origin. The bounds are the quantiles of
+//! the standardised errors times the current divisors. This is a locally weighted conformal prediction (Lei,
+//! G'Sell, Rinaldo, Tibshirani & Wasserman, "Distribution-free predictive inference for regression", 2018) with a
+//! prior for short histories.
 
 use crate::{
     bytes::{Reader, Unreadable, Writer},
@@ -20,21 +20,21 @@ pub struct Spread {
     pub scales: Vec<f64>,
     /// The standardised errors.
     pub shape: Quantiles,
-    /// How much of today's restlessness passes into the bounds: 0 to 1.
+    /// The power with which the current restlessness scales the bounds, from 0 to 1.
     pub response: f64,
-    /// The restlessness that is usual.
+    /// The usual restlessness.
     pub usual: f64,
 }
 
 /// How quickly restlessness follows the changes.
 const GAIN: f64 = 0.06;
-/// More steps are not read.
+/// The largest number of steps that is accepted from bytes.
 const MOST_SCALES: usize = 100_000;
-/// How many errors the growth counts for.
+/// The weight of the given growth, in errors at each step.
 const PRIOR: f64 = 3.0;
-/// What is tried for the response.
+/// The responses that are tried.
 const RESPONSES: [f64; 4] = [0.0, 0.3, 0.6, 0.9];
-/// Restlessness counts within these factors of what is usual.
+/// The ratio of the restlessness to the usual one is clamped to this range.
 const RANGE: (f64, f64) = (0.1, 10.0);
 
 /// The restlessness after another change of this magnitude.
@@ -43,7 +43,7 @@ pub fn follow(restless: f64, change: f64) -> f64 {
     restless + GAIN * (change - restless)
 }
 
-/// A running mean of the magnitude of changes: one for each value, of what came before and with it.
+/// A running mean of the magnitude of changes: one for each value, which includes the change to that value.
 #[must_use]
 pub fn restlessness(values: &[f64]) -> Vec<f64> {
     let changes = values.array_windows().map(|[a, b]| (b - a).abs());
@@ -59,9 +59,9 @@ pub fn restlessness(values: &[f64]) -> Vec<f64> {
 }
 
 impl Spread {
-    /// The spread of the errors in `track`. `restless` is the restlessness at each of its origins, `least`
-    /// an error that is always possible, `growth` how errors grow step by step as far as that is known
-    /// otherwise: what has few origins is drawn towards it.
+    /// The spread of the errors in `track`. `restless` is the restlessness at each of its origins, and `least` is a
+    /// lower bound of the usual errors. `growth` is how errors grow step by step according to another source, such
+    /// as the method; the fewer origins there are, the more it counts.
     #[must_use]
     pub fn of(track: &Track, restless: &[f64], least: f64, growth: &[f64]) -> Self {
         let usual = mean(restless.iter().copied()).max(1e-9);
@@ -89,7 +89,7 @@ impl Spread {
         }
         let span = (track.origins.len() * track.stride()) as f64;
         let independent = span / track.horizon.max(1) as f64;
-        // The usual magnitude is 1, so that of a normal distribution's deviation is 1.25.
+        // The mean magnitude is 1: a normal distribution with that mean magnitude has a deviation of 1.25.
         let shape = Quantiles::of(&mut standard, 1.25, independent);
         Self { scales, shape, response, usual }
     }
@@ -100,8 +100,8 @@ impl Spread {
         factor(restless, self.usual, self.response)
     }
 
-    /// Makes of how errors grow, step by step, how large they usually are: as measured, and beyond the steps
-    /// that this is known of, as they grow.
+    /// Replaces the growth of the errors by their usual size at each step. For the measured steps, that is the
+    /// measured size; beyond them, the last one is extrapolated by the growth.
     pub fn scale(&self, growth: &mut [f64]) {
         let known = self.scales.len().max(1);
         let last = self.scales.last().copied().unwrap_or(1.0);
@@ -123,7 +123,7 @@ impl Spread {
     /// Reads what [`Spread::write`] wrote.
     ///
     /// # Errors
-    /// [`Unreadable`] where it could not be one.
+    /// [`Unreadable`] if the bytes are not a spread.
     pub fn read(input: &mut Reader<'_>) -> Result<Self, Unreadable> {
         let count = input.length(MOST_SCALES)?;
         let scales: Vec<f64> = (0..count).map(|_| input.short()).collect::<Result<_, _>>()?;

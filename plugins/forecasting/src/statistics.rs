@@ -1,5 +1,5 @@
-/// The larger of two numbers, neither of which is NaN: without the care that `f64::max` takes of it, which is
-/// a call where there is no instruction for it.
+/// The larger of two numbers, neither of which is NaN. `f64::max` also handles NaN, which takes a function call on
+/// a target without an instruction for it.
 #[inline]
 #[must_use]
 pub fn larger(a: f64, b: f64) -> f64 {
@@ -13,7 +13,7 @@ pub fn smaller(a: f64, b: f64) -> f64 {
     if a < b { a } else { b }
 }
 
-/// The median, the upper one of two, which reorders the values; 0 of none.
+/// The median (the upper one of two middle values); 0 of none. Reorders the values.
 #[must_use]
 pub fn median(values: &mut [f64]) -> f64 {
     if values.is_empty() {

@@ -1,23 +1,23 @@
-//! Forecasts of the past: how far off a method would have been, origin by origin and step by step.
+//! Forecasts of the past: the errors that a method would have made, by origin and step.
 
 use crate::{
     method::{Clock, Method},
     prepare::Prepared,
 };
 
-/// The errors (what came minus what was expected) of forecasts from several origins.
+/// The errors (observed minus expected) of forecasts from several origins.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Track {
     /// How many values were known at each origin, ascending.
     pub origins: Vec<usize>,
     /// How many steps ahead each forecast reached.
     pub horizon: usize,
-    /// `horizon` errors an origin, on the scale of the history; NaN where nothing came.
+    /// `horizon` errors for each origin, on the scale of the history; NaN if no value was observed.
     pub errors: Vec<f64>,
 }
 
 impl Track {
-    /// Nothing was tried.
+    /// A track without any forecast.
     #[must_use]
     pub fn empty(horizon: usize) -> Self {
         Self { origins: Vec::new(), horizon, errors: Vec::new() }
@@ -45,8 +45,8 @@ impl Track {
     }
 }
 
-/// The origins of `most` forecasts at most from `from` on, up to the last value but one. Their distance has
-/// no factor in common with any season, so that every place of a period has its turn.
+/// At most `most` origins of forecasts, from `from` on up to the last value but one. Their distance has no factor
+/// in common with any season, so that they fall on every place of a period.
 #[must_use]
 pub fn origins(count: usize, from: usize, most: usize, seasons: &[usize]) -> Vec<usize> {
     let first = from.max(1);
@@ -65,8 +65,8 @@ fn common(a: usize, b: usize) -> usize {
     if b == 0 { a } else { common(b, a % b) }
 }
 
-/// Runs a method that was rewound to `from` over the history and compares its forecasts from up to `most`
-/// origins with what came.
+/// Runs a method that was rewound to `from` over the history and compares its forecasts from up to `most` origins
+/// with the observed values.
 #[must_use]
 pub fn track<M: Method>(
     (mut method, from): (M, usize),

@@ -13,8 +13,8 @@ use crate::{
     outlook::{check_task, history_of},
 };
 
-/// A [`Method`] as a plugin that forecasts every series by itself. It has nothing to configure: what there
-/// is to choose, the method chooses by the data.
+/// A [`Method`] as a plugin that forecasts every series by itself. It has no configuration, because the data decide
+/// every choice.
 #[derive(Debug)]
 pub struct Univariate<M>(PhantomData<M>);
 
@@ -45,7 +45,7 @@ impl<M: Method> Forecasting for Univariate<M> {
             Ok(model.ok_or_else(no_value)?.to_bytes())
         };
         let models = panel.series.iter().map(fit).collect();
-        // A model has all that it looks at.
+        // A model contains all past values that it needs.
         Ok(Fitted { shared: None, models, lookback_steps: Some(0) })
     }
 
@@ -59,13 +59,12 @@ impl<M: Method> Forecasting for Univariate<M> {
     }
 }
 
-/// Answers a task from its model or, where it has none, from a fit to its window with the seasons of the
-/// task. `ready` is called with a model that was read, before anything is asked of it.
+/// Answers a task from its model or, where it has none, from a fit to its window with the seasons of the task.
+/// `ready` is called with a model that was read, before that model is used.
 ///
 /// # Errors
-/// What [`check_task`] says; [`Fault::InsufficientData`] for a window without a value;
-/// [`Fault::IncompatibleModel`] for bytes that are not such a model and for a window that does not continue
-/// it; and whatever `ready` says.
+/// The errors of [`check_task`] and of `ready`; [`Fault::InsufficientData`] for a window without a value;
+/// [`Fault::IncompatibleModel`] for bytes that are not such a model, and for a window that does not continue it.
 pub fn answer<M: Method>(
     task: &Task,
     events: &[CalendarEvent],
@@ -88,19 +87,19 @@ pub fn answer<M: Method>(
     Ok(model.outlook(task.horizon_steps, &task.levels, task.series.non_negative, events))
 }
 
-/// There is nothing to go by.
+/// The fault of a series without any value.
 #[must_use]
 pub fn no_value() -> Fault {
     Fault::InsufficientData("no value is present: at least one is needed".into())
 }
 
-/// The bytes are another plugin's, or another version's.
+/// The fault of model bytes from another plugin or another version.
 #[must_use]
 pub fn unreadable(name: &str) -> Fault {
     Fault::IncompatibleModel(format!("these bytes are not a model of this {name}"))
 }
 
-/// The window is another series', too old or too new.
+/// The fault of a window that belongs to another series, or is too old or too new.
 #[must_use]
 pub fn discontinued(id: &str) -> Fault {
     let what = format!("series {id} does not continue what the model was fitted to");

@@ -1,4 +1,4 @@
-//! What every plugin that forecasts must keep.
+//! Requirements of every forecasting plugin.
 
 use haggle_sdk::{
     Fault, Forecasting,
@@ -90,7 +90,7 @@ fn fitted<F: Forecasting>(panel: &Panel) -> Fitted {
     fitted
 }
 
-/// Whatever the values and the seasons given, a series with a value has a sound forecast.
+/// A series with at least one value gets a sound forecast, for any values and any given seasons.
 ///
 /// # Panics
 /// Where that is not so.
@@ -113,7 +113,7 @@ pub fn assert_forecasts_anything<F: Forecasting>() {
     );
 }
 
-/// Every dirty series has a sound forecast; only where no value is present is there none, and a reason.
+/// Every dirty series gets a sound forecast; a series without any value gets a fault with a reason.
 ///
 /// # Panics
 /// Where that is not so.
@@ -135,7 +135,7 @@ pub fn assert_forecasts_dirty_series<F: Forecasting>() {
     }
 }
 
-/// A model goes on with what is new to it, whatever else the window repeats.
+/// A model resumes with the values that are new to it, whatever older values the window repeats.
 ///
 /// # Panics
 /// Where forecasts differ.
@@ -160,7 +160,7 @@ pub fn assert_resumes<F: Forecasting>() {
     assert!(off / 12.0 < 12.0, "the errors add up to {off}");
 }
 
-/// Models and tasks that break the contract, or do not belong together, are refused by name.
+/// Models and tasks that break the contract, or do not belong together, are refused with the right fault.
 ///
 /// # Panics
 /// Where an answer is not the fault it should be.
@@ -225,7 +225,7 @@ pub fn assert_repeatable<F: Forecasting>() {
 /// A model that ends early is refused; one with a byte changed is refused or harmless.
 ///
 /// # Panics
-/// Where what comes of it is not sound.
+/// If the forecast from a changed model is not sound.
 pub fn assert_survives_foreign_bytes<F: Forecasting>() {
     let values = load(120, 5);
     let mut fitted = fitted::<F>(&panel(vec![series(&values, 0)], 6, &[24]));

@@ -1,11 +1,11 @@
-//! Series to forecast: as they usually are, as they should not be, and published ones.
+//! Series to forecast: usual ones, dirty ones and published ones.
 
 use haggle_sdk::types::{Context, Series};
 use proptest::prelude::*;
 
 use crate::{calendar::HOUR, random::Random};
 
-/// Levels that ask for more than the usual ones do.
+/// Interval levels that are more extreme than the usual ones.
 pub const LEVELS: [f64; 4] = [0.1, 0.5, 0.8, 0.999];
 
 /// The context of every call.
@@ -14,7 +14,7 @@ pub fn context() -> Context {
     Context { now_ms: 0, seed: 0, configuration: "{}".into() }
 }
 
-/// Hourly values as a series, beginning so many hours after the epoch.
+/// Hourly values as a series that begins `hours` hours after the epoch.
 #[must_use]
 pub fn series(values: &[f64], hours: u64) -> Series {
     let non_negative = values.iter().all(|value| value.is_nan() || *value >= 0.0);
@@ -23,7 +23,7 @@ pub fn series(values: &[f64], hours: u64) -> Series {
     Series { id, last_at_ms, step_ms: HOUR, values, non_negative }
 }
 
-/// A day of 24 values with noise, a little trend and a louder day in seven.
+/// A daily course of 24 values with noise and a small trend. Every seventh day has a larger amplitude.
 #[must_use]
 pub fn load(count: usize, seed: u64) -> Vec<f64> {
     let mut random = Random::new(seed);
@@ -35,7 +35,7 @@ pub fn load(count: usize, seed: u64) -> Vec<f64> {
     (0..count).map(|t| at(t) + 3.0 * random.normal()).collect()
 }
 
-/// Series as they should not be, with what is wrong with them.
+/// Dirty series, each with a name for what is wrong with it.
 #[must_use]
 pub fn dirty() -> Vec<(&'static str, Vec<f64>)> {
     let clean = load(400, 1);
@@ -67,8 +67,8 @@ pub fn dirty() -> Vec<(&'static str, Vec<f64>)> {
     ]
 }
 
-/// Histories of all sorts, of so many values: any numbers and none, or (what proportions need) not negative
-/// ones.
+/// Arbitrary histories of `count` values: any numbers, numbers that are not negative (for models of proportions),
+/// or positive ones. Some values are missing.
 pub fn any_values(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<f64>> {
     let number = prop_oneof![
         6 => -100.0..100.0,

@@ -1,4 +1,4 @@
-//! What every method must keep on its way from a history to a forecast.
+//! Requirements of every method, from the history to the forecast.
 
 use std::{f64::consts::TAU, fmt::Debug};
 
@@ -90,22 +90,22 @@ macro_rules! method_test {
     };
 }
 
-/// No mean is farther from what came than so many times its range: a line through two values goes as far in
-/// thirty steps.
+/// The largest distance of a mean from the observed values, in multiples of their range: a line through two values
+/// goes that far in some steps.
 const MOST_RANGES: f64 = 60.0;
 
 fn history(values: &[f64], hours: usize) -> History<'_> {
     History { values, start: hours as u64 * HOUR, step: HOUR }
 }
 
-/// A model of these values, of which one at least is present.
+/// A model of these values; none if no value is present.
 fn fit<M: Method>(values: &[f64], seasons: &[u32], horizon: u32) -> Option<Model<M>> {
     let model = Model::fit(history(values, 0), seasons, horizon, &[]);
     assert_eq!(model.is_some(), values.iter().any(|value| value.is_finite()), "{values:?}");
     model
 }
 
-/// What is expected after these values.
+/// The means of the forecast after these values.
 fn means<M: Method>(values: &[f64], seasons: &[u32], horizon: u32) -> Vec<f64> {
     let outlook = fit::<M>(values, seasons, horizon)
         .map(|model| model.outlook(horizon, &LEVELS, true, &[]))
@@ -113,7 +113,7 @@ fn means<M: Method>(values: &[f64], seasons: &[u32], horizon: u32) -> Vec<f64> {
     outlook.map(|outlook| outlook.mean).unwrap_or_default()
 }
 
-/// Days of hours with a season of amounts, noise, and a level that may shift.
+/// Hourly values with an additive daily season, noise, and a level that shifts at `shift_at`.
 fn daily(count: usize, shift_at: usize) -> Vec<f64> {
     let mut random = Random::new(11);
     let level = |t: usize| if t < shift_at { 100.0 } else { 300.0 };
@@ -121,8 +121,8 @@ fn daily(count: usize, shift_at: usize) -> Vec<f64> {
     (0..count).map(|t| level(t) + day(t) + random.normal()).collect()
 }
 
-/// Whatever a model was fitted to, and whatever follows it, wherever that begins: it survives as bytes, and
-/// its forecasts are sound.
+/// For any history, any later values and any gap between them: the model can be written and read, and its forecasts
+/// are sound.
 ///
 /// # Panics
 /// Where that is not so.
@@ -151,7 +151,7 @@ pub fn assert_goes_on_after_anything<M: Method>() {
     );
 }
 
-/// Series that alternate between far-out sides, in the fit or after it, lead no model away from them.
+/// Series that jump between extremes, during the fit or after it, do not make a model diverge from them.
 ///
 /// # Panics
 /// Where that is not so.
@@ -190,7 +190,7 @@ pub fn assert_stays<M: Method>() {
     }
 }
 
-/// A daily load with gaps or after a shift is forecast as it goes on.
+/// The forecast of a daily load with gaps, or after a shift, continues the load.
 ///
 /// # Panics
 /// Where that is not so.
@@ -206,7 +206,7 @@ pub fn assert_follows_level_and_season<M: Method>() {
     assert!((middle - 300.0).abs() < 40.0, "{middle}");
 }
 
-/// A daily load with an outlier near its end is forecast as it was.
+/// The forecast of a daily load with an outlier near its end ignores the outlier.
 ///
 /// # Panics
 /// Where that is not so.
@@ -216,7 +216,7 @@ pub fn assert_ignores_an_outlier<M: Method>() {
     assert_goes_on::<M>("an outlier", &outlier);
 }
 
-/// What follows twenty days of [`daily`] is expected, the season being given or not.
+/// The forecast continues twenty days of [`daily`], with and without a given season.
 fn assert_goes_on<M: Method>(name: &str, values: &[f64]) {
     let whole = daily(528, usize::MAX);
     for seasons in [&[24][..], &[]] {
@@ -228,7 +228,7 @@ fn assert_goes_on<M: Method>(name: &str, values: &[f64]) {
     }
 }
 
-/// A few values, zeros and constants have forecasts near the last values; no value has none.
+/// A few values, zeros and constants have forecasts near the last values. A history without any value has no model.
 ///
 /// # Panics
 /// Where that is not so.
@@ -243,7 +243,7 @@ pub fn assert_forecasts_short_series<M: Method>() {
     assert!(fit::<M>(&[f64::NAN; 9], &[], 3).is_none());
 }
 
-/// In another unit, the same.
+/// The forecast does not depend on the unit of the values.
 ///
 /// # Panics
 /// Where that is not so.
@@ -258,7 +258,7 @@ pub fn assert_ignores_magnitude<M: Method>() {
     }
 }
 
-/// Going on value by value is the same as running the same parameters over all values at once.
+/// Updates value by value give the same state as one update with all values.
 ///
 /// # Panics
 /// Where that is not so.
@@ -286,12 +286,11 @@ pub fn assert_same_by_pieces<M: Method + Debug + PartialEq>() {
     let (mut a, mut b) = ([0.0; 12], [0.0; 12]);
     once.expect(&clock.after(400), &mut a);
     method.expect(&clock.after(400), &mut b);
-    // The state at the end hardly remembers how it began, but for the profiles.
+    // The final state hardly depends on the initial one, except for the profiles.
     assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 0.3), "{a:?} {b:?}");
 }
 
-/// The share of values inside the intervals is about what they say, on series that are none of the method's
-/// own.
+/// The share of values inside the intervals is about their level, on series that no method's own model generated.
 ///
 /// # Panics
 /// Where that is not so.
@@ -320,7 +319,7 @@ pub fn assert_covers<M: Method>() {
     assert!((0.7..0.9).contains(&eighty) && (0.89..0.99).contains(&most), "{eighty} {most}");
 }
 
-/// Forty days of hours make a model of less than 2 KiB.
+/// Forty days of hourly values give a model of less than 2 KiB.
 ///
 /// # Panics
 /// Where that is not so.

@@ -2,8 +2,8 @@ use std::fmt::Debug;
 
 use haggle_sdk::forecasting::Outlook;
 
-/// These are no farther than so many times the range of what came from it; 0 counts as having come. Ranges that
-/// numbers cannot hold say nothing.
+/// The `expected` values are no farther than `ranges` times the range of the observed values `came`, with 0 added,
+/// from that range. Ranges that are too large or too small for floating point are not checked.
 ///
 /// # Panics
 /// Where that is not so.

@@ -7,7 +7,7 @@ fn prepared(values: &[f64], season: usize) -> Prepared {
     Prepared::of(History { values, start: 1000, step: 10 }, season).unwrap()
 }
 
-/// Back from the scale.
+/// The clean values, transformed back from the scale.
 fn clean(series: &Prepared) -> Vec<f64> {
     series.clean.iter().map(|value| series.scale.undo(*value)).collect()
 }
@@ -61,7 +61,7 @@ fn without_a_season_given_the_one_that_shows_fills_and_tells_outliers() {
     let backup: Vec<f64> =
         whole.iter().enumerate().map(|(t, v)| if t % 24 == 3 { 1e5 } else { *v }).collect();
     assert_close(&clean(&hourly(&backup)), &backup);
-    // Where nothing repeats, a gap is a line.
+    // Without a season, a straight line fills the gap.
     let mut random = Random::new(5);
     let mut level = 0.0;
     let mut wandering = || {
@@ -113,7 +113,7 @@ fn seasons_are_those_given_or_detected() {
     // A step of which no day is a multiple: the values alone show the season.
     assert!(candidates(&values, &[], 7_000_000).contains(&24));
     assert!(candidates(&values, &[], DAY / 24).contains(&24));
-    // What does not fit twice is none.
+    // A season must fit into the values twice.
     assert!(candidates(&values[..40], &[24], HOUR).is_empty());
 }
 
@@ -123,7 +123,7 @@ fn a_window_goes_on_where_the_model_ends() {
     let window = |start| History { values: &values, start, step: 10 };
     let beyond = |start, next| window(start).beyond(next, 10, 0);
     assert_eq!(beyond(100, 120), Some(Resumption { gap: 0, new: &values[2..] }));
-    // Clocks drift.
+    // A drifting clock is tolerated.
     assert_eq!(beyond(100, 123), Some(Resumption { gap: 0, new: &values[2..] }));
     assert_eq!(beyond(100, 140), Some(Resumption { gap: 0, new: &[] }));
     assert_eq!(beyond(100, 80), Some(Resumption { gap: 2, new: &values }));
