@@ -1,8 +1,8 @@
-//! Gradient boosting (Friedman, "Greedy function approximation: a gradient boosting machine", 2001) with
-//! oblivious trees (as in CatBoost: Prokhorenkova et al., 2018) over histograms (as in LightGBM: Ke et al.,
-//! 2017), for the absolute error. Each tree is fitted by weighted squares with weights `1 / |residual|`,
-//! which bound the absolute error from above and touch it at the present residuals (Lange, Hunter & Yang,
-//! "Optimization transfer using surrogate objective functions", 2000): so no leaf needs a median.
+//! Gradient boosting (Friedman, "Greedy function approximation: a gradient boosting machine", 2001) with oblivious
+//! trees (as in CatBoost: Prokhorenkova et al., 2018) over histograms (as in LightGBM: Ke et al., 2017), for the
+//! absolute error. Each tree is fitted by weighted squares with weights `1 / |residual|`, which bound the absolute
+//! error from above and touch it at the present residuals (Lange, Hunter & Yang, "Optimization transfer using
+//! surrogate objective functions", 2000). Therefore no leaf needs a median.
 //!
 //! Written by hand because the crates do not fit a sandbox without threads and clocks: perpetual 2.3 and
 //! forust-ml 0.8 both pull in rayon and rand and keep their models as JSON.
@@ -22,11 +22,11 @@ use crate::{
 pub struct Training {
     /// How many trees.
     pub trees: usize,
-    /// What each of them counts.
+    /// The factor by which the predictions of each tree are multiplied.
     pub rate: f64,
-    /// How many usual rows a leaf is drawn towards 0 by.
+    /// Shrinks the value of a leaf towards 0, as so many rows of usual weight would.
     pub ridge: f64,
-    /// At most so many rows are looked at for each tree.
+    /// The largest number of rows for one tree.
     pub rows: usize,
 }
 
@@ -36,9 +36,9 @@ impl Default for Training {
     }
 }
 
-/// Of every so many features one is left out of each tree.
+/// Each tree leaves out one of every so many features.
 const LEAVE_OUT: usize = 3;
-/// So many rows are looked at even where that is more than a quarter of them.
+/// A tree uses a quarter of the rows, but at least so many if there are as many.
 const FEW: usize = 4_000;
 /// A residual counts as at least this share of the usual one.
 const SMOOTH: f64 = 0.3;
@@ -54,13 +54,13 @@ pub fn train(table: &Table, training: &Training) -> Forest {
         return forest;
     }
     for number in 0..training.trees {
-        // Windows over shuffled rows, moving on so that every row has its turn.
+        // A window over the shuffled rows, which moves from tree to tree so that every row is used.
         let from = (number * sample / 2) % (count - sample + 1);
         let window = from..from + sample;
         let here = residuals.get(window.clone()).unwrap_or_default();
         let (unit, sums) = Unit::of(&weighted(here));
         let (splits, leaves) = grow(table, window, &unit, &sums, number, training.ridge);
-        // Without a split it is a tree of one leaf: what all rows have in common.
+        // A tree without a split has one leaf: an offset for all rows.
         let mut totals = vec![Sum::default(); 1 << splits.len()];
         for (leaf, sum) in leaves.iter().zip(&sums) {
             if let Some(total) = totals.get_mut(usize::from(*leaf)) {
@@ -82,7 +82,7 @@ pub fn train(table: &Table, training: &Training) -> Forest {
     forest
 }
 
-/// The splits of one tree over a window of the rows, and the leaf of each of these.
+/// The splits of one tree over a window of the rows, and the leaf of each row in the window.
 fn grow(
     table: &Table,
     window: Range<usize>,
@@ -124,8 +124,8 @@ fn grow(
     (splits, leaves)
 }
 
-/// Parts every node of a depth at a border. Returns the rows of one child of each, the upper one where
-/// `upper` says so, still with the node's number.
+/// Splits every node of a depth at a border. Returns the rows of one child of each node, the upper one if `upper`
+/// is set for the node; their node numbers are still those of the parents.
 fn part(
     leaves: &mut [u8],
     column: &[u8],
@@ -137,7 +137,7 @@ fn part(
     // A bit for each node.
     let upper =
         (0..).zip(upper).fold(0_u64, |bits, (node, upper)| bits | u64::from(*upper) << node);
-    // Every row is written and only some are kept, because chance cannot be foreseen by a processor.
+    // Every row is written and only some are kept, because a processor would often mispredict a branch here.
     let mut rows = vec![Row::default(); sums.len()];
     let mut kept = 0;
     let mut look = |place: u32, leaf: &mut u8, own: u8, sum: Sum| {
@@ -178,10 +178,10 @@ fn weighted(residuals: &[f64]) -> Vec<[f64; 2]> {
     residuals.iter().map(both).collect()
 }
 
-/// How many rows are asked in a turn.
+/// How many rows one pass of a loop assigns to leaves.
 const ASKED: usize = 64;
 
-/// Takes a tree's predictions from the residuals of all rows.
+/// Subtracts a tree's predictions from the residuals of all rows.
 fn subtract(table: &Table, splits: &[(usize, u8)], values: &[f32], residuals: &mut [f64]) {
     let mut leaves = vec![0_u8; residuals.len()];
     for (place, (feature, bin)) in splits.iter().enumerate() {

@@ -9,8 +9,8 @@ use crate::{
     tree::Forest,
 };
 
-/// A series that is forecast by a forest which may have learnt from many: its frame, its last values, and
-/// the forest, which is kept apart and [attached](Boosted::attach) after reading.
+/// A series that is forecast by a forest, which may have learnt from many series: its frame, its last values and
+/// the forest. The forest is written separately, and [attached](Boosted::attach) after reading.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Boosted {
     frame: Frame,
@@ -18,15 +18,15 @@ pub struct Boosted {
     forest: Rc<Forest>,
 }
 
-/// From how many origins of a series rows are made, at most.
+/// The largest number of origins of a series that give rows.
 const ORIGINS: usize = 100;
-/// How many rows a panel gives, at most: so many fit into 30 MB.
+/// The largest number of rows of a panel: so many fit into 30 MB.
 pub const MOST_ROWS: usize = 240_000;
-/// How many rows an origin gives, at most.
+/// The largest number of rows of an origin.
 const STEPS: usize = 8;
-/// A season must make the seasonal naive forecast better by this share.
+/// The share by which a season must improve the naive forecast.
 const WORTH: f64 = 0.05;
-/// Bounds on what is believed of foreign bytes.
+/// Bounds on what is accepted from bytes.
 const MOST_SEASON: usize = 1 << 20;
 
 impl Boosted {
@@ -45,13 +45,13 @@ impl Boosted {
         self.frame.season
     }
 
-    /// The same with another forest.
+    /// Replaces the forest.
     pub fn attach(&mut self, forest: &Rc<Forest>) {
         self.forest = Rc::clone(forest);
     }
 
-    /// Adds what the series teaches: rows of features and targets from its first `until` values, its fair
-    /// part of [`MOST_ROWS`] in a panel of `panel` series.
+    /// Adds rows of features and targets from the first `until` values of the series, up to its fair share of
+    /// [`MOST_ROWS`] in a panel of `panel` series.
     pub fn teach(&self, series: &Prepared, until: usize, panel: usize, lesson: &mut Lesson) {
         let known = series.values.get(..until).unwrap_or(&series.values);
         let horizon = self.frame.horizon;
@@ -64,7 +64,7 @@ impl Boosted {
             let past = self.recent(series.clean.get(..origin).unwrap_or_default());
             let origin_of = self.frame.origin(past);
             for part in 0..STEPS.min(horizon) {
-                // Every step has its turn, whatever the number of origins.
+                // The steps ahead rotate, so that every step is used, whatever the number of origins.
                 turn += 1;
                 let ahead = 1 + (part * horizon / STEPS.min(horizon) + turn) % horizon;
                 let Some(came) = known.get(origin + ahead - 1).filter(|v| !v.is_nan()) else {
@@ -79,7 +79,7 @@ impl Boosted {
         }
     }
 
-    /// Adds what the forest says beyond the base forecasts in `means`, a row of features for each.
+    /// Adds the forest's predictions, from one row of features for each step, to the base forecasts in `means`.
     fn add_beyond(&self, rows: &[[f32; WIDTH]], means: &mut [f64]) {
         let beyond = self.forest.predict_all(rows);
         means.iter_mut().zip(beyond).for_each(|(mean, off)| *mean += self.frame.unit * off);
@@ -90,7 +90,7 @@ impl Boosted {
     }
 }
 
-/// Targets count up to so many units.
+/// Targets are clamped to so many units.
 const MOST_TARGET: f64 = 30.0;
 
 /// Rows to train on.
@@ -201,14 +201,14 @@ impl Method for Boosted {
     }
 }
 
-/// The season that makes a seasonal naive forecast best, if any does, and a longer one.
+/// Chooses the season with the best seasonal naive forecast, if it is good enough, and a longer one.
 fn frame(values: &[f64], setting: &Setting<'_>) -> Frame {
     let change = |lag: usize| {
         let later = values.get(lag..).unwrap_or_default();
         mean(values.iter().zip(later).map(|(a, b)| (b - a).abs()))
     };
     let horizon = setting.horizon.max(1);
-    // The mean change over the steps ahead, a few of them for all.
+    // The mean change over the steps ahead, estimated from a few of them.
     let reach = horizon.min(values.len() / 2).max(1);
     let naive = mean((1..=reach).step_by((reach / 8) | 1).map(change));
     let fits = |season: &&usize| 3 * **season <= values.len();
@@ -218,7 +218,7 @@ fn frame(values: &[f64], setting: &Setting<'_>) -> Frame {
         Some((seasonal, season)) if seasonal < (1.0 - WORTH) * naive => (seasonal, season),
         _ => (change(1), 0),
     };
-    // The shortest one that the best is a multiple of carries the place in the day.
+    // The shortest season of which the best one is a multiple gives the place in the day.
     let divides = |short: &&usize| season > 0 && **short < season && season.is_multiple_of(**short);
     let short = setting.seasons.iter().find(divides).copied().unwrap_or(season);
     let multiple = |long: &&usize| **long > short && short > 0 && long.is_multiple_of(short);

@@ -1,13 +1,13 @@
-//! What the trees are told of a step ahead: lags, levels, place, calendar. Everything but the calendar is
-//! relative: differences from a base forecast, in units of the series' usual seasonal change, so that what
-//! is learnt of one series holds for another.
+//! The features of a step ahead: lags, levels, place, calendar. All but the calendar are relative: differences from
+//! a base forecast, in units of the series' usual seasonal change. What the forest learns from one series therefore
+//! applies to others.
 
 use haggle_forecasting::{day_of_week, mean, median, of_day};
 
 /// How many features a row has.
 pub const WIDTH: usize = 22;
 
-/// What is known of a series besides its values.
+/// The parameters of a series' features.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Frame {
     /// The season in steps, 0 for none.
@@ -20,9 +20,9 @@ pub struct Frame {
     pub horizon: usize,
 }
 
-/// Levels are taken of so many last values.
+/// The numbers of last values whose means are the levels.
 const LEVELS: [usize; 4] = [3, 6, 12, 36];
-/// Differences count up to so many units.
+/// Differences are clamped to so many units.
 const FAR: f64 = 20.0;
 
 /// The numbers that are the same for every step from an origin.
@@ -42,15 +42,15 @@ pub struct Origin<'a> {
 }
 
 impl Frame {
-    /// How many of the last values the features look at.
+    /// How many of the last values the features use.
     #[must_use]
     pub fn needs(&self) -> usize {
         let longest = LEVELS.into_iter().max().unwrap_or(1);
         longest.max(3 * self.season + 1).max(2 * self.long + 1)
     }
 
-    /// What all steps from an origin share: `past` are the values until there, none missing; only the last
-    /// [`Frame::needs`] of them matter.
+    /// The numbers that all steps from an origin share. `past` holds the values up to the origin, none missing;
+    /// only the last [`Frame::needs`] of them matter.
     #[must_use]
     pub fn origin<'a>(&self, past: &'a [f64]) -> Origin<'a> {
         let last_of = |count: usize| past.get(past.len().saturating_sub(count)..).unwrap_or(past);
@@ -91,8 +91,8 @@ impl Frame {
 }
 
 impl Origin<'_> {
-    /// What is expected at step `ahead` (from 1) without any learning: the value a season before, or the
-    /// median of the last twelve where there is none.
+    /// The base forecast of step `ahead` (from 1), which needs no learning: the value one season before, or the
+    /// median of the last twelve values if there is no season.
     #[must_use]
     pub fn base(&self, ahead: usize) -> f64 {
         self.before(self.frame.season, 0, ahead, 0).unwrap_or(self.middle)
@@ -136,7 +136,7 @@ impl Origin<'_> {
         ]
     }
 
-    /// The value at the same place `periods` periods before the last one that is known then.
+    /// The value at the same place, `periods` periods before the last known one, shifted by `beside` steps.
     fn before(&self, season: usize, periods: usize, ahead: usize, beside: isize) -> Option<f64> {
         if season < 2 {
             return None;

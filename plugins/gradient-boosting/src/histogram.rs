@@ -1,9 +1,9 @@
 //! Histograms of gradients and curvature, from which the splits of a tree are chosen.
 //!
-//! Gradients and curvature are counted in fixed point (Shi, Ke, Chen, Zheng & Liu, "Quantized training of
-//! gradient boosting decision trees", 2022, though with as many bits as there is room for): one addition
-//! counts both, and sums are exact, so that of two children only the smaller one is counted and the other is
-//! what it leaves of the parent.
+//! Gradients and curvature are counted in fixed point (Shi, Ke, Chen, Zheng & Liu, "Quantized training of gradient
+//! boosting decision trees", 2022, though with as many bits as there is room for): one addition adds both, and sums
+//! are exact. Of two children, therefore, only the smaller one is counted, and the other is the difference from the
+//! parent.
 
 use crate::table::BINS;
 
@@ -13,7 +13,7 @@ pub(crate) struct Sum(u64);
 
 impl Sum {
     fn new(gradient: f64, curvature: f64) -> Self {
-        // Both are within what a half holds.
+        // Both fit into a half.
         let upper = (gradient.round_ties_even() as i32).cast_unsigned();
         Self(u64::from(upper) << 32 | u64::from(curvature.round_ties_even() as u32))
     }
@@ -27,22 +27,22 @@ impl Sum {
         self.0 as u32
     }
 
-    /// What is left without a part of it.
+    /// The sum without a part of it.
     fn without(self, part: Self) -> Self {
         Self(self.0.wrapping_sub(part.0))
     }
 }
 
-/// What a unit of each half stands for.
+/// The value of one unit of each half.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unit {
     gradient: f64,
     curvature: f64,
 }
 
-/// The magnitude up to which a half counts.
+/// The largest magnitude of a sum in a half.
 const MOST: f64 = (1_u32 << 30) as f64;
-/// Smaller ones all count as 0.
+/// A lower bound of the largest magnitude, so that rows of zeros have a unit too.
 const LEAST: f64 = 1e-100;
 
 impl Unit {
@@ -76,11 +76,11 @@ pub(crate) struct Row {
     pub(crate) node: u8,
 }
 
-/// How many rows are looked at in a turn, because a metered sandbox pays for every turn of a loop.
+/// How many rows or bins one pass of a loop processes, because metering has a cost for every pass.
 pub(crate) const TURN: usize = 8;
 const _: () = assert!(BINS.is_multiple_of(TURN), "all bins are looked at in whole turns");
 
-/// The histogram of a feature, given by the bins of all rows, over some rows in so many nodes.
+/// The histogram of a feature over some rows in so many nodes. `bins` holds the feature's bin of every row.
 pub(crate) fn histogram(rows: &[Row], bins: &[u8], nodes: usize) -> Histogram {
     let mut histogram = vec![[Sum::default(); BINS]; nodes];
     let cells = histogram.as_flattened_mut();
@@ -99,8 +99,8 @@ pub(crate) fn histogram(rows: &[Row], bins: &[u8], nodes: usize) -> Histogram {
     histogram
 }
 
-/// The histogram of the children: `counted` is that of one child of each node, the upper one where `upper`
-/// says so. Lower children keep the numbers of their parents, upper ones follow in the same order.
+/// The histogram of the children: `counted` is that of one child of each node, the upper one if `upper` is set for
+/// the node. Lower children keep the numbers of their parents, upper ones follow in the same order.
 pub(crate) fn children(
     parents: &[[Sum; BINS]],
     counted: &[[Sum; BINS]],
@@ -121,7 +121,7 @@ pub(crate) fn children(
     both
 }
 
-/// Whether what is above a bin counts less than the rest.
+/// Whether the rows above a bin have less curvature than the others.
 pub(crate) fn lighter_above(node: &[Sum; BINS], bin: u8) -> bool {
     let (mut low, mut all) = (Sum::default(), Sum::default());
     for (own, cell) in (0..).zip(node) {
@@ -133,7 +133,7 @@ pub(crate) fn lighter_above(node: &[Sum; BINS], bin: u8) -> bool {
     all.without(low).lower() < low.lower()
 }
 
-/// The border after which bin parts all nodes best, and what it gains.
+/// The gain of the best border for all nodes, and the bin below that border.
 pub(crate) fn best_border(histogram: &[[Sum; BINS]], unit: &Unit, ridge: f64) -> (f64, u8) {
     let score = |[gradient, curvature]: [f64; 2]| gradient * gradient / (curvature + ridge);
     let mut gains = [0.0; BINS];

@@ -1,8 +1,8 @@
 //! Global gradient boosting: trees over lags, levels and calendar that learn across all series of a panel.
 //!
-//! What a series looks like is brought to a common form ([`Frame`], features relative to a base forecast in
-//! units of the usual change), so that one forest serves the whole panel. It is kept once as the shared
-//! model; a series' own model is its frame, its last values and how far off its forecasts were.
+//! Each series is converted to a common form ([`Frame`], features relative to a base forecast in units of the usual
+//! change), so that one forest serves the whole panel. The forest is written once, as the shared model. A series'
+//! own model contains its frame, its last values and the errors of its past forecasts.
 
 mod boost;
 mod boosted;

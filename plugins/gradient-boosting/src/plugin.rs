@@ -13,12 +13,12 @@ use haggle_sdk::{
 
 use crate::{Boosted, Forest, Lesson, Training};
 
-/// The plugin: one forest for the panel, a little for each series. It has nothing to configure.
+/// The plugin: one forest for the panel, and a small model for each series. It has no configuration.
 #[derive(Debug)]
 pub struct GradientBoosting;
 
 const TAG: [u8; 5] = *b"HGGF\x01";
-/// How many origins the past is forecast from.
+/// The number of origins from which the past is forecast.
 const ORIGINS: usize = 60;
 
 impl Plugin for GradientBoosting {
@@ -27,7 +27,7 @@ impl Plugin for GradientBoosting {
     }
 }
 
-/// A series on the way to its model.
+/// A series whose model is being fitted.
 struct Pupil {
     series: Prepared,
     seasons: Vec<usize>,
@@ -38,8 +38,8 @@ impl Forecasting for GradientBoosting {
     fn fit(_: &Context, panel: &Panel, _: Option<&Fitted>) -> Result<Fitted, Fault> {
         let pupil = |series: &Series| pupil(series, panel);
         let pupils: Vec<Result<Pupil, Fault>> = panel.series.iter().map(pupil).collect();
-        // Errors are honest only where nothing was learnt from: the last quarter of every series. What then
-        // forecasts has learnt from that too.
+        // Errors are honest only on values that the forest did not learn from. An early forest therefore leaves out
+        // the last quarter of every series; the forest that forecasts learns from all values.
         let learn = |share: f64| {
             let mut lesson = Lesson::default();
             for pupil in pupils.iter().flatten() {
@@ -59,7 +59,7 @@ impl Forecasting for GradientBoosting {
         let models = pupils.into_iter().map(|pupil| pupil.map(model)).collect();
         let mut shared = Writer::new(TAG);
         all.write(&mut shared);
-        // A model has all that it looks at.
+        // A model contains all past values that it needs.
         Ok(Fitted { shared: Some(shared.finish()), models, lookback_steps: Some(0) })
     }
 
@@ -92,7 +92,7 @@ fn pupil(series: &Series, panel: &Panel) -> Result<Pupil, Fault> {
     Ok(Pupil { series, seasons, boosted })
 }
 
-/// What the early forest makes of what it has not seen.
+/// The errors of the early forest on the values that it has not seen.
 fn judge(boosted: &Boosted, series: &Prepared, seasons: &[usize], panel: &Panel) -> Track {
     let count = series.values.len();
     let clock = Clock { start: series.start, step: series.step, events: &panel.events };

@@ -1,6 +1,6 @@
 use haggle_forecasting::Random;
 
-/// More than so many bins a feature are not told apart; a missing value is in the first one.
+/// The largest number of bins of a feature; a missing value is in the first one.
 pub const BINS: usize = 32;
 
 /// Examples for training: binned features, a column each, and targets.
@@ -10,7 +10,7 @@ pub struct Table {
     pub columns: Vec<Vec<u8>>,
     /// For each feature the values between two bins, ascending: a row in bin `b` is above `borders[b - 1]`.
     pub borders: Vec<Vec<f32>>,
-    /// What is to be predicted, a value a row.
+    /// The values to predict, one for each row.
     pub targets: Vec<f64>,
 }
 
@@ -35,12 +35,12 @@ impl Table {
     }
 }
 
-/// Any will do, as long as it is always the same.
+/// An arbitrary constant, so that the order is always the same.
 const SEED: u64 = 0x5eed;
-/// At most so many values are sorted to find the borders of a feature.
+/// The largest number of values that are sorted to find the borders of a feature.
 const SAMPLE: usize = 4096;
 
-/// Values that part a sample into parts of the same size, as far as it has different ones.
+/// Values that divide a sample into parts of the same size, as far as its values differ.
 fn borders(values: &[f32]) -> Vec<f32> {
     let mut sample: Vec<f32> =
         values.iter().take(SAMPLE).copied().filter(|v| !v.is_nan()).collect();
@@ -50,7 +50,7 @@ fn borders(values: &[f32]) -> Vec<f32> {
     borders.dedup();
     // Nothing is above the highest value.
     borders.retain(|border| sample.last().is_some_and(|last| border < last));
-    // What is there and what is missing can always be told apart.
+    // A border below the lowest value separates missing values from present ones.
     if let Some(lowest) = sample.first().map(|lowest| lowest.next_down())
         && sample.len() < values.len().min(SAMPLE)
     {
@@ -60,7 +60,7 @@ fn borders(values: &[f32]) -> Vec<f32> {
     borders
 }
 
-/// The numbers below `count` in an order that looks like chance (Fisher and Yates).
+/// The numbers below `count` in a pseudorandom order (Fisher and Yates).
 fn shuffled(count: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     let mut random = Random::new(SEED);

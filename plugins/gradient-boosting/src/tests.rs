@@ -5,8 +5,9 @@ mod bounds;
 mod histograms;
 
 haggle_forecasting::contract_tests!(GradientBoosting);
-// Not `covers`: a method by itself is judged by what its forest has learnt from, the plugin by what an earlier
-// forest has not seen. Not `outlier`: it looks at the value a season ago, which is an outlier drawn in once.
+// Without `covers`: the errors of the method alone come from values that its forest has learnt from; those of the
+// plugin come from values that an earlier forest has not seen. Without `outlier`: the forecast repeats the value
+// one season ago, even if that is a cut outlier.
 haggle_forecasting::method_tests!(
     Boosted: goes_on, stays, follows, short, magnitude, pieces, small
 );

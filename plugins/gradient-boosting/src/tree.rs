@@ -1,14 +1,14 @@
 use haggle_forecasting::{Reader, Unreadable, Writer};
 
-/// How many questions a tree asks at most.
+/// The largest number of splits of a tree.
 pub const DEPTH: usize = 6;
 
 /// How many rows are predicted at once.
 const BLOCK: usize = 12;
-/// So few rows are predicted one by one: that is cheaper than a block that is mostly empty.
+/// Up to so many rows are predicted one by one, which is cheaper than a block that is mostly empty.
 const FEW: usize = 3;
 
-/// A question: is the feature above the threshold? What is missing is not.
+/// A split: is the feature above the threshold? A missing value is not.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Split {
     /// The feature's place.
@@ -17,11 +17,11 @@ pub struct Split {
     pub threshold: f32,
 }
 
-/// An oblivious tree: the same question for every node of a depth, so that the answers are the bits of the
-/// leaf's number. It is weaker than a free tree, hence hardly overfits, and is evaluated without branches.
+/// An oblivious tree: all nodes of a depth have the same split, so that the results are the bits of the leaf's
+/// number. It is less flexible than other trees, so it hardly overfits, and it is evaluated without branches.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tree {
-    /// The questions, the first one for the lowest bit.
+    /// The splits, the first one for the lowest bit.
     pub splits: Vec<Split>,
     /// The predictions, `2^splits`.
     pub leaves: Vec<f32>,
@@ -47,7 +47,7 @@ pub struct Forest {
     pub trees: Vec<Tree>,
 }
 
-/// Bounds on what is believed of foreign bytes.
+/// Bounds on what is accepted from bytes.
 const MOST_TREES: usize = 10_000;
 
 impl Forest {
@@ -71,7 +71,7 @@ impl Forest {
         predictions
     }
 
-    /// The predictions for up to [`BLOCK`] rows at once, without a loop for each question.
+    /// The predictions for up to [`BLOCK`] rows at once: each split is applied to the whole block.
     fn predict_block<const WIDTH: usize>(&self, rows: &[[f32; WIDTH]]) -> [f64; BLOCK] {
         let mut columns = [[f32::NAN; BLOCK]; WIDTH];
         for (place, row) in rows.iter().enumerate() {
@@ -114,7 +114,7 @@ impl Forest {
     /// Reads what [`Forest::write`] wrote.
     ///
     /// # Errors
-    /// [`Unreadable`] where it could not be one.
+    /// [`Unreadable`] if the bytes are not a forest.
     pub fn read(input: &mut Reader<'_>) -> Result<Self, Unreadable> {
         let mut trees = Vec::new();
         for _ in 0..input.length(MOST_TREES)? {

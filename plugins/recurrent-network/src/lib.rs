@@ -1,6 +1,6 @@
-//! A small recurrent network, trained in the component: an echo state network. Its recurrent weights are
-//! fixed, only a linear readout is trained, by least squares: the same input gives the same network,
-//! training takes one pass, and what is new is taken in by one step of the network.
+//! A small recurrent network, trained in the component: an echo state network. Its recurrent weights are fixed, and
+//! only a linear readout is trained, by least squares. The same input therefore gives the same network, training
+//! takes one pass, and a new value takes one step of the network.
 
 mod network;
 mod readout;

@@ -7,8 +7,8 @@ use crate::{
     reservoir::{INPUTS, Reservoir},
 };
 
-/// A series that is forecast by an echo state network: what the network says is added to a base forecast,
-/// the values of the last period or, without a season, a slowly moving level.
+/// A series that is forecast by an echo state network: the network's output is added to a base forecast. That
+/// repeats the last period or, without a season, a slowly moving level.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
     season: usize,
@@ -18,26 +18,26 @@ pub struct Network {
     period: Vec<f64>,
     /// The level.
     level: f64,
-    /// What was trained on the first part of the history alone, which the rest is judged by. It is not
-    /// kept with the model.
+    /// The network that was trained on the first part of the history alone, and the length of that part. Its
+    /// forecasts of the rest are judged. It is not written with the model.
     early: Option<Box<(Self, usize)>>,
 }
 
-/// The share of the history that forecasts of the rest are judged by.
+/// The first share of the history, which the early network is trained on.
 const EARLY: f64 = 0.6;
-/// The first values only wake the reservoir.
+/// The number of first values that only initialise the reservoir.
 const WASHOUT: usize = 20;
 /// How quickly the level follows.
 const LEVEL_GAIN: f64 = 0.2;
 /// The penalties tried for the readout, relative to the number of examples.
 const RIDGES: [f64; 4] = [0.003, 0.02, 0.1, 0.5];
-/// What is tried out is judged by the last part of what it is trained on.
+/// The last share of the examples, by which the penalties are judged.
 const HELD_BACK: f64 = 0.25;
-/// Inputs are drawn in to this, so that nothing saturates for good.
+/// Inputs are clamped to this magnitude, so that no neuron saturates permanently.
 const FAR: f64 = 8.0;
-/// A season must make the seasonal naive forecast better by this share.
+/// The share by which a season must improve the naive forecast.
 const WORTH: f64 = 0.05;
-/// Bounds on what is believed of foreign bytes.
+/// Bounds on what is accepted from bytes.
 const MOST_SEASON: usize = 1 << 20;
 
 impl Network {
@@ -52,7 +52,7 @@ impl Network {
         }
     }
 
-    /// What is expected of the step `ahead` (from 1) without the network.
+    /// The base forecast of the step `ahead` (from 1), without the network.
     fn base(&self, ahead: usize) -> f64 {
         if self.season > 1 {
             let place = (ahead - 1) % self.period.len().max(1);
@@ -62,7 +62,7 @@ impl Network {
         }
     }
 
-    /// Takes in one value that is present, at its time.
+    /// Updates the state with one value, which is not missing, at its time.
     fn take_in(&mut self, value: f64, time: u64, step: u64) {
         let off = if self.season > 1 { value - self.base(1) } else { value - self.level };
         let turn = if self.season > 1 {
@@ -88,7 +88,7 @@ impl Network {
         }
     }
 
-    /// What the readout sees.
+    /// The inputs of the readout.
     fn seen(&self) -> [f64; WIDTH] {
         let mut seen = [1.0; WIDTH];
         let back =
@@ -99,7 +99,8 @@ impl Network {
         seen
     }
 
-    /// Takes in a whole history, and also ends after the first `part` of it; with what there is to learn.
+    /// Runs an untrained network over a whole history. Returns its final state, its state after the first `part`
+    /// values, and the examples to learn from.
     fn pass(series: &Prepared, season: usize, part: usize, reach: usize) -> (Self, Self, Lesson) {
         let mut network = Self::untrained(season);
         let mut early = network.clone();
@@ -123,14 +124,14 @@ impl Network {
     }
 }
 
-/// What can be learnt from a history: what the readout sees after each value, and what the series is then
-/// beyond its base forecast, at each anchor.
+/// The examples of a history: the inputs of the readout after each value, and how far the later values are from
+/// their base forecasts, at each anchor.
 struct Lesson {
-    /// The place of the first of them.
+    /// The place of the first example.
     begin: usize,
     anchors: Vec<usize>,
     seen: Vec<[f64; WIDTH]>,
-    /// As many as there are anchors for each.
+    /// One for each anchor of each example.
     wanted: Vec<f64>,
 }
 
@@ -140,12 +141,12 @@ impl Lesson {
         Self { begin, anchors, seen: Vec::new(), wanted: Vec::new() }
     }
 
-    /// The readout that the first `until` values teach: with the penalty that is best for the last part of
-    /// them, if it is better there than none at all.
+    /// Trains a readout on the first `until` values, with the penalty that is best on the last part of them. The
+    /// readout is empty if none is better there than the base forecast alone.
     fn learn(&self, until: usize) -> Readout {
         let reach = self.anchors.last().copied().unwrap_or(1);
         let wanted = self.wanted.chunks_exact(self.anchors.len().max(1));
-        // What is not known yet must not count as known for some anchors and not for others.
+        // An example counts only if the values at all its anchors are known.
         let full = until.saturating_sub(self.begin + reach);
         let learnt = ((1.0 - HELD_BACK) * full as f64) as usize;
         let mut rows = self.seen.iter().zip(wanted).take(full);
@@ -245,13 +246,13 @@ impl Method for Network {
     }
 }
 
-/// The season that makes a seasonal naive forecast best, if any does.
+/// The season with the best seasonal naive forecast, if it is good enough; otherwise 0.
 fn season(values: &[f64], setting: &Setting<'_>) -> usize {
     let change = |lag: usize| {
         let later = values.get(lag..).unwrap_or_default();
         mean(values.iter().zip(later).map(|(a, b)| (b - a).abs()))
     };
-    // The mean change over the steps ahead, a few of them for all.
+    // The mean change over the steps ahead, estimated from a few of them.
     let reach = setting.horizon.min(values.len() / 2).max(1);
     let naive = mean((1..=reach).step_by((reach / 8) | 1).map(change));
     let fits = |season: &&usize| 3 * **season <= values.len();

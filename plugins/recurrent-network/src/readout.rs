@@ -2,13 +2,13 @@ use haggle_forecasting::{Normal, Reader, Unreadable, Writer, dot};
 
 use crate::reservoir::NEURONS;
 
-/// How many numbers the readout sees: one that is always 1, the last two values as they are, the neurons.
+/// The number of inputs of the readout: a constant 1, the last two values relative to the level, and the neurons.
 pub const WIDTH: usize = 3 + NEURONS;
-/// At how many steps ahead there is a readout; between them it is interpolated.
+/// The largest number of steps ahead for which a readout is trained; it is interpolated between them.
 const ANCHORS: usize = 8;
 
-/// The trained part: for some steps ahead, a linear map of what the readout sees to what the series will be
-/// beyond its base forecast.
+/// The trained part: for some steps ahead, a linear map from the inputs to the difference between the series and
+/// its base forecast.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Readout {
     /// The steps ahead, ascending, and the weights of each.
@@ -24,15 +24,14 @@ pub struct Examples {
 }
 
 impl Examples {
-    /// None yet, for these anchors.
+    /// No examples yet, for these anchors.
     #[must_use]
     pub fn new(anchors: &[usize]) -> Self {
         let normal = Normal::new(WIDTH, anchors.len());
         Self { anchors: anchors.to_vec(), normal, count: 0 }
     }
 
-    /// Adds what the readout saw at some time, and what it should have said for each anchor (NaN where that
-    /// is not known).
+    /// Adds the inputs at some time, and the wanted output for each anchor (NaN if that is not known).
     pub fn add(&mut self, seen: &[f64; WIDTH], wanted: &[f64]) {
         self.count += 1;
         self.normal.add(seen, 1.0);
@@ -43,11 +42,11 @@ impl Examples {
         }
     }
 
-    /// The readout that is best for them under a penalty, relative to their number.
+    /// The best readout for the examples under a ridge penalty, which is relative to their number.
     #[must_use]
     pub fn readout(&self, ridge: f64) -> Readout {
         let all: Vec<usize> = (0..WIDTH).collect();
-        // What all rows have in common is not held back.
+        // The constant has hardly any penalty.
         let mut penalties = vec![ridge * self.count as f64; WIDTH];
         if let Some(first) = penalties.first_mut() {
             *first = 1.0;
@@ -68,7 +67,7 @@ impl Readout {
         anchors
     }
 
-    /// What it says of the next steps, one for each place of `out`.
+    /// Writes the output for each of the next steps to `out`.
     pub fn say(&self, seen: &[f64; WIDTH], out: &mut [f64]) {
         let mut known = self.maps.iter().map(|(ahead, map)| (*ahead, dot(map, seen))).peekable();
         let Some(mut left) = known.peek().copied() else {
@@ -98,7 +97,7 @@ impl Readout {
     /// Reads what [`Readout::write`] wrote.
     ///
     /// # Errors
-    /// [`Unreadable`] where it could not be one.
+    /// [`Unreadable`] if the bytes are not a readout.
     pub fn read(input: &mut Reader<'_>) -> Result<Self, Unreadable> {
         let mut maps: Vec<(usize, Vec<f64>)> = Vec::new();
         for _ in 0..input.length(ANCHORS)? {

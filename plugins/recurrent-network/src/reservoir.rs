@@ -1,11 +1,11 @@
-//! The recurrent part: a ring of neurons with fixed weights, after Rodan & Tiňo, "Minimum complexity echo
-//! state network" (2011), with leaky neurons (Jaeger, Lukoševičius, Popovici & Siewert, "Optimization and
-//! applications of echo state networks with leaky-integrator neurons", 2007). Rings of a fast and a slow
-//! half let it remember over a few steps and over many.
+//! The recurrent part: a ring of neurons with fixed weights, after Rodan & Tiňo, "Minimum complexity echo state
+//! network" (2011), with leaky neurons (Jaeger, Lukoševičius, Popovici & Siewert, "Optimization and applications of
+//! echo state networks with leaky-integrator neurons", 2007). One half of the ring is fast and the other is slow,
+//! so that it remembers over a few steps and over many.
 
 /// How many neurons there are.
 pub const NEURONS: usize = 32;
-/// How many inputs each of them has: the value, and where it stands in the season (a sine, a cosine).
+/// The number of inputs of each neuron: the value, and its place in the season (a sine and a cosine).
 pub const INPUTS: usize = 3;
 
 /// The activations of the neurons, each within ±1.
@@ -15,9 +15,9 @@ pub struct Reservoir {
     pub neurons: [f64; NEURONS],
 }
 
-/// How much of a neuron passes on to the next: below 1, so that the past fades.
+/// The weight from a neuron to the next: below 1, so that the past fades.
 const RING: f64 = 0.9;
-/// The size of the input weights; their signs are the bits of a number that looks like chance.
+/// The magnitudes of the input weights; the signs are the bits of `SIGNS`.
 const SIZES: [f64; INPUTS] = [0.5, 0.3, 0.3];
 /// The signs: the binary digits of π, e and the golden ratio.
 const SIGNS: [u32; INPUTS] = [0x243f_6a88, 0xb7e1_5162, 0x9e37_79b9];
@@ -31,7 +31,7 @@ impl Default for Reservoir {
 }
 
 impl Reservoir {
-    /// Takes in the next inputs.
+    /// Updates the neurons with the next inputs.
     pub fn update(&mut self, inputs: [f64; INPUTS]) {
         let mut before = self.neurons.last().copied().unwrap_or(0.0);
         for (place, neuron) in self.neurons.iter_mut().enumerate() {
@@ -54,8 +54,8 @@ impl Reservoir {
     }
 }
 
-/// The hyperbolic tangent to four digits, by Lambert's continued fraction (1770) up to its seventh term: a
-/// library's is exact, but ten times as slow where it is no instruction.
+/// The hyperbolic tangent to four digits, by Lambert's continued fraction (1770) up to its seventh term: the
+/// library's function is exact, but ten times as slow on a target without an instruction for it.
 pub(crate) fn tanh(x: f64) -> f64 {
     let square = x * x;
     let above = x * (135_135.0 + square * (17_325.0 + square * (378.0 + square)));

@@ -3,7 +3,7 @@ use crate::{Network, RecurrentNetwork};
 mod learning;
 
 haggle_forecasting::contract_tests!(RecurrentNetwork);
-// Not `outlier`: it looks at the value a season ago, which is an outlier drawn in once.
+// Without `outlier`: the forecast repeats the value one season ago, even if that is a cut outlier.
 haggle_forecasting::method_tests!(
     Network: goes_on, stays, follows, short, magnitude, pieces, covers, small
 );

@@ -60,7 +60,7 @@ fn bins_and_thresholds_agree() {
     let table = Table::of(&features, &targets, 3);
     assert!(table.columns.iter().flatten().all(|bin| usize::from(*bin) < BINS));
     assert!(table.borders.iter().all(|borders| borders.is_sorted() && borders.len() < BINS));
-    // A tree that asks at a border parts the rows as the bins do.
+    // A tree that splits at a border divides the rows as the bins do.
     let split = Split { feature: 0, threshold: table.borders[0][9] };
     let tree = Tree { splits: vec![split], leaves: vec![0.0, 1.0] };
     let above = features.chunks_exact(3).filter(|row| tree.predict(row) > 0.5).count();
@@ -72,7 +72,7 @@ fn rows_are_predicted_together_as_one_by_one() {
     let (features, targets) = rows(400, |row, _| f64::from(row[0] * row[2]));
     let forest = train(&Table::of(&features, &targets, 3), &Training::default());
     let (rows, _) = features.as_chunks::<3>();
-    // Whole blocks and what is left over, many rows and few.
+    // Whole blocks and incomplete ones, with many rows and few.
     for count in [0, 1, 3, 4, 12, 13, 40] {
         let rows = &rows[..count];
         let one_by_one: Vec<f64> = rows.iter().map(|row| forest.predict(row)).collect();
@@ -95,7 +95,7 @@ fn a_forest_reads_back() {
 }
 
 /// Friedman's first benchmark. LightGBM 4.7 (absolute error, 200 trees, rate 0.15, 31 leaves) reaches a mean
-/// absolute error of 1.071 on these very examples, the median 4.073.
+/// absolute error of 1.071 on these examples; a constant median has 4.073.
 #[test]
 fn a_benchmark_is_learnt_about_as_well_as_by_lightgbm() {
     let mut random = Random::new(42);

@@ -27,7 +27,7 @@ fn sums_are_those_of_the_rows() {
     assert_eq!(unit.read(nothing[0])[0], 0.0);
 }
 
-/// What is counted of one child and what that leaves for the other are both as if they were counted.
+/// The counted child and the difference for the other child both equal a full count.
 #[test]
 fn a_child_is_what_the_other_leaves_of_the_parent() {
     let (_, rows, bins) = rows(1000);

@@ -2,7 +2,7 @@ use haggle_forecasting::{History, Model, Random};
 
 use crate::{Examples, NEURONS, Network, Readout, Reservoir, WIDTH, reservoir::tanh};
 
-/// Mackey & Glass's equation with a delay of 17, a value every 6 steps: chaos that is no season.
+/// Mackey & Glass's equation with a delay of 17, a value every 6 steps: chaos without a season.
 fn mackey_glass(count: usize) -> Vec<f64> {
     let mut past: Vec<f64> = vec![1.2; 18];
     for _ in 0..6 * (count + 50) {
@@ -28,7 +28,7 @@ fn chaos_is_forecast_better_than_by_its_last_value() {
     assert!(off < 0.4 * naive, "{off} against {naive}");
 }
 
-/// The echo state property: where it began is forgotten.
+/// The echo state property: the initial state is forgotten.
 #[test]
 fn a_reservoir_forgets_its_beginning() {
     let mut random = Random::new(1);
@@ -67,7 +67,7 @@ fn a_readout_is_interpolated_between_its_anchors() {
     assert_eq!(out, [1.0, 3.0, 5.0, 5.0, 5.0]);
 }
 
-/// Training recovers a linear map that made the examples.
+/// Training recovers the linear map that generated the examples.
 #[test]
 fn a_linear_map_is_recovered() {
     let mut random = Random::new(2);
@@ -79,11 +79,11 @@ fn a_linear_map_is_recovered() {
     assert!((readout.maps[1].1[1] - 1.0).abs() < 0.01);
 }
 
-/// The benchmark of Crowder (1990) and Jang ("ANFIS: Adaptive-network-based fuzzy inference system", 1993): 500
-/// values of the equation are learnt, and of the next 500 each is expected 6 time units ahead. The published
-/// root mean square errors relative to the deviation are 0.55 (a linear prediction), 0.19 (an autoregressive
-/// model), 0.06 (cascade correlation) and 0.02 (a network trained by back-propagation). A few neurons that are
-/// not trained, read out with a good deal of restraint because loads are noisy, are in between.
+/// The benchmark of Crowder (1990) and Jang ("ANFIS: Adaptive-network-based fuzzy inference system", 1993): the
+/// model learns 500 values of the equation, and forecasts each of the next 500 values 6 time units ahead. The
+/// published root mean square errors relative to the deviation are 0.55 (a linear prediction), 0.19 (an
+/// autoregressive model), 0.06 (cascade correlation) and 0.02 (a network trained by back-propagation). This network
+/// has a few neurons that are not trained, and a strong penalty because loads are noisy. Its error is in between.
 #[test]
 fn chaos_is_forecast_better_than_by_the_published_linear_prediction() {
     let values = mackey_glass(1000);
