@@ -6,7 +6,7 @@ use crate::{
 };
 
 const MOST_CONTRIBUTIONS: usize = 10;
-/// Nothing is certain.
+/// Probabilities keep this distance from 0 and 1.
 const CERTAIN: f64 = 1e-6;
 
 /// The risk of an instance: its calibrated probability, and how far each metric moves the log-odds away

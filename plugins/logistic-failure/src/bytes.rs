@@ -10,7 +10,7 @@ use crate::{
 };
 
 const HEADER: &[u8; 5] = b"HGLF\x01";
-/// What is believed of a number at most.
+/// The largest magnitude of a number that is accepted from bytes.
 const SENSIBLE: f64 = 1e12;
 
 /// The bytes are not a model of this version.
@@ -38,7 +38,7 @@ impl Model {
         bytes
     }
 
-    /// The model that the bytes are of.
+    /// Reads a model from bytes.
     ///
     /// # Errors
     /// [`Unreadable`] for anything but the bytes of a model of this version.
@@ -80,7 +80,7 @@ fn write(knowledge: &Knowledge, bytes: &mut Vec<u8>) {
     }
 }
 
-/// What is left to read.
+/// The bytes that are left to read.
 struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {

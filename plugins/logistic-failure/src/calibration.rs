@@ -14,12 +14,12 @@ pub struct Calibration {
     pub shift_precision: f64,
 }
 
-/// What is learnt from old examples fades to this share with each batch.
+/// With each batch, the precision that older examples gave fades to this share.
 const KEEP: f64 = 0.9;
 const STEPS: usize = 20;
 
 impl Default for Calibration {
-    /// The log-odds as they are, held on to loosely.
+    /// Leaves the log-odds unchanged, with a low precision.
     fn default() -> Self {
         Self { slope: 1.0, shift: 0.0, slope_precision: 10.0, shift_precision: 1.0 }
     }
@@ -32,8 +32,8 @@ impl Calibration {
         self.slope * log_odds + self.shift
     }
 
-    /// Learns from log-odds that were given before the outcome was known. It stays close to what it was
-    /// where there is little to learn from (Newton's method on the likelihood with a normal prior).
+    /// Learns from log-odds that were given before the outcome was known. With few outcomes, the calibration stays
+    /// close to the present one (Newton's method on the likelihood with a normal prior).
     pub fn learn(&mut self, outcomes: &[(f64, bool)]) {
         let prior = *self;
         let (mut slope, mut shift) = (prior.slope, prior.shift);

@@ -3,10 +3,10 @@ use haggle_sdk::failure_prediction::MetricSeries;
 /// How many features are made of one metric.
 pub const PER_METRIC: usize = 6;
 
-/// What is larger in magnitude is taken for missing: no metric is, and logarithms of it overflow.
+/// Larger magnitudes count as missing: no metric has them, and their logarithms may overflow.
 const LARGEST: f64 = 1e100;
 
-/// The features of one metric; none where its recent course does not tell (too few values).
+/// The features of one metric; none if there are too few recent values for it.
 pub type Features = [Option<f64>; PER_METRIC];
 
 /// Derives the features of a metric from its recent course: the last value, the mean, the slope per step

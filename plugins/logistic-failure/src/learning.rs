@@ -5,15 +5,15 @@ use crate::{
     optimiser::minimise,
 };
 
-/// So many examples are fitted at once; more are dealt into groups of about that size.
+/// The largest number of examples that are fitted at once; more are divided into groups of at most that size.
 const GROUP: usize = 4096;
 /// The most steps for one group.
 const STEPS: usize = 60;
-/// How firmly a new weight is held at 0: as by this many examples of a usual value at even odds.
+/// The precision of the prior that holds a new weight at 0: that of 16 examples of a usual value at even odds.
 const FIRMNESS: f64 = 4.0;
 /// The intercept is nearly free, so that the model finds the base rate however rare failures are.
 const FREE: f64 = 0.01;
-/// From so many examples of either outcome on, a calibration is learnt.
+/// A calibration is learnt from at least so many examples of either outcome.
 const ENOUGH: usize = 8;
 
 /// An instance's features and whether it failed.
@@ -22,13 +22,13 @@ struct Outcome {
     failed: bool,
 }
 
-/// Learns from examples on top of what the model knows: the weights that are most probable given the
-/// examples and a normal prior at the present weights, whose precision is the curvature collected so far
-/// (Chapelle & Li, "An empirical evaluation of Thompson sampling", 2011, algorithm 3). Outcomes are not
-/// reweighted, so that rare failures get small probabilities, as they should.
+/// Updates a model with examples. The new weights are the most probable ones given the examples and a normal prior
+/// at the present weights, whose precision is the curvature collected so far (Chapelle & Li, "An empirical
+/// evaluation of Thompson sampling", 2011, algorithm 3). Outcomes are not reweighted, so that rare failures get
+/// small probabilities.
 ///
-/// Calibration learns from log-odds given before the examples were learnt from; a new model holds its
-/// last fifth back for that first, and then learns from it too.
+/// The calibration learns from log-odds that the model gave before it learnt from the examples. A new model
+/// therefore holds back the last fifth of its examples at first, and learns from these afterwards.
 pub fn learn(model: &mut Model, examples: &[Example]) {
     if model.examples < 1.0 {
         let (first, held) = examples.split_at(examples.len() - examples.len() / 5);
@@ -59,11 +59,11 @@ fn absorb(model: &mut Model, examples: &[Example]) {
     model.observe(examples.iter().map(|example| &example.vitals));
     let failed = examples.iter().filter(|example| example.failed).count() as f64;
     if model.examples < 1.0 {
-        // Jeffreys' estimate of the base rate is where the intercept starts.
+        // The intercept starts at Jeffreys' estimate of the base rate.
         let rate = (failed + 0.5) / (examples.len() as f64 + 1.0);
         model.intercept.weight = (rate / (1.0 - rate)).ln();
     }
-    // Dealt like cards, so that each group has its part of every time and instance.
+    // The examples are assigned to the groups in turn, so that each group covers all times and instances.
     let groups = examples.len().div_ceil(GROUP);
     for group in 0..groups {
         let outcome =

@@ -1,11 +1,11 @@
 //! Failure probabilities by online logistic regression.
 //!
-//! Six features are made of the recent course of every metric, each is standardised by what is usual for
-//! it, and their weights are learnt batch by batch, each batch on top of what was known. The log-odds are
-//! recalibrated by what came of the predictions. Each module says its sources.
+//! The plugin derives six features from the recent values of every metric, and standardises each by its usual mean
+//! and deviation. It learns the weights of the features batch by batch, and each batch starts from the present
+//! weights. It recalibrates the log-odds by the outcomes of its predictions. Each module names its sources.
 //!
-//! Limits: interactions between metrics are not learnt; at most 256 metrics are. A batch should hold
-//! examples of many instances: taught one instance after the other, it forgets the first ones.
+//! Limits: the plugin learns no interactions between metrics, and at most 256 metrics. A batch should contain
+//! examples of many instances: if the plugin learns one instance after another, it forgets the first ones.
 
 mod assessment;
 mod bytes;

@@ -7,14 +7,14 @@ use crate::{
     features::{Features, PER_METRIC, features},
 };
 
-/// Metrics beyond so many are not learnt from.
+/// The largest number of metrics that are learnt.
 pub const MOST_METRICS: usize = 256;
-/// Standardised features are cut here: what is further out says no more.
+/// Standardised features are clamped to this magnitude.
 const FAR: f64 = 6.0;
-/// No weight is held more firmly than this.
+/// The largest precision of a weight after a change of its feature's scale.
 const FIRMEST: f64 = 1e9;
-/// A weight grows by this factor at most where its feature turns out to vary more than it did: so far out
-/// nothing was learnt.
+/// The largest factor by which a weight grows when its feature starts to vary more: the model has learnt nothing
+/// from values that far out.
 const TRUSTED: f64 = 2.0;
 /// Averages are over so many examples at most, so that the present outweighs the distant past.
 pub const MEMORY: f64 = 50_000.0;
@@ -34,14 +34,14 @@ pub struct Knowledge {
     pub precision: f64,
 }
 
-/// A logistic regression over standardised features, with how sure it is of each weight.
+/// A logistic regression over standardised features, with the precision of each weight.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Model {
-    /// How far ahead it was taught to look, in milliseconds.
+    /// How far ahead it predicts, in milliseconds.
     pub horizon_ms: u64,
     /// How many examples it has seen, at most [`MEMORY`].
     pub examples: f64,
-    /// How many of them failed, scaled alike.
+    /// How many of them failed, scaled in the same way.
     pub failures: f64,
     /// The log-odds where every feature is at its mean; its `mean` and `variance` are not used.
     pub intercept: Knowledge,
@@ -52,17 +52,17 @@ pub struct Model {
 }
 
 impl Knowledge {
-    /// The feature on a scale of its own: 0 is usual, and what is not known counts as usual.
+    /// The standardised feature: 0 is usual, and a missing value counts as usual.
     #[must_use]
     pub fn standardise(&self, value: Option<f64>) -> f64 {
         let Some(value) = value else { return 0.0 };
-        // A feature that hardly varied says nothing by a rounding error.
+        // If a feature hardly varied, a rounding error must not count as a deviation.
         let least = 1e-6 * self.mean.abs() + 1e-9;
         let deviation = self.variance.sqrt();
         if deviation < least { 0.0 } else { ((value - self.mean) / deviation).clamp(-FAR, FAR) }
     }
 
-    /// Takes in one value of the feature (Welford's recurrence).
+    /// Updates mean and variance with one value of the feature (Welford's recurrence).
     fn observe(&mut self, value: f64) {
         self.count = (self.count + 1.0).min(MEMORY);
         let off = value - self.mean;
@@ -71,8 +71,8 @@ impl Knowledge {
         self.variance = self.variance.max(0.0);
     }
 
-    /// Keeps the weight's meaning where the scale of its feature has changed from `before`; returns by how
-    /// much the intercept must move for it.
+    /// Adapts the weight to the new scale of its feature, so that predictions stay the same. Returns the change of
+    /// the intercept that this requires.
     fn rescale(&mut self, before: &Self) -> f64 {
         let (old, new) = (before.variance.sqrt(), self.variance.sqrt());
         if old <= 0.0 || new <= 0.0 || before.weight == 0.0 {
@@ -85,8 +85,8 @@ impl Knowledge {
 }
 
 impl Model {
-    /// Learns the usual values of the features from a batch, adding metrics that are new. What the model
-    /// says of an instance stays the same, but for one that is far out.
+    /// Updates the means and variances of the features with a batch, and adds new metrics. The predictions of the
+    /// model stay the same, except for instances with extreme values.
     pub fn observe<'a>(&mut self, batch: impl Iterator<Item = &'a Vitals>) {
         let before = self.metrics.clone();
         for vitals in batch {

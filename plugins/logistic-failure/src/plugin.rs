@@ -7,7 +7,7 @@ use haggle_sdk::{
 
 use crate::{Model, assess, learn};
 
-/// The plugin. It has nothing to configure.
+/// The plugin. It has no configuration.
 #[derive(Debug)]
 pub struct LogisticFailure;
 

@@ -34,7 +34,7 @@ fn vitals(metrics: &[(&str, &[f64])]) -> Vitals {
     }
 }
 
-/// Instances whose log-odds of failing are `-3 + 6 · memory`, with a disk that has nothing to do with it.
+/// Instances whose log-odds of failing are `-3 + 6 · memory`, independent of the metric `disk`.
 fn instances(count: usize, seed: u64) -> (Vec<Example>, Vec<f64>) {
     let mut noise = Noise(seed);
     let mut made = || {

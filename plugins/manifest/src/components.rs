@@ -9,8 +9,8 @@ pub struct Component {
     pub folder: &'static str,
     /// The folders of the workspace's crates that are linked into it besides the SDK.
     pub libraries: &'static [&'static str],
-    /// Whether its exports stand behind the feature `component`, because other plugins link the crate
-    /// as a library and would export them as well.
+    /// Whether its exports depend on the feature `component`. Otherwise other plugins, which link the crate as a
+    /// library, would export them too.
     pub is_library: bool,
 }
 
@@ -46,9 +46,9 @@ pub const COMPONENTS: &[Component] = &[
 ];
 
 const FORECASTING: &[&str] = &["plugins/forecasting"];
-/// What shares the optimisers of exponential smoothing.
+/// The libraries of plugins that use the optimisers of exponential smoothing.
 const CLASSICAL: &[&str] = &["plugins/forecasting", "plugins/exponential-smoothing"];
-/// What the ensemble chooses from.
+/// The libraries of the ensemble, which contain its members.
 const MEMBERS: &[&str] = &[
     "plugins/arima",
     "plugins/decomposition",
@@ -59,10 +59,10 @@ const MEMBERS: &[&str] = &[
     "plugins/seasonal-smoothing",
 ];
 
-/// What the compiler is told besides `profile.plugin`, the same on every machine. Paths are remapped on
-/// top of it. The heap is what a batch of forecasts takes: to grow it costs the host more than one of them,
-/// and so does to look through more of it for what is to be cleared. Loop strength reduction takes addresses
-/// apart as if the target could add them up again for nothing; without it, training a forest is 5% faster.
+/// The compiler's flags besides `profile.plugin`, the same on every machine. The build adds flags that remap paths.
+/// The initial heap is what a batch of forecasts takes: to grow it costs the host more than one forecast, and so
+/// does a larger one, which the host must search for memory to clear. Loop strength reduction splits addresses as
+/// if the target could add them up again for nothing; without it, training a forest is 5% faster.
 pub const RUSTFLAGS: &[&str] =
     &["-Ctarget-feature=+simd128", "-Cllvm-args=-disable-lsr", "-Clink-arg=--initial-heap=262144"];
 

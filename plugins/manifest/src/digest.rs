@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{Component, RUSTFLAGS};
 
-/// What every component is compiled from besides its own folder.
+/// The folders that every component is compiled from, besides its own.
 const SHARED: &[&str] = &["sdk/rust", "wit"];
 
 /// A source file or folder could not be read.
@@ -20,10 +20,10 @@ pub struct SourceError {
     source: io::Error,
 }
 
-/// The digest of all that decides what a component is: the `src` and `Cargo.toml` of its folder, of the
-/// crates that it links and of the SDK, the contract, the compiler's version and flags and `profile.plugin`. Neither the order of a
-/// directory nor the platform's line endings reach it. (The lock file does not either, or every change
-/// to it would call for a new build: that the components fit it is checked where they are rebuilt.)
+/// The digest of everything that determines a component: the `src` and `Cargo.toml` of its folder, of the crates
+/// that it links and of the SDK, the contract, the compiler's version and flags and `profile.plugin`. It does not
+/// depend on the order of a directory or on the platform's line endings. It leaves out the lock file, because every
+/// change to that file would require a new build. The build itself checks that the lock file fits.
 ///
 /// # Errors
 /// [`SourceError`] where a file cannot be read.
@@ -106,7 +106,7 @@ fn neutral(text: &[u8]) -> Vec<u8> {
     String::from_utf8_lossy(text).replace("\r\n", "\n").into_bytes()
 }
 
-/// The sections of a TOML file whose headers begin like that: their lines but for comments.
+/// The sections of a TOML file whose headers begin like that: their lines without comments.
 fn sections(text: &[u8], header: &str) -> String {
     let text = String::from_utf8_lossy(text);
     let mut inside = false;

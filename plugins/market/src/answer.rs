@@ -12,19 +12,18 @@ use crate::{
 /// Shortfalls below this share of what was requested are rounding errors of the requester.
 const ROUNDING: f64 = 1e-9;
 
-/// How much of one ask a service can carry, and what keeps it from more.
+/// How much of one ask a service can carry, and why it cannot carry more.
 struct Limit<'a> {
     ask: &'a Ask,
     carries: f64,
     because: String,
 }
 
-/// Answers one inquiry. A service promises what is left of its capacity after its commitments to others
-/// and its reserve, and no more than its own dependencies sustain; the requester keeps what it holds
-/// already. A configuration that withholds concedes from round to round, by the polynomial time-dependent
-/// tactic of Faratin, Sierra & Jennings ("Negotiation decision functions for autonomous agents", 1998). The
-/// service carries all resources in the proportion that was requested, because a part of one is of no use
-/// without the others.
+/// Answers one inquiry. A service promises at most its capacity minus its commitments to others and its reserve,
+/// and at most what its own dependencies sustain. The requester keeps what is already agreed. If the configuration
+/// withholds a share, the service concedes it from round to round, by the polynomial time-dependent tactic of
+/// Faratin, Sierra & Jennings ("Negotiation decision functions for autonomous agents", 1998). A counter-offer keeps
+/// the proportion of the requested resources, because a part of one is of no use without the others.
 ///
 /// # Errors
 /// [`Fault::InvalidInput`] when an amount is negative or not finite.
@@ -91,8 +90,8 @@ fn limit<'a>(inquiry: &Inquiry, ask: &'a Ask, configuration: &Configuration) -> 
     Limit { ask, carries: own, because }
 }
 
-/// The share of what the service could promise that it withholds in this round. It withholds nothing from a
-/// request that keeps a failure away.
+/// The share of what the service could promise that it withholds in this round. It withholds nothing from a request
+/// that is to avoid a failure.
 fn withheld(inquiry: &Inquiry, configuration: &Configuration) -> f64 {
     if inquiry.purpose == Purpose::FailureAvoidance {
         return 0.0;
@@ -104,7 +103,7 @@ fn withheld(inquiry: &Inquiry, configuration: &Configuration) -> f64 {
     configuration.withhold * (1.0 - conceded)
 }
 
-/// Enough digits for a person.
+/// The amount with as many digits as a reader needs.
 fn rounded(amount: f64) -> String {
     let digits = if amount < 10.0 { 2 } else { 0 };
     format!("{amount:.digits$}")

@@ -6,14 +6,14 @@ use haggle_sdk::{
 
 use crate::Configuration;
 
-/// Bids with every unit of the inventory that fits: at the place and with the accelerator that was asked
-/// for, and large enough for a replica. A replica pays for its dominant share: the largest share it takes
-/// of any one resource of the unit (Ghodsi et al., "Dominant Resource Fairness", 2011), because that
-/// share is what nobody else can have. What a unit has room for is divided into lots, so that a buyer who
-/// wants to spread can take a part of it. Cheapest first.
+/// Bids with every compute unit of the inventory that has the requested location and accelerator and is large
+/// enough for a replica. A replica pays for its dominant share: the largest share it takes of any one resource of
+/// the unit (Ghodsi et al., "Dominant Resource Fairness", 2011), because nobody else can use that share. The
+/// replicas that a unit has room for are divided into lots, so that a buyer who spreads over providers can take a
+/// part of them. The cheapest bids come first.
 ///
-/// Load (`requests_per_second`) is not a resource of a machine and does not decide whether it fits; any
-/// other resource that a unit does not name it has nothing of.
+/// Load (`requests_per_second`) is not a resource of a machine and does not decide whether it fits; a unit has none
+/// of any other resource that it does not name.
 #[must_use]
 pub fn bids(
     request: &Request,
@@ -57,7 +57,7 @@ fn bid(request: &Request, unit: &ComputeUnit, configuration: &Configuration) -> 
     })
 }
 
-/// The same offer in parts that are as even as whole replicas let them be.
+/// Divides an offer into parts that are as even as whole replicas allow.
 fn divided(bid: Bid, lots: f64) -> impl Iterator<Item = Bid> {
     let lots = (lots as u32).clamp(1, bid.count.max(1));
     (0..lots).map(move |lot| {
@@ -85,7 +85,7 @@ fn fit(request: &Request, unit: &ComputeUnit) -> Option<Fit> {
         }
         let resource = unit.resources.iter().find(|resource| resource.kind == requested.kind)?;
         let share = requested.amount / resource.amount;
-        // Also not where the unit has none of it, or its amount is not a number.
+        // This also refuses a unit that has none of the resource, or whose amount is not a number.
         if !(0.0..=1.0).contains(&share) {
             return None;
         }
@@ -96,10 +96,10 @@ fn fit(request: &Request, unit: &ComputeUnit) -> Option<Fit> {
     Some(fit)
 }
 
-/// How many times `part` goes into `all`, so that the product is at most `all` in floating point too: that
-/// is how reservations are counted.
+/// How many times `part` fits into `all`. The product is at most `all` in floating point too, because reservations
+/// are counted that way.
 fn whole(all: f64, part: f64) -> u32 {
-    // The cast saturates, and makes 0 of what is no number.
+    // The cast saturates, and turns NaN into 0.
     let times = (all / part).floor() as u32;
     let fits = |times: u32| f64::from(times) * part <= all;
     match times.checked_add(1) {
@@ -109,8 +109,8 @@ fn whole(all: f64, part: f64) -> u32 {
     }
 }
 
-/// The expected share of time that a unit is up: an interruption costs what is left of the recovery after
-/// its notice. None if the unit's figures make no sense.
+/// The expected share of time that a unit is up: an interruption costs the part of the recovery that the notice
+/// does not cover. None if the unit's interruption rate is not a probability.
 fn availability(unit: &ComputeUnit, configuration: &Configuration) -> Option<f64> {
     if !(0.0..=1.0).contains(&unit.interruption_rate) {
         return None;

@@ -8,10 +8,10 @@ use serde::Deserialize;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Configuration {
-    /// The share of its capacity that a service of a tier does not promise, so that there is room for
-    /// those above it; what keeps a failure away may use it all the same.
+    /// The share of its capacity that a service of a tier does not promise, so that there is room for higher tiers.
+    /// A request that is to avoid a failure may use it.
     pub reserve: ByTier,
-    /// A counter-offer of less than this share of what was asked is not worth making.
+    /// The smallest share of the request that a counter-offer is made for.
     pub smallest_offer: f64,
     /// The share of what it could promise that a service withholds in the first round. It concedes the
     /// rest by the last one.
@@ -22,19 +22,19 @@ pub struct Configuration {
     pub eagerness: f64,
     /// What a provider adds to its cost, as a share of it.
     pub margin: f64,
-    /// Into how many bids a provider divides what it has of a unit, so that a buyer can take a part.
+    /// The number of bids into which a provider divides its offer of a unit, so that a buyer can take a part.
     pub lots: f64,
     /// How long it takes to replace a unit that was taken back, in seconds.
     pub recovery_s: f64,
     /// The power of performance in the utility of a bid.
     pub performance_weight: f64,
-    /// The power of the price, by which that is divided.
+    /// The power of the price, which divides the utility of a bid.
     pub price_weight: f64,
-    /// How much a buyer of a tier minds an interruption: the certainty of one divides the utility by `e`
-    /// to this power.
+    /// How much a buyer of a tier minds an interruption: a certain interruption divides the utility by `e` to this
+    /// power.
     pub aversion: ByTier,
-    /// How much a buyer minds to depend on one provider: a bid loses this share of its utility once
-    /// better ones of the same provider could have it all.
+    /// How much a buyer avoids depending on one provider: a bid loses this share of its utility if better bids of
+    /// the same provider could cover the whole request.
     pub spread: f64,
 }
 
@@ -50,7 +50,7 @@ pub struct ByTier {
     pub bronze: f64,
 }
 
-/// A setting: its name, its value, its bounds, and what it is.
+/// A setting: its name, its value, its bounds, and its description.
 struct Setting {
     name: &'static str,
     value: Value,
@@ -95,7 +95,7 @@ impl Configuration {
         Ok(configuration)
     }
 
-    /// Checks what the types alone do not.
+    /// Checks that every setting is within its bounds.
     ///
     /// # Errors
     /// A text naming the setting and its bounds.

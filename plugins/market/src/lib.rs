@@ -1,6 +1,7 @@
-//! The built-in plugin for negotiations. A service accepts what it can carry, and counters with what it can
-//! carry of more. A provider offers the units that fit, priced by the dominant share of each. A buyer ranks
-//! bids by utility: performance, price and the risk of an interruption, each with its weight.
+//! The built-in plugin for negotiations. A service accepts a request that it can carry, and answers a larger one
+//! with a counter-offer of what it can carry. A provider offers the units that fit, and prices a replica by its
+//! dominant share. A buyer ranks bids by utility: performance, price and the risk of an interruption, each with its
+//! weight.
 //!
 //! The host loads it several times, with a configuration for each way to negotiate.
 

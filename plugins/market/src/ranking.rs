@@ -4,14 +4,14 @@ use haggle_sdk::market::{Bid, Request};
 
 use crate::Configuration;
 
-/// Prices below this are taken for it, so that what costs nothing still has a finite worth.
+/// Lower prices count as this one, so that a free bid has a finite utility.
 const CHEAPEST: f64 = 1e-9;
-/// Interruptions are looked at over this many hours at most: further ahead it is negotiated anew.
+/// The risk of interruptions is computed over this many hours at most: later on, the replicas are negotiated again.
 const FAR_HOURS: f64 = 24.0;
 
-/// Scores bids for the buyer: their [`utility`], less for those that add to a dependence on one provider.
-/// In the order of their utility, a bid loses the configured share of it times the part of the request
-/// that the better bids of the same provider could have already.
+/// Scores bids for the buyer: by their [`utility`], reduced for bids that add to a dependence on one provider. A
+/// bid loses the configured share of its utility, times the part of the request that better bids of the same
+/// provider could already cover.
 #[must_use]
 pub fn rank(request: &Request, bids: &[Bid], configuration: &Configuration) -> Vec<f64> {
     let mut scores: Vec<f64> =
@@ -34,10 +34,10 @@ pub fn rank(request: &Request, bids: &[Bid], configuration: &Configuration) -> V
     scores
 }
 
-/// What a bid is worth to the buyer: performance and price to the power of their weights (a Cobb-Douglas
-/// utility), divided by `e` to the power of the tier's aversion times the risk of an interruption within
-/// the window that its notice does not cover. A bid that breaks a condition of the request, or has a
-/// figure that makes no sense, is worth less than any that does not: below 0, dearer ones lower.
+/// What a bid is worth to the buyer: performance and price to the power of their weights (a Cobb-Douglas utility),
+/// divided by `e` to the power of the tier's aversion times the risk of an interruption within the window that its
+/// notice does not cover. A bid that breaks a condition of the request has a utility below 0, the lower the higher
+/// its price. A bid with an invalid figure has the lowest utility.
 #[must_use]
 pub fn utility(request: &Request, bid: &Bid, configuration: &Configuration) -> f64 {
     let price = bid.price_per_hour;

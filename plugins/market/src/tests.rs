@@ -95,7 +95,7 @@ fn resources_shrink_together() {
     assert_eq!(amounts, [50.0, 4.0]);
 }
 
-/// What a unit has, and how many units' worth of it is free.
+/// The resources of a unit; `free` times their amounts are free.
 fn machine(cores: f64, memory: f64, free: f64) -> Vec<UnitResource> {
     let resource = |kind, amount| UnitResource { kind, amount, free: amount * free };
     vec![resource(ResourceKind::CpuCores, cores), resource(ResourceKind::MemoryBytes, memory)]
