@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! q = l + φb + ρa                                  level, slope and transient before the value
-//! μ = q + s1 + s2     or   μ = q · s1 · s2         what is expected
+//! μ = q + s1 + s2     or   μ = q · s1 · s2         the expectation
 //! e = y − μ           or   e = (y − μ) / μ         the innovation
 //! l ← l + φb + αe     or   l ← l + φb + αqe
 //! b ← φb + βe         or   b ← φb + βqe

@@ -4,16 +4,16 @@
 //! e_t = y_t − (l + φb + ρa + s1 + s2)      the innovation
 //! l   ← l + φb + α e_t                     level
 //! b   ← φb + β e_t                         damped trend
-//! a   ← ρa + δ e_t                         what fades: a deviation that returns to the level by itself
+//! a   ← ρa + δ e_t                         transient: a deviation from the level that fades
 //! s_i ← s_i + γ_i (1 − α − δ) e_t          each season's profile, at its place
 //! ```
 //!
-//! With `δ = 0` and one season these are the additive Holt-Winters recursions with damped trend
-//! (Hyndman, Koehler, Ord & Snyder, "Forecasting with Exponential Smoothing", 2008, chapter 2); two
-//! seasons and an autoregressive correction are Taylor's ("Short-term electricity demand forecasting
-//! using double seasonal exponential smoothing", 2003), except that the correction has a weight of its
-//! own. Two additions make them robust: a seasonal gain is at least that of an average over the periods
-//! seen so far, and an innovation that is alone and far out is cut before it moves the state.
+//! With `δ = 0` and one season these are the additive Holt-Winters recursions with damped trend (Hyndman, Koehler,
+//! Ord & Snyder, "Forecasting with Exponential Smoothing", 2008, chapter 2); two seasons and an autoregressive
+//! correction are Taylor's ("Short-term electricity demand forecasting using double seasonal exponential
+//! smoothing", 2003), except that the correction has a weight of its own. Two additions make them robust: a
+//! seasonal gain is at least that of an average over the periods seen so far, and a single innovation that is far
+//! out is cut before it changes the state.
 
 use haggle_forecasting::Outliers;
 
@@ -45,7 +45,7 @@ pub struct Season {
     pub seen: u32,
 }
 
-/// What the recursions know after some values.
+/// The state of the recursions after some values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
     /// l.
@@ -58,16 +58,16 @@ pub struct State {
     pub seasons: Vec<Season>,
     /// A running mean of the innovations' magnitudes.
     pub noise: f64,
-    /// What is cut of the innovations.
+    /// Decides which innovations are cut.
     pub outliers: Outliers,
 }
 
-/// Innovations beyond so many usual ones are cut, once.
+/// An innovation beyond so many usual ones is cut, unless the one before was beyond them too.
 const FAR_OUT: f64 = 6.0;
 /// How quickly the usual innovation is learnt.
 const NOISE_GAIN: f64 = 0.05;
 
-/// A season while values are taken in: what changes with each of them is at hand, not behind a pointer.
+/// A season during updates. The fields that change with each value are stored directly, not behind a pointer.
 pub(crate) struct Turning<'a> {
     profile: &'a mut [f64],
     /// At least 1.
@@ -94,7 +94,7 @@ impl<'a> Turning<'a> {
     #[inline(always)]
     fn at(&self, ahead: usize) -> f64 {
         let mut place = self.position + ahead;
-        // A division is dear in the innermost loop, and rarely needed.
+        // A division is expensive in the innermost loop, and rarely needed.
         if place >= self.length {
             place -= self.length;
             if place >= self.length {
@@ -124,7 +124,7 @@ impl<'a> Turning<'a> {
     }
 }
 
-/// Lends the first `S` seasons for turning.
+/// Calls `take_in` with the first `S` seasons as [`Turning`], and stores their positions afterwards.
 pub(crate) fn turn<const S: usize, R>(
     seasons: &mut [Season],
     take_in: impl FnOnce(&mut [Turning<'_>; S]) -> R,
@@ -141,7 +141,7 @@ pub(crate) fn turn<const S: usize, R>(
 }
 
 impl State {
-    /// Takes in the next value, or a missing one, and returns the innovation (NaN where it is missing).
+    /// Updates the state with the next value, and returns the innovation. Both are NaN if the value is missing.
     pub fn update(&mut self, value: f64, parameters: &Parameters) -> f64 {
         let mut seasons = std::mem::take(&mut self.seasons);
         let innovation = match seasons.len() {
@@ -164,8 +164,8 @@ impl State {
             + values.sum::<f64>()
     }
 
-    /// [`State::update`] with the seasons beside it. Their number is known to the compiler, which leaves
-    /// no loop: what is metered pays for each turn of one.
+    /// [`State::update`] with the seasons as an argument. The compiler knows their number and unrolls the loop,
+    /// because metering has a cost for every pass.
     #[inline(always)]
     pub(crate) fn step<const S: usize>(
         &mut self,
@@ -191,7 +191,7 @@ impl State {
         innovation
     }
 
-    /// [`State::expect`] with the seasons beside it.
+    /// [`State::expect`] with the seasons as an argument.
     #[inline(always)]
     pub(crate) fn expected<const S: usize>(
         &self,
@@ -203,7 +203,8 @@ impl State {
         self.level + reach.trend * self.trend + reach.transient * self.transient + seasonal
     }
 
-    /// An outlier is alone; two in a row are a shift, which must get through.
+    /// Cuts a far-out innovation, unless the one before was far out too: two in a row are a shift, which the state
+    /// must follow.
     #[inline(always)]
     fn cut(&mut self, innovation: f64) -> f64 {
         let most = FAR_OUT * self.noise;
@@ -215,7 +216,7 @@ impl State {
     }
 }
 
-/// How far trend and transient reach over some steps.
+/// The factors of trend and transient over some steps.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reach {
     /// φ + φ² + … + φʰ.

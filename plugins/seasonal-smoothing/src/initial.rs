@@ -2,12 +2,12 @@ use haggle_forecasting::{Outliers, median};
 
 use crate::filter::{Season, State};
 
-/// Profiles of at least this length are smoothed at first: one or two periods are too few to take each
-/// of their values at its word.
+/// Initial profiles of at least this length are smoothed: one or two periods are too few to trust each of their
+/// values.
 const LONG: usize = 48;
 
-/// How many values the initial state is taken from: two periods of the longest season where the history
-/// leaves two more, otherwise one; a few values without seasons.
+/// How many values the initial state is computed from: two periods of the longest season if the history has at
+/// least four, otherwise one. Without seasons, a quarter of the values, at most 10.
 #[must_use]
 pub fn warm_up(count: usize, seasons: &[usize]) -> usize {
     match seasons.last() {
@@ -17,8 +17,7 @@ pub fn warm_up(count: usize, seasons: &[usize]) -> usize {
     }
 }
 
-/// The state before the first value, from medians of the first `warm_up` ones, so that no single value
-/// decides.
+/// The state before the first value, from medians of the first `warm_up` ones, so that no single value dominates.
 #[must_use]
 pub fn initial(values: &[f64], seasons: &[usize], warm_up: usize) -> State {
     let first = values.get(..warm_up.clamp(1, values.len().max(1))).unwrap_or(values);
@@ -44,7 +43,7 @@ pub fn initial(values: &[f64], seasons: &[usize], warm_up: usize) -> State {
     }
 }
 
-/// What is usual at each place of a period.
+/// The usual value at each place of a period.
 fn profile(values: &[f64], length: usize) -> Vec<f64> {
     let periods: Vec<f64> = values.chunks(length).map(middle).collect();
     let place = |place: usize| {

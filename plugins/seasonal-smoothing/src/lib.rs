@@ -1,11 +1,11 @@
 //! Seasonal exponential smoothing with prediction intervals.
 //!
-//! For every series it chooses among level, damped trend, what fades, and up to two seasons by how well
-//! the past would have been forecast over the horizon, and takes its intervals from how far off those
-//! forecasts were. A fit is some hundred passes over the history; a forecast with a fitted model takes in
-//! what is new and no more. Each module says its sources.
+//! For every series, the plugin chooses among a level, a damped trend, a transient and up to two seasons, by how
+//! well each choice would have forecast the past over the horizon. The intervals come from the errors of those
+//! forecasts. A fit takes some hundred passes over the history. A forecast with a fitted model processes only the
+//! new values. Each module names its sources.
 //!
-//! Limits: seasons must fit into the history twice; events are not learnt from.
+//! Limits: seasons must fit into the history twice; calendar events are ignored.
 
 mod filter;
 mod initial;

@@ -4,7 +4,7 @@ use crate::{
     trial::{Trial, anchors},
 };
 
-/// The form of a model and its parameters, as the search leaves them.
+/// The result of a search: the form of a model and its parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Choice {
     /// Season lengths, at most two, the shortest first.
@@ -17,14 +17,14 @@ pub struct Choice {
     pub from: usize,
 }
 
-/// Below this many values nothing is searched for: a middling level has to do.
+/// With fewer values there is no search: the model is a level with the parameters `START`.
 const FEW: usize = 12;
 /// A form with more parts must be better by this share, or the simpler one is kept.
 const WORTH: f64 = 0.02;
-/// What a search looks at, at most, beyond four periods of the longest season.
+/// A search uses so many of the last values, or four periods of the longest season if those are more.
 const LOOK_BACK: usize = 2048;
 
-/// How many forms are searched of those that look best at the start.
+/// Of the forms with the lowest losses at the start, the search covers so many.
 const SHORTLIST: usize = 2;
 
 const START: Parameters = Parameters {
@@ -66,10 +66,10 @@ struct Found {
     loss: f64,
 }
 
-/// Chooses the seasons and parameters with which the past would have been forecast best over the
-/// horizon: by the mean absolute error at a few horizons from every origin, each forecast made of what
-/// was known then. A grid is searched a parameter at a time, which costs some hundred passes over the
-/// values and always ends at the same place.
+/// Chooses the seasons and parameters that would have forecast the past best over the horizon. The measure is the
+/// mean absolute error at a few horizons from every origin; each forecast uses only the values known at its origin.
+/// The search goes over a grid, one parameter at a time. It takes some hundred passes over the values and is
+/// deterministic.
 #[must_use]
 pub fn search(values: &[f64], candidates: &[usize], horizon: u32) -> Choice {
     let longest = candidates.last().copied().unwrap_or(1);
@@ -95,7 +95,7 @@ impl Search<'_> {
             return plain;
         }
         let mut best = self.sweep(plain);
-        // One season, then a second one beside it.
+        // Adds one season, then a second one.
         for _ in 0..2 {
             let other = candidates.iter().filter(|length| !best.seasons.contains(length));
             let forms =
@@ -121,7 +121,7 @@ impl Search<'_> {
         found
     }
 
-    /// Tries every value of each parameter in turn, the others as they are.
+    /// Tries every value of each parameter in turn, while the others stay fixed.
     fn sweep(&self, mut found: Found) -> Found {
         self.improve(&mut found, LEVELS.iter(), |p, level| p.level = *level);
         self.improve(&mut found, TRANSIENTS.iter(), |p, (transient, persistence)| {
@@ -154,7 +154,7 @@ impl Search<'_> {
             if tried == found.parameters || tried.level + tried.transient > 1.0 {
                 continue;
             }
-            // Not for a hair's breadth, so that rounding does not choose.
+            // A smaller gain does not count, so that rounding errors do not choose.
             let limit = found.loss * (1.0 - 1e-4);
             let loss = self.trial.loss(found.start.clone(), &tried, limit);
             if loss < limit {

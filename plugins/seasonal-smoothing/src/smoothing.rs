@@ -6,7 +6,7 @@ use crate::{
     search::{Choice, search},
 };
 
-/// The recursions with the parameters chosen for a series, and where they stand.
+/// The recursions with the parameters chosen for a series, and their state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Smoothing {
     /// The parameters.
@@ -15,7 +15,7 @@ pub struct Smoothing {
     pub state: State,
 }
 
-/// Bounds on what is believed of foreign bytes.
+/// Bounds on what is accepted from bytes.
 const MOST_SEASON: usize = 1 << 20;
 
 impl Smoothing {

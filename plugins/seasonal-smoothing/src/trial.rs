@@ -2,7 +2,7 @@ use std::ops::ControlFlow;
 
 use crate::filter::{Parameters, Reach, State, Turning, turn};
 
-/// The horizons at which forecasts are compared with what came: the first step, the last, and two
+/// The horizons at which forecasts are compared with the observed values: the first step, the last, and two
 /// between, as far as the history allows.
 #[must_use]
 pub fn anchors(horizon: u32, origins: usize) -> Vec<usize> {
@@ -13,12 +13,12 @@ pub fn anchors(horizon: u32, origins: usize) -> Vec<usize> {
     anchors
 }
 
-/// The most horizons that are compared.
+/// The largest number of horizons that are compared.
 const ANCHORS: usize = 4;
 
-/// Runs the recursions over the values and tells `told` the error of the forecast from every origin
-/// after the first `from` values at every anchor: the anchor's place, and what came minus what was
-/// expected. It ends early where `told` breaks.
+/// Runs the recursions over the values. For every origin after the first `from` values and every anchor, it calls
+/// `told` with the anchor's place and the error of the forecast (observed minus expected). It ends early if `told`
+/// breaks.
 pub fn run(
     state: &mut State,
     parameters: &Parameters,
@@ -46,17 +46,17 @@ pub fn run(
     state.seasons = seasons;
 }
 
-/// A horizon at which forecasts are compared with what came.
+/// A horizon at which forecasts are compared with the observed values.
 #[derive(Clone, Copy)]
 struct Anchor<'a> {
     /// Steps after the next.
     ahead: usize,
     reach: Reach,
-    /// What came, by origin.
+    /// The observed values, by origin.
     came: &'a [f64],
 }
 
-/// What a pass is about.
+/// The inputs of a pass.
 struct Judge<'a> {
     parameters: &'a Parameters,
     values: &'a [f64],
@@ -81,7 +81,7 @@ impl Judge<'_> {
         for (time, value) in (*from..).zip(judged) {
             for (place, anchor) in anchors.iter().enumerate() {
                 let expected = state.expected(seasons, anchor.ahead, &anchor.reach);
-                // Not a number where it is missing or lies beyond the end.
+                // NaN if the value is missing or lies beyond the end.
                 let error = anchor.came.get(time).copied().unwrap_or(f64::NAN) - expected;
                 if !error.is_nan() && told(place, error).is_break() {
                     return;
@@ -92,16 +92,16 @@ impl Judge<'_> {
     }
 }
 
-/// Past forecasts of a history as the measure of parameters.
+/// Measures parameters by their forecasts of a history.
 #[derive(Clone, Debug)]
 pub struct Trial<'a> {
     /// The history.
     pub values: &'a [f64],
     /// The horizons.
     pub anchors: Vec<usize>,
-    /// The first values that are not judged.
+    /// The number of first values that are not judged.
     pub from: usize,
-    /// What an error at each anchor weighs.
+    /// The weight of an error at each anchor.
     weights: Vec<f64>,
 }
 

@@ -1,6 +1,6 @@
 use serde::Deserialize;
 
-/// What the operator may set. Urgencies lie between 0 and about 1.5 for a service of weight 1.
+/// The settings of the operator. Urgencies lie between 0 and about 1.5 for a service of weight 1.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Configuration {
@@ -10,9 +10,9 @@ pub struct Configuration {
     pub silver: f64,
     /// How far below the threshold of its tier a service must fall before it is lowered.
     pub margin: f64,
-    /// How much an outgrowing forecast counts beside the objective.
+    /// How much the growth of the forecast beyond the load counts beside the objective.
     pub growth: f64,
-    /// The part of the objective, 0 to 1, for a service that has none.
+    /// The objective's part of the urgency, 0 to 1, for a service without an objective.
     pub no_objective: f64,
     /// A burn rate from which a service is raised at once.
     pub fast_burn: f64,
@@ -43,10 +43,10 @@ pub(crate) const SCHEMA: &str = r#"{
 }"#;
 
 impl Configuration {
-    /// Reads the operator's JSON and checks what the types alone do not.
+    /// Reads the operator's JSON and checks the bounds of the settings.
     ///
     /// # Errors
-    /// A text that names the field and says how to mend it.
+    /// A text that names the field and says how to correct it.
     pub fn parse(configuration: &str) -> Result<Self, String> {
         let read: Self = haggle_sdk::configuration::parse(configuration)?;
         read.validate()?;

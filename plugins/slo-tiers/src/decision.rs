@@ -10,11 +10,11 @@ use crate::Configuration;
 pub struct Decision {
     /// The tier.
     pub tier: Tier,
-    /// For a person to read.
+    /// The reason, as a text for people.
     pub reason: String,
 }
 
-/// How much a service needs to come first: its weight times the sum of two parts.
+/// The urgency of a service: its weight times the sum of two parts.
 ///
 /// - Objective, 0 to 1: `b / (1 + b)` of the burn rate `b`, which is ½ where the error budget is used up
 ///   exactly at the end of its window; at least ½ where the objective is missed already.

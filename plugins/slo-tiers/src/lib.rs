@@ -1,5 +1,5 @@
-//! Service tiers from how objectives are kept, what is forecast and what a service is worth; and shares of
-//! the capacity in proportion to forecast demand, gold first.
+//! Assigns service tiers by objectives, forecasts and weights, and shares of the capacity in proportion to forecast
+//! demand, gold first.
 
 mod configuration;
 mod decision;

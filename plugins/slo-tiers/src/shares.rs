@@ -5,10 +5,10 @@ const MOST: f64 = 1e9;
 
 /// Shares of the capacity, 0 to 1: one for each service, in their order; together at most 1.
 ///
-/// Every service first gets `floor`, as far as it needs it, so that none starves. Then gold gets what it may
-/// need (the upper bound of its forecast), after it silver (the middle between mean and upper bound), after
-/// it bronze (the mean). Where a tier needs more than is left, its services divide what is left in proportion
-/// to their needs. Capacity that no service needs belongs to none.
+/// Every service first gets `floor`, as far as it needs it, so that none starves. Then gold gets what it may need
+/// (the upper bound of its forecast), after it silver (the middle between mean and upper bound), after it bronze
+/// (the mean). If a tier needs more than is left, its services divide the rest in proportion to their needs.
+/// Capacity that no service needs is not assigned.
 #[must_use]
 pub fn shares(services: &[ServiceState], tiers: &[Tier], floor: f64) -> Vec<f64> {
     let needs: Vec<f64> =

@@ -1,6 +1,6 @@
 use haggle_exponential_smoothing::decompose;
 
-/// The usual profiles of the seasons, which a series is cleared of.
+/// The profiles of the seasons, which are removed from a series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Adjustment {
     /// Whether the profiles are factors.
@@ -9,18 +9,19 @@ pub struct Adjustment {
     pub profiles: Vec<Vec<f64>>,
     /// The place of the next value in each.
     pub positions: Vec<usize>,
-    /// How much of an innovation each takes on where it happens, 0 to 1; with 0 they stay as they are.
+    /// The gain of each profile: how much of an innovation it takes at its place, 0 to 1. With 0 it does not
+    /// change.
     pub gains: Vec<f64>,
 }
 
-/// No part of a profile is further from 0; as a factor, nor nearer than its reciprocal.
+/// The largest magnitude in a profile. A factor is at least its reciprocal.
 const FURTHEST: f64 = 1e60;
-/// A factor does not change by more than this at once.
+/// The largest relative change of a factor by one value.
 const MOST_CHANGE: f64 = 0.5;
 
 impl Adjustment {
-    /// The profiles of these values, which are positive where the profiles are factors, before the first
-    /// of them; and how many numbers that takes from the values. NaN is missing.
+    /// The profiles of these values, positioned before the first one, and how many parameters are estimated for
+    /// them. The values must be positive if the profiles are factors. NaN is missing.
     #[must_use]
     pub fn of(values: &[f64], seasons: &[usize], multiplicative: bool) -> (Self, f64) {
         let found = if multiplicative {
@@ -51,7 +52,7 @@ impl Adjustment {
         self.restore(out);
     }
 
-    /// The next values with what the seasons contribute to them.
+    /// Adds the contributions of the seasons to the next values, or multiplies them in.
     pub fn restore(&self, values: &mut [f64]) {
         for (profile, position) in self.profiles.iter().zip(&self.positions) {
             let mut place = *position;
@@ -64,16 +65,16 @@ impl Adjustment {
         }
     }
 
-    /// A value without what the seasons contribute to it.
+    /// A value without the contribution `part` of the seasons.
     #[must_use]
     pub fn clear(&self, value: f64, part: f64) -> f64 {
         if self.multiplicative { value / part } else { value - part }
     }
 
-    /// Takes on what the next value was off from what was expected, both without what the seasons contribute,
-    /// and goes on by one.
+    /// Updates the profiles with the innovation of the next value, and advances by one. Innovation and expectation
+    /// are those of the series without its seasons.
     pub fn follow(&mut self, innovation: f64, expected: f64) {
-        // One loop for all, because a metered sandbox pays for every turn of one.
+        // One loop for all, because metering has a cost for every pass.
         let places = self.profiles.iter_mut().zip(&mut self.positions).zip(&self.gains);
         for ((profile, position), gain) in places {
             if let Some(part) = profile.get_mut(*position) {
@@ -88,7 +89,7 @@ impl Adjustment {
         }
     }
 
-    /// Goes on by so many values.
+    /// Advances by so many values.
     pub fn advance(&mut self, count: usize) {
         for (profile, position) in self.profiles.iter().zip(&mut self.positions) {
             *position = (*position + count) % profile.len().max(1);

@@ -1,12 +1,13 @@
 //! The dynamic optimised theta model.
 //!
-//! The series is cleared of up to two seasons, in amounts or in proportion, as the corrected Akaike
-//! criterion chooses; what is left is a level that follows recent values and a line through all of them.
-//! Which seasons, how quickly level and profiles follow, and how far the line goes on is chosen by what would
-//! have forecast the past best over the horizon. A fit is some hundred passes over the history for each set
-//! of seasons; a forecast with a fitted model takes in what is new and no more. Each module says its sources.
+//! Up to two seasons are removed from the series, as amounts or as factors, whichever the corrected Akaike
+//! criterion prefers. The rest is described by a level that follows recent values and by a line through all of
+//! them. The seasons, the gains of level and profiles, and the share of the line's slope in the forecast are those
+//! that would have forecast the past best over the horizon. A fit takes some hundred passes over the history for
+//! each set of seasons. A forecast with a fitted model processes only the new values. Each module names its
+//! sources.
 //!
-//! Limits: seasons must fit into the history twice; events are not learnt from.
+//! Limits: seasons must fit into the history twice; calendar events are ignored.
 
 mod adjustment;
 mod line;

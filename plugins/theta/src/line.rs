@@ -9,7 +9,7 @@
 //! A   = M − (t + 1)/2 · B                       where the line begins
 //! ```
 //!
-//! A missing value counts as expected.
+//! A missing value counts as its expectation.
 
 use haggle_exponential_smoothing::Totals;
 
@@ -18,8 +18,8 @@ use haggle_exponential_smoothing::Totals;
 pub struct Parameters {
     /// α, above 0 and at most 1.
     pub level: f64,
-    /// 1 − 1/θ, 0 to 1: the share of the line's slope that is expected to go on. 0 is simple exponential
-    /// smoothing, 1/2 the theta method as it was published first.
+    /// 1 − 1/θ, 0 to 1: the share of the line's slope that forecasts continue. 0 is simple exponential smoothing,
+    /// 1/2 is the theta method as first published.
     pub drift: f64,
 }
 
@@ -39,14 +39,14 @@ pub struct Line {
 }
 
 impl Line {
-    /// The state after the first value, which nothing expected.
+    /// The state after the first value, if the level was `before`.
     #[must_use]
     pub fn after_first(value: f64, before: f64, p: &Parameters) -> Self {
         let level = p.level * value + (1.0 - p.level) * before;
         Self { level, mean: value, slope: 0.0, faded: 1.0 - p.level, count: 1.0 }
     }
 
-    /// What is expected of the next value.
+    /// The expectation of the next value.
     #[must_use]
     pub fn expect(&self, p: &Parameters) -> f64 {
         let begin = self.mean - 0.5 * (self.count + 1.0) * self.slope;
@@ -54,7 +54,7 @@ impl Line {
         self.level + p.drift * (self.faded * begin + share * self.slope)
     }
 
-    /// Takes the next value in.
+    /// Updates the state with the next value.
     pub fn update(&mut self, value: f64, p: &Parameters) {
         let t = self.count + 1.0;
         self.level += p.level * (value - self.level);
@@ -64,7 +64,7 @@ impl Line {
         self.count = t;
     }
 
-    /// What is expected of the next values, each taken as the truth for those after it.
+    /// The expectations of the next values. Each counts as observed for those after it.
     pub fn expect_all(mut self, p: &Parameters, out: &mut [f64]) {
         for mean in out {
             *mean = self.expect(p);
@@ -72,9 +72,9 @@ impl Line {
         }
     }
 
-    /// By how much the errors of the next forecasts exceed that of the first one, as factors of the
-    /// variance: one and the squares of what an innovation of 1 adds to later expectations. (An innovation
-    /// some steps later moves the slope a little less, which is not counted.)
+    /// The variances of the next forecast errors relative to the first one: 1 plus the squares of what an
+    /// innovation of 1 adds to later expectations. (An innovation some steps later changes the slope a little less,
+    /// which is ignored.)
     pub fn growth(&self, p: &Parameters, out: &mut [f64]) {
         let mut response = Self { level: 0.0, mean: 0.0, slope: 0.0, ..*self };
         let (mut sum, mut value) = (1.0, 1.0);
@@ -87,8 +87,8 @@ impl Line {
     }
 }
 
-/// A value with what is known of it whatever the parameters: its weight (0 for what was missing), and begin
-/// and slope of the line through all values up to it.
+/// A value with the numbers that do not depend on the parameters: its weight (0 if it is missing), and begin and
+/// slope of the line through all values up to it.
 #[derive(Clone, Copy, Debug)]
 struct Point {
     value: f64,
@@ -101,9 +101,9 @@ struct Point {
 #[derive(Clone, Debug)]
 pub(crate) struct Lines(Vec<Point>);
 
-/// The first values are not judged: no line goes through them yet.
+/// The number of first values that are not judged, because no line goes through them yet.
 const UNJUDGED: usize = 3;
-/// How many values are looked at in a turn, because a metered sandbox pays for every turn of a loop.
+/// How many values one pass of a loop processes, because metering has a cost for every pass.
 const TURN: usize = 4;
 
 impl Lines {
@@ -124,16 +124,17 @@ impl Lines {
         Self(values.iter().zip(weights).map(point).collect())
     }
 
-    /// Sums up the innovations, each times its weight, with the level before the first value that makes their
-    /// squares smallest: they are straight in it.
+    /// The sums of the innovations, each times its weight, and the level before the first value that minimises the
+    /// sum of squares. The innovations are linear in that level, so that sum (though not the sum of magnitudes) is
+    /// the one for the best level.
     pub(crate) fn innovations(&self, p: &Parameters) -> (Totals, f64) {
         let first = self.0.first().map_or(0.0, |point| point.value);
         let keep = 1.0 - p.level;
         let (mut level, mut faded) = (first, keep);
         let mut sums = Totals::default();
-        // How an innovation follows from the level before all: −(1 − α)^t.
+        // The derivative of an innovation by the level before the first value is −(1 − α)^t.
         let (mut crossed, mut own) = (0.0, 0.0);
-        // The line is that up to the value before.
+        // The line goes through the values up to the one before.
         let mut follow = |before: &Point, now: &Point, judged: bool| {
             let share = (1.0 - faded * keep) / p.level;
             let error =

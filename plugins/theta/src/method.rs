@@ -10,20 +10,20 @@ use crate::{
 /// The dynamic optimised theta model as a forecasting method.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DynamicTheta {
-    /// The model, of the distances from `origin`.
+    /// The model of the values minus `origin`.
     pub model: Model,
-    /// Where 0 lies for the model: that of the metric where proportions may matter.
+    /// The value that is 0 for the model: the zero of the metric if factors may apply.
     pub origin: f64,
 }
 
-/// Seasons of foreign bytes are not longer.
+/// The longest season that is accepted from bytes, in steps.
 const MOST_SEASON: usize = 1 << 20;
-/// Proportions are of no use where values come closer to 0 than this share of their mean, nor where they
-/// hardly move.
+/// Factors are tried if the lowest value, as a share of the mean, is in this range. Below it, values come too close
+/// to 0; above it, they vary too little.
 const PROPORTIONATE: std::ops::Range<f64> = 1e-3..0.95;
-/// Of fewer values, forecasts of the past do not tell enough.
+/// With fewer values, forecasts of the past do not choose the model.
 const FEWEST: usize = 48;
-/// No deviation is smaller, on the scale of a prepared history.
+/// The smallest deviation, on the scale of a prepared history.
 const LEAST: f64 = 1e-6;
 
 impl Method for DynamicTheta {

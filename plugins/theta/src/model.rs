@@ -11,27 +11,27 @@ use crate::{
 pub struct Model {
     /// The parameters.
     pub parameters: Parameters,
-    /// After the last value, of the series cleared of its seasons.
+    /// The state after the last value, of the series without its seasons.
     pub line: Line,
     /// The seasons, at the next value.
     pub adjustment: Adjustment,
     /// The variance of an innovation, for a usual place of the seasons.
     pub variance: f64,
-    /// What is cut of the innovations.
+    /// Decides which innovations are cut.
     pub outliers: Outliers,
 }
 
 const LOOK: Search = Search { reach: 0.25, calls: 60, tolerance: 1e-2 };
-/// So many deviations from what is expected, and alone, is an outlier.
+/// The first value that is more than so many deviations from its expectation is an outlier.
 const FAR_OUT: f64 = 8.0;
-/// Parameters are not taken from fewer innovations.
+/// The smallest number of innovations that parameters are estimated from.
 const FEWEST: f64 = 6.0;
-/// α is not smaller, so that the level is always one of recent values.
+/// The smallest α, so that the level always follows recent values.
 pub(crate) const SLOWEST: f64 = 0.01;
-/// No number of a state is larger.
+/// The largest magnitude of a number in the state.
 const MOST_SANE: f64 = 1e120;
 
-/// A way to clear a series of its seasons with the best parameters for what is left.
+/// A set of seasons that are removed from a series, and the best parameters for the rest.
 struct Trial {
     parameters: Parameters,
     adjustment: Adjustment,
@@ -43,10 +43,9 @@ struct Trial {
 }
 
 impl Model {
-    /// Fits the values (oldest first); `present` says which of them came, the others are what filled the
-    /// gaps. Which of the seasons are cleared, and whether in proportion, the corrected Akaike criterion
-    /// decides: no season, each by itself, or two together.
-    /// None without values.
+    /// Fits the values (oldest first); `present` marks the observed ones; the others fill gaps. The corrected
+    /// Akaike criterion chooses the seasons that are removed (none, one or two) and whether they are amounts or
+    /// factors. None without values.
     #[must_use]
     pub fn fit(values: &[f64], present: &[bool], seasons: &[usize]) -> Option<Self> {
         Self::choose(values, present, seasons, values.iter().all(|v| *v > 0.0))
@@ -80,7 +79,7 @@ impl Model {
         Trial::all(values, present, seasons, positive).into_iter().map(Trial::settle).collect()
     }
 
-    /// Expects 0, give or take 1.
+    /// A model that expects 0, with variance 1.
     pub(crate) fn flat() -> Self {
         let parameters = Parameters { level: 0.5, drift: 0.0 };
         let (adjustment, _) = Adjustment::of(&[], &[], false);
@@ -94,8 +93,8 @@ impl Model {
         Self::fit(values, &vec![true; values.len()], &[])
     }
 
-    /// The same parameters where they would have stood after the first `count` of these values, knowing
-    /// no later one.
+    /// The model with the same parameters, in the state that it would have after the first `count` of these values
+    /// alone.
     #[must_use]
     pub fn early(&self, values: &[f64], count: usize) -> Self {
         let first = values.get(..count).unwrap_or(values);
@@ -111,8 +110,8 @@ impl Model {
         early
     }
 
-    /// The same seasons and spread after nothing but this first value, with other parameters, and with profiles
-    /// that take on so much of an innovation.
+    /// The model with the same seasons and variance in the state after this first value alone, with other
+    /// parameters and other gains of the profiles.
     #[must_use]
     pub fn after_first(&self, value: f64, parameters: Parameters, gains: &[f64]) -> Self {
         let mut model = Self { parameters, outliers: Outliers::default(), ..self.clone() };
@@ -124,8 +123,9 @@ impl Model {
         model
     }
 
-    /// Takes in the next value; NaN is missing and counts as expected. An innovation that is alone and far
-    /// out is cut before it moves the state; a second one in a row is a shift and is followed.
+    /// Updates the state with the next value. NaN is missing and counts as its expectation. An innovation that is
+    /// far out is cut before it changes the state. If the next one is far out too, it is treated as a shift and not
+    /// cut.
     pub fn update(&mut self, value: f64) {
         let expected = self.line.expect(&self.parameters);
         let came = self.adjustment.clear(value, self.adjustment.part());
@@ -158,7 +158,7 @@ impl Model {
 }
 
 impl Trial {
-    /// The best trial of each set of seasons: in amounts or, if that makes sense, in proportion.
+    /// The best trial of each set of seasons: with amounts or, if `positive` is set, with factors.
     fn all(values: &[f64], present: &[bool], seasons: &[usize], positive: bool) -> Vec<Self> {
         if values.is_empty() {
             return Vec::new();
@@ -206,7 +206,7 @@ impl Trial {
         let mut parameters = parameters(&minimise(start, 2, LOOK, deviance).point);
         let (innovations, mut before) = lines.innovations(&parameters);
         if innovations.count < FEWEST {
-            // A few values cannot choose.
+            // There are too few values to estimate parameters.
             parameters = Parameters { level: 0.5, drift: 0.0 };
             before = cleared.first().copied().unwrap_or(0.0);
         }

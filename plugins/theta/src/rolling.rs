@@ -1,10 +1,10 @@
-//! Parameters for forecasts over the whole horizon instead of the next step: those whose forecasts of the
-//! past from many origins were best (generalised rolling origin evaluation, as Fiorucci, Louzada & Yiqi do
-//! it in "The optimised theta method", 2015, there for the line alone). One step ahead, a level that jumps
-//! after every value is hard to beat; days ahead it is not.
+//! Chooses parameters for forecasts over the whole horizon instead of the next step: those with the smallest errors
+//! of past forecasts from many origins (generalised rolling origin evaluation, as in Fiorucci, Louzada & Yiqi, "The
+//! optimised theta method", 2015, there for the line alone). A level that jumps after every value forecasts well
+//! one step ahead, but not days ahead.
 //!
-//! Seasons change too: besides level and drift, it is chosen how much of an innovation their profiles take
-//! on, as in exponential smoothing.
+//! Seasons change too. Besides level and drift, the search therefore chooses the gains of the profiles, as in
+//! exponential smoothing.
 
 use haggle_exponential_smoothing::{Search, minimise};
 use haggle_forecasting::{Clock, Method, Prepared, Setting, mean, track};
@@ -15,11 +15,11 @@ use crate::{
     model::{Model, SLOWEST},
 };
 
-/// From so many origins the past is forecast.
+/// The number of origins from which the past is forecast.
 const ORIGINS: usize = 40;
 const LOOK: Search = Search { reach: 0.2, calls: 40, tolerance: 1e-3 };
-/// Where the search begins: level, drift, and what the profiles take on. Something steady, the theta method
-/// as it was published first, a level that follows quickly, profiles that do, and the last values.
+/// The starting points of the search: level, drift, and the gains of two profiles. They are a steady model, the
+/// theta method as first published, a fast level, fast profiles, and a level that is nearly the last value.
 const STARTS: [[f64; 4]; 5] = [
     [0.02, 0.0, 0.02, 0.02],
     [0.1, 0.5, 0.1, 0.1],
@@ -38,13 +38,13 @@ pub(crate) fn best(
     tuned.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, tuned)| tuned)
 }
 
-/// The mean error of forecasts of the past, and the candidate with the parameters that make it least.
+/// The mean error of forecasts of the past, and the candidate with the parameters that minimise it.
 fn tune(candidate: &DynamicTheta, series: &Prepared, setting: &Setting<'_>) -> (f64, DynamicTheta) {
     let count = series.values.len();
     let clock = Clock { start: series.start, step: series.step, events: setting.events };
     let reach = setting.horizon.min(count / 3).max(1);
-    // Profiles that know what comes would not be asked to take anything on: they are those of the first
-    // part, which is the same for all candidates and has two periods of each season, if it can.
+    // Profiles of the whole history know the later values, so they would need no gains. Here they are those of the
+    // first part, which is the same for all candidates and has two periods of each season, if possible.
     let longest = setting.seasons.iter().copied().filter(|m| 2 * m <= count).max().unwrap_or(0);
     let from = (count / 2).max(2 * longest).min(3 * count / 4).max(1);
     let origin = candidate.origin;

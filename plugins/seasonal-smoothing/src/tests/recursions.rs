@@ -53,7 +53,7 @@ fn both_forms_of_holt_winters_agree() {
         let before = (level, trend, seasonal.remove(0));
         level = alpha * (value - before.2) + (1.0 - alpha) * (before.0 + phi * before.1);
         trend = beta * (level - before.0) + (1.0 - beta) * phi * before.1;
-        // With the level after the value in it, which is what `1 - alpha` stands for.
+        // This uses the level after the update; the other form has the factor `1 - alpha` for that.
         seasonal.push(gamma * (value - level) + (1.0 - gamma) * before.2);
         ours.update(value, &parameters);
         assert!((ours.level - level).abs() < 1e-9 && (ours.trend - trend).abs() < 1e-9);
@@ -63,7 +63,7 @@ fn both_forms_of_holt_winters_agree() {
     assert!((ours.expect(1, &reach[1]) - expected).abs() < 1e-6);
 }
 
-/// What one unit of innovation changes in later expectations is what the formula sums up.
+/// The formula sums up the changes of later expectations after one unit of innovation.
 #[test]
 fn deviations_follow_from_the_response_to_one_innovation() {
     let parameters = Parameters {

@@ -8,7 +8,7 @@ fn load(count: usize) -> Vec<f64> {
     (0..count).map(|t| 100.0 + 40.0 * (t as f64 / 10.0).sin() + 3.0 * random.normal()).collect()
 }
 
-/// A small model that goes on is about as good as one that is fitted anew.
+/// A small model that resumes forecasts about as a new fit does.
 #[test]
 fn going_on_is_near_a_fresh_fit() {
     let values = load(400);

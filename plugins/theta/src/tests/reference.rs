@@ -95,8 +95,8 @@ fn recursions_are_the_reference_ones() {
     assert_close(&means, &trendy, 1e-6);
 }
 
-/// The error's growth against simulated paths of the model itself: each innovation becomes part of what
-/// later values are expected to be.
+/// The growth of the errors against simulated paths of the model itself, in which each innovation changes later
+/// expectations.
 #[test]
 fn variances_are_those_of_simulated_paths() {
     let mut noise = Random::new(4);
@@ -118,8 +118,7 @@ fn variances_are_those_of_simulated_paths() {
     }
 }
 
-/// The reference's fits to the same series: its means, and its simulated 95% intervals, which stray by some
-/// percent themselves.
+/// The reference's fits to the same series: its means, and its simulated 95% intervals, which vary by some percent.
 #[test]
 fn fits_are_close_to_the_reference() {
     let model = Model::fit_plain(&TRENDY).unwrap();

@@ -8,7 +8,7 @@ fn fit(values: &[f64], seasons: &[u32]) -> Model<DynamicTheta> {
     Model::fit(History { values, start: 0, step: HOUR }, seasons, 24, &[]).unwrap()
 }
 
-/// A day that has its peak in the morning, and some weeks later in the evening.
+/// The daily peak is in the morning at first, and after three weeks in the evening.
 #[test]
 fn a_season_that_changed_is_forecast_as_it_is_now() {
     let mut random = Random::new(1);
@@ -22,7 +22,7 @@ fn a_season_that_changed_is_forecast_as_it_is_now() {
         let came = truth(values.len() + h);
         assert!((mean - came).abs() < 10.0, "step {h}: {mean}, not {came}");
     }
-    // What was learnt goes on being learnt, also by a model that was bytes meanwhile.
+    // A model that was written and read keeps its gains.
     let read = Model::<DynamicTheta>::from_bytes(&model.to_bytes()).unwrap();
     assert!(read.method.model.adjustment.gains[0] > 0.05);
     assert_eq!(read.method.model.adjustment.gains, model.method.model.adjustment.gains);
@@ -38,7 +38,7 @@ fn a_season_that_stays_takes_little_on() {
     assert!(gains[0] < 0.2, "{gains:?}");
 }
 
-/// One step ahead, the last value is the best guess of what wanders back within hours; over a day it is not.
+/// For a deviation that fades within hours, the last value is the best forecast one step ahead, but not over a day.
 #[test]
 fn a_level_that_returns_is_not_followed_over_the_horizon() {
     let mut random = Random::new(3);
