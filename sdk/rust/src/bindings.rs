@@ -1,4 +1,4 @@
-//! What `wit-bindgen` makes of the contract.
+//! The bindings that `wit-bindgen` generates from the contract.
 //!
 //! Each role is generated from a world of its own, so that a plugin exports the roles it names and no
 //! other. `types` and `market` are generated once and shared, so that all roles use the same Rust types.

@@ -4,9 +4,9 @@ use serde::de::DeserializeOwned;
 
 use crate::types::{Context, Fault};
 
-/// Reads the configuration that the operator gave this plugin. Derive `Deserialize` with
-/// `#[serde(default)]`, so that `{}`, which is what a plugin without configuration gets, means your
-/// defaults, and with `deny_unknown_fields`, so that a misspelt field is found.
+/// Reads the configuration that the operator gave this plugin. Derive `Deserialize` with `#[serde(default)]`, so
+/// that `{}`, which a plugin without configuration gets, gives your defaults. Also derive it with
+/// `deny_unknown_fields`, so that a misspelt field is an error.
 ///
 /// # Errors
 /// [`Fault::InvalidInput`] saying what is wrong and where.

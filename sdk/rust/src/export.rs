@@ -9,14 +9,13 @@ use crate::{
     types::{CalendarEvent, Context, Fault},
 };
 
-/// Joins a plugin to the component's exports: it owns what the host passes and lends it to the plugin.
-/// The export macro names it; nobody else needs to.
+/// Connects a plugin to the component's exports: it owns the arguments that the host passes, and lends them to the
+/// plugin. Only the export macro uses it.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Exported<T>(PhantomData<T>);
 
-/// An argument that the host passed. The instance ends with the call, and its memory with it, so to free
-/// an argument piece by piece would be wasted work.
+/// An argument that the host passed. It is never freed, because the instance and its memory end with the call.
 fn passed<V>(value: V) -> ManuallyDrop<V> {
     ManuallyDrop::new(value)
 }

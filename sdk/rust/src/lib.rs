@@ -1,9 +1,9 @@
 //! Write plugins for Haggle in Rust.
 //!
-//! A plugin is a type without state. It implements [`Plugin`] (what it says about itself) and one trait for
-//! each of its roles: [`Forecasting`], [`FailurePrediction`], [`Answering`], [`Selling`], [`Ranking`],
-//! [`Tiering`]. One line exports it. Compiled for `wasm32-unknown-unknown` as a `cdylib`, the file that
-//! `cargo build` makes is what Haggle loads; compiled natively, the same code runs in ordinary unit tests.
+//! A plugin is a type without state. It implements [`Plugin`] (its description) and one trait for each of its
+//! roles: [`Forecasting`], [`FailurePrediction`], [`Answering`], [`Selling`], [`Ranking`], [`Tiering`]. One line
+//! exports it. Haggle loads the file that `cargo build` makes of a `cdylib` for `wasm32-unknown-unknown`. Compiled
+//! natively, the same code runs in ordinary unit tests.
 //!
 //! ```
 //! use haggle_sdk::{
@@ -63,12 +63,12 @@
 //! # }
 //! ```
 //!
-//! The rules of the contract are written at the types, which mirror the WIT one to one. Above all, every call
-//! is pure: its arguments are all that a plugin knows, and its result is all that it leaves behind. A global
-//! is gone with the call; time and randomness come from [`types::Context`].
+//! The types mirror the WIT one to one, and their documentation states the rules of the contract. Above all, every
+//! call is pure: a plugin knows nothing but its arguments, and leaves nothing but its result. A global does not
+//! survive the call. Time and randomness come from [`types::Context`].
 
-/// The standard library's own, of a version that begins with the memory that the component has from its
-/// start: to grow it takes the host longer than many a call.
+/// The allocator of the standard library, in a version that first uses the component's initial memory: the host
+/// takes longer to grow the memory than for many a call.
 #[cfg(all(target_arch = "wasm32", feature = "allocator"))]
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;

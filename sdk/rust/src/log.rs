@@ -1,24 +1,24 @@
-//! Lines for the operator.
+//! Log lines for the operator.
 //!
-//! Lines are bounded in length and number by the host; more are dropped and counted. In native builds,
-//! where there is no host, they go to standard error.
+//! The host bounds the length and the number of the lines; it drops and counts further ones. In native builds,
+//! where there is no host, they are written to standard error.
 
-/// For whoever writes the plugin.
+/// A message for the author of the plugin.
 pub fn debug(message: &str) {
     write(Level::Debug, message);
 }
 
-/// For the record.
+/// A message about normal operation.
 pub fn info(message: &str) {
     write(Level::Info, message);
 }
 
-/// Something is not as it should be, and the plugin decided all the same.
+/// A message about a problem despite which the plugin decided.
 pub fn warn(message: &str) {
     write(Level::Warn, message);
 }
 
-/// Something is wrong, and the plugin could not decide.
+/// A message about a problem because of which the plugin could not decide.
 pub fn error(message: &str) {
     write(Level::Error, message);
 }
@@ -35,7 +35,7 @@ fn write(level: Level, message: &str) {
     eprintln!("{level:?}: {message}");
 }
 
-/// Leaves a panic's message with the operator before it becomes a trap, which has none.
+/// Logs the message of a panic before the panic becomes a trap, which carries no message.
 #[cfg(target_arch = "wasm32")]
 pub(crate) fn report_panics() {
     std::panic::set_hook(Box::new(|panic| error(&panic.to_string())));

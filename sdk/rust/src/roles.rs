@@ -17,7 +17,7 @@ pub mod market {
     pub use crate::bindings::vocabulary::haggle::plugin::market::*;
 }
 
-/// What a plugin says about itself.
+/// The description of a plugin.
 pub mod metadata {
     pub use crate::bindings::metadata::exports::haggle::plugin::metadata::Description;
 }
@@ -82,7 +82,7 @@ pub trait Forecasting: Plugin {
     /// that learns nothing keeps this default, which makes an empty model for each series.
     ///
     /// # Errors
-    /// A [`Fault`] costs the whole panel its models, one inside [`Fitted`] only that series.
+    /// After a [`Fault`], the whole panel has no new models; a fault inside [`Fitted`] concerns only its series.
     fn fit(ctx: &Context, panel: &Panel, previous: Option<&Fitted>) -> Result<Fitted, Fault> {
         let _ = (ctx, previous);
         let models = panel.series.iter().map(|_| Ok(Vec::new())).collect();
@@ -101,8 +101,8 @@ pub trait Forecasting: Plugin {
 
 /// Predicts failures with calibrated probabilities.
 pub trait FailurePrediction: Plugin {
-    /// Learns from examples on top of what `model` holds and returns the new model. `horizon_ms` is how far
-    /// ahead `failed` looks.
+    /// Updates `model` with examples and returns the new model. `horizon_ms` is how far ahead of the vitals
+    /// `failed` looks, in milliseconds.
     ///
     /// # Errors
     /// A [`Fault`] leaves the model as it was.

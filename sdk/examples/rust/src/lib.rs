@@ -1,7 +1,6 @@
-//! A forecaster in one file: the load goes on as it went, and may turn out far off. It draws the line
-//! from the first to the last value (the drift method of Hyndman & Athanasopoulos, "Forecasting:
-//! Principles and Practice", 3rd edition, section 5.2) and doubles its intervals, so that a service of
-//! which little is known gets room.
+//! A forecaster in one file. It continues the line from the first to the last value (the drift method of Hyndman &
+//! Athanasopoulos, "Forecasting: Principles and Practice", 3rd edition, section 5.2) and doubles its intervals, so
+//! that a service with a short history gets spare capacity.
 
 use haggle_sdk::{
     Fault, Forecasting, Plugin,
@@ -58,8 +57,8 @@ fn outlook(task: &Task) -> Result<Outlook, Fault> {
         (last + drift * h + CAUTION * width * spread).clamp(floor, f64::MAX)
     };
     let interval = |&level: &f64| {
-        // The quantile of the logistic distribution, scaled to a variance of 1: heavier tails than the
-        // normal distribution's, which suits caution.
+        // The quantile of the logistic distribution, scaled to a variance of 1: its heavier tails are more cautious
+        // than those of the normal distribution.
         let quantile = ((1.0 + level) / (1.0 - level)).ln() * 3f64.sqrt() / std::f64::consts::PI;
         let bounds = |h| Bounds { lower: bound(-quantile, h), upper: bound(quantile, h) };
         Interval { level, bounds: ahead().map(bounds).collect() }
