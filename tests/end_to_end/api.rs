@@ -165,7 +165,7 @@ fn load_is_forecast_negotiated_and_scaled_for() {
         if enough { Ok(front) } else { Err(everything()) }
     });
     assert!(front["status"]["planned"]["requests_per_second"].as_f64() >= Some(500.0), "{front}");
-    // What was measured counts at once; the forecast comes when its plugin has answered.
+    // Observed loads count at once; the forecast exists when its plugin has answered.
     let forecast = eventually("the forecast", || {
         let answer = server.get("/v1/forecasts/front");
         if answer.status == 200 { Ok(answer.body) } else { Err(json!(answer.body)) }
@@ -182,7 +182,7 @@ fn load_is_forecast_negotiated_and_scaled_for() {
     }
 }
 
-/// The total over all services is what they come to, and each horizon holds the nearer ones.
+/// The totals are the sums over the services, and each horizon includes the shorter ones.
 fn forecasts_add_up(server: &Server) {
     let all = eventually("both forecasts", || {
         let all = server.get("/v1/forecasts?horizons=1m,5m,15m,9h").is(200);

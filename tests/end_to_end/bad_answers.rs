@@ -1,4 +1,4 @@
-//! Parties that say what makes no sense: a clear error, on record, and nothing changes.
+//! Parties that send invalid messages: the host records a clear error, and nothing changes.
 
 use std::{
     io::{BufRead, BufReader},
@@ -25,7 +25,7 @@ fn describe(server: &Server, cart: &Party) {
     server.put("/v1/dependencies/web/cart", &edge).is(201);
 }
 
-/// The events from now on, as they come.
+/// Collects the events from now on.
 fn events(server: &Server) -> Arc<Mutex<Vec<Value>>> {
     let heard = Arc::default();
     let kept: Arc<Mutex<Vec<Value>>> = Arc::clone(&heard);
@@ -148,7 +148,7 @@ fn what_is_posted_and_makes_no_sense_is_on_record() {
     server.post(nowhere, &counter(&json!(4))).is_problem(404, "none");
     told(&events, "there is no negotiation none");
 
-    // The requester loses interest; anybody else cannot end it.
+    // Only the requester can cancel the negotiation.
     let cancel = |from: &str| json!({"from": {"service": from}, "type": "cancel", "data": {"reason": "enough"}});
     server.post(&messages, &cancel("cart")).is_problem(422, "only the requester");
     assert_eq!(server.post(&messages, &cancel("web")).status, 202);

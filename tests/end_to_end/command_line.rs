@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::server::{HAGGLE, Server};
 
-/// Runs the command and returns whether it succeeded, what it printed, and what it complained about.
+/// Runs the command and returns whether it succeeded, its standard output and its standard error.
 fn haggle(args: &[&str]) -> (bool, String, String) {
     let output = Command::new(HAGGLE).args(args).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -30,7 +30,7 @@ fn path(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// A daily wave of two days, a value a minute, with a ripple on it.
+/// A daily wave with a small ripple, one value for each minute.
 fn wave(minutes: u32) -> String {
     let mut text = "time,web\n".to_owned();
     for i in 0..minutes {
@@ -70,7 +70,7 @@ fn series_are_forecast_in_both_layouts() {
     assert_eq!(printed.lines().count(), 4, "{printed}");
 }
 
-/// Weekly peaks that owe to campaigns: with them known, the next one is expected.
+/// Campaigns cause peaks: if the file with the campaigns is given, the forecast contains the next peak.
 #[test]
 fn events_of_a_file_are_expected() {
     let folder = tempfile::tempdir().unwrap();
@@ -171,7 +171,7 @@ fn plugins_are_compared_and_drawn() {
     assert!(svg.contains(">theta<") && svg.contains(">seasonal-smoothing<"), "{svg}");
     assert!(!svg.contains("naive"), "{svg}");
 
-    // Without a season the yardstick is another one, and the folder of the cache may be a name alone.
+    // Without a season the baseline is the naive forecast, and the cache folder may be a bare name.
     let output = Command::new(HAGGLE)
         .args(["evaluate", "--input", path(&input), "--horizon", "6", "--origins", "1"])
         .args(["--plugin", "theta", "--cache", "cache", "--json"])
@@ -237,7 +237,7 @@ fn documents_are_applied_whole_and_plugins_loaded_from_the_shell() {
     let calendar = concat!(env!("CARGO_MANIFEST_DIR"), "/../../policies/calendar.yaml");
     succeeds(&["apply", "-f", calendar, "--dry-run"]);
     let later = folder.path().join("calendar.yaml");
-    // What is over before all history would be swept.
+    // The host would delete times that ended before all history.
     let text = std::fs::read_to_string(calendar).unwrap().replace("2026-", "2126-");
     std::fs::write(&later, text).unwrap();
     succeeds(&["apply", "-f", path(&later), "--url", url]);

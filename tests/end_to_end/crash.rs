@@ -1,4 +1,5 @@
-//! Whatever was acknowledged is there after `kill -9` at any moment, and the ledger balances.
+//! After `kill -9` at any moment, everything that was acknowledged is there, and the ledger promises no more than
+//! the capacity.
 
 use std::{
     collections::BTreeMap,
@@ -28,7 +29,7 @@ struct Acknowledged {
     leases: BTreeMap<String, Value>,
 }
 
-/// Numbers that look random and are the same in every run.
+/// Pseudorandom numbers, the same in every run.
 pub fn shuffle(seed: u64) -> u64 {
     let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -43,7 +44,7 @@ fn service(max: u64) -> Value {
     })
 }
 
-/// Writes until the server is gone, and notes what it acknowledged.
+/// Writes until the server is gone, and records what it acknowledged.
 fn write(url: &str, acknowledged: &Mutex<Acknowledged>, step: &AtomicU64) {
     let agent = agent();
     loop {
@@ -54,7 +55,7 @@ fn write(url: &str, acknowledged: &Mutex<Acknowledged>, step: &AtomicU64) {
             match n % 4 {
                 0 => {
                     let max = 5 + n % 20;
-                    // One writer at a time, so that what was acknowledged last is what stands.
+                    // One writer at a time, so that the last acknowledged write is the newest one.
                     let mut acknowledged = acknowledged.lock().unwrap();
                     let put =
                         agent.put(path(&format!("/v1/services/{name}"))).send_json(service(max));
@@ -124,7 +125,7 @@ fn nothing_acknowledged_is_lost_in_fifty_kills() {
 fn verify(server: &Server, acknowledged: &Acknowledged, cores: f64) {
     for (name, max) in &acknowledged.services {
         let service = server.get(&format!("/v1/services/{name}")).is(200);
-        // A later write that was not acknowledged may have been made durable all the same.
+        // A later write that was not acknowledged may still have become durable.
         let found = service["replicas"]["max"].as_u64().unwrap();
         assert!(found == *max || found >= 5, "{name}: {found} instead of {max}");
     }
@@ -144,7 +145,7 @@ fn verify(server: &Server, acknowledged: &Acknowledged, cores: f64) {
         taken += lease["amounts"]["cpu_cores"].as_f64().unwrap_or(0.0);
     }
     assert!(taken <= cores, "{taken} of {cores} cores are promised");
-    // Every holder's newest acknowledged lease is there, or one that replaced it.
+    // Every acknowledged lease is there, or its holder has another lease or wants no replicas any more.
     for (id, holder) in &acknowledged.leases {
         let held = leases.iter().any(|lease| lease["id"] == id.as_str());
         let replaced = leases.iter().any(|lease| lease["holder"] == *holder);

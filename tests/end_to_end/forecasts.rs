@@ -33,7 +33,7 @@ fn a_campaign_ahead_is_expected_as_those_before_were() {
     server.put("/v1/services/called", &service).is(201);
     server.put("/v1/services/other", &service).is(201);
 
-    // Both services have the same load, but only one of them is known to owe its peaks to campaigns.
+    // Both services have the same load, but the calendar explains the peaks of only one of them.
     let now = this_minute();
     let before: Vec<u64> = [690, 520, 400, 290, 170, 75].map(|ago| now - ago * MINUTE).to_vec();
     let length = 20 * MINUTE;
@@ -73,7 +73,7 @@ fn a_campaign_ahead_is_expected_as_those_before_were() {
     assert!(mean(&called, now, 43..55) < 200.0, "after the campaign: {called}");
     forecast("other", &|during| during < 250.0);
 
-    // What is called off is not expected any more; what was acknowledged is there after a crash.
+    // A campaign that was removed is no longer expected, and the acknowledged change survives a crash.
     let campaign = json!({"event": "campaign", "services": ["called"], "times": &times[..6]});
     server.put("/v1/calendar/sale", &campaign).is(200);
     forecast("called", &|during| during < 200.0);

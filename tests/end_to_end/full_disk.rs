@@ -1,4 +1,4 @@
-//! A real file system that is full, under a real host: needs to mount a small one, so root on Linux.
+//! Runs a real host on a real file system that is full. The test mounts a small one, so it needs root on Linux.
 
 use std::{
     fs::{self, File},
@@ -21,7 +21,7 @@ impl Drop for Mounted<'_> {
     }
 }
 
-/// A small file system in memory; none where this user may not mount.
+/// A small file system in memory; none if this user may not mount one.
 fn mount(path: &Path) -> Option<Mounted<'_>> {
     let mount = ["-t", "tmpfs", "-o", "size=48m", "tmpfs"];
     match Command::new("mount").args(mount).arg(path).output() {
@@ -45,7 +45,7 @@ fn put(server: &Server, name: &str) -> crate::server::Answer {
     server.put(&format!("/v1/services/{name}"), &service)
 }
 
-/// Puts a service until the host takes it.
+/// Puts a service until the host accepts it.
 fn put_patiently(server: &Server, name: &str) {
     let limit = Instant::now() + Duration::from_secs(60);
     loop {
@@ -58,7 +58,7 @@ fn put_patiently(server: &Server, name: &str) {
     }
 }
 
-/// Puts services until the host refuses one. A few may find room in what a write or a start has given back.
+/// Puts services until the host refuses one. A few may still fit into space that a write or a start has freed.
 fn write_until_refused(
     server: &Server,
     prefix: &str,
@@ -80,7 +80,7 @@ fn write_until_refused(
 #[test]
 fn a_full_disk_refuses_writes_and_neither_it_nor_a_kill_needs_a_hand() {
     let dir = tempfile::tempdir().unwrap();
-    // The data directory itself, so that the configuration beside it can be written at any time.
+    // The full file system is the data directory itself, so that the configuration beside it can always be written.
     let data = dir.path().join("data");
     fs::create_dir(&data).unwrap();
     let Some(_mounted) = mount(&data) else { return };
@@ -93,7 +93,7 @@ fn a_full_disk_refuses_writes_and_neither_it_nor_a_kill_needs_a_hand() {
         server.get("/readyz").is_problem(503, "the disk is full");
         assert_eq!(server.get("/v1/services").status, 200);
         if round == 1 {
-            // It starts again without any room.
+            // The host starts again while the disk is full.
             server.kill();
             server = Server::start(&data);
             write_until_refused(&server, "again", &mut kept, &mut refused);

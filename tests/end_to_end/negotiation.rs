@@ -84,7 +84,7 @@ fn less_than_was_asked_for_reduces_the_plan_and_a_refusal_denies_it() {
 fn answers_may_come_later_and_twice_but_not_differently() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&folder.path().join("data"));
-    // It answers nothing in its responses.
+    // Its responses contain no answers.
     let cart = Party::start(|_| None);
     describe(&server, &cart);
     let request = json!({"service": "web", "replicas": 3, "deadline": "20s"});
@@ -126,12 +126,12 @@ fn answers_may_come_later_and_twice_but_not_differently() {
     assert_eq!((&verdict["verdict"], &verdict["to"]), (&json!("approved"), &json!(3)), "{verdict}");
     let confirm = heard("confirm");
     assert_eq!(say(&confirm, "inform", json!("received")).status, 202);
-    // The session is over once everybody knows.
+    // The session is over once every party has received the result.
     say(&call, "propose", json!("all")).is_problem(409, "over");
     let nobody =
         json!({"in_reply_to": 1, "from": {"service": "cart"}, "type": "propose", "data": "all"});
     server.post("/v1/negotiations/none/messages", &nobody).is_problem(404, "none");
-    // What was not answered was asked again, as the same message.
+    // Repeated questions belong to the same session.
     let heard = cart.heard.lock().unwrap();
     assert!(heard.iter().all(|message| message["session"] == call["session"]));
 }
@@ -197,7 +197,7 @@ fn what_is_taken_back_is_replaced_before_the_notice_runs_out() {
     replaced();
     assert_eq!(server.get("/v1/services/web").is(200)["status"]["replicas"]["desired"], 8);
     server.kill();
-    // What was announced is remembered.
+    // The host remembers the announced reclaim.
     let server = Server::start(&data);
     let more = json!({"service": "web", "replicas": 24, "duration": "2h"});
     let verdict = server.post("/v1/scaling-requests", &more).is(200);
@@ -218,7 +218,7 @@ fn a_service_that_concedes_is_asked_until_it_carries_all() {
         let policy = json!({"answering": {"plugin": "conceding"}, "negotiation": negotiation});
         server.put("/v1/policies/default", &policy).is(200);
     };
-    // It begins with half of what it can promise, and most of that is wanted.
+    // In the first round the service offers half of what it can promise, but the request needs most of it.
     policy(1);
     let hasty = ask(&server, 4);
     assert_eq!(hasty["verdict"], "reduced", "{hasty}");

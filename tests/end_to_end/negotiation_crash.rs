@@ -19,30 +19,30 @@ use crate::{
     server::{Answer, Server, agent, eventually},
 };
 
-/// How often it is killed, where `HAGGLE_KILLS` does not say.
+/// How often the host is killed, unless `HAGGLE_KILLS` is set.
 const KILLS: u64 = 20;
 const REQUESTERS: u64 = 5;
 const CORES: f64 = 24.0;
-/// Ten replicas that carry ten each, used to nine tenths.
+/// The load of ten replicas that carry ten each, at a utilization of nine tenths.
 const CART: f64 = 90.0;
 
 /// What was acknowledged.
 #[derive(Default)]
 struct Acknowledged {
-    /// Negotiations that were acknowledged to have agreed: their leases.
+    /// The leases of the negotiations whose agreement was acknowledged.
     agreements: BTreeMap<String, BTreeSet<String>>,
-    /// Requests that are negotiated without anybody waiting.
+    /// Requests whose senders do not wait for the verdict.
     begun: Vec<String>,
     verdicts: BTreeMap<String, u64>,
-    /// What is on record of every agreement so far, by requester.
+    /// The records of all agreements so far, by requester.
     recorded: BTreeMap<String, Vec<Recorded>>,
     /// The last negotiation that was looked up.
     last: u64,
 }
 
-/// What is on record of an agreement.
+/// The record of an agreement.
 struct Recorded {
-    /// When its negotiation began, and when that was concluded: it was agreed in between.
+    /// When its negotiation began and when it was concluded; the agreement was made in between.
     began: Timestamp,
     concluded: Timestamp,
     leases: BTreeSet<String>,
@@ -75,7 +75,7 @@ fn describe(server: &Server, cart: &Party) {
     }
 }
 
-/// Asks until the server is gone, and notes what it acknowledged.
+/// Sends requests until the server is gone, and records what it acknowledged.
 fn ask(url: &str, acknowledged: &Mutex<Acknowledged>, step: &AtomicU64) {
     let agent = agent();
     loop {
@@ -150,7 +150,7 @@ fn verify(server: &Server, acknowledged: &mut Acknowledged) {
             if over["pending"] == false { Ok(()) } else { Err(over) }
         });
     }
-    // The host negotiates by itself as well: what is on record and what is held must be of the same moment.
+    // The host also negotiates by itself, so the records and the leases must be read at the same moment.
     let leases = eventually("a moment without a negotiation", || {
         let before = server.get("/v1/leases").is(200);
         look_up(server, acknowledged);
@@ -161,7 +161,7 @@ fn verify(server: &Server, acknowledged: &mut Acknowledged) {
     for lease in leases {
         assert_eq!(lease["state"], "confirmed", "a hold outlived its session: {lease}");
     }
-    // A lease may begin when another ends, so what counts is the highest sum at any moment.
+    // A lease may begin when another ends, so the highest sum at any moment counts.
     let moments = leases.iter().map(|lease| time(&lease["window"]["start"]));
     for at in moments {
         let there = || leases.iter().filter(|lease| contains(&lease["window"], at));
@@ -181,8 +181,8 @@ fn verify(server: &Server, acknowledged: &mut Acknowledged) {
         let held = leases.iter().filter(|lease| lease["holder"] == holder.as_str());
         let held: BTreeSet<String> =
             held.map(|lease| lease["id"].as_str().unwrap().to_owned()).collect();
-        // The last one stands, one that was not concluded before another began, and nothing beside it: of two
-        // at the same time one has taken the place of the other.
+        // A holder has exactly the leases of its last agreement. If negotiations overlapped, that is any one that
+        // was concluded after the newest began, because it has replaced the others.
         let newest = agreements.iter().map(|agreed| agreed.began).max().unwrap();
         let last = agreements.iter().filter(|agreed| agreed.concluded >= newest);
         let last: Vec<&BTreeSet<String>> = last.map(|agreed| &agreed.leases).collect();
@@ -191,9 +191,9 @@ fn verify(server: &Server, acknowledged: &mut Acknowledged) {
     }
 }
 
-/// Looks up how every negotiation ended since the last time.
+/// Looks up the results of all negotiations since the last call.
 fn look_up(server: &Server, acknowledged: &mut Acknowledged) {
-    // Its own number bounds those of all before it.
+    // The number of this negotiation is above those of all earlier ones.
     let probe = json!({"service": "cart", "replicas": 1, "dry_run": true});
     let probe = server.post("/v1/scaling-requests", &probe).is(200);
     let (host, number) = probe["negotiation"].as_str().unwrap().rsplit_once('-').unwrap();
@@ -202,7 +202,7 @@ fn look_up(server: &Server, acknowledged: &mut Acknowledged) {
         let id = format!("{host}-{n:012}");
         let record = server.get(&format!("/v1/negotiations/{id}"));
         let known = acknowledged.agreements.remove(&id);
-        // Numbers are given out in advance, so some are of nothing.
+        // Numbers are reserved in advance, so some belong to no negotiation.
         if record.status == 404 && known.is_none() {
             continue;
         }

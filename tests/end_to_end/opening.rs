@@ -1,4 +1,4 @@
-//! What is heard of a host before it is open.
+//! What a host prints and answers before it is open.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},

@@ -1,4 +1,4 @@
-//! A party of negotiations that speaks plain HTTP, and does as the test says.
+//! A party in negotiations that uses plain HTTP, and answers as the test says.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -8,11 +8,11 @@ use std::{
 
 use serde_json::{Value, json};
 
-/// What it heard so far: the messages, oldest first.
+/// The messages that it received so far, oldest first.
 pub type Heard = Arc<Mutex<Vec<Value>>>;
 
-/// A party on a port of its own. What `answers` returns for a message is the body of the response; none is
-/// an empty one, and the answer may come later.
+/// A party on a port of its own. The body of the response to a message is the result of `answers`. Without a result
+/// the body is empty, and the test may answer later.
 pub struct Party {
     pub endpoint: String,
     pub heard: Heard,
@@ -33,14 +33,14 @@ impl Party {
         Self { endpoint, heard }
     }
 
-    /// The types of what it heard.
+    /// The types of the messages that it received.
     pub fn types(&self) -> Vec<String> {
         let heard = self.heard.lock().unwrap();
         heard.iter().map(|message| message["type"].as_str().unwrap().to_owned()).collect()
     }
 }
 
-/// Accepts whatever is proposed, and keeps its word.
+/// Proposes all that is asked for, and confirms it later.
 pub fn agreeable(message: &Value) -> Option<Value> {
     match message["type"].as_str()? {
         "call_for_proposals" => Some(json!({"type": "propose", "data": "all"})),
@@ -48,7 +48,7 @@ pub fn agreeable(message: &Value) -> Option<Value> {
     }
 }
 
-/// What everybody answers when it is settled.
+/// The answers to messages about an agreement: a confirmation or an acknowledgement.
 pub fn courteous(kind: &str) -> Option<Value> {
     match kind {
         "accept" => Some(json!({"type": "confirm", "data": {}})),

@@ -48,7 +48,7 @@ fn a_bad_upload_changes_nothing_and_says_why() {
     let told = "/v1/plugins/mine?configuration=%5B1%5D";
     server.put_bytes(told, EXAMPLE.bytes).is_problem(400, "must be a JSON object");
     let huge = vec![0; 100 << 20];
-    // The server need not read to the end what it will not take.
+    // The server need not read the whole upload before it refuses it.
     let answer = Answer::of(agent().put(server.url("/v1/plugins/mine")).send(&huge[..]));
     if let Ok(answer) = answer {
         answer.is_problem(413, "");
@@ -78,8 +78,8 @@ fn a_loaded_plugin_forecasts_as_soon_as_a_policy_names_it() {
     assert_eq!((&forecast["plugin"], &forecast["generation"]), (&json!("mine"), &json!(1)));
 }
 
-/// A policy that passes when it is tried out and traps when it is needed: the generation before decides,
-/// or, where there is none, a built-in one.
+/// A plugin that passes the trial calls and traps later: the previous generation decides or, if there is none, a
+/// built-in plugin.
 #[test]
 fn a_plugin_that_fails_later_loses_its_turn_and_not_the_host() {
     let folder = tempfile::tempdir().unwrap();
@@ -121,8 +121,8 @@ fn a_plugin_that_fails_later_loses_its_turn_and_not_the_host() {
     assert_eq!(server.get("/readyz").status, 200);
 }
 
-/// A bidder that loops when it is needed keeps no service from scaling, from the first request on: the built-in
-/// one decides, and the record, the event log and the plugin say so.
+/// A plugin that loops in negotiations does not keep a service from scaling, not even at the first request. The
+/// built-in plugin decides, and both the negotiation's record and the plugin's last error say so.
 #[test]
 fn a_bidder_that_loops_leaves_its_negotiations_to_the_built_in_one() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! What is asked for over time, of the real binary: agreed now, kept through `kill -9`, scaled when its window
-//! begins, over when it ends.
+//! Scaling requests for later windows, with the real binary: they are agreed now, survive `kill -9`, scale the
+//! service when the window begins, and end with the window.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,7 +10,7 @@ use crate::{
     server::{Server, eventually},
 };
 
-/// So many milliseconds from now.
+/// The time so many milliseconds from now, since the epoch.
 fn ahead(millis: u64) -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     u64::try_from(now).unwrap() + millis
@@ -72,7 +72,7 @@ fn what_is_reserved_outlives_a_kill_and_has_its_time() {
     let words = [&verdict["windows"][0]["verdict"], &verdict["windows"][1]["verdict"]];
     assert_eq!(words, ["approved", "reduced"], "{verdict}");
     let before = replicas(&server);
-    // Unless the start took so long.
+    // The start may have taken so long that the window has begun.
     assert!(before == 1 || ahead(0) >= start, "not before its time");
     become_so_many(&server, 20);
     assert!(ahead(0) >= start);

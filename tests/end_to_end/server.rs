@@ -19,7 +19,7 @@ pub struct Server {
     agent: ureq::Agent,
 }
 
-/// An answer: its status and its body, which is JSON but for a few.
+/// An answer: its status and its body, which is JSON in most cases.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -28,7 +28,7 @@ pub struct Answer {
 }
 
 impl Server {
-    /// Starts a host on the data directory, with a simulator that turns every second.
+    /// Starts a host on the data directory, with the simulator as its driver and a pass every second.
     pub fn start(data: &Path) -> Self {
         let config = data.with_extension("yaml");
         std::fs::write(&config, "interval: 1s\nactuator: simulator\n").unwrap();
@@ -52,7 +52,7 @@ impl Server {
             }
             said.push_str(&line);
         };
-        // Somebody must read on, or the server blocks on a full pipe.
+        // A thread must read on, or the server blocks on a full pipe.
         std::thread::spawn(move || lines.read_to_string(&mut String::new()));
         Self { child, url, agent: agent() }
     }
@@ -61,7 +61,7 @@ impl Server {
         format!("{}{path}", self.url)
     }
 
-    /// A connection of its own, for what is not asked politely.
+    /// A raw connection, for requests that the client cannot send.
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.url.strip_prefix("http://").unwrap()).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
@@ -84,7 +84,7 @@ impl Server {
         Answer::of(self.agent.post(self.url(path)).send_json(body)).unwrap()
     }
 
-    /// Without waiting for the outcome.
+    /// Posts without waiting for the outcome.
     pub fn post_async(&self, path: &str, body: &Value) -> Answer {
         let request = self.agent.post(self.url(path)).header("prefer", "respond-async");
         Answer::of(request.send_json(body)).unwrap()
@@ -94,7 +94,7 @@ impl Server {
         Answer::of(self.agent.put(self.url(path)).send(bytes)).unwrap()
     }
 
-    /// Asks it to end, as `SIGTERM` does.
+    /// Asks the server to end, by `SIGTERM`.
     pub fn begin_to_end(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
@@ -105,7 +105,7 @@ impl Server {
         self.child.wait().unwrap()
     }
 
-    /// As `SIGKILL` does it: at once, with nothing tidied up.
+    /// Kills the server by `SIGKILL`: at once, without any cleanup.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -131,7 +131,7 @@ impl Answer {
         Ok(Self { status: response.status().as_u16(), content_type, body })
     }
 
-    /// That it is a problem document of this status whose detail says this.
+    /// Asserts that it is a problem document with this status whose detail contains `says`.
     #[track_caller]
     pub fn is_problem(&self, status: u16, says: &str) {
         assert_eq!(self.status, status, "{self:?}");
@@ -156,7 +156,7 @@ pub fn agent() -> ureq::Agent {
         .into()
 }
 
-/// Asks again until the answer is what is waited for; an error is what it was instead.
+/// Calls `ask` again and again until it succeeds; its error is the state that it found instead.
 #[track_caller]
 pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Result<T, Value>) -> T {
     let mut last = Value::Null;

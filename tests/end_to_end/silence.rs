@@ -88,7 +88,7 @@ fn who_cannot_be_done_without_may_take_its_time() {
     let call = eventually("a call", || {
         cart.heard.lock().unwrap().first().cloned().ok_or_else(|| json!("nothing"))
     });
-    // Longer than six attempts with growing pauses take.
+    // Wait for longer than six attempts with growing pauses take.
     std::thread::sleep(Duration::from_secs(14).saturating_sub(began.elapsed()));
     let yes = json!({"in_reply_to": call["message"], "from": {"service": "cart"}, "type": "propose", "data": "all"});
     assert_eq!(server.post(&format!("/v1/negotiations/{id}/messages"), &yes).status, 202);

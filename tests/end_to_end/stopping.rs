@@ -18,7 +18,7 @@ fn service() -> Value {
     json!({"replica": {"capacity": {"requests_per_second": 100}}})
 }
 
-/// A service whose requests wait for a party that says nothing.
+/// A service whose requests wait for a party that does not answer.
 fn with_a_silent_party(server: &Server, party: &Party) {
     server.put("/v1/services/web", &service()).is(201);
     let mut mute = service();
@@ -110,6 +110,6 @@ fn half_closed_clients_are_answered_and_their_streams_end() {
     let mut stream = server.connect();
     stream.write_all(EVENTS.as_bytes()).unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
-    // It has no other end than that of its client.
+    // The stream ends only because its client has closed its half.
     rest(stream);
 }

@@ -1,4 +1,4 @@
-//! One word a thing: words that were given up do not come back.
+//! Each thing has one name: retired words do not come back.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::server::{HAGGLE, Server};
 
-/// A word that is retired as the name of a field, a value, a kind or an option, and what is said instead.
+/// A word that is retired as the name of a field, a value, a kind or an option, and its replacement.
 const RETIRED: [(&str, &str); 23] = [
     ("uses", "requests"),
     ("serves", "capacity"),

@@ -1,4 +1,5 @@
-//! Any bytes are a message or an error; what was read is written and read again as it is.
+//! Any bytes decode to a message or an error, and a decoded message stays the same when it is encoded and decoded
+//! again.
 #![no_main]
 
 use haggle_negotiate::Message;

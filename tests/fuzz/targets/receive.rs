@@ -1,5 +1,5 @@
-//! Whatever a stranger sends to an engine with an open session, nothing is promised twice, and the same
-//! message a second time changes nothing. One line of the input is the `content` of one message.
+//! For any messages from a stranger to an engine with an open session: the ledger is never overcommitted, and a
+//! repeated message has no effect. One line of the input is the `content` of one message.
 #![no_main]
 
 use haggle_model::{

@@ -1,6 +1,6 @@
-//! A plugin that breaks every rule on demand. The configuration names the deed, by itself or as
-//! `{"now":"deed"}`; without one it behaves. `{"later":"deed"}` passes for good when it is tried out, and
-//! misbehaves when it is needed.
+//! A plugin that breaks every rule on demand. The configuration names the deed (how it misbehaves), either alone or
+//! as `{"now":"deed"}`; without one it behaves. With `{"later":"deed"}`, it behaves in the trial calls and
+//! misbehaves in later ones.
 
 #![allow(clippy::panic, reason = "it is meant to")]
 
@@ -22,14 +22,14 @@ use haggle_sdk::{
 #[derive(Debug)]
 pub struct Misbehaving;
 
-/// What a pure plugin does not have.
+/// State across calls, which a pure plugin does not have.
 static CALLS: AtomicU32 = AtomicU32::new(0);
 
-/// A plugin is tried out before this moment (24 August 2025, in milliseconds since the epoch), and used
-/// after it.
+/// Trial calls have a time before this moment (24 August 2025, in milliseconds since the epoch), and other calls a
+/// time after it.
 const LATER_MS: u64 = 1_756_000_000_000;
 
-/// What it is to do.
+/// The deed that the configuration names.
 fn deed(ctx: &Context) -> &str {
     let configuration = ctx.configuration.as_str();
     let named = |begins: &str| configuration.strip_prefix(begins)?.strip_suffix(r#""}"#);
@@ -41,7 +41,7 @@ fn deed(ctx: &Context) -> &str {
     }
 }
 
-/// Does what no answer can undo: loops, recurses, eats memory, traps.
+/// Misbehaves in a way that prevents an answer: loops, recurses, exhausts the memory, traps.
 fn misbehave(ctx: &Context) {
     match deed(ctx) {
         "loop" => {
@@ -72,8 +72,8 @@ fn recurse(n: u64) -> u64 {
     std::hint::black_box(recurse(std::hint::black_box(n) + 1)) + 1
 }
 
-/// No misbehaviour, though it looks like one: a loop that calls nothing and skips, turn by turn, a branch
-/// of thousands of instructions.
+/// No misbehaviour, although it looks like one: a loop without calls that skips, pass by pass, a branch of
+/// thousands of instructions.
 fn seldom(seed: u64) -> u64 {
     let mut n = seed;
     for _ in 0..20_000_000 {
@@ -104,7 +104,7 @@ fn dear(mut n: u64) -> u64 {
     n
 }
 
-/// A number where one is expected, or none.
+/// The number `good`, or an invalid one.
 fn number(ctx: &Context, good: f64) -> f64 {
     match deed(ctx) {
         "nan" => f64::NAN,
@@ -114,13 +114,13 @@ fn number(ctx: &Context, good: f64) -> f64 {
     }
 }
 
-/// A short text, or far too many of them.
+/// A short text, or one that is far too long.
 fn text(ctx: &Context) -> String {
     if deed(ctx) == "huge" { "x".repeat(20 << 20) } else { "as told".into() }
 }
 
-/// Declines a function that was named: `decline assign`, or, for too little data, `lack fit`. `lack learning`
-/// is for both functions of failure prediction.
+/// Returns a fault if the deed names this function: with `decline assign` for example, or with `lack fit`, which is
+/// a fault for too little data. `lack learning` covers both functions of failure prediction.
 fn decline(ctx: &Context, function: &str) -> Result<(), Fault> {
     let (how, which) = deed(ctx).split_once(' ').unwrap_or_default();
     let learning = which == "learning" && ["learn", "assess"].contains(&function);
@@ -133,7 +133,7 @@ fn decline(ctx: &Context, function: &str) -> Result<(), Fault> {
     }
 }
 
-/// As many answers as there are questions, or not.
+/// The number of answers: that of the questions, or one more.
 fn count(ctx: &Context, questions: usize) -> usize {
     if deed(ctx) == "count" { questions + 1 } else { questions }
 }
@@ -149,7 +149,7 @@ impl Plugin for Misbehaving {
     }
 }
 
-/// Models of these lengths, in bytes: of each series, and of what they share.
+/// The lengths of the models in bytes: of each series, and of the shared one.
 fn lengths(ctx: &Context) -> Option<(usize, usize)> {
     let (own, shared) = deed(ctx).strip_prefix("models ")?.split_once(' ')?;
     Some((own.parse().ok()?, shared.parse().ok()?))
@@ -189,7 +189,7 @@ impl Forecasting for Misbehaving {
             let bounds = vec![Bounds { lower, upper }; steps];
             let interval = |&level: &f64| Interval { level, bounds: bounds.clone() };
             let intervals = task.levels.iter().map(interval).collect();
-            // What it remembers of earlier calls shows in the mean.
+            // The mean shows whether the plugin remembers earlier calls.
             let good = 1.0 + f64::from(calls);
             let value = if deed(ctx) == "first" && i == 0 { f64::NAN } else { number(ctx, good) };
             Ok(Outlook { mean: vec![value; steps], intervals, confidence: 0.5 })
@@ -274,7 +274,7 @@ impl Ranking for Misbehaving {
         if deed(ctx) == "huge" {
             return Err(Fault::Internal(text(ctx)));
         }
-        // A score may be negative, so for once the number is made worse.
+        // A score may be negative, so a negative number becomes negative infinity here.
         let score = number(ctx, 1.0);
         let score = if score < 0.0 { f64::NEG_INFINITY } else { score };
         Ok(vec![score; count(ctx, bids.len())])
