@@ -1,7 +1,7 @@
 //! Conditional sum of squares (Box & Jenkins, "Time Series Analysis", 1970, chapter 7): values before the first
 //! count as the mean, and innovations before the first as 0. An innovation then costs a few multiplications,
-//! whatever the length of the season. Levenberg's and Marquardt's method minimises the sum, which is of squares or
-//! of Huber's losses ("Robust estimation of a location parameter", 1964).
+//! whatever the length of the season. Levenberg's and Marquardt's method minimises the sum of squares, or that of
+//! Huber's losses ("Robust estimation of a location parameter", 1964).
 
 use haggle_exponential_smoothing::{Distribution, Totals, solve};
 use haggle_forecasting::smaller;

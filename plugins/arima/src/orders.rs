@@ -85,7 +85,7 @@ pub struct Coefficients {
 }
 
 impl Coefficients {
-    /// In one row: μ where there is one, φ, θ, Φ, Θ.
+    /// The coefficients in one row: μ if there is one, φ, θ, Φ, Θ.
     #[must_use]
     pub fn row(&self, orders: &Orders) -> Vec<f64> {
         let mean = orders.constant.then_some(self.mean);
@@ -93,7 +93,7 @@ impl Coefficients {
         mean.into_iter().chain(parts.into_iter().flatten().copied()).collect()
     }
 
-    /// From a row; what is missing in it is 0.
+    /// The coefficients from a row; entries that are missing at its end are 0.
     #[must_use]
     pub fn from_row(orders: &Orders, row: &[f64]) -> Self {
         let mut rest = row.iter().copied();

@@ -5,7 +5,7 @@ use std::f64::consts::TAU;
 use haggle_forecasting::{Clock, day_of_week, of_day};
 use haggle_sdk::types::CalendarEvent;
 
-/// What a block of columns describes.
+/// A block of columns, by the effect that it describes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Block {
     /// One level for all times.

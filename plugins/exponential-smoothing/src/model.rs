@@ -224,7 +224,7 @@ impl Model {
     }
 }
 
-/// The mean magnitude of the values; 1 where all are 0, none where none is present.
+/// The mean magnitude of the values; 1 if all are 0; none if no value is present.
 fn unit(values: &[f64]) -> Option<f64> {
     let present = || values.iter().filter(|v| v.is_finite()).map(|v| v.abs());
     let largest = present().reduce(f64::max)?;

@@ -94,8 +94,8 @@ fn bases(parameters: &Parameters, state: &State) -> impl Iterator<Item = f64> {
     std::iter::repeat(()).scan(first, move |state, ()| next(state))
 }
 
-/// What one unit of innovation adds to the value so many steps later: α + β(φ + φ² + …) + δρʰ, plus γ after each
-/// whole period of an additive season.
+/// The effect of one unit of innovation on the value so many steps later: α + β(φ + φ² + …) + δρʰ, plus γ after
+/// each whole period of an additive season.
 fn weights(form: Form, p: &Parameters, state: &State, steps: usize) -> Vec<f64> {
     let (mut reach, mut fading, mut transient) = (0.0, 1.0, p.transient);
     let plain = |_| {

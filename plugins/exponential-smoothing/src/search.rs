@@ -38,7 +38,7 @@ pub(crate) fn beginnings(values: &[f64], seasons: &[usize], errors: Distribution
     best.map_or_else(|| Beginnings::of(values, &[]), |(_, begin)| begin)
 }
 
-/// The form with the lowest corrected Akaike criterion of those asked for.
+/// The form with the lowest corrected Akaike criterion of the given ones.
 pub(crate) fn search(
     values: &[f64],
     begin: &Beginnings,

@@ -95,7 +95,7 @@ impl<'a> Reader<'a> {
     /// Reads bytes that begin with this tag.
     ///
     /// # Errors
-    /// [`Unreadable`] where they do not.
+    /// [`Unreadable`] if the bytes do not begin with it.
     pub fn new(bytes: &'a [u8], tag: [u8; 5]) -> Result<Self, Unreadable> {
         bytes.strip_prefix(&tag).map(Self).ok_or(Unreadable)
     }
@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
     /// The next `N` bytes.
     ///
     /// # Errors
-    /// [`Unreadable`] where there are fewer.
+    /// [`Unreadable`] if there are fewer.
     pub fn take<const N: usize>(&mut self) -> Result<[u8; N], Unreadable> {
         let (taken, rest) = self.0.split_first_chunk::<N>().ok_or(Unreadable)?;
         self.0 = rest;
@@ -129,7 +129,7 @@ impl<'a> Reader<'a> {
     /// A length of at most `most`.
     ///
     /// # Errors
-    /// [`Unreadable`] where it is more, and at the end.
+    /// [`Unreadable`] if it is more, and at the end.
     pub fn length(&mut self, most: usize) -> Result<usize, Unreadable> {
         self.whole()
             .map(|n| n as usize)
@@ -175,7 +175,7 @@ impl<'a> Reader<'a> {
     /// A number that was written with [`Writer::short`].
     ///
     /// # Errors
-    /// [`Unreadable`] where it is not finite, and at the end.
+    /// [`Unreadable`] if it is not finite, and at the end.
     pub fn short(&mut self) -> Result<f64, Unreadable> {
         sane(f64::from(f32::from_le_bytes(self.take()?)))
     }
@@ -191,7 +191,7 @@ impl<'a> Reader<'a> {
     /// A list that was written with [`Writer::profile`], of at most `most` values.
     ///
     /// # Errors
-    /// [`Unreadable`] where it is not one.
+    /// [`Unreadable`] if the bytes are not one.
     pub fn profile(&mut self, most: usize) -> Result<Vec<f64>, Unreadable> {
         let length = self.length(most)?;
         let (low, unit) = (self.number()?, self.number()?);
@@ -204,7 +204,7 @@ impl<'a> Reader<'a> {
     /// A text that was written with [`Writer::text`].
     ///
     /// # Errors
-    /// [`Unreadable`] where it is not one.
+    /// [`Unreadable`] if the bytes are not one.
     pub fn text(&mut self) -> Result<String, Unreadable> {
         String::from_utf8(self.list()?.to_vec()).map_err(|_| Unreadable)
     }
@@ -223,7 +223,7 @@ impl<'a> Reader<'a> {
     /// Checks that nothing is left.
     ///
     /// # Errors
-    /// [`Unreadable`] where something is.
+    /// [`Unreadable`] if something is left.
     pub fn finish(self) -> Result<(), Unreadable> {
         if self.0.is_empty() { Ok(()) } else { Err(Unreadable) }
     }

@@ -46,7 +46,7 @@ pub fn history_of(series: &Series) -> Result<History<'_>, Fault> {
 
 /// Computes intervals. The bound for a probability at a step is the mean plus `quantile` of the probability times
 /// the step's usual error, one of `errors`, all on the scale, and is then transformed back. The mean lies within
-/// every interval, a wider level encloses a narrower one, nothing is below `floor`, and every number is finite.
+/// every interval, a wider level encloses a narrower one, no number is below `floor`, and every number is finite.
 pub fn intervals(
     means: &[f64],
     levels: &[f64],

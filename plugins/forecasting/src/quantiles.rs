@@ -76,7 +76,7 @@ impl Quantiles {
     /// Reads what [`Quantiles::write`] wrote.
     ///
     /// # Errors
-    /// [`Unreadable`] where the quantiles do not ascend.
+    /// [`Unreadable`] if the quantiles do not ascend.
     pub fn read(input: &mut Reader<'_>) -> Result<Self, Unreadable> {
         let mut values = [0.0; PROBABILITIES.len()];
         for value in &mut values {

@@ -94,7 +94,7 @@ impl Spread {
         Self { scales, shape, response, usual }
     }
 
-    /// How much wider or narrower than usual the bounds are at this restlessness.
+    /// The factor by which this restlessness widens or narrows the bounds.
     #[must_use]
     pub fn factor(&self, restless: f64) -> f64 {
         factor(restless, self.usual, self.response)
@@ -141,7 +141,7 @@ fn factor(restless: f64, usual: f64, response: f64) -> f64 {
     (restless / usual).clamp(RANGE.0, RANGE.1).powf(response)
 }
 
-/// The mean magnitude at each step, smoothed over neighbouring steps, and drawn towards the growth.
+/// The mean magnitude at each step, smoothed over neighbouring steps, and shrunk towards the growth.
 fn scales(track: &Track, least: f64, growth: &[f64]) -> Vec<f64> {
     let steps = track.horizon.max(1);
     let mut sums = vec![(0.0_f64, 0.0_f64); steps];

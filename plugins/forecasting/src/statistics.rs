@@ -30,8 +30,8 @@ pub fn mean(values: impl Iterator<Item = f64>) -> f64 {
     if count > 0.0 { sum / count } else { 0.0 }
 }
 
-/// The quantile of a sorted sample, interpolated so that `n` values are as many equal parts of the
-/// distribution (Hazen's rule); none of an empty one.
+/// The quantile of a sorted sample, interpolated by Hazen's rule: `n` values represent `n` equal parts of the
+/// distribution. None of an empty sample.
 #[must_use]
 pub fn empirical(sorted: &[f64], probability: f64) -> Option<f64> {
     let place =

@@ -59,8 +59,8 @@ impl<M: Method> Forecasting for Univariate<M> {
     }
 }
 
-/// Answers a task from its model or, where it has none, from a fit to its window with the seasons of the task.
-/// `ready` is called with a model that was read, before that model is used.
+/// Answers a task from its model or, if it has none, from a fit to its window with the seasons of the task. `ready`
+/// is called with a model that was read, before that model is used.
 ///
 /// # Errors
 /// The errors of [`check_task`] and of `ready`; [`Fault::InsufficientData`] for a window without a value;

@@ -19,7 +19,7 @@ const TRUSTED: f64 = 2.0;
 /// Averages are over so many examples at most, so that the present outweighs the distant past.
 pub const MEMORY: f64 = 50_000.0;
 
-/// What is known of one feature.
+/// The statistics and the weight of one feature.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Knowledge {
     /// How many values the mean and variance are of, at most [`MEMORY`].

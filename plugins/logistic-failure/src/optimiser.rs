@@ -54,7 +54,7 @@ fn direction(gradient: &[f64], history: &VecDeque<(Vec<f64>, Vec<f64>, f64)>) ->
     }
     let scale = match history.front() {
         Some((_, turned, curvature)) => curvature / dot(turned, turned),
-        // The first step is short: nothing is known of the scale yet.
+        // The first step is short, because the scale is not known yet.
         None => 1.0 / dot(gradient, gradient).sqrt().max(1.0),
     };
     direction.iter_mut().for_each(|d| *d *= scale);

@@ -60,9 +60,9 @@ const MEMBERS: &[&str] = &[
 ];
 
 /// The compiler's flags besides `profile.plugin`, the same on every machine. The build adds flags that remap paths.
-/// The initial heap is what a batch of forecasts takes: to grow it costs the host more than one forecast, and so
-/// does a larger one, which the host must search for memory to clear. Loop strength reduction splits addresses as
-/// if the target could add them up again for nothing; without it, training a forest is 5% faster.
+/// The initial heap is as large as a batch of forecasts needs: to grow it costs the host more than one forecast,
+/// and so does a larger one, which the host must search for memory to clear. Loop strength reduction splits
+/// addresses as if the target could add them up again for nothing; without it, training a forest is 5% faster.
 pub const RUSTFLAGS: &[&str] =
     &["-Ctarget-feature=+simd128", "-Cllvm-args=-disable-lsr", "-Clink-arg=--initial-heap=262144"];
 

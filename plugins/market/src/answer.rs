@@ -90,7 +90,7 @@ fn limit<'a>(inquiry: &Inquiry, ask: &'a Ask, configuration: &Configuration) -> 
     Limit { ask, carries: own, because }
 }
 
-/// The share of what the service could promise that it withholds in this round. It withholds nothing from a request
+/// The share of its free capacity that the service withholds in this round. It withholds nothing from a request
 /// that is to avoid a failure.
 fn withheld(inquiry: &Inquiry, configuration: &Configuration) -> f64 {
     if inquiry.purpose == Purpose::FailureAvoidance {

@@ -72,7 +72,7 @@ struct Fit {
     share: f64,
     /// How many fit on one.
     each: u32,
-    /// How many fit in what is free.
+    /// How many fit into the free resources.
     free: u32,
 }
 

@@ -34,10 +34,10 @@ pub fn rank(request: &Request, bids: &[Bid], configuration: &Configuration) -> V
     scores
 }
 
-/// What a bid is worth to the buyer: performance and price to the power of their weights (a Cobb-Douglas utility),
-/// divided by `e` to the power of the tier's aversion times the risk of an interruption within the window that its
-/// notice does not cover. A bid that breaks a condition of the request has a utility below 0, the lower the higher
-/// its price. A bid with an invalid figure has the lowest utility.
+/// The utility of a bid for the buyer: performance and price to the power of their weights (a Cobb-Douglas
+/// utility), divided by `e` to the power of the tier's aversion times the risk of an interruption within the window
+/// that its notice does not cover. A bid that breaks a condition of the request has a utility below 0, the lower
+/// the higher its price. A bid with an invalid figure has the lowest utility.
 #[must_use]
 pub fn utility(request: &Request, bid: &Bid, configuration: &Configuration) -> f64 {
     let price = bid.price_per_hour;

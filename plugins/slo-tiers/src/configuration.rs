@@ -16,11 +16,11 @@ pub struct Configuration {
     pub no_objective: f64,
     /// A burn rate from which a service is raised at once.
     pub fast_burn: f64,
-    /// A service is not raised before it has had its tier this long, in seconds.
+    /// The shortest time in a tier before a service is raised, in seconds.
     pub raise_after_s: u64,
-    /// A service is not lowered before it has had its tier this long, in seconds.
+    /// The shortest time in a tier before a service is lowered, in seconds.
     pub lower_after_s: u64,
-    /// The share of the capacity that a service with any demand gets at least, as far as it needs it.
+    /// The smallest share of the capacity that a service gets; one that needs less gets its need.
     pub floor: f64,
 }
 

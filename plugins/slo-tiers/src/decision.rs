@@ -33,9 +33,8 @@ pub fn urgency(service: &ServiceState, configuration: &Configuration) -> f64 {
     (service.weight * (objective + configuration.growth * growth)).min(f64::MAX)
 }
 
-/// Decides the tier of a service at `now_ms`, in milliseconds since the epoch. The service keeps its tier
-/// until it has had it long enough, and is lowered only when its urgency falls clearly below the threshold,
-/// so that it does not flap.
+/// Decides the tier of a service at `now_ms`, in milliseconds since the epoch. The service keeps each tier for a
+/// minimum time, and is lowered only when its urgency falls clearly below the threshold, so that it does not flap.
 #[must_use]
 pub fn decide(service: &ServiceState, now_ms: u64, configuration: &Configuration) -> Decision {
     let urgency = urgency(service, configuration);

@@ -39,14 +39,14 @@ impl Adjustment {
         (Self { multiplicative, profiles, positions, gains }, freedom)
     }
 
-    /// What the seasons contribute to the next value: a sum of amounts or a product of factors.
+    /// The contribution of the seasons to the next value: a sum of amounts or a product of factors.
     #[must_use]
     pub fn part(&self) -> f64 {
         let parts = self.profiles.iter().zip(&self.positions).filter_map(|(p, at)| p.get(*at));
         if self.multiplicative { parts.product() } else { parts.sum() }
     }
 
-    /// What the seasons contribute to the next values.
+    /// The contributions of the seasons to the next values.
     pub fn ahead(&self, out: &mut [f64]) {
         out.fill(if self.multiplicative { 1.0 } else { 0.0 });
         self.restore(out);

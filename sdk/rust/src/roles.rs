@@ -66,7 +66,7 @@ pub trait Plugin {
     /// By default every such configuration is valid.
     ///
     /// # Errors
-    /// A text for the operator that names the field and how to mend it.
+    /// A text for the operator that names the field and says how to correct it.
     fn validate_configuration(configuration: &str) -> Result<(), String> {
         let _ = configuration;
         Ok(())
@@ -75,14 +75,15 @@ pub trait Plugin {
 
 /// Forecasts demand with prediction intervals.
 pub trait Forecasting: Plugin {
-    /// Fits models to a panel. `previous` is the result of the last fit of the same series in the same order
-    /// (an error there is an empty model).
+    /// Fits models to a panel. `previous` is the result of the last fit of the same series in the same order (a
+    /// series whose fit failed has an empty model there).
     ///
     /// The host passes the models back to [`Forecasting::forecast`] and does not look into them. A plugin
     /// that learns nothing keeps this default, which makes an empty model for each series.
     ///
     /// # Errors
-    /// After a [`Fault`], the whole panel has no new models; a fault inside [`Fitted`] concerns only its series.
+    /// A [`Fault`] leaves the whole panel without models of this fit; a fault inside [`Fitted`] concerns only its
+    /// series.
     fn fit(ctx: &Context, panel: &Panel, previous: Option<&Fitted>) -> Result<Fitted, Fault> {
         let _ = (ctx, previous);
         let models = panel.series.iter().map(|_| Ok(Vec::new())).collect();

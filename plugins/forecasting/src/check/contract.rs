@@ -52,7 +52,7 @@ macro_rules! contract_tests {
 /// Fits a panel, gives every series its model and asks for forecasts.
 ///
 /// # Panics
-/// Where the whole fit fails, or answers are missing.
+/// If the whole fit fails, or if answers are missing.
 pub fn forecasts<F: Forecasting>(
     all: &[Series],
     seasons: &[u32],
@@ -93,7 +93,7 @@ fn fitted<F: Forecasting>(panel: &Panel) -> Fitted {
 /// A series with at least one value gets a sound forecast, for any values and any given seasons.
 ///
 /// # Panics
-/// Where that is not so.
+/// If that does not hold.
 pub fn assert_forecasts_anything<F: Forecasting>() {
     let seasons = prop::collection::vec(0_u32..40, 0..3);
     proptest!(
@@ -116,7 +116,7 @@ pub fn assert_forecasts_anything<F: Forecasting>() {
 /// Every dirty series gets a sound forecast; a series without any value gets a fault with a reason.
 ///
 /// # Panics
-/// Where that is not so.
+/// If that does not hold.
 pub fn assert_forecasts_dirty_series<F: Forecasting>() {
     let dirty = dirty();
     let all: Vec<Series> =
@@ -205,7 +205,7 @@ pub fn assert_refuses<F: Forecasting>() {
 /// The same call gives the same bits.
 ///
 /// # Panics
-/// Where it does not.
+/// If it does not.
 pub fn assert_repeatable<F: Forecasting>() {
     let all: Vec<Series> = (0..4).map(|seed| series(&load(400, seed), seed)).collect();
     let panel = panel(all.clone(), 24, &[24]);

@@ -125,7 +125,7 @@ fn daily(count: usize, shift_at: usize) -> Vec<f64> {
 /// are sound.
 ///
 /// # Panics
-/// Where that is not so.
+/// If that does not hold.
 pub fn assert_goes_on_after_anything<M: Method>() {
     let seasons = prop::collection::vec(0_u32..40, 0..3);
     proptest!(
@@ -154,7 +154,7 @@ pub fn assert_goes_on_after_anything<M: Method>() {
 /// Series that jump between extremes, during the fit or after it, do not make a model diverge from them.
 ///
 /// # Panics
-/// Where that is not so.
+/// If that does not hold.
 pub fn assert_stays<M: Method>() {
     let day = daily(400, usize::MAX);
     let changed = |change: &dyn Fn(usize, f64) -> f64| -> Vec<f64> {
@@ -193,7 +193,7 @@ pub fn assert_stays<M: Method>() {
 /// The forecast of a daily load with gaps, or after a shift, continues the load.
 ///
 /// # Panics
-/// Where that is not so.
+/// If that does not hold.
 pub fn assert_follows_level_and_season<M: Method>() {
     let mut gaps = daily(480, usize::MAX);
     gaps.iter_mut().skip(100).step_by(5).for_each(|v| *v = f64::NAN);
@@ -209,7 +209,7 @@ pub fn assert_follows_level_and_season<M: Method>() {
 /// The forecast of a daily load with an outlier near its end ignores the outlier.
 ///
 /// # Panics
-/// Where that is not so.
+/// If that does not hold.
 pub fn assert_ignores_an_outlier<M: Method>() {
     let mut outlier = daily(480, usize::MAX);
     outlier.iter_mut().skip(470).take(1).for_each(|v| *v = 20_000.0);
@@ -231,7 +231,7 @@ fn assert_goes_on<M: Method>(name: &str, values: &[f64]) {
 /// A few values, zeros and constants have forecasts near the last values. A history without any value has no model.
 ///
 /// # Panics
-/// Where that is not so.
+/// If that does not hold.
 pub fn assert_forecasts_short_series<M: Method>() {
     for values in [vec![7.0], vec![7.0, 9.0], vec![3.0, 4.0, 5.0], vec![0.0; 40], vec![5.0; 200]] {
         let means = means::<M>(&values, &[], 6);
@@ -246,7 +246,7 @@ pub fn assert_forecasts_short_series<M: Method>() {
 /// The forecast does not depend on the unit of the values.
 ///
 /// # Panics
-/// Where that is not so.
+/// If that does not hold.
 pub fn assert_ignores_magnitude<M: Method>() {
     let base = daily(240, usize::MAX);
     let usual = means::<M>(&base, &[24], 6);
@@ -261,7 +261,7 @@ pub fn assert_ignores_magnitude<M: Method>() {
 /// Updates value by value give the same state as one update with all values.
 ///
 /// # Panics
-/// Where that is not so.
+/// If that does not hold.
 pub fn assert_same_by_pieces<M: Method + Debug + PartialEq>() {
     let values = daily(400, usize::MAX);
     let whole = Prepared::of(history(&values, 0), 24);
@@ -293,7 +293,7 @@ pub fn assert_same_by_pieces<M: Method + Debug + PartialEq>() {
 /// The share of values inside the intervals is about their level, on series that no method's own model generated.
 ///
 /// # Panics
-/// Where that is not so.
+/// If that does not hold.
 pub fn assert_covers<M: Method>() {
     let (mut inside, mut all) = ([0.0; 2], 0.0);
     for seed in 0..24 {
@@ -322,7 +322,7 @@ pub fn assert_covers<M: Method>() {
 /// Forty days of hourly values give a model of less than 2 KiB.
 ///
 /// # Panics
-/// Where that is not so.
+/// If that does not hold.
 pub fn assert_small<M: Method>() {
     let bytes =
         fit::<M>(&daily(960, usize::MAX), &[24], 48).map_or(0, |model| model.to_bytes().len());

@@ -6,7 +6,7 @@ use haggle_sdk::forecasting::Outlook;
 /// from that range. Ranges that are too large or too small for floating point are not checked.
 ///
 /// # Panics
-/// Where that is not so.
+/// If that does not hold.
 pub fn assert_within_reach<'a>(
     expected: &[f64],
     came: impl Iterator<Item = &'a f64> + Clone,
@@ -23,10 +23,10 @@ pub fn assert_within_reach<'a>(
     assert!(expected.iter().all(|value| within.contains(value)), "{what:?}: {expected:?}");
 }
 
-/// Every number is finite, intervals enclose the mean and each other, nothing is negative that must not be.
+/// Every number is finite, intervals enclose the mean and each other, and no number is negative that must not be.
 ///
 /// # Panics
-/// Where that is not so.
+/// If that does not hold.
 pub fn assert_sound(outlook: &Outlook, horizon: usize, non_negative: bool) {
     let finite = |values: &[f64]| {
         assert_eq!(values.len(), horizon);

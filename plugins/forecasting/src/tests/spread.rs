@@ -1,6 +1,6 @@
 use crate::{Quantiles, Random, Spread, Track, confidence, normal};
 
-/// Errors of several origins, each times a restlessness that is known then.
+/// Errors of several origins, each multiplied by the restlessness at its origin.
 fn track(origins: usize, horizon: usize, restless: impl Fn(usize) -> f64) -> (Track, Vec<f64>) {
     let mut random = Random::new(8);
     let restless: Vec<f64> = (0..origins).map(restless).collect();
