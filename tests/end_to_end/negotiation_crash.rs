@@ -207,7 +207,7 @@ fn look_up(server: &Server, acknowledged: &mut Acknowledged) {
             continue;
         }
         let record = record.is(200);
-        let agreed = &record["result"]["agreed"];
+        let agreed = &record["verdict"]["agreement"];
         let recorded = leases(&agreed["leases"]);
         if let Some(known) = known {
             assert!(agreed.is_object() && recorded == known, "{known:?} of {id}: {record}");

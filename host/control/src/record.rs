@@ -7,7 +7,7 @@ use haggle_model::{
     CalendarEvent, Decision, DependencyDocument, Lease, LeaseId, Name, Provider, ScalingPolicy,
     Service, Timestamp,
 };
-use haggle_negotiate::{Demand, Outcome, SessionRecord, Transcript};
+use haggle_negotiate::{Demand, SessionRecord, Transcript};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -98,8 +98,8 @@ pub struct NegotiationRecord {
     pub outcome: String,
     /// The demand.
     pub demand: Demand,
-    /// The outcome.
-    pub result: Outcome,
+    /// The number of rounds.
+    pub rounds: u32,
     /// The verdict for the requester.
     pub verdict: ScalingVerdict,
     /// The messages.

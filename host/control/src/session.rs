@@ -260,7 +260,7 @@ impl Step<'_> {
             at: self.now,
             outcome: outcome.to_owned(),
             demand: ended.demand.clone(),
-            result: ended.outcome.clone(),
+            rounds: ended.outcome.rounds(),
             verdict: ScalingVerdict {
                 verdict,
                 negotiation,

@@ -86,6 +86,15 @@ impl Outcome {
         }
     }
 
+    /// The number of rounds.
+    #[must_use]
+    pub const fn rounds(&self) -> u32 {
+        match self {
+            Self::Agreed(agreement) => agreement.rounds,
+            Self::Failed { rounds, .. } => *rounds,
+        }
+    }
+
     /// The reasons for which it failed, or is reduced or degraded.
     #[must_use]
     pub fn reasons(&self) -> &[Reason] {

@@ -1,5 +1,6 @@
 //! One reconcile pass over many services, each with 288 values of history: wall time, memory, and how both
-//! grow from 1,000 services to 10,000. `cargo bench -p haggle-runtime --bench pass`.
+//! grow from 1,000 services to 10,000. `cargo bench -p haggle-runtime --bench pass`; arguments give other
+//! numbers of services.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
@@ -121,7 +122,11 @@ fn main() {
         "services", "all fits", "longest pass", "warm pass", "peak MiB"
     );
     let mut results = Vec::new();
-    for services in [1000, 10_000] {
+    let mut sizes: Vec<u64> = std::env::args().filter_map(|size| size.parse().ok()).collect();
+    if sizes.is_empty() {
+        sizes = vec![1000, 10_000];
+    }
+    for services in sizes {
         let measured = measure(services);
         let Measured { fitting, longest, warm } = &measured;
         let peak = peak_mib();

@@ -10,6 +10,7 @@ use haggle_store::{
     GrantedDirectory, Kind, Leases, Negotiations, PluginGeneration, Plugins, Policies, Providers,
     Services, Store, StoreError, readable,
 };
+use rayon::prelude::*;
 
 /// The decision state of services, by name.
 enum States {}
@@ -92,19 +93,29 @@ pub(crate) fn host_id(store: &Store, given: Option<String>) -> Result<String, St
     Ok(id)
 }
 
-/// Encodes the writes of one step, which become durable together.
+/// The smallest number of writes that is worth handing to another core.
+const ENCODED_TOGETHER: usize = 32;
+
+/// Encodes the writes of one step, which become durable together. A pass over many services writes
+/// thousands of records, so all cores encode.
 pub(crate) fn batch(writes: Vec<Write>) -> Result<Batch, StoreError> {
-    let mut batch = Batch::new();
-    for write in writes {
-        match write {
-            Write::Put(record) => put(&mut batch, record)?,
-            Write::Delete(key) => delete(&mut batch, &key)?,
-            Write::Append(decision) => {
-                batch.append::<Decisions>(&decision)?;
-            }
-        }
+    let parts = writes.into_par_iter().with_min_len(ENCODED_TOGETHER);
+    let parts = parts.try_fold(Batch::new, |mut batch, write| {
+        add(&mut batch, write)?;
+        Ok(batch)
+    });
+    parts.try_reduce(Batch::new, |mut batch, later| {
+        batch.extend(later);
+        Ok(batch)
+    })
+}
+
+fn add(batch: &mut Batch, write: Write) -> Result<(), StoreError> {
+    match write {
+        Write::Put(record) => put(batch, record),
+        Write::Delete(key) => delete(batch, &key),
+        Write::Append(decision) => batch.append::<Decisions>(&decision).map(drop),
     }
-    Ok(batch)
 }
 
 fn put(batch: &mut Batch, record: Record) -> Result<(), StoreError> {

@@ -209,7 +209,11 @@ impl Reactor {
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) {
+        let mut actions = Vec::new();
         for effect in effects {
+            if let Effect::Forget(_) = &effect {
+                self.actuate(std::mem::take(&mut actions));
+            }
             match effect {
                 Effect::Commit { id, writes } => {
                     for write in &writes {
@@ -222,7 +226,7 @@ impl Reactor {
                 Effect::Answer { caller, answer } => {
                     self.callers.answer(caller, answer, self.failure.as_ref());
                 }
-                Effect::Actuate(action) => self.actuate(action),
+                Effect::Actuate(action) => actions.push(action),
                 Effect::Forget(service) => {
                     self.shared.forget(&service);
                     let shared = Arc::clone(&self.shared);
@@ -234,6 +238,7 @@ impl Reactor {
                 Effect::Publish(event) => self.shared.events.emit(event),
             }
         }
+        self.actuate(actions);
     }
 
     fn commit(&mut self, id: CommitId, batch: Result<Batch, StoreError>) {

@@ -126,6 +126,12 @@ impl Batch {
         Ok(self)
     }
 
+    /// Adds the writes of another batch after those of this one.
+    pub fn extend(&mut self, later: Self) {
+        self.bytes += later.bytes;
+        self.operations.extend(later.operations);
+    }
+
     pub(crate) fn put_raw(
         &mut self,
         what: &'static str,

@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    sync::Arc,
+    sync::{Arc, mpsc::Sender},
     time::{Duration, Instant},
 };
 
@@ -80,28 +80,27 @@ impl Reactor {
         }
     }
 
-    pub(super) fn actuate(&mut self, action: Action) {
-        let shared = Arc::clone(&self.shared);
+    /// Makes the driver carry out these actions. A stepped host hands them over together, in order.
+    pub(super) fn actuate(&mut self, actions: Vec<Action>) {
+        if actions.is_empty() {
+            return;
+        }
         match &self.beside {
             Beside::Inline(_) => {
-                let report = self.shared.wait_for(async move { shared.apply(action).await });
-                if let Some(report) = report.flatten() {
-                    self.note(Input::Driver(vec![report]));
-                }
+                let shared = Arc::clone(&self.shared);
+                let reports = self.shared.wait_for(async move {
+                    let mut reports = Vec::with_capacity(actions.len());
+                    for action in actions {
+                        reports.extend(shared.apply(action).await);
+                    }
+                    reports
+                });
+                self.note(Input::Driver(reports.unwrap_or_default()));
             }
             Beside::Live { mail, .. } => {
-                if !shared.actions.put(action.clone()) {
-                    return;
+                for action in actions {
+                    self.shared.actuate(action, mail.clone());
                 }
-                let mail = mail.clone();
-                let name = action.service.name.clone();
-                self.shared.edge.spawn(async move {
-                    while let Some(action) = shared.actions.next(&name) {
-                        if let Some(report) = shared.apply(action).await {
-                            drop(mail.send(Mail::Happened(Input::Driver(vec![report]))));
-                        }
-                    }
-                });
             }
         }
     }
@@ -156,6 +155,22 @@ fn heard(message: Message, reply: Reply) -> Option<Input> {
 }
 
 impl Shared {
+    /// Carries out an action beside the core, unless a worker of the same service will take it.
+    fn actuate(self: &Arc<Self>, action: Action, mail: Sender<Mail>) {
+        let name = action.service.name.clone();
+        if !self.actions.put(action) {
+            return;
+        }
+        let shared = Arc::clone(self);
+        self.edge.spawn(async move {
+            while let Some(action) = shared.actions.next(&name) {
+                if let Some(report) = shared.apply(action).await {
+                    drop(mail.send(Mail::Happened(Input::Driver(vec![report]))));
+                }
+            }
+        });
+    }
+
     /// Runs a driver action, and reports the service's replicas afterwards. A failure is reported as an
     /// event; the next pass retries.
     pub(crate) async fn apply(&self, action: Action) -> Option<ReplicaReport> {

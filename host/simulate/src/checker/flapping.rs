@@ -63,7 +63,7 @@ impl Flapping {
     /// Records the end of a negotiation. An outcome that differs from the last one is a cause.
     pub(crate) fn ended(&mut self, record: &haggle_control::NegotiationRecord, state: &State) {
         let requester = &record.demand.requester;
-        let agreed = record.result.agreement().map(|agreement| {
+        let agreed = record.verdict.agreement.as_ref().map(|agreement| {
             let Agreement { fraction, without_optional, window, .. } = agreement;
             format!("{fraction} {without_optional:?} {}", window.is_some())
         });

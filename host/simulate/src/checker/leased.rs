@@ -54,7 +54,7 @@ impl Leased {
     /// that requested fewer.
     pub(crate) fn agreed(&self, record: &NegotiationRecord, state: &State) -> Check {
         let now = state.now();
-        let Some(agreement) = record.result.agreement() else { return Ok(()) };
+        let Some(agreement) = &record.verdict.agreement else { return Ok(()) };
         let begun = record.demand.window.start <= now && agreement.window.is_none();
         for name in agreement.services.keys().filter(|_| begun) {
             let own = *name == agreement.requester;
