@@ -30,10 +30,16 @@ impl Timestamp {
         // The conversion saturates.
         Self::checked_from_millis(millis.round() as u64)
     }
+
+    /// Whether these digits may be a date and time without separators, such as 20260131 or 202601311200: a
+    /// year from 1900 to 2199, a month and a day, and then nothing, hours and minutes, or hours, minutes and
+    /// seconds.
+    #[must_use]
+    pub fn is_date_in_digits(digits: &str) -> bool {
+        is_date_in_digits(digits)
+    }
 }
 
-/// Whether these digits may be a date and time without separators: a year from 1900 to 2199, a month and a
-/// day, and then nothing, hours and minutes, or hours, minutes and seconds.
 fn is_date_in_digits(digits: &str) -> bool {
     let part = |from: usize, to: usize| digits.get(from..to)?.parse::<i16>().ok();
     let small = |value: Option<i16>| value.and_then(|value| i8::try_from(value).ok());
