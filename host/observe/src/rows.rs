@@ -69,7 +69,7 @@ impl<'a> Rows<'a> {
         while head.len() < count && self.read(&mut row)? {
             head.push(row.clone());
         }
-        self.unread.extend(head.iter().cloned());
+        head.iter().rev().for_each(|row| self.unread.push_front(row.clone()));
         Ok(head)
     }
 

@@ -90,8 +90,8 @@ fn amounts_and_documents() {
         (r#"{"memory_bytes": "512mi"}"#, "is not an amount"),
         (r#"{"memory_bytes": null}"#, "an amount such as 0.5, 500m or 512Mi"),
         (r#"{"memory_bytes": [1]}"#, "an amount such as 0.5, 500m or 512Mi"),
-        (r#"{"cores": 1}"#, "expected one of `cpu_cores`"),
-        (r#"{"memory": "1Gi"}"#, "expected one of `cpu_cores`"),
+        (r#"{"cores": 1}"#, "use one of cpu_cores, memory_bytes"),
+        (r#"{"memory": "1Gi"}"#, "use one of cpu_cores, memory_bytes"),
         (r#"{"cpu_cores": 1, "cpu-cores": 2}"#, "twice"),
     ];
     for (json, says) in amounts {

@@ -19,8 +19,7 @@ impl Timestamp {
     /// [`InvalidTime`] for a negative number, for one after [`Timestamp::MAX`], and for one that may be a date
     /// in digits, such as 20260131.
     pub fn from_number(number: f64) -> Result<Self, InvalidTime> {
-        // The negated comparison includes NaN.
-        if !(number >= 0.0) {
+        if number.is_nan() || number < 0.0 {
             return Err(InvalidTime::Number(number.to_string()));
         }
         if number.fract() == 0.0 && number < 1e15 && is_date_in_digits(&format!("{number:.0}")) {
