@@ -224,7 +224,7 @@ fn forecasts_add_up(server: &Server) {
     let mean = numbers(&front["mean"])[..5].iter().sum::<f64>() / 5.0;
     assert!((summary["mean"].as_f64().unwrap() - mean).abs() < 1e-6, "{front}");
     server.get("/v1/forecasts/front?horizons=9h").is_problem(400, "reaches 15m, not 9h");
-    server.get("/v1/forecasts/front?horizons=soon").is_problem(400, "\"soon\" is not a length");
+    server.get("/v1/forecasts/front?horizons=soon").is_problem(400, "\"soon\" is not a duration");
     server.get("/v1/forecasts?horizons=0s").is_problem(400, "above 0");
     server.get("/v1/forecasts?until=5m").is_problem(400, "until");
 }

@@ -17,8 +17,9 @@ use crate::{Problem, ProblemKind, state::Api};
     info(
         title = "Haggle",
         description = "Scaling that is forecast by sandboxed plugins and negotiated before it happens.\n\n\
-            Documents are JSON with `snake_case` fields. Times are RFC 3339 (`2026-01-31T12:00:00Z`), \
-            lengths of time are text such as `90s` or `1h 30m`, amounts are numbers or text such as \
+            Documents are JSON with `snake_case` fields. Times are RFC 3339 (`2026-01-31T12:00:00Z`) \
+            or numbers: seconds since 1970 below 1e11, milliseconds from there on. Durations are text with a \
+            unit, such as `90s` or `1h 30m`; amounts are numbers or text such as \
             `500m` or `512Mi`. Whatever is refused is answered with problem details (RFC 9457) that say \
             what was wrong, where, and how to mend it; nothing has changed then.\n\n\
             Before a request reaches any of this, it may be refused with 400 or 421 because of its `Host`, \

@@ -296,7 +296,7 @@ mod tests {
     fn says_what_is_wrong_where() {
         let windows = |all: Value| json!({ "windows": all });
         let many: Vec<Value> = (0..101)
-            .map(|n| json!({"start": 20_000 + n, "end": 20_001 + n, "replicas": 1}))
+            .map(|n| json!({"start": 20 + n, "end": 21 + n, "replicas": 1}))
             .collect();
         for (request, says) in [
             (json!({}), "`replicas` or `load`"),
@@ -307,11 +307,11 @@ mod tests {
                 "names nothing that web has capacity for",
             ),
             (json!({"replicas": 1, "deadline": "2h"}), "`deadline` is 2h: it must lie between"),
-            (json!({"replicas": 1, "deadline": 0}), "`deadline` is"),
-            (json!({"replicas": 1, "start": 9_999}), "`start` is 1970-01-01T00:00:09.999Z"),
+            (json!({"replicas": 1, "deadline": "0s"}), "`deadline` is"),
+            (json!({"replicas": 1, "start": 9.999}), "`start` is 1970-01-01T00:00:09.999Z"),
             (json!({"replicas": 1, "duration": "0s"}), "must end later"),
-            (json!({"replicas": 1, "start": 20_000, "duration": 0}), "must end later"),
-            (json!({"replicas": 1, "start": 20_000, "duration": "367d"}), "must be over by 1971"),
+            (json!({"replicas": 1, "start": 20, "duration": "0s"}), "must end later"),
+            (json!({"replicas": 1, "start": 20, "duration": "367d"}), "must be over by 1971"),
             (json!({"replicas": 1, "start": "2031-01-01T00:00:00Z"}), "must be over by 1971"),
             (json!({"replicas": 1, "windows": []}), "move `replicas`"),
             (json!({"duration": "1m", "windows": []}), "move `duration`"),
@@ -319,14 +319,14 @@ mod tests {
             (windows(json!(many)), "101 entries"),
             (windows(json!([{"replicas": 1}])), "windows[0]: give either `end` or `duration`"),
             (
-                windows(json!([{"replicas": 1, "duration": "1s", "end": 20_000}])),
+                windows(json!([{"replicas": 1, "duration": "1s", "end": 20}])),
                 "windows[0]: give either",
             ),
             (windows(json!([{"duration": "1s"}])), "windows[0]: the scaling request is unclear"),
             (
                 windows(json!([
                     {"duration": "1s", "replicas": 1},
-                    {"start": 20_000, "duration": "1s", "load": {"gpu_count": 3}},
+                    {"start": 20, "duration": "1s", "load": {"gpu_count": 3}},
                 ])),
                 "windows[1]: `load` (",
             ),
@@ -337,14 +337,14 @@ mod tests {
                 "windows[1]: `start` is",
             ),
             (
-                windows(json!([{"start": 30_000, "end": 20_000, "replicas": 1}])),
+                windows(json!([{"start": 30, "end": 20, "replicas": 1}])),
                 "windows[0]: it begins at 1970-01-01T00:00:30Z and ends at 1970-01-01T00:00:20Z",
             ),
             (
                 windows(json!([
-                    {"start": 30_000, "duration": "10s", "replicas": 1},
+                    {"start": 30, "duration": "10s", "replicas": 1},
                     {"duration": "5s", "replicas": 1},
-                    {"start": 39_999, "duration": "10s", "replicas": 1},
+                    {"start": 39.999, "duration": "10s", "replicas": 1},
                 ])),
                 "windows[0] and windows[2] overlap",
             ),
@@ -357,8 +357,8 @@ mod tests {
     #[test]
     fn windows_may_follow_each_other_at_once() {
         let both = json!([
-            {"start": 30_000, "duration": "10s", "replicas": 1},
-            {"start": 20_000, "end": 30_000, "load": {"requests_per_second": 5}},
+            {"start": 30, "duration": "10s", "replicas": 1},
+            {"start": 20, "end": 30, "load": {"requests_per_second": 5}},
         ]);
         assert_eq!(read(json!({ "windows": both })).unwrap().len(), 2);
         assert!(!read(json!({"replicas": 0})).unwrap()[0].is_definite());

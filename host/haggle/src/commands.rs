@@ -5,6 +5,7 @@ pub(crate) mod backtest;
 pub(crate) mod compile_worker;
 pub(crate) mod demo;
 pub(crate) mod evaluate;
+mod file;
 pub(crate) mod forecast;
 pub(crate) mod plugin;
 pub(crate) mod replay;

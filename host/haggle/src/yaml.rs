@@ -1,16 +1,23 @@
 //! Deserializes YAML; errors give the position.
 
-use anyhow::anyhow;
+mod numbers;
+
+use anyhow::{anyhow, bail};
 use haggle_model::Strict;
 use serde::de::DeserializeOwned;
 use serde_saphyr::{Error, UserMessageFormatter, options::MergeKeyPolicy};
 
 /// Reads one document, whose text begins on line `first` of `place`. YAML features without a JSON counterpart
-/// are refused: quoted numbers, `yes` for true, merge keys, and tags that a type would have to interpret.
+/// are refused: quoted numbers, `yes` for true, merge keys, and tags that a type would have to interpret. So
+/// are numbers such as `010`, `1_000` and `0x10`, which are other numbers or texts for other readers.
 ///
 /// # Errors
 /// `PLACE, line L, column C: WHAT`.
 pub(crate) fn read<T: DeserializeOwned>(text: &str, place: &str, first: u64) -> anyhow::Result<T> {
+    if let Some(odd) = numbers::find(text) {
+        let line = first + odd.line - 1;
+        bail!("{place}, line {line}, column {}: {}", odd.column, odd.what);
+    }
     let options = serde_saphyr::options! {
         with_snippet: false,
         strict_booleans: true,
@@ -72,6 +79,11 @@ mod tests {
             ("width: \"2\"", r#"string "2""#, whole),
             ("width: 256", "integer `256`", whole),
             ("width: 2.5", "floating point `2.5`", whole),
+            ("width: 010", "010 is not", "write 10"),
+            ("width: 0x10", "0x10 is not", "write 16"),
+            ("width: 0b11", "0b11 is not", "write 3"),
+            ("ratio: 1_000", "1_000 is not", "write 1000"),
+            ("ratio: 010", "010 is not", "write 10"),
             ("ratio: '2.5'", r#"string "2.5""#, "expected a number"),
             ("open: yes", r#"string "yes""#, "expected true or false"),
             ("<<: {width: 2}", "`<<`", "write out the fields"),
@@ -98,7 +110,15 @@ mod tests {
             ),
             (
                 "name: web\nreplica:\n  capacity: {}\n  startup: soon\n",
-                "line 14, column 12: \"soon\" is not a length",
+                "line 14, column 12: \"soon\" is not a duration",
+            ),
+            (
+                "name: web\nreplica:\n  capacity: {}\n  startup: 45\n",
+                "line 14, column 12: 45 is not a duration: write 45s",
+            ),
+            (
+                "name: web\nreplica:\n  capacity: {cpu_cores: 010}\n",
+                "line 13, column 25: 010 is not the same number",
             ),
             ("name: Web\n", "line 11, column 7: \"Web\" is not a name"),
             ("name: [web\n", "a.yaml, line 1"),

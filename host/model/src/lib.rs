@@ -4,6 +4,7 @@
 //!
 //! JSON and YAML use `snake_case` for fields and values; WIT writes the same words with hyphens.
 
+mod amount;
 mod calendar;
 mod decision;
 mod document;
@@ -24,6 +25,7 @@ mod time;
 #[cfg(test)]
 mod tests;
 
+pub use amount::{Advice, InvalidAmount};
 pub use calendar::{CalendarError, CalendarEvent, EventKind, EventTime};
 pub use decision::{Bound, Decision, ScalingReason};
 pub use document::{DependencyDocument, Document};

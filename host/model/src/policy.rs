@@ -316,7 +316,7 @@ mod tests {
             (r#"{"tiering": {"every": "366d"}}"#, "tiering.every"),
             (r#"{"scaling": {"stabilization": "366d"}}"#, "scaling.stabilization"),
             (r#"{"negotiation": {"deadline": "8d"}}"#, "negotiation.deadline"),
-            (r#"{"negotiation": {"deadline": 0}}"#, "negotiation.deadline"),
+            (r#"{"negotiation": {"deadline": "0s"}}"#, "negotiation.deadline"),
             (r#"{"negotiation": {"max_delay": "366d"}}"#, "negotiation.max_delay"),
             (r#"{"negotiation": {"preemption_notice": "366d"}}"#, "negotiation.preemption_notice"),
             (r#"{"scaling": {"quantile": 0.95}}"#, "scaling.quantile"),

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{Endpoint, InvalidLabel, Name, Quantities, Resource, Span, text};
+use crate::{Endpoint, InvalidAmount, InvalidLabel, Name, Quantities, Resource, Span, text};
 
 /// A provider of compute units: a cloud, a cluster, a rack.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -87,6 +87,16 @@ pub enum ProviderError {
         value: f64,
         /// The valid range, in words.
         range: &'static str,
+    },
+    /// An amount makes no sense for its resource.
+    #[error("provider {provider}, unit {unit}: resources.{source}")]
+    Amount {
+        /// The provider.
+        provider: Name,
+        /// The id of the unit.
+        unit: Name,
+        /// The reason.
+        source: InvalidAmount,
     },
     /// The interruption notice is too long.
     #[error("provider {provider}, unit {unit}: interruption_notice is {notice}: it must be at most {most}", most = ComputeUnit::LONGEST_NOTICE)]
@@ -175,6 +185,11 @@ impl Provider {
                 unit: unit.id.clone(),
             });
         }
+        unit.resources.check_amounts().map_err(|source| ProviderError::Amount {
+            provider: self.name.clone(),
+            unit: unit.id.clone(),
+            source,
+        })?;
         let fields = [
             ("count", f64::from(unit.count), 0.0, 1e6, "between 0 and 1000000"),
             ("cost_per_hour", unit.cost_per_hour, 0.0, 1e9, "between 0 and 1e9"),
@@ -252,6 +267,10 @@ mod tests {
         alder.units.resize(Provider::MOST_UNITS + 1, alder.units[0].clone());
         assert!(matches!(alder.validate(), Err(ProviderError::TooManyUnits { units: 1001, .. })));
         alder.units.truncate(1);
+        alder.units[0].resources = serde_json::from_str(r#"{"memory_bytes": "512m"}"#).unwrap();
+        let error = alder.validate().unwrap_err().to_string();
+        assert!(error.contains("unit m: resources.memory_bytes is 0.512"), "{error}");
+        alder.units[0].resources = serde_json::from_str(r#"{"cpu_cores": 4}"#).unwrap();
         alder.units[0].cost_per_hour = f64::NAN;
         assert!(matches!(
             alder.validate(),

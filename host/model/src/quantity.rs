@@ -22,6 +22,14 @@ pub enum InvalidQuantity {
         "{0:?} is not an amount: use a number, with m, k, M, G, T, Ki, Mi, Gi or Ti behind it if you like"
     )]
     Text(String),
+    /// The number begins with a zero that another reader takes as octal.
+    #[error("{text:?} is not an amount: write {plain}, without the zero in front")]
+    Padded {
+        /// The text.
+        text: String,
+        /// The same amount without the zero.
+        plain: String,
+    },
     /// The number is negative, not finite or too large.
     #[error("{0} is not an amount: it must lie between 0 and {max:e}", max = Quantities::MAX)]
     Range(f64),
@@ -208,7 +216,20 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_amount() {
-        for bad in ["-1", "\"-1\"", "\"1x\"", "\"\"", "\"NaN\"", "1e300", "null", "\"inf\""] {
+        for bad in [
+            "-1",
+            "\"-1\"",
+            "\"1x\"",
+            "\"\"",
+            "\"NaN\"",
+            "1e300",
+            "null",
+            "\"inf\"",
+            "\"010\"",
+            "\"0x10\"",
+            "\"1_000\"",
+            "\"007Mi\"",
+        ] {
             let text = format!(r#"{{"cpu_cores": {bad}}}"#);
             assert!(serde_json::from_str::<Quantities>(&text).is_err(), "{bad}");
         }

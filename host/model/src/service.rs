@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Endpoint, InvalidLabel, Name, Quantities, Resource, Span, text};
+use crate::{Endpoint, InvalidAmount, InvalidLabel, Name, Quantities, Resource, Span, text};
 
 /// A service that scales by replicas.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -149,6 +149,16 @@ pub enum ServiceError {
         /// The violated rule.
         rule: &'static str,
     },
+    /// An amount makes no sense for its resource.
+    #[error("service {name}: {field}.{source}")]
+    Amount {
+        /// The service.
+        name: Name,
+        /// The field with the amounts.
+        field: &'static str,
+        /// The reason.
+        source: InvalidAmount,
+    },
     /// A text is too long or has control characters.
     #[error("service {name}: {field}: {source}")]
     Label {
@@ -178,6 +188,17 @@ impl Service {
         let name = || self.name.clone();
         if self.replica.capacity.is_zero() {
             return Err(ServiceError::ServesNothing(name()));
+        }
+        let amounts = [
+            ("replica.requests", &self.replica.requests),
+            ("replica.capacity", &self.replica.capacity),
+        ];
+        for (field, amounts) in amounts {
+            amounts.check_amounts().map_err(|source| ServiceError::Amount {
+                name: name(),
+                field,
+                source,
+            })?;
         }
         let Replicas { min, max } = self.replicas;
         if min > max || max > Replicas::MOST {
@@ -361,6 +382,13 @@ mod tests {
         shop.gpu_type = Some("a\n".to_owned());
         assert!(matches!(shop.validate(), Err(ServiceError::Label { field: "gpu_type", .. })));
         shop.gpu_type = None;
+        shop.replica.requests = Quantities::of(Resource::GpuCount, 0.5).unwrap();
+        let error = shop.validate().unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "service shop: replica.requests.gpu_count is 0.5: it must be a whole number"
+        );
+        shop.replica.requests = Quantities::new();
         shop.replicas.min = 101;
         assert!(matches!(shop.validate(), Err(ServiceError::Bounds { .. })));
         let typo = r#"{"name": "shop", "replica": {"capacity": {}}, "replcas": {}}"#;

@@ -1,18 +1,23 @@
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 use jiff::civil::DateTime;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
+
+mod error;
+mod text;
+
+pub use error::InvalidTime;
 
 /// A moment in UTC, in milliseconds since the Unix epoch, from 1970 to the end of 9999
-/// ([`Timestamp::MAX`]). Text (JSON, YAML, CSV) uses RFC 3339; a number of milliseconds is accepted too.
-/// Deserialisation rejects later moments, and arithmetic saturates at the last one, so that every written
-/// value can be read again.
+/// ([`Timestamp::MAX`]). Text (JSON, YAML, CSV) uses RFC 3339. A number is accepted too: below 1e11 it counts
+/// seconds since the epoch, from there on milliseconds ([`Timestamp::from_number`]). Deserialisation rejects
+/// later moments, and arithmetic saturates at the last one, so that every written value can be read again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
 
-/// A length of time in milliseconds. Text uses `90s`, `15m`, `1h 30m`, `2d`; a number of milliseconds is
-/// accepted too. Deserialisation rejects lengths above [`Span::LONGEST`]. Arithmetic may exceed that bound;
-/// such a length is written as the bound, so that it can be read again.
+/// A duration in milliseconds. Text uses `90s`, `15m`, `1h 30m`, `2d`; a number without a unit is refused.
+/// Deserialisation rejects durations above [`Span::LONGEST`]. Arithmetic may exceed that bound; such a
+/// duration is written as the bound, so that it can be read again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span(u64);
 
@@ -35,23 +40,6 @@ pub struct Window {
     pub start: Timestamp,
     /// The first moment outside.
     pub end: Timestamp,
-}
-
-/// The reasons for which a text is not a time or a length of time.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidTime {
-    /// The text is not a moment.
-    #[error("{0:?} is not a time: use RFC 3339 such as 2026-01-31T12:00:00Z, from 1970 to 9999")]
-    Timestamp(String),
-    /// The moment is after the last one.
-    #[error("{0} ms after 1970 is too late: the last time is {last}, {ms} ms", last = Timestamp::MAX, ms = Timestamp::MAX.0)]
-    TooLate(u64),
-    /// The text is not a length of time.
-    #[error("{0:?} is not a length of time: use 250ms, 90s, 15m, 1h 30m or 2d")]
-    Span(String),
-    /// The length exceeds the maximum.
-    #[error("{0} is too long: a length of time is at most {days}d (10 years), {ms} ms", days = Span::LONGEST.0 / Span::DAY.0, ms = Span::LONGEST.0)]
-    TooLong(String),
 }
 
 impl Timestamp {
@@ -246,26 +234,6 @@ impl fmt::Display for Timestamp {
 
 const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
-/// Parses the last moments of 9999, which jiff's timestamps do not reach. Accepts only UTC.
-fn last_moments(text: &str) -> Option<u64> {
-    let moment: DateTime = text.strip_suffix(['Z', 'z'])?.parse().ok()?;
-    let since = moment.duration_since(EPOCH);
-    (moment.year() == 9999).then(|| u64::try_from(since.as_millis()).ok())?
-}
-
-impl FromStr for Timestamp {
-    type Err = InvalidTime;
-
-    fn from_str(text: &str) -> Result<Self, InvalidTime> {
-        text.parse::<jiff::Timestamp>()
-            .ok()
-            .and_then(|moment| u64::try_from(moment.as_millisecond()).ok())
-            .or_else(|| last_moments(text))
-            .map(Self::from_millis)
-            .ok_or_else(|| InvalidTime::Timestamp(text.chars().take(80).collect()))
-    }
-}
-
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0 == 0 {
@@ -285,114 +253,6 @@ impl fmt::Display for Span {
         Ok(())
     }
 }
-
-impl FromStr for Span {
-    type Err = InvalidTime;
-
-    fn from_str(text: &str) -> Result<Self, InvalidTime> {
-        let invalid = || InvalidTime::Span(text.chars().take(80).collect());
-        let mut total = 0_u64;
-        let mut rest = text.trim();
-        if rest.is_empty() {
-            return Err(invalid());
-        }
-        while !rest.is_empty() {
-            let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(invalid)?;
-            let (count, tail) = rest.split_at(digits);
-            let letters = tail.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(tail.len());
-            let (unit, tail) = tail.split_at(letters);
-            let length = match unit {
-                "d" => 86_400_000,
-                "h" => 3_600_000,
-                "m" | "min" => 60_000,
-                "s" => 1000,
-                "ms" => 1,
-                _ => return Err(invalid()),
-            };
-            total = count
-                .parse::<u64>()
-                .ok()
-                .and_then(|count| count.checked_mul(length))
-                .and_then(|part| total.checked_add(part))
-                .ok_or_else(invalid)?;
-            rest = tail.trim_start();
-        }
-        Self::checked_from_millis(total)
-    }
-}
-
-/// Serde for a type over milliseconds: text in human-readable formats, a number otherwise.
-macro_rules! serde_as_text_or_millis {
-    ($type:ident, $bound:ident, $expecting:literal, $example:literal) => {
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                let written = (*self).min(Self::$bound);
-                if serializer.is_human_readable() {
-                    serializer.collect_str(&written)
-                } else {
-                    serializer.serialize_u64(written.0)
-                }
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct Visitor;
-                impl de::Visitor<'_> for Visitor {
-                    type Value = $type;
-
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str($expecting)
-                    }
-
-                    fn visit_u64<E: de::Error>(self, millis: u64) -> Result<$type, E> {
-                        $type::checked_from_millis(millis).map_err(E::custom)
-                    }
-
-                    fn visit_i64<E: de::Error>(self, millis: i64) -> Result<$type, E> {
-                        let millis = u64::try_from(millis)
-                            .map_err(|_| E::invalid_value(de::Unexpected::Signed(millis), &self))?;
-                        self.visit_u64(millis)
-                    }
-
-                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$type, E> {
-                        text.parse().map_err(E::custom)
-                    }
-                }
-                if deserializer.is_human_readable() {
-                    deserializer.deserialize_any(Visitor)
-                } else {
-                    deserializer.deserialize_u64(Visitor)
-                }
-            }
-        }
-
-        impl utoipa::PartialSchema for $type {
-            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-                utoipa::openapi::ObjectBuilder::new()
-                    .schema_type(utoipa::openapi::schema::Type::String)
-                    .description(Some($expecting))
-                    .examples([$example])
-                    .into()
-            }
-        }
-
-        impl utoipa::ToSchema for $type {}
-    };
-}
-
-serde_as_text_or_millis!(
-    Timestamp,
-    MAX,
-    "a time in RFC 3339, or milliseconds since the Unix epoch",
-    "2026-01-31T12:00:00Z"
-);
-serde_as_text_or_millis!(
-    Span,
-    LONGEST,
-    "a length of time such as 90s or 1h 30m, or milliseconds; at most 3650d",
-    "15m"
-);
 
 #[cfg(test)]
 mod tests;

@@ -1,18 +1,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use haggle_model::{Name, Series, Service, Span, Timestamp};
+use haggle_model::{Name, Resource, Series, Service, Span, Timestamp};
 
-use crate::{DEFAULT_METRIC, FailureReport, Sample, SampleError, ring::Ring};
+use crate::{
+    Accepted, CounterSeries, DEFAULT_METRIC, FailureReport, LeftOut, Sample, SampleError,
+    accepted::Outside, growth::only_grows, ring::Ring,
+};
 
 /// The recent samples of every series, in memory and bounded.
 ///
-/// Samples may arrive late, repeatedly and out of order: the latest arrival for a time counts, samples older
-/// than the history are dropped, and samples in the future are refused.
+/// Samples may arrive late, repeatedly and out of order: the latest arrival for a time counts. Samples older
+/// than the history or in the future are left out, and the answer lists them.
 #[derive(Debug)]
 pub struct History {
     limits: HistoryLimits,
     rings: BTreeMap<SeriesKey, Ring>,
+    /// The series that were reported as counters.
+    counters: BTreeSet<SeriesKey>,
 }
+
+/// The number of recent points that show whether a series is a counter.
+const RECENT: usize = 240;
 
 /// The limits of a history. When full, it uses at most `series × points × 20` bytes plus the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,15 +46,6 @@ pub struct SeriesKey {
     pub instance: Option<String>,
 }
 
-/// The result of a batch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Accepted {
-    /// Number of samples stored.
-    pub stored: usize,
-    /// Number of samples that were too old to store.
-    pub stale: usize,
-}
-
 /// The reason why a batch is refused. No part of it is then stored.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -54,9 +53,9 @@ pub enum PushError {
     /// A sample or failure is invalid.
     #[error(transparent)]
     Invalid(#[from] SampleError),
-    /// A sample or failure lies in the future.
+    /// Every sample or failure lies in the future.
     #[error(
-        "{what} {index}: time is {time}, more than {ahead} after {now}: set the clock of its source, or leave the time out"
+        "{what} {index}: time is {time}, {} ahead of the host's clock ({now}), and at most {ahead} is taken: set the clock of its source, or leave the time out", time.since(*now)
     )]
     Future {
         /// "sample" or "failure".
@@ -86,7 +85,7 @@ impl History {
     /// Creates an empty history.
     #[must_use]
     pub fn new(limits: HistoryLimits) -> Self {
-        Self { limits, rings: BTreeMap::new() }
+        Self { limits, rings: BTreeMap::new(), counters: BTreeSet::new() }
     }
 
     /// Extends the history to at least this age, with proportionally more points.
@@ -100,11 +99,37 @@ impl History {
         self.limits.keep
     }
 
-    /// Whether samples of that time are still accepted. Earlier samples are too old for every policy and need
-    /// not be stored.
+    /// Whether samples of that time are stored. Earlier samples are too old for every policy, and later ones
+    /// come from a wrong clock.
     #[must_use]
     pub fn takes(&self, now: Timestamp, time: Timestamp) -> bool {
-        time >= now.before(self.limits.keep)
+        self.outside(now, time).is_none()
+    }
+
+    fn outside(&self, now: Timestamp, time: Timestamp) -> Option<Outside> {
+        if time < now.before(self.limits.keep) {
+            Some(Outside::Stale)
+        } else if time > now + self.limits.ahead {
+            Some(Outside::Ahead)
+        } else {
+            None
+        }
+    }
+
+    /// Describes an item whose time is outside of the history.
+    fn left_out(
+        &self,
+        what: &str,
+        index: usize,
+        outside: Outside,
+        now: Timestamp,
+        time: Timestamp,
+    ) -> LeftOut {
+        let limit = match outside {
+            Outside::Stale => self.limits.keep,
+            Outside::Ahead => self.limits.ahead,
+        };
+        LeftOut::new(what, index, outside, (time, now), limit)
     }
 
     /// Stores one sample; see [`History::push_all`].
@@ -115,25 +140,47 @@ impl History {
         self.push_all(now, std::slice::from_ref(sample))
     }
 
-    /// Stores a batch of samples as a whole or not at all. Samples that are too old are counted and are not
-    /// an error, because a client that retries would fail forever.
+    /// Stores a batch of samples. An invalid sample refuses the whole batch. Samples that are too old are
+    /// left out and listed, because a client that retries would fail forever. Samples that are too far ahead
+    /// are left out too, unless that leaves nothing: then the batch is refused.
     ///
     /// # Errors
     /// [`PushError`] with the sample and the field.
     pub fn push_all(&mut self, now: Timestamp, samples: &[Sample]) -> Result<Accepted, PushError> {
         self.check(now, samples)?;
         let mut accepted = Accepted::default();
-        for sample in samples {
+        let mut loads = BTreeSet::new();
+        for (index, sample) in samples.iter().enumerate() {
             let time = sample.time.unwrap_or(now);
-            if self.takes(now, time) {
-                let ring = self.rings.entry(SeriesKey::of(sample)).or_default();
-                ring.insert(time, sample.value, self.limits.points);
-                accepted.stored += 1;
-            } else {
-                accepted.stale += 1;
+            if let Some(outside) = self.outside(now, time) {
+                let what = Sample::WHAT;
+                accepted.leave_out(outside, || self.left_out(what, index, outside, now, time));
+                continue;
+            }
+            let key = SeriesKey::of(sample);
+            if key.is_load() && !loads.contains(&key) {
+                loads.insert(key.clone());
+            }
+            self.rings.entry(key).or_default().insert(time, sample.value, self.limits.points);
+            accepted.stored += 1;
+        }
+        accepted.counters = self.counters_of(loads);
+        Ok(accepted)
+    }
+
+    /// Returns the loads that look like counters.
+    fn counters_of(&mut self, loads: BTreeSet<SeriesKey>) -> Vec<CounterSeries> {
+        let mut found = Vec::new();
+        for key in loads {
+            let recent = self.rings.get(&key).into_iter().flat_map(|ring| ring.recent(RECENT));
+            if only_grows(recent).is_none() {
+                self.counters.remove(&key);
+            } else if found.len() < Accepted::MOST_LISTED {
+                let is_new = self.counters.insert(key.clone());
+                found.push(CounterSeries { key, is_new });
             }
         }
-        Ok(accepted)
+        found
     }
 
     /// Checks whether [`History::push_all`] would accept the batch, without changing anything.
@@ -144,20 +191,18 @@ impl History {
         let mut added = BTreeSet::new();
         for (index, sample) in samples.iter().enumerate() {
             sample.validate(index)?;
-            let time = self.in_time(Sample::WHAT, index, now, sample.time)?;
             let key = SeriesKey::of(sample);
-            if self.takes(now, time) && !self.rings.contains_key(&key) {
+            if self.takes(now, sample.time.unwrap_or(now)) && !self.rings.contains_key(&key) {
                 added.insert(key);
             }
             if self.rings.len() + added.len() > self.limits.series {
                 return Err(PushError::TooManySeries { index, limit: self.limits.series });
             }
         }
-        Ok(())
+        self.not_all_ahead(Sample::WHAT, now, samples.iter().map(|sample| sample.time))
     }
 
     /// Checks a batch of failures: instances and times follow the same rules as in samples.
-    /// [`History::takes`] determines which of them are too old.
     ///
     /// # Errors
     /// [`PushError`] with the failure and the field.
@@ -168,24 +213,43 @@ impl History {
     ) -> Result<(), PushError> {
         for (index, failure) in failures.iter().enumerate() {
             failure.validate(index)?;
-            self.in_time(FailureReport::WHAT, index, now, failure.time)?;
         }
-        Ok(())
+        self.not_all_ahead(FailureReport::WHAT, now, failures.iter().map(|failure| failure.time))
     }
 
-    /// Returns the time of an item that arrived at `now`, or an error if it lies in the future.
-    fn in_time(
+    /// Removes the failures that are too old or too far ahead, and says what becomes of all of them.
+    pub fn accept_failures(&self, now: Timestamp, failures: &mut Vec<FailureReport>) -> Accepted {
+        let mut accepted = Accepted::default();
+        let mut index = 0;
+        failures.retain(|failure| {
+            let (what, time) = (FailureReport::WHAT, failure.time.unwrap_or(now));
+            let outside = self.outside(now, time);
+            if let Some(outside) = outside {
+                accepted.leave_out(outside, || self.left_out(what, index, outside, now, time));
+            }
+            index += 1;
+            outside.is_none()
+        });
+        accepted.stored = failures.len();
+        accepted
+    }
+
+    /// Refuses items that all lie in the future: their source has a wrong clock.
+    fn not_all_ahead(
         &self,
         what: &'static str,
-        index: usize,
         now: Timestamp,
-        time: Option<Timestamp>,
-    ) -> Result<Timestamp, PushError> {
-        let (time, ahead) = (time.unwrap_or(now), self.limits.ahead);
-        if time > now + ahead {
-            return Err(PushError::Future { what, index, time, now, ahead });
+        mut times: impl Iterator<Item = Option<Timestamp>>,
+    ) -> Result<(), PushError> {
+        let ahead = self.limits.ahead;
+        let time = |time: Option<Timestamp>| time.unwrap_or(now);
+        let Some(first) = times.next().map(time).filter(|first| *first > now + ahead) else {
+            return Ok(());
+        };
+        if times.map(time).all(|time| time > now + ahead) {
+            return Err(PushError::Future { what, index: 0, time: first, now, ahead });
         }
-        Ok(time)
+        Ok(())
     }
 
     /// Returns the series for a policy: the last `length` whole steps before `now`, each with the mean of its
@@ -259,11 +323,13 @@ impl History {
             ring.prune(oldest);
             ring.len() > 0
         });
+        self.counters.retain(|key| self.rings.contains_key(key));
     }
 
     /// Drops all series of a service.
     pub fn forget(&mut self, service: &Name) {
         self.rings.retain(|key, _| key.service != *service);
+        self.counters.retain(|key| key.service != *service);
     }
 }
 
@@ -302,6 +368,12 @@ impl SeriesKey {
     pub fn load_of(service: &Service) -> Self {
         let metric = service.load_resource().as_str().to_owned();
         Self { service: service.name.clone(), metric, instance: None }
+    }
+
+    /// Whether it may be the load of a whole service.
+    fn is_load(&self) -> bool {
+        let is_resource = |resource: &Resource| resource.as_str() == self.metric;
+        self.instance.is_none() && Resource::ALL.iter().any(is_resource)
     }
 
     /// Returns the series of a sample.

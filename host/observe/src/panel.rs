@@ -3,65 +3,77 @@ use std::{collections::BTreeSet, fs::File, io::Read, path::Path};
 use haggle_model::{Series, Span, Timestamp};
 
 use crate::{
-    FileError, Limits, TableError,
-    rows::{Row, Rows, is_missing, shortened},
-    table::Table,
-    times,
+    FileError, FileOptions, Readings, TableError,
+    growth::{only_grows, rates},
+    layout::{Shape, recognise},
+    rows::{Row, Rows, shortened},
+    table::{Axis, Recorded, Table, read_columns, read_long},
 };
 
 /// The step of series without times. Their times are meaningless; a policy uses only the steps.
 pub const PANEL_STEP: Span = Span::from_mins(60);
 
-/// Reads a batch of series from a file within the default limits; see [`read_panel`].
+/// Reads a batch of series from a file; see [`read_panel`].
 ///
 /// # Errors
 /// [`FileError`] with the path, the line and the column.
-pub fn open_panel(path: &Path) -> Result<Vec<(String, Series)>, FileError> {
+pub fn open_panel(path: &Path, options: &FileOptions) -> Result<Vec<(String, Series)>, FileError> {
     File::open(path)
         .map_err(TableError::Io)
-        .and_then(|file| read_panel(file, Limits::default()))
+        .and_then(|file| read_panel(file, options))
         .map_err(|source| FileError { path: path.to_owned(), source })
 }
 
-/// Reads a batch of series, each with its id, from CSV, optionally gzipped, in one of two layouts:
+/// Reads a batch of series, each with its id, from CSV, optionally gzipped, in one of three layouts:
 ///
 /// - One series per row, `id,value,value,...`, as in the M4 competition. Rows may differ in length; missing
 ///   values are empty or `NA`; trailing missing values and a header (`V1,V2,...`) are skipped. The series
 ///   have no times: they start at the epoch with a step of [`PANEL_STEP`].
-/// - One series per column below a header, with a time column first, read as a [`Trace`](crate::Trace). The
-///   ids are the headers, unchanged.
+/// - One series per column with a time column, read as a [`Trace`](crate::Trace). The ids are the headers,
+///   unchanged, or `series-1`, `series-2`, ... without a header.
+/// - One value per row: the id of its series, its time and the value. Each series has a step of its own.
 ///
-/// The second layout applies if no cell of the first row except the first is a number, and either that first
-/// cell is the name of a time column or the cell below it is a date.
+/// The first rows decide on the layout. The time column is the one with a usual name (`time`, `ts`,
+/// `created_at`, ...) or the one whose cells are times.
+///
+/// If the offsets of the times change, as where clocks are set back, or if the options name a zone, the
+/// series follow the local clock: each day has the same number of steps, a skipped hour is missing, and a
+/// repeated hour is averaged.
 ///
 /// # Errors
-/// [`TableError`] with the line and the column.
-pub fn read_panel(reader: impl Read, limits: Limits) -> Result<Vec<(String, Series)>, TableError> {
-    let mut rows = Rows::new(reader, limits)?;
-    let mut first = Row::default();
-    if !rows.read(&mut first)? {
-        return Err(TableError::Empty);
+/// [`TableError`] with the line and the column, or with what to pass where the layout is not certain.
+pub fn read_panel(
+    reader: impl Read,
+    options: &FileOptions,
+) -> Result<Vec<(String, Series)>, TableError> {
+    let mut rows = Rows::new(reader, options.limits)?;
+    let recorded = match recognise(&mut rows, options)? {
+        Shape::Rows { header } => {
+            if header {
+                rows.read(&mut Row::default())?;
+            }
+            return by_row(&mut rows, options.readings);
+        }
+        Shape::Columns { header, time } => vec![read_columns(&mut rows, options, header, time)?],
+        shape @ Shape::Long { .. } => read_long(&mut rows, options, shape)?,
+    };
+    let mut left = options.limits.values;
+    let mut panel = Vec::new();
+    for one in recorded {
+        let series = regular(one, left)?;
+        let values = series.iter().map(|(_, series)| series.values.len()).sum();
+        left = left.saturating_sub(values);
+        panel.extend(series);
     }
-    if !is_header(&first)? {
-        rows.unread(first);
-        return by_row(&mut rows);
-    }
-    let mut second = Row::default();
-    let below = rows.read(&mut second)?;
-    let timed =
-        names_time(first.text(0)?) || (below && times::parse_date(second.text(0)?).is_some());
-    if below {
-        rows.unread(second);
-    }
-    if timed { by_column(&first, &mut rows) } else { by_row(&mut rows) }
+    Ok(panel)
 }
 
-fn by_column(header: &Row, rows: &mut Rows<'_>) -> Result<Vec<(String, Series)>, TableError> {
-    let Table { start, step, columns } = Table::read(header, rows)?;
+fn regular(recorded: Recorded, limit: usize) -> Result<Vec<(String, Series)>, TableError> {
+    let Table { start, step, columns } = recorded.regular(limit, Axis::Local)?;
     Ok(columns.into_iter().map(|(id, values)| (id, Series { start, step, values })).collect())
 }
 
-fn by_row(rows: &mut Rows<'_>) -> Result<Vec<(String, Series)>, TableError> {
+fn by_row(rows: &mut Rows<'_>, readings: Readings) -> Result<Vec<(String, Series)>, TableError> {
     let limit = rows.limits().values;
     let mut panel: Vec<(String, Series)> = Vec::new();
     let mut ids = BTreeSet::new();
@@ -83,6 +95,19 @@ fn by_row(rows: &mut Rows<'_>) -> Result<Vec<(String, Series)>, TableError> {
             return Err(TableError::NoValues { line: row.line, id: shortened(id) });
         };
         values.truncate(last + 1);
+        match readings {
+            Readings::Level => {}
+            // Many series without times are yearly figures that grow all the time, so only one that begins
+            // again is a counter.
+            Readings::Checked => {
+                let growth = only_grows(values.iter().copied()).filter(|growth| growth.resets > 0);
+                if let Some(growth) = growth {
+                    let (values, resets) = (growth.values, growth.resets);
+                    return Err(TableError::Counter { series: shortened(id), values, resets });
+                }
+            }
+            Readings::Counter => rates(&mut values, |from, to| (to - from) as f64),
+        }
         count = count.saturating_add(values.len());
         if count > limit {
             return Err(TableError::TooManyValues { limit });
@@ -93,32 +118,22 @@ fn by_row(rows: &mut Rows<'_>) -> Result<Vec<(String, Series)>, TableError> {
     if panel.is_empty() { Err(TableError::NoSeries) } else { Ok(panel) }
 }
 
-/// Whether there are cells after the first, none of which is a number or a missing value.
-fn is_header(row: &Row) -> Result<bool, TableError> {
-    let mut named = false;
-    for column in 1..row.len() {
-        let text = row.text(column)?;
-        if text.parse::<f64>().is_ok() {
-            return Ok(false);
-        }
-        named |= !is_missing(text);
-    }
-    Ok(named)
-}
-
-fn names_time(text: &str) -> bool {
-    ["time", "timestamp", "date", "datetime", "ds"].iter().any(|t| text.eq_ignore_ascii_case(t))
-}
-
 #[cfg(test)]
 mod tests {
     use haggle_model::Span;
 
     use super::{PANEL_STEP, read_panel};
-    use crate::{Limits, TableError};
+    use crate::{FileOptions, Readings, TableError};
 
     fn read(text: &str) -> Result<Vec<(String, Vec<f64>, Span)>, TableError> {
-        let panel = read_panel(text.as_bytes(), Limits::default())?;
+        read_as(text, &FileOptions::default())
+    }
+
+    fn read_as(
+        text: &str,
+        options: &FileOptions,
+    ) -> Result<Vec<(String, Vec<f64>, Span)>, TableError> {
+        let panel = read_panel(text.as_bytes(), options)?;
         Ok(panel.into_iter().map(|(id, series)| (id, series.values, series.step)).collect())
     }
 
@@ -161,5 +176,75 @@ mod tests {
             let error = read(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{text:?} gave {error:?}");
         }
+    }
+
+    fn hourly(rows: impl Iterator<Item = (String, u32)>) -> String {
+        rows.fold("time,desk\n".to_owned(), |text, (time, value)| {
+            text + &format!("{time},{value}\n")
+        })
+    }
+
+    #[test]
+    fn reads_a_value_a_row() {
+        let text = "unique_id,ds,y\nweb,2026-01-01,1\ncart,2026-01-01,10\nweb,2026-01-02,2\ncart,2026-01-03,30\nweb,2026-01-04,4\n";
+        let panel = read(text).unwrap();
+        assert_eq!(panel[0].0, "web");
+        assert_eq!(format!("{:?}", panel[0].1), "[1.0, 2.0, NaN, 4.0]");
+        assert_eq!(panel[1], ("cart".to_owned(), vec![10.0, 30.0], Span::from_mins(2 * 24 * 60)));
+        let error = read("unique_id,ds,y\nweb,2026-01-01,1\n").unwrap_err().to_string();
+        assert!(error.starts_with("series \"web\": there are 1 rows"), "{error}");
+    }
+
+    #[test]
+    fn a_file_without_a_header_numbers_its_series() {
+        let panel = read("1767225600,5,6\n1767225660,7,8\n").unwrap();
+        assert_eq!(panel[1], ("series-2".to_owned(), vec![6.0, 8.0], Span::from_secs(60)));
+    }
+
+    #[test]
+    fn every_day_has_24_hours_by_the_local_clock() {
+        // The switch from +02:00 to +01:00: 02:00 comes twice.
+        let switch = hourly((0..6).map(|hour: u32| {
+            let (local, offset) = if hour < 3 { (hour, 2) } else { (hour - 1, 1) };
+            (format!("2026-10-25T{local:02}:00:00+0{offset}:00"), [0, 1, 2, 4, 3, 4][hour as usize])
+        }));
+        let panel = read(&switch).unwrap();
+        assert_eq!(panel[0].1, [0.0, 1.0, 3.0, 3.0, 4.0]);
+        let berlin =
+            FileOptions { zone: Some("Europe/Berlin".parse().unwrap()), ..FileOptions::default() };
+        let naive = switch.replace("+02:00", "").replace("+01:00", "");
+        assert_eq!(read_as(&naive, &berlin).unwrap(), panel);
+        // The last row keeps its true time.
+        let series = super::read_panel(switch.as_bytes(), &FileOptions::default()).unwrap();
+        assert_eq!(series[0].1.end().to_string(), "2026-10-25T04:00:00Z");
+        let spring = "time,desk\n2026-03-29T00:00+01:00,0\n2026-03-29T01:00+01:00,1\n2026-03-29T03:00+02:00,3\n";
+        assert_eq!(format!("{:?}", read(spring).unwrap()[0].1), "[0.0, 1.0, NaN, 3.0]");
+    }
+
+    #[test]
+    fn a_step_that_drifts_is_the_usual_one() {
+        let rows = (0..5000_u64).map(|i| format!("{},{}\n", 1_767_225_600_000 + i * 60_013, i % 7));
+        let text: String = std::iter::once("time,web\n".to_owned()).chain(rows).collect();
+        let panel = read(&text).unwrap();
+        assert_eq!(panel[0].2, Span::from_secs(60));
+        let missing = panel[0].1.iter().filter(|value| value.is_nan()).count();
+        assert!(missing <= 2, "{missing}");
+    }
+
+    #[test]
+    fn a_counter_is_refused_or_becomes_a_rate() {
+        let value = |i: u64| 1000 * (if i < 50 { i } else { i - 50 });
+        let rows = (0..80_u64).map(|i| format!("{},{}\n", 1_767_225_600 + 10 * i, value(i)));
+        let text: String = std::iter::once("time,hits\n".to_owned()).chain(rows).collect();
+        let error = read(&text).unwrap_err().to_string();
+        assert!(error.contains("\"hits\" only grows") && error.contains("--counter"), "{error}");
+        let with = |readings| FileOptions { readings, ..FileOptions::default() };
+        assert_eq!(read_as(&text, &with(Readings::Level)).unwrap()[0].1.len(), 80);
+        let rates = &read_as(&text, &with(Readings::Counter)).unwrap()[0].1;
+        let usual = rates.iter().filter(|rate| **rate == 100.0).count();
+        assert_eq!((usual, rates.len()), (78, 80));
+        // A yearly figure grows all the time.
+        let yearly: String = (0..200).map(|i| format!(",{}", 1000 + i)).collect();
+        assert_eq!(read(&format!("Y1{yearly}\n")).unwrap()[0].1.len(), 200);
     }
 }

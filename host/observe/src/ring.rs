@@ -45,6 +45,12 @@ impl Ring {
         self.points.back().copied()
     }
 
+    /// Returns the values of up to `count` newest points, oldest first.
+    pub(crate) fn recent(&self, count: usize) -> impl Iterator<Item = f64> + '_ {
+        let first = self.points.len().saturating_sub(count);
+        self.points.range(first..).map(|(_, value)| *value)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.points.len()
     }

@@ -1,4 +1,7 @@
-use std::io::{self, Chain, ErrorKind, Read};
+use std::{
+    collections::VecDeque,
+    io::{self, Chain, ErrorKind, Read},
+};
 
 use csv::{ByteRecord, ReaderBuilder, Terminator};
 
@@ -11,11 +14,11 @@ const LINE_BREAK: &[u8] = b"\n";
 pub(crate) struct Rows<'a> {
     reader: csv::Reader<Chain<Box<dyn Read + 'a>, &'static [u8]>>,
     limits: Limits,
-    unread: Option<Row>,
+    unread: VecDeque<Row>,
 }
 
 /// One row. Columns count from 0 here and from 1 in errors.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Row {
     pub(crate) line: u64,
     record: ByteRecord,
@@ -31,12 +34,12 @@ impl<'a> Rows<'a> {
             .flexible(true)
             .terminator(Terminator::Any(b'\n'))
             .from_reader(bytes.chain(LINE_BREAK));
-        Ok(Self { reader, limits, unread: None })
+        Ok(Self { reader, limits, unread: VecDeque::new() })
     }
 
     /// Reads the next row that is not blank into `row`; returns `false` at the end.
     pub(crate) fn read(&mut self, row: &mut Row) -> Result<bool, TableError> {
-        if let Some(unread) = self.unread.take() {
+        if let Some(unread) = self.unread.pop_front() {
             *row = unread;
             return Ok(true);
         }
@@ -59,9 +62,15 @@ impl<'a> Rows<'a> {
         self.reader.position().line().saturating_sub(within + 1)
     }
 
-    /// Puts a row back, to be read again next.
-    pub(crate) fn unread(&mut self, row: Row) {
-        self.unread = Some(row);
+    /// Returns up to `count` next rows, which are read again next.
+    pub(crate) fn head(&mut self, count: usize) -> Result<Vec<Row>, TableError> {
+        let mut head = Vec::new();
+        let mut row = Row::default();
+        while head.len() < count && self.read(&mut row)? {
+            head.push(row.clone());
+        }
+        head.iter().rev().for_each(|row| self.unread.push_front(row.clone()));
+        Ok(head)
     }
 
     pub(crate) fn limits(&self) -> Limits {

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use haggle_model::{Name, Quantities, Resource, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -45,20 +47,51 @@ pub struct SampleError {
     /// The given value, shortened.
     pub value: String,
     /// The rule that it violates.
-    pub rule: &'static str,
+    pub rule: Cow<'static, str>,
 }
 
 impl Sample {
+    /// The resource that this metric of a whole service was meant to be; `None` if it is one, or has another
+    /// name. A name counts as meant if it differs in case, in punctuation or in two letters at most.
+    fn meant(&self) -> Option<Resource> {
+        let known = |resource: &Resource| resource.as_str() == self.metric;
+        if self.instance.is_some() || Resource::ALL.iter().any(known) {
+            return None;
+        }
+        let plain: String = self.metric.chars().filter(char::is_ascii_alphanumeric).collect();
+        let plain = plain.to_ascii_lowercase();
+        Resource::ALL.into_iter().find(|resource| {
+            let name: String = resource.as_str().chars().filter(|c| *c != '_').collect();
+            distance(&plain, &name) <= 2
+        })
+    }
+
     /// Validates what the types do not enforce. `index` is the position in the batch, for the error.
     ///
     /// # Errors
     /// [`SampleError`] with the position and the field.
     pub fn validate(&self, index: usize) -> Result<(), SampleError> {
-        let wrong =
-            |field, value, rule| Err(SampleError { what: Self::WHAT, index, field, value, rule });
+        let wrong = |field, value, rule: &'static str| {
+            let rule = Cow::Borrowed(rule);
+            Err(SampleError { what: Self::WHAT, index, field, value, rule })
+        };
         if !is_metric(&self.metric) {
             let rule = "be 1 to 128 letters, digits and _ . : / -, beginning with a letter or _";
             return wrong("metric", quoted(&self.metric), rule);
+        }
+        if let Some(resource) = self.meant() {
+            let loads: Vec<&str> = Resource::ALL.iter().map(|resource| resource.as_str()).collect();
+            let loads = loads.join(", ");
+            let rule = format!(
+                "be {resource} if it is that, or have a name that differs more (the resources are {loads})"
+            );
+            return Err(SampleError {
+                what: Self::WHAT,
+                index,
+                field: "metric",
+                value: quoted(&self.metric),
+                rule: rule.into(),
+            });
         }
         check_instance(Self::WHAT, index, self.instance.as_deref())?;
         if self.metric.len() + self.instance.as_ref().map_or(0, String::len) > MOST_NAMES {
@@ -92,10 +125,31 @@ pub(crate) fn check_instance(
             index,
             field: "instance",
             value: quoted(instance),
-            rule: "be 1 to 253 bytes, none of them a control character",
+            rule: Cow::Borrowed("be 1 to 253 bytes, none of them a control character"),
         }),
         _ => Ok(()),
     }
+}
+
+/// The number of insertions, deletions and substitutions of letters between two words (Levenshtein distance);
+/// an upper bound beyond 2 is enough for a difference in length.
+fn distance(one: &str, other: &str) -> usize {
+    if one.len().abs_diff(other.len()) > 2 {
+        return usize::MAX;
+    }
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.bytes().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (place, b) in row.iter_mut().zip(std::iter::once(None).chain(other.bytes().map(Some))) {
+            let above = *place;
+            if let Some(b) = b {
+                left = (diagonal + usize::from(a != b)).min(above + 1).min(left + 1);
+            }
+            (diagonal, *place) = (above, left);
+        }
+    }
+    row.last().copied().unwrap_or_default()
 }
 
 fn is_metric(text: &str) -> bool {
@@ -118,7 +172,7 @@ fn default_metric() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{DEFAULT_METRIC, Sample};
+    use super::{DEFAULT_METRIC, Sample, distance};
 
     #[test]
     fn reads_what_is_left_out() {
@@ -131,12 +185,31 @@ mod tests {
     }
 
     #[test]
+    fn counts_the_letters_that_differ() {
+        for (one, other, expected) in [
+            ("", "", 0),
+            ("a", "", 1),
+            ("abc", "abc", 0),
+            ("abc", "abd", 1),
+            ("abc", "bc", 1),
+            ("ab", "ba", 2),
+        ] {
+            assert_eq!(distance(one, other), expected, "{one} {other}");
+        }
+        assert_eq!(distance("abcd", "a"), usize::MAX);
+    }
+
+    #[test]
     fn says_which_and_where() {
         let good: Sample = serde_json::from_str(r#"{"service": "web", "value": 1}"#).unwrap();
         let bad = [
             ("metric", Sample { metric: "1st".into(), ..good.clone() }),
             ("metric", Sample { metric: "x".repeat(129), ..good.clone() }),
             ("metric", Sample { metric: String::new(), ..good.clone() }),
+            ("metric", Sample { metric: "request_per_second".into(), ..good.clone() }),
+            ("metric", Sample { metric: "requests-per-second".into(), ..good.clone() }),
+            ("metric", Sample { metric: "cpuCores".into(), ..good.clone() }),
+            ("metric", Sample { metric: "memory_byte".into(), ..good.clone() }),
             ("instance", Sample { instance: Some(String::new()), ..good.clone() }),
             ("instance", Sample { instance: Some("a\nb".into()), ..good.clone() }),
             ("instance", Sample { instance: Some("日".repeat(85)), ..good.clone() }),
@@ -153,6 +226,10 @@ mod tests {
         for (field, sample) in bad {
             let error = sample.validate(7).unwrap_err();
             assert_eq!((error.index, error.field), (7, field), "{error}");
+        }
+        for metric in ["queue_depth", "requests", "cpu", "gpu", "errors_per_second"] {
+            let other = Sample { metric: metric.into(), ..good.clone() };
+            assert_eq!(other.validate(0), Ok(()), "{metric}");
         }
         let names =
             Sample { metric: "x".repeat(128), instance: Some("y".repeat(185)), ..good.clone() };

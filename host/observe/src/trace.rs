@@ -3,15 +3,17 @@ use std::{collections::BTreeSet, fs::File, io::Read, path::Path};
 use haggle_model::{InvalidName, Name, Series, Span, Timestamp};
 
 use crate::{
-    FileError, Limits, TableError,
-    rows::{Row, Rows},
-    table::Table,
+    FileError, FileOptions, Limits, TableError,
+    layout::{Shape, recognise},
+    rows::{Rows, shortened},
+    table::{Axis, joined, read_columns, read_long},
 };
 
 /// A recorded load: one column per service, all at the same regular times.
 ///
-/// The file is CSV, optionally gzipped, with a header `time,<service>,...` and a row for each time. Times are
-/// RFC 3339, `2026-01-31 12:00:00` (taken as UTC), or Unix seconds or milliseconds, and must not go
+/// The file is CSV, optionally gzipped, with a header `time,<service>,...` and a row for each time, or with the
+/// id of a service, a time and a value in each row. Times are RFC 3339, `2026-01-31 12:00:00` (taken as UTC,
+/// or in the zone of the options), the same in digits only, or Unix seconds or milliseconds, and must not go
 /// backwards. An empty cell is a missing value. The step is the usual distance between two rows; a time
 /// without a row is missing, and rows with the same time are averaged.
 #[derive(Clone, Debug)]
@@ -35,29 +37,51 @@ pub struct Column {
 }
 
 impl Trace {
-    /// Reads a file within the default limits.
+    /// Reads a file with the default options.
     ///
     /// # Errors
     /// [`FileError`] with the path, the line and the column.
     pub fn open(path: &Path) -> Result<Self, FileError> {
+        Self::open_with(path, &FileOptions::default())
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`FileError`] with the path, the line and the column.
+    pub fn open_with(path: &Path, options: &FileOptions) -> Result<Self, FileError> {
         File::open(path)
             .map_err(TableError::Io)
-            .and_then(|file| Self::read(file, Limits::default()))
+            .and_then(|file| Self::read_with(file, options))
             .map_err(|source| FileError { path: path.to_owned(), source })
     }
 
-    /// Reads from any reader.
+    /// Reads from any reader with the default options.
     ///
     /// # Errors
     /// [`TableError`] with the line and the column.
     pub fn read(reader: impl Read, limits: Limits) -> Result<Self, TableError> {
-        let mut rows = Rows::new(reader, limits)?;
-        let mut header = Row::default();
-        if !rows.read(&mut header)? {
-            return Err(TableError::Empty);
-        }
-        let services = services(&header)?;
-        let table = Table::read(&header, &mut rows)?;
+        Self::read_with(reader, &FileOptions { limits, ..FileOptions::default() })
+    }
+
+    /// Reads from any reader. The layout is recognised as in [`read_panel`](crate::read_panel).
+    ///
+    /// # Errors
+    /// [`TableError`] with the line and the column.
+    pub fn read_with(reader: impl Read, options: &FileOptions) -> Result<Self, TableError> {
+        let mut rows = Rows::new(reader, options.limits)?;
+        let limit = options.limits.values;
+        let recorded = match recognise(&mut rows, options)? {
+            Shape::Columns { header, time } => read_columns(&mut rows, options, header, time)?,
+            shape @ Shape::Long { .. } => joined(read_long(&mut rows, options, shape)?, limit)?,
+            Shape::Rows { .. } => {
+                let first = rows.head(1)?;
+                let first = first.first().map(|row| row.text(0)).transpose()?.unwrap_or_default();
+                return Err(TableError::NoTimes { first: shortened(first) });
+            }
+        };
+        let services = services(recorded.columns.iter().map(|(name, _)| name.as_str()))?;
+        let table = recorded.regular(limit, Axis::Absolute)?;
         let columns = services
             .into_iter()
             .zip(table.columns)
@@ -86,18 +110,15 @@ impl Trace {
     }
 }
 
-fn services(header: &Row) -> Result<Vec<Name>, TableError> {
+/// Converts the headers. Columns in errors count from 2, because the first is usually the time.
+fn services<'a>(headers: impl Iterator<Item = &'a str>) -> Result<Vec<Name>, TableError> {
     let mut seen = BTreeSet::new();
-    (1..header.len())
-        .map(|column| {
-            let text = header.text(column)?;
-            if text.is_empty() {
-                return Err(TableError::Unnamed { line: header.line, column: column + 1 });
-            }
-            let name = service_name(text)
-                .map_err(|source| TableError::Name { column: column + 1, source })?;
+    headers
+        .zip(2..)
+        .map(|(text, column)| {
+            let name = service_name(text).map_err(|source| TableError::Name { column, source })?;
             if !seen.insert(name.clone()) {
-                return Err(TableError::duplicate(header.line, column + 1, &name));
+                return Err(TableError::duplicate(1, column, &name));
             }
             Ok(name)
         })
@@ -168,11 +189,31 @@ mod tests {
 
     #[test]
     fn jitter_does_not_add_up() {
-        let row = |i: u64| format!("{},{i}\n", 1_376_314_800_000 + i * 60_000 + (i * 37) % 100);
+        let row =
+            |i: u64| format!("{},{}\n", 1_376_314_800_000 + i * 60_000 + (i * 37) % 100, i % 7);
         let rows: String = (0..10_000).map(row).collect();
         let trace = read(&format!("time,web\n{rows}")).unwrap();
         assert_eq!((trace.step, trace.steps()), (Span::from_secs(60), 10_000));
-        assert!(column(&trace, 0).is_sorted());
+        let column = column(&trace, 0);
+        assert!((0..10_000).all(|i| column[i] == (i % 7) as f64));
+    }
+
+    #[test]
+    fn every_layout_with_times_is_a_load() {
+        let columns = read("time,web,cart\n2026-01-01,1,10\n2026-01-02,2,20\n").unwrap();
+        for text in [
+            "ts,web,cart\n1767225600,1,10\n1767312000,2,20\n",
+            "web,cart,created_at\n1,10,2026-01-01\n2,20,2026-01-02\n",
+            "time,service,load\n2026-01-01,web,1\n2026-01-01,cart,10\n2026-01-02,web,2\n2026-01-02,cart,20\n",
+        ] {
+            let trace = read(text).unwrap();
+            assert_eq!((trace.start, trace.step), (columns.start, columns.step), "{text}");
+            for (one, other) in trace.columns.iter().zip(&columns.columns) {
+                assert_eq!((&one.service, &one.values), (&other.service, &other.values), "{text}");
+            }
+        }
+        let error = read("H1,1,2\nH2,3,4\n").unwrap_err().to_string();
+        assert!(error.contains("column 1 is \"H1\"") && error.contains("--time"), "{error}");
     }
 
     #[test]
@@ -183,7 +224,6 @@ mod tests {
             ("time,web\n", "0 rows"),
             ("time,web\n1,1\n1,2\n", "2 rows"),
             ("time\n1\n2\n", "one column only"),
-            ("1376314800,1\n1376314860,2\n", "line 1: the header is missing"),
             ("time,web,\n1,1,1\n", "line 1, column 3: there is no name"),
             ("time,web,Web\n1,1,1\n", "line 1, column 3: \"web\" is there already"),
             ("time,%\n1,1\n", "line 1, column 2: \"%\" is not a name"),
@@ -237,7 +277,7 @@ mod tests {
         fn no_bytes_break_it(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let limits = Limits { bytes: 10_000, values: 10_000 };
             let _ = Trace::read(&bytes[..], limits);
-            let _ = crate::read_panel(&bytes[..], limits);
+            let _ = crate::read_panel(&bytes[..], &crate::FileOptions { limits, ..Default::default() });
         }
     }
 }

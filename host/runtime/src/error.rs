@@ -37,6 +37,16 @@ pub enum HostError {
         /// The provider's units.
         units: Vec<Name>,
     },
+    /// A sample or failure is of a service that does not exist.
+    #[error("{what} {index}: there is no service {service}: describe it first, or correct the name; nothing of the batch is stored")]
+    NoService {
+        /// "sample" or "failure".
+        what: &'static str,
+        /// The position among the samples or failures of the batch, from 0.
+        index: usize,
+        /// The service.
+        service: Name,
+    },
     /// Samples or failures are invalid.
     #[error(transparent)]
     Samples(#[from] PushError),
@@ -125,7 +135,7 @@ impl HostError {
                 ErrorKind::Unprocessable
             }
             Self::NotLoaded { .. } => ErrorKind::Conflict,
-            Self::NoUnit { .. } => ErrorKind::NotFound,
+            Self::NoUnit { .. } | Self::NoService { .. } => ErrorKind::NotFound,
             Self::Endpoint { .. } | Self::Samples(_) => ErrorKind::Invalid,
             Self::Closing | Self::Stopped { .. } => ErrorKind::Stopping,
             // The disk is full; the operation can succeed once there is room.

@@ -41,7 +41,7 @@ pub use block_on::block_on;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::{ErrorKind, HostError};
 pub use events::NumberedEvent;
-pub use haggle_observe::{Accepted, FailureReport};
+pub use haggle_observe::{Accepted, FailureReport, LeftOut};
 pub use host::Host;
 pub use metrics::{Counts, prometheus_text};
 pub use options::HostOptions;

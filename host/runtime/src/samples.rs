@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use haggle_control::{Input, Observed};
+use haggle_control::{Event, EventKind, Input, Observed};
 use haggle_model::{Name, Timestamp, Window};
 use haggle_observe::{Accepted, FailureReport, Sample, SeriesKey};
 use haggle_store::{Batch, Outcome, Outcomes, readable};
@@ -24,8 +24,8 @@ pub struct SampleBatch {
 }
 
 impl Host {
-    /// Accepts a batch as a whole or not at all. The data is durable when this returns. Items older than any
-    /// history are counted, but not stored.
+    /// Accepts a batch, unless one of its items is invalid. The data is durable when this returns. Items that
+    /// are older than any history or too far ahead of the clock are counted and listed, but not stored.
     ///
     /// # Errors
     /// [`HostError`] with the invalid sample or failure and how to fix it.
@@ -34,28 +34,39 @@ impl Host {
         let shared = self.shared();
         let now = shared.clock.now();
         let state = shared.snapshot.load_full();
-        let services = samples.iter().map(|sample| &sample.service);
-        let failing = failures.iter().map(|failure| &failure.service);
-        for service in services.chain(failing) {
-            state.catalog().service(service)?;
+        let services = samples.iter().map(|sample| &sample.service).enumerate();
+        let failing = failures.iter().map(|failure| &failure.service).enumerate();
+        let services = services.map(|(index, service)| ("sample", index, service));
+        let failing = failing.map(|(index, service)| ("failure", index, service));
+        for (what, index, service) in services.chain(failing) {
+            if state.catalog().service(service).is_err() {
+                return Err(HostError::NoService { what, index, service: service.clone() });
+            }
         }
-        let reported = failures.len();
-        let commit = {
+        let (failed, commit) = {
             // Check and commit under one lock, so that the checked samples still fit.
             let history = shared.history();
             history.check(now, &samples)?;
             history.check_failures(now, &failures)?;
-            failures.retain(|failure| history.takes(now, failure.time.unwrap_or(now)));
+            let failed = history.accept_failures(now, &mut failures);
             let kept = samples.iter().filter(|s| history.takes(now, s.time.unwrap_or(now)));
             let series = by_series(kept, now);
             let all = series.iter().map(|(key, samples)| (key, samples.as_slice()));
             shared.store.admit_samples(all)?;
-            shared.store.commit(written(&series, &failures, now)?)
+            (failed, shared.store.commit(written(&series, &failures, now)?))
         };
         commit.await?;
         let mut accepted = shared.history().push_all(now, &samples)?;
-        accepted.stored += failures.len();
-        accepted.stale += reported - failures.len();
+        accepted.add(failed);
+        for counter in accepted.counters.iter().filter(|counter| counter.is_new) {
+            shared.events.emit(Event {
+                at: now,
+                kind: EventKind::Alert,
+                subject: counter.key.service.to_string(),
+                message: counter.complaint(),
+                detail: serde_json::json!({ "metric": counter.key.metric }),
+            });
+        }
         for failure in failures {
             let at = failure.time.unwrap_or(now);
             shared.prediction.report_failure(&failure.service, failure.instance, at);

@@ -150,14 +150,18 @@ async fn samples_are_taken_together_or_not_at_all() {
     let service = r#"{"replica": {"capacity": {"requests_per_second": 1}}}"#;
     put("/v1/services/doc-fed", service).await.json(201);
     let taken = post("/v1/samples", r#"{"samples": [{"service": "doc-fed", "value": 7}]}"#).await;
-    assert_eq!(taken.json(202), json!({"stored": 1, "stale": 0}));
+    assert_eq!(taken.json(202), json!({"stored": 1, "stale": 0, "ahead": 0}));
     assert_eq!(get("/v1/services/doc-fed").await.json(200)["status"]["observed"], 7.0);
     let half = r#"{"samples": [{"service": "doc-fed", "value": 9}, {"service": "doc-unfed", "value": 1}]}"#;
-    post("/v1/samples", half).await.is_problem(ProblemKind::NotFound, &["doc-unfed"]);
+    post("/v1/samples", half).await.is_problem(ProblemKind::NotFound, &["sample 1", "doc-unfed"]);
     assert_eq!(get("/v1/services/doc-fed").await.json(200)["status"]["observed"], 7.0);
     let failures = r#"{"failures": [{"service": "doc-fed"}, {"service": "doc-fed", "time": "1970-01-01T00:00:00Z"}]}"#;
     let taken = post("/v1/samples", failures).await;
-    assert_eq!(taken.json(202), json!({"stored": 1, "stale": 1}));
+    let taken = taken.json(202);
+    assert_eq!((&taken["stored"], &taken["stale"], &taken["ahead"]), (&json!(1), &json!(1), &json!(0)));
+    let left_out = &taken["left_out"][0];
+    assert_eq!((&left_out["item"], &left_out["index"]), (&json!("failure"), &json!(1)));
+    assert!(left_out["reason"].as_str().unwrap().contains("before the host's clock"), "{left_out}");
     let control =
         r#"{"failures": [{"service": "doc-fed"}, {"service": "doc-fed", "instance": "a\u001bb"}]}"#;
     let refused = post("/v1/samples", control).await;

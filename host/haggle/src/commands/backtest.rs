@@ -13,6 +13,7 @@ use haggle_model::Span;
 use haggle_observe::Trace;
 
 use self::{contender::Haggle, scenario::Scenario};
+use super::file::FileArgs;
 use crate::{
     output::{self, Target},
     progress::Progress,
@@ -20,7 +21,8 @@ use crate::{
 
 /// Replay a recorded load, and compare with the Kubernetes autoscaler
 ///
-/// The load is CSV, optionally gzipped: a header `time,<service>,...` and a row for each time. The backtest
+/// The load is CSV, optionally gzipped: a header `time,<service>,...` and a row for each time, or rows of a
+/// service, a time and a value. The backtest
 /// runs it through forecast, negotiation and simulated replicas, and compares the result with a horizontal
 /// pod autoscaler (`hpa`) and a scaler that knows the load in advance (`oracle`). Without a scenario each
 /// column is a separate service, whose replica carries a tenth of the load's 99th percentile and starts in 60
@@ -31,6 +33,8 @@ pub(crate) struct Backtest {
     /// The recorded load
     #[arg(long, value_name = "FILE")]
     load: PathBuf,
+    #[command(flatten)]
+    file: FileArgs,
     /// Services (named like the columns), dependencies, providers, policies and events, in the format of
     /// `haggle apply`
     #[arg(long, value_name = "FILE|DIR")]
@@ -58,7 +62,7 @@ const TICKS: f64 = 1000.0;
 
 impl Backtest {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let trace = Trace::open(&self.load)?;
+        let trace = Trace::open_with(&self.load, &self.file.options())?;
         let scenario = match &self.scenario {
             Some(path) => Scenario::open(path, &trace)?,
             None => Scenario::of_columns(&trace)

@@ -20,13 +20,13 @@ use self::{
     picture::Picture,
     score::{Score, means, median, scale, score, seasonal_naive},
 };
-use super::forecast::{
+use super::{file::FileArgs, forecast::{
     batches::batches,
     engine::Engine,
     events,
     plugin::{Forecaster, Wanted, load},
     subject::Subject,
-};
+}};
 use crate::{
     output::{self, Target},
     progress::Progress,
@@ -50,6 +50,8 @@ pub(crate) struct Evaluate {
     /// The file with the series
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
+    #[command(flatten)]
+    file: FileArgs,
     /// Number of steps to forecast
     #[arg(long, value_name = "STEPS", value_parser = value_parser!(u32).range(1..=10_000))]
     horizon: u32,
@@ -132,7 +134,7 @@ struct Evaluation {
 
 impl Evaluate {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let panel = open_panel(&self.input)?;
+        let panel = open_panel(&self.input, &self.file.options())?;
         let mut seasons = self.seasons.clone();
         seasons.sort_unstable();
         seasons.dedup();

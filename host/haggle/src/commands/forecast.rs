@@ -20,6 +20,7 @@ use self::{
     plugin::Wanted,
     subject::Subject,
 };
+use super::file::FileArgs;
 use crate::{
     output::{self, Target},
     progress::Progress,
@@ -27,9 +28,10 @@ use crate::{
 
 /// Forecast every series of a file
 ///
-/// The file is CSV, optionally gzipped. Either each row is a series (`id,value,value,...`, as in the M4
-/// competition), or each column is a series below a header, with the time in the first column. An empty cell
-/// is a missing value. The result has a row for each series and step, with the mean and the 80% and 95%
+/// The file is CSV, optionally gzipped. Each row is a series (`id,value,value,...`, as in the M4 competition),
+/// or each column is a series, with the time in another column, or each row is the id of a series, a time and
+/// a value. The first rows show which it is; --layout and --time say it. An empty cell is a missing value. If
+/// the offsets of the times change, or with --zone, the steps follow the local clock. The result has a row for each series and step, with the mean and the 80% and 95%
 /// intervals: `series,step,mean,lo80,hi80,lo95,hi95`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -37,6 +39,8 @@ pub(crate) struct Forecast {
     /// The file with the series
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
+    #[command(flatten)]
+    file: FileArgs,
     /// Number of steps to forecast
     #[arg(long, value_name = "STEPS", value_parser = value_parser!(u32).range(1..=10_000))]
     horizon: u32,
@@ -85,7 +89,7 @@ const WARNINGS: usize = 20;
 
 impl Forecast {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let panel = open_panel(&self.input)?;
+        let panel = open_panel(&self.input, &self.file.options())?;
         let forecaster = plugin::load(Wanted {
             plugin: self.plugin.as_ref(),
             component: self.component.as_deref(),

@@ -43,8 +43,8 @@ pub(crate) struct Simulate {
     /// The probability that a message gets lost, 0 to 1
     #[arg(long, value_name = "P", default_value_t = Options::default().loss)]
     loss: f64,
-    /// Maximum delay of a message; a bare number is milliseconds
-    #[arg(long, value_name = "D", default_value = "200ms", value_parser = delay)]
+    /// Maximum delay of a message, such as 200ms
+    #[arg(long, value_name = "D", default_value = "200ms")]
     delay: Span,
     /// The probability that a message arrives twice, 0 to 1
     #[arg(long, value_name = "P", default_value_t = Options::default().duplicate)]
@@ -113,15 +113,6 @@ impl Simulate {
     }
 }
 
-fn delay(text: &str) -> Result<Span, String> {
-    match text.parse::<f64>() {
-        Ok(milliseconds) if (0.0..=1e9).contains(&milliseconds) => {
-            Ok(Span::from_millis(milliseconds.ceil() as u64))
-        }
-        _ => text.parse().map_err(|error: haggle_model::InvalidTime| error.to_string()),
-    }
-}
-
 fn summary(report: &Report) -> String {
     let Report { seeds, steps, passes, violations, decisions, approved, reduced, denied, .. } =
         report;
@@ -144,19 +135,4 @@ fn summary(report: &Report) -> String {
         }
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::delay;
-    use haggle_model::Span;
-
-    #[test]
-    fn a_delay_has_a_unit_or_is_milliseconds() {
-        assert_eq!(delay("250ms"), Ok(Span::from_millis(250)));
-        assert_eq!(delay("2s"), Ok(Span::from_secs(2)));
-        assert_eq!(delay("250"), Ok(Span::from_millis(250)));
-        assert_eq!(delay("0.5"), Ok(Span::from_millis(1)));
-        assert!(delay("-1").is_err() && delay("soon").is_err());
-    }
 }

@@ -25,6 +25,15 @@ impl FromStr for Amount {
         let text = text.trim();
         let digits = text.find(|c: char| c.is_ascii_alphabetic() && c != 'e').unwrap_or(text.len());
         let (number, suffix) = text.split_at(digits);
+        // YAML 1.1 reads such a number as octal.
+        let padded = number.trim_start_matches('0');
+        if number.len() > 1
+            && number.starts_with('0')
+            && padded.starts_with(|c: char| c.is_ascii_digit())
+        {
+            let plain = format!("{padded}{suffix}");
+            return Err(InvalidQuantity::Padded { text: text.chars().take(80).collect(), plain });
+        }
         let factor = match suffix {
             "" => 1.0,
             "m" => 1e-3,

@@ -27,7 +27,7 @@ fn reads_what_a_stranger_writes() {
     let mut wanted = message(Content::Counter(offer));
     wanted.at = Timestamp::default();
     assert_eq!(Message::decode(text.as_bytes()), Ok(wanted));
-    let all = r#"{"session": "n1", "message": 3, "in_reply_to": 2, "at": 1000,
+    let all = r#"{"session": "n1", "message": 3, "in_reply_to": 2, "at": 1,
         "from": {"service": "cart"}, "type": "propose", "data": "all"}"#;
     let wanted = message(Content::Propose(Proposed::All));
     assert_eq!(Message::decode(all.as_bytes()), Ok(wanted));

@@ -1,8 +1,8 @@
 use haggle_model::{Name, Span, Timestamp};
 use proptest::prelude::*;
 
-use super::{Accepted, History, HistoryLimits, PushError, SeriesKey};
-use crate::{FailureReport, Sample};
+use super::{History, HistoryLimits, PushError, SeriesKey};
+use crate::{Accepted, FailureReport, Sample};
 
 const STEP: Span = Span::from_secs(60);
 
@@ -56,7 +56,7 @@ fn a_sample_that_comes_twice_counts_once() {
     let batch = [sample("web", 600, 1.0), sample("web", 540, 2.0), sample("web", 600, 3.0)];
     for _ in 0..2 {
         let accepted = history.push_all(at(660), &batch).unwrap();
-        assert_eq!(accepted, Accepted { stored: 3, stale: 0 });
+        assert_eq!(accepted, Accepted { stored: 3, ..Accepted::default() });
     }
     assert_eq!(history.points(), 2);
     assert_eq!(history.latest(&SeriesKey::load(name("web"))), Some((at(600), 3.0)));
@@ -66,9 +66,10 @@ fn a_sample_that_comes_twice_counts_once() {
 fn a_batch_is_kept_whole_or_not_at_all() {
     let mut history = history();
     let now = at(7200);
-    let future = [sample("web", 7200, 1.0), sample("web", 7206, 1.0)];
+    let future = [sample("web", 7207, 1.0), sample("web", 7206, 1.0)];
     let error = history.push_all(now, &future).unwrap_err();
-    assert!(matches!(error, PushError::Future { index: 1, .. }), "{error}");
+    assert!(matches!(error, PushError::Future { index: 0, .. }), "{error}");
+    assert!(error.to_string().contains("7s ahead of the host's clock (1970-01-01T02:00:00Z)"));
     let invalid = [sample("web", 7200, 1.0), sample("web", 7200, f64::NAN)];
     let error = history.push_all(now, &invalid).unwrap_err();
     assert!(error.to_string().starts_with("sample 1: value is NaN"), "{error}");
@@ -76,8 +77,18 @@ fn a_batch_is_kept_whole_or_not_at_all() {
     let error = history.push_all(now, &many).unwrap_err();
     assert_eq!(error, PushError::TooManySeries { index: 4, limit: 3 });
     assert_eq!(history.keys().count(), 0);
-    let late = [sample("a", 3599, 1.0), sample("a", 7205, 1.0), sample("a", 3600, 1.0)];
-    assert_eq!(history.push_all(now, &late), Ok(Accepted { stored: 2, stale: 1 }));
+    let late = [
+        sample("a", 3599, 1.0),
+        sample("a", 7205, 1.0),
+        sample("a", 3600, 1.0),
+        sample("a", 9000, 1.0),
+    ];
+    let accepted = history.push_all(now, &late).unwrap();
+    assert_eq!((accepted.stored, accepted.stale, accepted.ahead), (2, 1, 1));
+    let [stale, ahead] = accepted.left_out.as_slice() else { panic!("{accepted:?}") };
+    assert_eq!((stale.item.as_str(), stale.index, ahead.index), ("sample", 0, 3));
+    assert!(stale.reason.contains("1h 1s before the host's clock"), "{}", stale.reason);
+    assert!(ahead.reason.contains("30m ahead of the host's clock"), "{}", ahead.reason);
 }
 
 #[test]
@@ -156,15 +167,15 @@ fn a_check_says_the_same_as_a_push_and_changes_nothing() {
     assert!(!history.takes(now, at(3599)) && history.takes(now, at(3600)));
     assert_eq!(history.check(now, std::slice::from_ref(&stale)), Ok(()));
     let good = sample("web", 7200, 1.0);
-    let late = sample("web", 7206, 1.0);
-    let batch = [good.clone(), late];
+    let batch = [sample("web", 7206, 1.0)];
     let refused = history.check(now, &batch).unwrap_err();
-    assert!(matches!(refused, PushError::Future { index: 1, .. }));
+    assert!(matches!(refused, PushError::Future { index: 0, .. }));
     assert_eq!(history.push_all(now, &batch), Err(refused));
     assert_eq!(history.points(), 0);
     assert_eq!(history.check(now, std::slice::from_ref(&good)), Ok(()));
     assert_eq!(history.points(), 0);
-    assert_eq!(history.push_all(now, &[good, stale]), Ok(Accepted { stored: 1, stale: 1 }));
+    let accepted = history.push_all(now, &[good, stale]).unwrap();
+    assert_eq!((accepted.stored, accepted.stale, accepted.left_out.len()), (1, 1, 1));
 }
 
 #[test]
@@ -188,6 +199,44 @@ fn failures_are_held_to_the_rules_of_samples() {
         assert_eq!(failed.to_string(), refused.replace("sample 0", "failure 0"));
         assert!(!refused.contains(char::is_control), "{refused:?}");
     }
+    let mut mixed = vec![failure(None, 7206), failure(None, 7205), failure(None, 1)];
+    assert_eq!(history.check_failures(now, &mixed), Ok(()));
+    let accepted = history.accept_failures(now, &mut mixed);
+    assert_eq!((accepted.stored, accepted.stale, accepted.ahead, mixed.len()), (1, 1, 1, 1));
+    let listed: Vec<_> = accepted.left_out.iter().map(|it| (it.item.as_str(), it.index)).collect();
+    assert_eq!(listed, [("failure", 0), ("failure", 2)]);
     let early = history.check_failures(now, &[failure(None, 7206)]).unwrap_err().to_string();
     assert!(early.starts_with("failure 0: time is"), "{early}");
+}
+
+#[test]
+fn no_more_than_the_first_items_are_listed() {
+    let mut history = history();
+    let batch: Vec<Sample> = (0..100).map(|_| sample("web", 1, 1.0)).collect();
+    let mut accepted = history.push_all(at(7200), &batch).unwrap();
+    assert_eq!((accepted.stale, accepted.left_out.len()), (100, Accepted::MOST_LISTED));
+    accepted.add(history.push_all(at(7200), &batch).unwrap());
+    assert_eq!((accepted.stale, accepted.left_out.len()), (200, Accepted::MOST_LISTED));
+}
+
+#[test]
+fn a_counter_is_reported_once_as_new() {
+    let mut history = history();
+    let now = at(3600);
+    let value = |i: u64| 1000.0 * (if i < 50 { i } else { i - 50 }) as f64;
+    let batch: Vec<Sample> = (0..80).map(|i| sample("web", 15 * i, value(i))).collect();
+    let accepted = history.push_all(now, &batch).unwrap();
+    let [counter] = accepted.counters.as_slice() else { panic!("{accepted:?}") };
+    assert!(
+        counter.is_new
+            && counter.complaint().contains("service web: requests_per_second only grows")
+    );
+    let again = history.push(now, &sample("web", 15 * 80, value(80))).unwrap();
+    assert_eq!(again.counters.len(), 1);
+    assert!(!again.counters[0].is_new);
+    let load = history.push(now, &sample("web", 15 * 81, value(70))).unwrap();
+    assert!(load.counters.is_empty());
+    let vitals: Vec<Sample> =
+        batch.into_iter().map(|sample| Sample { metric: "uptime".to_owned(), ..sample }).collect();
+    assert!(history.push_all(now, &vitals).unwrap().counters.is_empty());
 }

@@ -63,11 +63,11 @@ mod tests {
         let events = [
             event(
                 r#"{"name": "all", "event": "backup",
-                    "times": [{"start": 10, "end": 20}, {"start": 90, "end": 110}, {"start": 169, "end": 900}]}"#,
+                    "times": [{"start": 0.010, "end": 0.020}, {"start": 0.090, "end": 0.110}, {"start": 0.169, "end": 0.900}]}"#,
             ),
             event(
                 r#"{"name": "some", "event": "release", "services": ["b", "c"],
-                    "times": [{"start": 120, "duration": 1}, {"start": 170, "duration": 1}]}"#,
+                    "times": [{"start": 0.120, "duration": "1ms"}, {"start": 0.170, "duration": "1ms"}]}"#,
             ),
         ];
         let (a, b, c) = (subject("a"), subject("b"), subject("c"));
