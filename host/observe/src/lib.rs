@@ -18,7 +18,7 @@ mod trace;
 
 pub use error::{FileError, TableError};
 pub use failure::FailureReport;
-pub use history::{Accepted, History, HistoryLimits, PushError, SeriesKey};
+pub use history::{Accepted, History, HistoryLimits, Level, PushError, SeriesKey};
 pub use panel::{PANEL_STEP, open_panel, read_panel};
 pub use sample::{DEFAULT_METRIC, Sample, SampleError};
 pub use source::Limits;

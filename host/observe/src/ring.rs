@@ -45,6 +45,10 @@ impl Ring {
         self.points.back().copied()
     }
 
+    pub(crate) fn first(&self) -> Option<(Timestamp, f64)> {
+        self.points.front().copied()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.points.len()
     }
