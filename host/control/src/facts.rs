@@ -10,11 +10,11 @@ use crate::{
 
 impl Step<'_> {
     pub(crate) fn observe(&mut self, loads: Vec<Observed>) {
-        for Observed { service, at, load } in loads {
+        for Observed { service, at, load, steps } in loads {
             if let Some(state) = self.state.service_mut(&service)
                 && state.observed.is_none_or(|(latest, _)| latest <= at)
             {
-                state.observed = Some((at, load));
+                (state.observed, state.known_steps) = (Some((at, load)), steps);
             }
         }
     }

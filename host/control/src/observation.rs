@@ -10,10 +10,12 @@ use haggle_plan::{Accuracy, Outlook};
 pub struct Observed {
     /// The service.
     pub service: Name,
-    /// The time of the measurement.
+    /// The time of the newest sample in it.
     pub at: Timestamp,
-    /// The load, in the unit of the service's load resource.
+    /// The mean over a step of the policy, in the unit of the service's load resource.
     pub load: f64,
+    /// The number of steps of the policy that the load is known for.
+    pub steps: usize,
 }
 
 /// A forecast of a service's load.

@@ -25,8 +25,10 @@ pub struct ServiceState {
     pub share: f64,
     /// The latest forecast of its load.
     pub forecast: Option<Arc<Forecast>>,
-    /// The latest measured load, with its time.
+    /// The measured load of the last step, with the time of its newest sample.
     pub observed: Option<(Timestamp, f64)>,
+    /// The number of steps of the policy that the load is known for.
+    pub known_steps: usize,
     /// The probability of a failure soon, 0 to 1.
     pub risk: Option<f64>,
     /// The failure alarm.
@@ -151,6 +153,7 @@ impl ServiceState {
             share: 0.0,
             forecast: None,
             observed: None,
+            known_steps: 0,
             risk: None,
             alarm: Alarm::default(),
             compliance: Compliance::default(),

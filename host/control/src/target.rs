@@ -95,6 +95,7 @@ impl Step<'_> {
                     interval,
                     replicas: state.return_to.map_or(from, before),
                     observed,
+                    known_steps: state.known_steps,
                     outlook: outlook.as_deref(),
                     risk: alarm.then(|| state.risk.unwrap_or(0.0).max(threshold)),
                     burn_rate: service.objective.map(|o| state.compliance.burn_rate(&o)),

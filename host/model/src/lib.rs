@@ -34,8 +34,8 @@ pub use graph::{Dependency, DependencyGraph, GraphError, Strength};
 pub use lease::{Account, InvalidLeaseId, Lease, LeaseId, LeaseState, Owner};
 pub use name::{InvalidName, Name};
 pub use policy::{
-    Alternative, AnsweringPolicy, FailurePredictionPolicy, ForecastingPolicy, NegotiationPolicy,
-    PolicyError, RankingPolicy, ScalingLimits, ScalingPolicy, TieringPolicy,
+    Alternative, AnsweringPolicy, ColdStart, FailurePredictionPolicy, ForecastingPolicy,
+    NegotiationPolicy, PolicyError, RankingPolicy, ScalingLimits, ScalingPolicy, TieringPolicy,
 };
 pub use provider::{ComputeUnit, Provider, ProviderError};
 pub use quantity::{InvalidQuantity, Quantities};

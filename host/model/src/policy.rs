@@ -105,8 +105,12 @@ pub struct ScalingLimits {
     pub quantile: f64,
     /// The planned share of a replica's capacity, above 0 and at most 1.
     pub target_utilization: f64,
-    /// The minimum confidence of a forecast for scaling in.
+    /// The confidence from which on a forecast is the plan. Below half of it, the service is planned as in a
+    /// cold start, and in between the plan moves from one to the other. Without an observed load, scaling in
+    /// requires this confidence.
     pub min_confidence: f64,
+    /// The plan of a service with little history.
+    pub cold_start: ColdStart,
     /// Scaling in stops at the highest need within this time, as in the Kubernetes autoscaler: at most 365
     /// days.
     pub stabilization: Span,
@@ -254,12 +258,30 @@ impl Default for TieringPolicy {
     }
 }
 
+/// The plan of a service with little history: the observed load with headroom.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ColdStart {
+    /// The number of forecasting steps with a known load after which the forecast alone is the plan: at most
+    /// 10,000; 0 for at once. The forecast begins to count after a quarter of them.
+    pub steps: u32,
+    /// The share that is added to the observed load: 0 to 10.
+    pub headroom: f64,
+}
+
+impl Default for ColdStart {
+    fn default() -> Self {
+        Self { steps: 60, headroom: 0.3 }
+    }
+}
+
 impl Default for ScalingLimits {
     fn default() -> Self {
         Self {
             quantile: 0.975,
             target_utilization: 0.9,
             min_confidence: 0.2,
+            cold_start: ColdStart::default(),
             stabilization: Span::from_mins(5),
         }
     }

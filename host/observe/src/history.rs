@@ -46,6 +46,17 @@ pub struct SeriesKey {
     pub instance: Option<String>,
 }
 
+/// The level of a series.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Level {
+    /// The time of the newest sample in it.
+    pub at: Timestamp,
+    /// The mean, in the unit of the metric.
+    pub value: f64,
+    /// The number of steps that the series is known for: at most its number of samples.
+    pub steps: usize,
+}
+
 /// The reason why a batch is refused. No part of it is then stored.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -296,6 +307,25 @@ impl History {
         self.rings.get(key)?.latest()
     }
 
+    /// Returns the level of a series at `now`: the mean of its last complete step with a value, or of the
+    /// incomplete step at `now` if no step is complete. A single odd sample counts for no more than its part of
+    /// a step. Steps begin at multiples of `step` since the epoch.
+    #[must_use]
+    pub fn level(&self, key: &SeriesKey, now: Timestamp, step: Span) -> Option<Level> {
+        let step = Span::from_millis(step.as_millis().max(1));
+        let ring = self.rings.get(key)?;
+        let ((first, _), (latest, _)) = (ring.first()?, ring.latest()?);
+        let end = now.floor(step);
+        let last = if latest < end { latest.floor(step) } else { end.before(step) };
+        let complete = mean(ring.between(last, last + step));
+        let (at, value) = match complete {
+            Some(found) => found,
+            None => mean(ring.between(end, latest + Span::from_millis(1)))?,
+        };
+        let spanned = slots(first.floor(step), latest, step).saturating_add(1);
+        Some(Level { at, value, steps: spanned.min(ring.len()) })
+    }
+
     /// Returns all series, ordered by service, metric and instance.
     pub fn keys(&self) -> impl Iterator<Item = &SeriesKey> {
         self.rings.keys()
@@ -348,6 +378,16 @@ impl HistoryLimits {
         let points = (self.points as f64 * times).ceil() as usize;
         Self { keep: back, points: points.min(Self::MOST_POINTS).max(self.points), ..self }
     }
+}
+
+/// The mean of these points, and the time of the newest.
+fn mean(points: impl Iterator<Item = (Timestamp, f64)>) -> Option<(Timestamp, f64)> {
+    let mut found = None;
+    for (count, (at, value)) in points.enumerate() {
+        let (_, mean) = found.unwrap_or((at, value));
+        found = Some((at, mean + (value - mean) / (count as f64 + 1.0)));
+    }
+    found
 }
 
 /// Returns the number of whole steps between two times.

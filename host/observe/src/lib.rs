@@ -24,7 +24,7 @@ mod trace;
 pub use accepted::{Accepted, CounterSeries, LeftOut};
 pub use error::{FileError, TableError};
 pub use failure::FailureReport;
-pub use history::{History, HistoryLimits, PushError, SeriesKey};
+pub use history::{History, HistoryLimits, Level, PushError, SeriesKey};
 pub use options::{FileOptions, InvalidZone, Layout, Readings, Zone};
 pub use panel::{PANEL_STEP, open_panel, read_panel};
 pub use sample::{DEFAULT_METRIC, Sample, SampleError};

@@ -51,6 +51,10 @@ impl Ring {
         self.points.range(first..).map(|(_, value)| *value)
     }
 
+    pub(crate) fn first(&self) -> Option<(Timestamp, f64)> {
+        self.points.front().copied()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.points.len()
     }

@@ -20,8 +20,11 @@ pub struct Snapshot<'a> {
     pub interval: Span,
     /// The number of replicas, including starting ones.
     pub replicas: u32,
-    /// The latest observed load, in the unit of the service's load resource.
+    /// The observed load of the last step, in the unit of the service's load resource; `None` if it is
+    /// unknown or stale.
     pub observed: Option<f64>,
+    /// The number of steps that the load is known for.
+    pub known_steps: usize,
     /// The forecast, if there is one.
     pub outlook: Option<&'a Outlook>,
     /// The probability of a failure soon, if known.
@@ -91,8 +94,9 @@ impl Recent {
 const BEYOND: f64 = 1e6;
 
 /// Computes the need of a service until a decision of the next pass could take effect. It is the upper
-/// bound of the forecast, with headroom if a failure is likely or the error budget burns too fast. It is
-/// never below the observed, promised or requested load. Scaling in requires a forecast with enough
+/// bound of the forecast, with headroom if a failure is likely or the error budget burns too fast. Until
+/// there is evidence for the forecast, it is the observed load with headroom. It is never below the
+/// observed, promised or requested load. Scaling in requires an observed load or a forecast with enough
 /// confidence. It stops at the highest need within the stabilization window and at the load promised for
 /// the near future.
 #[must_use]
@@ -148,7 +152,8 @@ pub fn target(snapshot: &Snapshot<'_>, recent: &mut Recent) -> Target {
     let mut target = wanted;
     if wanted < replicas {
         let confidence = snapshot.outlook.map(|outlook| outlook.confidence);
-        if confidence.is_none_or(|confidence| confidence < scaling.min_confidence) {
+        let unsure = confidence.is_none_or(|confidence| confidence < scaling.min_confidence);
+        if unsure && !is_known_for_long(snapshot) {
             target = replicas.min(service.replicas.max);
             bound = Some(Bound::Confidence);
         } else if let Some(highest) = recent.highest(now, scaling.stabilization)
@@ -168,6 +173,23 @@ fn forecast_load(snapshot: &Snapshot<'_>) -> (f64, ScalingReason, String) {
         Span::from_millis(service.replica.startup.as_millis().saturating_add(interval.as_millis()));
     let window = Window { start: now, end: now + lead + interval };
     let observed = snapshot.observed.unwrap_or(0.0).max(0.0);
+    let evidence = evidence(snapshot);
+    if let Some(level) = snapshot.observed.map(|level| level.max(0.0))
+        && evidence < 1.0
+    {
+        let headroom = policy.scaling.cold_start.headroom;
+        let cold = level * (1.0 + headroom);
+        let peak = snapshot.outlook.and_then(|outlook| outlook.peak(&policy.scaling, window));
+        let warm = peak.unwrap_or(cold).max(level);
+        let load = cold + evidence * (warm - cold);
+        let text = format!(
+            "{level:.1} {} were observed, and {:.0}% are added, as a forecast has too little evidence ({:.0}%)",
+            service.load_resource(),
+            (load / level.max(f64::MIN_POSITIVE) - 1.0).min(1e6) * 100.0,
+            evidence * 100.0,
+        );
+        return (load, ScalingReason::Forecast, text);
+    }
     match snapshot.outlook.and_then(|outlook| outlook.peak(&policy.scaling, window)) {
         // The observed load already exceeds the forecast maximum.
         Some(peak) if observed > peak => {
@@ -194,6 +216,30 @@ fn forecast_load(snapshot: &Snapshot<'_>) -> (f64, ScalingReason, String) {
             (observed, ScalingReason::Forecast, text)
         }
     }
+}
+
+/// Whether the load is observed and has been for the stabilization window, so that a service can scale in
+/// without a forecast.
+fn is_known_for_long(snapshot: &Snapshot<'_>) -> bool {
+    let policy = snapshot.policy;
+    let steps = policy.scaling.stabilization.steps(policy.forecasting.step);
+    snapshot.observed.is_some() && snapshot.known_steps as u64 > steps
+}
+
+/// The evidence for the forecast, from 0 (plan by the observed load) to 1 (plan by the forecast). It grows
+/// with the known history from a quarter of the policy's cold start to its end, and with the confidence from
+/// half of the policy's minimum to that minimum.
+fn evidence(snapshot: &Snapshot<'_>) -> f64 {
+    let Some(outlook) = snapshot.outlook else { return 0.0 };
+    let scaling = &snapshot.policy.scaling;
+    let ramp = |value: f64, from: f64, to: f64| match to > from {
+        true => ((value - from) / (to - from)).clamp(0.0, 1.0),
+        false => 1.0,
+    };
+    let end = f64::from(scaling.cold_start.steps);
+    let known = ramp(snapshot.known_steps as f64, end / 4.0, end);
+    let enough = scaling.min_confidence;
+    known * ramp(outlook.confidence, enough / 2.0, enough)
 }
 
 #[cfg(test)]
@@ -255,6 +301,7 @@ mod tests {
             interval: Span::from_mins(1),
             replicas,
             observed: Some(20.0),
+            known_steps: 1000,
             outlook,
             risk: None,
             burn_rate: None,
@@ -336,10 +383,14 @@ mod tests {
     fn scales_in_only_when_sure_and_when_nothing_more_was_needed_lately() {
         let (service, policy, nothing) = (service(), policy(), Quantities::new());
         let unsure = outlook(50.0, 0.0);
-        let now = snapshot(&service, &policy, Some(&unsure), 9, &nothing);
-        assert_eq!(target(&now, &mut Recent::default()).bound, Some(Bound::Confidence));
-        let now = snapshot(&service, &policy, None, 9, &nothing);
-        assert_eq!(target(&now, &mut Recent::default()).replicas, 9);
+        for (outlook, known_steps, observed) in
+            [(Some(&unsure), 5, Some(20.0)), (None, 5, Some(20.0)), (Some(&unsure), 1000, None)]
+        {
+            let now = snapshot(&service, &policy, outlook, 9, &nothing);
+            let now = Snapshot { known_steps, observed, ..now };
+            let found = target(&now, &mut Recent::default());
+            assert_eq!((found.replicas, found.bound), (9, Some(Bound::Confidence)));
+        }
         let sure = outlook(50.0, 1.0);
         let now = snapshot(&service, &policy, Some(&sure), 9, &nothing);
         assert_eq!(target(&now, &mut Recent::default()).replicas, 5);
@@ -347,6 +398,35 @@ mod tests {
         recent.push(Timestamp::from_millis(0), 7, Span::from_mins(5));
         let found = target(&now, &mut recent);
         assert_eq!((found.replicas, found.bound), (7, Some(Bound::Stabilization)));
+    }
+
+    #[test]
+    fn a_service_with_little_history_is_planned_by_what_it_carries() {
+        let (service, policy, nothing) = (service(), policy(), Quantities::new());
+        let wild = outlook(400.0, 0.9);
+        let planned = |outlook, known_steps| {
+            let now = snapshot(&service, &policy, outlook, 2, &nothing);
+            let found = target(&Snapshot { known_steps, ..now }, &mut Recent::default());
+            found.load.get(Resource::RequestsPerSecond).round()
+        };
+        // 20 are observed, and 30% are added.
+        assert_eq!((planned(None, 1), planned(None, 1000)), (26.0, 26.0));
+        assert_eq!((planned(Some(&wild), 1), planned(Some(&wild), 15)), (26.0, 26.0));
+        // The forecast counts by its evidence, and alone in the end.
+        assert_eq!(planned(Some(&wild), 30), 26.0 + ((400.0 - 26.0) / 3.0_f64).round());
+        assert_eq!((planned(Some(&wild), 60), planned(Some(&wild), 61)), (400.0, 400.0));
+        let unsure = outlook(400.0, 0.05);
+        assert_eq!(planned(Some(&unsure), 1000), 26.0);
+    }
+
+    #[test]
+    fn a_service_without_a_forecast_scales_in_by_what_it_carries() {
+        let (service, policy, nothing) = (service(), policy(), Quantities::new());
+        let now = snapshot(&service, &policy, None, 9, &nothing);
+        assert_eq!(target(&now, &mut Recent::default()).replicas, 3);
+        let mut recent = Recent::default();
+        recent.push(Timestamp::from_millis(0), 7, Span::from_mins(5));
+        assert_eq!(target(&now, &mut recent).bound, Some(Bound::Stabilization));
     }
 
     proptest! {

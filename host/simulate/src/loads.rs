@@ -85,7 +85,12 @@ impl Loads {
         };
         let service = service.clone();
         if let Some(load) = sample.observed {
-            facts.observed.push(Observed { service: service.clone(), at: now, load });
+            facts.observed.push(Observed {
+                service: service.clone(),
+                at: now,
+                load,
+                steps: 4 * pass as usize,
+            });
         }
         if let Some(forecast) = sample.forecast {
             let outlook =

@@ -108,7 +108,7 @@ fn a_service_without_leases_and_load_has_what_it_has_in_any_case() {
     let mut control = core();
     put(&mut control, Change::PutService(service()));
     put(&mut control, Change::PutProvider(Provider { units: Vec::new(), ..provider() }));
-    let load = Observed { service: name("web"), at: at(2), load: 0.0 };
+    let load = Observed { service: name("web"), at: at(2), load: 0.0, steps: 60 };
     step(&mut control, at(2), Input::Observed(vec![load]));
     step(&mut control, at(2), Input::Reconcile(Scope::All));
     assert_eq!(control.newest().service(&name("web")).unwrap().1.replicas, 1);

@@ -277,7 +277,8 @@ impl World {
         let reports = self.driver.iter().map(see).collect();
         self.step(Input::Driver(reports));
         let (at, loads) = (self.now, self.loads.clone());
-        let loads = loads.into_iter().map(|(service, load)| Observed { service, at, load });
+        let loads =
+            loads.into_iter().map(|(service, load)| Observed { service, at, load, steps: 60 });
         self.step(Input::Observed(loads.collect()));
         let failed = self.failed;
         self.step(Input::Reconcile(Scope::All));

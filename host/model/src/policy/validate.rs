@@ -69,6 +69,15 @@ impl ScalingPolicy {
             let rule = "lie between 0 and 1";
             return wrong("scaling.min_confidence", self.scaling.min_confidence.to_string(), rule);
         }
+        let cold = self.scaling.cold_start;
+        if u64::from(cold.steps) > Self::MOST_STEPS {
+            let rule = "be at most 10000";
+            return wrong("scaling.cold_start.steps", cold.steps.to_string(), rule);
+        }
+        if !(0.0..=10.0).contains(&cold.headroom) {
+            let rule = "lie between 0 and 10";
+            return wrong("scaling.cold_start.headroom", cold.headroom.to_string(), rule);
+        }
         if let Some(budget) = self.ranking.budget_per_hour
             && !(0.0..=1e12).contains(&budget)
         {

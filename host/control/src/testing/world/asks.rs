@@ -48,8 +48,8 @@ impl World {
 
     /// Sets a policy that follows the load at once, with these changes.
     pub(crate) fn policy_with(&mut self, scaling: Value, negotiation: Value) {
-        let mut all =
-            json!({"target_utilization": 1.0, "min_confidence": 0.0, "stabilization": "0s"});
+        let mut all = json!({"target_utilization": 1.0, "min_confidence": 0.0, "stabilization": "0s",
+                "cold_start": {"steps": 0, "headroom": 0.0}});
         all.as_object_mut().unwrap().extend(scaling.as_object().unwrap().clone());
         let policy = json!({"name": "default", "scaling": all, "negotiation": negotiation});
         self.change(Change::PutPolicy(serde_json::from_value(policy).unwrap())).unwrap();
@@ -191,7 +191,12 @@ impl World {
         self.loads.insert(name(service), load);
         let at = self.now;
         let service = name(service);
-        self.step(Input::Observed(vec![Observed { service: service.clone(), at, load }]));
+        self.step(Input::Observed(vec![Observed {
+            service: service.clone(),
+            at,
+            load,
+            steps: 60,
+        }]));
         self.forecast(service.as_str(), load, 1.0);
     }
 
