@@ -295,9 +295,8 @@ mod tests {
     #[test]
     fn says_what_is_wrong_where() {
         let windows = |all: Value| json!({ "windows": all });
-        let many: Vec<Value> = (0..101)
-            .map(|n| json!({"start": 20 + n, "end": 21 + n, "replicas": 1}))
-            .collect();
+        let many: Vec<Value> =
+            (0..101).map(|n| json!({"start": 20 + n, "end": 21 + n, "replicas": 1})).collect();
         for (request, says) in [
             (json!({}), "`replicas` or `load`"),
             (json!({"replicas": 1, "load": {"requests_per_second": 1}}), "`replicas` or `load`"),

@@ -38,7 +38,9 @@ pub enum HostError {
         units: Vec<Name>,
     },
     /// A sample or failure is of a service that does not exist.
-    #[error("{what} {index}: there is no service {service}: describe it first, or correct the name; nothing of the batch is stored")]
+    #[error(
+        "{what} {index}: there is no service {service}: describe it first, or correct the name; nothing of the batch is stored"
+    )]
     NoService {
         /// "sample" or "failure".
         what: &'static str,

@@ -158,7 +158,10 @@ async fn samples_are_taken_together_or_not_at_all() {
     let failures = r#"{"failures": [{"service": "doc-fed"}, {"service": "doc-fed", "time": "1970-01-01T00:00:00Z"}]}"#;
     let taken = post("/v1/samples", failures).await;
     let taken = taken.json(202);
-    assert_eq!((&taken["stored"], &taken["stale"], &taken["ahead"]), (&json!(1), &json!(1), &json!(0)));
+    assert_eq!(
+        (&taken["stored"], &taken["stale"], &taken["ahead"]),
+        (&json!(1), &json!(1), &json!(0))
+    );
     let left_out = &taken["left_out"][0];
     assert_eq!((&left_out["item"], &left_out["index"]), (&json!("failure"), &json!(1)));
     assert!(left_out["reason"].as_str().unwrap().contains("before the host's clock"), "{left_out}");

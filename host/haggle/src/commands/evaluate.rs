@@ -20,13 +20,16 @@ use self::{
     picture::Picture,
     score::{Score, means, median, scale, score, seasonal_naive},
 };
-use super::{file::FileArgs, forecast::{
-    batches::batches,
-    engine::Engine,
-    events,
-    plugin::{Forecaster, Wanted, load},
-    subject::Subject,
-}};
+use super::{
+    file::FileArgs,
+    forecast::{
+        batches::batches,
+        engine::Engine,
+        events,
+        plugin::{Forecaster, Wanted, load},
+        subject::Subject,
+    },
+};
 use crate::{
     output::{self, Target},
     progress::Progress,

@@ -58,7 +58,10 @@ mod tests {
     #[test]
     fn the_options_say_what_the_flags_say() {
         let options = parse(&[]).unwrap().options();
-        assert_eq!((options.time, options.layout, options.readings), (None, None, Readings::Checked));
+        assert_eq!(
+            (options.time, options.layout, options.readings),
+            (None, None, Readings::Checked)
+        );
         let all = ["--time", "when", "--layout", "long", "--zone", "Europe/Berlin", "--counter"];
         let options = parse(&all).unwrap().options();
         assert_eq!((options.time.as_deref(), options.layout), (Some("when"), Some(Layout::Long)));

@@ -42,7 +42,8 @@ fn plain_spelling(text: &str) -> Option<String> {
             return Some(format!("{sign}{number}"));
         }
     }
-    let is_number = digits.starts_with(|c: char| c.is_ascii_digit()) && digits.parse::<f64>().is_ok();
+    let is_number =
+        digits.starts_with(|c: char| c.is_ascii_digit()) && digits.parse::<f64>().is_ok();
     let trimmed = digits.trim_start_matches('0');
     let padded = digits.starts_with('0') && digits.len() > 1;
     let plain = match trimmed.chars().next() {
@@ -78,8 +79,23 @@ mod tests {
             assert_eq!(plain_spelling(text).as_deref(), Some(plain), "{text}");
         }
         for text in [
-            "0", "10", "-5", "0.5", "1e3", "0e0", "512Mi", "web", "0xyz", "_", "a_b", "", "10m",
-            "2026-01-02", "1.2.3", "0day", "true",
+            "0",
+            "10",
+            "-5",
+            "0.5",
+            "1e3",
+            "0e0",
+            "512Mi",
+            "web",
+            "0xyz",
+            "_",
+            "a_b",
+            "",
+            "10m",
+            "2026-01-02",
+            "1.2.3",
+            "0day",
+            "true",
         ] {
             assert_eq!(plain_spelling(text), None, "{text}");
         }
