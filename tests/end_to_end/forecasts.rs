@@ -41,7 +41,7 @@ fn a_campaign_ahead_is_expected_as_those_before_were() {
     let times: Vec<Value> = before
         .iter()
         .chain([&ahead])
-        .map(|start| json!({"start": start, "duration": length}))
+        .map(|start| json!({"start": start, "duration": format!("{length}ms")}))
         .collect();
     let campaign = json!({"event": "campaign", "services": ["called"], "times": times});
     server.put("/v1/calendar/sale", &campaign).is(201);

@@ -218,7 +218,8 @@ mod tests {
 
     #[test]
     fn ten_replicas_carry_the_peak() {
-        let rows: String = (0..1000).map(|i| format!("{i},{i},0,{}\n", i / 999)).collect();
+        let rows: String =
+            (0..1000).map(|i| format!("{i},{},0,{}\n", i * 619 % 1000, i / 999)).collect();
         let trace = trace(&format!("time,web,idle,rare\n{rows}"));
         let services = default_services(&trace).unwrap();
         let workload = Workload::new(&services, &trace).unwrap();

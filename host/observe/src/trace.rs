@@ -142,7 +142,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::Trace;
-    use crate::{Limits, TableError};
+    use crate::{FileOptions, Layout, Limits, Readings, TableError};
 
     fn read(text: &str) -> Result<Trace, TableError> {
         Trace::read(text.as_bytes(), Limits::default())
@@ -271,6 +271,26 @@ mod tests {
             let read: Vec<_> =
                 trace.columns[0].values.iter().map(|v| v.is_finite().then_some(*v)).collect();
             prop_assert_eq!(read, values);
+        }
+
+        #[test]
+        fn no_table_breaks_it(
+            text in "(([a-z]{1,3}|[0-9]{1,14}|2026-1?[0-9]-[0-3][0-9]|-?[0-9.]{1,4}|NA|)[,\n]){0,60}",
+            time in prop::option::of("[a-z0-9]{1,2}"),
+            layout in prop::sample::select(vec![
+                None, Some(Layout::Columns), Some(Layout::Rows), Some(Layout::Long),
+            ]),
+            readings in prop::sample::select(vec![Readings::Checked, Readings::Counter]),
+            zone in prop::option::of(Just("Europe/Berlin")),
+        ) {
+            let limits = Limits { bytes: 10_000, values: 10_000 };
+            let zone = zone.map(|zone| zone.parse().unwrap());
+            let options = FileOptions { limits, time, layout, readings, zone };
+            let _ = Trace::read_with(text.as_bytes(), &options);
+            if let Ok(panel) = crate::read_panel(text.as_bytes(), &options) {
+                let count: usize = panel.iter().map(|(_, series)| series.values.len()).sum();
+                prop_assert!(!panel.is_empty() && count <= limits.values);
+            }
         }
 
         #[test]
