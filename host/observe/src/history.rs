@@ -307,23 +307,20 @@ impl History {
         self.rings.get(key)?.latest()
     }
 
-    /// Returns the level of a series at `now`: the mean of its last complete step with a value, or of the
-    /// incomplete step at `now` if no step is complete. A single odd sample counts for no more than its part of
-    /// a step. Steps begin at multiples of `step` since the epoch.
+    /// Returns the present level of a series: the mean of its samples within one `step` up to the newest, so
+    /// that a single odd sample counts for no more than its part of a step.
     #[must_use]
-    pub fn level(&self, key: &SeriesKey, now: Timestamp, step: Span) -> Option<Level> {
+    pub fn level(&self, key: &SeriesKey, step: Span) -> Option<Level> {
         let step = Span::from_millis(step.as_millis().max(1));
         let ring = self.rings.get(key)?;
         let ((first, _), (latest, _)) = (ring.first()?, ring.latest()?);
-        let end = now.floor(step);
-        let last = if latest < end { latest.floor(step) } else { end.before(step) };
-        let complete = mean(ring.between(last, last + step));
-        let (at, value) = match complete {
-            Some(found) => found,
-            None => mean(ring.between(end, latest + Span::from_millis(1)))?,
-        };
+        let end = latest + Span::from_millis(1);
+        let mut mean = 0.0;
+        for (count, (_, value)) in ring.between(end.before(step), end).enumerate() {
+            mean += (value - mean) / (count as f64 + 1.0);
+        }
         let spanned = slots(first.floor(step), latest, step).saturating_add(1);
-        Some(Level { at, value, steps: spanned.min(ring.len()) })
+        Some(Level { at: latest, value: mean, steps: spanned.min(ring.len()) })
     }
 
     /// Returns all series, ordered by service, metric and instance.
@@ -378,16 +375,6 @@ impl HistoryLimits {
         let points = (self.points as f64 * times).ceil() as usize;
         Self { keep: back, points: points.min(Self::MOST_POINTS).max(self.points), ..self }
     }
-}
-
-/// The mean of these points, and the time of the newest.
-fn mean(points: impl Iterator<Item = (Timestamp, f64)>) -> Option<(Timestamp, f64)> {
-    let mut found = None;
-    for (count, (at, value)) in points.enumerate() {
-        let (_, mean) = found.unwrap_or((at, value));
-        found = Some((at, mean + (value - mean) / (count as f64 + 1.0)));
-    }
-    found
 }
 
 /// Returns the number of whole steps between two times.

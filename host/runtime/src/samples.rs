@@ -80,13 +80,13 @@ impl Host {
 impl Shared {
     /// Returns the present loads of these services.
     pub(crate) fn observed<'a>(&self, services: impl Iterator<Item = &'a Name>) -> Vec<Observed> {
-        let (state, now) = (self.snapshot.load(), self.clock.now());
+        let state = self.snapshot.load();
         let names: std::collections::BTreeSet<&Name> = services.collect();
         let history = self.history();
         let latest = |name: &Name| {
             let service = state.catalog().service(name).ok()?;
             let step = state.catalog().policy_of(service).forecasting.step;
-            let level = history.level(&SeriesKey::load_of(service), now, step)?;
+            let level = history.level(&SeriesKey::load_of(service), step)?;
             let (at, load, steps) = (level.at, level.value, level.steps);
             Some(Observed { service: name.clone(), at, load, steps })
         };

@@ -21,6 +21,8 @@ pub(crate) struct Sample {
 #[derive(Clone, Debug)]
 pub(crate) struct Loads {
     samples: Vec<Sample>,
+    /// The number of steps for which the load is known before the first pass.
+    known_steps: usize,
 }
 
 /// The inputs of one pass.
@@ -37,6 +39,7 @@ impl Loads {
     pub(crate) fn random(service: usize, passes: u64, steady: u64, chance: Chance) -> Self {
         let mut rng = chance.rng("loads", service as u64);
         let never = (rng.u8(0..8) == 0, rng.u8(0..3) == 0, rng.u8(0..2) == 0);
+        let known_steps = if service.is_multiple_of(4) { 0 } else { 1000 };
         let mut level = 30.0 + 500.0 * rng.f64();
         let (mut spike, mut risk) = (0_u32, 0.3);
         let mut confidence = 0.9;
@@ -74,7 +77,7 @@ impl Loads {
             }
             samples.push(sample);
         }
-        Self { samples }
+        Self { samples, known_steps }
     }
 
     /// Adds the facts of a pass.
@@ -89,7 +92,7 @@ impl Loads {
                 service: service.clone(),
                 at: now,
                 load,
-                steps: 4 * pass as usize,
+                steps: self.known_steps + 4 * usize::try_from(pass).unwrap_or_default(),
             });
         }
         if let Some(forecast) = sample.forecast {

@@ -31,6 +31,22 @@ fn history() -> History {
 }
 
 #[test]
+fn a_level_is_the_mean_of_one_step_up_to_the_newest_sample() {
+    let mut history = history();
+    let (key, minute) = (SeriesKey::load(name("web")), Span::from_mins(1));
+    assert_eq!(history.level(&key, minute), None);
+    for (seconds, value) in [(3300, 900.0), (3530, 700.0), (3540, 10.0), (3560, 20.0), (3595, 60.0)]
+    {
+        history.push(at(3600), &sample("web", seconds, value)).unwrap();
+    }
+    let level = history.level(&key, minute).unwrap();
+    assert_eq!((level.at, level.value, level.steps), (at(3595), 30.0, 5));
+    let level = history.level(&key, Span::from_mins(10)).unwrap();
+    assert_eq!(level.steps, 1);
+    assert!((level.value - 338.0).abs() < 1e-9);
+}
+
+#[test]
 fn a_step_is_the_mean_of_what_falls_into_it() {
     let mut history = history();
     let now = at(3600);
