@@ -2,11 +2,24 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A kind of resource that can be requested, offered and reserved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
+// The derived functions become inherent ones, so that only text is read in another way.
+#[serde(rename_all = "snake_case", remote = "Self")]
 pub enum Resource {
     /// Processor cores.
     CpuCores,
@@ -36,6 +49,18 @@ impl Resource {
         Self::RequestsPerSecond,
     ];
 
+    /// The resource of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|resource| resource.as_str() == name)
+    }
+
+    /// The names of all resources, for messages.
+    #[must_use]
+    pub fn names() -> String {
+        Self::ALL.map(Self::as_str).join(", ")
+    }
+
     /// The name in JSON, YAML and messages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -57,16 +82,18 @@ impl fmt::Display for Resource {
     }
 }
 
+impl Serialize for Resource {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
 impl<'de> Deserialize<'de> for Resource {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
             deserializer.deserialize_str(ByName)
         } else {
-            let position = Position::deserialize(deserializer)?;
-            Self::ALL
-                .get(position as usize)
-                .copied()
-                .ok_or_else(|| de::Error::custom("there is no such resource"))
+            Self::deserialize(deserializer)
         }
     }
 }
@@ -82,30 +109,16 @@ impl de::Visitor<'_> for ByName {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Resource, E> {
-        let name = text.replace('-', "_");
-        Resource::ALL.into_iter().find(|resource| resource.as_str() == name).ok_or_else(|| {
-            let known: Vec<&str> = Resource::ALL.iter().map(|resource| resource.as_str()).collect();
-            let (text, known) = (crate::concise(text), known.join(", "));
+        Resource::named(&text.replace('-', "_")).ok_or_else(|| {
+            let (text, known) = (crate::concise(text), Resource::names());
             E::custom(format!("there is no resource `{text}`: use one of {known}"))
         })
     }
 }
 
-/// A resource in binary formats, which write the position of a variant.
-#[derive(Clone, Copy, Deserialize)]
-enum Position {
-    CpuCores,
-    MemoryBytes,
-    GpuCount,
-    NetworkBitsPerSecond,
-    DiskIops,
-    StorageBytes,
-    RequestsPerSecond,
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Position, Resource};
+    use super::Resource;
 
     #[test]
     fn an_unknown_resource_is_told_what_is_known() {
@@ -125,17 +138,10 @@ mod tests {
 
     #[test]
     fn binary_formats_write_the_position() {
-        let positions = [
-            Position::CpuCores,
-            Position::MemoryBytes,
-            Position::GpuCount,
-            Position::NetworkBitsPerSecond,
-            Position::DiskIops,
-            Position::StorageBytes,
-            Position::RequestsPerSecond,
-        ];
-        for (position, resource) in positions.into_iter().zip(Resource::ALL) {
-            assert_eq!(position as usize, resource as usize);
+        for (position, resource) in Resource::ALL.into_iter().enumerate() {
+            let bytes = postcard::to_allocvec(&resource).unwrap();
+            assert_eq!(bytes, [position as u8]);
+            assert_eq!(postcard::from_bytes::<Resource>(&bytes), Ok(resource));
         }
     }
 }

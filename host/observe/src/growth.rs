@@ -1,5 +1,7 @@
 //! Recognises counters: series that only grow, and begin again near zero when their source restarts.
 
+use crate::{Readings, TableError, rows::shortened};
+
 /// The growth of a series that looks like a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Growth {
@@ -45,10 +47,33 @@ pub(crate) fn only_grows(values: impl IntoIterator<Item = f64>) -> Option<Growth
     is_counter.then_some(Growth { values: count, resets })
 }
 
+/// Reads the values of the series `id` in a file as `readings` says. A counter that is refused begins again at
+/// least `resets` times. For `seconds`, see [`rates`].
+pub(crate) fn read_as(
+    readings: Readings,
+    id: &str,
+    values: &mut [f64],
+    resets: usize,
+    seconds: impl Fn(usize, usize) -> f64,
+) -> Result<(), TableError> {
+    match readings {
+        Readings::Level => {}
+        Readings::Checked => {
+            let growth = only_grows(values.iter().copied());
+            if let Some(growth) = growth.filter(|growth| growth.resets >= resets) {
+                let Growth { values, resets } = growth;
+                return Err(TableError::Counter { series: shortened(id), values, resets });
+            }
+        }
+        Readings::Counter => rates(values, seconds),
+    }
+    Ok(())
+}
+
 /// Turns a counter into the mean rate between two values. `seconds(i)` is the time between the values `i`
 /// and `i + 1`. The rate takes the place of the earlier value; the last place is missing. After a reset, the
 /// counter has grown from zero.
-pub(crate) fn rates(values: &mut [f64], seconds: impl Fn(usize, usize) -> f64) {
+fn rates(values: &mut [f64], seconds: impl Fn(usize, usize) -> f64) {
     let mut earlier: Option<(usize, f64)> = None;
     for place in 0..values.len() {
         let Some(value) = values.get(place).copied().filter(|value| value.is_finite()) else {

@@ -1,9 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use haggle_model::{Name, Resource, Series, Service, Span, Timestamp};
+use haggle_model::{Name, Series, Span, Timestamp};
 
 use crate::{
-    Accepted, CounterSeries, DEFAULT_METRIC, FailureReport, LeftOut, Sample, SampleError,
+    Accepted, CounterSeries, FailureReport, LeftOut, Sample, SampleError, SeriesKey,
     accepted::Outside, growth::only_grows, ring::Ring,
 };
 
@@ -33,17 +33,6 @@ pub struct HistoryLimits {
     pub series: usize,
     /// How far ahead of the host's clock a sample's time may be.
     pub ahead: Span,
-}
-
-/// Identifies a series.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SeriesKey {
-    /// The service.
-    pub service: Name,
-    /// The metric.
-    pub metric: String,
-    /// The replica, container or machine; `None` for the whole service.
-    pub instance: Option<String>,
 }
 
 /// The level of a series.
@@ -381,37 +370,6 @@ impl HistoryLimits {
 fn slots(start: Timestamp, end: Timestamp, step: Span) -> usize {
     let whole = end.since(start).as_millis().checked_div(step.as_millis()).unwrap_or(0);
     usize::try_from(whole).unwrap_or(usize::MAX)
-}
-
-impl SeriesKey {
-    /// Returns the key of a whole service's requests per second.
-    #[must_use]
-    pub fn load(service: Name) -> Self {
-        Self { service, metric: DEFAULT_METRIC.to_owned(), instance: None }
-    }
-
-    /// Returns the key of a whole service's load: the metric is the resource that the load is measured in.
-    #[must_use]
-    pub fn load_of(service: &Service) -> Self {
-        let metric = service.load_resource().as_str().to_owned();
-        Self { service: service.name.clone(), metric, instance: None }
-    }
-
-    /// Whether it may be the load of a whole service.
-    fn is_load(&self) -> bool {
-        let is_resource = |resource: &Resource| resource.as_str() == self.metric;
-        self.instance.is_none() && Resource::ALL.iter().any(is_resource)
-    }
-
-    /// Returns the series of a sample.
-    #[must_use]
-    pub fn of(sample: &Sample) -> Self {
-        Self {
-            service: sample.service.clone(),
-            metric: sample.metric.clone(),
-            instance: sample.instance.clone(),
-        }
-    }
 }
 
 impl Default for HistoryLimits {

@@ -4,7 +4,7 @@ use haggle_model::{Series, Span, Timestamp};
 
 use crate::{
     FileError, FileOptions, Readings, TableError,
-    growth::{only_grows, rates},
+    growth::read_as,
     layout::{Shape, recognise},
     rows::{Row, Rows, shortened},
     table::{Axis, Recorded, Table, read_columns, read_long},
@@ -95,19 +95,9 @@ fn by_row(rows: &mut Rows<'_>, readings: Readings) -> Result<Vec<(String, Series
             return Err(TableError::NoValues { line: row.line, id: shortened(id) });
         };
         values.truncate(last + 1);
-        match readings {
-            Readings::Level => {}
-            // Many series without times are yearly figures that grow all the time, so only one that begins
-            // again is a counter.
-            Readings::Checked => {
-                let growth = only_grows(values.iter().copied()).filter(|growth| growth.resets > 0);
-                if let Some(growth) = growth {
-                    let (values, resets) = (growth.values, growth.resets);
-                    return Err(TableError::Counter { series: shortened(id), values, resets });
-                }
-            }
-            Readings::Counter => rates(&mut values, |from, to| (to - from) as f64),
-        }
+        // Many series without times are yearly figures that grow all the time, so only one that begins again is
+        // a counter.
+        read_as(readings, id, &mut values, 1, |from, to| (to - from) as f64)?;
         count = count.saturating_add(values.len());
         if count > limit {
             return Err(TableError::TooManyValues { limit });

@@ -54,8 +54,7 @@ impl Sample {
     /// The resource that this metric of a whole service was meant to be; `None` if it is one, or has another
     /// name. A name counts as meant if it differs in case, in punctuation or in two letters at most.
     fn meant(&self) -> Option<Resource> {
-        let known = |resource: &Resource| resource.as_str() == self.metric;
-        if self.instance.is_some() || Resource::ALL.iter().any(known) {
+        if self.instance.is_some() || Resource::named(&self.metric).is_some() {
             return None;
         }
         let plain: String = self.metric.chars().filter(char::is_ascii_alphanumeric).collect();
@@ -80,10 +79,9 @@ impl Sample {
             return wrong("metric", quoted(&self.metric), rule);
         }
         if let Some(resource) = self.meant() {
-            let loads: Vec<&str> = Resource::ALL.iter().map(|resource| resource.as_str()).collect();
-            let loads = loads.join(", ");
+            let known = Resource::names();
             let rule = format!(
-                "be {resource} if it is that, or have a name that differs more (the resources are {loads})"
+                "be {resource} if it is that, or have a name that differs more (the resources are {known})"
             );
             return Err(SampleError {
                 what: Self::WHAT,
@@ -98,7 +96,7 @@ impl Sample {
             let rule = "have at most 313 bytes together with the metric";
             return wrong("instance", quoted(self.instance.as_deref().unwrap_or_default()), rule);
         }
-        let is_resource = Resource::ALL.iter().any(|resource| resource.as_str() == self.metric);
+        let is_resource = Resource::named(&self.metric).is_some();
         if is_resource && !(0.0..=Quantities::MAX).contains(&self.value) {
             return wrong("value", self.value.to_string(), "lie between 0 and 1e15");
         }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use haggle_model::{Span, Timestamp};
 
 use crate::{
-    FileOptions, Readings, TableError, daylight,
-    growth::{only_grows, rates},
+    FileOptions, TableError, daylight,
+    growth::read_as,
     layout::Shape,
     rows::{Row, Rows, shortened},
     times::{Clock, Fault, Moment},
@@ -192,23 +192,11 @@ impl Recorded {
             }
         }
         for (name, values) in &mut self.columns {
-            match options.readings {
-                Readings::Level => {}
-                Readings::Checked => {
-                    if let Some(growth) = only_grows(values.iter().copied()) {
-                        let (values, resets) = (growth.values, growth.resets);
-                        let series = shortened(name);
-                        return Err(TableError::Counter { series, values, resets });
-                    }
-                }
-                Readings::Counter => {
-                    let at = |place: usize| self.moments.get(place).map(|moment| moment.at);
-                    rates(values, |from, to| match (at(from), at(to)) {
-                        (Some(from), Some(to)) => to.since(from).as_secs_f64(),
-                        _ => 0.0,
-                    });
-                }
-            }
+            let at = |place: usize| self.moments.get(place).map(|moment| moment.at);
+            read_as(options.readings, name, values, 0, |from, to| match (at(from), at(to)) {
+                (Some(from), Some(to)) => to.since(from).as_secs_f64(),
+                _ => 0.0,
+            })?;
         }
         Ok(self)
     }

@@ -173,24 +173,21 @@ fn forecast_load(snapshot: &Snapshot<'_>) -> (f64, ScalingReason, String) {
         Span::from_millis(service.replica.startup.as_millis().saturating_add(interval.as_millis()));
     let window = Window { start: now, end: now + lead + interval };
     let observed = snapshot.observed.unwrap_or(0.0).max(0.0);
+    let peak = snapshot.outlook.and_then(|outlook| outlook.peak(&policy.scaling, window));
     let evidence = evidence(snapshot);
-    if let Some(level) = snapshot.observed.map(|level| level.max(0.0))
-        && evidence < 1.0
-    {
-        let headroom = policy.scaling.cold_start.headroom;
-        let cold = level * (1.0 + headroom);
-        let peak = snapshot.outlook.and_then(|outlook| outlook.peak(&policy.scaling, window));
-        let warm = peak.unwrap_or(cold).max(level);
+    if snapshot.observed.is_some() && evidence < 1.0 {
+        let cold = observed * (1.0 + policy.scaling.cold_start.headroom);
+        let warm = peak.unwrap_or(cold).max(observed);
         let load = cold + evidence * (warm - cold);
         let text = format!(
-            "{level:.1} {} were observed, and {:.0}% are added, as a forecast has too little evidence ({:.0}%)",
+            "{observed:.1} {} were observed, and {:.0}% are added, as a forecast has too little evidence ({:.0}%)",
             service.load_resource(),
-            (load / level.max(f64::MIN_POSITIVE) - 1.0).min(1e6) * 100.0,
+            (load / observed.max(f64::MIN_POSITIVE) - 1.0).min(1e6) * 100.0,
             evidence * 100.0,
         );
         return (load, ScalingReason::Forecast, text);
     }
-    match snapshot.outlook.and_then(|outlook| outlook.peak(&policy.scaling, window)) {
+    match peak {
         // The observed load already exceeds the forecast maximum.
         Some(peak) if observed > peak => {
             let text = format!(

@@ -211,9 +211,6 @@ impl Reactor {
     fn carry_out(&mut self, effects: Vec<Effect>) {
         let mut actions = Vec::new();
         for effect in effects {
-            if let Effect::Forget(_) = &effect {
-                self.actuate(std::mem::take(&mut actions));
-            }
             match effect {
                 Effect::Commit { id, writes } => {
                     for write in &writes {
@@ -228,6 +225,7 @@ impl Reactor {
                 }
                 Effect::Actuate(action) => actions.push(action),
                 Effect::Forget(service) => {
+                    self.actuate(std::mem::take(&mut actions));
                     self.shared.forget(&service);
                     let shared = Arc::clone(&self.shared);
                     self.beside_driver(async move { shared.driver.forget(service).await });

@@ -22,11 +22,10 @@ use crate::{
 /// Replay a recorded load, and compare with the Kubernetes autoscaler
 ///
 /// The load is CSV, optionally gzipped: a header `time,<service>,...` and a row for each time, or rows of a
-/// service, a time and a value. The backtest
-/// runs it through forecast, negotiation and simulated replicas, and compares the result with a horizontal
-/// pod autoscaler (`hpa`) and a scaler that knows the load in advance (`oracle`). Without a scenario each
-/// column is a separate service, whose replica carries a tenth of the load's 99th percentile and starts in 60
-/// s.
+/// service, a time and a value. The backtest runs it through forecast, negotiation and simulated replicas,
+/// and compares the result with a horizontal pod autoscaler (`hpa`) and a scaler that knows the load in
+/// advance (`oracle`). Without a scenario each column is a separate service, whose replica carries a tenth of
+/// the load's 99th percentile and starts in 60 s.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Backtest {

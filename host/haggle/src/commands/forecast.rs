@@ -31,8 +31,8 @@ use crate::{
 /// The file is CSV, optionally gzipped. Each row is a series (`id,value,value,...`, as in the M4 competition),
 /// or each column is a series, with the time in another column, or each row is the id of a series, a time and
 /// a value. The first rows show which it is; --layout and --time say it. An empty cell is a missing value. If
-/// the offsets of the times change, or with --zone, the steps follow the local clock. The result has a row for each series and step, with the mean and the 80% and 95%
-/// intervals: `series,step,mean,lo80,hi80,lo95,hi95`.
+/// the offsets of the times change, or with --zone, the steps follow the local clock. The result has a row for
+/// each series and step, with the mean and the 80% and 95% intervals: `series,step,mean,lo80,hi80,lo95,hi95`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Forecast {

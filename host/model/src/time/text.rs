@@ -22,7 +22,10 @@ impl Timestamp {
         if number.is_nan() || number < 0.0 {
             return Err(InvalidTime::Number(number.to_string()));
         }
-        if number.fract() == 0.0 && number < 1e15 && is_date_in_digits(&format!("{number:.0}")) {
+        if number.fract() == 0.0
+            && number < 1e15
+            && Self::is_date_in_digits(&format!("{number:.0}"))
+        {
             return Err(InvalidTime::Ambiguous(format!("{number:.0}")));
         }
         let millis = if number < FIRST_MILLIS { number * 1000.0 } else { number };
@@ -35,22 +38,19 @@ impl Timestamp {
     /// seconds.
     #[must_use]
     pub fn is_date_in_digits(digits: &str) -> bool {
-        is_date_in_digits(digits)
+        let part = |from: usize, to: usize| digits.get(from..to)?.parse::<i16>().ok();
+        let small = |value: Option<i16>| value.and_then(|value| i8::try_from(value).ok());
+        let date = || Date::new(part(0, 4)?, small(part(4, 6))?, small(part(6, 8))?).ok();
+        let below =
+            |from: usize, limit: i16| part(from, from + 2).is_some_and(|value| value < limit);
+        let time = match digits.len() {
+            8 => true,
+            12 => below(8, 24) && below(10, 60),
+            14 => below(8, 24) && below(10, 60) && below(12, 60),
+            _ => false,
+        };
+        time && date().is_some_and(|date| (1900..2200).contains(&date.year()))
     }
-}
-
-fn is_date_in_digits(digits: &str) -> bool {
-    let part = |from: usize, to: usize| digits.get(from..to)?.parse::<i16>().ok();
-    let small = |value: Option<i16>| value.and_then(|value| i8::try_from(value).ok());
-    let date = || Date::new(part(0, 4)?, small(part(4, 6))?, small(part(6, 8))?).ok();
-    let below = |from: usize, limit: i16| part(from, from + 2).is_some_and(|value| value < limit);
-    let time = match digits.len() {
-        8 => true,
-        12 => below(8, 24) && below(10, 60),
-        14 => below(8, 24) && below(10, 60) && below(12, 60),
-        _ => false,
-    };
-    time && date().is_some_and(|date| (1900..2200).contains(&date.year()))
 }
 
 fn shortened(text: &str) -> String {
